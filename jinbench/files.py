@@ -1,0 +1,128 @@
+"""Reading files with an error that helps, and writing them so that nothing is ever half there."""
+
+import hashlib
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jinbench.problems import DataError, Problem, raise_if_any, shorten
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def shown(path: Path) -> str:
+    """`path` as a message should name it: relative to the current folder if it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def read_bytes(path: Path, hint: str = "check the path") -> bytes:
+    """The bytes of `path`. Raises :class:`DataError` (file-missing)."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataError(Problem("file-missing", shown(path), "a readable file", reason.lower(), hint)) from None
+
+
+def read_text(path: Path, hint: str = "check the path") -> str:
+    """The text of `path`, line ends as they are. Raises :class:`DataError` (file-missing, not-utf8)."""
+    data = read_bytes(path, hint)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            Problem(
+                "not-utf8",
+                f"{shown(path)}:{line}",
+                "UTF-8",
+                f"byte 0x{data[error.start]:02x} at byte {error.start}",
+                f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt",
+            )
+        ) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises :class:`DataError` (file-missing, not-utf8, broken-toml)."""
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(
+            Problem("broken-toml", shown(path), "TOML", str(error), "mend the file at that place")
+        ) from None
+
+
+def read_json(path: Path) -> Any:
+    """Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            Problem("broken-json", f"{shown(path)}:{error.lineno}", "JSON", f"{error.msg} at column {error.colno}",
+                    "mend that line, or write the file again")
+        ) from None  # fmt: skip
+
+
+def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(line number, object) for every line that is not blank; all broken lines are reported at once."""
+    rows: list[tuple[int, dict[str, Any]]] = []
+    problems = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{shown(path)}:{number}"
+        hint = "write one JSON object on each line"
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            problems.append(Problem("broken-json", where, "one JSON object", f"{error}: {shorten(line)}", hint))
+            continue
+        if isinstance(row, dict):
+            rows.append((number, row))
+        else:
+            problems.append(Problem("broken-json", where, "one JSON object", type(row).__name__, hint))
+    raise_if_any(problems)
+    return rows
+
+
+def dump_json(value: Any) -> str:
+    """JSON that is pleasant to diff: sorted keys, one space of indent, characters as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def dump_jsonl(rows: Iterable[Any]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write to a temporary name beside `path`, then move: readers see the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, in a fixed order."""
+    return iter(sorted(path for path in folder.rglob("*") if path.is_file()))

@@ -1,0 +1,97 @@
+"""What can be wrong with somebody's input, and how it is said.
+
+Every check has a code that never changes; `tests/bad/<code>/` holds an input that breaks it.
+A check collects all the problems it finds, then raises one :class:`DataError` with the lot.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+CODES = {
+    "file-missing": "a file that should be there is not",
+    "not-utf8": "a file is not UTF-8",
+    "broken-toml": "a TOML file does not parse",
+    "broken-json": "a JSON file, or one line of a JSON Lines file, does not parse",
+    "wrong-shape": "a value is missing or of the wrong type",
+    "page-empty": "a page has no text",
+    "page-changed": "a page is not the one that articles.toml describes",
+    "page-unlisted": "a page lies in seeds/pages and articles.toml does not mention it",
+    "page-control-character": "a page holds a character that no text has (NUL, lone surrogate)",
+    "line-outside-page": "articles.toml names a line, or a part of one, that the page does not have",
+    "line-used-twice": "articles.toml uses the same characters of a page twice",
+    "line-unused": "articles.toml leaves out a line that is not blank",
+    "passage-torn": "a passage ends in mid-sentence and is not marked as torn off by the page",
+    "mend-fails": "a mend in articles.toml does not fit the page, or changes the number of characters",
+    "repair-unknown": "articles.toml asks for a repair that does not exist",
+    "label-set": "labels.toml contradicts itself",
+    "stale-config": "labeling_config.xml is not what labels.toml gives",
+    "foreign-export": "an export comes from another project or from other pages",
+    "export-text-differs": "the text of an exported task is not the text of its passage",
+    "passage-unlabelled": "a passage has no submitted annotation in the export",
+    "annotated-twice": "one annotator has two annotations on the same passage",
+    "unknown-label": "a label that labels.toml does not have",
+    "span-outside-text": "a span begins before its text, ends after it, or is empty",
+    "span-text-differs": "the surface of a span is not what its offsets point at",
+    "spans-overlap": "two spans of one text overlap",
+    "span-crosses-sentence": "a span begins in one sentence and ends in another",
+    "general-not-alone": "the sector that stands alone is given beside another",
+    "markup-differs": "marked-up text is not its passage once the marks are taken away",
+    "unknown-id": "an id that the dataset does not have",
+    "duplicate-id": "an id that stands twice",
+    "split-mismatch": "splits.csv does not name each article once, or separates a story",
+    "wrong-task": "a recipe or submission is for another task",
+    "recipe-broken": "a recipe does not run, or predicts the wrong number of items",
+    "gold-differs": "scores or predictions were made on other gold than the dataset's",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: what was expected, what was found, where, and what to do."""
+
+    code: str
+    where: str
+    expected: str
+    found: str
+    hint: str
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise KeyError(f"unregistered problem code {self.code!r}")
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.code}\n  expected {self.expected}\n  found    {self.found}\n  try      {self.hint}"
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class JinbenchError(Exception):
+    """Anything that ends a command with a message instead of a result."""
+
+
+class DataError(JinbenchError):
+    """The input is wrong: one or more :class:`Problem`."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ServerError(JinbenchError):
+    """Label Studio could not be started, reached, or did not do what it was asked."""
+
+
+def raise_if_any(problems: Iterable[Problem]) -> None:
+    """Raise :class:`DataError` with all of `problems`, or do nothing if there are none."""
+    found = tuple(problems)
+    if found:
+        raise DataError(found)
+
+
+def shorten(text: str, limit: int = 40) -> str:
+    """`text` in quotation marks, cut in the middle, for a message."""
+    if len(text) > limit:
+        half = (limit - 1) // 2
+        text = f"{text[:half]}…{text[-half:]}"
+    return repr(text)

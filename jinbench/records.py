@@ -1,0 +1,101 @@
+"""The nouns that pass between the stages. All offsets are half-open, in Unicode code points."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A labelled stretch of a text: `text[start:end] == surface`."""
+
+    start: int
+    end: int
+    type: str
+    surface: str
+
+    def shifted(self, by: int) -> "Span":
+        """The same span in a text that begins `by` characters later."""
+        return self._replace(start=self.start - by, end=self.end - by)
+
+
+class Run(NamedTuple):
+    """`length` characters of a text that stood on the page in one piece."""
+
+    text_start: int
+    page_start: int
+    length: int
+
+
+class Change(NamedTuple):
+    """The character at `text_start` of a text read `page_text` on the page."""
+
+    text_start: int
+    page_text: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One paragraph as the paper printed it: the unit of annotation and of sector labelling.
+
+    `runs` and `changes` together give back every character of the page that it was made from.
+    """
+
+    id: str
+    article_id: str
+    page_id: str
+    text: str
+    runs: tuple[Run, ...]
+    changes: tuple[Change, ...] = ()
+    lines: tuple[int, ...] = ()
+    torn_start: bool = False
+    torn_end: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A line, or lines joined, of an article, by kind; `passage_id` if it is body text."""
+
+    kind: str
+    text: str
+    lines: tuple[int, ...]
+    passage_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Article:
+    """A newspaper article in reading order. `layout` is what its page did to it."""
+
+    id: str
+    page_id: str
+    story: str
+    layout: str
+    pieces: tuple[Piece, ...]
+    passages: tuple[Passage, ...]
+
+    def texts(self, kind: str) -> list[str]:
+        """The texts of all pieces of one kind, in reading order."""
+        return [piece.text for piece in self.pieces if piece.kind == kind]
+
+    @property
+    def title(self) -> str:
+        return " ".join(self.texts("headline"))
+
+
+class Sentence(NamedTuple):
+    """A slice `[start, end)` of a passage: the unit of entity recognition."""
+
+    id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What one annotator, or the adjudicator, says about one passage."""
+
+    passage_id: str
+    annotator: str
+    spans: tuple[Span, ...]
+    sectors: tuple[str, ...]
+    created_at: str | None = None
+    lead_time: float | None = None
+    regions: tuple[dict[str, object], ...] = field(default=(), compare=False, repr=False)

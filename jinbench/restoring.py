@@ -1,0 +1,116 @@
+"""Undoing what a page's way to us did to its text, without losing the way back.
+
+A text is handled as a list of (character, page offset). A repair may drop characters or replace one by one;
+it never adds any, so that each character that is left still knows where it came from.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from jinbench.records import Change, Run
+
+
+class Char(NamedTuple):
+    text: str
+    page_offset: int
+
+
+Repair = Callable[[list[Char]], list[Char]]
+
+# A syllable with a tone mark, in brackets: what a converter left behind a character it had looked up.
+_PINYIN = re.compile(r"\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def text_of(chars: Sequence[Char]) -> str:
+    return "".join(char.text for char in chars)
+
+
+def strip(chars: list[Char]) -> list[Char]:
+    """Without white space at either end."""
+    text = text_of(chars)
+    start = len(text) - len(text.lstrip())
+    return chars[start : max(start, len(text.rstrip()))]
+
+
+def _drop_pinyin(chars: list[Char]) -> list[Char]:
+    dropped = {i for match in _PINYIN.finditer(text_of(chars)) for i in range(*match.span())}
+    return [char for i, char in enumerate(chars) if i not in dropped]
+
+
+def _close_up_spaces(chars: list[Char]) -> list[Char]:
+    """Drop spaces inside straight quotation marks and between Han characters and Latin ones.
+
+    A space between two Han characters stays: it separates the halves of a title or motto.
+    """
+    text = text_of(chars)
+
+    def belongs(i: int) -> bool:
+        if text[i] != " ":
+            return True
+        before, after = text[i - 1 : i], text[i + 1 : i + 2]
+        if '"' in (before, after):
+            return False
+        return bool(_HAN.match(before)) == bool(_HAN.match(after))
+
+    return [char for i, char in enumerate(chars) if belongs(i)]
+
+
+def _curl_quotes(chars: list[Char]) -> list[Char]:
+    """Straight quotation marks become “ and ” in turn."""
+    repaired = []
+    opening = True
+    for char in chars:
+        if char.text == '"':
+            char = char._replace(text="“" if opening else "”")
+            opening = not opening
+        repaired.append(char)
+    return repaired
+
+
+@cache
+def _converter(config: str) -> Callable[[str], str]:
+    import opencc
+
+    convert: Callable[[str], str] = opencc.OpenCC(config).convert
+    return convert
+
+
+def _change_script(config: str) -> Repair:
+    def repair(chars: list[Char]) -> list[Char]:
+        converted = _converter(config)(text_of(chars))
+        if len(converted) != len(chars):  # a phrase rule fired: fall back to one character at a time
+            converted = "".join(_converter(config)(char.text)[:1] or char.text for char in chars)
+        return [char._replace(text=new) for char, new in zip(chars, converted, strict=True)]
+
+    return repair
+
+
+def repair_named(name: str) -> Repair | None:
+    """The repair called `name`, or None. `script:CONFIG` takes the name of an OpenCC configuration."""
+    if name in REPAIRS:
+        return REPAIRS[name]
+    if name.startswith("script:") and name.removeprefix("script:") in SCRIPTS:
+        return _change_script(name.removeprefix("script:"))
+    return None
+
+
+REPAIRS: dict[str, Repair] = {"pinyin": _drop_pinyin, "spacing": _close_up_spaces, "quotes": _curl_quotes}
+SCRIPTS = ("t2s", "tw2s", "hk2s", "s2t", "s2tw", "s2hk")
+REPAIR_NAMES = (*REPAIRS, *(f"script:{name}" for name in SCRIPTS))
+
+
+def alignment(chars: Sequence[Char], page: str) -> tuple[tuple[Run, ...], tuple[Change, ...]]:
+    """The runs and changes that lead from `chars` back to `page`."""
+    runs: list[Run] = []
+    changes = []
+    for i, char in enumerate(chars):
+        if runs and runs[-1].page_start + runs[-1].length == char.page_offset:
+            runs[-1] = runs[-1]._replace(length=runs[-1].length + 1)
+        else:
+            runs.append(Run(i, char.page_offset, 1))
+        if page[char.page_offset] != char.text:
+            changes.append(Change(i, page[char.page_offset]))
+    return tuple(runs), tuple(changes)

@@ -1,0 +1,91 @@
+"""Where the rooms are. Nothing else in the package knows a folder's name."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The folders of one benchmark, below `root`."""
+
+    root: Path
+
+    @property
+    def seeds(self) -> Path:
+        return self.root / "seeds"
+
+    @property
+    def pages(self) -> Path:
+        return self.seeds / "pages"
+
+    @property
+    def articles(self) -> Path:
+        return self.seeds / "articles.toml"
+
+    @property
+    def annotation(self) -> Path:
+        return self.root / "annotation"
+
+    @property
+    def labels(self) -> Path:
+        return self.annotation / "labels.toml"
+
+    @property
+    def guidelines(self) -> Path:
+        return self.annotation / "guidelines.zh.md"
+
+    @property
+    def labeling_config(self) -> Path:
+        return self.annotation / "labeling_config.xml"
+
+    @property
+    def exports(self) -> Path:
+        return self.annotation / "exports"
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "dataset"
+
+    @property
+    def splits(self) -> Path:
+        return self.dataset / "splits.csv"
+
+    @property
+    def manifest(self) -> Path:
+        return self.dataset / "manifest.json"
+
+    @property
+    def card(self) -> Path:
+        return self.root / "DATASET_CARD.md"
+
+    @property
+    def baselines(self) -> Path:
+        return self.root / "baselines"
+
+    @property
+    def leaderboard(self) -> Path:
+        return self.root / "leaderboard"
+
+
+def find(root: str | os.PathLike[str] | None = None) -> Rooms:
+    """The rooms at `root`; without it, those around the current folder, else those that came with the package.
+
+    A folder is taken for a benchmark if it holds `annotation/labels.toml`. `JINBENCH_ROOT` stands in for `root`.
+    """
+    named = root or os.environ.get("JINBENCH_ROOT")
+    if named:
+        return Rooms(Path(named).resolve())
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "annotation" / "labels.toml").is_file():
+            return Rooms(folder)
+    return own()
+
+
+def own() -> Rooms:
+    """The rooms that the package was made with: beside it in a checkout, inside it when installed."""
+    checkout = _PACKAGE.parent
+    return Rooms(checkout if (checkout / "DATASET_CARD.md").is_file() else _PACKAGE / "_rooms")

@@ -1,0 +1,319 @@
+"""Pages to articles: reads `seeds/`, puts each article together, and accounts for every character of every page."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jinbench import files
+from jinbench.problems import DataError, Problem, raise_if_any, shorten
+from jinbench.records import Article, Passage, Piece, Sentence
+from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, strip, text_of
+from jinbench.rooms import Rooms
+
+KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
+LAYOUTS = ("clean", "column-broken", "continued", "garbled")
+
+_PART = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?:\[(?P<start>\d*):(?P<end>\d*)\])?\Z")
+_SENTENCE_END = re.compile(r"(?:[。！？!?]|…+)[”’」』）)》]*")
+_COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page file as it was found; `line_starts[n]` is the offset of line n + 1."""
+
+    id: str
+    file: str
+    text: str
+    line_starts: tuple[int, ...]
+    line_ends: tuple[int, ...]
+    repairs: tuple[str, ...]
+    mends: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
+        starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        ends = [*(start - 1 for start in starts[1:]), len(text)]
+        repairs, mends = tuple(entry.get("repairs", ())), tuple(entry.get("mends", ()))
+        return cls(id, file, text, tuple(starts), tuple(ends), repairs, mends)
+
+    def line_of(self, offset: int) -> int:
+        """The number, from 1, of the line that holds `offset`."""
+        return self.text.count("\n", 0, offset) + 1
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Everything that `seeds/` holds, in the order of articles.toml."""
+
+    pages: tuple[Page, ...]
+    articles: tuple[Article, ...]
+    furniture: dict[str, int]
+
+    def passages(self) -> Iterator[Passage]:
+        for article in self.articles:
+            yield from article.passages
+
+    def article_of(self) -> dict[str, Article]:
+        """Article by passage id."""
+        return {passage.id: article for article in self.articles for passage in article.passages}
+
+
+def sentences(passage_id: str, text: str) -> list[Sentence]:
+    """The sentences of a passage: they cover it without gaps, and closing quotation marks stay with their sentence."""
+    found: list[Sentence] = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        end = match.end()
+        if end > start:
+            found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, end))
+            start = end
+    if start < len(text):
+        found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, len(text)))
+    return found
+
+
+class _Reader:
+    """Collects problems while it reads, so that one run reports all of them."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.where = files.shown(rooms.articles)
+        self.problems: list[Problem] = []
+        self.used: dict[str, Counter[int]] = {}
+        self.passage_ids: set[str] = set()
+
+    def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
+        self.problems.append(Problem(code, place, expected, found, hint))
+
+    def pages(self, entries: list[dict[str, Any]]) -> dict[str, Page]:
+        pages: dict[str, Page] = {}
+        for entry in entries:
+            id, file = str(entry.get("id", "")), str(entry.get("file", ""))
+            path = self.rooms.pages / file
+            place = files.shown(path)
+            if not id or not file or id in pages:
+                self.problem("wrong-shape", f"{self.where} [[page]] {id}", "an id of its own and a file", repr(entry),
+                             "give each page an `id` and a `file`")  # fmt: skip
+                continue
+            try:
+                text = files.read_text(path, "put the page there, or take its [[page]] out of articles.toml")
+            except DataError as error:
+                self.problems.extend(error.problems)
+                continue
+            if not text.strip():
+                self.problem("page-empty", place, "text", f"{len(text)} characters, all white space",
+                             "fetch the page again, or take its [[page]] out of articles.toml")  # fmt: skip
+                continue
+            if "\0" in text:
+                self.problem("page-control-character", f"{place}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
+                             "text", "a NUL character", "save the page as plain text")  # fmt: skip
+                continue
+            found = files.sha256(path.read_bytes())
+            if found != entry.get("sha256"):
+                self.problem("page-changed", place, f"sha256 {entry.get('sha256')}", f"sha256 {found}",
+                             "put the original page back; if the new text is meant, write its sha256 into articles.toml"
+                             " and go through its lines again")  # fmt: skip
+            pages[id] = Page.of(id, file, text, entry)
+            self.used[id] = Counter()
+        listed = {str(entry.get("file", "")) for entry in entries}
+        for path in sorted(self.rooms.pages.glob("*")):
+            if path.name not in listed:
+                self.problem("page-unlisted", files.shown(path), f"a [[page]] in {self.where}", "none",
+                             f"add [[page]] with file = \"{path.name}\", or move the file away")  # fmt: skip
+        return pages
+
+    def take(self, page: Page, part: str, place: str) -> tuple[list[Char], list[int]]:
+        """The characters of one part ("13", "83[7:]", "1-29") and the lines they stand on; marks them as used."""
+        match = _PART.match(part)
+        if not match:
+            self.problem("wrong-shape", place, "lines such as 13, 13+15, 83[7:] or 1-29", repr(part),
+                         "see the head of articles.toml")  # fmt: skip
+            return [], []
+        first, last = int(match["first"]), int(match["last"] or match["first"])
+        count = len(page.line_starts)
+        if not 1 <= first <= last <= count:
+            self.problem("line-outside-page", place, f"a line of {page.file}, 1 to {count}", part,
+                         "count the lines of the page from 1")  # fmt: skip
+            return [], []
+        start, end = page.line_starts[first - 1], page.line_ends[last - 1]
+        if match["start"] is not None:
+            width = end - start
+            low, high = int(match["start"] or 0), int(match["end"] or width)
+            if not 0 <= low < high <= width:
+                self.problem("line-outside-page", place, f"a part of line {first}, which has {width} characters", part,
+                             "count the characters from 0")  # fmt: skip
+                return [], []
+            start, end = start + low, start + high
+        self.used[page.id].update(i for i in range(start, end) if not page.text[i].isspace())
+        chars = strip([Char(page.text[i], i) for i in range(start, end)])
+        return chars, list(range(first, last + 1))
+
+    def mend(self, page: Page, chars: list[Char], lines: list[int], place: str) -> list[Char]:
+        for mend in page.mends:
+            if mend.get("line") not in lines:
+                continue
+            wrong, right = str(mend.get("wrong", "")), str(mend.get("right", ""))
+            text = text_of(chars)
+            if text.count(wrong) != 1 or len(wrong) != len(right):
+                self.problem("mend-fails", f"{place} mend {wrong!r}", "text that stands once in its line, and as many "
+                             "characters instead", f"it stands {text.count(wrong)} times, {len(wrong)} characters become "
+                             f"{len(right)}", "write a longer stretch of the line as it reads after the repairs")  # fmt: skip
+                continue
+            at = text.index(wrong)
+            chars = [
+                char._replace(text=right[i - at]) if at <= i < at + len(wrong) else char for i, char in enumerate(chars)
+            ]
+        return chars
+
+    def piece(self, page: Page, kind: str, ref: str, article_id: str, place: str) -> tuple[Piece, Passage | None]:
+        bare = ref.removeprefix("…").removesuffix("…")
+        chars: list[Char] = []
+        lines: list[int] = []
+        for part in bare.split("+"):
+            more, numbers = self.take(page, part, place)
+            chars += more
+            lines += numbers
+        for name in page.repairs:
+            repair = repair_named(name)
+            if repair is not None:
+                chars = repair(chars)
+        chars = strip(self.mend(page, chars, lines, place))
+        text = text_of(chars)
+        if kind != "body" or not text:
+            return Piece(kind, text, tuple(lines)), None
+        runs, changes = alignment(chars, page.text)
+        id = f"{page.id}-L{lines[0]}"
+        if id in self.passage_ids:
+            self.problem("line-used-twice", place, "one passage to begin on a line", f"a second one, {id}",
+                         "join the two, or begin one of them on another line")  # fmt: skip
+        self.passage_ids.add(id)
+        torn_start, torn_end = ref.startswith("…"), ref.endswith("…")
+        if not torn_end and not _COMPLETE.search(text):
+            self.problem("passage-torn", place, "a passage that ends with its sentence", f"it ends in {text[-12:]!r}",
+                         f"join the line that it goes on in (\"{bare}+…\"); if the page does not hold it, mark the end "
+                         f"as torn: \"{bare}…\"")  # fmt: skip
+        passage = Passage(id, article_id, page.id, text, runs, changes, tuple(lines), torn_start, torn_end)
+        return Piece(kind, text, tuple(lines), id), passage
+
+    def article(self, entry: dict[str, Any], pages: dict[str, Page], seen: set[str]) -> Article | None:
+        id = str(entry.get("id", ""))
+        place = f"{self.where} [[article]] {id or '(without id)'}"
+        page = pages.get(str(entry.get("page", "")))
+        items = entry.get("lines")
+        if not id or id in seen:
+            self.problem("duplicate-id" if id else "wrong-shape", place, "an id of its own", id or "none",
+                         "give the article a short name that no other has")  # fmt: skip
+            return None
+        seen.add(id)
+        if page is None or not isinstance(items, list):
+            if page is None and str(entry.get("page", "")) not in self.listed:
+                self.problem("unknown-id", place, f"a page, one of {', '.join(sorted(self.listed))}",
+                             repr(entry.get("page")), "name the id of a [[page]]")  # fmt: skip
+            if not isinstance(items, list):
+                self.problem("wrong-shape", place, 'lines = ["KIND REF", …]', repr(items), "see the head of the file")
+            return None
+        pieces, passages = [], []
+        for item in items:
+            kind, _, ref = str(item).partition(" ")
+            at = f"{place} {str(item)!r}"
+            if kind not in KINDS or not ref:
+                self.problem("wrong-shape", at, f"KIND REF, KIND one of {', '.join(KINDS)}", repr(item),
+                             "see the head of the file")  # fmt: skip
+                continue
+            piece, passage = self.piece(page, kind, ref.strip(), id, at)
+            pieces.append(piece)
+            if passage is not None:
+                passages.append(passage)
+        return Article(id, page.id, str(entry.get("story", id)), _layout(page, pieces), tuple(pieces), tuple(passages))
+
+    def account(self, page: Page) -> None:
+        """Every character that is not white space is used exactly once."""
+        used = self.used[page.id]
+        twice = sorted({page.line_of(i) for i, times in used.items() if times > 1})
+        for line in twice:
+            self.problem("line-used-twice", f"{self.where} page {page.id}", "each line once",
+                         f"line {line} twice: {shorten(self.line(page, line))}",
+                         "take it out of one of the places that name it")  # fmt: skip
+        unused = sorted(
+            {page.line_of(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used}
+        )
+        for line in unused:
+            self.problem("line-unused", f"{self.where} page {page.id}", "each line once",
+                         f"line {line} not at all: {shorten(self.line(page, line))}",
+                         "add it to its article by kind, or to `furniture` of the page")  # fmt: skip
+
+    @staticmethod
+    def line(page: Page, number: int) -> str:
+        return page.text[page.line_starts[number - 1] : page.line_ends[number - 1]]
+
+    def read(self) -> Seeds:
+        table = files.read_toml(self.rooms.articles)
+        page_entries, article_entries = table.get("page", []), table.get("article", [])
+        self.listed = {str(entry.get("id", "")) for entry in page_entries}
+        pages = self.pages(page_entries)
+        furniture = {}
+        for entry in page_entries:
+            page = pages.get(str(entry.get("id", "")))
+            if page is None:
+                continue
+            for name in page.repairs:
+                if repair_named(name) is None:
+                    self.problem("repair-unknown", f"{self.where} page {page.id}", f"one of {', '.join(REPAIR_NAMES)}",
+                                 repr(name), "name a repair that exists")  # fmt: skip
+            place = f"{self.where} page {page.id} furniture"
+            lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, str(ref), place)[1]]
+            furniture[page.id] = sum(1 for n in lines if self.line(page, n).strip())
+        seen: set[str] = set()
+        articles = [article for entry in article_entries if (article := self.article(entry, pages, seen)) is not None]
+        if not self.problems:  # one wrong reference would make every count below wrong as well
+            for page in pages.values():
+                self.account(page)
+        raise_if_any(self.problems)
+        return Seeds(tuple(pages.values()), tuple(articles), furniture)
+
+
+def _layout(page: Page, pieces: Iterable[Piece]) -> str:
+    """What the page did to an article; the worst thing counts."""
+    pieces = list(pieces)
+    if page.repairs or page.mends:
+        return "garbled"
+    if any(piece.kind == "jump" for piece in pieces):
+        return "continued"
+    body = [piece.lines for piece in pieces if piece.kind == "body"]
+    in_order = [line for lines in body for line in lines]
+    if any(len(lines) > 1 for lines in body) or in_order != sorted(in_order):
+        return "column-broken"
+    return "clean"
+
+
+def read(rooms: Rooms) -> Seeds:
+    """All pages and articles. Raises :class:`DataError` with every problem that `jinbench seeds check` would print."""
+    return _Reader(rooms).read()
+
+
+def summary(seeds: Seeds) -> list[dict[str, Any]]:
+    """A row per page: what became of its lines. All counts are lines, except articles, passages and characters."""
+    rows = []
+    for page in seeds.pages:
+        articles = [article for article in seeds.articles if article.page_id == page.id]
+        kinds = Counter(
+            {kind: sum(len(piece.lines) for a in articles for piece in a.pieces if piece.kind == kind) for kind in KINDS}
+        )
+        passages = [passage for article in articles for passage in article.passages]
+        rows.append(
+            {
+                "page": page.id,
+                "lines": sum(1 for line in page.text.split("\n") if line.strip()),
+                **kinds,
+                "furniture": seeds.furniture[page.id],
+                "articles": len(articles),
+                "passages": len(passages),
+                "joined": sum(len(passage.lines) > 1 for passage in passages),
+                "torn": sum(passage.torn_start or passage.torn_end for passage in passages),
+                "characters": sum(len(passage.text) for passage in passages),
+            }
+        )
+    return rows
