@@ -1,0 +1,169 @@
+"""The one label set: reads `annotation/labels.toml` and makes the labeling configuration of Label Studio from it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from jinbench import files
+from jinbench.problems import Problem, raise_if_any
+from jinbench.rooms import Rooms
+
+
+@dataclass(frozen=True)
+class Label:
+    """An entity type or a sector. `alone`: it excludes every other of its kind."""
+
+    name: str
+    zh: str
+    en: str
+    hotkey: str
+    definition: str
+    examples: tuple[str, ...]
+    colour: str = ""
+    alone: bool = False
+    crosswalk: dict[str, str] | None = None
+    loses: str = ""
+    gbt4754: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Order matters: it is that of the hotkeys, the tag ids and all tables."""
+
+    version: str
+    title: str
+    entities: tuple[Label, ...]
+    sectors: tuple[Label, ...]
+
+    @property
+    def entity_names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.entities)
+
+    @property
+    def sector_names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in self.sectors)
+
+    @property
+    def tag_names(self) -> tuple[str, ...]:
+        """BIO tags in the order of their ids: O, then B- and I- of each type."""
+        return ("O", *(f"{prefix}-{name}" for name in self.entity_names for prefix in "BI"))
+
+    @property
+    def lone_sectors(self) -> frozenset[str]:
+        """Sectors that hold only when no other does."""
+        return frozenset(label.name for label in self.sectors if label.alone)
+
+
+_REQUIRED = ("name", "zh", "en", "hotkey", "definition")
+
+
+def read(rooms: Rooms) -> LabelSet:
+    """Raises :class:`DataError` (file-missing, broken-toml, label-set)."""
+    table = files.read_toml(rooms.labels)
+    where = files.shown(rooms.labels)
+    problems = []
+    kinds: dict[str, tuple[Label, ...]] = {}
+    for kind in ("entity", "sector"):
+        found = []
+        for number, entry in enumerate(table.get(kind, []), 1):
+            missing = [key for key in _REQUIRED if not entry.get(key)]
+            if missing:
+                problems.append(Problem("label-set", f"{where} [[{kind}]] {entry.get('name', number)}",
+                                        f"a value for {', '.join(_REQUIRED)}", f"none for {', '.join(missing)}",
+                                        "add it"))  # fmt: skip
+                continue
+            found.append(_label(entry))
+        kinds[kind] = tuple(found)
+        for name, times in Counter(label.name for label in found).items():
+            if times > 1:
+                problems.append(Problem("label-set", f"{where} [[{kind}]] {name}", "names that differ",
+                                        f"{name} {times} times", "rename one of them"))  # fmt: skip
+    for hotkey, times in Counter(label.hotkey for labels in kinds.values() for label in labels).items():
+        if times > 1:
+            names = [label.name for labels in kinds.values() for label in labels if label.hotkey == hotkey]
+            problems.append(Problem("label-set", where, "hotkeys that differ", f"{hotkey!r} for {' and '.join(names)}",
+                                    "give one of them another key"))  # fmt: skip
+    if not kinds["entity"]:
+        problems.append(Problem("label-set", where, "at least one [[entity]]", "none", "add one"))
+    raise_if_any(problems)
+    return LabelSet(
+        str(table.get("version", "0")), str(table.get("title", rooms.root.name)), kinds["entity"], kinds["sector"]
+    )
+
+
+def _label(entry: dict[str, Any]) -> Label:
+    return Label(
+        name=entry["name"],
+        zh=entry["zh"],
+        en=entry["en"],
+        hotkey=entry["hotkey"],
+        definition=entry["definition"],
+        examples=tuple(entry.get("examples", ())),
+        colour=entry.get("colour", ""),
+        alone=bool(entry.get("alone", False)),
+        crosswalk=entry.get("crosswalk"),
+        loses=entry.get("loses", ""),
+        gbt4754=tuple(entry.get("gbt4754", ())),
+    )
+
+
+# The names by which an export refers to the parts of the page.
+TEXT, SPANS, SECTORS = "text", "entities", "sectors"
+
+
+def labeling_config(labels: LabelSet) -> str:
+    """The page an annotator sees, as Label Studio XML.
+
+    The stored values are the names (`alias`), what is shown is Chinese. Characters are selected one by one
+    (`granularity="symbol"`): word by word the selection would snap to the browser's own dictionary.
+    """
+
+    def label(entry: Label) -> str:
+        return (
+            f"    <Label value={quoteattr(entry.zh)} alias={quoteattr(entry.name)} hotkey={quoteattr(entry.hotkey)}"
+            f" background={quoteattr(entry.colour)} hint={quoteattr(entry.definition)}/>"
+        )
+
+    def choice(entry: Label) -> str:
+        return (
+            f"      <Choice value={quoteattr(entry.zh)} alias={quoteattr(entry.name)} hotkey={quoteattr(entry.hotkey)}"
+            f" hint={quoteattr(entry.definition)}/>"
+        )
+
+    lines = [
+        "<!-- Generated from labels.toml by `jinbench labels config`. -->",
+        "<View>",
+        "  <Style>",
+        "    .passage { font-size: 18px; line-height: 2; margin: 8px 0; }",
+        "    .context { color: #5f6368; font-size: 14px; }",
+        "  </Style>",
+        '  <Header value="$title" size="4"/>',
+        f'  <Labels name="{SPANS}" toName="{TEXT}" showInline="true">',
+        *(label(entry) for entry in labels.entities),
+        "  </Labels>",
+        '  <View className="context"><Text name="before" value="$before"/></View>',
+        '  <View className="passage">',
+        f'    <Text name="{TEXT}" value="$text" granularity="symbol"/>',
+        "  </View>",
+        '  <View className="context"><Text name="after" value="$after"/></View>',
+    ]
+    if labels.sectors:
+        lines += [
+            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true" required="true">',
+            *(choice(entry) for entry in labels.sectors),
+            "  </Choices>",
+        ]
+    return "\n".join([*lines, "</View>"]) + "\n"
+
+
+def check_config(rooms: Rooms, labels: LabelSet) -> None:
+    """Raises :class:`DataError` (stale-config) if labeling_config.xml is not what labels.toml gives."""
+    path = rooms.labeling_config
+    if not path.is_file() or files.read_text(path) != labeling_config(labels):
+        raise_if_any(
+            [
+                Problem("stale-config", files.shown(path), "what labels.toml gives", "something else or nothing",
+                        "jinbench labels config")
+            ]
+        )  # fmt: skip
