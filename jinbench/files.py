@@ -67,9 +67,14 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DataError(
-            Problem("broken-json", f"{shown(path)}:{error.lineno}", "JSON", f"{error.msg} at column {error.colno}",
-                    "mend that line, or write the file again")
-        ) from None  # fmt: skip
+            Problem(
+                "broken-json",
+                f"{shown(path)}:{error.lineno}",
+                "JSON",
+                f"{error.msg} at column {error.colno}",
+                "mend that line, or write the file again",
+            )
+        ) from None
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:

@@ -69,21 +69,41 @@ def read(rooms: Rooms) -> LabelSet:
         for number, entry in enumerate(table.get(kind, []), 1):
             missing = [key for key in _REQUIRED if not entry.get(key)]
             if missing:
-                problems.append(Problem("label-set", f"{where} [[{kind}]] {entry.get('name', number)}",
-                                        f"a value for {', '.join(_REQUIRED)}", f"none for {', '.join(missing)}",
-                                        "add it"))  # fmt: skip
+                problems.append(
+                    Problem(
+                        "label-set",
+                        f"{where} [[{kind}]] {entry.get('name', number)}",
+                        f"a value for {', '.join(_REQUIRED)}",
+                        f"none for {', '.join(missing)}",
+                        "add it",
+                    )
+                )
                 continue
             found.append(_label(entry))
         kinds[kind] = tuple(found)
         for name, times in Counter(label.name for label in found).items():
             if times > 1:
-                problems.append(Problem("label-set", f"{where} [[{kind}]] {name}", "names that differ",
-                                        f"{name} {times} times", "rename one of them"))  # fmt: skip
+                problems.append(
+                    Problem(
+                        "label-set",
+                        f"{where} [[{kind}]] {name}",
+                        "names that differ",
+                        f"{name} {times} times",
+                        "rename one of them",
+                    )
+                )
     for hotkey, times in Counter(label.hotkey for labels in kinds.values() for label in labels).items():
         if times > 1:
             names = [label.name for labels in kinds.values() for label in labels if label.hotkey == hotkey]
-            problems.append(Problem("label-set", where, "hotkeys that differ", f"{hotkey!r} for {' and '.join(names)}",
-                                    "give one of them another key"))  # fmt: skip
+            problems.append(
+                Problem(
+                    "label-set",
+                    where,
+                    "hotkeys that differ",
+                    f"{hotkey!r} for {' and '.join(names)}",
+                    "give one of them another key",
+                )
+            )
     if not kinds["entity"]:
         problems.append(Problem("label-set", where, "at least one [[entity]]", "none", "add one"))
     raise_if_any(problems)
@@ -163,7 +183,12 @@ def check_config(rooms: Rooms, labels: LabelSet) -> None:
     if not path.is_file() or files.read_text(path) != labeling_config(labels):
         raise_if_any(
             [
-                Problem("stale-config", files.shown(path), "what labels.toml gives", "something else or nothing",
-                        "jinbench labels config")
+                Problem(
+                    "stale-config",
+                    files.shown(path),
+                    "what labels.toml gives",
+                    "something else or nothing",
+                    "jinbench labels config",
+                )
             ]
-        )  # fmt: skip
+        )

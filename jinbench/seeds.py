@@ -95,8 +95,13 @@ class _Reader:
             path = self.rooms.pages / file
             place = files.shown(path)
             if not id or not file or id in pages:
-                self.problem("wrong-shape", f"{self.where} [[page]] {id}", "an id of its own and a file", repr(entry),
-                             "give each page an `id` and a `file`")  # fmt: skip
+                self.problem(
+                    "wrong-shape",
+                    f"{self.where} [[page]] {id}",
+                    "an id of its own and a file",
+                    repr(entry),
+                    "give each page an `id` and a `file`",
+                )
                 continue
             try:
                 text = files.read_text(path, "put the page there, or take its [[page]] out of articles.toml")
@@ -104,47 +109,82 @@ class _Reader:
                 self.problems.extend(error.problems)
                 continue
             if not text.strip():
-                self.problem("page-empty", place, "text", f"{len(text)} characters, all white space",
-                             "fetch the page again, or take its [[page]] out of articles.toml")  # fmt: skip
+                self.problem(
+                    "page-empty",
+                    place,
+                    "text",
+                    f"{len(text)} characters, all white space",
+                    "fetch the page again, or take its [[page]] out of articles.toml",
+                )
                 continue
             if "\0" in text:
-                self.problem("page-control-character", f"{place}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
-                             "text", "a NUL character", "save the page as plain text")  # fmt: skip
+                self.problem(
+                    "page-control-character",
+                    f"{place}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
+                    "text",
+                    "a NUL character",
+                    "save the page as plain text",
+                )
                 continue
             found = files.sha256(path.read_bytes())
             if found != entry.get("sha256"):
-                self.problem("page-changed", place, f"sha256 {entry.get('sha256')}", f"sha256 {found}",
-                             "put the original page back; if the new text is meant, write its sha256 into articles.toml"
-                             " and go through its lines again")  # fmt: skip
+                self.problem(
+                    "page-changed",
+                    place,
+                    f"sha256 {entry.get('sha256')}",
+                    f"sha256 {found}",
+                    "put the original page back; if the new text is meant, write its sha256 into articles.toml"
+                    " and go through its lines again",
+                )
             pages[id] = Page.of(id, file, text, entry)
             self.used[id] = Counter()
         listed = {str(entry.get("file", "")) for entry in entries}
         for path in sorted(self.rooms.pages.glob("*")):
             if path.name not in listed:
-                self.problem("page-unlisted", files.shown(path), f"a [[page]] in {self.where}", "none",
-                             f"add [[page]] with file = \"{path.name}\", or move the file away")  # fmt: skip
+                self.problem(
+                    "page-unlisted",
+                    files.shown(path),
+                    f"a [[page]] in {self.where}",
+                    "none",
+                    f'add [[page]] with file = "{path.name}", or move the file away',
+                )
         return pages
 
     def take(self, page: Page, part: str, place: str) -> tuple[list[Char], list[int]]:
         """The characters of one part ("13", "83[7:]", "1-29") and the lines they stand on; marks them as used."""
         match = _PART.match(part)
         if not match:
-            self.problem("wrong-shape", place, "lines such as 13, 13+15, 83[7:] or 1-29", repr(part),
-                         "see the head of articles.toml")  # fmt: skip
+            self.problem(
+                "wrong-shape",
+                place,
+                "lines such as 13, 13+15, 83[7:] or 1-29",
+                repr(part),
+                "see the head of articles.toml",
+            )
             return [], []
         first, last = int(match["first"]), int(match["last"] or match["first"])
         count = len(page.line_starts)
         if not 1 <= first <= last <= count:
-            self.problem("line-outside-page", place, f"a line of {page.file}, 1 to {count}", part,
-                         "count the lines of the page from 1")  # fmt: skip
+            self.problem(
+                "line-outside-page",
+                place,
+                f"a line of {page.file}, 1 to {count}",
+                part,
+                "count the lines of the page from 1",
+            )
             return [], []
         start, end = page.line_starts[first - 1], page.line_ends[last - 1]
         if match["start"] is not None:
             width = end - start
             low, high = int(match["start"] or 0), int(match["end"] or width)
             if not 0 <= low < high <= width:
-                self.problem("line-outside-page", place, f"a part of line {first}, which has {width} characters", part,
-                             "count the characters from 0")  # fmt: skip
+                self.problem(
+                    "line-outside-page",
+                    place,
+                    f"a part of line {first}, which has {width} characters",
+                    part,
+                    "count the characters from 0",
+                )
                 return [], []
             start, end = start + low, start + high
         self.used[page.id].update(i for i in range(start, end) if not page.text[i].isspace())
@@ -158,9 +198,13 @@ class _Reader:
             wrong, right = str(mend.get("wrong", "")), str(mend.get("right", ""))
             text = text_of(chars)
             if text.count(wrong) != 1 or len(wrong) != len(right):
-                self.problem("mend-fails", f"{place} mend {wrong!r}", "text that stands once in its line, and as many "
-                             "characters instead", f"it stands {text.count(wrong)} times, {len(wrong)} characters become "
-                             f"{len(right)}", "write a longer stretch of the line as it reads after the repairs")  # fmt: skip
+                self.problem(
+                    "mend-fails",
+                    f"{place} mend {wrong!r}",
+                    "text that stands once in its line, and as many characters instead",
+                    f"it stands {text.count(wrong)} times, {len(wrong)} characters become {len(right)}",
+                    "write a longer stretch of the line as it reads after the repairs",
+                )
                 continue
             at = text.index(wrong)
             chars = [
@@ -187,14 +231,24 @@ class _Reader:
         runs, changes = alignment(chars, page.text)
         id = f"{page.id}-L{lines[0]}"
         if id in self.passage_ids:
-            self.problem("line-used-twice", place, "one passage to begin on a line", f"a second one, {id}",
-                         "join the two, or begin one of them on another line")  # fmt: skip
+            self.problem(
+                "line-used-twice",
+                place,
+                "one passage to begin on a line",
+                f"a second one, {id}",
+                "join the two, or begin one of them on another line",
+            )
         self.passage_ids.add(id)
         torn_start, torn_end = ref.startswith("…"), ref.endswith("…")
         if not torn_end and not _COMPLETE.search(text):
-            self.problem("passage-torn", place, "a passage that ends with its sentence", f"it ends in {text[-12:]!r}",
-                         f"join the line that it goes on in (\"{bare}+…\"); if the page does not hold it, mark the end "
-                         f"as torn: \"{bare}…\"")  # fmt: skip
+            self.problem(
+                "passage-torn",
+                place,
+                "a passage that ends with its sentence",
+                f"it ends in {text[-12:]!r}",
+                f'join the line that it goes on in ("{bare}+…"); if the page does not hold it, mark the end '
+                f'as torn: "{bare}…"',
+            )
         passage = Passage(id, article_id, page.id, text, runs, changes, tuple(lines), torn_start, torn_end)
         return Piece(kind, text, tuple(lines), id), passage
 
@@ -204,14 +258,24 @@ class _Reader:
         page = pages.get(str(entry.get("page", "")))
         items = entry.get("lines")
         if not id or id in seen:
-            self.problem("duplicate-id" if id else "wrong-shape", place, "an id of its own", id or "none",
-                         "give the article a short name that no other has")  # fmt: skip
+            self.problem(
+                "duplicate-id" if id else "wrong-shape",
+                place,
+                "an id of its own",
+                id or "none",
+                "give the article a short name that no other has",
+            )
             return None
         seen.add(id)
         if page is None or not isinstance(items, list):
             if page is None and str(entry.get("page", "")) not in self.listed:
-                self.problem("unknown-id", place, f"a page, one of {', '.join(sorted(self.listed))}",
-                             repr(entry.get("page")), "name the id of a [[page]]")  # fmt: skip
+                self.problem(
+                    "unknown-id",
+                    place,
+                    f"a page, one of {', '.join(sorted(self.listed))}",
+                    repr(entry.get("page")),
+                    "name the id of a [[page]]",
+                )
             if not isinstance(items, list):
                 self.problem("wrong-shape", place, 'lines = ["KIND REF", …]', repr(items), "see the head of the file")
             return None
@@ -220,8 +284,13 @@ class _Reader:
             kind, _, ref = str(item).partition(" ")
             at = f"{place} {str(item)!r}"
             if kind not in KINDS or not ref:
-                self.problem("wrong-shape", at, f"KIND REF, KIND one of {', '.join(KINDS)}", repr(item),
-                             "see the head of the file")  # fmt: skip
+                self.problem(
+                    "wrong-shape",
+                    at,
+                    f"KIND REF, KIND one of {', '.join(KINDS)}",
+                    repr(item),
+                    "see the head of the file",
+                )
                 continue
             piece, passage = self.piece(page, kind, ref.strip(), id, at)
             pieces.append(piece)
@@ -234,16 +303,22 @@ class _Reader:
         used = self.used[page.id]
         twice = sorted({page.line_of(i) for i, times in used.items() if times > 1})
         for line in twice:
-            self.problem("line-used-twice", f"{self.where} page {page.id}", "each line once",
-                         f"line {line} twice: {shorten(self.line(page, line))}",
-                         "take it out of one of the places that name it")  # fmt: skip
-        unused = sorted(
-            {page.line_of(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used}
-        )
+            self.problem(
+                "line-used-twice",
+                f"{self.where} page {page.id}",
+                "each line once",
+                f"line {line} twice: {shorten(self.line(page, line))}",
+                "take it out of one of the places that name it",
+            )
+        unused = sorted({page.line_of(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used})
         for line in unused:
-            self.problem("line-unused", f"{self.where} page {page.id}", "each line once",
-                         f"line {line} not at all: {shorten(self.line(page, line))}",
-                         "add it to its article by kind, or to `furniture` of the page")  # fmt: skip
+            self.problem(
+                "line-unused",
+                f"{self.where} page {page.id}",
+                "each line once",
+                f"line {line} not at all: {shorten(self.line(page, line))}",
+                "add it to its article by kind, or to `furniture` of the page",
+            )
 
     @staticmethod
     def line(page: Page, number: int) -> str:
@@ -261,8 +336,13 @@ class _Reader:
                 continue
             for name in page.repairs:
                 if repair_named(name) is None:
-                    self.problem("repair-unknown", f"{self.where} page {page.id}", f"one of {', '.join(REPAIR_NAMES)}",
-                                 repr(name), "name a repair that exists")  # fmt: skip
+                    self.problem(
+                        "repair-unknown",
+                        f"{self.where} page {page.id}",
+                        f"one of {', '.join(REPAIR_NAMES)}",
+                        repr(name),
+                        "name a repair that exists",
+                    )
             place = f"{self.where} page {page.id} furniture"
             lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, str(ref), place)[1]]
             furniture[page.id] = sum(1 for n in lines if self.line(page, n).strip())
@@ -300,7 +380,10 @@ def summary(seeds: Seeds) -> list[dict[str, Any]]:
     for page in seeds.pages:
         articles = [article for article in seeds.articles if article.page_id == page.id]
         kinds = Counter(
-            {kind: sum(len(piece.lines) for a in articles for piece in a.pieces if piece.kind == kind) for kind in KINDS}
+            {
+                kind: sum(len(piece.lines) for a in articles for piece in a.pieces if piece.kind == kind)
+                for kind in KINDS
+            }
         )
         passages = [passage for article in articles for passage in article.passages]
         rows.append(

@@ -1,0 +1,13 @@
+"""Character tagger: logistic regression over neighbouring characters, decoded to valid BIO.
+
+Shows what the characters around a name say about it, without a dictionary or a language model.
+"""
+
+from jinbench.taggers import CharTagger
+
+TASK = "ner"
+SEED = 0  # the solver is deterministic
+
+
+def make():
+    return CharTagger()

@@ -1,0 +1,199 @@
+"""Running a recipe: a Python file that says which task it is for and makes an estimator with `fit` and `predict`.
+
+A recipe defines `TASK` ("ner" or "sector"), `SEED`, and `make()`, which returns a new, unfitted estimator.
+`fit(X, y)` gets rows without labels and, beside them, what they are labelled with: a list of `Span` for ner, a list
+of sector names for sector. `predict(X)` gives the same for new rows; a ner estimator may give BIO tags instead, or
+spans by a method `predict_spans`. The labels of what is predicted never reach the recipe.
+"""
+
+import importlib.util
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinbench import dataset, files, labels, scoring, tagging
+from jinbench.labels import LabelSet
+from jinbench.problems import DataError, Problem
+from jinbench.records import Span
+from jinbench.rooms import Rooms
+from jinbench.scoring import FOLDS, Label, Score
+
+SPLITS = ("test", FOLDS)  # what a recipe is run on
+SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout")  # the fields of a row that a recipe gets
+Progress = Callable[[str, int, int], None]  # called with what is done, how many fits are, and of how many
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    path: Path
+    summary: str
+    task: str
+    seed: int
+    make: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a recipe predicts and scores, by split."""
+
+    recipe: Recipe
+    predictions: dict[str, list[tuple[str, frozenset[Label]]]]
+    scores: dict[str, Score]
+
+    def files(self) -> dict[str, str]:
+        """The contents of `baselines/<name>/`, by file name."""
+        contents = {
+            f"predictions-{split}.jsonl": files.dump_jsonl(scoring.as_rows(self.recipe.task, found))
+            for split, found in self.predictions.items()
+        }
+        scores = {split: score.to_dict() for split, score in self.scores.items()}
+        record = {"recipe": self.recipe.name, "task": self.recipe.task, "seed": self.recipe.seed, "scores": scores}
+        contents["scores.json"] = files.dump_json(rounded(record))
+        return contents
+
+
+def rounded(value: Any) -> Any:
+    """Floats to six places: enough for any score, and the same on every machine."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(entry) for entry in value]
+    return value
+
+
+def recipes(where: Rooms) -> list[Path]:
+    """The recipes of the room, in order of their names."""
+    return sorted(where.baselines.glob("*.py"))
+
+
+def load(path: Path) -> Recipe:
+    """Raises :class:`DataError` (file-missing, recipe-broken, wrong-task)."""
+    files.read_text(path)
+    spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise DataError(Problem("recipe-broken", files.shown(path), "a Python file", path.name, "name it something.py"))
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _broken(path, error) from None
+    missing = [name for name in ("TASK", "SEED", "make") if not hasattr(module, name)]
+    if missing:
+        raise DataError(
+            Problem(
+                "recipe-broken",
+                files.shown(path),
+                "TASK, SEED and make()",
+                f"no {', '.join(missing)}",
+                "copy baselines/gazetteer.py and change it",
+            )
+        )
+    if module.TASK not in scoring.TASKS:
+        raise DataError(
+            Problem(
+                "wrong-task",
+                f"{files.shown(path)} TASK",
+                f"one of {', '.join(scoring.TASKS)}",
+                repr(module.TASK),
+                "say which task the recipe is for",
+            )
+        )
+    summary = (module.__doc__ or "").strip().split("\n")[0]
+    return Recipe(path.stem, path, summary, module.TASK, int(module.SEED), module.make)
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    """The line of the recipe that failed, without a traceback."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    where = f"{files.shown(path)}:{lines[-1]}" if lines else files.shown(path)
+    return DataError(
+        Problem(
+            "recipe-broken",
+            where,
+            "a recipe that runs",
+            f"{type(error).__name__}: {error}",
+            "mend the recipe, or run it on its own to see more",
+        )
+    )
+
+
+def run(where: Rooms, recipe: Recipe, progress: Progress = lambda name, done, of: None) -> Result:
+    """Fit on train and predict test; then, for each fold, fit on the others and predict it.
+
+    Raises :class:`DataError` (recipe-broken, unknown-label and the other checks of a submission).
+    """
+    label_set = labels.read(where)
+    rows = dataset.read_rows(where, recipe.task)
+    rounds = list(_rounds(rows))
+    predictions: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
+    for done, (split, train, held_out) in enumerate(rounds):
+        progress(recipe.name, done, len(rounds))
+        predictions[split] |= _predict(recipe, label_set, train, held_out)
+    progress(recipe.name, len(rounds), len(rounds))
+    golds = {split: scoring.gold(where, recipe.task, split, label_set) for split in SPLITS}
+    ordered = {split: [(id, predictions[split][id]) for id in golds[split].ids] for split in SPLITS}
+    scores = {split: scoring.score(golds[split], predictions[split]) for split in SPLITS}
+    return Result(recipe, ordered, scores)
+
+
+def _rounds(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
+    """(split, rows to fit on, rows to predict)."""
+    yield "test", [r for r in rows if r["split"] == "train"], [r for r in rows if r["split"] == "test"]
+    for fold in sorted({row["fold"] for row in rows}):
+        yield FOLDS, [r for r in rows if r["fold"] != fold], [r for r in rows if r["fold"] == fold]
+
+
+def _predict(
+    recipe: Recipe, label_set: LabelSet, train: list[dict[str, Any]], held_out: list[dict[str, Any]]
+) -> dict[str, frozenset[Label]]:
+    import warnings
+
+    y: list[Any]
+    if recipe.task == "ner":
+        y = [[Span(**span) for span in row["spans"]] for row in train]
+    else:
+        y = [[label_set.sector_names[number] for number in row["sectors"]] for row in train]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = recipe.make()
+            estimator.fit([_seen(row) for row in train], y)
+            predict = getattr(estimator, "predict_spans", estimator.predict)
+            found = list(predict([_seen(row) for row in held_out]))
+    except DataError:
+        raise
+    except Exception as error:
+        raise _broken(recipe.path, error) from None
+    if len(found) != len(held_out):
+        raise DataError(
+            Problem(
+                "recipe-broken",
+                files.shown(recipe.path),
+                f"{len(held_out)} predictions, one per row",
+                f"{len(found)}",
+                "return one list for each row, empty if there is nothing",
+            )
+        )
+    return {row["id"]: _labels(recipe, row, labels) for row, labels in zip(held_out, found, strict=True)}
+
+
+def _seen(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in SEEN if key in row}
+
+
+def _labels(recipe: Recipe, row: dict[str, Any], found: Sequence[Any]) -> frozenset[Label]:
+    if recipe.task == "sector":
+        return frozenset((str(name),) for name in found)
+    if len(found) == len(row["text"]) and all(isinstance(tag, str) for tag in found):
+        found = tagging.from_bio(found, row["text"], f"{files.shown(recipe.path)} {row['id']}")
+    return frozenset((int(span[0]), int(span[1]), str(span[2])) for span in found)
+
+
+def write(result: Result, folder: Path) -> None:
+    for name, text in result.files().items():
+        files.write_text(folder / name, text)

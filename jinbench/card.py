@@ -1,0 +1,131 @@
+"""The generated parts of the documents: everything between `<!-- generated:NAME -->` and `<!-- end:NAME -->`.
+
+Numbers are never typed by hand into a document. The rest of each document is.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from jinbench import exports, files, labels, leaderboard
+from jinbench.dataset import SPLITS
+from jinbench.problems import DataError, Problem
+from jinbench.rooms import Rooms
+
+_BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)", re.DOTALL)
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in row) + " |\n" for row in lines)
+
+
+def _stats(where: Rooms) -> dict[str, Any]:
+    counts: dict[str, Any] = files.read_json(where.dataset / "stats.json")
+    return counts
+
+
+def _per_split(counts: dict[str, int]) -> list[int]:
+    return [*(counts[split] for split in SPLITS), sum(counts.values())]
+
+
+def _counts(where: Rooms) -> str:
+    stats = _stats(where)
+    keys = ("articles", "passages", "sentences", "characters", "spans")
+    names = {
+        "passages": "passages (items of `sector`)",
+        "sentences": "sentences (items of `ner`)",
+        "spans": "entity spans",
+    }
+    return _table(["", *SPLITS, "all"], [[names.get(key, key), *_per_split(stats[key])] for key in keys])
+
+
+def _labels(where: Rooms, kind: str) -> str:
+    stats, label_set = _stats(where), labels.read(where)
+    entries = label_set.entities if kind == "entities" else label_set.sectors
+    rows = [[f"`{entry.name}` {entry.zh}", entry.definition, *_per_split(stats[kind][entry.name])] for entry in entries]
+    return _table(["label", "definition", *SPLITS, "all"], rows)
+
+
+def _layouts(where: Rooms) -> str:
+    stats = _stats(where)
+    return _table(
+        ["layout (articles)", *SPLITS, "all"], [[name, *_per_split(c)] for name, c in stats["layouts"].items()]
+    )
+
+
+def _annotators(where: Rooms) -> str:
+    known = exports.annotators(where)
+    rows = [
+        [
+            f"`{entry.name}`{' (the gold)' if entry.name == known.gold else ''}",
+            f"**{entry.kind}**",
+            entry.description,
+            f"{entry.guidelines}, {entry.date}",
+        ]
+        for entry in known.entries
+    ]
+    return _table(["annotator", "what it is", "how", "guidelines, date"], rows)
+
+
+def _scores(where: Rooms) -> str:
+    return leaderboard.build(where)[1]["leaderboard.md"]
+
+
+BLOCKS: dict[str, Callable[[Rooms], str]] = {
+    "counts": _counts,
+    "entities": lambda where: _labels(where, "entities"),
+    "sectors": lambda where: _labels(where, "sectors"),
+    "layouts": _layouts,
+    "annotators": _annotators,
+    "scores": _scores,
+}
+
+
+def render(text: str, where: Rooms, name: str) -> str:
+    """`text` with every generated block made anew. Raises :class:`DataError` for a block that does not exist."""
+
+    def block(match: re.Match[str]) -> str:
+        if match["name"] not in BLOCKS:
+            raise DataError(
+                Problem(
+                    "wrong-shape",
+                    name,
+                    f"generated: one of {', '.join(BLOCKS)}",
+                    match["name"],
+                    "correct the name of the block",
+                )
+            )
+        return f"{match[1]}{BLOCKS[match['name']](where)}{match[3]}"
+
+    return _BLOCK.sub(block, text)
+
+
+def build(where: Rooms) -> dict[str, str]:
+    """The documents with their generated parts, by path below the root. `dataset/README.md` is the card."""
+    found = {
+        name: render(files.read_text(where.root / name), where, name)
+        for name in ("README.md", "DATASET_CARD.md")
+        if (where.root / name).is_file()
+    }
+    if "DATASET_CARD.md" in found:
+        found["dataset/README.md"] = found["DATASET_CARD.md"]
+    return found
+
+
+def stale(where: Rooms) -> list[str]:
+    """The documents whose generated parts are not up to date."""
+    return [
+        name
+        for name, text in build(where).items()
+        if not (where.root / name).is_file() or files.read_text(where.root / name) != text
+    ]
+
+
+def write(where: Rooms) -> list[str]:
+    """Write the documents that changed; returns their names."""
+    documents = build(where)
+    changed = stale(where)
+    for name in changed:
+        files.write_text(where.root / name, documents[name])
+    return changed

@@ -1,0 +1,367 @@
+"""What is published: `dataset/` as a Hub repository stands, built from the pages and the gold export.
+
+The same input gives the same bytes. Nothing is written before everything has been checked.
+"""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinbench import exports, files, labels, rooms, seeds, tagging
+from jinbench.labels import LabelSet
+from jinbench.problems import DataError, Problem, raise_if_any
+from jinbench.records import Article, Labels
+from jinbench.rooms import Rooms
+from jinbench.seeds import Seeds
+
+if TYPE_CHECKING:
+    import datasets
+
+SPLITS = ("train", "validation", "test")
+CONFIGS = ("ner", "sector", "articles")
+Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an article stands: its split and its fold."""
+
+    split: str
+    fold: int
+
+
+def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
+    """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
+    path = where.splits
+    text = files.read_text(path, "make it with: jinbench split")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    shown = files.shown(path)
+    hint = "jinbench split --write makes a new one; that makes older scores incomparable"
+    problems = []
+    places: dict[str, Place] = {}
+    for number, row in enumerate(rows, 2):
+        id, split, fold = row.get("article_id", ""), row.get("split", ""), row.get("fold", "")
+        if split not in SPLITS or not (fold or "").isdigit() or id in places:
+            problems.append(
+                Problem(
+                    "split-mismatch",
+                    f"{shown}:{number}",
+                    f"article_id, one of {', '.join(SPLITS)}, fold",
+                    f"{id},{split},{fold}",
+                    hint,
+                )
+            )
+            continue
+        places[id] = Place(split, int(fold))
+    articles = list(articles)
+    ids = {article.id for article in articles}
+    for id in sorted(ids ^ places.keys()):
+        problems.append(
+            Problem(
+                "split-mismatch",
+                shown,
+                "each article of articles.toml once",
+                f"{id} {'missing' if id in ids else 'unknown'}",
+                hint,
+            )
+        )
+    stories: dict[str, set[Place]] = defaultdict(set)
+    for article in articles:
+        if article.id in places:
+            stories[article.story].add(places[article.id])
+    for story, found in sorted(stories.items()):
+        if len(found) > 1:
+            problems.append(
+                Problem(
+                    "split-mismatch",
+                    shown,
+                    f"all articles of the story {story!r} in one split and fold",
+                    ", ".join(sorted(f"{p.split}/{p.fold}" for p in found)),
+                    hint,
+                )
+            )
+    raise_if_any(problems)
+    return places
+
+
+def gold(where: Rooms, seed: Seeds, label_set: LabelSet) -> dict[str, Labels]:
+    """The gold labels of every passage. Raises :class:`DataError` with everything wrong in the export."""
+    annotator = exports.annotators(where).gold
+    found = exports.read(exports.path_of(where, annotator), seed.passages(), label_set, annotator, whole=True)
+    return {entry.passage_id: entry for entry in found}
+
+
+def rows(seed: Seeds, label_set: LabelSet, gold: dict[str, Labels], places: dict[str, Place]) -> Rows:
+    """Every item of every config, as plain records."""
+    tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}
+    sector_ids = {name: number for number, name in enumerate(label_set.sector_names)}
+    table: Rows = {config: {split: [] for split in SPLITS} for config in CONFIGS}
+    for article in seed.articles:
+        place = places[article.id]
+        shared = {"article_id": article.id, "layout": article.layout, "fold": place.fold}
+        table["articles"][place.split].append(_article_row(article, place))
+        for passage in article.passages:
+            labelled = gold[passage.id]
+            table["sector"][place.split].append(
+                {
+                    "id": passage.id,
+                    "title": article.title,
+                    "text": passage.text,
+                    "sectors": [sector_ids[name] for name in labelled.sectors],
+                    **shared,
+                }
+            )
+            for sentence in seeds.sentences(passage.id, passage.text):
+                text = passage.text[sentence.start : sentence.end]
+                spans = [s.shifted(sentence.start) for s in labelled.spans if sentence.start <= s.start < sentence.end]
+                table["ner"][place.split].append(
+                    {
+                        "id": sentence.id,
+                        "text": text,
+                        "tokens": list(text),
+                        "ner_tags": [tag_ids[tag] for tag in tagging.to_bio(len(text), spans)],
+                        "spans": [s._asdict() for s in spans],
+                        "passage_id": passage.id,
+                        **shared,
+                    }
+                )
+    return table
+
+
+def _article_row(article: Article, place: Place) -> dict[str, Any]:
+    """The whole text: passages one to a line, each traceable to the page that it came from."""
+    passages, runs, changes = [], [], []
+    start = 0
+    for passage in article.passages:
+        passages.append({"id": passage.id, "start": start, "end": start + len(passage.text)})
+        runs += [run._replace(text_start=run.text_start + start)._asdict() for run in passage.runs]
+        changes += [c._replace(text_start=c.text_start + start)._asdict() for c in passage.changes]
+        start += len(passage.text) + 1
+    return {
+        "id": article.id,
+        "page_id": article.page_id,
+        "story": article.story,
+        "title": article.title,
+        "subtitles": article.texts("subheadline"),
+        "bylines": article.texts("byline"),
+        "captions": article.texts("caption"),
+        "text": "\n".join(passage.text for passage in article.passages),
+        "passages": passages,
+        "runs": runs,
+        "changes": changes,
+        "layout": article.layout,
+        "fold": place.fold,
+    }
+
+
+def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
+    """The type of every field of every config."""
+    from datasets import ClassLabel, Features, List, Value
+
+    string, number = Value("string"), Value("int32")
+    shared = {"article_id": string, "layout": string, "fold": number}
+    return {
+        "ner": Features(
+            {
+                "id": string,
+                "text": string,
+                "tokens": List(string),
+                "ner_tags": List(ClassLabel(names=list(label_set.tag_names))),
+                "spans": List({"start": number, "end": number, "type": string, "surface": string}),
+                "passage_id": string,
+                **shared,
+            }
+        ),
+        "sector": Features(
+            {
+                "id": string,
+                "title": string,
+                "text": string,
+                "sectors": List(ClassLabel(names=list(label_set.sector_names))),
+                **shared,
+            }
+        ),
+        "articles": Features(
+            {
+                "id": string,
+                "page_id": string,
+                "story": string,
+                "title": string,
+                "subtitles": List(string),
+                "bylines": List(string),
+                "captions": List(string),
+                "text": string,
+                "passages": List({"id": string, "start": number, "end": number}),
+                "runs": List({"text_start": number, "page_start": number, "length": number}),
+                "changes": List({"text_start": number, "page_text": string}),
+                "layout": string,
+                "fold": number,
+            }
+        ),
+    }
+
+
+def item_hash(config: str, row: dict[str, Any]) -> str:
+    """sha256 of an item: its text and its gold."""
+    parts = {
+        "ner": lambda: [row["id"], row["text"], [list(span.values()) for span in row["spans"]]],
+        "sector": lambda: [row["id"], row["title"], row["text"], row["sectors"]],
+        "articles": lambda: [row["id"], row["title"], row["text"]],
+    }[config]()
+    return files.sha256(files.dump_jsonl([parts]).encode())
+
+
+def manifest(table: Rows, version: str) -> dict[str, Any]:
+    """A hash per item, one per config over its items, one over all: what scores are tied to."""
+    items = {
+        config: {split: {row["id"]: item_hash(config, row) for row in rows} for split, rows in splits.items()}
+        for config, splits in table.items()
+    }
+    config_hashes = {config: files.sha256(files.dump_json(splits).encode()) for config, splits in items.items()}
+    return {
+        "version": version,
+        "sha256": files.sha256(files.dump_json(config_hashes).encode()),
+        "configs": config_hashes,
+        "items": items,
+    }
+
+
+def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
+    """Counts that the card shows and the tests hold the data to."""
+    names = label_set.sector_names
+    entity = {split: Counter(s["type"] for row in rows for s in row["spans"]) for split, rows in table["ner"].items()}
+    sector = {
+        split: Counter(names[n] for row in rows for n in row["sectors"]) for split, rows in table["sector"].items()
+    }
+    return {
+        "articles": {split: len(rows) for split, rows in table["articles"].items()},
+        "passages": {split: len(rows) for split, rows in table["sector"].items()},
+        "sentences": {split: len(rows) for split, rows in table["ner"].items()},
+        "characters": {split: sum(len(row["text"]) for row in rows) for split, rows in table["ner"].items()},
+        "spans": {split: sum(counts.values()) for split, counts in entity.items()},
+        "entities": {name: {split: entity[split][name] for split in SPLITS} for name in label_set.entity_names},
+        "sectors": {name: {split: sector[split][name] for split in SPLITS} for name in names},
+        "layouts": {
+            layout: {split: sum(row["layout"] == layout for row in rows) for split, rows in table["articles"].items()}
+            for layout in seeds.LAYOUTS
+        },
+    }
+
+
+def parquet(rows: list[dict[str, Any]], features: "datasets.Features") -> bytes:
+    """One Parquet file, with the features inside it, so that every reader finds the types."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(rows, schema=features.arrow_schema)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_index=True)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Built:
+    """A dataset in memory: its items, and its files by name relative to `dataset/`."""
+
+    table: Rows
+    manifest: dict[str, Any]
+    statistics: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def build(where: Rooms) -> Built:
+    """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
+
+    Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
+    """
+    label_set = labels.read(where)
+    seed = seeds.read(where)
+    table = rows(seed, label_set, gold(where, seed, label_set), read_splits(where, seed.articles))
+    types = features(label_set)
+    contents = {
+        f"{config}/{split}.parquet": parquet(rows, types[config])
+        for config, splits in table.items()
+        for split, rows in splits.items()
+    }
+    listing = manifest(table, label_set.version)
+    listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
+    counts = statistics(table, label_set)
+    contents["manifest.json"] = files.dump_json(listing).encode()
+    contents["stats.json"] = files.dump_json(counts).encode()
+    return Built(table, listing, counts, contents)
+
+
+def write(built: Built, folder: Path) -> list[str]:
+    """Write the files that differ; returns their names."""
+    changed = [
+        name
+        for name, data in sorted(built.files.items())
+        if not (folder / name).is_file() or (folder / name).read_bytes() != data
+    ]
+    for name in changed:
+        files.write_bytes(folder / name, built.files[name])
+    return changed
+
+
+def read_manifest(where: Rooms) -> dict[str, Any]:
+    """manifest.json. Raises :class:`DataError` (file-missing, broken-json)."""
+    listing: dict[str, Any] = files.read_json(where.manifest)
+    return listing
+
+
+def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[str, Any]]:
+    """The items of a config as plain records, `split` among their fields. Reads with pyarrow alone, which is quick.
+
+    Raises :class:`DataError` (file-missing, unknown-id).
+    """
+    import pyarrow.parquet as pq
+
+    if config not in CONFIGS or split not in (None, *SPLITS):
+        raise DataError(
+            Problem(
+                "unknown-id",
+                f"{config}/{split or ''}",
+                f"one of {', '.join(CONFIGS)}; one of {', '.join(SPLITS)}",
+                f"{config}/{split or ''}",
+                "jinbench info",
+            )
+        )
+    found = []
+    for name in SPLITS if split is None else (split,):
+        path = where.dataset / config / f"{name}.parquet"
+        files.read_bytes(path, "make it with: jinbench build")
+        found += [row | {"split": name} for row in pq.ParquetFile(path).read().to_pylist()]
+    return found
+
+
+def load(config: str = "ner", split: str | None = None) -> Any:
+    """The dataset that came with the package, as `datasets` gives it. Needs no network.
+
+    Parameters: `config` one of ner, sector, articles; `split` one of train, validation, test, or None for all.
+    Returns a `datasets.DatasetDict`, or a `datasets.Dataset` if `split` is given.
+    Raises :class:`DataError` for an unknown config or split.
+    """
+    where = rooms.own()
+    if config not in CONFIGS or split not in (None, *SPLITS):
+        raise DataError(
+            Problem(
+                "unknown-id",
+                "jinbench.load",
+                f"a config of {', '.join(CONFIGS)} and a split of {', '.join(SPLITS)}",
+                f"{config!r}, {split!r}",
+                "jinbench info",
+            )
+        )
+    from datasets import Dataset, DatasetDict
+
+    found = DatasetDict(
+        {
+            name: Dataset.from_parquet(str(where.dataset / config / f"{name}.parquet"))
+            for name in (SPLITS if split is None else (split,))
+        }
+    )
+    return found if split is None else found[split]

@@ -1,0 +1,368 @@
+"""The real Label Studio server: its environment, its process, its accounts, and a client that is logged in.
+
+Nothing of it lies in the repository. The environment is made once, from the locked file beside this module, and kept
+in the user's cache; `home()` holds the SQLite database, the log, and `accounts.json`, which only its owner can read.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinbench import files
+from jinbench.problems import ServerError
+
+if TYPE_CHECKING:
+    import httpx
+    from label_studio_sdk import LabelStudio
+
+VERSION = "1.23.2"
+LOCK = Path(__file__).with_name("labelstudio.lock")
+HOST = "127.0.0.1"
+PORT = 8080
+ADMIN = "admin"
+Say = Callable[[str], None]
+
+
+def home() -> Path:
+    """The folder of this user's server: `JINBENCH_HOME`, or `~/.local/share/jinbench`."""
+    return Path(os.environ.get("JINBENCH_HOME") or Path.home() / ".local" / "share" / "jinbench")
+
+
+@contextlib.contextmanager
+def at(folder: str | Path) -> Iterator[None]:
+    """Another home for a while, with a server of its own; whatever server the environment names is left alone."""
+    own = {"JINBENCH_HOME": str(folder), "LABEL_STUDIO_URL": "", "LABEL_STUDIO_API_KEY": ""}
+    before = {key: os.environ.get(key) for key in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def email(name: str) -> str:
+    """The login of an account. The name is no person's, and the address leads nowhere."""
+    return f"{name}@jinbench.localhost"
+
+
+def name_of(address: str) -> str:
+    return address.removesuffix("@jinbench.localhost")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. `pid` is that of its one process."""
+
+    pid: int
+    port: int
+    version: str = VERSION
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Account:
+    name: str
+    password: str
+    token: str | None = None
+
+
+def environment(say: Say = print) -> Path:
+    """The Python of Label Studio's own environment; makes it on first use (about a gigabyte, a minute or two)."""
+    from filelock import FileLock
+
+    wanted = f"{files.sha256(LOCK.read_bytes())} {sys.version_info.major}.{sys.version_info.minor}"
+    cache = Path.home() / ".cache" / "jinbench" / f"label-studio-{VERSION}"
+    folder = Path(os.environ.get("JINBENCH_LABELSTUDIO_ENV") or cache)
+    python, made = folder / "bin" / "python", folder / "made-from"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if made.is_file() and made.read_text() == wanted:
+            return python
+        say(f"Installing Label Studio {VERSION} into {folder} (once, a minute or two)…")
+        for command in (
+            [sys.executable, "-m", "venv", "--clear", str(folder)],
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "--requirement",
+                str(LOCK),
+            ],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            if done.returncode:
+                tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+                raise ServerError(
+                    f"Label Studio could not be installed into {folder}:\n{tail}\n"
+                    "Check the network and the disk, then run the same command again."
+                )
+        files.write_text(made, wanted)
+    return python
+
+
+def _settings() -> dict[str, str]:
+    """The environment of the server process: quiet, offline, closed."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("LABEL_STUDIO_", "DJANGO_"))}
+    return env | {
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "COLLECT_ANALYTICS": "false",
+        "LATEST_VERSION_CHECK": "false",
+        "DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServerError(f"No free port on {HOST}.")
+
+
+def _healthy(port: int) -> bool:
+    import httpx
+
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(f"http://{HOST}:{port}/health", timeout=5, trust_env=False).status_code == 200
+    return False
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether `pid` is alive and serves this home: process ids are used again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.waitpid(pid, os.WNOHANG)  # if it was our own child and has ended, let it go
+    done = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
+    return str(home() / "data") in done.stdout
+
+
+def running() -> Server | None:
+    """The server of this home if it answers, else None."""
+    try:
+        server = Server(**json.loads((home() / "server.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if _is_ours(server.pid) and _healthy(server.port) else None
+
+
+def start(port: int = PORT, wait: float = 600, say: Say = print) -> Server:
+    """Start the server if it is not running, and make the administrator's account and token. Safe to repeat.
+
+    Raises :class:`ServerError` if it does not answer within `wait` seconds.
+    """
+    from filelock import FileLock
+
+    python = environment(say)
+    home().mkdir(parents=True, exist_ok=True)
+    with FileLock(str(home() / "start.lock")):
+        server = running()
+        if server is None:
+            server = _launch(python, _free_port(port), wait, say)
+        _administrator(server)
+    return server
+
+
+def _launch(python: Path, port: int, wait: float, say: Say) -> Server:
+    data = home() / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    admin = accounts().get(ADMIN) or _remember(Account(ADMIN, secrets.token_urlsafe(12)))
+    first = not (data / "label_studio.sqlite3").exists()
+    say(f"Starting Label Studio {VERSION}" + (" for the first time (a minute or two)…" if first else "…"))
+    log = home() / "server.log"
+    command = [
+        str(python),
+        "-m",
+        "label_studio.server",
+        "start",
+        "--no-browser",
+        "--internal-host",
+        HOST,
+        "--port",
+        str(port),
+        "--data-dir",
+        str(data),
+    ]
+    env = _settings() | {"LABEL_STUDIO_USERNAME": email(ADMIN), "LABEL_STUDIO_PASSWORD": admin.password}
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
+        )
+    server = Server(process.pid, port)
+    files.write_text(home() / "server.json", files.dump_json(asdict(server)))
+    deadline = time.monotonic() + wait
+    while not _healthy(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            why = f"ended with code {process.returncode}" if process.poll() is not None else f"no answer in {wait:g} s"
+            process.kill()
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+            raise ServerError(f"Label Studio did not start ({why}). The end of {log}:\n{tail}")
+        time.sleep(0.3)
+    return server
+
+
+def stop(wait: float = 15) -> bool:
+    """End the server by its own process id. False if none was running."""
+    try:
+        pid = int(json.loads((home() / "server.json").read_text())["pid"])
+    except (OSError, ValueError, KeyError):
+        return False
+    was_running = _is_ours(pid)
+    deadline = time.monotonic() + wait
+    while _is_ours(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
+        time.sleep(0.1)
+    (home() / "server.json").unlink(missing_ok=True)
+    return was_running
+
+
+def accounts() -> dict[str, Account]:
+    """The accounts made here, by name."""
+    try:
+        entries = json.loads((home() / "accounts.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return {entry["name"]: Account(**entry) for entry in entries}
+
+
+def _remember(account: Account) -> Account:
+    """Add to accounts.json, which is readable by its owner only from the moment it exists."""
+    known = accounts() | {account.name: account}
+    path = home() / "accounts.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".accounts.{os.getpid()}.json")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(files.dump_json([asdict(entry) for entry in known.values()]))
+    os.replace(new, path)
+    return account
+
+
+@contextlib.contextmanager
+def _session(server: Server) -> Iterator["httpx.Client"]:
+    """A browser-like session: cookies, and the header that Django's forgery check wants."""
+    import httpx
+
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False, headers={"Referer": server.url}) as http:
+        yield http
+
+
+def _post(http: "httpx.Client", path: str, **data: str) -> "httpx.Response":
+    token = http.cookies.get("csrftoken") or ""
+    return http.post(path, data={"csrfmiddlewaretoken": token, **data}, headers={"X-CSRFToken": token})
+
+
+def _log_in(http: "httpx.Client", account: Account) -> None:
+    http.get("/user/login/")
+    answer = _post(http, "/user/login/", email=email(account.name), password=account.password)
+    if answer.status_code != 302:
+        raise ServerError(
+            f"Label Studio refused the login of {email(account.name)} (HTTP {answer.status_code}).\n"
+            f"Its password is kept in {home() / 'accounts.json'}; if it was changed in the browser, write it there too."
+        )
+
+
+def _administrator(server: Server) -> Account:
+    """The administrator's account with a personal access token (one per user: an older one is replaced)."""
+    admin = accounts()[ADMIN]
+    if admin.token:
+        return admin
+    with _session(server) as http:
+        _log_in(http, admin)
+        answer = _post(http, "/api/token/")
+        if answer.status_code == 409:  # the account has one that was not written down
+            raise ServerError(
+                f"{email(ADMIN)} has an access token that {home() / 'accounts.json'} does not hold.\n"
+                f"Open {server.url}/user/account/personal-access-token, revoke it, and run the same command again."
+            )
+        if answer.status_code != 201:
+            raise ServerError(f"Label Studio gave no access token (HTTP {answer.status_code}).")
+        return _remember(Account(admin.name, admin.password, answer.json()["token"]))
+
+
+def member(server: Server, name: str) -> Account:
+    """The account called `name`; signs it up over the organization's invitation link if it is new."""
+    known = accounts().get(name)
+    if known:
+        return known
+    account = Account(name, secrets.token_urlsafe(12))
+    with _session(server) as http:
+        _log_in(http, accounts()[ADMIN])
+        link = http.get("/api/invite").json()["invite_url"]
+    with _session(server) as http:
+        http.get(link)
+        answer = _post(http, link, email=email(name), password=account.password, allow_newsletters="false")
+        if answer.status_code != 302:
+            raise ServerError(f"Label Studio did not sign up {email(name)} (HTTP {answer.status_code}).")
+    return _remember(account)
+
+
+def member_if_ours(name: str) -> None:
+    """Make the account called `name`, if the server that `connect` leads to was started here."""
+    server = running()
+    if server is not None and not os.environ.get("LABEL_STUDIO_URL"):
+        member(server, name)
+
+
+def connect() -> "LabelStudio":
+    """A client of the server named by LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or of the one started here.
+
+    Raises :class:`ServerError` if there is none.
+    """
+    try:
+        from label_studio_sdk import LabelStudio
+    except ImportError:
+        raise ServerError("Label Studio's SDK is not installed. Type: pip install 'jinbench[annotate]'") from None
+    url, token = os.environ.get("LABEL_STUDIO_URL"), os.environ.get("LABEL_STUDIO_API_KEY")
+    if not (url and token):
+        server = running()
+        if server is None:
+            raise ServerError("No Label Studio is running. Type: jinbench labelstudio start")
+        url, token = server.url, accounts()[ADMIN].token
+    make: Any = LabelStudio  # the SDK's constructor is untyped
+    client: LabelStudio = make(base_url=url, api_key=token, timeout=600)
+    return client
+
+
+def wait_until_up(client: Any, wait: float = 60) -> None:
+    """Until the server that `client` talks to answers again. Raises :class:`ServerError` after `wait` seconds."""
+    import httpx
+
+    url = str(client._client_wrapper.get_base_url())
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health", timeout=5).status_code == 200:
+                return
+        time.sleep(0.5)
+    raise ServerError(
+        f"Label Studio at {url} does not answer. Start it again (jinbench labelstudio start), "
+        "then run the same command again: nothing is entered twice."
+    )

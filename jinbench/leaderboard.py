@@ -1,0 +1,133 @@
+"""Who is ahead, and whether that can be told: all systems scored again on one gold, ranked with ties."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jinbench import files, labels, scoring
+from jinbench.baselines import rounded
+from jinbench.problems import DataError, Problem
+from jinbench.rooms import Rooms
+from jinbench.scoring import FOLDS, Gold, Label, Score
+
+BOARDS = tuple((task, split) for task in scoring.TASKS for split in (FOLDS, "test"))
+POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of a difference
+
+
+@dataclass(frozen=True)
+class Row:
+    """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties."""
+
+    rank: int
+    tied: bool
+    system: str
+    score: Score
+
+
+@dataclass(frozen=True)
+class Board:
+    """One task on one split. `gap`: the smallest difference in micro-F1 that this gold separates in four of five cases,
+    from the systems' own predictions; None if there are fewer than two."""
+
+    task: str
+    split: str
+    rows: tuple[Row, ...]
+    gap: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        record: dict[str, Any] = rounded(asdict(self))
+        return record
+
+
+def systems(where: Rooms, task: str, split: str) -> dict[str, Path]:
+    """The predictions that lie in `baselines/` and `leaderboard/entries/`, by system."""
+    found = {}
+    for room in (where.baselines, where.leaderboard / "entries"):
+        for path in sorted(room.glob(f"*/predictions-{split}.jsonl")):
+            if _task_of(path) == task:
+                found[path.parent.name] = path
+    return found
+
+
+def _task_of(path: Path) -> str | None:
+    """The task of a submission, from its first line."""
+    for _, row in files.read_jsonl(path)[:1]:
+        return "ner" if "spans" in row else "sector"
+    return None
+
+
+def board(where: Rooms, task: str, split: str) -> Board:
+    """Score every system on `task` and `split`. Raises :class:`DataError` with what is wrong in any of them."""
+    gold = scoring.gold(where, task, split, labels.read(where))
+    problems: list[Problem] = []
+    predicted = {}
+    for system, path in systems(where, task, split).items():
+        try:
+            predicted[system] = scoring.read_predictions(path, gold)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return rank(gold, predicted)
+
+
+def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) -> Board:
+    """The table of systems, best first."""
+    import numpy as np
+
+    scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
+    order = sorted(scores, key=lambda system: (-scores[system].micro.f1, system))
+    drawn = {
+        system: scoring.f1(scoring.resample(gold, scoring.counts(gold, predicted[system])).sum(1)) for system in order
+    }
+    better = {
+        system: sum(float(np.quantile(drawn[other] - drawn[system], 0.025)) > 0 for other in order) for system in order
+    }
+    ranks = [better[system] + 1 for system in order]
+    rows = tuple(Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True))
+    errors = [float((drawn[a] - drawn[b]).std()) for a, b in itertools.pairwise(order)]
+    return Board(gold.task, gold.split, rows, POWER * float(np.median(errors)) if errors else None)
+
+
+def markdown(boards: list[Board]) -> str:
+    """The boards as Markdown tables."""
+    lines = []
+    for found in boards:
+        name = "cross-validation over all articles" if found.split == FOLDS else f"{found.split} split"
+        lines += [
+            f"**{found.task}, {name}**",
+            "",
+            "| rank | system | micro-F1 | 95 % interval | macro-F1 | missing |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in found.rows:
+            cell = row.score.micro
+            lines.append(
+                f"| {row.rank}{'=' if row.tied else ''} | {_escape(row.system)} | {cell.f1:.3f} ±{cell.half:.3f} "
+                f"| {cell.low:.3f}–{cell.high:.3f} | {row.score.macro_f1:.3f} | {row.score.missing} |"
+            )
+        lines.append("")
+        if found.rows:
+            lines.append(f"`{found.rows[0].score.headline.split(' ', 3)[3]}`")
+        if found.gap is not None:
+            lines.append(
+                f"Systems with the same rank cannot be told apart. Smallest gap that {found.rows[0].score.articles} "
+                f"articles separate at 80 % power: {found.gap:.3f}."
+            )
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+def build(where: Rooms) -> tuple[list[Board], dict[str, str]]:
+    """All boards, and the generated files of `leaderboard/` by name."""
+    boards = [board(where, task, split) for task, split in BOARDS]
+    return boards, {
+        "leaderboard.json": files.dump_json([found.to_dict() for found in boards]),
+        "leaderboard.md": markdown(boards),
+    }

@@ -1,0 +1,183 @@
+"""The main job from beginning to end, in a folder of its own, compared with what is committed.
+
+Pages, articles, a Label Studio started for the purpose, tasks, labels, exports, dataset, baselines, leaderboard,
+documents: each is made again and held against the room it belongs in. Nothing that is committed is touched.
+"""
+
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinbench import (
+    annotation,
+    baselines,
+    card,
+    dataset,
+    exports,
+    files,
+    labels,
+    labelstudio,
+    leaderboard,
+    scoring,
+    seeds,
+    splitting,
+)
+from jinbench.annotation import Step
+from jinbench.rooms import Rooms
+
+TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
+OK, OKISH, FAIL = "OK", "OKish", "FAIL"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One artefact, made again. `status` is OK, OKish (differs within a stated tolerance) or FAIL."""
+
+    status: str
+    artefact: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"[{self.status}]".ljust(8) + f"{self.artefact}: {self.message}"
+
+
+def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
+    """Make everything again below `folder` and compare. Raises what the stages raise."""
+    again = _copy(where, folder)
+    seed = seeds.read(again)
+    label_set = labels.read(again)
+    yield Check(
+        OK,
+        "seeds",
+        f"{len(seed.pages)} pages, {len(seed.articles)} articles, "
+        f"{sum(1 for _ in seed.passages())} passages, every line accounted for",
+    )
+    files.write_text(again.labeling_config, labels.labeling_config(label_set))
+    yield _same(where, again, "annotation/labeling_config.xml")
+    yield from _through_label_studio(where, again, seed, label_set, step)
+    gold = dataset.gold(again, seed, label_set)
+    step("splits", 0, 1)
+    files.write_text(again.splits, splitting.search(seed, gold))
+    step("splits", 1, 1)
+    yield _same(where, again, "dataset/splits.csv")
+    shutil.copyfile(where.splits, again.splits)
+    built = dataset.build(again)
+    dataset.write(built, again.dataset)
+    for name in built.files:
+        yield _same(where, again, f"dataset/{name}")
+    for path in baselines.recipes(again):
+        result = baselines.run(again, baselines.load(path), step)
+        baselines.write(result, again.baselines / path.stem)
+        for name in result.files():
+            yield _same(where, again, f"baselines/{path.stem}/{name}")
+    for name, text in leaderboard.build(again)[1].items():
+        files.write_text(again.leaderboard / name, text)
+        yield _same(where, again, f"leaderboard/{name}")
+    card.write(again)
+    for name in card.build(again):
+        yield _same(where, again, name)
+
+
+def _copy(where: Rooms, folder: Path) -> Rooms:
+    """The hand-made parts of the rooms, in a new folder. Exports come along for the times that they keep."""
+    shutil.rmtree(folder, ignore_errors=True)
+    again = Rooms(folder)
+    for room in (where.seeds, where.annotation):
+        shutil.copytree(room, folder / room.name)
+    for path in [
+        *baselines.recipes(where),
+        where.card,
+        where.root / "README.md",
+        where.splits,
+        *files.below(where.leaderboard / "entries"),
+    ]:
+        if path.is_file():
+            target = folder / path.relative_to(where.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    return again
+
+
+@contextmanager
+def _own_server(step: Step) -> Iterator[Any]:
+    """A Label Studio with an empty database, in a folder that goes away again."""
+    with tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder, labelstudio.at(folder):
+        step("Label Studio starts", 0, 1)
+        server = labelstudio.start(say=lambda text: step(text, 0, 1))
+        step("Label Studio starts", 1, 1)
+        try:
+            yield server
+        finally:
+            labelstudio.stop()
+
+
+def _through_label_studio(
+    where: Rooms, again: Rooms, seed: seeds.Seeds, label_set: labels.LabelSet, step: Step
+) -> Iterator[Check]:
+    passages = list(seed.passages())
+    with _own_server(step) as server:
+        client = labelstudio.connect()
+        for name in exports.annotators(again).names:
+            path = exports.path_of(again, name)
+            if not path.is_file():
+                continue
+            labelstudio.member(server, name)
+            pushed = annotation.push(
+                client, again, seed, label_set, name, annotation.counter(step, f"push {name}", len(passages))
+            )
+            labelled = exports.read(path, passages, label_set, name)
+            annotation.enter(
+                client, seed, label_set, name, labelled, annotation.counter(step, f"enter {name}", len(labelled))
+            )
+            count, changed = annotation.pull(client, again, seed, label_set, name)
+            same = _same(where, again, f"annotation/exports/{name}.json")
+            spans = sum(len(entry.spans) for entry in labelled)
+            yield Check(
+                same.status,
+                same.artefact,
+                f"{pushed.created} tasks pushed, {count} passages with {spans} spans "
+                f"entered and pulled from Label Studio, {changed} differ; {same.message}",
+            )
+
+
+def _same(where: Rooms, again: Rooms, name: str) -> Check:
+    """Compare one file with the committed one: bytes, else what they mean."""
+    old, new = where.root / name, again.root / name
+    if not old.is_file():
+        return Check(FAIL, name, f"expected {files.shown(old)} to be committed")
+    before, after = old.read_bytes(), new.read_bytes()
+    if before == after:
+        return Check(OK, name, f"sha256 {files.sha256(after)[:12]}")
+    if name.endswith(".parquet"):
+        return _same_rows(name, before, after)
+    if name.startswith("baselines/"):
+        return _same_scores(where, again, name)
+    return Check(FAIL, name, f"expected sha256 {files.sha256(before)[:12]}, made {files.sha256(after)[:12]} ({new})")
+
+
+def _same_rows(name: str, before: bytes, after: bytes) -> Check:
+    import pyarrow.parquet as pq
+
+    old, new = (pq.ParquetFile(io.BytesIO(data)).read() for data in (before, after))
+    if old.equals(new):
+        return Check(OKISH, name, "the same rows in other bytes: another version of pyarrow wrote them")
+    return Check(FAIL, name, f"expected {old.num_rows} rows as committed, made {new.num_rows} that differ")
+
+
+def _same_scores(where: Rooms, again: Rooms, name: str) -> Check:
+    """Predictions may differ in a tie; the scores they give may not move by more than the tolerance."""
+    folder = str(Path(name).parent / "scores.json")
+    try:
+        old, new = (json.loads((rooms.root / folder).read_text())["scores"] for rooms in (where, again))
+    except (OSError, ValueError, KeyError) as error:
+        return Check(FAIL, name, f"expected committed scores, found {type(error).__name__}")
+    moved = max(abs(old[split]["micro"]["f1"] - new[split]["micro"]["f1"]) for split in (*new, scoring.FOLDS))
+    if moved <= TOLERANCE:
+        return Check(OKISH, name, f"micro-F1 moved by {moved:.4f}, within {TOLERANCE}: ties in the solver")
+    return Check(FAIL, name, f"expected micro-F1 within {TOLERANCE} of the committed, it moved by {moved:.4f}")

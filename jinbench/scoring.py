@@ -1,0 +1,427 @@
+"""Scores that say what they are worth. Counts per item first; every score, interval and table comes from their sums.
+
+A missing prediction counts as wrong, an unknown id is an error. What is resampled is the article: sentences of one
+article are alike, and an interval that ignores it is too narrow.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinbench import dataset, files, labels
+from jinbench.labels import LabelSet
+from jinbench.problems import DataError, Problem, raise_if_any
+from jinbench.records import Span
+from jinbench.rooms import Rooms
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TASKS = ("ner", "sector")
+FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
+RESAMPLES = 2000
+SEED = 0
+FEW = 30  # below this number of gold mentions a table shows counts, not scores
+
+Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What predictions are held against: items in a fixed order.
+
+    `labels[i]` is the set of labels of item i; `groups` its article, the unit of resampling.
+    """
+
+    task: str
+    split: str
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: tuple[frozenset[Label], ...]
+    groups: tuple[str, ...]
+    layouts: tuple[str, ...]
+    version: str
+    sha256: str
+
+
+def gold(where: Rooms, task: str, split: str, label_set: LabelSet | None = None) -> Gold:
+    """The gold of a task: `split` is train, validation, test, or folds for all items.
+
+    Raises :class:`DataError` (file-missing, wrong-task, unknown-id).
+    """
+    if task not in TASKS:
+        raise DataError(
+            Problem("wrong-task", "task", f"one of {', '.join(TASKS)}", repr(task), "see jinbench score --help")
+        )
+    label_set = label_set or labels.read(where)
+    rows = dataset.read_rows(where, task, None if split == FOLDS else split)
+    listing = dataset.read_manifest(where)
+    names = label_set.entity_names if task == "ner" else label_set.sector_names
+    if task == "ner":
+        found = [_labels((s["start"], s["end"], s["type"]) for s in row["spans"]) for row in rows]
+    else:
+        found = [_labels((names[number],) for number in row["sectors"]) for row in rows]
+    return Gold(
+        task,
+        split,
+        names,
+        tuple(row["id"] for row in rows),
+        tuple(row["text"] for row in rows),
+        tuple(found),
+        tuple(row["article_id"] for row in rows),
+        tuple(row["layout"] for row in rows),
+        str(listing["version"]),
+        str(listing["configs"][task]),
+    )
+
+
+def _labels(found: Iterable[Label]) -> frozenset[Label]:
+    return frozenset(found)
+
+
+def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:
+    """Predictions by id, from JSON Lines `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
+
+    Raises :class:`DataError` with every problem in the file and its line number.
+    """
+    key = "spans" if gold.task == "ner" else "sectors"
+    texts = dict(zip(gold.ids, gold.texts, strict=True))
+    problems: list[Problem] = []
+    found: dict[str, frozenset[Label]] = {}
+    lines: dict[str, int] = {}
+    for number, row in files.read_jsonl(path):
+        where = f"{files.shown(path)}:{number}"
+        id = row.get("id")
+        if not isinstance(id, str) or id not in texts:
+            problems.append(
+                Problem(
+                    "unknown-id",
+                    where,
+                    f"the id of an item of {gold.task}/{gold.split}",
+                    repr(id),
+                    f"predict the items of {gold.task}/{gold.split}, each under its id",
+                )
+            )
+            continue
+        if id in lines:
+            problems.append(
+                Problem(
+                    "duplicate-id", where, "each id once", f"{id} also on line {lines[id]}", "keep one of the two lines"
+                )
+            )
+            continue
+        lines[id] = number
+        values = row.get(key)
+        if not isinstance(values, list):
+            problems.append(
+                Problem(
+                    "wrong-task",
+                    where,
+                    f"a list {key!r}",
+                    f"fields {', '.join(sorted(row))}",
+                    f"a submission for {gold.task} has {key!r} on each line",
+                )
+            )
+            continue
+        check = _check_spans if gold.task == "ner" else _check_sectors
+        found[id] = check(values, texts[id], gold.names, where, problems)
+    raise_if_any(problems)
+    return found
+
+
+def _check_spans(
+    values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
+) -> frozenset[Label]:
+    spans: list[Span] = []
+    for value in values:
+        if not isinstance(value, dict) or not {"start", "end", "type"} <= value.keys():
+            problems.append(
+                Problem(
+                    "wrong-shape",
+                    where,
+                    '{"start": 0, "end": 2, "type": "…"}',
+                    repr(value),
+                    "give each span its start, end and type",
+                )
+            )
+            continue
+        start, end, type = value["start"], value["end"], value["type"]
+        if type not in names:
+            problems.append(
+                Problem(
+                    "unknown-label",
+                    where,
+                    f"one of {', '.join(names)}",
+                    repr(type),
+                    "map your types to those of the dataset",
+                )
+            )
+        elif (
+            isinstance(start, bool)
+            or isinstance(end, bool)
+            or not isinstance(start, int)
+            or not isinstance(end, int)
+            or not 0 <= start < end <= len(text)
+        ):
+            problems.append(
+                Problem(
+                    "span-outside-text",
+                    where,
+                    f"0 <= start < end <= {len(text)}",
+                    f"[{start}, {end})",
+                    "offsets count Unicode code points of the sentence from 0, the end is exclusive",
+                )
+            )
+        elif value.get("surface") not in (None, text[start:end]):
+            problems.append(
+                Problem(
+                    "span-text-differs",
+                    where,
+                    repr(text[start:end]),
+                    repr(value["surface"]),
+                    "take the offsets and the surface from the same text",
+                )
+            )
+        else:
+            spans.append(Span(start, end, type, text[start:end]))
+    spans.sort()
+    for before, after in itertools.pairwise(spans):
+        if after.start < before.end:
+            problems.append(
+                Problem(
+                    "spans-overlap",
+                    where,
+                    "spans that do not overlap",
+                    f"{tuple(before)} and {tuple(after)}",
+                    "keep one of the two",
+                )
+            )
+    return frozenset(span[:3] for span in spans)
+
+
+def _check_sectors(
+    values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
+) -> frozenset[Label]:
+    for value in values:
+        if value not in names:
+            problems.append(
+                Problem(
+                    "unknown-label",
+                    where,
+                    f"one of {', '.join(names)}",
+                    repr(value),
+                    "use the sector names of the dataset",
+                )
+            )
+    return frozenset((str(value),) for value in values)
+
+
+# ---- counts, and scores from their sums -----------------------------------------------------------------------
+
+GOLD, PREDICTED, CORRECT = 0, 1, 2
+
+
+def counts(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> "np.ndarray[Any, Any]":
+    """An integer array (items, labels, 3): gold, predicted and correct mentions of each label in each item."""
+    import numpy as np
+
+    column = {name: i for i, name in enumerate(gold.names)}
+    table = np.zeros((len(gold.ids), len(gold.names), 3), dtype=np.int64)
+    for i, (id, true) in enumerate(zip(gold.ids, gold.labels, strict=True)):
+        guess = predicted.get(id, frozenset())
+        for kind, found in ((GOLD, true), (PREDICTED, guess), (CORRECT, true & guess)):
+            for label in found:
+                table[i, column[label[-1]], kind] += 1
+    return table
+
+
+def f1(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """F1 from sums (…, 3). 0 where nothing is correct; 1 where there is neither gold nor prediction to get wrong."""
+    import numpy as np
+
+    total = sums[..., GOLD] + sums[..., PREDICTED]
+    return np.where(total == 0, 1.0, 2 * sums[..., CORRECT] / np.maximum(total, 1))
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def resample(
+    gold: Gold, table: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED
+) -> "np.ndarray[Any, Any]":
+    """Sums (times, labels, 3) over articles drawn with replacement (the cluster bootstrap).
+
+    Two systems get the same draws, so that their difference is paired.
+    """
+    import numpy as np
+
+    groups = sorted(set(gold.groups))
+    row = {group: i for i, group in enumerate(groups)}
+    clusters = np.zeros((len(groups), *table.shape[1:]), dtype=np.int64)
+    np.add.at(clusters, [row[group] for group in gold.groups], table)
+    draws = np.random.default_rng(seed).multinomial(len(groups), [1 / len(groups)] * len(groups), size=times)
+    sums: np.ndarray[Any, Any] = np.einsum("bg,glk->blk", draws, clusters)
+    return sums
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table with the counts behind it and its 95 % interval."""
+
+    name: str
+    gold: int
+    predicted: int
+    correct: int
+    precision: float
+    recall: float
+    f1: float
+    low: float
+    high: float
+
+    @property
+    def half(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with everything it depends on. `str()` gives the table, `to_dict()` the record that is stored."""
+
+    task: str
+    micro: Cell
+    macro_f1: float
+    labels: tuple[Cell, ...]
+    layouts: tuple[Cell, ...]
+    exact: float
+    items: int
+    missing: int
+    articles: int
+    signature: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def headline(self) -> str:
+        """One line: the score, what it is worth, and its signature."""
+        signature = "|".join(f"{key}:{value}" for key, value in self.signature.items())
+        return f"{self.task}:micro-F1 = {self.micro.f1:.3f} ±{self.micro.half:.3f} [{signature}]"
+
+    def __str__(self) -> str:
+        lines = [self.headline, ""]
+        lines += [f"{'':24}{'gold':>6}{'pred':>6}{'right':>6}   precision  recall     F1   95 % interval"]
+        lines += [_line(cell) for cell in (self.micro, *self.labels)]
+        lines += ["", *(_line(cell) for cell in self.layouts), ""]
+        lines += [
+            (
+                f"macro-F1 {self.macro_f1:.3f} over labels with gold; {self.exact:.1%} of items wholly right; "
+                f"{self.items} items of {self.articles} articles"
+            )
+        ]
+        if self.missing:
+            lines += [f"{self.missing} items have no prediction: each of their mentions counts as missed"]
+        return "\n".join(lines)
+
+
+def _line(cell: Cell) -> str:
+    start = f"{cell.name:24}{cell.gold:6}{cell.predicted:6}{cell.correct:6}"
+    if cell.gold < FEW:
+        return f"{start}   (fewer than {FEW} in gold: counts only)"
+    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}  {cell.f1:.3f}   {cell.low:.3f}–{cell.high:.3f}"
+
+
+def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
+    """Score predictions by id against `gold`. Every number has an interval from the same resampled articles."""
+    import numpy as np
+
+    table = counts(gold, predicted)
+    drawn = resample(gold, table)
+    layouts = []
+    for layout in sorted(set(gold.layouts)):
+        rows = np.array([here == layout for here in gold.layouts])
+        part = np.where(rows[:, None, None], table, 0)
+        layouts.append(_cell(f"layout {layout}", part.sum((0, 1)), resample(gold, part).sum(1)))
+    sums = table.sum(0)
+    cells = tuple(_cell(name, sums[i], drawn[:, i]) for i, name in enumerate(gold.names))
+    with_gold = [cell.f1 for cell in cells if cell.gold]
+    exact = np.all(table[..., GOLD] == table[..., CORRECT], axis=1) & np.all(
+        table[..., PREDICTED] == table[..., CORRECT], axis=1
+    )
+    return Score(
+        gold.task,
+        _cell("micro", sums.sum(0), drawn.sum(1)),
+        float(np.mean(with_gold)) if with_gold else 0.0,
+        cells,
+        tuple(layouts),
+        float(exact.mean()),
+        len(gold.ids),
+        len(set(gold.ids) - predicted.keys()),
+        len(set(gold.groups)),
+        {
+            "task": gold.task,
+            "data": gold.version,
+            "gold": gold.sha256[:8],
+            "split": gold.split,
+            "match": "exact",
+            "boot": str(RESAMPLES),
+            "seed": str(SEED),
+            "jinbench": version("jinbench"),
+        },
+    )
+
+
+def _cell(name: str, sums: "np.ndarray[Any, Any]", drawn: "np.ndarray[Any, Any]") -> Cell:
+    import numpy as np
+
+    right, guessed, true = int(sums[CORRECT]), int(sums[PREDICTED]), int(sums[GOLD])
+    low, high = np.quantile(f1(drawn), [0.025, 0.975])
+    return Cell(
+        name,
+        true,
+        guessed,
+        right,
+        _share(right, guessed),
+        _share(right, true),
+        float(f1(sums)),
+        float(low),
+        float(high),
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better `a` is than `b` in micro-F1, paired by article. `told_apart`: 0 lies outside the interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def told_apart(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+def compare(gold: Gold, a: Mapping[str, frozenset[Label]], b: Mapping[str, frozenset[Label]]) -> Difference:
+    """The difference of two systems with its 95 % interval: both see the same resampled articles."""
+    import numpy as np
+
+    first, second = counts(gold, a), counts(gold, b)
+    difference = f1(resample(gold, first).sum(1)) - f1(resample(gold, second).sum(1))
+    low, high = np.quantile(difference, [0.025, 0.975])
+    return Difference(float(f1(first.sum((0, 1))) - f1(second.sum((0, 1)))), float(low), float(high))
+
+
+def as_rows(task: str, predicted: Iterable[tuple[str, Iterable[Label]]]) -> list[dict[str, Any]]:
+    """Predictions as the records of a submission, in the given order."""
+    if task == "ner":
+        return [
+            {"id": id, "spans": [{"start": s[0], "end": s[1], "type": s[2]} for s in sorted(found)]}
+            for id, found in predicted
+        ]
+    return [{"id": id, "sectors": sorted(s[0] for s in found)} for id, found in predicted]
