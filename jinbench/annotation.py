@@ -86,7 +86,8 @@ def _instructions(rooms: Rooms) -> str:
 
 def find_project(client: "LabelStudio", title: str) -> Any | None:
     """The project with this title; the oldest if there are several."""
-    found: list[Any] = [project for project in client.projects.list(title=title) if project.title == title]
+    projects: Any = client.projects.list(title=title)
+    found = [project for project in projects if project.title == title]
     return min(found, key=lambda project: int(project.id), default=None)
 
 
