@@ -78,16 +78,15 @@ def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) ->
     import numpy as np
 
     scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
-    order = sorted(scores, key=lambda system: (-scores[system].micro.f1, system))
-    drawn = {
-        system: scoring.f1(scoring.resample(gold, scoring.counts(gold, predicted[system])).sum(1)) for system in order
-    }
+    order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
+    drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in order}
     better = {
-        system: sum(float(np.quantile(drawn[other] - drawn[system], 0.025)) > 0 for other in order) for system in order
+        system: sum(float(np.nanquantile(drawn[other] - drawn[system], 0.025)) > 0 for other in order)
+        for system in order
     }
     ranks = [better[system] + 1 for system in order]
     rows = tuple(Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True))
-    errors = [float((drawn[a] - drawn[b]).std()) for a, b in itertools.pairwise(order)]
+    errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order)]
     return Board(gold.task, gold.split, rows, POWER * float(np.median(errors)) if errors else None)
 
 
@@ -105,12 +104,12 @@ def markdown(boards: list[Board]) -> str:
         for row in found.rows:
             cell = row.score.micro
             lines.append(
-                f"| {row.rank}{'=' if row.tied else ''} | {_escape(row.system)} | {cell.f1:.3f} ±{cell.half:.3f} "
-                f"| {cell.low:.3f}–{cell.high:.3f} | {row.score.macro_f1:.3f} | {row.score.missing} |"
+                f"| {row.rank}{'=' if row.tied else ''} | {_escape(row.system)} | {cell.shown} | {cell.interval} "
+                f"| {row.score.macro_f1 or 0:.3f} | {row.score.missing} |"
             )
         lines.append("")
         if found.rows:
-            lines.append(f"`{found.rows[0].score.headline.split(' ', 3)[3]}`")
+            lines.append(f"`{found.rows[0].score.signed}`")
         if found.gap is not None:
             lines.append(
                 f"Systems with the same rank cannot be told apart. Smallest gap that {found.rows[0].score.articles} "

@@ -240,38 +240,52 @@ def counts(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> "np.ndarray
 
 
 def f1(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """F1 from sums (…, 3). 0 where nothing is correct; 1 where there is neither gold nor prediction to get wrong."""
+    """F1 from sums (…, 3). 0 where nothing is correct; NaN where there is neither gold nor prediction."""
     import numpy as np
 
     total = sums[..., GOLD] + sums[..., PREDICTED]
-    return np.where(total == 0, 1.0, 2 * sums[..., CORRECT] / np.maximum(total, 1))
+    return np.where(total == 0, np.nan, 2 * sums[..., CORRECT] / np.maximum(total, 1))
 
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else 0.0
 
 
-def resample(
-    gold: Gold, table: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED
-) -> "np.ndarray[Any, Any]":
-    """Sums (times, labels, 3) over articles drawn with replacement (the cluster bootstrap).
+def clusters(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """The sums (articles, …) of counts (items, …), articles in order of their ids."""
+    import numpy as np
+
+    row = {group: i for i, group in enumerate(sorted(set(gold.groups)))}
+    sums = np.zeros((len(row), *table.shape[1:]), dtype=np.int64)
+    np.add.at(sums, [row[group] for group in gold.groups], table)
+    return sums
+
+
+def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
+    """Sums (times, …) over articles drawn with replacement from `sums` (articles, …): the cluster bootstrap.
 
     Two systems get the same draws, so that their difference is paired.
     """
     import numpy as np
 
-    groups = sorted(set(gold.groups))
-    row = {group: i for i, group in enumerate(groups)}
-    clusters = np.zeros((len(groups), *table.shape[1:]), dtype=np.int64)
-    np.add.at(clusters, [row[group] for group in gold.groups], table)
-    draws = np.random.default_rng(seed).multinomial(len(groups), [1 / len(groups)] * len(groups), size=times)
-    sums: np.ndarray[Any, Any] = np.einsum("bg,glk->blk", draws, clusters)
-    return sums
+    number = len(sums)
+    draws = np.random.default_rng(seed).multinomial(number, [1 / number] * number, size=times)
+    drawn: np.ndarray[Any, Any] = np.tensordot(draws, sums, axes=1)
+    return drawn
+
+
+def drawn_f1(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Micro-F1 in each resample, for counts (items, labels, 3)."""
+    return f1(resample(clusters(gold, table.sum(1))))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table with the counts behind it and its 95 % interval."""
+    """One number of a table with the counts behind it and its 95 % interval.
+
+    `f1` is None where there is neither gold nor prediction; `low` and `high` are None where fewer than two articles
+    have any, so that resampling them says nothing.
+    """
 
     name: str
     gold: int
@@ -279,14 +293,22 @@ class Cell:
     correct: int
     precision: float
     recall: float
-    f1: float
-    low: float
-    high: float
+    f1: float | None
+    low: float | None
+    high: float | None
 
     @property
-    def half(self) -> float:
-        """Half the width of the interval."""
-        return (self.high - self.low) / 2
+    def shown(self) -> str:
+        """The score with half the width of its interval: never without."""
+        if self.f1 is None:
+            return "–"
+        if self.low is None or self.high is None:
+            return f"{self.f1:.3f} (one article: no interval)"
+        return f"{self.f1:.3f} ±{(self.high - self.low) / 2:.3f}"
+
+    @property
+    def interval(self) -> str:
+        return "–" if self.low is None or self.high is None else f"{self.low:.3f}–{self.high:.3f}"
 
 
 @dataclass(frozen=True)
@@ -295,7 +317,7 @@ class Score:
 
     task: str
     micro: Cell
-    macro_f1: float
+    macro_f1: float | None
     labels: tuple[Cell, ...]
     layouts: tuple[Cell, ...]
     exact: float
@@ -308,10 +330,14 @@ class Score:
         return asdict(self)
 
     @property
+    def signed(self) -> str:
+        """The signature in square brackets."""
+        return f"[{'|'.join(f'{key}:{value}' for key, value in self.signature.items())}]"
+
+    @property
     def headline(self) -> str:
         """One line: the score, what it is worth, and its signature."""
-        signature = "|".join(f"{key}:{value}" for key, value in self.signature.items())
-        return f"{self.task}:micro-F1 = {self.micro.f1:.3f} ±{self.micro.half:.3f} [{signature}]"
+        return f"{self.task}:micro-F1 = {self.micro.shown} {self.signed}"
 
     def __str__(self) -> str:
         lines = [self.headline, ""]
@@ -320,7 +346,7 @@ class Score:
         lines += ["", *(_line(cell) for cell in self.layouts), ""]
         lines += [
             (
-                f"macro-F1 {self.macro_f1:.3f} over labels with gold; {self.exact:.1%} of items wholly right; "
+                f"macro-F1 {self.macro_f1 or 0:.3f} over labels with gold; {self.exact:.1%} of items wholly right; "
                 f"{self.items} items of {self.articles} articles"
             )
         ]
@@ -333,7 +359,7 @@ def _line(cell: Cell) -> str:
     start = f"{cell.name:24}{cell.gold:6}{cell.predicted:6}{cell.correct:6}"
     if cell.gold < FEW:
         return f"{start}   (fewer than {FEW} in gold: counts only)"
-    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}  {cell.f1:.3f}   {cell.low:.3f}–{cell.high:.3f}"
+    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}  {cell.f1 or 0:.3f}   {cell.interval}"
 
 
 def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
@@ -341,22 +367,19 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
     import numpy as np
 
     table = counts(gold, predicted)
-    drawn = resample(gold, table)
+    cells = tuple(_cell(name, clusters(gold, table[:, i])) for i, name in enumerate(gold.names))
     layouts = []
     for layout in sorted(set(gold.layouts)):
-        rows = np.array([here == layout for here in gold.layouts])
-        part = np.where(rows[:, None, None], table, 0)
-        layouts.append(_cell(f"layout {layout}", part.sum((0, 1)), resample(gold, part).sum(1)))
-    sums = table.sum(0)
-    cells = tuple(_cell(name, sums[i], drawn[:, i]) for i, name in enumerate(gold.names))
-    with_gold = [cell.f1 for cell in cells if cell.gold]
+        here = np.array([found == layout for found in gold.layouts])
+        layouts.append(_cell(f"layout {layout}", clusters(gold, table.sum(1) * here[:, None])))
+    with_gold = [cell.f1 or 0.0 for cell in cells if cell.gold]
     exact = np.all(table[..., GOLD] == table[..., CORRECT], axis=1) & np.all(
         table[..., PREDICTED] == table[..., CORRECT], axis=1
     )
     return Score(
         gold.task,
-        _cell("micro", sums.sum(0), drawn.sum(1)),
-        float(np.mean(with_gold)) if with_gold else 0.0,
+        _cell("micro", clusters(gold, table.sum(1))),
+        float(np.mean(with_gold)) if with_gold else None,
         cells,
         tuple(layouts),
         float(exact.mean()),
@@ -376,22 +399,17 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
     )
 
 
-def _cell(name: str, sums: "np.ndarray[Any, Any]", drawn: "np.ndarray[Any, Any]") -> Cell:
+def _cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
+    """The cell of counts (articles, 3)."""
     import numpy as np
 
-    right, guessed, true = int(sums[CORRECT]), int(sums[PREDICTED]), int(sums[GOLD])
-    low, high = np.quantile(f1(drawn), [0.025, 0.975])
-    return Cell(
-        name,
-        true,
-        guessed,
-        right,
-        _share(right, guessed),
-        _share(right, true),
-        float(f1(sums)),
-        float(low),
-        float(high),
-    )
+    total = sums.sum(0)
+    right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
+    low, high = None, None
+    if (sums[:, [GOLD, PREDICTED]].sum(1) > 0).sum() >= 2:
+        low, high = (float(q) for q in np.nanquantile(f1(resample(sums)), [0.025, 0.975]))
+    value = float(f1(total)) if true + guessed else None
+    return Cell(name, true, guessed, right, _share(right, guessed), _share(right, true), value, low, high)
 
 
 @dataclass(frozen=True)
@@ -412,8 +430,7 @@ def compare(gold: Gold, a: Mapping[str, frozenset[Label]], b: Mapping[str, froze
     import numpy as np
 
     first, second = counts(gold, a), counts(gold, b)
-    difference = f1(resample(gold, first).sum(1)) - f1(resample(gold, second).sum(1))
-    low, high = np.quantile(difference, [0.025, 0.975])
+    low, high = np.nanquantile(drawn_f1(gold, first) - drawn_f1(gold, second), [0.025, 0.975])
     return Difference(float(f1(first.sum((0, 1))) - f1(second.sum((0, 1)))), float(low), float(high))
 
 

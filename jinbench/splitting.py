@@ -1,7 +1,7 @@
 """The search for a split: which articles train, validate and test, and the folds for cross-validation.
 
 Stories move whole. What is minimised is how far each part is from its share of everything that matters: entity spans
-in all, each entity type, each sector, each layout.
+in all, articles (the unit of every interval), each entity type, each sector, each layout.
 """
 
 import csv
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHARES = {"train": 0.60, "validation": 0.15, "test": 0.25}
 FOLDS = 5
 RESTARTS = 20
+SIZES = {"size articles": 10.0, "size spans": 10.0}  # what weighs more than a single label, and by how much
 ABSENT = 1.0  # the price of a label that a part has none of, against the squared deviation of a share
 
 
@@ -30,8 +31,9 @@ def search(seed: Seeds, gold: dict[str, Labels], random_state: int = 0) -> str:
     stories = sorted(weights)
     names = sorted({name for counts in weights.values() for name in counts})
     table = np.array([[weights[story][name] for name in names] for story in stories], dtype=float)
-    split = _assign(table, list(SHARES.values()), random_state)
-    fold = _assign(table, [1 / FOLDS] * FOLDS, random_state)
+    weight = np.array([SIZES.get(name, 1.0) for name in names])
+    split = _assign(table, weight, list(SHARES.values()), random_state)
+    fold = _assign(table, weight, [1 / FOLDS] * FOLDS, random_state)
     part = {story: (list(SHARES)[split[i]], int(fold[i])) for i, story in enumerate(stories)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -41,7 +43,7 @@ def search(seed: Seeds, gold: dict[str, Labels], random_state: int = 0) -> str:
 
 
 def _weights(seed: Seeds, gold: dict[str, Labels]) -> dict[str, Counter[str]]:
-    """What each story brings, by name. `spans` is named once for each entity type, so that size weighs as much."""
+    """What each story brings, by name."""
     weights: dict[str, Counter[str]] = defaultdict(Counter)
     for article in seed.articles:
         counts = weights[article.story]
@@ -50,43 +52,47 @@ def _weights(seed: Seeds, gold: dict[str, Labels]) -> dict[str, Counter[str]]:
             counts.update(f"entity {span.type}" for span in labelled.spans)
             counts.update(f"sector {name}" for name in labelled.sectors)
             counts[f"layout {article.layout}"] += len(passage.text)
-            counts["spans"] += len(labelled.spans)
+            counts["size spans"] += len(labelled.spans)
+        counts["size articles"] += 1
     return weights
 
 
-def _cost(table: "np.ndarray[Any, Any]", assigned: "np.ndarray[Any, Any]", shares: Sequence[float]) -> float:
-    """Mean squared deviation of each part's share of each column, in units of the share; `spans` weighs ten times."""
+def _cost(
+    table: "np.ndarray[Any, Any]",
+    weight: "np.ndarray[Any, Any]",
+    assigned: "np.ndarray[Any, Any]",
+    shares: Sequence[float],
+) -> float:
+    """Mean squared deviation of each part's share of each column, in units of the share."""
     import numpy as np
 
     parts = np.stack([table[assigned == part].sum(axis=0) for part in range(len(shares))])
     wanted = np.array(shares)[:, None]
-    share = parts / np.maximum(table.sum(axis=0), 1)
-    deviation = ((share - wanted) / wanted) ** 2
-    weight = np.ones(table.shape[1])
-    weight[-1] = 10  # "spans" sorts last
+    deviation = ((parts / np.maximum(table.sum(axis=0), 1) - wanted) / wanted) ** 2
     return float((deviation * weight).sum(axis=1).mean() / weight.sum() + ABSENT * (parts == 0).mean())
 
 
-def _assign(table: "np.ndarray[Any, Any]", shares: Sequence[float], random_state: int) -> "np.ndarray[Any, Any]":
+def _assign(
+    table: "np.ndarray[Any, Any]", weight: "np.ndarray[Any, Any]", shares: Sequence[float], random_state: int
+) -> "np.ndarray[Any, Any]":
     """Hill climbing over moves and swaps of stories, from several random starts; the best of them."""
     import numpy as np
 
     rng = np.random.default_rng(random_state)
-    best, best_cost = None, np.inf
+    best, best_cost = rng.choice(len(shares), size=len(table)), np.inf
     for _ in range(RESTARTS):
         assigned = rng.choice(len(shares), size=len(table), p=np.array(shares) / sum(shares))
-        cost = _cost(table, assigned, shares)
+        cost = _cost(table, weight, assigned, shares)
         improved = True
         while improved:
             improved = False
             for neighbour in _neighbours(assigned, len(shares)):
-                new = _cost(table, neighbour, shares)
+                new = _cost(table, weight, neighbour, shares)
                 if new < cost - 1e-12:
                     assigned, cost, improved = neighbour, new, True
                     break
         if cost < best_cost - 1e-12:
             best, best_cost = assigned, cost
-    assert best is not None
     return best
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_expit
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction import FeatureHasher
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import SGDClassifier
 
 from jinbench import tagging
 from jinbench.records import Span
@@ -52,15 +52,19 @@ class CharTagger(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    C : inverse strength of the regularisation.
+    alpha : strength of the regularisation.
+    epochs : passes over the training characters; the weights are averaged over all of them.
     n_features : width of the hashed feature space.
-    max_iter : iterations of the solver.
+    random_state : seed of the order in which the characters are seen.
     """
 
-    def __init__(self, C: float = 3.0, n_features: int = 2**18, max_iter: int = 100) -> None:
-        self.C = C
+    def __init__(
+        self, alpha: float = 3e-5, epochs: int = 15, n_features: int = 2**16, random_state: int | None = 0
+    ) -> None:
+        self.alpha = alpha
+        self.epochs = epochs
         self.n_features = n_features
-        self.max_iter = max_iter
+        self.random_state = random_state
 
     def _vectors(self, texts: Sequence[str]) -> Any:
         hasher = FeatureHasher(self.n_features, input_type="string", alternate_sign=False)
@@ -70,7 +74,14 @@ class CharTagger(BaseEstimator):  # type: ignore[misc]
         """X: texts or rows. y: for each, its spans."""
         texts = texts_of(X)
         tags = [tagging.to_bio(len(text), spans) for text, spans in zip(texts, y, strict=True)]
-        self.classifier_ = LogisticRegression(C=self.C, max_iter=self.max_iter)
+        self.classifier_ = SGDClassifier(
+            loss="log_loss",
+            alpha=self.alpha,
+            max_iter=self.epochs,
+            tol=None,
+            average=True,
+            random_state=self.random_state,
+        )
         self.classifier_.fit(self._vectors(texts), [tag for row in tags for tag in row])
         self.classes_ = self.classifier_.classes_
         number = {tag: i for i, tag in enumerate(self.classes_)}
@@ -95,7 +106,7 @@ class CharTagger(BaseEstimator):  # type: ignore[misc]
         texts = texts_of(X)
         if not any(texts):
             return [[] for _ in texts]
-        scores = log_softmax(self.classifier_.decision_function(self._vectors(texts)), axis=1)
+        scores = log_expit(self.classifier_.decision_function(self._vectors(texts)))  # one-vs-rest
         ends = np.cumsum([len(text) for text in texts])
         return [
             [str(self.classes_[i]) for i in self._best_path(scores[end - len(text) : end])]
