@@ -109,7 +109,10 @@ def load(path: Path) -> Recipe:
 
 def _broken(path: Path, error: Exception) -> DataError:
     """The line of the recipe that failed, without a traceback."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines = [error.lineno]
     where = f"{files.shown(path)}:{lines[-1]}" if lines else files.shown(path)
     return DataError(
         Problem(

@@ -174,7 +174,10 @@ def labels_config(
 @labelstudio_app.command("start")
 def labelstudio_start(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(help="The port to try first; another one is taken if it is in use.")] = 8080,
+    port: Annotated[
+        int | None,
+        typer.Option(help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"),
+    ] = None,
     as_json: _JSON = False,
 ) -> None:
     """Start the server (installing it on first use), make the accounts, and say how to log in."""

@@ -137,12 +137,14 @@ def _settings() -> dict[str, str]:
 
 
 def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
+    """`preferred`, given a moment to be let go by a server that was just killed; else any free port."""
+    for port in (*[preferred] * 5, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
             except OSError:
+                time.sleep(0.2)
                 continue
             return int(probe.getsockname()[1])
     raise ServerError(f"No free port on {HOST}.")
@@ -164,18 +166,24 @@ def _is_ours(pid: int) -> bool:
     return str(home() / "data") in done.stdout
 
 
-def running() -> Server | None:
-    """The server of this home if it answers, else None."""
+def _last() -> Server | None:
+    """The server that was last started in this home."""
     try:
-        server = Server(**json.loads((home() / "server.json").read_text()))
+        return Server(**json.loads((home() / "server.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return server if _is_ours(server.pid) and _healthy(server.port) else None
 
 
-def start(port: int = PORT, wait: float = 600, say: Say = print) -> Server:
+def running() -> Server | None:
+    """The server of this home if it answers, else None."""
+    server = _last()
+    return server if server and _is_ours(server.pid) and _healthy(server.port) else None
+
+
+def start(port: int | None = None, wait: float = 600, say: Say = print) -> Server:
     """Start the server if it is not running, and make the administrator's account and token. Safe to repeat.
 
+    `port` is tried first; without it the one used last time, so that whoever waits for a killed server finds it again.
     Raises :class:`ServerError` if it does not answer within `wait` seconds.
     """
     from filelock import FileLock
@@ -183,9 +191,10 @@ def start(port: int = PORT, wait: float = 600, say: Say = print) -> Server:
     python = environment(say)
     home().mkdir(parents=True, exist_ok=True)
     with FileLock(str(home() / "start.lock")):
-        server = running()
+        server, last = running(), _last()
         if server is None:
-            server = _launch(python, _free_port(port), wait, say)
+            preferred = port if port is not None else last.port if last else PORT
+            server = _launch(python, _free_port(preferred), wait, say)
         _administrator(server)
     return server
 
@@ -230,18 +239,15 @@ def _launch(python: Path, port: int, wait: float, say: Say) -> Server:
 
 def stop(wait: float = 15) -> bool:
     """End the server by its own process id. False if none was running."""
-    try:
-        pid = int(json.loads((home() / "server.json").read_text())["pid"])
-    except (OSError, ValueError, KeyError):
+    server = _last()
+    if server is None or not _is_ours(server.pid):
         return False
-    was_running = _is_ours(pid)
     deadline = time.monotonic() + wait
-    while _is_ours(pid):
+    while _is_ours(server.pid):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
+            os.kill(server.pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
         time.sleep(0.1)
-    (home() / "server.json").unlink(missing_ok=True)
-    return was_running
+    return True
 
 
 def accounts() -> dict[str, Account]:

@@ -80,13 +80,15 @@ def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) ->
     scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
     order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
     drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in order}
+    if len(set(gold.groups)) < 2:  # one article: nothing can be told apart
+        drawn = {}
     better = {
-        system: sum(float(np.nanquantile(drawn[other] - drawn[system], 0.025)) > 0 for other in order)
+        system: sum(float(np.nanquantile(drawn[other] - drawn[system], 0.025)) > 0 for other in drawn)
         for system in order
     }
     ranks = [better[system] + 1 for system in order]
     rows = tuple(Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True))
-    errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order)]
+    errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order) if drawn]
     return Board(gold.task, gold.split, rows, POWER * float(np.median(errors)) if errors else None)
 
 

@@ -41,7 +41,6 @@ CODES = {
     "split-mismatch": "splits.csv does not name each article once, or separates a story",
     "wrong-task": "a recipe or submission is for another task",
     "recipe-broken": "a recipe does not run, or predicts the wrong number of items",
-    "gold-differs": "scores or predictions were made on other gold than the dataset's",
 }
 
 

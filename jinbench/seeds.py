@@ -16,7 +16,7 @@ KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "cap
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
 
 _PART = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?:\[(?P<start>\d*):(?P<end>\d*)\])?\Z")
-_SENTENCE_END = re.compile(r"(?:[。！？!?]|…+)[”’」』）)》]*")
+_SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
 _COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
 
 

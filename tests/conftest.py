@@ -1,0 +1,42 @@
+"""Worlds to test in: the repository itself (read only) and copies of `tests/mini`."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jinbench import labelstudio, rooms
+from jinbench.rooms import Rooms
+
+ROOT = Path(__file__).parent.parent
+MINI = ROOT / "tests" / "mini"
+
+
+@pytest.fixture(scope="session")
+def real() -> Rooms:
+    """The repository. Tests only read it."""
+    return rooms.find(ROOT)
+
+
+@pytest.fixture
+def mini(tmp_path: Path) -> Rooms:
+    """A copy of the three-page world, not yet built."""
+    shutil.copytree(MINI, tmp_path / "mini")
+    return Rooms(tmp_path / "mini")
+
+
+@pytest.fixture(scope="session")
+def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of a real Label Studio server of the tests' own, ended by its process id."""
+    home = tmp_path_factory.mktemp("labelstudio")
+    with labelstudio.at(home):
+        labelstudio.start(port=0)
+        yield home
+        labelstudio.stop()
+
+
+@pytest.fixture
+def server(server_home: Path) -> labelstudio.Server:
+    """That server, running: started again if a test killed it."""
+    return labelstudio.start()

@@ -1,0 +1,116 @@
+"""What is published: counts, first, tenth and last items, types, and the same bytes every time."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jinbench
+from jinbench import dataset, files, labels, seeds
+from jinbench.rooms import Rooms
+
+
+@pytest.fixture(scope="module")
+def built(real: Rooms) -> dataset.Built:
+    return dataset.build(real)
+
+
+def test_what_is_committed_is_what_build_makes(real: Rooms, built: dataset.Built) -> None:
+    for name, data in built.files.items():
+        assert (real.dataset / name).read_bytes() == data, f"{name} is stale: jinbench build"
+
+
+def test_nothing_else_lies_in_the_room(real: Rooms, built: dataset.Built) -> None:
+    found = {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
+    assert found == {*built.files, "README.md", "splits.csv"}
+
+
+def test_the_committed_counts(built: dataset.Built) -> None:
+    assert sum(built.statistics["sentences"].values()) == 364
+    assert sum(built.statistics["passages"].values()) == 142
+    assert sum(built.statistics["articles"].values()) == 23
+    assert sum(built.statistics["spans"].values()) == 840
+
+
+def test_first_tenth_and_last_sentence(built: dataset.Built) -> None:
+    train = built.table["ner"]["train"]
+    assert [train[n]["id"] for n in (0, 9, -1)] == ["000-L7-S1", "000-L17-S1", "004-L123-S2"]
+    assert train[0]["spans"][0] == {"start": 4, "end": 6, "type": "TITLE", "surface": "记者"}
+
+
+def test_every_span_of_every_item(built: dataset.Built, real: Rooms) -> None:
+    tags = labels.read(real).tag_names
+    for rows in built.table["ner"].values():
+        for row in rows:
+            assert row["tokens"] == list(row["text"])
+            assert len(row["ner_tags"]) == len(row["text"])
+            for span in row["spans"]:
+                assert row["text"][span["start"] : span["end"]] == span["surface"]
+                assert tags[row["ner_tags"][span["start"]]] == f"B-{span['type']}"
+            assert sum(tags[tag].startswith("B-") for tag in row["ner_tags"]) == len(row["spans"])
+
+
+def test_articles_are_traceable(built: dataset.Built, real: Rooms) -> None:
+    pages = {page.id: page.text for page in seeds.read(real).pages}
+    for rows in built.table["articles"].values():
+        for row in rows:
+            changed = {change["text_start"]: change["page_text"] for change in row["changes"]}
+            for run in row["runs"]:
+                for i in range(run["length"]):
+                    at = run["text_start"] + i
+                    assert pages[row["page_id"]][run["page_start"] + i] == changed.get(at, row["text"][at])
+            assert sum(run["length"] for run in row["runs"]) == len(row["text"].replace("\n", ""))
+
+
+def test_no_story_stands_on_two_sides(built: dataset.Built) -> None:
+    sides: dict[str, set[tuple[str, int]]] = {}
+    for split, rows in built.table["articles"].items():
+        for row in rows:
+            sides.setdefault(row["story"], set()).add((split, row["fold"]))
+    assert all(len(found) == 1 for found in sides.values())
+
+
+def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import ClassLabel, load_dataset
+
+    for config in dataset.CONFIGS:
+        found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
+        assert list(found) == ["train", "validation", "test"]
+        assert found["test"].features == dataset.features(labels.read(real))[config]
+    ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
+    assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
+    assert all(row["text"][s["start"] : s["end"]] == s["surface"] for rows in ner.values() for row in rows for s in row["spans"])
+
+
+def test_jinbench_load(real: Rooms) -> None:
+    test: Any = jinbench.load("sector", "test")
+    assert test["id"] == [row["id"] for row in dataset.read_rows(real, "sector", "test")]
+    with pytest.raises(dataset.DataError, match="unknown-id"):
+        jinbench.load("nerr")
+
+
+def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None:
+    before = dataset.build(mini).manifest
+    path = mini.exports / "annotator-a.json"
+    path.write_text(path.read_text().replace('"PLACE"', '"DATE"', 1))
+    after = dataset.build(mini).manifest
+    changed = {
+        (config, id)
+        for config, splits in before["items"].items()
+        for split, items in splits.items()
+        for id in items
+        if after["items"][config][split][id] != items[id]
+    }
+    assert changed == {("ner", "a-L5-S1")}
+    assert after["configs"]["sector"] == before["configs"]["sector"]
+    assert after["configs"]["ner"] != before["configs"]["ner"]
+    assert after["sha256"] != before["sha256"]
+
+
+def test_the_manifest_names_every_file(real: Rooms) -> None:
+    listing = json.loads(real.manifest.read_text())
+    for name, sha in listing["files"].items():
+        assert files.sha256((real.dataset / name).read_bytes()) == sha
+    assert len(listing["files"]) == 9

@@ -1,0 +1,96 @@
+"""Labels in and out: exports, marked-up text, and what is kept of them."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from jinbench import exports, files, labels, seeds
+from jinbench.problems import DataError
+from jinbench.records import Labels, Span
+from jinbench.rooms import Rooms
+
+
+def everything(where: Rooms) -> tuple[seeds.Seeds, labels.LabelSet, list[Labels]]:
+    seed, label_set = seeds.read(where), labels.read(where)
+    return seed, label_set, exports.read(exports.path_of(where, "annotator-a"), seed.passages(), label_set, whole=True)
+
+
+def test_the_committed_export_is_whole_and_in_its_fixed_form(real: Rooms) -> None:
+    seed, _, found = everything(real)
+    assert len(found) == 142
+    titles = {article.id: article.title for article in seed.articles}
+    again = files.dump_json(exports.canonical(found, seed.passages(), titles))
+    assert again == exports.path_of(real, "annotator-a").read_text()
+
+
+def test_every_span_says_what_stands_there(real: Rooms) -> None:
+    seed, _, found = everything(real)
+    texts = {passage.id: passage.text for passage in seed.passages()}
+    spans = [(texts[entry.passage_id], span) for entry in found for span in entry.spans]
+    assert len(spans) > 800
+    assert all(text[span.start : span.end] == span.surface for text, span in spans)
+    assert all(span.surface == span.surface.strip() for _, span in spans)
+
+
+def test_unchanged_labels_keep_their_times(mini: Rooms) -> None:
+    _, _, before = everything(mini)
+    later = [dataclasses.replace(entry, created_at="2030-01-01T00:00:00Z") for entry in before]
+    later[0] = dataclasses.replace(later[0], sectors=("water",))
+    kept = exports.keep_times(later, before)
+    assert [entry.created_at for entry in kept] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (len(before) - 1)
+
+
+def test_a_region_drawn_by_hand_keeps_its_id(mini: Rooms) -> None:
+    seed, label_set, _ = everything(mini)
+    tasks = json.loads(exports.path_of(mini, "annotator-a").read_text())
+    tasks[0]["annotations"][0]["result"][0]["id"] = "Xy9"
+    tasks[0]["annotations"][0]["result"][0]["origin"] = "prediction"
+    found = exports.check(tasks, "x", seed.passages(), label_set)
+    region = exports.regions(found[0])[0]
+    assert (region["id"], region["origin"]) == ("Xy9", "prediction")
+
+
+def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Rooms) -> None:
+    seed, label_set, _ = everything(mini)
+    tasks = json.loads(exports.path_of(mini, "annotator-a").read_text())
+    tasks[0]["annotations"][0]["was_cancelled"] = True
+    tasks[1]["annotations"][0]["completed_by"] = {"id": 7, "email": "annotator-b@jinbench.localhost"}
+    found = exports.check(tasks, "x", seed.passages(), label_set, "annotator-a")
+    assert len(found) == len(tasks) - 2
+
+
+def test_markup_gives_spans(mini: Rooms, tmp_path: Path) -> None:
+    seed, label_set = seeds.read(mini), labels.read(mini)
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"id": "b-L5", "marked": "[天津港|PLACE]把调度系统搬到网上,船舶等待时间缩短[20%|QUANTITY]。'
+        '[𠮷祥轮|PLACE]是第一艘受益的船。", "sectors": ["port"]}\n'
+    )
+    (found,) = exports.read_markup(path, seed.passages(), label_set, "me")
+    assert found.spans == (Span(0, 3, "PLACE", "天津港"), Span(21, 24, "QUANTITY", "20%"), Span(25, 28, "PLACE", "𠮷祥轮"))
+
+
+def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) -> None:
+    """Label Studio writes backslash-n into `value.text`; the offsets decide."""
+    seed, label_set = seeds.read(mini), labels.read(mini)
+    passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
+    region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
+    task = {"data": {"passage_id": passage.id, "text": passage.text}, "annotations": [{"completed_by": "a", "result": [region]}]}
+    (found,) = exports.check([task], "x", [passage], label_set)
+    assert found.spans == (Span(0, 4, "PLACE", "天津\n港"),)
+
+
+@pytest.mark.parametrize("export", ["{}", '["x"]', '[{"id": 1}]'])
+def test_what_is_no_export_is_refused(mini: Rooms, export: str) -> None:
+    path = exports.path_of(mini, "annotator-a")
+    path.write_text(export)
+    with pytest.raises(DataError, match="foreign-export"):
+        everything(mini)
+
+
+def test_the_annotators_are_named_for_what_they_are(real: Rooms) -> None:
+    known = exports.annotators(real)
+    assert known.gold in known.names
+    assert {entry.kind for entry in known.entries} == {"language model"}

@@ -1,0 +1,29 @@
+"""Spans and tags say the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jinbench import tagging
+from jinbench.problems import DataError
+from jinbench.records import Span
+
+
+@st.composite
+def spans_over(draw: st.DrawFn) -> tuple[str, list[Span]]:
+    text = draw(st.text(min_size=1, max_size=30))
+    cuts = sorted(draw(st.sets(st.integers(0, len(text)))))
+    pairs = [pair for pair in zip(cuts, cuts[1:], strict=False) if draw(st.booleans())]
+    return text, [Span(a, b, draw(st.sampled_from("XY")), text[a:b]) for a, b in pairs]
+
+
+@given(spans_over())
+def test_there_and_back(case: tuple[str, list[Span]]) -> None:
+    text, spans = case
+    assert tagging.from_bio(tagging.to_bio(len(text), spans), text) == spans
+
+
+@pytest.mark.parametrize("tags", [["I-X", "O"], ["B-X", "I-Y"], ["O", "I-X"], ["B-X", "X"], ["B", "O"], ["S-X", "O"], ["O"]])
+def test_what_is_not_bio_is_refused(tags: list[str]) -> None:
+    with pytest.raises(DataError, match="wrong-shape"):
+        tagging.from_bio(tags, "天津")
