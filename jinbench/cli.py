@@ -176,7 +176,9 @@ def labelstudio_start(
     ctx: typer.Context,
     port: Annotated[
         int | None,
-        typer.Option(help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"),
+        typer.Option(
+            help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"
+        ),
     ] = None,
     as_json: _JSON = False,
 ) -> None:
@@ -585,3 +587,7 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("Interrupted. Everything written so far is whole; the same command goes on from there.", err=True)
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -81,7 +81,12 @@ def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.M
         assert found["test"].features == dataset.features(labels.read(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
-    assert all(row["text"][s["start"] : s["end"]] == s["surface"] for rows in ner.values() for row in rows for s in row["spans"])
+    assert all(
+        row["text"][s["start"] : s["end"]] == s["surface"]
+        for rows in ner.values()
+        for row in rows
+        for s in row["spans"]
+    )
 
 
 def test_jinbench_load(real: Rooms) -> None:

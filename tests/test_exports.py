@@ -69,7 +69,11 @@ def test_markup_gives_spans(mini: Rooms, tmp_path: Path) -> None:
         '[𠮷祥轮|PLACE]是第一艘受益的船。", "sectors": ["port"]}\n'
     )
     (found,) = exports.read_markup(path, seed.passages(), label_set, "me")
-    assert found.spans == (Span(0, 3, "PLACE", "天津港"), Span(21, 24, "QUANTITY", "20%"), Span(25, 28, "PLACE", "𠮷祥轮"))
+    assert found.spans == (
+        Span(0, 3, "PLACE", "天津港"),
+        Span(21, 24, "QUANTITY", "20%"),
+        Span(25, 28, "PLACE", "𠮷祥轮"),
+    )
 
 
 def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) -> None:
@@ -77,7 +81,10 @@ def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) ->
     seed, label_set = seeds.read(mini), labels.read(mini)
     passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
     region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
-    task = {"data": {"passage_id": passage.id, "text": passage.text}, "annotations": [{"completed_by": "a", "result": [region]}]}
+    task = {
+        "data": {"passage_id": passage.id, "text": passage.text},
+        "annotations": [{"completed_by": "a", "result": [region]}],
+    }
     (found,) = exports.check([task], "x", [passage], label_set)
     assert found.spans == (Span(0, 4, "PLACE", "天津\n港"),)
 

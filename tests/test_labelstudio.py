@@ -55,7 +55,9 @@ class Desk:
         project = annotation.find_project(self.client, annotation.project_title(self.label_set, self.annotator))
         if project is None:
             return []
-        listing: Any = self.client.tasks.list(project=project.id, fields="task_only", include="id,data,total_annotations")
+        listing: Any = self.client.tasks.list(
+            project=project.id, fields="task_only", include="id,data,total_annotations"
+        )
         return list(listing)
 
     def assert_one_task_per_passage(self, annotations: int) -> None:

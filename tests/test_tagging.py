@@ -1,5 +1,7 @@
 """Spans and tags say the same."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from jinbench.records import Span
 def spans_over(draw: st.DrawFn) -> tuple[str, list[Span]]:
     text = draw(st.text(min_size=1, max_size=30))
     cuts = sorted(draw(st.sets(st.integers(0, len(text)))))
-    pairs = [pair for pair in zip(cuts, cuts[1:], strict=False) if draw(st.booleans())]
+    pairs = [pair for pair in itertools.pairwise(cuts) if draw(st.booleans())]
     return text, [Span(a, b, draw(st.sampled_from("XY")), text[a:b]) for a, b in pairs]
 
 
@@ -23,7 +25,9 @@ def test_there_and_back(case: tuple[str, list[Span]]) -> None:
     assert tagging.from_bio(tagging.to_bio(len(text), spans), text) == spans
 
 
-@pytest.mark.parametrize("tags", [["I-X", "O"], ["B-X", "I-Y"], ["O", "I-X"], ["B-X", "X"], ["B", "O"], ["S-X", "O"], ["O"]])
+@pytest.mark.parametrize(
+    "tags", [["I-X", "O"], ["B-X", "I-Y"], ["O", "I-X"], ["B-X", "X"], ["B", "O"], ["S-X", "O"], ["O"]]
+)
 def test_what_is_not_bio_is_refused(tags: list[str]) -> None:
     with pytest.raises(DataError, match="wrong-shape"):
         tagging.from_bio(tags, "天津")

@@ -1,0 +1,162 @@
+"""Recipes: ours and a stranger's alike, and the tagger behind one of them."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.base import clone
+
+from jinbench import baselines, dataset, scoring
+from jinbench.problems import DataError
+from jinbench.records import Span
+from jinbench.rooms import Rooms
+from jinbench.taggers import CharTagger
+from tests.conftest import ROOT
+
+
+PREDICTS = """
+TASK, SEED = "ner", 0
+class M:
+    def fit(self, X, y): return self
+    def predict(self, X): return WHAT
+def make(): return M()
+"""
+
+
+@pytest.fixture
+def world(mini: Rooms) -> Rooms:
+    dataset.write(dataset.build(mini), mini.dataset)
+    return mini
+
+
+def recipe(tmp_path: Path, text: str) -> baselines.Recipe:
+    path = tmp_path / "model.py"
+    path.write_text(text)
+    return baselines.load(path)
+
+
+def test_the_recipes_of_the_room(real: Rooms) -> None:
+    found = [baselines.load(path) for path in baselines.recipes(real)]
+    assert {task: sum(r.task == task for r in found) for task in scoring.TASKS} == {"ner": 2, "sector": 2}
+    assert all(len(r.summary) > 30 for r in found)
+
+
+@pytest.mark.parametrize("name", ["gazetteer", "majority"])
+def test_committed_results_are_what_the_recipe_gives(real: Rooms, name: str) -> None:
+    result = baselines.run(real, baselines.load(real.baselines / f"{name}.py"))
+    for file, text in result.files().items():
+        assert (real.baselines / name / file).read_text() == text, f"{name}/{file} is stale: jinbench run"
+
+
+@pytest.mark.parametrize("name", ["char_tagger", "tfidf"])
+def test_a_learnt_recipe_gives_the_same_twice(world: Rooms, name: str) -> None:
+    path = ROOT / "baselines" / f"{name}.py"
+    first, second = (baselines.run(world, baselines.load(path)).files() for _ in range(2))
+    assert first == second
+
+
+def test_every_fold_is_predicted_by_a_model_that_did_not_see_it(world: Rooms, tmp_path: Path) -> None:
+    """A recipe that notes what it is given: no labels in the rows, no held-out article in training."""
+    spy = recipe(
+        tmp_path,
+        f"""
+import json
+TASK, SEED = "ner", 0
+class Spy:
+    def fit(self, X, y):
+        self.seen = [row["article_id"] for row in X]
+        self.fields = sorted({{key for row in X for key in row}})
+        return self
+    def predict(self, X):
+        fields = sorted({{*self.fields, *(key for row in X for key in row)}})
+        with open({str(tmp_path / "seen.jsonl")!r}, "a") as file:
+            file.write(json.dumps([self.seen, [row["article_id"] for row in X], fields]) + "\\n")
+        return [[] for _ in X]
+def make():
+    return Spy()
+""",
+    )
+    baselines.run(world, spy)
+    rounds = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
+    assert len(rounds) == 1 + 4
+    for trained, predicted, fields in rounds:
+        assert not set(trained) & set(predicted)
+        assert not {"spans", "ner_tags", "sectors", "fold", "split"} & set(fields)
+    assert len([id for _, predicted, _ in rounds[1:] for id in predicted]) == len(dataset.read_rows(world, "ner"))
+
+
+def test_tags_and_spans_are_both_taken(world: Rooms, tmp_path: Path) -> None:
+    body = PREDICTS.replace("WHAT", "[{} for row in X]")
+    spans = baselines.run(world, recipe(tmp_path, body.format("[(0, 2, 'PLACE')]")))
+    tags = baselines.run(
+        world, recipe(tmp_path, body.format("['B-PLACE', 'I-PLACE'] + ['O'] * (len(row['text']) - 2)"))
+    )
+    assert spans.predictions == tags.predictions
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("TASK = 'ner'\n", "no SEED, make"),
+        ("TASK, SEED = 'translation', 0\ndef make(): ...\n", "wrong-task"),
+        ("def make(:\n", "model.py:1"),
+        ("import no_such_package\n", "ModuleNotFoundError"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(DataError, match=re.escape(found)):
+        recipe(tmp_path, text)
+
+
+def test_too_few_predictions_are_refused(world: Rooms, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="found    0"):
+        baselines.run(world, recipe(tmp_path, PREDICTS.replace("WHAT", "[]")))
+
+
+def test_the_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real: Rooms) -> None:
+    match = re.search(r"<!-- example:my_model.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert match
+    result = baselines.run(real, recipe(tmp_path, match[1]))
+    assert (result.scores["folds"].micro.f1 or 0) > 0.02
+
+
+# ---- the tagger -----------------------------------------------------------------------------------------------
+
+TEXTS = ["天津港昨天开工。", "海河今年补水。", "天津港今年增长。"]
+SPANS = [
+    [Span(0, 3, "PLACE", "天津港"), Span(3, 5, "DATE", "昨天")],
+    [Span(0, 2, "PLACE", "海河"), Span(2, 4, "DATE", "今年")],
+    [Span(0, 3, "PLACE", "天津港"), Span(3, 5, "DATE", "今年")],
+]
+
+
+def test_the_tagger_learns_what_it_is_shown() -> None:
+    tagger = CharTagger(epochs=50).fit(TEXTS, SPANS)
+    assert tagger.predict_spans(TEXTS) == SPANS
+    assert tagger.predict_spans([{"text": TEXTS[0]}]) == SPANS[:1]
+
+
+def test_the_tagger_is_an_estimator() -> None:
+    tagger: Any = CharTagger(alpha=1e-3)
+    copy: Any = clone(tagger)
+    assert copy.get_params() == tagger.get_params()
+    assert copy.set_params(alpha=1e-2).alpha == 1e-2
+
+
+def test_the_tagger_on_odd_texts() -> None:
+    tagger = CharTagger().fit(TEXTS, SPANS)
+    assert tagger.predict([]) == []
+    assert tagger.predict([""]) == [[]]
+    assert [len(tags) for tags in tagger.predict(["", "𠮷", "\u3000a1!"])] == [0, 1, 4]
+
+
+def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Rooms, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "baselines" / "gazetteer.py", tmp_path / "mine.py")
+    result = baselines.run(world, baselines.load(tmp_path / "mine.py"))
+    baselines.write(result, tmp_path / "mine")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "predictions-folds.jsonl", "predictions-test.jsonl", "scores.json",
+    ]  # fmt: skip

@@ -1,0 +1,79 @@
+"""The manual is under test: commands, generated parts, and what must be said in so many words."""
+
+import re
+from typing import Any
+
+import pytest
+import typer
+import typer.main
+import yaml
+
+from jinbench import card
+from jinbench.cli import app
+from jinbench.rooms import Rooms
+from tests.conftest import ROOT
+
+
+def commands() -> list[tuple[str, Any]]:
+    """Every command with its full name."""
+    group: Any = typer.main.get_command(app)
+    found = []
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found += [(f"{name} {sub}", entry) for sub, entry in command.commands.items()]
+        else:
+            found.append((name, command))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -> None:
+    assert len(command.help or "") > 30
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+    readme = (ROOT / "README.md").read_text()
+    group, _, sub = name.rpartition(" ")
+    row = next(line for line in readme.splitlines() if line.startswith("| `") and f"`jinbench {group or sub}" in line)
+    assert f"`{sub}`" in row or f" {name}" in readme, f"jinbench {name} is not in the README"
+
+
+def test_generated_parts_are_up_to_date(real: Rooms) -> None:
+    assert card.stale(real) == []
+
+
+def test_the_card_of_the_dataset_is_a_byte_copy(real: Rooms) -> None:
+    assert (real.dataset / "README.md").read_bytes() == real.card.read_bytes()
+
+
+def test_the_head_of_the_card(real: Rooms) -> None:
+    head = yaml.safe_load(real.card.read_text().split("---\n")[1])
+    assert head["annotations_creators"] == ["machine-generated"]
+    assert [config["config_name"] for config in head["configs"]] == ["ner", "sector", "articles"]
+    assert [config.get("default", False) for config in head["configs"]] == [True, False, False]
+    for config in head["configs"]:
+        for file in config["data_files"]:
+            assert (real.dataset / file["path"]).is_file()
+
+
+@pytest.mark.parametrize("name", ["README.md", "DATASET_CARD.md", "annotation/README.md", "annotation/annotators.toml"])
+def test_it_is_said_that_a_language_model_labelled(name: str) -> None:
+    text = re.sub(r"\s+", " ", (ROOT / name).read_text())
+    assert re.search(r"(labels (here )?were made by a language model|kind = \"language model\")", text)
+
+
+def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
+    first = "\n".join((ROOT / "README.md").read_text().splitlines()[:20])
+    assert "make run" in first
+    assert "make test" in first
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for path in [*ROOT.glob("*.md"), *(ROOT / room / "README.md" for room in ("seeds", "annotation", "baselines"))]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_every_target_of_the_makefile_is_explained() -> None:
+    text = (ROOT / "Makefile").read_text()
+    phony = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)[0].split()
+    assert set(phony) == set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE))

@@ -1,0 +1,68 @@
+"""The table: ties where nothing can be told, and no text of an entrant that does anything."""
+
+import json
+import random
+from pathlib import Path
+
+from jinbench import files, leaderboard, scoring
+from jinbench.rooms import Rooms
+from tests.test_scoring import X, Y, gold_of, guesses
+
+
+def test_what_is_committed_is_what_is_made(real: Rooms) -> None:
+    _, contents = leaderboard.build(real)
+    for name, text in contents.items():
+        assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
+
+
+def test_every_baseline_is_on_its_boards(real: Rooms) -> None:
+    boards = {
+        (board["task"], board["split"]): board
+        for board in json.loads((real.leaderboard / "leaderboard.json").read_text())
+    }
+    assert set(boards) == {(task, split) for task in ("ner", "sector") for split in ("test", "folds")}
+    assert {row["system"] for row in boards["ner", "test"]["rows"]} == {"gazetteer", "char_tagger"}
+    assert {row["system"] for row in boards["sector", "folds"]["rows"]} == {"majority", "tfidf"}
+
+
+def test_systems_that_differ_by_chance_are_tied() -> None:
+    gold = gold_of([{X}] * 30)
+    rng = random.Random(1)
+    one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
+    board = leaderboard.rank(
+        gold, {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
+    )
+    assert [(row.rank, row.tied) for row in board.rows] == [(1, False), (2, True), (2, True), (4, False)]
+    assert board.gap is not None
+    assert board.gap > 0
+
+
+def test_one_article_tells_nothing_apart() -> None:
+    gold = gold_of([{X}, {X}], per_article=2)
+    board = leaderboard.rank(gold, {"all": guesses({X}, {X}), "none": {}})
+    assert [(row.rank, row.tied) for row in board.rows] == [(1, True), (1, True)]
+    assert board.gap is None
+
+
+def test_an_empty_board() -> None:
+    board = leaderboard.rank(gold_of([{X}]), {})
+    assert board.rows == ()
+    assert "rank" in leaderboard.markdown([board])
+
+
+def test_a_name_stays_text() -> None:
+    board = leaderboard.rank(gold_of([{X}, {Y}]), {"<script>alert(1)</script>|x": {}})
+    text = leaderboard.markdown([board])
+    assert "<script>" not in text
+    assert "\\|x" in text
+
+
+def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> None:
+    where = Rooms(tmp_path)
+    for room in ("dataset", "annotation"):
+        (tmp_path / room).symlink_to(real.root / room)
+    gold = scoring.gold(real, "ner", "test")
+    rows = scoring.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
+    files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-test.jsonl", files.dump_jsonl(rows))
+    board = leaderboard.board(where, "ner", "test")
+    assert [(row.system, row.score.micro.f1) for row in board.rows] == [("oracle", 1.0)]

@@ -1,0 +1,63 @@
+"""`make run` on the committed pages: everything is made again, through a real server, and nothing is touched."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jinbench import files, reproduce
+from jinbench.rooms import Rooms
+from tests.conftest import ROOT
+
+
+@pytest.mark.server
+def test_the_main_job(tmp_path: Path) -> None:
+    before = {str(path): path.read_bytes() for room in ROOMS for path in files.below(ROOT / room)}
+    done = subprocess.run(
+        [sys.executable, "-m", "jinbench.cli", "reproduce", "--json", "--folder", str(tmp_path / "again")],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    checks = json.loads(done.stdout)
+    assert {check["status"] for check in checks} <= {"OK", "OKish"}
+    exact = {check["artefact"] for check in checks if check["status"] == "OK"}
+    assert {"seeds", "annotation/exports/annotator-a.json", "dataset/ner/test.parquet", "dataset/splits.csv"} <= exact
+    assert {str(path): path.read_bytes() for room in ROOMS for path in files.below(ROOT / room)} == before
+
+
+ROOMS = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
+
+
+def two_worlds(real: Rooms, tmp_path: Path, name: str, data: bytes) -> reproduce.Check:
+    again = Rooms(tmp_path)
+    files.write_bytes(tmp_path / name, data)
+    return reproduce._same(real, again, name)
+
+
+def test_a_difference_is_a_failure(real: Rooms, tmp_path: Path) -> None:
+    text = real.splits.read_bytes().replace(b"train", b"test", 1)
+    check = two_worlds(real, tmp_path, "dataset/splits.csv", text)
+    assert (check.status, "expected sha256" in check.message) == ("FAIL", True)
+
+
+def test_a_changed_row_is_a_failure_and_other_bytes_are_not(real: Rooms, tmp_path: Path) -> None:
+    import io
+
+    import pyarrow.parquet as pq
+
+    name = "dataset/sector/test.parquet"
+    table = pq.ParquetFile(real.root / name).read()
+    for part, status in ((table, "OKish"), (table.slice(1), "FAIL")):
+        buffer = io.BytesIO()
+        pq.write_table(part, buffer, compression="gzip")
+        assert two_worlds(real, tmp_path, name, buffer.getvalue()).status == status
+
+
+@pytest.mark.parametrize(("shift", "status"), [(0.001, "OKish"), (0.5, "FAIL")])
+def test_scores_may_move_a_little(real: Rooms, tmp_path: Path, shift: float, status: str) -> None:
+    name = "baselines/tfidf/scores.json"
+    scores = json.loads((real.root / name).read_text())
+    scores["scores"]["folds"]["micro"]["f1"] += shift
+    assert two_worlds(real, tmp_path, name, json.dumps(scores).encode()).status == status
