@@ -16,7 +16,6 @@ from jinbench.rooms import Rooms
 from jinbench.taggers import CharTagger
 from tests.conftest import ROOT
 
-
 PREDICTS = """
 TASK, SEED = "ner", 0
 class M:
