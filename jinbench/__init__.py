@@ -1,8 +1,8 @@
 """JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
 
-The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, restoring,
-seeds, exports, labelstudio, annotation, splitting, tagging, dataset, taggers, scoring, baselines, leaderboard, card,
-reproduce, cli.
+The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
+restoring, pages, seeds, checking, exports, markup, accounts, labelstudio, projects, annotation, tagging, splitting,
+dataset, taggers, submissions, scoring, baselines, leaderboard, card, reproduce, console, desk, cli.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, labels, scoring, tagging
+from jinbench import dataset, files, labels, scoring, submissions, tagging
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Span
 from jinbench.rooms import Rooms
-from jinbench.scoring import FOLDS, Label, Score
+from jinbench.scoring import Score
+from jinbench.submissions import FOLDS, Label
 
 SPLITS = ("test", FOLDS)  # what a recipe is run on
 SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout")  # the fields of a row that a recipe gets
@@ -46,7 +47,7 @@ class Result:
     def files(self) -> dict[str, str]:
         """The contents of `baselines/<name>/`, by file name."""
         contents = {
-            f"predictions-{split}.jsonl": files.dump_jsonl(scoring.as_rows(self.recipe.task, found))
+            f"predictions-{split}.jsonl": files.dump_jsonl(submissions.as_rows(self.recipe.task, found))
             for split, found in self.predictions.items()
         }
         scores = {split: score.to_dict() for split, score in self.scores.items()}
@@ -93,12 +94,12 @@ def load(path: Path) -> Recipe:
                 "copy baselines/gazetteer.py and change it",
             )
         )
-    if module.TASK not in scoring.TASKS:
+    if module.TASK not in submissions.TASKS:
         raise DataError(
             Problem(
                 "wrong-task",
                 f"{files.shown(path)} TASK",
-                f"one of {', '.join(scoring.TASKS)}",
+                f"one of {', '.join(submissions.TASKS)}",
                 repr(module.TASK),
                 "say which task the recipe is for",
             )
@@ -138,7 +139,7 @@ def run(where: Rooms, recipe: Recipe, progress: Progress = lambda name, done, of
         progress(recipe.name, done, len(rounds))
         predictions[split] |= _predict(recipe, label_set, train, held_out)
     progress(recipe.name, len(rounds), len(rounds))
-    golds = {split: scoring.gold(where, recipe.task, split, label_set) for split in SPLITS}
+    golds = {split: submissions.gold(where, recipe.task, split, label_set) for split in SPLITS}
     ordered = {split: [(id, predictions[split][id]) for id in golds[split].ids] for split in SPLITS}
     scores = {split: scoring.score(golds[split], predictions[split]) for split in SPLITS}
     return Result(recipe, ordered, scores)

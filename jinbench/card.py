@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jinbench import exports, files, labels, leaderboard
-from jinbench.dataset import SPLITS
+from jinbench import annotators, files, labels, leaderboard
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
+from jinbench.splitting import SPLITS
 
 _BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)", re.DOTALL)
 
@@ -55,7 +55,7 @@ def _layouts(where: Rooms) -> str:
 
 
 def _annotators(where: Rooms) -> str:
-    known = exports.annotators(where)
+    known = annotators.read(where)
     rows = [
         [
             f"`{entry.name}`{' (the gold)' if entry.name == known.gold else ''}",

@@ -3,94 +3,30 @@
 The same input gives the same bytes. Nothing is written before everything has been checked.
 """
 
-import csv
 import io
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import exports, files, labels, rooms, seeds, tagging
+from jinbench import annotators, exports, files, labels, pages, rooms, seeds, tagging
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem, raise_if_any
+from jinbench.problems import DataError, Problem
 from jinbench.records import Article, Labels
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
+from jinbench.splitting import SPLITS, Place, read_splits
 
 if TYPE_CHECKING:
     import datasets
 
-SPLITS = ("train", "validation", "test")
 CONFIGS = ("ner", "sector", "articles")
 Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where an article stands: its split and its fold."""
-
-    split: str
-    fold: int
-
-
-def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
-    """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
-    path = where.splits
-    text = files.read_text(path, "make it with: jinbench split")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    shown = files.shown(path)
-    hint = "jinbench split --write makes a new one; that makes older scores incomparable"
-    problems = []
-    places: dict[str, Place] = {}
-    for number, row in enumerate(rows, 2):
-        id, split, fold = row.get("article_id", ""), row.get("split", ""), row.get("fold", "")
-        if split not in SPLITS or not (fold or "").isdigit() or id in places:
-            problems.append(
-                Problem(
-                    "split-mismatch",
-                    f"{shown}:{number}",
-                    f"article_id, one of {', '.join(SPLITS)}, fold",
-                    f"{id},{split},{fold}",
-                    hint,
-                )
-            )
-            continue
-        places[id] = Place(split, int(fold))
-    articles = list(articles)
-    ids = {article.id for article in articles}
-    for id in sorted(ids ^ places.keys()):
-        problems.append(
-            Problem(
-                "split-mismatch",
-                shown,
-                "each article of articles.toml once",
-                f"{id} {'missing' if id in ids else 'unknown'}",
-                hint,
-            )
-        )
-    stories: dict[str, set[Place]] = defaultdict(set)
-    for article in articles:
-        if article.id in places:
-            stories[article.story].add(places[article.id])
-    for story, found in sorted(stories.items()):
-        if len(found) > 1:
-            problems.append(
-                Problem(
-                    "split-mismatch",
-                    shown,
-                    f"all articles of the story {story!r} in one split and fold",
-                    ", ".join(sorted(f"{p.split}/{p.fold}" for p in found)),
-                    hint,
-                )
-            )
-    raise_if_any(problems)
-    return places
-
-
 def gold(where: Rooms, seed: Seeds, label_set: LabelSet) -> dict[str, Labels]:
     """The gold labels of every passage. Raises :class:`DataError` with everything wrong in the export."""
-    annotator = exports.annotators(where).gold
+    annotator = annotators.read(where).gold
     found = exports.read(exports.path_of(where, annotator), seed.passages(), label_set, annotator, whole=True)
     return {entry.passage_id: entry for entry in found}
 
@@ -115,7 +51,7 @@ def rows(seed: Seeds, label_set: LabelSet, gold: dict[str, Labels], places: dict
                     **shared,
                 }
             )
-            for sentence in seeds.sentences(passage.id, passage.text):
+            for sentence in pages.sentences(passage.id, passage.text):
                 text = passage.text[sentence.start : sentence.end]
                 spans = [s.shifted(sentence.start) for s in labelled.spans if sentence.start <= s.start < sentence.end]
                 table["ner"][place.split].append(

@@ -1,165 +1,22 @@
-"""Label Studio exports and marked-up text: reading them with every label checked, and writing them in one fixed form.
+"""Label Studio exports: reading them with every label checked, and writing them in one fixed form.
 
 Label Studio itself accepts almost anything (unknown labels, offsets outside the text), so everything is checked here.
 """
 
-import itertools
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, labels, seeds
+from jinbench import files, labels
+from jinbench.checking import Checker
 from jinbench.labels import LabelSet
-from jinbench.problems import Problem, raise_if_any, shorten
-from jinbench.records import Labels, Passage, Span
+from jinbench.problems import raise_if_any, shorten
+from jinbench.records import Labels, Passage
 from jinbench.rooms import Rooms
-
-
-@dataclass(frozen=True)
-class Annotator:
-    """An entry of annotators.toml. `kind` says what labelled: a person, a language model."""
-
-    name: str
-    kind: str
-    description: str
-    guidelines: str
-    date: str
-
-
-@dataclass(frozen=True)
-class Annotators:
-    gold: str
-    entries: tuple[Annotator, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(entry.name for entry in self.entries)
-
-
-def annotators(rooms: Rooms) -> Annotators:
-    """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape)."""
-    path = rooms.annotation / "annotators.toml"
-    table = files.read_toml(path)
-    keys = ("name", "kind", "description", "guidelines", "date")
-    entries = table.get("annotator", [])
-    problems = [
-        Problem(
-            "wrong-shape",
-            f"{files.shown(path)} [[annotator]] {entry.get('name', number)}",
-            f"a value for {', '.join(keys)}",
-            f"none for {', '.join(key for key in keys if not entry.get(key))}",
-            "say who or what labelled",
-        )
-        for number, entry in enumerate(entries, 1)
-        if not all(entry.get(key) for key in keys)
-    ]
-    names = [entry.get("name") for entry in entries]
-    if table.get("gold") not in names:
-        problems.append(
-            Problem(
-                "wrong-shape",
-                f"{files.shown(path)} gold",
-                f"one of {', '.join(map(str, names))}",
-                repr(table.get("gold")),
-                "name the annotator whose export is the gold",
-            )
-        )
-    raise_if_any(problems)
-    return Annotators(table["gold"], tuple(Annotator(*(str(entry[key]) for key in keys)) for entry in entries))
 
 
 def path_of(rooms: Rooms, annotator: str) -> Path:
     return rooms.exports / f"{annotator}.json"
-
-
-class _Checker:
-    """Turns what an annotator left into :class:`Labels`, collecting every problem on the way."""
-
-    def __init__(self, where: str, label_set: LabelSet) -> None:
-        self.where = where
-        self.label_set = label_set
-        self.problems: list[Problem] = []
-
-    def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
-        self.problems.append(Problem(code, f"{self.where} {place}", expected, found, hint))
-
-    def span(self, passage: Passage, start: Any, end: Any, type: str, surface: str | None, place: str) -> Span | None:
-        """A span that lies in the text, has a known type and, if a surface was given, the right one."""
-        if type not in self.label_set.entity_names:
-            self.problem(
-                "unknown-label",
-                place,
-                f"one of {', '.join(self.label_set.entity_names)}",
-                repr(type),
-                "correct the label, or add it to labels.toml",
-            )
-            return None
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(passage.text)):
-            self.problem(
-                "span-outside-text",
-                place,
-                f"0 <= start < end <= {len(passage.text)}",
-                f"[{start}, {end})",
-                "offsets count Unicode code points from 0, the end is exclusive",
-            )
-            return None
-        text = passage.text[start:end]
-        # Label Studio writes a line break inside a surface as backslash-n.
-        if surface is not None and surface.replace("\\n", "\n") != text:
-            self.problem(
-                "span-text-differs",
-                f"{place} [{start}, {end})",
-                repr(text),
-                repr(surface),
-                "the offsets and the text of the span must come from the same text",
-            )
-            return None
-        return Span(start, end, type, text)
-
-    def spans(self, passage: Passage, found: Iterable[Span], place: str) -> tuple[Span, ...]:
-        """In order, without overlap, none across a sentence boundary."""
-        spans = sorted(found)
-        for before, after in itertools.pairwise(spans):
-            if after.start < before.end:
-                self.problem(
-                    "spans-overlap", place, "spans that do not overlap", f"{before} and {after}", "keep the longer one"
-                )
-        sentences = seeds.sentences(passage.id, passage.text)
-        for span in spans:
-            if not any(s.start <= span.start and span.end <= s.end for s in sentences):
-                self.problem(
-                    "span-crosses-sentence",
-                    place,
-                    "a span inside one sentence",
-                    str(tuple(span)),
-                    "shorten it, or split it in two",
-                )
-        return tuple(spans)
-
-    def sectors(self, found: Sequence[str], place: str) -> tuple[str, ...]:
-        known = self.label_set.sector_names
-        for name in found:
-            if name not in known:
-                self.problem(
-                    "unknown-label",
-                    place,
-                    f"one of {', '.join(known)}",
-                    repr(name),
-                    "correct the sector, or add it to labels.toml",
-                )
-        lone = self.label_set.lone_sectors.intersection(found)
-        if lone and len(set(found)) > 1:
-            self.problem(
-                "general-not-alone",
-                place,
-                f"{', '.join(lone)} alone",
-                ", ".join(sorted(found)),
-                "take one of them away",
-            )
-        return tuple(name for name in known if name in found)
 
 
 def read(
@@ -182,7 +39,7 @@ def check(
     whole: bool = False,
 ) -> list[Labels]:
     """As :func:`read`, for an export that is already in memory."""
-    checker = _Checker(where, label_set)
+    checker = Checker(where, label_set)
     by_id = {passage.id: passage for passage in passages}
     found: dict[str, Labels] = {}
     if not isinstance(tasks, list) or not all(
@@ -252,7 +109,7 @@ def account(completed_by: Any) -> str:
     return str(completed_by).removesuffix("@jinbench.localhost")
 
 
-def _labels(checker: _Checker, passage: Passage, annotation: dict[str, Any], by: str, place: str) -> Labels:
+def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: str, place: str) -> Labels:
     spans, sectors, regions = [], [], []
     for region in annotation.get("result", ()):
         value = region.get("value", {})
@@ -360,54 +217,3 @@ def keep_times(new: Iterable[Labels], old: Iterable[Labels]) -> list[Labels]:
         return before if before is not None and unchanged else entry
 
     return [same(entry) for entry in new]
-
-
-_MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z_]+)\]")
-
-
-def read_markup(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str) -> list[Labels]:
-    """Labels from JSON Lines `{"id", "marked", "sectors"}`, where `marked` is the passage with `[surface|TYPE]` marks.
-
-    Without its marks the text must be the passage, character for character.
-    Raises :class:`DataError` (broken-json, unknown-id, duplicate-id, markup-differs, and those of the labels).
-    """
-    by_id = {passage.id: passage for passage in passages}
-    checker = _Checker(files.shown(path), label_set)
-    found: dict[str, Labels] = {}
-    rows = files.read_jsonl(path)
-    times = Counter(str(row.get("id")) for _, row in rows)
-    for number, row in rows:
-        id, marked = str(row.get("id")), str(row.get("marked", ""))
-        place = f"line {number} ({id})"
-        passage = by_id.get(id)
-        if passage is None:
-            checker.problem("unknown-id", place, "the id of a passage", repr(id), "see: jinbench annotate sheet")
-            continue
-        if times[id] > 1:
-            checker.problem("duplicate-id", place, "each passage once", f"{times[id]} times", "keep one of the lines")
-            continue
-        plain, spans, end = "", [], 0
-        for match in _MARK.finditer(marked):
-            plain += marked[end : match.start()]
-            spans.append((len(plain), len(plain) + len(match[1]), match[2], match[1]))
-            plain += match[1]
-            end = match.end()
-        plain += marked[end:]
-        if plain != passage.text:
-            at = next(
-                (i for i, (a, b) in enumerate(zip(plain, passage.text, strict=False)) if a != b),
-                min(len(plain), len(passage.text)),
-            )
-            checker.problem(
-                "markup-differs",
-                f"{place} character {at}",
-                repr(passage.text[at : at + 20]),
-                repr(plain[at : at + 20]),
-                "copy the passage exactly and only add [surface|TYPE]",
-            )
-            continue
-        checked = [span for s in spans if (span := checker.span(passage, *s, place)) is not None]
-        sectors = row.get("sectors", [])
-        found[id] = Labels(id, annotator, checker.spans(passage, checked, place), checker.sectors(sectors, place))
-    raise_if_any(checker.problems)
-    return [found[id] for id in by_id if id in found]

@@ -1,7 +1,7 @@
-"""The real Label Studio server: its environment, its process, its accounts, and a client that is logged in.
+"""The real Label Studio server: its environment, its process, signing up, and a client that is logged in.
 
 Nothing of it lies in the repository. The environment is made once, from the locked file beside this module, and kept
-in the user's cache; `home()` holds the SQLite database, the log, and `accounts.json`, which only its owner can read.
+in the user's cache; the SQLite database and the log lie in `accounts.home()`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import files
+from jinbench import accounts, files
 from jinbench.problems import ServerError
 
 if TYPE_CHECKING:
@@ -29,38 +29,7 @@ VERSION = "1.23.2"
 LOCK = Path(__file__).with_name("labelstudio.lock")
 HOST = "127.0.0.1"
 PORT = 8080
-ADMIN = "admin"
 Say = Callable[[str], None]
-
-
-def home() -> Path:
-    """The folder of this user's server: `JINBENCH_HOME`, or `~/.local/share/jinbench`."""
-    return Path(os.environ.get("JINBENCH_HOME") or Path.home() / ".local" / "share" / "jinbench")
-
-
-@contextlib.contextmanager
-def at(folder: str | Path) -> Iterator[None]:
-    """Another home for a while, with a server of its own; whatever server the environment names is left alone."""
-    own = {"JINBENCH_HOME": str(folder), "LABEL_STUDIO_URL": "", "LABEL_STUDIO_API_KEY": ""}
-    before = {key: os.environ.get(key) for key in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
-
-
-def email(name: str) -> str:
-    """The login of an account. The name is no person's, and the address leads nowhere."""
-    return f"{name}@jinbench.localhost"
-
-
-def name_of(address: str) -> str:
-    return address.removesuffix("@jinbench.localhost")
 
 
 @dataclass(frozen=True)
@@ -74,13 +43,6 @@ class Server:
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
-
-
-@dataclass(frozen=True)
-class Account:
-    name: str
-    password: str
-    token: str | None = None
 
 
 def environment(say: Say = print) -> Path:
@@ -163,13 +125,13 @@ def _is_ours(pid: int) -> bool:
     with contextlib.suppress(OSError, ValueError):
         os.waitpid(pid, os.WNOHANG)  # if it was our own child and has ended, let it go
     done = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
-    return str(home() / "data") in done.stdout
+    return str(accounts.home() / "data") in done.stdout
 
 
 def _last() -> Server | None:
     """The server that was last started in this home."""
     try:
-        return Server(**json.loads((home() / "server.json").read_text()))
+        return Server(**json.loads((accounts.home() / "server.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -189,8 +151,8 @@ def start(port: int | None = None, wait: float = 600, say: Say = print) -> Serve
     from filelock import FileLock
 
     python = environment(say)
-    home().mkdir(parents=True, exist_ok=True)
-    with FileLock(str(home() / "start.lock")):
+    accounts.home().mkdir(parents=True, exist_ok=True)
+    with FileLock(str(accounts.home() / "start.lock")):
         server, last = running(), _last()
         if server is None:
             preferred = port if port is not None else last.port if last else PORT
@@ -200,12 +162,14 @@ def start(port: int | None = None, wait: float = 600, say: Say = print) -> Serve
 
 
 def _launch(python: Path, port: int, wait: float, say: Say) -> Server:
-    data = home() / "data"
+    data = accounts.home() / "data"
     data.mkdir(parents=True, exist_ok=True)
-    admin = accounts().get(ADMIN) or _remember(Account(ADMIN, secrets.token_urlsafe(12)))
+    admin = accounts.known().get(accounts.ADMIN) or accounts.remember(
+        accounts.Account(accounts.ADMIN, secrets.token_urlsafe(12))
+    )
     first = not (data / "label_studio.sqlite3").exists()
     say(f"Starting Label Studio {VERSION}" + (" for the first time (a minute or two)…" if first else "…"))
-    log = home() / "server.log"
+    log = accounts.home() / "server.log"
     command = [
         str(python),
         "-m",
@@ -219,13 +183,16 @@ def _launch(python: Path, port: int, wait: float, say: Say) -> Server:
         "--data-dir",
         str(data),
     ]
-    env = _settings() | {"LABEL_STUDIO_USERNAME": email(ADMIN), "LABEL_STUDIO_PASSWORD": admin.password}
+    env = _settings() | {
+        "LABEL_STUDIO_USERNAME": accounts.email(accounts.ADMIN),
+        "LABEL_STUDIO_PASSWORD": admin.password,
+    }
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
         )
     server = Server(process.pid, port)
-    files.write_text(home() / "server.json", files.dump_json(asdict(server)))
+    files.write_text(accounts.home() / "server.json", files.dump_json(asdict(server)))
     deadline = time.monotonic() + wait
     while not _healthy(port):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -250,27 +217,6 @@ def stop(wait: float = 15) -> bool:
     return True
 
 
-def accounts() -> dict[str, Account]:
-    """The accounts made here, by name."""
-    try:
-        entries = json.loads((home() / "accounts.json").read_text())
-    except FileNotFoundError:
-        return {}
-    return {entry["name"]: Account(**entry) for entry in entries}
-
-
-def _remember(account: Account) -> Account:
-    """Add to accounts.json, which is readable by its owner only from the moment it exists."""
-    known = accounts() | {account.name: account}
-    path = home() / "accounts.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".accounts.{os.getpid()}.json")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(files.dump_json([asdict(entry) for entry in known.values()]))
-    os.replace(new, path)
-    return account
-
-
 @contextlib.contextmanager
 def _session(server: Server) -> Iterator["httpx.Client"]:
     """A browser-like session: cookies, and the header that Django's forgery check wants."""
@@ -285,19 +231,19 @@ def _post(http: "httpx.Client", path: str, **data: str) -> "httpx.Response":
     return http.post(path, data={"csrfmiddlewaretoken": token, **data}, headers={"X-CSRFToken": token})
 
 
-def _log_in(http: "httpx.Client", account: Account) -> None:
+def _log_in(http: "httpx.Client", account: accounts.Account) -> None:
     http.get("/user/login/")
-    answer = _post(http, "/user/login/", email=email(account.name), password=account.password)
+    answer = _post(http, "/user/login/", email=accounts.email(account.name), password=account.password)
     if answer.status_code != 302:
         raise ServerError(
-            f"Label Studio refused the login of {email(account.name)} (HTTP {answer.status_code}).\n"
-            f"Its password is kept in {home() / 'accounts.json'}; if it was changed in the browser, write it there too."
+            f"Label Studio refused the login of {accounts.email(account.name)} (HTTP {answer.status_code}).\n"
+            f"Its password is kept in {accounts.kept()}; if it was changed in the browser, write it there too."
         )
 
 
-def _administrator(server: Server) -> Account:
+def _administrator(server: Server) -> accounts.Account:
     """The administrator's account with a personal access token (one per user: an older one is replaced)."""
-    admin = accounts()[ADMIN]
+    admin = accounts.known()[accounts.ADMIN]
     if admin.token:
         return admin
     with _session(server) as http:
@@ -305,29 +251,29 @@ def _administrator(server: Server) -> Account:
         answer = _post(http, "/api/token/")
         if answer.status_code == 409:  # the account has one that was not written down
             raise ServerError(
-                f"{email(ADMIN)} has an access token that {home() / 'accounts.json'} does not hold.\n"
+                f"{accounts.email(accounts.ADMIN)} has an access token that {accounts.kept()} does not hold.\n"
                 f"Open {server.url}/user/account/personal-access-token, revoke it, and run the same command again."
             )
         if answer.status_code != 201:
             raise ServerError(f"Label Studio gave no access token (HTTP {answer.status_code}).")
-        return _remember(Account(admin.name, admin.password, answer.json()["token"]))
+        return accounts.remember(accounts.Account(admin.name, admin.password, answer.json()["token"]))
 
 
-def member(server: Server, name: str) -> Account:
+def member(server: Server, name: str) -> accounts.Account:
     """The account called `name`; signs it up over the organization's invitation link if it is new."""
-    known = accounts().get(name)
+    known = accounts.known().get(name)
     if known:
         return known
-    account = Account(name, secrets.token_urlsafe(12))
+    account = accounts.Account(name, secrets.token_urlsafe(12))
     with _session(server) as http:
-        _log_in(http, accounts()[ADMIN])
+        _log_in(http, accounts.known()[accounts.ADMIN])
         link = http.get("/api/invite").json()["invite_url"]
     with _session(server) as http:
         http.get(link)
-        answer = _post(http, link, email=email(name), password=account.password, allow_newsletters="false")
+        answer = _post(http, link, email=accounts.email(name), password=account.password, allow_newsletters="false")
         if answer.status_code != 302:
-            raise ServerError(f"Label Studio did not sign up {email(name)} (HTTP {answer.status_code}).")
-    return _remember(account)
+            raise ServerError(f"Label Studio did not sign up {accounts.email(name)} (HTTP {answer.status_code}).")
+    return accounts.remember(account)
 
 
 def member_if_ours(name: str) -> None:
@@ -351,7 +297,7 @@ def connect() -> "LabelStudio":
         server = running()
         if server is None:
             raise ServerError("No Label Studio is running. Type: jinbench labelstudio start")
-        url, token = server.url, accounts()[ADMIN].token
+        url, token = server.url, accounts.known()[accounts.ADMIN].token
     make: Any = LabelStudio  # the SDK's constructor is untyped
     client: LabelStudio = make(base_url=url, api_key=token, timeout=600)
     return client

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, labels, scoring
+from jinbench import files, labels, scoring, submissions
 from jinbench.baselines import rounded
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
-from jinbench.scoring import FOLDS, Gold, Label, Score
+from jinbench.scoring import Score
+from jinbench.submissions import FOLDS, Gold, Label
 
-BOARDS = tuple((task, split) for task in scoring.TASKS for split in (FOLDS, "test"))
+BOARDS = tuple((task, split) for task in submissions.TASKS for split in (FOLDS, "test"))
 POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of a difference
 
 
@@ -60,12 +61,12 @@ def _task_of(path: Path) -> str | None:
 
 def board(where: Rooms, task: str, split: str) -> Board:
     """Score every system on `task` and `split`. Raises :class:`DataError` with what is wrong in any of them."""
-    gold = scoring.gold(where, task, split, labels.read(where))
+    gold = submissions.gold(where, task, split, labels.read(where))
     problems: list[Problem] = []
     predicted = {}
     for system, path in systems(where, task, split).items():
         try:
-            predicted[system] = scoring.read_predictions(path, gold)
+            predicted[system] = submissions.read_predictions(path, gold)
         except DataError as error:
             problems += error.problems
     if problems:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import (
+    accounts,
     annotation,
+    annotators,
     baselines,
     card,
     dataset,
@@ -24,11 +26,12 @@ from jinbench import (
     labels,
     labelstudio,
     leaderboard,
-    scoring,
+    projects,
     seeds,
     splitting,
+    submissions,
 )
-from jinbench.annotation import Step
+from jinbench.projects import Step
 from jinbench.rooms import Rooms
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
@@ -107,7 +110,7 @@ def _copy(where: Rooms, folder: Path) -> Rooms:
 @contextmanager
 def _own_server(step: Step) -> Iterator[Any]:
     """A Label Studio with an empty database, in a folder that goes away again."""
-    with tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder, labelstudio.at(folder):
+    with tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder, accounts.at(folder):
         step("Label Studio starts", 0, 1)
         server = labelstudio.start(say=lambda text: step(text, 0, 1))
         step("Label Studio starts", 1, 1)
@@ -123,17 +126,17 @@ def _through_label_studio(
     passages = list(seed.passages())
     with _own_server(step) as server:
         client = labelstudio.connect()
-        for name in exports.annotators(again).names:
+        for name in annotators.read(again).names:
             path = exports.path_of(again, name)
             if not path.is_file():
                 continue
             labelstudio.member(server, name)
-            pushed = annotation.push(
-                client, again, seed, label_set, name, annotation.counter(step, f"push {name}", len(passages))
+            pushed = projects.push(
+                client, again, seed, label_set, name, projects.counter(step, f"push {name}", len(passages))
             )
             labelled = exports.read(path, passages, label_set, name)
             annotation.enter(
-                client, seed, label_set, name, labelled, annotation.counter(step, f"enter {name}", len(labelled))
+                client, seed, label_set, name, labelled, projects.counter(step, f"enter {name}", len(labelled))
             )
             count, changed = annotation.pull(client, again, seed, label_set, name)
             same = _same(where, again, f"annotation/exports/{name}.json")
@@ -177,7 +180,7 @@ def _same_scores(where: Rooms, again: Rooms, name: str) -> Check:
         old, new = (json.loads((rooms.root / folder).read_text())["scores"] for rooms in (where, again))
     except (OSError, ValueError, KeyError) as error:
         return Check(FAIL, name, f"expected committed scores, found {type(error).__name__}")
-    moved = max(abs(old[split]["micro"]["f1"] - new[split]["micro"]["f1"]) for split in (*new, scoring.FOLDS))
+    moved = max(abs(old[split]["micro"]["f1"] - new[split]["micro"]["f1"]) for split in (*new, submissions.FOLDS))
     if moved <= TOLERANCE:
         return Check(OKISH, name, f"micro-F1 moved by {moved:.4f}, within {TOLERANCE}: ties in the solver")
     return Check(FAIL, name, f"expected micro-F1 within {TOLERANCE} of the committed, it moved by {moved:.4f}")

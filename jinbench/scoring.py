@@ -4,223 +4,19 @@ A missing prediction counts as wrong, an unknown id is an error. What is resampl
 article are alike, and an interval that ignores it is too narrow.
 """
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import dataset, files, labels
-from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.submissions import Gold, Label
 
 if TYPE_CHECKING:
     import numpy as np
 
-TASKS = ("ner", "sector")
-FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
 RESAMPLES = 2000
 SEED = 0
 FEW = 30  # below this number of gold mentions a table shows counts, not scores
-
-Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
-
-
-@dataclass(frozen=True)
-class Gold:
-    """What predictions are held against: items in a fixed order.
-
-    `labels[i]` is the set of labels of item i; `groups` its article, the unit of resampling.
-    """
-
-    task: str
-    split: str
-    names: tuple[str, ...]
-    ids: tuple[str, ...]
-    texts: tuple[str, ...]
-    labels: tuple[frozenset[Label], ...]
-    groups: tuple[str, ...]
-    layouts: tuple[str, ...]
-    version: str
-    sha256: str
-
-
-def gold(where: Rooms, task: str, split: str, label_set: LabelSet | None = None) -> Gold:
-    """The gold of a task: `split` is train, validation, test, or folds for all items.
-
-    Raises :class:`DataError` (file-missing, wrong-task, unknown-id).
-    """
-    if task not in TASKS:
-        raise DataError(
-            Problem("wrong-task", "task", f"one of {', '.join(TASKS)}", repr(task), "see jinbench score --help")
-        )
-    label_set = label_set or labels.read(where)
-    rows = dataset.read_rows(where, task, None if split == FOLDS else split)
-    listing = dataset.read_manifest(where)
-    names = label_set.entity_names if task == "ner" else label_set.sector_names
-    if task == "ner":
-        found = [_labels((s["start"], s["end"], s["type"]) for s in row["spans"]) for row in rows]
-    else:
-        found = [_labels((names[number],) for number in row["sectors"]) for row in rows]
-    return Gold(
-        task,
-        split,
-        names,
-        tuple(row["id"] for row in rows),
-        tuple(row["text"] for row in rows),
-        tuple(found),
-        tuple(row["article_id"] for row in rows),
-        tuple(row["layout"] for row in rows),
-        str(listing["version"]),
-        str(listing["configs"][task]),
-    )
-
-
-def _labels(found: Iterable[Label]) -> frozenset[Label]:
-    return frozenset(found)
-
-
-def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:
-    """Predictions by id, from JSON Lines `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
-
-    Raises :class:`DataError` with every problem in the file and its line number.
-    """
-    key = "spans" if gold.task == "ner" else "sectors"
-    texts = dict(zip(gold.ids, gold.texts, strict=True))
-    problems: list[Problem] = []
-    found: dict[str, frozenset[Label]] = {}
-    lines: dict[str, int] = {}
-    for number, row in files.read_jsonl(path):
-        where = f"{files.shown(path)}:{number}"
-        id = row.get("id")
-        if not isinstance(id, str) or id not in texts:
-            problems.append(
-                Problem(
-                    "unknown-id",
-                    where,
-                    f"the id of an item of {gold.task}/{gold.split}",
-                    repr(id),
-                    f"predict the items of {gold.task}/{gold.split}, each under its id",
-                )
-            )
-            continue
-        if id in lines:
-            problems.append(
-                Problem(
-                    "duplicate-id", where, "each id once", f"{id} also on line {lines[id]}", "keep one of the two lines"
-                )
-            )
-            continue
-        lines[id] = number
-        values = row.get(key)
-        if not isinstance(values, list):
-            problems.append(
-                Problem(
-                    "wrong-task",
-                    where,
-                    f"a list {key!r}",
-                    f"fields {', '.join(sorted(row))}",
-                    f"a submission for {gold.task} has {key!r} on each line",
-                )
-            )
-            continue
-        check = _check_spans if gold.task == "ner" else _check_sectors
-        found[id] = check(values, texts[id], gold.names, where, problems)
-    raise_if_any(problems)
-    return found
-
-
-def _check_spans(
-    values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
-) -> frozenset[Label]:
-    spans: list[Span] = []
-    for value in values:
-        if not isinstance(value, dict) or not {"start", "end", "type"} <= value.keys():
-            problems.append(
-                Problem(
-                    "wrong-shape",
-                    where,
-                    '{"start": 0, "end": 2, "type": "…"}',
-                    repr(value),
-                    "give each span its start, end and type",
-                )
-            )
-            continue
-        start, end, type = value["start"], value["end"], value["type"]
-        if type not in names:
-            problems.append(
-                Problem(
-                    "unknown-label",
-                    where,
-                    f"one of {', '.join(names)}",
-                    repr(type),
-                    "map your types to those of the dataset",
-                )
-            )
-        elif (
-            isinstance(start, bool)
-            or isinstance(end, bool)
-            or not isinstance(start, int)
-            or not isinstance(end, int)
-            or not 0 <= start < end <= len(text)
-        ):
-            problems.append(
-                Problem(
-                    "span-outside-text",
-                    where,
-                    f"0 <= start < end <= {len(text)}",
-                    f"[{start}, {end})",
-                    "offsets count Unicode code points of the sentence from 0, the end is exclusive",
-                )
-            )
-        elif value.get("surface") not in (None, text[start:end]):
-            problems.append(
-                Problem(
-                    "span-text-differs",
-                    where,
-                    repr(text[start:end]),
-                    repr(value["surface"]),
-                    "take the offsets and the surface from the same text",
-                )
-            )
-        else:
-            spans.append(Span(start, end, type, text[start:end]))
-    spans.sort()
-    for before, after in itertools.pairwise(spans):
-        if after.start < before.end:
-            problems.append(
-                Problem(
-                    "spans-overlap",
-                    where,
-                    "spans that do not overlap",
-                    f"{tuple(before)} and {tuple(after)}",
-                    "keep one of the two",
-                )
-            )
-    return frozenset(span[:3] for span in spans)
-
-
-def _check_sectors(
-    values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
-) -> frozenset[Label]:
-    for value in values:
-        if value not in names:
-            problems.append(
-                Problem(
-                    "unknown-label",
-                    where,
-                    f"one of {', '.join(names)}",
-                    repr(value),
-                    "use the sector names of the dataset",
-                )
-            )
-    return frozenset((str(value),) for value in values)
-
-
-# ---- counts, and scores from their sums -----------------------------------------------------------------------
 
 GOLD, PREDICTED, CORRECT = 0, 1, 2
 
@@ -432,13 +228,3 @@ def compare(gold: Gold, a: Mapping[str, frozenset[Label]], b: Mapping[str, froze
     first, second = counts(gold, a), counts(gold, b)
     low, high = np.nanquantile(drawn_f1(gold, first) - drawn_f1(gold, second), [0.025, 0.975])
     return Difference(float(f1(first.sum((0, 1))) - f1(second.sum((0, 1)))), float(low), float(high))
-
-
-def as_rows(task: str, predicted: Iterable[tuple[str, Iterable[Label]]]) -> list[dict[str, Any]]:
-    """Predictions as the records of a submission, in the given order."""
-    if task == "ner":
-        return [
-            {"id": id, "spans": [{"start": s[0], "end": s[1], "type": s[2]} for s in sorted(found)]}
-            for id, found in predicted
-        ]
-    return [{"id": id, "sectors": sorted(s[0] for s in found)} for id, found in predicted]

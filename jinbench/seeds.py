@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinbench import files
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
-from jinbench.records import Article, Passage, Piece, Sentence
+from jinbench import pages as page_files
+from jinbench.pages import Page
+from jinbench.problems import Problem, raise_if_any, shorten
+from jinbench.records import Article, Passage, Piece
 from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, strip, text_of
 from jinbench.rooms import Rooms
 
@@ -16,32 +18,7 @@ KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "cap
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
 
 _PART = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?:\[(?P<start>\d*):(?P<end>\d*)\])?\Z")
-_SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
 _COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page file as it was found; `line_starts[n]` is the offset of line n + 1."""
-
-    id: str
-    file: str
-    text: str
-    line_starts: tuple[int, ...]
-    line_ends: tuple[int, ...]
-    repairs: tuple[str, ...]
-    mends: tuple[dict[str, Any], ...]
-
-    @classmethod
-    def of(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
-        starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        ends = [*(start - 1 for start in starts[1:]), len(text)]
-        repairs, mends = tuple(entry.get("repairs", ())), tuple(entry.get("mends", ()))
-        return cls(id, file, text, tuple(starts), tuple(ends), repairs, mends)
-
-    def line_of(self, offset: int) -> int:
-        """The number, from 1, of the line that holds `offset`."""
-        return self.text.count("\n", 0, offset) + 1
 
 
 @dataclass(frozen=True)
@@ -61,20 +38,6 @@ class Seeds:
         return {passage.id: article for article in self.articles for passage in article.passages}
 
 
-def sentences(passage_id: str, text: str) -> list[Sentence]:
-    """The sentences of a passage: they cover it without gaps, and closing quotation marks stay with their sentence."""
-    found: list[Sentence] = []
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        end = match.end()
-        if end > start:
-            found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, end))
-            start = end
-    if start < len(text):
-        found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, len(text)))
-    return found
-
-
 class _Reader:
     """Collects problems while it reads, so that one run reports all of them."""
 
@@ -87,68 +50,6 @@ class _Reader:
 
     def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
         self.problems.append(Problem(code, place, expected, found, hint))
-
-    def pages(self, entries: list[dict[str, Any]]) -> dict[str, Page]:
-        pages: dict[str, Page] = {}
-        for entry in entries:
-            id, file = str(entry.get("id", "")), str(entry.get("file", ""))
-            path = self.rooms.pages / file
-            place = files.shown(path)
-            if not id or not file or id in pages:
-                self.problem(
-                    "wrong-shape",
-                    f"{self.where} [[page]] {id}",
-                    "an id of its own and a file",
-                    repr(entry),
-                    "give each page an `id` and a `file`",
-                )
-                continue
-            try:
-                text = files.read_text(path, "put the page there, or take its [[page]] out of articles.toml")
-            except DataError as error:
-                self.problems.extend(error.problems)
-                continue
-            if not text.strip():
-                self.problem(
-                    "page-empty",
-                    place,
-                    "text",
-                    f"{len(text)} characters, all white space",
-                    "fetch the page again, or take its [[page]] out of articles.toml",
-                )
-                continue
-            if "\0" in text:
-                self.problem(
-                    "page-control-character",
-                    f"{place}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
-                    "text",
-                    "a NUL character",
-                    "save the page as plain text",
-                )
-                continue
-            found = files.sha256(path.read_bytes())
-            if found != entry.get("sha256"):
-                self.problem(
-                    "page-changed",
-                    place,
-                    f"sha256 {entry.get('sha256')}",
-                    f"sha256 {found}",
-                    "put the original page back; if the new text is meant, write its sha256 into articles.toml"
-                    " and go through its lines again",
-                )
-            pages[id] = Page.of(id, file, text, entry)
-            self.used[id] = Counter()
-        listed = {str(entry.get("file", "")) for entry in entries}
-        for path in sorted(self.rooms.pages.glob("*")):
-            if path.name not in listed:
-                self.problem(
-                    "page-unlisted",
-                    files.shown(path),
-                    f"a [[page]] in {self.where}",
-                    "none",
-                    f'add [[page]] with file = "{path.name}", or move the file away',
-                )
-        return pages
 
     def take(self, page: Page, part: str, place: str) -> tuple[list[Char], list[int]]:
         """The characters of one part ("13", "83[7:]", "1-29") and the lines they stand on; marks them as used."""
@@ -307,7 +208,7 @@ class _Reader:
                 "line-used-twice",
                 f"{self.where} page {page.id}",
                 "each line once",
-                f"line {line} twice: {shorten(self.line(page, line))}",
+                f"line {line} twice: {shorten(page.line(line))}",
                 "take it out of one of the places that name it",
             )
         unused = sorted({page.line_of(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used})
@@ -316,19 +217,16 @@ class _Reader:
                 "line-unused",
                 f"{self.where} page {page.id}",
                 "each line once",
-                f"line {line} not at all: {shorten(self.line(page, line))}",
+                f"line {line} not at all: {shorten(page.line(line))}",
                 "add it to its article by kind, or to `furniture` of the page",
             )
-
-    @staticmethod
-    def line(page: Page, number: int) -> str:
-        return page.text[page.line_starts[number - 1] : page.line_ends[number - 1]]
 
     def read(self) -> Seeds:
         table = files.read_toml(self.rooms.articles)
         page_entries, article_entries = table.get("page", []), table.get("article", [])
         self.listed = {str(entry.get("id", "")) for entry in page_entries}
-        pages = self.pages(page_entries)
+        pages, self.problems = page_files.read(self.rooms, page_entries)
+        self.used = {id: Counter() for id in pages}
         furniture = {}
         for entry in page_entries:
             page = pages.get(str(entry.get("id", "")))
@@ -345,7 +243,7 @@ class _Reader:
                     )
             place = f"{self.where} page {page.id} furniture"
             lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, str(ref), place)[1]]
-            furniture[page.id] = sum(1 for n in lines if self.line(page, n).strip())
+            furniture[page.id] = sum(1 for n in lines if page.line(n).strip())
         seen: set[str] = set()
         articles = [article for entry in article_entries if (article := self.article(entry, pages, seen)) is not None]
         if not self.problems:  # one wrong reference would make every count below wrong as well

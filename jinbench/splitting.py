@@ -1,4 +1,4 @@
-"""The search for a split: which articles train, validate and test, and the folds for cross-validation.
+"""Which articles train, validate and test, and the folds for cross-validation: splits.csv, and the search for it.
 
 Stories move whole. What is minimised is how far each part is from its share of everything that matters: entity spans
 in all, articles (the unit of every interval), each entity type, each sector, each layout.
@@ -8,9 +8,13 @@ import csv
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench.records import Labels
+from jinbench import files
+from jinbench.problems import Problem, raise_if_any
+from jinbench.records import Article, Labels
+from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -18,9 +22,72 @@ if TYPE_CHECKING:
 
 SHARES = {"train": 0.60, "validation": 0.15, "test": 0.25}
 FOLDS = 5
+SPLITS = tuple(SHARES)
 RESTARTS = 20
 SIZES = {"size articles": 10.0, "size spans": 10.0}  # what weighs more than a single label, and by how much
 ABSENT = 1.0  # the price of a label that a part has none of, against the squared deviation of a share
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an article stands: its split and its fold."""
+
+    split: str
+    fold: int
+
+
+def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
+    """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
+    path = where.splits
+    text = files.read_text(path, "make it with: jinbench split")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    shown = files.shown(path)
+    hint = "jinbench split --write makes a new one; that makes older scores incomparable"
+    problems = []
+    places: dict[str, Place] = {}
+    for number, row in enumerate(rows, 2):
+        id, split, fold = row.get("article_id", ""), row.get("split", ""), row.get("fold", "")
+        if split not in SPLITS or not (fold or "").isdigit() or id in places:
+            problems.append(
+                Problem(
+                    "split-mismatch",
+                    f"{shown}:{number}",
+                    f"article_id, one of {', '.join(SPLITS)}, fold",
+                    f"{id},{split},{fold}",
+                    hint,
+                )
+            )
+            continue
+        places[id] = Place(split, int(fold))
+    articles = list(articles)
+    ids = {article.id for article in articles}
+    for id in sorted(ids ^ places.keys()):
+        problems.append(
+            Problem(
+                "split-mismatch",
+                shown,
+                "each article of articles.toml once",
+                f"{id} {'missing' if id in ids else 'unknown'}",
+                hint,
+            )
+        )
+    stories: dict[str, set[Place]] = defaultdict(set)
+    for article in articles:
+        if article.id in places:
+            stories[article.story].add(places[article.id])
+    for story, found in sorted(stories.items()):
+        if len(found) > 1:
+            problems.append(
+                Problem(
+                    "split-mismatch",
+                    shown,
+                    f"all articles of the story {story!r} in one split and fold",
+                    ", ".join(sorted(f"{p.split}/{p.fold}" for p in found)),
+                    hint,
+                )
+            )
+    raise_if_any(problems)
+    return places
 
 
 def search(seed: Seeds, gold: dict[str, Labels], random_state: int = 0) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import labelstudio, rooms
+from jinbench import accounts, labelstudio, rooms
 from jinbench.rooms import Rooms
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ def mini(tmp_path: Path) -> Rooms:
 def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of a real Label Studio server of the tests' own, ended by its process id."""
     home = tmp_path_factory.mktemp("labelstudio")
-    with labelstudio.at(home):
+    with accounts.at(home):
         labelstudio.start(port=0)
         yield home
         labelstudio.stop()

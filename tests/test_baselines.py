@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sklearn.base import clone
 
-from jinbench import baselines, dataset, scoring
+from jinbench import baselines, dataset, submissions
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -39,7 +39,7 @@ def recipe(tmp_path: Path, text: str) -> baselines.Recipe:
 
 def test_the_recipes_of_the_room(real: Rooms) -> None:
     found = [baselines.load(path) for path in baselines.recipes(real)]
-    assert {task: sum(r.task == task for r in found) for task in scoring.TASKS} == {"ner": 2, "sector": 2}
+    assert {task: sum(r.task == task for r in found) for task in submissions.TASKS} == {"ner": 2, "sector": 2}
     assert all(len(r.summary) > 30 for r in found)
 
 

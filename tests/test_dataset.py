@@ -8,6 +8,7 @@ import pytest
 
 import jinbench
 from jinbench import dataset, files, labels, seeds
+from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 
 
@@ -92,7 +93,7 @@ def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.M
 def test_jinbench_load(real: Rooms) -> None:
     test: Any = jinbench.load("sector", "test")
     assert test["id"] == [row["id"] for row in dataset.read_rows(real, "sector", "test")]
-    with pytest.raises(dataset.DataError, match="unknown-id"):
+    with pytest.raises(DataError, match="unknown-id"):
         jinbench.load("nerr")
 
 

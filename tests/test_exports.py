@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import exports, files, labels, seeds
+from jinbench import annotators, exports, files, labels, markup, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
@@ -68,7 +68,7 @@ def test_markup_gives_spans(mini: Rooms, tmp_path: Path) -> None:
         '{"id": "b-L5", "marked": "[天津港|PLACE]把调度系统搬到网上,船舶等待时间缩短[20%|QUANTITY]。'
         '[𠮷祥轮|PLACE]是第一艘受益的船。", "sectors": ["port"]}\n'
     )
-    (found,) = exports.read_markup(path, seed.passages(), label_set, "me")
+    (found,) = markup.read(path, seed.passages(), label_set, "me")
     assert found.spans == (
         Span(0, 3, "PLACE", "天津港"),
         Span(21, 24, "QUANTITY", "20%"),
@@ -98,6 +98,6 @@ def test_what_is_no_export_is_refused(mini: Rooms, export: str) -> None:
 
 
 def test_the_annotators_are_named_for_what_they_are(real: Rooms) -> None:
-    known = exports.annotators(real)
+    known = annotators.read(real)
     assert known.gold in known.names
     assert {entry.kind for entry in known.entries} == {"language model"}

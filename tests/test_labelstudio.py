@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jinbench import annotation, exports, labels, labelstudio, seeds
+from jinbench import accounts, annotation, exports, labels, labelstudio, projects, seeds
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
@@ -36,8 +36,8 @@ class Desk:
         self.client = labelstudio.connect()
         labelstudio.member(server, annotator)
 
-    def push(self) -> annotation.Pushed:
-        return annotation.push(self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None)
+    def push(self) -> projects.Pushed:
+        return projects.push(self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None)
 
     def labels(self) -> list[Labels]:
         path = exports.path_of(self.where, "annotator-a")
@@ -52,7 +52,7 @@ class Desk:
         return annotation.pull(self.client, self.where, self.seed, self.label_set, self.annotator)
 
     def tasks(self) -> list[Any]:
-        project = annotation.find_project(self.client, annotation.project_title(self.label_set, self.annotator))
+        project = projects.find_project(self.client, projects.project_title(self.label_set, self.annotator))
         if project is None:
             return []
         listing: Any = self.client.tasks.list(
@@ -98,7 +98,7 @@ def test_the_server_listens_on_loopback_alone(server: labelstudio.Server) -> Non
 def test_passwords_and_tokens_are_their_owners_alone(server: labelstudio.Server, server_home: Path) -> None:
     kept = server_home / "accounts.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    admin = labelstudio.accounts()[labelstudio.ADMIN]
+    admin = accounts.known()[accounts.ADMIN]
     assert admin.token
     log = (server_home / "server.log").read_text(errors="replace")
     assert admin.token not in log
@@ -170,7 +170,7 @@ def test_the_project_shows_guidelines_and_context(desk: Desk) -> None:
 def test_doubles_are_removed_and_annotated_ones_kept(desk: Desk) -> None:
     project = desk.push().project
     desk.enter(desk.labels())
-    request: Any = [{"data": row} for row in annotation.task_data(desk.seed)[:3]]
+    request: Any = [{"data": row} for row in projects.task_data(desk.seed)[:3]]
     desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
     assert len(desk.tasks()) == 11
     assert desk.push().removed == 3
@@ -269,7 +269,7 @@ def test_a_refused_token_is_named(server: labelstudio.Server, mini: Rooms, monke
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        annotation.push(labelstudio.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
+        projects.push(labelstudio.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
 
 
 def test_offsets_behind_wide_characters(desk: Desk) -> None:
@@ -291,7 +291,7 @@ def test_offsets_behind_wide_characters(desk: Desk) -> None:
 
 def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
     """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
-    code = "import jinbench.annotation as a; a.BATCH = 10; from jinbench.cli import main; main()"
+    code = "import jinbench.projects as p; p.BATCH = 10; from jinbench.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--root", str(desk.where.root), *command],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -354,10 +354,10 @@ def killer(server: labelstudio.Server) -> Iterator[Any]:
 
 def test_server_killed_in_a_push(big_desk: Desk, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The push waits until the server is back, reads what is there, and goes on."""
-    monkeypatch.setattr(annotation, "BATCH", 10)
+    monkeypatch.setattr(projects, "BATCH", 10)
     seen: list[int] = []
     killer(lambda: len(seen) >= 4)
-    pushed = annotation.push(
+    pushed = projects.push(
         big_desk.client, big_desk.where, big_desk.seed, big_desk.label_set, big_desk.annotator, slowly(seen)
     )
     assert pushed.unchanged >= 0

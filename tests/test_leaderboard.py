@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from jinbench import files, leaderboard, scoring
+from jinbench import files, leaderboard, submissions
 from jinbench.rooms import Rooms
 from tests.test_scoring import X, Y, gold_of, guesses
 
@@ -61,8 +61,8 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
     where = Rooms(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
-    gold = scoring.gold(real, "ner", "test")
-    rows = scoring.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
+    gold = submissions.gold(real, "ner", "test")
+    rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-test.jsonl", files.dump_jsonl(rows))
     board = leaderboard.board(where, "ner", "test")
     assert [(row.system, row.score.micro.f1) for row in board.rows] == [("oracle", 1.0)]

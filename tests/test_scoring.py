@@ -8,10 +8,10 @@ import pytest
 from seqeval.metrics import classification_report, f1_score
 from seqeval.scheme import IOB2
 
-from jinbench import scoring, tagging
+from jinbench import scoring, submissions, tagging
 from jinbench.records import Span
 from jinbench.rooms import Rooms
-from jinbench.scoring import Gold, Label
+from jinbench.submissions import Gold, Label
 
 Labelled = dict[str, frozenset[Label]]
 
@@ -86,9 +86,9 @@ def test_the_same_as_seqeval_strict(seed: int) -> None:
 
 
 def test_gold_against_itself_and_against_nothing(real: Rooms) -> None:
-    for task in scoring.TASKS:
-        for split in ("train", "validation", "test", scoring.FOLDS):
-            gold = scoring.gold(real, task, split)
+    for task in submissions.TASKS:
+        for split in ("train", "validation", "test", submissions.FOLDS):
+            gold = submissions.gold(real, task, split)
             perfect = scoring.score(gold, dict(zip(gold.ids, gold.labels, strict=True)))
             assert perfect.micro.f1 == perfect.exact == perfect.macro_f1 == 1.0
             assert {cell.f1 for cell in perfect.labels} <= {1.0, None}
@@ -120,16 +120,16 @@ def test_one_article_has_no_interval() -> None:
 
 
 def test_a_score_never_travels_alone(real: Rooms) -> None:
-    score = scoring.score(scoring.gold(real, "ner", "test"), {})
+    score = scoring.score(submissions.gold(real, "ner", "test"), {})
     assert score.headline.startswith("ner:micro-F1 = 0.000 ±0.000 [task:ner|data:")
     assert set(score.signature) == {"task", "data", "gold", "split", "match", "boot", "seed", "jinbench"}
     assert score.to_dict()["signature"] == score.signature
 
 
 def test_the_same_predictions_give_the_same_numbers(real: Rooms) -> None:
-    gold = scoring.gold(real, "ner", "folds")
+    gold = submissions.gold(real, "ner", "folds")
     path = real.baselines / "gazetteer" / "predictions-folds.jsonl"
-    first, second = (scoring.score(gold, scoring.read_predictions(path, gold)) for _ in range(2))
+    first, second = (scoring.score(gold, submissions.read_predictions(path, gold)) for _ in range(2))
     assert first.to_dict() == second.to_dict()
 
 
@@ -147,7 +147,7 @@ def test_compare_is_paired() -> None:
 
 def test_an_empty_file_is_an_empty_submission(real: Rooms, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n")
-    gold = scoring.gold(real, "ner", "test")
-    score = scoring.score(gold, scoring.read_predictions(tmp_path / "none.jsonl", gold))
+    gold = submissions.gold(real, "ner", "test")
+    score = scoring.score(gold, submissions.read_predictions(tmp_path / "none.jsonl", gold))
     assert score.missing == len(gold.ids)
     assert "have no prediction" in str(score)

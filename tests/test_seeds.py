@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from jinbench import seeds
+from jinbench import pages, seeds
 from jinbench.records import Passage
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -27,9 +27,9 @@ def test_the_committed_counts(seed: Seeds) -> None:
 
 
 def test_every_passage_is_rebuilt_from_its_page(seed: Seeds) -> None:
-    pages = {page.id: page.text for page in seed.pages}
+    texts = {page.id: page.text for page in seed.pages}
     for found in seed.passages():
-        page = pages[found.page_id]
+        page = texts[found.page_id]
         chars = [char for run in found.runs for char in page[run.page_start : run.page_start + run.length]]
         assert sum(run.length for run in found.runs) == len(found.text)
         assert [run.text_start for run in found.runs] == [
@@ -112,7 +112,7 @@ def test_summary_accounts_for_every_line(seed: Seeds) -> None:
 
 def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
     for found in seed.passages():
-        sentences = seeds.sentences(found.id, found.text)
+        sentences = pages.sentences(found.id, found.text)
         assert [s.start for s in sentences] == [0, *(s.end for s in sentences[:-1])]
         assert sentences[-1].end == len(found.text)
 
@@ -128,7 +128,7 @@ def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
     ],
 )
 def test_sentence_ends(text: str, sentences: list[str]) -> None:
-    assert [text[s.start : s.end] for s in seeds.sentences("x", text)] == sentences
+    assert [text[s.start : s.end] for s in pages.sentences("x", text)] == sentences
 
 
 def test_the_three_page_world(mini: Rooms) -> None:

@@ -11,7 +11,7 @@ def test_the_committed_split_is_the_one_that_is_found(real: Rooms) -> None:
 
 
 def test_shares_are_near_what_was_asked(real: Rooms) -> None:
-    rows = {split: dataset.read_rows(real, "ner", split) for split in dataset.SPLITS}
+    rows = {split: dataset.read_rows(real, "ner", split) for split in splitting.SPLITS}
     spans = {split: sum(len(row["spans"]) for row in found) for split, found in rows.items()}
     for split, share in splitting.SHARES.items():
         assert abs(spans[split] / sum(spans.values()) - share) < 0.06

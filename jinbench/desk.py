@@ -1,0 +1,281 @@
+"""The commands up to the labels: seeds, labels, labelstudio, annotate. They parse, call the library and print."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jinbench.console import ANNOTATOR, EXIT_SERVER, JSON, columns, emit, progress, rooms, say
+from jinbench.problems import DataError, Problem
+from jinbench.rooms import Rooms
+
+seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
+labels_commands = typer.Typer(no_args_is_help=True, help="The label set and the labeling configuration.")
+labelstudio_commands = typer.Typer(no_args_is_help=True, help="The Label Studio server on this machine.")
+annotate_commands = typer.Typer(no_args_is_help=True, help="Labelling in Label Studio: push passages, pull labels.")
+
+
+@seeds_commands.command("check")
+def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
+    """Account for every line of every page, and print what became of them."""
+    from jinbench import seeds
+
+    seed = seeds.read(rooms(ctx))
+    rows = seeds.summary(seed)
+    articles = [
+        {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
+        for a in seed.articles
+    ]
+
+    def text() -> str:
+        listing = "\n".join(
+            f"{a['page']}  {a['layout']:13}  {a['passages']:2}  {a['article']:34} {a['title']}" for a in articles
+        )
+        return f"{columns(rows)}\n\n{listing}\n\nEvery character of {len(rows)} pages is used exactly once."
+
+    emit({"pages": rows, "articles": articles}, as_json, text)
+
+
+@seeds_commands.command("show")
+def seeds_show(ctx: typer.Context, article: Annotated[str, typer.Argument(help="The id of an article.")]) -> None:
+    """Print an article as it was put together, each passage under its id."""
+    from jinbench import seeds
+
+    seed = seeds.read(rooms(ctx))
+    found = [a for a in seed.articles if a.id == article]
+    if not found:
+        raise DataError(
+            Problem(
+                "unknown-id",
+                "seeds show",
+                f"one of {', '.join(a.id for a in seed.articles)}",
+                article,
+                "jinbench seeds check lists the articles",
+            )
+        )
+    for piece in found[0].pieces:
+        lines = "+".join(map(str, piece.lines))
+        typer.echo(f"[{piece.passage_id or piece.kind}, line {lines}] {piece.text}")
+
+
+@labels_commands.command("config")
+def labels_config(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option(help="Only say whether the file is up to date.")] = False,
+) -> None:
+    """Write labeling_config.xml, the page that annotators see, from labels.toml."""
+    from jinbench import files, labels
+
+    where = rooms(ctx)
+    label_set = labels.read(where)
+    if check:
+        labels.check_config(where, label_set)
+    else:
+        files.write_text(where.labeling_config, labels.labeling_config(label_set))
+    counts = f"{len(label_set.entities)} entity types, {len(label_set.sectors)} sectors"
+    typer.echo(f"{files.shown(where.labeling_config)}: {counts}")
+
+
+# ---- Label Studio ---------------------------------------------------------------------------------------------
+
+
+@labelstudio_commands.command("start")
+def labelstudio_start(
+    ctx: typer.Context,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"
+        ),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Start the server (installing it on first use), make the accounts, and say how to log in."""
+    from jinbench import accounts, annotators, labelstudio
+
+    server = labelstudio.start(port, say=say)
+    names = annotators.read(rooms(ctx)).names
+    for name in names:
+        labelstudio.member(server, name)
+    logins = [accounts.email(name) for name in (accounts.ADMIN, *names)]
+    kept = accounts.home() / "accounts.json"
+
+    def text() -> str:
+        return (
+            f"Label Studio {server.version} at {server.url} (process {server.pid}), on this machine only.\n"
+            f"Log in as  {chr(10).join(logins).replace(chr(10), chr(10) + '           ')}\n"
+            f"Passwords  {kept} (readable by you alone)\n"
+            "Next       jinbench annotate push     End  jinbench labelstudio stop"
+        )
+
+    emit({"url": server.url, "pid": server.pid, "logins": logins, "passwords": str(kept)}, as_json, text)
+
+
+@labelstudio_commands.command("stop")
+def labelstudio_stop() -> None:
+    """End the server. Everything it holds stays where it is."""
+    from jinbench import labelstudio
+
+    typer.echo("Label Studio has ended." if labelstudio.stop() else "No Label Studio was running.")
+
+
+@labelstudio_commands.command("status")
+def labelstudio_status(as_json: JSON = False) -> None:
+    """Say whether the server runs, and where. Exit code 3 if it does not."""
+    from jinbench import accounts, labelstudio
+
+    server = labelstudio.running()
+    found = {
+        "running": server is not None,
+        "url": server.url if server else None,
+        "pid": server.pid if server else None,
+        "home": str(accounts.home()),
+    }
+    emit(
+        found,
+        as_json,
+        lambda: (
+            f"Label Studio at {server.url} (process {server.pid})."
+            if server
+            else "No Label Studio is running. Type: jinbench labelstudio start"
+        ),
+    )
+    if server is None:
+        raise typer.Exit(EXIT_SERVER)
+
+
+def _names(where: Rooms, chosen: list[str] | None) -> list[str]:
+    from jinbench import annotators
+
+    return chosen or list(annotators.read(where).names)
+
+
+@annotate_commands.command("push")
+def annotate_push(
+    ctx: typer.Context,
+    annotator: ANNOTATOR = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first task and the number, and send nothing.")
+    ] = False,
+    as_json: JSON = False,
+) -> None:
+    """Make a project for each annotator with one task per passage. Safe to repeat, also after it was cut off."""
+    from dataclasses import asdict
+
+    from jinbench import labels, labelstudio, projects, seeds
+
+    where = rooms(ctx)
+    seed, label_set, names = seeds.read(where), labels.read(where), _names(where, annotator)
+    tasks = projects.task_data(seed)
+    if dry_run:
+        typer.echo(json.dumps(tasks[0], ensure_ascii=False, indent=1))
+        titles = [projects.project_title(label_set, name) for name in names]
+        typer.echo(f"{len(tasks)} tasks would go into each of: {', '.join(titles)}")
+        return
+    client = labelstudio.connect()
+    results = []
+    for name in names:
+        labelstudio.member_if_ours(name)
+        with progress() as step:
+            done = projects.push(
+                client,
+                where,
+                seed,
+                label_set,
+                name,
+                projects.counter(step, f"push {name}", len(tasks)),
+            )
+        results.append({"annotator": name, **asdict(done)})
+    emit(
+        results,
+        as_json,
+        lambda: "\n".join(
+            f"{r['annotator']}: {r['created']} tasks created, {r['updated']} updated, {r['unchanged']} as they were, "
+            f"{r['removed']} doubles removed. Label at {r['url']}"
+            for r in results
+        ),
+    )
+
+
+@annotate_commands.command("sheet")
+def annotate_sheet(ctx: typer.Context) -> None:
+    """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
+    from jinbench import files, seeds
+
+    seed = seeds.read(rooms(ctx))
+    rows = [{"id": p.id, "title": a.title, "marked": p.text, "sectors": []} for a in seed.articles for p in a.passages]
+    typer.echo(files.dump_jsonl(rows), nl=False)
+
+
+@annotate_commands.command("enter")
+def annotate_enter(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="An export (.json) or marked-up text (.jsonl, see `annotate sheet`).")],
+    annotator: Annotated[str, typer.Option("--annotator", "-a", help="In whose name.")],
+    replace: Annotated[bool, typer.Option(help="Put these labels in place of different ones on the server.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and send nothing.")] = False,
+) -> None:
+    """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
+    from jinbench import annotation, labels, labelstudio, projects, seeds
+
+    where = rooms(ctx)
+    seed, label_set = seeds.read(where), labels.read(where)
+    labelled = annotation.read_labels(file, seed, label_set, annotator)
+    spans = sum(len(entry.spans) for entry in labelled)
+    if dry_run:
+        typer.echo(f"{len(labelled)} passages with {spans} spans are in order; nothing was sent.")
+        return
+    client = labelstudio.connect()
+    with progress() as step:
+        entered, there = annotation.enter(
+            client,
+            seed,
+            label_set,
+            annotator,
+            labelled,
+            projects.counter(step, f"enter {annotator}", len(labelled)),
+            replace,
+        )
+    typer.echo(f"{annotator}: {entered} passages entered, {there} were there already; {spans} spans in all.")
+
+
+@annotate_commands.command("pull")
+def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
+    """Export each annotator's labels to annotation/exports/, every span checked against its text."""
+    from jinbench import annotation, exports, files, labels, labelstudio, seeds
+
+    where = rooms(ctx)
+    seed, label_set = seeds.read(where), labels.read(where)
+    total = sum(1 for _ in seed.passages())
+    client = labelstudio.connect()
+    results = []
+    for name in _names(where, annotator):
+        with progress() as step:
+            step(f"pull {name}", 0, 1)
+            count, changed = annotation.pull(client, where, seed, label_set, name)
+        file = files.shown(exports.path_of(where, name))
+        results.append({"annotator": name, "passages": count, "of": total, "changed": changed, "file": file})
+    emit(
+        results,
+        as_json,
+        lambda: "\n".join(
+            f"{r['annotator']}: {r['passages']} of {r['of']} passages, {r['changed']} new or changed → {r['file']}"
+            for r in results
+        ),
+    )
+
+
+@annotate_commands.command("check")
+def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None) -> None:
+    """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences."""
+    from jinbench import exports, files, labels, seeds
+
+    where = rooms(ctx)
+    seed, label_set = seeds.read(where), labels.read(where)
+    for name in _names(where, annotator):
+        path = exports.path_of(where, name)
+        found = exports.read(path, seed.passages(), label_set, name)
+        typer.echo(
+            f"{files.shown(path)}: {len(found)} passages, {sum(len(entry.spans) for entry in found)} spans, in order"
+        )

@@ -1,0 +1,62 @@
+"""Marked-up text: labels written into a passage with `[surface|TYPE]`, by a person or a model, without a server."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from jinbench import files
+from jinbench.checking import Checker
+from jinbench.labels import LabelSet
+from jinbench.problems import raise_if_any
+from jinbench.records import Labels, Passage
+
+_MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z_]+)\]")
+
+
+def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str) -> list[Labels]:
+    """Labels from JSON Lines `{"id", "marked", "sectors"}`, where `marked` is the passage with `[surface|TYPE]` marks.
+
+    Without its marks the text must be the passage, character for character.
+    Raises :class:`DataError` (broken-json, unknown-id, duplicate-id, markup-differs, and those of the labels).
+    """
+    by_id = {passage.id: passage for passage in passages}
+    checker = Checker(files.shown(path), label_set)
+    found: dict[str, Labels] = {}
+    rows = files.read_jsonl(path)
+    times = Counter(str(row.get("id")) for _, row in rows)
+    for number, row in rows:
+        id, marked = str(row.get("id")), str(row.get("marked", ""))
+        place = f"line {number} ({id})"
+        passage = by_id.get(id)
+        if passage is None:
+            checker.problem("unknown-id", place, "the id of a passage", repr(id), "see: jinbench annotate sheet")
+            continue
+        if times[id] > 1:
+            checker.problem("duplicate-id", place, "each passage once", f"{times[id]} times", "keep one of the lines")
+            continue
+        plain, spans, end = "", [], 0
+        for match in _MARK.finditer(marked):
+            plain += marked[end : match.start()]
+            spans.append((len(plain), len(plain) + len(match[1]), match[2], match[1]))
+            plain += match[1]
+            end = match.end()
+        plain += marked[end:]
+        if plain != passage.text:
+            at = next(
+                (i for i, (a, b) in enumerate(zip(plain, passage.text, strict=False)) if a != b),
+                min(len(plain), len(passage.text)),
+            )
+            checker.problem(
+                "markup-differs",
+                f"{place} character {at}",
+                repr(passage.text[at : at + 20]),
+                repr(plain[at : at + 20]),
+                "copy the passage exactly and only add [surface|TYPE]",
+            )
+            continue
+        checked = [span for s in spans if (span := checker.span(passage, *s, place)) is not None]
+        sectors = row.get("sectors", [])
+        found[id] = Labels(id, annotator, checker.spans(passage, checked, place), checker.sectors(sectors, place))
+    raise_if_any(checker.problems)
+    return [found[id] for id in by_id if id in found]

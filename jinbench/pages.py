@@ -1,0 +1,123 @@
+"""Pages as they were found, and the sentences of a text."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from jinbench import files
+from jinbench.problems import DataError, Problem
+from jinbench.records import Sentence
+from jinbench.rooms import Rooms
+
+_SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page file as it was found; `line_starts[n]` is the offset of line n + 1."""
+
+    id: str
+    file: str
+    text: str
+    line_starts: tuple[int, ...]
+    line_ends: tuple[int, ...]
+    repairs: tuple[str, ...]
+    mends: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
+        starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        ends = [*(start - 1 for start in starts[1:]), len(text)]
+        repairs, mends = tuple(entry.get("repairs", ())), tuple(entry.get("mends", ()))
+        return cls(id, file, text, tuple(starts), tuple(ends), repairs, mends)
+
+    def line_of(self, offset: int) -> int:
+        """The number, from 1, of the line that holds `offset`."""
+        return self.text.count("\n", 0, offset) + 1
+
+    def line(self, number: int) -> str:
+        """The text of line `number`, counted from 1."""
+        return self.text[self.line_starts[number - 1] : self.line_ends[number - 1]]
+
+
+def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], list[Problem]]:
+    """The pages that the [[page]] entries of articles.toml name, by id, and everything wrong with them."""
+    where = files.shown(rooms.articles)
+    problems: list[Problem] = []
+
+    def problem(code: str, place: str, expected: str, found: str, hint: str) -> None:
+        problems.append(Problem(code, place, expected, found, hint))
+
+    pages: dict[str, Page] = {}
+    for entry in entries:
+        id, file = str(entry.get("id", "")), str(entry.get("file", ""))
+        path = rooms.pages / file
+        place = files.shown(path)
+        if not id or not file or id in pages:
+            problem(
+                "wrong-shape",
+                f"{where} [[page]] {id}",
+                "an id of its own and a file",
+                repr(entry),
+                "give each page an `id` and a `file`",
+            )
+            continue
+        try:
+            text = files.read_text(path, "put the page there, or take its [[page]] out of articles.toml")
+        except DataError as error:
+            problems.extend(error.problems)
+            continue
+        if not text.strip():
+            problem(
+                "page-empty",
+                place,
+                "text",
+                f"{len(text)} characters, all white space",
+                "fetch the page again, or take its [[page]] out of articles.toml",
+            )
+            continue
+        if "\0" in text:
+            problem(
+                "page-control-character",
+                f"{place}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
+                "text",
+                "a NUL character",
+                "save the page as plain text",
+            )
+            continue
+        found = files.sha256(path.read_bytes())
+        if found != entry.get("sha256"):
+            problem(
+                "page-changed",
+                place,
+                f"sha256 {entry.get('sha256')}",
+                f"sha256 {found}",
+                "put the original page back; if the new text is meant, write its sha256 into articles.toml"
+                " and go through its lines again",
+            )
+        pages[id] = Page.of(id, file, text, entry)
+    listed = {str(entry.get("file", "")) for entry in entries}
+    for path in sorted(rooms.pages.glob("*")):
+        if path.name not in listed:
+            problem(
+                "page-unlisted",
+                files.shown(path),
+                f"a [[page]] in {where}",
+                "none",
+                f'add [[page]] with file = "{path.name}", or move the file away',
+            )
+    return pages, problems
+
+
+def sentences(passage_id: str, text: str) -> list[Sentence]:
+    """The sentences of a passage: they cover it without gaps, and closing quotation marks stay with their sentence."""
+    found: list[Sentence] = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        end = match.end()
+        if end > start:
+            found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, end))
+            start = end
+    if start < len(text):
+        found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, len(text)))
+    return found

@@ -1,0 +1,224 @@
+"""Projects in Label Studio: pushing passages. Safe to repeat.
+
+A task is known by the passage id and the text in its `data`. Whatever was cut off, the next run reads back what is
+there and sends only what is missing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jinbench import files, labelstudio
+from jinbench.labels import LabelSet, labeling_config
+from jinbench.problems import ServerError
+from jinbench.rooms import Rooms
+from jinbench.seeds import Seeds
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+CONTEXT = 120  # characters shown of the passages before and after
+BATCH = 200
+ATTEMPTS = 5
+Progress = Callable[[int], None]  # called with the number of passages that are done
+Step = Callable[[str, int, int], None]  # called with what is being done, how far it is, and of how much
+
+# The SDK sends an import again by itself after a dropped connection, and doubles it. Repeating is done here.
+ONCE: Any = {"max_retries": 0}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did, in tasks."""
+
+    project: int
+    url: str
+    created: int
+    updated: int
+    unchanged: int
+    removed: int
+
+
+def counter(step: Step, what: str, total: int) -> Progress:
+    """A progress of `total` passages as a step called `what`."""
+    return lambda done: step(what, done, total)
+
+
+def task_data(seeds: Seeds) -> list[dict[str, str]]:
+    """What is shown for each passage, in reading order."""
+    rows = []
+    for article in seeds.articles:
+        texts = [passage.text for passage in article.passages]
+        for number, passage in enumerate(article.passages):
+            before = texts[number - 1] if number else ""
+            after = texts[number + 1] if number + 1 < len(texts) else ""
+            rows.append(
+                {
+                    "passage_id": passage.id,
+                    "article_id": article.id,
+                    "title": article.title,
+                    "before": f"…{before[-CONTEXT:]}" if len(before) > CONTEXT else before,
+                    "text": passage.text,
+                    "after": f"{after[:CONTEXT]}…" if len(after) > CONTEXT else after,
+                    "text_sha256": files.sha256(passage.text.encode()),
+                }
+            )
+    return rows
+
+
+def project_title(label_set: LabelSet, annotator: str) -> str:
+    """Label Studio cuts titles at 50 characters; the annotator's name must survive."""
+    return f"{label_set.title[: 47 - len(annotator)]} · {annotator}"
+
+
+def _instructions(rooms: Rooms) -> str:
+    """The guidelines as HTML. HTML inside them stays text."""
+    from markdown_it import MarkdownIt
+
+    path = rooms.guidelines
+    if not path.is_file():
+        return ""
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(files.read_text(path))
+    return rendered
+
+
+def find_project(client: "LabelStudio", title: str) -> Any | None:
+    """The project with this title; the oldest if there are several."""
+    projects: Any = client.projects.list(title=title)
+    found = [project for project in projects if project.title == title]
+    return min(found, key=lambda project: int(project.id), default=None)
+
+
+def tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Any]]:
+    """The tasks of a project by passage id, oldest first."""
+    index = defaultdict(list)
+    tasks: Any = client.tasks.list(
+        project=project, fields="task_only", include="id,data,total_annotations", page_size=BATCH
+    )
+    for task in tasks:
+        index[str((task.data or {}).get("passage_id"))].append(task)
+    for found in index.values():
+        found.sort(key=lambda task: task.id)
+    return index
+
+
+def patiently(client: "LabelStudio", act: Callable[[], None]) -> None:
+    """Run `act`, which reads back what is there and does what is missing, until it gets through."""
+    import httpx
+    from label_studio_sdk.core.api_error import ApiError
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return act()
+        except (httpx.HTTPError, ApiError) as error:
+            status = getattr(error, "status_code", None)
+            if attempt == ATTEMPTS or (status is not None and status < 500):
+                raise ServerError(_explain(error)) from None
+            labelstudio.wait_until_up(client)
+    return None
+
+
+def _explain(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    if status == 401:
+        return (
+            "Label Studio refused the access token (HTTP 401). Check LABEL_STUDIO_API_KEY, or start the server again."
+        )
+    if status is not None:
+        return f"Label Studio answered HTTP {status}: {str(getattr(error, 'body', ''))[:300]}"
+    return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"
+
+
+def reaching(act: Callable[[], Any]) -> Any:
+    """`act()`, with what the SDK raises turned into :class:`ServerError`."""
+    import httpx
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        return act()
+    except (httpx.HTTPError, ApiError) as error:
+        raise ServerError(_explain(error)) from None
+
+
+def push(
+    client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet, annotator: str, progress: Progress
+) -> Pushed:
+    """Make the annotator's project, or bring it up to date: exactly one task per passage, no annotation touched.
+
+    Raises :class:`ServerError` if a passage that is already annotated has another text now.
+    """
+    title = project_title(label_set, annotator)
+    config, instructions = labeling_config(label_set), _instructions(rooms)
+    settings: dict[str, Any] = {
+        "label_config": config,
+        "expert_instruction": instructions,
+        "show_instruction": True,
+        "description": f"{annotator} · guidelines and labels: see the instructions. Made by `jinbench annotate push`.",
+    }
+    project: Any = reaching(lambda: find_project(client, title))
+    if project is None:
+        project = reaching(lambda: client.projects.create(title=title, request_options=ONCE, **settings))
+    else:
+        reaching(lambda: client.projects.update(id=project.id, **settings))
+    wanted = {row["passage_id"]: row for row in task_data(seeds)}
+    counts = {"created": 0, "updated": 0, "removed": 0}
+
+    def act() -> None:
+        index = tasks_by_passage(client, project.id)
+        _refuse_changed_texts(index, wanted)
+        for id, tasks in index.items():
+            spare = [task for task in tasks if not task.total_annotations] if len(tasks) > 1 else []
+            for task in spare[1:] if len(spare) == len(tasks) else spare:
+                client.tasks.delete(id=str(task.id))
+                tasks.remove(task)
+                counts["removed"] += 1
+            for task in tasks:
+                if id in wanted and task.data != wanted[id]:
+                    client.tasks.update(id=str(task.id), data=wanted[id])
+                    counts["updated"] += 1
+        missing = [row for id, row in wanted.items() if id not in index]
+        done = len(wanted) - len(missing)
+        progress(done)
+        for batch in _batches(missing):
+            request: Any = [{"data": row} for row in batch]
+            client.projects.import_tasks(id=project.id, request=request, return_task_ids=True, request_options=ONCE)
+            counts["created"] += len(batch)
+            done += len(batch)
+            progress(done)
+
+    patiently(client, act)
+    patiently(client, lambda: _verify(tasks_by_passage(client, project.id), wanted))
+    url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
+    unchanged = len(wanted) - counts["created"] - counts["updated"]
+    return Pushed(project.id, url, unchanged=unchanged, **counts)
+
+
+def _batches(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def _refuse_changed_texts(index: dict[str, list[Any]], wanted: dict[str, dict[str, str]]) -> None:
+    changed = [
+        id
+        for id, tasks in index.items()
+        for task in tasks
+        if id in wanted and task.total_annotations and task.data.get("text") != wanted[id]["text"]
+    ]
+    if changed:
+        raise ServerError(
+            f"{len(changed)} annotated passages have another text in seeds/ now: {', '.join(changed[:5])}.\n"
+            "Their labels would move. Pull them first (jinbench annotate pull), delete those tasks in Label Studio, "
+            "then push again."
+        )
+
+
+def _verify(index: dict[str, list[Any]], wanted: Iterable[str]) -> None:
+    missing = [id for id in wanted if id not in index]
+    double = [id for id, tasks in index.items() if len(tasks) > 1]
+    if missing or double:
+        raise ServerError(
+            f"After the push {len(missing)} passages have no task and {len(double)} have several, all annotated: "
+            f"{', '.join((missing + double)[:5])}.\nPush again; if several are annotated, delete all but one."
+        )
