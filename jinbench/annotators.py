@@ -31,30 +31,20 @@ class Annotators:
 def read(rooms: Rooms) -> Annotators:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape)."""
     path = rooms.annotation / "annotators.toml"
-    table = files.read_toml(path)
-    keys = ("name", "kind", "description", "guidelines", "date")
-    entries = table.get("annotator", [])
-    problems = [
-        Problem(
-            "wrong-shape",
-            f"{files.shown(path)} [[annotator]] {entry.get('name', number)}",
-            f"a value for {', '.join(keys)}",
-            f"none for {', '.join(key for key in keys if not entry.get(key))}",
-            "say who or what labelled",
-        )
-        for number, entry in enumerate(entries, 1)
-        if not all(entry.get(key) for key in keys)
-    ]
-    names = [entry.get("name") for entry in entries]
-    if table.get("gold") not in names:
+    table = files.read_toml(path, "annotators")
+    entries = table["annotator"]
+    problems = []
+    names = [entry["name"] for entry in entries]
+    if table["gold"] not in names:
         problems.append(
             Problem(
                 "wrong-shape",
                 f"{files.shown(path)} gold",
-                f"one of {', '.join(map(str, names))}",
-                repr(table.get("gold")),
+                f"one of {', '.join(names)}",
+                repr(table["gold"]),
                 "name the annotator whose export is the gold",
             )
         )
     raise_if_any(problems)
+    keys = ("name", "kind", "description", "guidelines", "date")
     return Annotators(table["gold"], tuple(Annotator(*(str(entry[key]) for key in keys)) for entry in entries))

@@ -7,15 +7,16 @@ spans by a method `predict_spans`. The labels of what is predicted never reach t
 """
 
 import importlib.util
+import operator
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinbench import dataset, files, labels, scoring, submissions, tagging
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span
 from jinbench.rooms import Rooms
 from jinbench.scoring import Score
@@ -68,8 +69,12 @@ def rounded(value: Any) -> Any:
 
 
 def recipes(where: Rooms) -> list[Path]:
-    """The recipes of the room, in order of their names."""
-    return sorted(where.baselines.glob("*.py"))
+    """The recipes of the room, in order of their names. Raises :class:`DataError` (file-missing) if there are none."""
+    found = sorted(where.baselines.glob("*.py"))
+    if not found:
+        place = files.shown(where.baselines)
+        raise DataError(Problem("file-missing", place, "recipes (*.py)", "none", "name one: jinbench run my_model.py"))
+    return found
 
 
 def load(path: Path) -> Recipe:
@@ -81,7 +86,7 @@ def load(path: Path) -> Recipe:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(path, error) from None
     missing = [name for name in ("TASK", "SEED", "make") if not hasattr(module, name)]
     if missing:
@@ -104,11 +109,18 @@ def load(path: Path) -> Recipe:
                 "say which task the recipe is for",
             )
         )
+    if not isinstance(module.SEED, int) or not callable(module.make):
+        found = f"SEED = {module.SEED!r}, make = {module.make!r}"
+        raise DataError(
+            Problem(
+                "recipe-broken", files.shown(path), "a whole number SEED and a function make()", found, "correct them"
+            )
+        )
     summary = (module.__doc__ or "").strip().split("\n")[0]
-    return Recipe(path.stem, path, summary, module.TASK, int(module.SEED), module.make)
+    return Recipe(path.stem, path, summary, module.TASK, module.SEED, module.make)
 
 
-def _broken(path: Path, error: Exception) -> DataError:
+def _broken(path: Path, error: BaseException) -> DataError:
     """The line of the recipe that failed, without a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
@@ -171,31 +183,44 @@ def _predict(
             found = list(predict([_seen(row) for row in held_out]))
     except DataError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(recipe.path, error) from None
+    where = files.shown(recipe.path)
     if len(found) != len(held_out):
-        raise DataError(
-            Problem(
-                "recipe-broken",
-                files.shown(recipe.path),
-                f"{len(held_out)} predictions, one per row",
-                f"{len(found)}",
-                "return one list for each row, empty if there is nothing",
+        hint = "return one list for each row, empty if there is nothing"
+        expected = f"{len(held_out)} predictions, one per row"
+        raise DataError(Problem("recipe-broken", where, expected, str(len(found)), hint))
+    names = label_set.entity_names if recipe.task == "ner" else label_set.sector_names
+    predicted = {}
+    problems: list[Problem] = []
+    for row, values in zip(held_out, found, strict=True):
+        try:
+            given = _values(recipe, row, values)
+        except (TypeError, IndexError, KeyError):
+            hint = "for ner (start, end, type) or one BIO tag per character, for sector names"
+            problems.append(
+                Problem("recipe-broken", f"{where} {row['id']}", "a list of labels", repr(values)[:80], hint)
             )
+            continue
+        predicted[row["id"]] = submissions.check(
+            recipe.task, given, row["text"], names, f"{where} {row['id']}", problems
         )
-    return {row["id"]: _labels(recipe, row, labels) for row, labels in zip(held_out, found, strict=True)}
+    raise_if_any(problems)
+    return predicted
 
 
 def _seen(row: dict[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in SEEN if key in row}
 
 
-def _labels(recipe: Recipe, row: dict[str, Any], found: Sequence[Any]) -> frozenset[Label]:
+def _values(recipe: Recipe, row: dict[str, Any], found: Any) -> list[Any]:
+    """What a recipe gave for a row, as the values of a submission."""
+    found = list(found)
     if recipe.task == "sector":
-        return frozenset((str(name),) for name in found)
+        return [str(name) for name in found]
     if len(found) == len(row["text"]) and all(isinstance(tag, str) for tag in found):
         found = tagging.from_bio(found, row["text"], f"{files.shown(recipe.path)} {row['id']}")
-    return frozenset((int(span[0]), int(span[1]), str(span[2])) for span in found)
+    return [{"start": operator.index(span[0]), "end": operator.index(span[1]), "type": str(span[2])} for span in found]
 
 
 def write(result: Result, folder: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jinbench import annotators, files, labels, leaderboard
+from jinbench import annotators, dataset, files, labels, leaderboard
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
@@ -20,17 +20,12 @@ def _table(head: list[str], rows: list[list[Any]]) -> str:
     return "".join("| " + " | ".join(str(cell) for cell in row) + " |\n" for row in lines)
 
 
-def _stats(where: Rooms) -> dict[str, Any]:
-    counts: dict[str, Any] = files.read_json(where.dataset / "stats.json")
-    return counts
-
-
 def _per_split(counts: dict[str, int]) -> list[int]:
     return [*(counts[split] for split in SPLITS), sum(counts.values())]
 
 
 def _counts(where: Rooms) -> str:
-    stats = _stats(where)
+    stats = dataset.read_statistics(where)
     keys = ("articles", "passages", "sentences", "characters", "spans")
     names = {
         "passages": "passages (items of `sector`)",
@@ -41,14 +36,14 @@ def _counts(where: Rooms) -> str:
 
 
 def _labels(where: Rooms, kind: str) -> str:
-    stats, label_set = _stats(where), labels.read(where)
+    stats, label_set = dataset.read_statistics(where), labels.read(where)
     entries = label_set.entities if kind == "entities" else label_set.sectors
     rows = [[f"`{entry.name}` {entry.zh}", entry.definition, *_per_split(stats[kind][entry.name])] for entry in entries]
     return _table(["label", "definition", *SPLITS, "all"], rows)
 
 
 def _layouts(where: Rooms) -> str:
-    stats = _stats(where)
+    stats = dataset.read_statistics(where)
     return _table(
         ["layout (articles)", *SPLITS, "all"], [[name, *_per_split(c)] for name, c in stats["layouts"].items()]
     )

@@ -85,11 +85,11 @@ def build(ctx: typer.Context) -> None:
 @app.command()
 def info(ctx: typer.Context, as_json: JSON = False) -> None:
     """Print version, hash and counts of the dataset."""
-    from jinbench import dataset, files
+    from jinbench import dataset
 
     where = rooms(ctx)
     listing = dataset.read_manifest(where)
-    counts = files.read_json(where.dataset / "stats.json")
+    counts = dataset.read_statistics(where)
     found = {"root": str(where.root), "version": listing["version"], "sha256": listing["sha256"]} | {
         key: counts[key] for key in ("articles", "passages", "sentences", "characters", "spans")
     }

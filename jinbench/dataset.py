@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import annotators, exports, files, labels, pages, rooms, seeds, tagging
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, shorten
 from jinbench.records import Article, Labels
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -244,9 +244,17 @@ def write(built: Built, folder: Path) -> list[str]:
 
 
 def read_manifest(where: Rooms) -> dict[str, Any]:
-    """manifest.json. Raises :class:`DataError` (file-missing, broken-json)."""
+    """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     listing: dict[str, Any] = files.read_json(where.manifest)
+    files.check_shape(listing, "manifest", files.shown(where.manifest))
     return listing
+
+
+def read_statistics(where: Rooms) -> dict[str, Any]:
+    """stats.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    counts: dict[str, Any] = files.read_json(where.dataset / "stats.json")
+    files.check_shape(counts, "stats", files.shown(where.dataset / "stats.json"))
+    return counts
 
 
 def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[str, Any]]:
@@ -254,6 +262,7 @@ def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[
 
     Raises :class:`DataError` (file-missing, unknown-id).
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if config not in CONFIGS or split not in (None, *SPLITS):
@@ -270,7 +279,14 @@ def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[
     for name in SPLITS if split is None else (split,):
         path = where.dataset / config / f"{name}.parquet"
         files.read_bytes(path, "make it with: jinbench build")
-        found += [row | {"split": name} for row in pq.ParquetFile(path).read().to_pylist()]
+        try:
+            found += [row | {"split": name} for row in pq.ParquetFile(path).read().to_pylist()]
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                Problem(
+                    "broken-parquet", files.shown(path), "a Parquet file", shorten(str(error), 100), "jinbench build"
+                )
+            ) from None
     return found
 
 

@@ -42,17 +42,7 @@ def check(
     checker = Checker(where, label_set)
     by_id = {passage.id: passage for passage in passages}
     found: dict[str, Labels] = {}
-    if not isinstance(tasks, list) or not all(
-        isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks
-    ):
-        checker.problem(
-            "foreign-export",
-            "",
-            "a list of Label Studio tasks, each with `data`",
-            type(tasks).__name__,
-            "export as JSON (not JSON-MIN, CSV or CoNLL)",
-        )
-        raise_if_any(checker.problems)
+    files.check_shape(tasks, "export", where)
     for number, task in enumerate(tasks, 1):
         id = task["data"].get("passage_id")
         passage = by_id.get(id)
@@ -114,7 +104,7 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
     for region in annotation.get("result", ()):
         value = region.get("value", {})
         if region.get("from_name") == labels.SPANS:
-            for type in value.get("labels", ()):
+            for type in value.get("labels") or [""]:  # a stretch that was selected and given no label
                 span = checker.span(passage, value.get("start"), value.get("end"), type, value.get("text"), place)
                 if span is not None:
                     spans.append(span)

@@ -11,6 +11,8 @@ from typing import Any
 
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 
+_SCHEMAS = Path(__file__).with_name("schemas")
+
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
@@ -51,20 +53,38 @@ def read_text(path: Path, hint: str = "check the path") -> str:
         ) from None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Raises :class:`DataError` (file-missing, not-utf8, broken-toml)."""
+def check_shape(value: Any, schema: str, where: str) -> None:
+    """Hold `value` against `jinbench/schemas/<schema>.json`. Raises :class:`DataError` (wrong-shape), all at once."""
+    from jsonschema import Draft202012Validator
+
+    rules = json.loads((_SCHEMAS / f"{schema}.json").read_text())
+    problems = []
+    for error in Draft202012Validator(rules).iter_errors(value):
+        rule = {error.validator: error.validator_value} if error.validator != "type" else error.validator_value
+        expected = rule if isinstance(rule, str) else json.dumps(rule, ensure_ascii=False)
+        place = error.json_path.removeprefix("$").removeprefix(".")
+        hint = f"correct {place or 'the file'}; {schema}.json beside the package's modules gives the form"
+        problems.append(Problem("wrong-shape", f"{where} {place}".strip(), expected, shorten(error.message, 100), hint))
+    raise_if_any(problems)
+
+
+def read_toml(path: Path, schema: str) -> dict[str, Any]:
+    """A TOML file in the form of a schema. Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape)."""
     try:
-        return tomllib.loads(read_text(path))
+        table = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise DataError(
             Problem("broken-toml", shown(path), "TOML", str(error), "mend the file at that place")
         ) from None
+    check_shape(table, schema, shown(path))
+    return table
 
 
 def read_json(path: Path) -> Any:
     """Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
             Problem(
@@ -74,6 +94,10 @@ def read_json(path: Path) -> Any:
                 f"{error.msg} at column {error.colno}",
                 "mend that line, or write the file again",
             )
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            Problem("broken-json", shown(path), "JSON", shorten(str(error), 100), "write the file again")
         ) from None
 
 
@@ -88,7 +112,7 @@ def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
         hint = "write one JSON object on each line"
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
             problems.append(Problem("broken-json", where, "one JSON object", f"{error}: {shorten(line)}", hint))
             continue
         if isinstance(row, dict):

@@ -55,61 +55,28 @@ class LabelSet:
         return frozenset(label.name for label in self.sectors if label.alone)
 
 
-_REQUIRED = ("name", "zh", "en", "hotkey", "definition")
-
-
 def read(rooms: Rooms) -> LabelSet:
-    """Raises :class:`DataError` (file-missing, broken-toml, label-set)."""
-    table = files.read_toml(rooms.labels)
+    """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape, label-set)."""
+    table = files.read_toml(rooms.labels, "labels")
     where = files.shown(rooms.labels)
+    entities, sectors = ([_label(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector"))
     problems = []
-    kinds: dict[str, tuple[Label, ...]] = {}
-    for kind in ("entity", "sector"):
-        found = []
-        for number, entry in enumerate(table.get(kind, []), 1):
-            missing = [key for key in _REQUIRED if not entry.get(key)]
-            if missing:
-                problems.append(
-                    Problem(
-                        "label-set",
-                        f"{where} [[{kind}]] {entry.get('name', number)}",
-                        f"a value for {', '.join(_REQUIRED)}",
-                        f"none for {', '.join(missing)}",
-                        "add it",
-                    )
-                )
-                continue
-            found.append(_label(entry))
-        kinds[kind] = tuple(found)
+    for kind, found in (("entity", entities), ("sector", sectors)):
         for name, times in Counter(label.name for label in found).items():
             if times > 1:
+                place = f"{where} [[{kind}]] {name}"
                 problems.append(
-                    Problem(
-                        "label-set",
-                        f"{where} [[{kind}]] {name}",
-                        "names that differ",
-                        f"{name} {times} times",
-                        "rename one of them",
-                    )
+                    Problem("label-set", place, "names that differ", f"{times} times", "rename one of them")
                 )
-    for hotkey, times in Counter(label.hotkey for labels in kinds.values() for label in labels).items():
+    for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
-            names = [label.name for labels in kinds.values() for label in labels if label.hotkey == hotkey]
+            names = " and ".join(label.name for label in (*entities, *sectors) if label.hotkey == hotkey)
+            found_keys = f"{hotkey!r} for {names}"
             problems.append(
-                Problem(
-                    "label-set",
-                    where,
-                    "hotkeys that differ",
-                    f"{hotkey!r} for {' and '.join(names)}",
-                    "give one of them another key",
-                )
+                Problem("label-set", where, "hotkeys that differ", found_keys, "give one of them another key")
             )
-    if not kinds["entity"]:
-        problems.append(Problem("label-set", where, "at least one [[entity]]", "none", "add one"))
     raise_if_any(problems)
-    return LabelSet(
-        str(table.get("version", "0")), str(table.get("title", rooms.root.name)), kinds["entity"], kinds["sector"]
-    )
+    return LabelSet(table["version"], table["title"], tuple(entities), tuple(sectors))
 
 
 def _label(entry: dict[str, Any]) -> Label:

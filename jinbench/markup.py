@@ -26,7 +26,8 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
     rows = files.read_jsonl(path)
     times = Counter(str(row.get("id")) for _, row in rows)
     for number, row in rows:
-        id, marked = str(row.get("id")), str(row.get("marked", ""))
+        files.check_shape(row, "marked", f"{files.shown(path)}:{number}")
+        id, marked = row["id"], row["marked"]
         place = f"line {number} ({id})"
         passage = by_id.get(id)
         if passage is None:
@@ -56,7 +57,7 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
             )
             continue
         checked = [span for s in spans if (span := checker.span(passage, *s, place)) is not None]
-        sectors = row.get("sectors", [])
+        sectors = row["sectors"]
         found[id] = Labels(id, annotator, checker.spans(passage, checked, place), checker.sectors(sectors, place))
     raise_if_any(checker.problems)
     return [found[id] for id in by_id if id in found]

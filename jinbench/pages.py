@@ -50,17 +50,11 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
 
     pages: dict[str, Page] = {}
     for entry in entries:
-        id, file = str(entry.get("id", "")), str(entry.get("file", ""))
+        id, file = entry["id"], entry["file"]
         path = rooms.pages / file
         place = files.shown(path)
-        if not id or not file or id in pages:
-            problem(
-                "wrong-shape",
-                f"{where} [[page]] {id}",
-                "an id of its own and a file",
-                repr(entry),
-                "give each page an `id` and a `file`",
-            )
+        if id in pages:
+            problem("duplicate-id", f"{where} [[page]] {id}", "an id of its own", id, "give the page another id")
             continue
         try:
             text = files.read_text(path, "put the page there, or take its [[page]] out of articles.toml")
@@ -86,7 +80,7 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
             )
             continue
         found = files.sha256(path.read_bytes())
-        if found != entry.get("sha256"):
+        if found != entry["sha256"]:
             problem(
                 "page-changed",
                 place,
@@ -96,7 +90,7 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
                 " and go through its lines again",
             )
         pages[id] = Page.of(id, file, text, entry)
-    listed = {str(entry.get("file", "")) for entry in entries}
+    listed = {entry["file"] for entry in entries}
     for path in sorted(rooms.pages.glob("*")):
         if path.name not in listed:
             problem(

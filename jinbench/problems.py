@@ -12,6 +12,7 @@ CODES = {
     "not-utf8": "a file is not UTF-8",
     "broken-toml": "a TOML file does not parse",
     "broken-json": "a JSON file, or one line of a JSON Lines file, does not parse",
+    "broken-parquet": "a Parquet file does not open",
     "wrong-shape": "a value is missing or of the wrong type",
     "page-empty": "a page has no text",
     "page-changed": "a page is not the one that articles.toml describes",

@@ -94,9 +94,9 @@ class _Reader:
 
     def mend(self, page: Page, chars: list[Char], lines: list[int], place: str) -> list[Char]:
         for mend in page.mends:
-            if mend.get("line") not in lines:
+            if mend["line"] not in lines:
                 continue
-            wrong, right = str(mend.get("wrong", "")), str(mend.get("right", ""))
+            wrong, right = mend["wrong"], mend["right"]
             text = text_of(chars)
             if text.count(wrong) != 1 or len(wrong) != len(right):
                 self.problem(
@@ -154,36 +154,27 @@ class _Reader:
         return Piece(kind, text, tuple(lines), id), passage
 
     def article(self, entry: dict[str, Any], pages: dict[str, Page], seen: set[str]) -> Article | None:
-        id = str(entry.get("id", ""))
-        place = f"{self.where} [[article]] {id or '(without id)'}"
-        page = pages.get(str(entry.get("page", "")))
-        items = entry.get("lines")
-        if not id or id in seen:
-            self.problem(
-                "duplicate-id" if id else "wrong-shape",
-                place,
-                "an id of its own",
-                id or "none",
-                "give the article a short name that no other has",
-            )
+        id = entry["id"]
+        place = f"{self.where} [[article]] {id}"
+        page = pages.get(entry["page"])
+        if id in seen:
+            self.problem("duplicate-id", place, "an id of its own", id, "give the article a name that no other has")
             return None
         seen.add(id)
-        if page is None or not isinstance(items, list):
-            if page is None and str(entry.get("page", "")) not in self.listed:
+        if page is None:
+            if entry["page"] not in self.listed:
                 self.problem(
                     "unknown-id",
                     place,
                     f"a page, one of {', '.join(sorted(self.listed))}",
-                    repr(entry.get("page")),
+                    repr(entry["page"]),
                     "name the id of a [[page]]",
                 )
-            if not isinstance(items, list):
-                self.problem("wrong-shape", place, 'lines = ["KIND REF", …]', repr(items), "see the head of the file")
             return None
         pieces, passages = [], []
-        for item in items:
-            kind, _, ref = str(item).partition(" ")
-            at = f"{place} {str(item)!r}"
+        for item in entry["lines"]:
+            kind, _, ref = item.partition(" ")
+            at = f"{place} {item!r}"
             if kind not in KINDS or not ref:
                 self.problem(
                     "wrong-shape",
@@ -197,7 +188,7 @@ class _Reader:
             pieces.append(piece)
             if passage is not None:
                 passages.append(passage)
-        return Article(id, page.id, str(entry.get("story", id)), _layout(page, pieces), tuple(pieces), tuple(passages))
+        return Article(id, page.id, entry.get("story", id), _layout(page, pieces), tuple(pieces), tuple(passages))
 
     def account(self, page: Page) -> None:
         """Every character that is not white space is used exactly once."""
@@ -222,14 +213,14 @@ class _Reader:
             )
 
     def read(self) -> Seeds:
-        table = files.read_toml(self.rooms.articles)
-        page_entries, article_entries = table.get("page", []), table.get("article", [])
-        self.listed = {str(entry.get("id", "")) for entry in page_entries}
+        table = files.read_toml(self.rooms.articles, "articles")
+        page_entries, article_entries = table["page"], table["article"]
+        self.listed = {entry["id"] for entry in page_entries}
         pages, self.problems = page_files.read(self.rooms, page_entries)
         self.used = {id: Counter() for id in pages}
         furniture = {}
         for entry in page_entries:
-            page = pages.get(str(entry.get("id", "")))
+            page = pages.get(entry["id"])
             if page is None:
                 continue
             for name in page.repairs:
@@ -242,7 +233,7 @@ class _Reader:
                         "name a repair that exists",
                     )
             place = f"{self.where} page {page.id} furniture"
-            lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, str(ref), place)[1]]
+            lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, ref, place)[1]]
             furniture[page.id] = sum(1 for n in lines if page.line(n).strip())
         seen: set[str] = set()
         articles = [article for entry in article_entries if (article := self.article(entry, pages, seen)) is not None]

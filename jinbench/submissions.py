@@ -116,10 +116,16 @@ def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:
                 )
             )
             continue
-        check = _check_spans if gold.task == "ner" else _check_sectors
-        found[id] = check(values, texts[id], gold.names, where, problems)
+        found[id] = check(gold.task, values, texts[id], gold.names, where, problems)
     raise_if_any(problems)
     return found
+
+
+def check(
+    task: str, values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
+) -> frozenset[Label]:
+    """The labels of one item, from the values of a submission. What is wrong with them is added to `problems`."""
+    return (_check_spans if task == "ner" else _check_sectors)(values, text, names, where, problems)
 
 
 def _check_spans(

@@ -93,3 +93,56 @@ def test_all_problems_are_reported_at_once(
 def test_usage_errors_are_told_from_data_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["no-such-command"]) == 2
     assert run(["--root", "/no/such/folder", "info"]) == 2
+
+
+SHAPES = [
+    ("seeds check", "seeds/articles.toml", "page = 3\n"),
+    ("seeds check", "seeds/articles.toml", 'page = ["x"]\narticle = ["y"]\n'),
+    ("labels config", "annotation/labels.toml", 'entity = "x"\n'),
+    ("build", "annotation/annotators.toml", "gold = 3\n"),
+    ("build", "annotation/exports/annotator-a.json", "3"),
+    ("build", "annotation/exports/annotator-a.json", '[{"data": {}, "annotations": [null]}]'),
+    ("build", "dataset/splits.csv", "a,b\n1,2\n"),
+    ("info", "dataset/manifest.json", "[]"),
+    ("info", "dataset/stats.json", "{}"),
+    ("score x", "x", "[" * 100_000),
+    ("score x", "x", '{"id": "b-L3-S1", "spans": [{"start": 1, "end": ' + "9" * 5000 + "}]}"),
+    ("score x", "x", '{"id": "b-L3-S1", "spans": [{"start": NaN, "end": 2, "type": "DATE"}]}'),
+    ("score x", "x", '{"id": "b-L3-S1", "spans": [{"start": 1, "end": 2, "type": ["DATE"]}]}'),
+    ("score x --task sector", "x", '{"id": "b-L3", "sectors": [["port"]]}'),
+    ("score x --task translation", "x", ""),
+    ("score x --split tomorrow", "x", ""),
+    ("annotate enter x.jsonl -a a --dry-run", "x.jsonl", '{"id": "b-L3", "marked": 5, "sectors": null}'),
+    ("run x.py", "x.py", 'TASK, SEED = "ner", "zero"\ndef make(): ...\n'),
+    ("run x.py", "x.py", 'TASK, SEED = "ner", 0\ndef make(): return 3\n'),
+    ("run x.py", "x.py", "import sys\nsys.exit(0)\n"),
+    ("run .", "x", ""),
+    ("score .", "x", ""),
+]
+
+
+@pytest.mark.parametrize(("command", "file", "text"), SHAPES)
+def test_no_shape_of_input_brings_a_traceback(
+    command: str, file: str, text: str, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    world = tmp_path / "mini"
+    shutil.copytree(built, world)
+    (world / file).write_text(text)
+    before = contents(world)
+    monkeypatch.chdir(world)
+    assert run(command.split()) == 1
+    assert "expected " in capsys.readouterr().err
+    assert contents(world) == before
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["None", "3", "[None for _ in X]", "[[(0, 1)] for _ in X]", "[[('a', 1, 'DATE')] for _ in X]", "[[(0, 999, 'DATE')] for _ in X]",
+     "[[(0, 1, 'PLANET')] for _ in X]", "[[(0, 3, 'DATE'), (1, 2, 'DATE')] for _ in X]", "[['I-DATE'] * len(x['text']) for x in X]"],
+)  # fmt: skip
+def test_no_answer_of_a_recipe_brings_a_traceback(answer: str, built: Path, tmp_path: Path) -> None:
+    model = "TASK, SEED = 'ner', 0\nclass M:\n def fit(self, X, y): return self\n def predict(self, X): return {}\ndef make(): return M()"
+    (tmp_path / "m.py").write_text(model.format(answer))
+    assert run(["--root", str(built), "run", str(tmp_path / "m.py")]) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "m.py"]
