@@ -19,8 +19,8 @@ def home() -> Path:
 
 @contextlib.contextmanager
 def at(folder: str | Path) -> Iterator[None]:
-    """Another home for a while, with a server of its own; whatever server the environment names is left alone."""
-    own = {"JINBENCH_HOME": str(folder), "LABEL_STUDIO_URL": "", "LABEL_STUDIO_API_KEY": ""}
+    """Another home for a while, with a server of its own and SQLite, whatever the environment names."""
+    own = {"JINBENCH_HOME": str(folder), "LABEL_STUDIO_URL": "", "LABEL_STUDIO_API_KEY": "", "DJANGO_DB": "sqlite"}
     before = {key: os.environ.get(key) for key in own}
     os.environ.update(own)
     try:
@@ -36,10 +36,6 @@ def at(folder: str | Path) -> Iterator[None]:
 def email(name: str) -> str:
     """The login of an account. The name is no person's, and the address leads nowhere."""
     return f"{name}@jinbench.localhost"
-
-
-def name_of(address: str) -> str:
-    return address.removesuffix("@jinbench.localhost")
 
 
 @dataclass(frozen=True)

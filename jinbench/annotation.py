@@ -4,6 +4,7 @@ Like a push: what is there is read back first, and only what is missing is sent.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +60,29 @@ def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: s
     """
     project = _project_or_error(client, label_set, annotator)
     tasks = reaching(lambda: _by_name(_download(client, project.id), _user_ids(client)))
-    return exports.check(tasks, f"project {project.id}", seeds.passages(), label_set, annotator)
+    return _own_labels(tasks, f"project {project.id}", seeds, label_set, annotator)
+
+
+def _own_labels(
+    tasks: list[dict[str, Any]], where: str, seeds: Seeds, label_set: LabelSet, annotator: str
+) -> list[Labels]:
+    """The labels of `annotator` on passages that there are. Another account's labels in the project are an error."""
+    known = {passage.id for passage in seeds.passages()}
+    tasks = [task for task in tasks if task["data"].get("passage_id") in known]
+    others = Counter(
+        exports.account(annotation["completed_by"])
+        for task in tasks
+        for annotation in task["annotations"]
+        if not annotation["was_cancelled"]
+    )
+    del others[annotator]
+    if others:
+        by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
+        raise ServerError(
+            f"In the project of {annotator} others have labelled: {by}.\n"
+            f"Log in as {accounts.email(annotator)} and submit those passages under that name; then delete the others."
+        )
+    return exports.check(tasks, where, seeds.passages(), label_set, annotator)
 
 
 def pull(client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet, annotator: str) -> tuple[int, int]:
@@ -69,7 +92,10 @@ def pull(client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet,
     """
     fetched = fetch(client, seeds, label_set, annotator)
     path = exports.path_of(rooms, annotator)
-    before = exports.read(path, seeds.passages(), label_set, annotator) if path.is_file() else []
+    before = []
+    if path.is_file():  # what was labelled on another text than today's cannot be compared
+        tasks = exports.fitting(files.read_json(path), seeds.passages())
+        before = exports.check(tasks, files.shown(path), seeds.passages(), label_set, annotator)
     lost = {entry.passage_id for entry in before} - {entry.passage_id for entry in fetched}
     if lost:
         raise ServerError(
@@ -111,9 +137,7 @@ def enter(
         raw = {task["id"]: task for task in _by_name(_download(client, project.id), users)}
         there = {
             entry.passage_id: entry
-            for entry in exports.check(
-                list(raw.values()), f"project {project.id}", seeds.passages(), label_set, annotator
-            )
+            for entry in _own_labels(list(raw.values()), f"project {project.id}", seeds, label_set, annotator)
         }
         unpushed = [entry.passage_id for entry in labelled if entry.passage_id not in tasks]
         if unpushed:
@@ -136,7 +160,11 @@ def enter(
         done = len(labelled) - len(missing) - len(different)
         progress(done)
         for entry in different:
-            (old_id,) = (a["id"] for a in raw[tasks[entry.passage_id]]["annotations"] if a["completed_by"] == annotator)
+            (old_id,) = (
+                annotation["id"]
+                for annotation in raw[tasks[entry.passage_id]]["annotations"]
+                if annotation["completed_by"] == annotator and not annotation["was_cancelled"]
+            )
             client.annotations.update(id=old_id, result=exports.regions(entry), request_options=ONCE)
             counts["entered"] += 1
             done += 1

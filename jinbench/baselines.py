@@ -8,14 +8,14 @@ spans by a method `predict_spans`. The labels of what is predicted never reach t
 
 import importlib.util
 import operator
+import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, labels, scoring, submissions, tagging
-from jinbench.labels import LabelSet
+from jinbench import dataset, files, scoring, submissions, tagging
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -48,7 +48,9 @@ class Result:
     def files(self) -> dict[str, str]:
         """The contents of `baselines/<name>/`, by file name."""
         contents = {
-            f"predictions-{split}.jsonl": files.dump_jsonl(submissions.as_rows(self.recipe.task, found))
+            f"predictions-{self.recipe.task}-{split}.jsonl": files.dump_jsonl(
+                submissions.as_rows(self.recipe.task, found)
+            )
             for split, found in self.predictions.items()
         }
         scores = {split: score.to_dict() for split, score in self.scores.items()}
@@ -84,6 +86,7 @@ def load(path: Path) -> Recipe:
     if spec is None or spec.loader is None:
         raise DataError(Problem("recipe-broken", files.shown(path), "a Python file", path.name, "name it something.py"))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -143,15 +146,15 @@ def run(where: Rooms, recipe: Recipe, progress: Progress = lambda name, done, of
 
     Raises :class:`DataError` (recipe-broken, unknown-label and the other checks of a submission).
     """
-    label_set = labels.read(where)
     rows = dataset.read_rows(where, recipe.task)
+    names = dataset.read_manifest(where)["labels"][recipe.task]
     rounds = list(_rounds(rows))
     predictions: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
     for done, (split, train, held_out) in enumerate(rounds):
         progress(recipe.name, done, len(rounds))
-        predictions[split] |= _predict(recipe, label_set, train, held_out)
+        predictions[split] |= _predict(recipe, names, train, held_out)
     progress(recipe.name, len(rounds), len(rounds))
-    golds = {split: submissions.gold(where, recipe.task, split, label_set) for split in SPLITS}
+    golds = {split: submissions.gold(where, recipe.task, split) for split in SPLITS}
     ordered = {split: [(id, predictions[split][id]) for id in golds[split].ids] for split in SPLITS}
     scores = {split: scoring.score(golds[split], predictions[split]) for split in SPLITS}
     return Result(recipe, ordered, scores)
@@ -165,7 +168,7 @@ def _rounds(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, An
 
 
 def _predict(
-    recipe: Recipe, label_set: LabelSet, train: list[dict[str, Any]], held_out: list[dict[str, Any]]
+    recipe: Recipe, names: Sequence[str], train: list[dict[str, Any]], held_out: list[dict[str, Any]]
 ) -> dict[str, frozenset[Label]]:
     import warnings
 
@@ -173,7 +176,7 @@ def _predict(
     if recipe.task == "ner":
         y = [[Span(**span) for span in row["spans"]] for row in train]
     else:
-        y = [[label_set.sector_names[number] for number in row["sectors"]] for row in train]
+        y = [[names[number] for number in row["sectors"]] for row in train]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -190,7 +193,6 @@ def _predict(
         hint = "return one list for each row, empty if there is nothing"
         expected = f"{len(held_out)} predictions, one per row"
         raise DataError(Problem("recipe-broken", where, expected, str(len(found)), hint))
-    names = label_set.entity_names if recipe.task == "ner" else label_set.sector_names
     predicted = {}
     problems: list[Problem] = []
     for row, values in zip(held_out, found, strict=True):

@@ -32,7 +32,10 @@ def _counts(where: Rooms) -> str:
         "sentences": "sentences (items of `ner`)",
         "spans": "entity spans",
     }
-    return _table(["", *SPLITS, "all"], [[names.get(key, key), *_per_split(stats[key])] for key in keys])
+    largest = stats["largest_article"]
+    rows = [[names.get(key, key), *_per_split(stats[key])] for key in keys]
+    rows.append(["of these in the largest article", *(largest[split] for split in SPLITS), max(largest.values())])
+    return _table(["", *SPLITS, "all"], rows)
 
 
 def _labels(where: Rooms, kind: str) -> str:
@@ -77,29 +80,24 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
 }
 
 
-def render(text: str, where: Rooms, name: str) -> str:
-    """`text` with every generated block made anew. Raises :class:`DataError` for a block that does not exist."""
+def build(where: Rooms) -> dict[str, str]:
+    """The documents with their generated parts, by path below the root. `dataset/README.md` is the card.
+
+    Raises :class:`DataError` (wrong-shape) for a block that does not exist.
+    """
+    made: dict[str, str] = {}
 
     def block(match: re.Match[str]) -> str:
-        if match["name"] not in BLOCKS:
-            raise DataError(
-                Problem(
-                    "wrong-shape",
-                    name,
-                    f"generated: one of {', '.join(BLOCKS)}",
-                    match["name"],
-                    "correct the name of the block",
-                )
-            )
-        return f"{match[1]}{BLOCKS[match['name']](where)}{match[3]}"
+        name = match["name"]
+        if name not in BLOCKS:
+            expected = f"generated: one of {', '.join(BLOCKS)}"
+            raise DataError(Problem("wrong-shape", "a document", expected, name, "correct the name of the block"))
+        if name not in made:
+            made[name] = BLOCKS[name](where)
+        return f"{match[1]}{made[name]}{match[3]}"
 
-    return _BLOCK.sub(block, text)
-
-
-def build(where: Rooms) -> dict[str, str]:
-    """The documents with their generated parts, by path below the root. `dataset/README.md` is the card."""
     found = {
-        name: render(files.read_text(where.root / name), where, name)
+        name: _BLOCK.sub(block, files.read_text(where.root / name))
         for name in ("README.md", "DATASET_CARD.md")
         if (where.root / name).is_file()
     }
@@ -108,19 +106,18 @@ def build(where: Rooms) -> dict[str, str]:
     return found
 
 
-def stale(where: Rooms) -> list[str]:
-    """The documents whose generated parts are not up to date."""
-    return [
-        name
+def stale(where: Rooms) -> dict[str, str]:
+    """The documents that are not up to date, as they should be."""
+    return {
+        name: text
         for name, text in build(where).items()
         if not (where.root / name).is_file() or files.read_text(where.root / name) != text
-    ]
+    }
 
 
 def write(where: Rooms) -> list[str]:
     """Write the documents that changed; returns their names."""
-    documents = build(where)
     changed = stale(where)
-    for name in changed:
-        files.write_text(where.root / name, documents[name])
-    return changed
+    for name, text in changed.items():
+        files.write_text(where.root / name, text)
+    return list(changed)

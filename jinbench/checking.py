@@ -32,7 +32,12 @@ class Checker:
                 "correct the label, or add it to labels.toml",
             )
             return None
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(passage.text)):
+        if not (
+            isinstance(start, int)
+            and isinstance(end, int)
+            and not isinstance(start, bool)
+            and 0 <= start < end <= len(passage.text)
+        ):
             self.problem(
                 "span-outside-text",
                 place,

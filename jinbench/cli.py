@@ -5,14 +5,14 @@ The commands for pages and labels are in `desk`; here are the rest, and the entr
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from jinbench import desk
-from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, emit, progress, rooms
+from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, emit, progress, rooms, workshop
 from jinbench.problems import DataError, JinbenchError, ServerError
-from jinbench.rooms import Rooms, find
+from jinbench.rooms import find
 
 app = typer.Typer(
     name="jinbench",
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An annotated benchmark from newspaper pages: pages → Label Studio → dataset → baselines → leaderboard.\n\n"
     "Exit codes: 0 all is well, 1 something is wrong with the data (the message says what, where, and what to do), "
-    "2 the command was typed wrongly, 3 Label Studio could not be started or reached.",
+    "2 the command was typed wrongly, 3 Label Studio is not there, or holds something that must not be overwritten.",
 )
 app.add_typer(desk.seeds_commands, name="seeds")
 app.add_typer(desk.labels_commands, name="labels")
@@ -55,7 +55,7 @@ def split(
     """Search for the split into train, validation and test, and for the folds; print it."""
     from jinbench import dataset, files, labels, seeds, splitting
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
     text = splitting.search(seed, dataset.gold(where, seed, label_set))
     if write:
@@ -65,21 +65,19 @@ def split(
 
 @app.command()
 def build(ctx: typer.Context) -> None:
-    """Make dataset/ from the pages and the gold export, and bring the documents up to date."""
-    from jinbench import card, dataset
+    """Make dataset/ from the pages and the gold export. Scores and documents are made after it, from its items."""
+    from jinbench import dataset
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     built = dataset.build(where)
     changed = dataset.write(built, where.dataset)
-    if (where.leaderboard / "leaderboard.json").is_file():
-        _build_board(where)
-    changed += card.write(where)
     for name in changed:
-        typer.echo(f"wrote {name}")
+        typer.echo(f"wrote dataset/{name}")
     listing = built.manifest
-    typer.echo(
-        f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {sum(built.statistics['spans'].values())} spans"
-    )
+    spans = sum(built.statistics["spans"].values())
+    typer.echo(f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {spans} spans")
+    if changed:
+        typer.echo("Next: jinbench run && jinbench leaderboard && jinbench card")
 
 
 @app.command()
@@ -164,22 +162,16 @@ def compare(
     )
 
 
-def _build_board(where: Rooms) -> list[Any]:
-    from jinbench import files, leaderboard
-
-    boards, contents = leaderboard.build(where)
-    for name, text in contents.items():
-        files.write_text(where.leaderboard / name, text)
-    return boards
-
-
 @app.command()
 def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     """Score all baselines and entries again, print the tables and write them to leaderboard/."""
+    from jinbench import files
     from jinbench import leaderboard as board
 
-    where = rooms(ctx)
-    boards = _build_board(where)
+    where = workshop(ctx)
+    boards, contents = board.build(where)
+    for name, text in contents.items():
+        files.write_text(where.leaderboard / name, text)
     emit([found.to_dict() for found in boards], as_json, lambda: board.markdown(boards))
 
 
@@ -191,7 +183,7 @@ def card(
     """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
     from jinbench import card as documents
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     names = documents.stale(where) if check else documents.write(where)
     typer.echo(
         "\n".join(f"{'stale' if check else 'wrote'} {name}" for name in names) or "The documents are up to date."
@@ -214,7 +206,7 @@ def reproduce(
     from jinbench import leaderboard as board
     from jinbench import reproduce as job
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     target = folder or where.root / "build" / "reproduced"
     checks = []
     with progress() as step:
@@ -242,7 +234,7 @@ def _end(error: JinbenchError) -> NoReturn:
     if isinstance(error, DataError):
         typer.echo(str(error), err=True)
         if len(error.problems) > 1:
-            typer.echo(f"{len(error.problems)} problems. Nothing was written.", err=True)
+            typer.echo(f"{len(error.problems)} problems.", err=True)
         sys.exit(EXIT_DATA)
     typer.echo(str(error), err=True)
     sys.exit(EXIT_SERVER if isinstance(error, ServerError) else EXIT_DATA)
@@ -254,9 +246,9 @@ def main() -> None:
         app()
     except JinbenchError as error:
         _end(error)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. Everything written so far is whole; the same command goes on from there.", err=True)
-        sys.exit(130)
+    except OSError as error:
+        typer.echo(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", err=True)
+        sys.exit(EXIT_DATA)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jinbench.rooms import Rooms
+from jinbench.problems import DataError, Problem
+from jinbench.rooms import Rooms, is_installed
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
 
@@ -20,6 +22,15 @@ ANNOTATOR = Annotated[
 
 def rooms(ctx: typer.Context) -> Rooms:
     where: Rooms = ctx.obj
+    return where
+
+
+def workshop(ctx: typer.Context) -> Rooms:
+    """The rooms, for a command that writes into them. Raises :class:`DataError` for those of an installed package."""
+    where = rooms(ctx)
+    if is_installed(where):
+        hint = "go to the benchmark's folder, or: jinbench --root DIR …"
+        raise DataError(Problem("file-missing", str(Path.cwd()), "a benchmark (annotation/labels.toml)", "none", hint))
     return where
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import annotators, exports, files, labels, pages, rooms, seeds, tagging
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem, shorten
+from jinbench.problems import DataError, Problem
 from jinbench.records import Article, Labels
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -142,24 +142,29 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
 
 
 def item_hash(config: str, row: dict[str, Any]) -> str:
-    """sha256 of an item: its text and its gold."""
+    """sha256 of an item: its text, its gold, and what its scores are read by (article, layout, fold)."""
     parts = {
         "ner": lambda: [row["id"], row["text"], [list(span.values()) for span in row["spans"]]],
         "sector": lambda: [row["id"], row["title"], row["text"], row["sectors"]],
         "articles": lambda: [row["id"], row["title"], row["text"]],
     }[config]()
+    parts += [row.get("article_id"), row["layout"], row["fold"]]
     return files.sha256(files.dump_jsonl([parts]).encode())
 
 
-def manifest(table: Rows, version: str) -> dict[str, Any]:
-    """A hash per item, one per config over its items, one over all: what scores are tied to."""
+def manifest(table: Rows, label_set: LabelSet) -> dict[str, Any]:
+    """A hash per item, one per config over its items and labels, one over all: what scores are tied to."""
     items = {
         config: {split: {row["id"]: item_hash(config, row) for row in rows} for split, rows in splits.items()}
         for config, splits in table.items()
     }
-    config_hashes = {config: files.sha256(files.dump_json(splits).encode()) for config, splits in items.items()}
+    names = {"ner": list(label_set.entity_names), "sector": list(label_set.sector_names)}
+    config_hashes = {
+        config: files.sha256(files.dump_json([splits, names.get(config)]).encode()) for config, splits in items.items()
+    }
     return {
-        "version": version,
+        "version": label_set.version,
+        "labels": names,
         "sha256": files.sha256(files.dump_json(config_hashes).encode()),
         "configs": config_hashes,
         "items": items,
@@ -179,6 +184,10 @@ def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
         "sentences": {split: len(rows) for split, rows in table["ner"].items()},
         "characters": {split: sum(len(row["text"]) for row in rows) for split, rows in table["ner"].items()},
         "spans": {split: sum(counts.values()) for split, counts in entity.items()},
+        "largest_article": {
+            split: max(Counter(row["article_id"] for row in rows for _ in row["spans"]).values(), default=0)
+            for split, rows in table["ner"].items()
+        },
         "entities": {name: {split: entity[split][name] for split in SPLITS} for name in label_set.entity_names},
         "sectors": {name: {split: sector[split][name] for split in SPLITS} for name in names},
         "layouts": {
@@ -223,7 +232,7 @@ def build(where: Rooms) -> Built:
         for config, splits in table.items()
         for split, rows in splits.items()
     }
-    listing = manifest(table, label_set.version)
+    listing = manifest(table, label_set)
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     counts = statistics(table, label_set)
     contents["manifest.json"] = files.dump_json(listing).encode()
@@ -260,34 +269,30 @@ def read_statistics(where: Rooms) -> dict[str, Any]:
 def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[str, Any]]:
     """The items of a config as plain records, `split` among their fields. Reads with pyarrow alone, which is quick.
 
-    Raises :class:`DataError` (file-missing, unknown-id).
+    Raises :class:`DataError` (file-missing, file-changed, unknown-id).
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if config not in CONFIGS or split not in (None, *SPLITS):
-        raise DataError(
-            Problem(
-                "unknown-id",
-                f"{config}/{split or ''}",
-                f"one of {', '.join(CONFIGS)}; one of {', '.join(SPLITS)}",
-                f"{config}/{split or ''}",
-                "jinbench info",
-            )
-        )
+    _check_names(config, split)
+    hashes = read_manifest(where)["files"]
     found = []
     for name in SPLITS if split is None else (split,):
         path = where.dataset / config / f"{name}.parquet"
-        files.read_bytes(path, "make it with: jinbench build")
-        try:
-            found += [row | {"split": name} for row in pq.ParquetFile(path).read().to_pylist()]
-        except (pa.ArrowException, OSError) as error:
+        data = files.read_bytes(path, "make it with: jinbench build")
+        expected, sha = hashes.get(f"{config}/{name}.parquet"), files.sha256(data)
+        if sha != expected:
+            hint = "fetch the dataset again; if you changed the labels: jinbench build"
             raise DataError(
-                Problem(
-                    "broken-parquet", files.shown(path), "a Parquet file", shorten(str(error), 100), "jinbench build"
-                )
-            ) from None
+                Problem("file-changed", files.shown(path), f"sha256 {expected}, as in manifest.json", sha, hint)
+            )
+        found += [row | {"split": name} for row in pq.ParquetFile(io.BytesIO(data)).read().to_pylist()]
     return found
+
+
+def _check_names(config: str, split: str | None) -> None:
+    if config not in CONFIGS or split not in (None, *SPLITS):
+        expected = f"a config of {', '.join(CONFIGS)}, a split of {', '.join(SPLITS)}"
+        raise DataError(Problem("unknown-id", "dataset", expected, f"{config!r}, {split!r}", "correct the name"))
 
 
 def load(config: str = "ner", split: str | None = None) -> Any:
@@ -297,17 +302,8 @@ def load(config: str = "ner", split: str | None = None) -> Any:
     Returns a `datasets.DatasetDict`, or a `datasets.Dataset` if `split` is given.
     Raises :class:`DataError` for an unknown config or split.
     """
+    _check_names(config, split)
     where = rooms.own()
-    if config not in CONFIGS or split not in (None, *SPLITS):
-        raise DataError(
-            Problem(
-                "unknown-id",
-                "jinbench.load",
-                f"a config of {', '.join(CONFIGS)} and a split of {', '.join(SPLITS)}",
-                f"{config!r}, {split!r}",
-                "jinbench info",
-            )
-        )
     from datasets import Dataset, DatasetDict
 
     found = DatasetDict(

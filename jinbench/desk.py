@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import ANNOTATOR, EXIT_SERVER, JSON, columns, emit, progress, rooms, say
+from jinbench.console import ANNOTATOR, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 
@@ -67,7 +67,7 @@ def labels_config(
     """Write labeling_config.xml, the page that annotators see, from labels.toml."""
     from jinbench import files, labels
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     label_set = labels.read(where)
     if check:
         labels.check_config(where, label_set)
@@ -146,9 +146,16 @@ def labelstudio_status(as_json: JSON = False) -> None:
 
 
 def _names(where: Rooms, chosen: list[str] | None) -> list[str]:
-    from jinbench import annotators
+    """The annotators that a command is for. A name that annotators.toml does not have is a slip of the pen."""
+    from jinbench import annotators, files
 
-    return chosen or list(annotators.read(where).names)
+    known = annotators.read(where).names
+    unknown = [name for name in chosen or () if name not in known]
+    if unknown:
+        place = files.shown(where.annotation / "annotators.toml")
+        hint = "correct the name, or add an [[annotator]] there"
+        raise DataError(Problem("unknown-id", place, f"one of {', '.join(known)}", ", ".join(unknown), hint))
+    return chosen or list(known)
 
 
 @annotate_commands.command("push")
@@ -165,7 +172,7 @@ def annotate_push(
 
     from jinbench import labels, labelstudio, projects, seeds
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), _names(where, annotator)
     tasks = projects.task_data(seed)
     if dry_run:
@@ -219,8 +226,9 @@ def annotate_enter(
     """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
     from jinbench import annotation, labels, labelstudio, projects, seeds
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
+    _names(where, [annotator])
     labelled = annotation.read_labels(file, seed, label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
     if dry_run:
@@ -245,7 +253,7 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
     from jinbench import annotation, exports, files, labels, labelstudio, seeds
 
-    where = rooms(ctx)
+    where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
     total = sum(1 for _ in seed.passages())
     client = labelstudio.connect()

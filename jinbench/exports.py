@@ -79,6 +79,10 @@ def check(
                 )
                 continue
             found[id] = _labels(checker, passage, annotation, by, place)
+    if whole and label_set.sectors:
+        for id in (id for id, entry in found.items() if not entry.sectors):
+            hint = "tick one in Label Studio and pull again"
+            checker.problem("passage-unlabelled", f"task {id}", "at least one sector", "none", hint)
     if whole:
         for id in by_id.keys() - found.keys():
             checker.problem(
@@ -90,6 +94,15 @@ def check(
             )
     raise_if_any(sorted(checker.problems, key=lambda problem: problem.where))
     return [found[id] for id in by_id if id in found]
+
+
+def fitting(tasks: Any, passages: Iterable[Passage]) -> Any:
+    """Of an export, the tasks whose text is that of a present passage."""
+    texts = {passage.id: passage.text for passage in passages}
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        return tasks  # for the check to refuse
+    data = [task.get("data") or {} for task in tasks]
+    return [t for t, d in zip(tasks, data, strict=True) if d.get("text") == texts.get(str(d.get("passage_id")), "")]
 
 
 def account(completed_by: Any) -> str:

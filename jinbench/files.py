@@ -69,7 +69,10 @@ def check_shape(value: Any, schema: str, where: str) -> None:
 
 
 def read_toml(path: Path, schema: str) -> dict[str, Any]:
-    """A TOML file in the form of a schema. Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape)."""
+    """A TOML file in the form of a schema.
+
+    Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape).
+    """
     try:
         table = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:

@@ -86,7 +86,7 @@ def environment(say: Say = print) -> Path:
 
 def _settings() -> dict[str, str]:
     """The environment of the server process: quiet, offline, closed."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("LABEL_STUDIO_", "DJANGO_"))}
+    env = {key: value for key, value in os.environ.items() if not key.startswith("LABEL_STUDIO_")}
     return env | {
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
@@ -124,8 +124,14 @@ def _is_ours(pid: int) -> bool:
     """Whether `pid` is alive and serves this home: process ids are used again."""
     with contextlib.suppress(OSError, ValueError):
         os.waitpid(pid, os.WNOHANG)  # if it was our own child and has ended, let it go
-    done = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
-    return str(accounts.home() / "data") in done.stdout
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:  # no such process, or no /proc on this system
+        if Path("/proc/self").exists():
+            return False
+        done = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
+        command = done.stdout
+    return str(accounts.home() / "data") in command
 
 
 def _last() -> Server | None:
@@ -154,6 +160,8 @@ def start(port: int | None = None, wait: float = 600, say: Say = print) -> Serve
     accounts.home().mkdir(parents=True, exist_ok=True)
     with FileLock(str(accounts.home() / "start.lock")):
         server, last = running(), _last()
+        if server is None and last and _is_ours(last.pid):  # alive but silent: starting, or busy
+            server = _wait_for(last, wait)
         if server is None:
             preferred = port if port is not None else last.port if last else PORT
             server = _launch(python, _free_port(preferred), wait, say)
@@ -192,13 +200,23 @@ def _launch(python: Path, port: int, wait: float, say: Say) -> Server:
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
         )
     server = Server(process.pid, port)
-    files.write_text(accounts.home() / "server.json", files.dump_json(asdict(server)))
+    try:
+        files.write_text(accounts.home() / "server.json", files.dump_json(asdict(server)))
+        return _wait_for(server, wait)
+    except BaseException:
+        process.kill()
+        raise
+
+
+def _wait_for(server: Server, wait: float) -> Server:
+    """`server`, once it answers. Raises :class:`ServerError` if it ends or keeps silent for `wait` seconds."""
     deadline = time.monotonic() + wait
-    while not _healthy(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            why = f"ended with code {process.returncode}" if process.poll() is not None else f"no answer in {wait:g} s"
-            process.kill()
+    while not _healthy(server.port):
+        alive = _is_ours(server.pid)
+        if not alive or time.monotonic() > deadline:
+            log = accounts.home() / "server.log"
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+            why = f"no answer in {wait:g} s" if alive else "its process ended"
             raise ServerError(f"Label Studio did not start ({why}). The end of {log}:\n{tail}")
         time.sleep(0.3)
     return server
@@ -262,9 +280,12 @@ def _administrator(server: Server) -> accounts.Account:
 def member(server: Server, name: str) -> accounts.Account:
     """The account called `name`; signs it up over the organization's invitation link if it is new."""
     known = accounts.known().get(name)
+    account = known or accounts.remember(accounts.Account(name, secrets.token_urlsafe(12)))
     if known:
-        return known
-    account = accounts.Account(name, secrets.token_urlsafe(12))
+        with contextlib.suppress(ServerError), _session(server) as http:
+            _log_in(http, account)
+            return account
+    # New, or written down and then cut off before it was signed up.
     with _session(server) as http:
         _log_in(http, accounts.known()[accounts.ADMIN])
         link = http.get("/api/invite").json()["invite_url"]
@@ -272,8 +293,11 @@ def member(server: Server, name: str) -> accounts.Account:
         http.get(link)
         answer = _post(http, link, email=accounts.email(name), password=account.password, allow_newsletters="false")
         if answer.status_code != 302:
-            raise ServerError(f"Label Studio did not sign up {accounts.email(name)} (HTTP {answer.status_code}).")
-    return accounts.remember(account)
+            raise ServerError(
+                f"Label Studio did not sign up {accounts.email(name)} (HTTP {answer.status_code}).\n"
+                f"If it exists with another password, write that into {accounts.kept()}."
+            )
+    return account
 
 
 def member_if_ours(name: str) -> None:
@@ -293,11 +317,16 @@ def connect() -> "LabelStudio":
     except ImportError:
         raise ServerError("Label Studio's SDK is not installed. Type: pip install 'jinbench[annotate]'") from None
     url, token = os.environ.get("LABEL_STUDIO_URL"), os.environ.get("LABEL_STUDIO_API_KEY")
+    if bool(url) != bool(token):
+        raise ServerError(
+            "Set both LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY, or neither for the server of this machine."
+        )
     if not (url and token):
         server = running()
         if server is None:
             raise ServerError("No Label Studio is running. Type: jinbench labelstudio start")
         url, token = server.url, accounts.known()[accounts.ADMIN].token
+        os.environ["NO_PROXY"] = f"{HOST},{os.environ.get('NO_PROXY', '')}"  # a proxy cannot reach this machine
     make: Any = LabelStudio  # the SDK's constructor is untyped
     client: LabelStudio = make(base_url=url, api_key=token, timeout=600)
     return client

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, labels, scoring, submissions
+from jinbench import files, scoring, submissions
 from jinbench.baselines import rounded
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
@@ -14,6 +14,7 @@ from jinbench.scoring import Score
 from jinbench.submissions import FOLDS, Gold, Label
 
 BOARDS = tuple((task, split) for task in submissions.TASKS for split in (FOLDS, "test"))
+ENOUGH = 10  # articles: with fewer, the bootstrap takes chance for a difference far too often, and nothing is ranked
 POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of a difference
 
 
@@ -30,7 +31,7 @@ class Row:
 @dataclass(frozen=True)
 class Board:
     """One task on one split. `gap`: the smallest difference in micro-F1 that this gold separates in four of five cases,
-    from the systems' own predictions; None if there are fewer than two."""
+    from the systems' own predictions; None if there are fewer than two systems, or too few articles to rank them."""
 
     task: str
     split: str
@@ -43,25 +44,26 @@ class Board:
 
 
 def systems(where: Rooms, task: str, split: str) -> dict[str, Path]:
-    """The predictions that lie in `baselines/` and `leaderboard/entries/`, by system."""
-    found = {}
+    """The predictions that lie in `baselines/` and `leaderboard/entries/`, by system.
+
+    Raises :class:`DataError` (duplicate-id) if an entry has the name of a baseline.
+    """
+    found: dict[str, Path] = {}
     for room in (where.baselines, where.leaderboard / "entries"):
-        for path in sorted(room.glob(f"*/predictions-{split}.jsonl")):
-            if _task_of(path) == task:
-                found[path.parent.name] = path
+        for path in sorted(room.glob(f"*/predictions-{task}-{split}.jsonl")):
+            name = path.parent.name
+            if name in found:
+                other = files.shown(found[name].parent)
+                raise DataError(
+                    Problem("duplicate-id", files.shown(path.parent), "a name of its own", other, "rename the entry")
+                )
+            found[name] = path
     return found
-
-
-def _task_of(path: Path) -> str | None:
-    """The task of a submission, from its first line."""
-    for _, row in files.read_jsonl(path)[:1]:
-        return "ner" if "spans" in row else "sector"
-    return None
 
 
 def board(where: Rooms, task: str, split: str) -> Board:
     """Score every system on `task` and `split`. Raises :class:`DataError` with what is wrong in any of them."""
-    gold = submissions.gold(where, task, split, labels.read(where))
+    gold = submissions.gold(where, task, split)
     problems: list[Problem] = []
     predicted = {}
     for system, path in systems(where, task, split).items():
@@ -81,7 +83,7 @@ def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) ->
     scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
     order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
     drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in order}
-    if len(set(gold.groups)) < 2:  # one article: nothing can be told apart
+    if len(set(gold.groups)) < ENOUGH:
         drawn = {}
     better = {
         system: sum(float(np.nanquantile(drawn[other] - drawn[system], 0.025)) > 0 for other in drawn)
@@ -101,25 +103,33 @@ def markdown(boards: list[Board]) -> str:
         lines += [
             f"**{found.task}, {name}**",
             "",
-            "| rank | system | micro-F1 | 95 % interval | macro-F1 | missing |",
-            "|---|---|---|---|---|---|",
+            "| rank | system | micro-F1 [95 % interval] | macro-F1 (labels with enough mentions) | missing |",
+            "|---|---|---|---|---|",
         ]
         for row in found.rows:
-            cell = row.score.micro
             lines.append(
-                f"| {row.rank}{'=' if row.tied else ''} | {_escape(row.system)} | {cell.shown} | {cell.interval} "
-                f"| {row.score.macro_f1 or 0:.3f} | {row.score.missing} |"
+                f"| {_place(row, found)} | {_escape(row.system)} | {row.score.micro.shown} | {row.score.macro} "
+                f"| {row.score.missing} |"
             )
         lines.append("")
         if found.rows:
             lines.append(f"`{found.rows[0].score.signed}`")
-        if found.gap is not None:
-            lines.append(
-                f"Systems with the same rank cannot be told apart. Smallest gap that {found.rows[0].score.articles} "
-                f"articles separate at 80 % power: {found.gap:.3f}."
-            )
+            articles = found.rows[0].score.articles
+            if articles < ENOUGH:
+                lines.append(f"{articles} articles are too few to tell systems apart: no ranks.")
+            else:
+                lines.append("Systems with the same rank cannot be told apart.")
+            if found.gap is not None:
+                lines.append(f"Smallest gap that {articles} articles separate at 80 % power: about {found.gap:.3f}.")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _place(row: Row, board: Board) -> str:
+    """The rank, with a sign for a tie; a dash where nothing is ranked."""
+    if row.score.articles < ENOUGH:
+        return "–"
+    return f"{row.rank}{'=' if row.tied else ''}"
 
 
 def _escape(text: str) -> str:

@@ -11,7 +11,7 @@ from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any
 from jinbench.records import Labels, Passage
 
-_MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z_]+)\]")
+_MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z][A-Za-z0-9_]*)\]")
 
 
 def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str) -> list[Labels]:

@@ -9,6 +9,7 @@ from jinbench.problems import DataError, Problem
 from jinbench.records import Sentence
 from jinbench.rooms import Rooms
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
 
 
@@ -53,6 +54,9 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
         id, file = entry["id"], entry["file"]
         path = rooms.pages / file
         place = files.shown(path)
+        if file in {page.file for page in pages.values()}:
+            problem("duplicate-id", f"{where} [[page]] {id}", "each file once", file, "take one of the two away")
+            continue
         if id in pages:
             problem("duplicate-id", f"{where} [[page]] {id}", "an id of its own", id, "give the page another id")
             continue
@@ -70,14 +74,10 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
                 "fetch the page again, or take its [[page]] out of articles.toml",
             )
             continue
-        if "\0" in text:
-            problem(
-                "page-control-character",
-                f"{place}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
-                "text",
-                "a NUL character",
-                "save the page as plain text",
-            )
+        control = _CONTROL.search(text)
+        if control:
+            at = f"{place}:{text.count(chr(10), 0, control.start()) + 1}"
+            problem("page-control-character", at, "text", repr(control[0]), "save the page as plain text")
             continue
         found = files.sha256(path.read_bytes())
         if found != entry["sha256"]:

@@ -5,19 +5,19 @@ A check collects all the problems it finds, then raises one :class:`DataError` w
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 CODES = {
     "file-missing": "a file that should be there is not",
     "not-utf8": "a file is not UTF-8",
     "broken-toml": "a TOML file does not parse",
     "broken-json": "a JSON file, or one line of a JSON Lines file, does not parse",
-    "broken-parquet": "a Parquet file does not open",
+    "file-changed": "a file of the dataset is not the one that manifest.json lists",
     "wrong-shape": "a value is missing or of the wrong type",
     "page-empty": "a page has no text",
     "page-changed": "a page is not the one that articles.toml describes",
     "page-unlisted": "a page lies in seeds/pages and articles.toml does not mention it",
-    "page-control-character": "a page holds a character that no text has (NUL, lone surrogate)",
+    "page-control-character": "a page holds a control character",
     "line-outside-page": "articles.toml names a line, or a part of one, that the page does not have",
     "line-used-twice": "articles.toml uses the same characters of a page twice",
     "line-unused": "articles.toml leaves out a line that is not blank",
@@ -37,6 +37,7 @@ CODES = {
     "span-crosses-sentence": "a span begins in one sentence and ends in another",
     "general-not-alone": "the sector that stands alone is given beside another",
     "markup-differs": "marked-up text is not its passage once the marks are taken away",
+    "folder-taken": "a folder that would be emptied holds something else",
     "unknown-id": "an id that the dataset does not have",
     "duplicate-id": "an id that stands twice",
     "split-mismatch": "splits.csv does not name each article once, or separates a story",
@@ -62,9 +63,6 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.where}: {self.code}\n  expected {self.expected}\n  found    {self.found}\n  try      {self.hint}"
 
-    def to_dict(self) -> dict[str, str]:
-        return asdict(self)
-
 
 class JinbenchError(Exception):
     """Anything that ends a command with a message instead of a result."""
@@ -79,7 +77,7 @@ class DataError(JinbenchError):
 
 
 class ServerError(JinbenchError):
-    """Label Studio could not be started, reached, or did not do what it was asked."""
+    """Label Studio is not there, or holds something that must not be overwritten."""
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:

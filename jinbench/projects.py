@@ -1,11 +1,11 @@
 """Projects in Label Studio: pushing passages. Safe to repeat.
 
-A task is known by the passage id and the text in its `data`. Whatever was cut off, the next run reads back what is
-there and sends only what is missing.
+A task is known by the passage id in its `data`; `text_sha256` there marks it as made by a push. Whatever was cut off,
+the next run reads back what is there and sends only what is missing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,16 +91,21 @@ def find_project(client: "LabelStudio", title: str) -> Any | None:
 
 
 def tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Any]]:
-    """The tasks of a project by passage id, oldest first."""
-    index = defaultdict(list)
-    tasks: Any = client.tasks.list(
-        project=project, fields="task_only", include="id,data,total_annotations", page_size=BATCH
-    )
+    """The tasks that a push made in a project, by passage id, oldest first. Tasks that others made are left alone."""
+    found = defaultdict(list)
+    include = "id,data,total_annotations,cancelled_annotations,drafts"
+    tasks: Any = client.tasks.list(project=project, fields="task_only", include=include, page_size=BATCH)
     for task in tasks:
-        index[str((task.data or {}).get("passage_id"))].append(task)
-    for found in index.values():
-        found.sort(key=lambda task: task.id)
-    return index
+        if task.data and "text_sha256" in task.data:
+            found[str(task.data.get("passage_id"))].append(task)
+    for same in found.values():
+        same.sort(key=lambda task: int(task.id))
+    return found
+
+
+def touched(task: Any) -> bool:
+    """Whether somebody has worked on a task: submitted, skipped, or left a draft."""
+    return bool(task.total_annotations or task.cancelled_annotations or task.drafts)
 
 
 def patiently(client: "LabelStudio", act: Callable[[], None]) -> None:
@@ -127,6 +132,8 @@ def _explain(error: Exception) -> str:
         )
     if status is not None:
         return f"Label Studio answered HTTP {status}: {str(getattr(error, 'body', ''))[:300]}"
+    if isinstance(error, ValueError):
+        return f"What answers there is no Label Studio ({type(error).__name__}). Check LABEL_STUDIO_URL."
     return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"
 
 
@@ -137,7 +144,7 @@ def reaching(act: Callable[[], Any]) -> Any:
 
     try:
         return act()
-    except (httpx.HTTPError, ApiError) as error:
+    except (httpx.HTTPError, ApiError, httpx.InvalidURL, ValueError) as error:
         raise ServerError(_explain(error)) from None
 
 
@@ -168,8 +175,12 @@ def push(
         index = tasks_by_passage(client, project.id)
         _refuse_changed_texts(index, wanted)
         for id, tasks in index.items():
-            spare = [task for task in tasks if not task.total_annotations] if len(tasks) > 1 else []
-            for task in spare[1:] if len(spare) == len(tasks) else spare:
+            spare = [task for task in tasks if not touched(task)]
+            if id in wanted and len(spare) == len(tasks):
+                spare = spare[1:]  # keep one
+            elif id in wanted and len(tasks) == 1:
+                spare = []
+            for task in spare:  # a double, or left over from a passage that is no more
                 client.tasks.delete(id=str(task.id))
                 tasks.remove(task)
                 counts["removed"] += 1
@@ -188,7 +199,7 @@ def push(
             progress(done)
 
     patiently(client, act)
-    patiently(client, lambda: _verify(tasks_by_passage(client, project.id), wanted))
+    patiently(client, lambda: _verify(tasks_by_passage(client, project.id), list(wanted)))
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
     unchanged = len(wanted) - counts["created"] - counts["updated"]
     return Pushed(project.id, url, unchanged=unchanged, **counts)
@@ -204,19 +215,19 @@ def _refuse_changed_texts(index: dict[str, list[Any]], wanted: dict[str, dict[st
         id
         for id, tasks in index.items()
         for task in tasks
-        if id in wanted and task.total_annotations and task.data.get("text") != wanted[id]["text"]
+        if id in wanted and touched(task) and task.data.get("text") != wanted[id]["text"]
     ]
     if changed:
         raise ServerError(
-            f"{len(changed)} annotated passages have another text in seeds/ now: {', '.join(changed[:5])}.\n"
-            "Their labels would move. Pull them first (jinbench annotate pull), delete those tasks in Label Studio, "
-            "then push again."
+            f"{len(changed)} passages that somebody has worked on have another text now: {', '.join(changed[:5])}.\n"
+            "Their labels would move. Delete those tasks in Label Studio and push again; those passages then have to "
+            "be labelled anew."
         )
 
 
-def _verify(index: dict[str, list[Any]], wanted: Iterable[str]) -> None:
+def _verify(index: dict[str, list[Any]], wanted: Sequence[str]) -> None:
     missing = [id for id in wanted if id not in index]
-    double = [id for id, tasks in index.items() if len(tasks) > 1]
+    double = [id for id in wanted if len(index.get(id, ())) > 1]
     if missing or double:
         raise ServerError(
             f"After the push {len(missing)} passages have no task and {len(double)} have several, all annotated: "

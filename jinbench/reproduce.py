@@ -6,6 +6,7 @@ documents: each is made again and held against the room it belongs in. Nothing t
 
 import io
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,10 +32,12 @@ from jinbench import (
     splitting,
     submissions,
 )
+from jinbench.problems import DataError, Problem
 from jinbench.projects import Step
 from jinbench.rooms import Rooms
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
+MARK = ".reproduced"  # a folder without it is somebody else's, and never deleted
 OK, OKISH, FAIL = "OK", "OKish", "FAIL"
 
 
@@ -51,7 +54,8 @@ class Check:
 
 
 def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
-    """Make everything again below `folder` and compare. Raises what the stages raise."""
+    """Make everything again below `folder` and compare. Raises what the stages raise, and DataError (folder-taken)."""
+    seeds.read(where)  # before anything is made
     again = _copy(where, folder)
     seed = seeds.read(again)
     label_set = labels.read(again)
@@ -89,7 +93,12 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
 
 def _copy(where: Rooms, folder: Path) -> Rooms:
     """The hand-made parts of the rooms, in a new folder. Exports come along for the times that they keep."""
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARK).is_file())):
+        hint = "name a folder that does not exist yet, or is empty"
+        expected = "a folder that an earlier run made, or none"
+        raise DataError(Problem("folder-taken", files.shown(folder), expected, "other files in it", hint))
     shutil.rmtree(folder, ignore_errors=True)
+    files.write_text(folder / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
     again = Rooms(folder)
     for room in (where.seeds, where.annotation):
         shutil.copytree(room, folder / room.name)
@@ -112,9 +121,9 @@ def _own_server(step: Step) -> Iterator[Any]:
     """A Label Studio with an empty database, in a folder that goes away again."""
     with tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder, accounts.at(folder):
         step("Label Studio starts", 0, 1)
-        server = labelstudio.start(say=lambda text: step(text, 0, 1))
-        step("Label Studio starts", 1, 1)
         try:
+            server = labelstudio.start(say=lambda text: step(text, 0, 1))
+            step("Label Studio starts", 1, 1)
             yield server
         finally:
             labelstudio.stop()
@@ -159,9 +168,26 @@ def _same(where: Rooms, again: Rooms, name: str) -> Check:
         return Check(OK, name, f"sha256 {files.sha256(after)[:12]}")
     if name.endswith(".parquet"):
         return _same_rows(name, before, after)
+    if name.endswith("manifest.json"):
+        listings = [json.loads(data) | {"files": None} for data in (before, after)]
+        if listings[0] == listings[1]:
+            return Check(OKISH, name, "the same items; the hashes of the Parquet files differ with their bytes")
     if name.startswith("baselines/"):
         return _same_scores(where, again, name)
+    if name.startswith("leaderboard/") or name.endswith(".md"):
+        return _same_but_for_scores(name, before.decode(), after.decode())
     return Check(FAIL, name, f"expected sha256 {files.sha256(before)[:12]}, made {files.sha256(after)[:12]} ({new})")
+
+
+def _same_but_for_scores(name: str, before: str, after: str) -> Check:
+    """Tables of scores: the same text, and no decimal fraction further off than the tolerance."""
+    fraction = re.compile(r"\d+\.\d+(?:e-\d+)?")
+    if fraction.sub("0.0", before) == fraction.sub("0.0", after):
+        pairs = zip(fraction.findall(before), fraction.findall(after), strict=True)
+        moved = max(abs(float(a) - float(b)) for a, b in pairs)
+        if moved <= TOLERANCE:
+            return Check(OKISH, name, f"scores moved by at most {moved:.4f}, within {TOLERANCE}")
+    return Check(FAIL, name, "expected the committed text, with scores that moved no further than the tolerance")
 
 
 def _same_rows(name: str, before: bytes, after: bytes) -> Check:

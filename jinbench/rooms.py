@@ -1,4 +1,4 @@
-"""Where the rooms are. Nothing else in the package knows a folder's name."""
+"""Where the rooms are. What a room holds, the module of that name knows."""
 
 import os
 from dataclasses import dataclass
@@ -83,6 +83,11 @@ def find(root: str | os.PathLike[str] | None = None) -> Rooms:
         if (folder / "annotation" / "labels.toml").is_file():
             return Rooms(folder)
     return own()
+
+
+def is_installed(rooms: Rooms) -> bool:
+    """Whether these are the rooms inside an installed package: to be read, never written."""
+    return rooms.root == _PACKAGE / "_rooms"
 
 
 def own() -> Rooms:

@@ -95,16 +95,29 @@ class Cell:
 
     @property
     def shown(self) -> str:
-        """The score with half the width of its interval: never without."""
+        """The score with its interval: never without."""
         if self.f1 is None:
             return "–"
         if self.low is None or self.high is None:
             return f"{self.f1:.3f} (one article: no interval)"
-        return f"{self.f1:.3f} ±{(self.high - self.low) / 2:.3f}"
+        return f"{self.f1:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-    @property
-    def interval(self) -> str:
-        return "–" if self.low is None or self.high is None else f"{self.low:.3f}–{self.high:.3f}"
+
+@dataclass(frozen=True)
+class Macro:
+    """The mean F1 of the labels with enough gold mentions to be scored, how many those are, and its interval."""
+
+    labels: int
+    of: int
+    f1: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.f1 is None:
+            return f"– (no label of {self.of} has {FEW} mentions)"
+        interval = "one article: no interval" if self.low is None else f"[{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.f1:.3f} {interval} ({self.labels} of {self.of})"
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,7 @@ class Score:
 
     task: str
     micro: Cell
-    macro_f1: float | None
+    macro: Macro
     labels: tuple[Cell, ...]
     layouts: tuple[Cell, ...]
     exact: float
@@ -137,12 +150,12 @@ class Score:
 
     def __str__(self) -> str:
         lines = [self.headline, ""]
-        lines += [f"{'':24}{'gold':>6}{'pred':>6}{'right':>6}   precision  recall     F1   95 % interval"]
+        lines += [f"{'':24}{'gold':>6}{'pred':>6}{'right':>6}   precision  recall   F1 [95 % interval]"]
         lines += [_line(cell) for cell in (self.micro, *self.labels)]
         lines += ["", *(_line(cell) for cell in self.layouts), ""]
         lines += [
             (
-                f"macro-F1 {self.macro_f1 or 0:.3f} over labels with gold; {self.exact:.1%} of items wholly right; "
+                f"macro-F1 {self.macro} labels with {FEW} mentions or more; {self.exact:.1%} of items wholly right; "
                 f"{self.items} items of {self.articles} articles"
             )
         ]
@@ -155,7 +168,7 @@ def _line(cell: Cell) -> str:
     start = f"{cell.name:24}{cell.gold:6}{cell.predicted:6}{cell.correct:6}"
     if cell.gold < FEW:
         return f"{start}   (fewer than {FEW} in gold: counts only)"
-    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}  {cell.f1 or 0:.3f}   {cell.interval}"
+    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}    {cell.shown}"
 
 
 def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
@@ -168,14 +181,13 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
     for layout in sorted(set(gold.layouts)):
         here = np.array([found == layout for found in gold.layouts])
         layouts.append(_cell(f"layout {layout}", clusters(gold, table.sum(1) * here[:, None])))
-    with_gold = [cell.f1 or 0.0 for cell in cells if cell.gold]
     exact = np.all(table[..., GOLD] == table[..., CORRECT], axis=1) & np.all(
         table[..., PREDICTED] == table[..., CORRECT], axis=1
     )
     return Score(
         gold.task,
         _cell("micro", clusters(gold, table.sum(1))),
-        float(np.mean(with_gold)) if with_gold else None,
+        _macro(gold, table),
         cells,
         tuple(layouts),
         float(exact.mean()),
@@ -193,6 +205,21 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
             "jinbench": version("jinbench"),
         },
     )
+
+
+def _macro(gold: Gold, table: "np.ndarray[Any, Any]") -> Macro:
+    import numpy as np
+
+    enough = table[..., GOLD].sum(0) >= FEW
+    sums = clusters(gold, table)[:, enough]
+    number, of = int(enough.sum()), len(gold.names)
+    if not number:
+        return Macro(0, of, None, None, None)
+    value = float(np.mean(f1(sums.sum(0))))
+    if len(sums) < 2:
+        return Macro(number, of, value, None, None)
+    low, high = np.quantile(np.nanmean(f1(resample(sums)), axis=1), [0.025, 0.975])
+    return Macro(number, of, value, float(low), float(high))
 
 
 def _cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:

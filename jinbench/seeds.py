@@ -27,15 +27,12 @@ class Seeds:
 
     pages: tuple[Page, ...]
     articles: tuple[Article, ...]
-    furniture: dict[str, int]
+    furniture: dict[str, int]  # lines, by page
+    loose: dict[str, tuple[Piece, ...]]  # what belongs to no one article, by page
 
     def passages(self) -> Iterator[Passage]:
         for article in self.articles:
             yield from article.passages
-
-    def article_of(self) -> dict[str, Article]:
-        """Article by passage id."""
-        return {passage.id: article for article in self.articles for passage in article.passages}
 
 
 class _Reader:
@@ -47,6 +44,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.used: dict[str, Counter[int]] = {}
         self.passage_ids: set[str] = set()
+        self.mended: set[tuple[str, int]] = set()
 
     def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
         self.problems.append(Problem(code, place, expected, found, hint))
@@ -93,18 +91,16 @@ class _Reader:
         return chars, list(range(first, last + 1))
 
     def mend(self, page: Page, chars: list[Char], lines: list[int], place: str) -> list[Char]:
-        for mend in page.mends:
-            if mend["line"] not in lines:
-                continue
+        """Apply the mends of these lines that stand in `chars`: another part of a line may hold the others."""
+        for number, mend in enumerate(page.mends):
             wrong, right = mend["wrong"], mend["right"]
             text = text_of(chars)
+            if mend["line"] not in lines or wrong not in text:
+                continue
+            self.mended.add((page.id, number))
             if text.count(wrong) != 1 or len(wrong) != len(right):
-                self.problem(
-                    "mend-fails",
-                    f"{place} mend {wrong!r}",
-                    "text that stands once in its line, and as many characters instead",
-                    f"it stands {text.count(wrong)} times, {len(wrong)} characters become {len(right)}",
-                    "write a longer stretch of the line as it reads after the repairs",
+                self.mend_fails(
+                    page, mend, f"it stands {text.count(wrong)} times; {len(wrong)} characters become {len(right)}"
                 )
                 continue
             at = text.index(wrong)
@@ -112,6 +108,15 @@ class _Reader:
                 char._replace(text=right[i - at]) if at <= i < at + len(wrong) else char for i, char in enumerate(chars)
             ]
         return chars
+
+    def mend_fails(self, page: Page, mend: dict[str, Any], found: str) -> None:
+        self.problem(
+            "mend-fails",
+            f"{self.where} page {page.id} line {mend['line']} mend {mend['wrong']!r}",
+            "text that stands once in its line after the repairs, and as many characters instead",
+            found,
+            "write the line as it reads after the repairs, or a longer stretch of it",
+        )
 
     def piece(self, page: Page, kind: str, ref: str, article_id: str, place: str) -> tuple[Piece, Passage | None]:
         bare = ref.removeprefix("…").removesuffix("…")
@@ -127,6 +132,8 @@ class _Reader:
                 chars = repair(chars)
         chars = strip(self.mend(page, chars, lines, place))
         text = text_of(chars)
+        if lines and not text:
+            self.problem("line-outside-page", place, "a line with text", "a blank one", "name the line that is meant")
         if kind != "body" or not text:
             return Piece(kind, text, tuple(lines)), None
         runs, changes = alignment(chars, page.text)
@@ -171,24 +178,23 @@ class _Reader:
                     "name the id of a [[page]]",
                 )
             return None
+        pieces, passages = self.pieces(page, entry["lines"], id, place)
+        return Article(id, page.id, entry.get("story", id), _layout(page, pieces), tuple(pieces), tuple(passages))
+
+    def pieces(self, page: Page, items: list[str], article_id: str, place: str) -> tuple[list[Piece], list[Passage]]:
         pieces, passages = [], []
-        for item in entry["lines"]:
+        for item in items:
             kind, _, ref = item.partition(" ")
             at = f"{place} {item!r}"
             if kind not in KINDS or not ref:
-                self.problem(
-                    "wrong-shape",
-                    at,
-                    f"KIND REF, KIND one of {', '.join(KINDS)}",
-                    repr(item),
-                    "see the head of the file",
-                )
+                expected = f"KIND REF, KIND one of {', '.join(KINDS)}"
+                self.problem("wrong-shape", at, expected, repr(item), "see the head of the file")
                 continue
-            piece, passage = self.piece(page, kind, ref.strip(), id, at)
+            piece, passage = self.piece(page, kind, ref.strip(), article_id, at)
             pieces.append(piece)
             if passage is not None:
                 passages.append(passage)
-        return Article(id, page.id, entry.get("story", id), _layout(page, pieces), tuple(pieces), tuple(passages))
+        return pieces, passages
 
     def account(self, page: Page) -> None:
         """Every character that is not white space is used exactly once."""
@@ -218,7 +224,7 @@ class _Reader:
         self.listed = {entry["id"] for entry in page_entries}
         pages, self.problems = page_files.read(self.rooms, page_entries)
         self.used = {id: Counter() for id in pages}
-        furniture = {}
+        furniture, loose = {}, {}
         for entry in page_entries:
             page = pages.get(entry["id"])
             if page is None:
@@ -235,13 +241,22 @@ class _Reader:
             place = f"{self.where} page {page.id} furniture"
             lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, ref, place)[1]]
             furniture[page.id] = sum(1 for n in lines if page.line(n).strip())
+            place = f"{self.where} page {page.id} lines"
+            pieces, stray = self.pieces(page, entry.get("lines", []), "", place)
+            loose[page.id] = tuple(pieces)
+            for passage in stray:
+                self.problem("wrong-shape", place, "no body text", passage.id, "put it into an [[article]]")
         seen: set[str] = set()
         articles = [article for entry in article_entries if (article := self.article(entry, pages, seen)) is not None]
+        for page in pages.values():
+            for number, mend in enumerate(page.mends):
+                if (page.id, number) not in self.mended:
+                    self.mend_fails(page, mend, "it stands 0 times")
         if not self.problems:  # one wrong reference would make every count below wrong as well
             for page in pages.values():
                 self.account(page)
         raise_if_any(self.problems)
-        return Seeds(tuple(pages.values()), tuple(articles), furniture)
+        return Seeds(tuple(pages.values()), tuple(articles), furniture, loose)
 
 
 def _layout(page: Page, pieces: Iterable[Piece]) -> str:
@@ -268,12 +283,8 @@ def summary(seeds: Seeds) -> list[dict[str, Any]]:
     rows = []
     for page in seeds.pages:
         articles = [article for article in seeds.articles if article.page_id == page.id]
-        kinds = Counter(
-            {
-                kind: sum(len(piece.lines) for a in articles for piece in a.pieces if piece.kind == kind)
-                for kind in KINDS
-            }
-        )
+        pieces = [*seeds.loose[page.id], *(piece for article in articles for piece in article.pieces)]
+        kinds = Counter({kind: sum(len(piece.lines) for piece in pieces if piece.kind == kind) for kind in KINDS})
         passages = [passage for article in articles for passage in article.passages]
         rows.append(
             {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import files
-from jinbench.problems import Problem, raise_if_any
+from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Article, Labels
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -40,19 +40,24 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
     """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = where.splits
     text = files.read_text(path, "make it with: jinbench split")
-    rows = list(csv.DictReader(io.StringIO(text)))
     shown = files.shown(path)
+    try:
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as error:
+        raise DataError(
+            Problem("split-mismatch", shown, "comma-separated values", str(error), "jinbench split --write")
+        ) from None
     hint = "jinbench split --write makes a new one; that makes older scores incomparable"
     problems = []
     places: dict[str, Place] = {}
     for number, row in enumerate(rows, 2):
-        id, split, fold = row.get("article_id", ""), row.get("split", ""), row.get("fold", "")
-        if split not in SPLITS or not (fold or "").isdigit() or id in places:
+        id, split, fold = (row.get(key) or "" for key in ("article_id", "split", "fold"))
+        if split not in SPLITS or fold not in map(str, range(FOLDS)) or id in places:
             problems.append(
                 Problem(
                     "split-mismatch",
                     f"{shown}:{number}",
-                    f"article_id, one of {', '.join(SPLITS)}, fold",
+                    f"article_id, one of {', '.join(SPLITS)}, a fold from 0 to {FOLDS - 1}",
                     f"{id},{split},{fold}",
                     hint,
                 )
@@ -71,6 +76,9 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
                 hint,
             )
         )
+    for split in SPLITS:
+        if not any(place.split == split for place in places.values()):
+            problems.append(Problem("split-mismatch", shown, f"an article in {split}", "none", hint))
     stories: dict[str, set[Place]] = defaultdict(set)
     for article in articles:
         if article.id in places:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, labels
-from jinbench.labels import LabelSet
+from jinbench import dataset, files
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span
 from jinbench.rooms import Rooms
+from jinbench.splitting import SPLITS
 
 TASKS = ("ner", "sector")
 FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
@@ -37,39 +37,36 @@ class Gold:
     sha256: str
 
 
-def gold(where: Rooms, task: str, split: str, label_set: LabelSet | None = None) -> Gold:
+def gold(where: Rooms, task: str, split: str) -> Gold:
     """The gold of a task: `split` is train, validation, test, or folds for all items.
 
-    Raises :class:`DataError` (file-missing, wrong-task, unknown-id).
+    Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id).
     """
     if task not in TASKS:
-        raise DataError(
-            Problem("wrong-task", "task", f"one of {', '.join(TASKS)}", repr(task), "see jinbench score --help")
-        )
-    label_set = label_set or labels.read(where)
+        raise DataError(Problem("wrong-task", "--task", f"one of {', '.join(TASKS)}", repr(task), "correct the name"))
+    if split not in (*SPLITS, FOLDS):
+        expected = f"one of {', '.join(SPLITS)}, or {FOLDS} for all items"
+        raise DataError(Problem("unknown-id", "--split", expected, repr(split), "correct the name"))
     rows = dataset.read_rows(where, task, None if split == FOLDS else split)
     listing = dataset.read_manifest(where)
-    names = label_set.entity_names if task == "ner" else label_set.sector_names
+    names = tuple(listing["labels"][task])
+    found: list[Iterable[Label]]
     if task == "ner":
-        found = [_labels((s["start"], s["end"], s["type"]) for s in row["spans"]) for row in rows]
+        found = [[(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows]
     else:
-        found = [_labels((names[number],) for number in row["sectors"]) for row in rows]
+        found = [[(names[number],) for number in row["sectors"]] for row in rows]
     return Gold(
         task,
         split,
         names,
         tuple(row["id"] for row in rows),
         tuple(row["text"] for row in rows),
-        tuple(found),
+        tuple(frozenset(labels) for labels in found),
         tuple(row["article_id"] for row in rows),
         tuple(row["layout"] for row in rows),
         str(listing["version"]),
         str(listing["configs"][task]),
     )
-
-
-def _labels(found: Iterable[Label]) -> frozenset[Label]:
-    return frozenset(found)
 
 
 def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:

@@ -157,5 +157,5 @@ def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Rooms, tmp_pat
     result = baselines.run(world, baselines.load(tmp_path / "mine.py"))
     baselines.write(result, tmp_path / "mine")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
-        "predictions-folds.jsonl", "predictions-test.jsonl", "scores.json",
+        "predictions-ner-folds.jsonl", "predictions-ner-test.jsonl", "scores.json",
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import dataset, files, labels, seeds
+from jinbench import dataset, files, labels, seeds, submissions
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 
@@ -113,6 +113,21 @@ def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None
     assert after["configs"]["sector"] == before["configs"]["sector"]
     assert after["configs"]["ner"] != before["configs"]["ner"]
     assert after["sha256"] != before["sha256"]
+
+
+def test_a_moved_fold_changes_the_hash(mini: Rooms) -> None:
+    """Cross-validated scores on other folds are not comparable."""
+    before = dataset.build(mini).manifest
+    mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation,3", "routes,routes,validation,4"))
+    assert dataset.build(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
+
+
+def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    gold = submissions.gold(mini, "sector", "train")
+    text = mini.labels.read_text()
+    mini.labels.write_text(text.replace('"port"', '"x"').replace('"water"', '"port"').replace('"x"', '"water"'))
+    assert submissions.gold(mini, "sector", "train") == gold
 
 
 def test_the_manifest_names_every_file(real: Rooms) -> None:

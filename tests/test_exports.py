@@ -93,7 +93,7 @@ def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) ->
 def test_what_is_no_export_is_refused(mini: Rooms, export: str) -> None:
     path = exports.path_of(mini, "annotator-a")
     path.write_text(export)
-    with pytest.raises(DataError, match="foreign-export"):
+    with pytest.raises(DataError, match="wrong-shape"):
         everything(mini)
 
 

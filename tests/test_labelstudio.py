@@ -35,6 +35,9 @@ class Desk:
         self.seed, self.label_set = seeds.read(where), labels.read(where)
         self.client = labelstudio.connect()
         labelstudio.member(server, annotator)
+        listing = where.annotation / "annotators.toml"
+        listing.write_text(listing.read_text().replace('name = "annotator-a"', f'name = "{annotator}"', 1))
+        listing.write_text(listing.read_text().replace('gold = "annotator-a"', f'gold = "{annotator}"', 1))
 
     def push(self) -> projects.Pushed:
         return projects.push(self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None)
@@ -170,11 +173,14 @@ def test_the_project_shows_guidelines_and_context(desk: Desk) -> None:
 def test_doubles_are_removed_and_annotated_ones_kept(desk: Desk) -> None:
     project = desk.push().project
     desk.enter(desk.labels())
-    request: Any = [{"data": row} for row in projects.task_data(desk.seed)[:3]]
+    foreign: Any = {"data": {"text": "made by hand", "title": "", "before": "", "after": ""}}
+    request: Any = [*({"data": row} for row in projects.task_data(desk.seed)[:3]), foreign, foreign]
     desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
-    assert len(desk.tasks()) == 11
+    assert len(desk.tasks()) == 13
     assert desk.push().removed == 3
-    desk.assert_one_task_per_passage(annotations=1)
+    tasks = desk.tasks()
+    assert sum("passage_id" not in task.data for task in tasks) == 2  # what others made is left alone
+    assert sorted(task.total_annotations for task in tasks) == [0, 0] + [1] * 8
 
 
 def test_a_changed_title_updates_the_task(desk: Desk) -> None:
@@ -187,11 +193,57 @@ def test_a_changed_title_updates_the_task(desk: Desk) -> None:
     desk.assert_one_task_per_passage(annotations=1)
 
 
+def test_a_skipped_double_is_kept(desk: Desk) -> None:
+    """To skip a task is work too."""
+    project = desk.push().project
+    request: Any = [{"data": projects.task_data(desk.seed)[0]}]
+    desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
+    double = max(task.id for task in desk.tasks())
+    desk.client.annotations.create(id=double, result=[], was_cancelled=True)
+    assert desk.push().removed == 1
+    assert double in {task.id for task in desk.tasks()}
+
+
+def test_what_another_account_labelled_is_not_dropped_in_silence(desk: Desk) -> None:
+    desk.push()
+    desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
+    with pytest.raises(ServerError, match=r"admin \(1\)"):
+        desk.pull()
+
+
+def test_a_passage_that_is_no_more(desk: Desk) -> None:
+    """Its task goes if nobody touched it; the others can still be pulled."""
+    desk.push()
+    desk.enter(desk.labels()[1:])
+    articles = desk.where.articles
+    articles.write_text(articles.read_text().replace('"body 5+7"', '"notice 5+7"'))
+    desk.seed = seeds.read(desk.where)
+    pushed = desk.push()
+    assert (pushed.removed, pushed.created) == (1, 0)
+    assert desk.pull() == (7, 7)
+
+
+def test_a_text_is_corrected_after_it_was_labelled(desk: Desk) -> None:
+    """What the refused push advises works: delete the task, push, label the passage anew, pull."""
+    desk.push()
+    desk.enter(desk.labels())
+    desk.pull()
+    articles = desk.where.articles
+    articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
+    desk.seed = seeds.read(desk.where)
+    with pytest.raises(ServerError, match="c-L5"):
+        desk.push()
+    (task,) = (task for task in desk.tasks() if task.data["passage_id"] == "c-L5")
+    desk.client.tasks.delete(id=str(task.id))
+    assert desk.push().created == 1
+    assert desk.pull() == (7, 0)
+
+
 def test_a_changed_text_under_labels_is_refused(desk: Desk) -> None:
     desk.push()
     desk.enter(desk.labels())
     articles = desk.where.articles
-    articles.write_text(articles.read_text().replace("伴着", "跟着").replace("伴著", "伴著"))
+    articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
     desk.seed = seeds.read(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()

@@ -4,7 +4,10 @@ import json
 import random
 from pathlib import Path
 
-from jinbench import files, leaderboard, submissions
+import pytest
+
+from jinbench import dataset, files, leaderboard, submissions
+from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.test_scoring import X, Y, gold_of, guesses
 
@@ -37,11 +40,28 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     assert board.gap > 0
 
 
-def test_one_article_tells_nothing_apart() -> None:
-    gold = gold_of([{X}, {X}], per_article=2)
-    board = leaderboard.rank(gold, {"all": guesses({X}, {X}), "none": {}})
+@pytest.mark.parametrize("articles", [1, 2, leaderboard.ENOUGH - 1])
+def test_few_articles_tell_nothing_apart(articles: int) -> None:
+    gold = gold_of([{X}] * articles)
+    board = leaderboard.rank(gold, {"all": guesses(*[{X}] * articles), "none": {}})
     assert [(row.rank, row.tied) for row in board.rows] == [(1, True), (1, True)]
     assert board.gap is None
+    assert "too few" in leaderboard.markdown([board])
+
+
+def test_an_empty_submission_is_on_the_board(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    files.write_text(mini.leaderboard / "entries" / "nothing" / "predictions-ner-test.jsonl", "")
+    (row,) = leaderboard.board(mini, "ner", "test").rows
+    assert (row.system, row.score.micro.f1, row.score.missing) == ("nothing", 0.0, row.score.items)
+
+
+def test_an_entry_cannot_take_the_name_of_a_baseline(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    for room in ("baselines", "leaderboard/entries"):
+        files.write_text(mini.root / room / "same" / "predictions-ner-test.jsonl", "")
+    with pytest.raises(DataError, match="duplicate-id"):
+        leaderboard.board(mini, "ner", "test")
 
 
 def test_an_empty_board() -> None:
@@ -63,6 +83,6 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
         (tmp_path / room).symlink_to(real.root / room)
     gold = submissions.gold(real, "ner", "test")
     rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
-    files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-test.jsonl", files.dump_jsonl(rows))
+    files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-ner-test.jsonl", files.dump_jsonl(rows))
     board = leaderboard.board(where, "ner", "test")
     assert [(row.system, row.score.micro.f1) for row in board.rows] == [("oracle", 1.0)]

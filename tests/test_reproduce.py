@@ -1,6 +1,7 @@
 """`make run` on the committed pages: everything is made again, through a real server, and nothing is touched."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jinbench import files, reproduce
+from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
 
@@ -53,6 +55,22 @@ def test_a_changed_row_is_a_failure_and_other_bytes_are_not(real: Rooms, tmp_pat
         buffer = io.BytesIO()
         pq.write_table(part, buffer, compression="gzip")
         assert two_worlds(real, tmp_path, name, buffer.getvalue()).status == status
+
+
+@pytest.mark.parametrize("name", ["leaderboard/leaderboard.json", "leaderboard/leaderboard.md", "DATASET_CARD.md"])
+def test_documents_follow_the_scores(real: Rooms, tmp_path: Path, name: str) -> None:
+    text = (real.root / name).read_text()
+    score = re.findall(r"0\.[1-8]\d+", text)[0]
+    for new, status in ((f"{float(score) + 0.003:.6f}", "OKish"), (f"{float(score) + 0.1:.6f}", "FAIL")):
+        assert two_worlds(real, tmp_path, name, text.replace(score, new, 1).encode()).status == status
+    assert two_worlds(real, tmp_path, name, text.replace("a", "b", 1).encode()).status == "FAIL"
+
+
+def test_a_folder_of_somebody_elses_is_not_emptied(real: Rooms, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(DataError, match="folder-taken"):
+        next(reproduce.reproduce(real, tmp_path, lambda what, done, of: None))
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 @pytest.mark.parametrize(("shift", "status"), [(0.001, "OKish"), (0.5, "FAIL")])
