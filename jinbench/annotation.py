@@ -134,10 +134,15 @@ def enter(
 
     def act() -> None:
         tasks = {id: found[0].id for id, found in tasks_by_passage(client, project.id).items()}
-        raw = {task["id"]: task for task in _by_name(_download(client, project.id), users)}
+        raw = _by_name(_download(client, project.id), users)
+        own = {
+            task["data"].get("passage_id"): annotation["id"]
+            for task in raw
+            for annotation in task["annotations"]
+            if annotation["completed_by"] == annotator and not annotation["was_cancelled"]
+        }
         there = {
-            entry.passage_id: entry
-            for entry in _own_labels(list(raw.values()), f"project {project.id}", seeds, label_set, annotator)
+            entry.passage_id: entry for entry in _own_labels(raw, f"project {project.id}", seeds, label_set, annotator)
         }
         unpushed = [entry.passage_id for entry in labelled if entry.passage_id not in tasks]
         if unpushed:
@@ -160,12 +165,7 @@ def enter(
         done = len(labelled) - len(missing) - len(different)
         progress(done)
         for entry in different:
-            (old_id,) = (
-                annotation["id"]
-                for annotation in raw[tasks[entry.passage_id]]["annotations"]
-                if annotation["completed_by"] == annotator and not annotation["was_cancelled"]
-            )
-            client.annotations.update(id=old_id, result=exports.regions(entry), request_options=ONCE)
+            client.annotations.update(id=own[entry.passage_id], result=exports.regions(entry), request_options=ONCE)
             counts["entered"] += 1
             done += 1
             progress(done)

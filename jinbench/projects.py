@@ -181,12 +181,12 @@ def push(
             elif id in wanted and len(tasks) == 1:
                 spare = []
             for task in spare:  # a double, or left over from a passage that is no more
-                client.tasks.delete(id=str(task.id))
+                client.tasks.delete(id=str(task.id), request_options=ONCE)
                 tasks.remove(task)
                 counts["removed"] += 1
             for task in tasks:
                 if id in wanted and task.data != wanted[id]:
-                    client.tasks.update(id=str(task.id), data=wanted[id])
+                    client.tasks.update(id=str(task.id), data=wanted[id], request_options=ONCE)
                     counts["updated"] += 1
         missing = [row for id, row in wanted.items() if id not in index]
         done = len(wanted) - len(missing)

@@ -8,6 +8,7 @@ import pytest
 
 from jinbench import accounts, labelstudio, rooms
 from jinbench.rooms import Rooms
+from tests.desk import Desk
 
 ROOT = Path(__file__).parent.parent
 MINI = ROOT / "tests" / "mini"
@@ -40,3 +41,16 @@ def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def server(server_home: Path) -> labelstudio.Server:
     """That server, running: started again if a test killed it."""
     return labelstudio.start()
+
+
+@pytest.fixture
+def desk(server: labelstudio.Server, mini: Rooms, request: pytest.FixtureRequest) -> Desk:
+    return Desk(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
+
+
+@pytest.fixture
+def big_desk(server: labelstudio.Server, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+    """The real pages, in a copy."""
+    for room in ("seeds", "annotation"):
+        shutil.copytree(ROOT / room, tmp_path / "real" / room)
+    return Desk(Rooms(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24])

@@ -1,0 +1,52 @@
+"""A desk to test at: a benchmark and the project of one annotator on a real server."""
+
+from collections import Counter
+from typing import Any
+
+from jinbench import annotation, exports, labels, labelstudio, projects, seeds
+from jinbench.records import Labels
+from jinbench.rooms import Rooms
+
+
+class Desk:
+    """A benchmark and the project of one annotator, of a name that no other test has."""
+
+    def __init__(self, where: Rooms, server: labelstudio.Server, annotator: str) -> None:
+        self.where, self.annotator, self.server = where, annotator, server
+        self.seed, self.label_set = seeds.read(where), labels.read(where)
+        self.client = labelstudio.connect()
+        labelstudio.member(server, annotator)
+        listing = where.annotation / "annotators.toml"
+        listing.write_text(listing.read_text().replace('name = "annotator-a"', f'name = "{annotator}"', 1))
+        listing.write_text(listing.read_text().replace('gold = "annotator-a"', f'gold = "{annotator}"', 1))
+
+    def push(self) -> projects.Pushed:
+        return projects.push(self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None)
+
+    def labels(self) -> list[Labels]:
+        path = exports.path_of(self.where, "annotator-a")
+        return annotation.read_labels(path, self.seed, self.label_set, self.annotator)
+
+    def enter(self, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
+        return annotation.enter(
+            self.client, self.seed, self.label_set, self.annotator, labelled, lambda done: None, replace
+        )
+
+    def pull(self) -> tuple[int, int]:
+        return annotation.pull(self.client, self.where, self.seed, self.label_set, self.annotator)
+
+    def tasks(self) -> list[Any]:
+        project = projects.find_project(self.client, projects.project_title(self.label_set, self.annotator))
+        if project is None:
+            return []
+        listing: Any = self.client.tasks.list(
+            project=project.id, fields="task_only", include="id,data,total_annotations"
+        )
+        return list(listing)
+
+    def assert_one_task_per_passage(self, annotations: int) -> None:
+        tasks = self.tasks()
+        wanted = {passage.id: passage.text for passage in self.seed.passages()}
+        assert Counter(task.data["passage_id"] for task in tasks) == Counter(dict.fromkeys(wanted, 1))
+        assert all(task.data["text"] == wanted[task.data["passage_id"]] for task in tasks)
+        assert [task.total_annotations for task in tasks] == [annotations] * len(wanted)

@@ -1,0 +1,199 @@
+"""Push, enter and pull against the real server: safe to repeat, nothing dropped, nothing doubled."""
+
+import json
+from typing import Any
+
+import pytest
+
+from jinbench import annotation, exports, labels, labelstudio, projects, seeds
+from jinbench.problems import DataError, ServerError
+from jinbench.records import Labels
+from jinbench.rooms import Rooms
+from tests.desk import Desk
+
+pytestmark = pytest.mark.server
+
+
+def test_push_twice(desk: Desk) -> None:
+    assert desk.push().created == 8
+    again = desk.push()
+    assert (again.created, again.updated, again.unchanged, again.removed) == (0, 0, 8, 0)
+    desk.assert_one_task_per_passage(annotations=0)
+
+
+def test_the_project_shows_guidelines_and_context(desk: Desk) -> None:
+    pushed = desk.push()
+    project = desk.client.projects.get(id=pushed.project)
+    assert project.show_instruction
+    assert "<h1>指南</h1>" in (project.expert_instruction or "")
+    assert "<script>" not in (project.expert_instruction or "")
+    data = next(task.data for task in desk.tasks() if task.data["passage_id"] == "a-L8")
+    assert (data["title"], data["before"][:3], data["after"]) == ("新码头昨天开工", "天津港", "")
+
+
+def test_doubles_are_removed_and_annotated_ones_kept(desk: Desk) -> None:
+    project = desk.push().project
+    desk.enter(desk.labels())
+    foreign: Any = {"data": {"text": "made by hand", "title": "", "before": "", "after": ""}}
+    request: Any = [*({"data": row} for row in projects.task_data(desk.seed)[:3]), foreign, foreign]
+    desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
+    assert len(desk.tasks()) == 13
+    assert desk.push().removed == 3
+    tasks = desk.tasks()
+    assert sum("passage_id" not in task.data for task in tasks) == 2  # what others made is left alone
+    assert sorted(task.total_annotations for task in tasks) == [0, 0] + [1] * 8
+
+
+def test_a_changed_title_updates_the_task(desk: Desk) -> None:
+    desk.push()
+    desk.enter(desk.labels())
+    articles = desk.where.articles
+    articles.write_text(articles.read_text().replace('"headline 10"', '"subheadline 10"'))
+    desk.seed = seeds.read(desk.where)
+    assert desk.push().updated == 1
+    desk.assert_one_task_per_passage(annotations=1)
+
+
+def test_a_skipped_double_is_kept(desk: Desk) -> None:
+    """To skip a task is work too."""
+    project = desk.push().project
+    request: Any = [{"data": projects.task_data(desk.seed)[0]}]
+    desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
+    double = max(task.id for task in desk.tasks())
+    desk.client.annotations.create(id=double, result=[], was_cancelled=True)
+    assert desk.push().removed == 1
+    assert double in {task.id for task in desk.tasks()}
+
+
+def test_what_another_account_labelled_is_not_dropped_in_silence(desk: Desk) -> None:
+    desk.push()
+    desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
+    with pytest.raises(ServerError, match=r"admin \(1\)"):
+        desk.pull()
+
+
+def test_a_passage_that_is_no_more(desk: Desk) -> None:
+    """Its task goes if nobody touched it; the others can still be pulled."""
+    desk.push()
+    desk.enter(desk.labels()[1:])
+    articles = desk.where.articles
+    articles.write_text(articles.read_text().replace('"body 5+7"', '"notice 5+7"'))
+    desk.seed = seeds.read(desk.where)
+    pushed = desk.push()
+    assert (pushed.removed, pushed.created) == (1, 0)
+    assert desk.pull() == (7, 7)
+
+
+def test_a_text_is_corrected_after_it_was_labelled(desk: Desk) -> None:
+    """What the refused push advises works: delete the task, push, label the passage anew, pull."""
+    desk.push()
+    desk.enter(desk.labels())
+    desk.pull()
+    articles = desk.where.articles
+    articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
+    desk.seed = seeds.read(desk.where)
+    with pytest.raises(ServerError, match="c-L5"):
+        desk.push()
+    (task,) = (task for task in desk.tasks() if task.data["passage_id"] == "c-L5")
+    desk.client.tasks.delete(id=str(task.id))
+    assert desk.push().created == 1
+    assert desk.pull() == (7, 0)
+
+
+def test_a_changed_text_under_labels_is_refused(desk: Desk) -> None:
+    desk.push()
+    desk.enter(desk.labels())
+    articles = desk.where.articles
+    articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
+    desk.seed = seeds.read(desk.where)
+    with pytest.raises(ServerError, match="c-L5"):
+        desk.push()
+
+
+def test_enter_and_pull(desk: Desk) -> None:
+    desk.push()
+    labelled = desk.labels()
+    assert desk.enter(labelled) == (8, 0)
+    assert desk.enter(labelled) == (0, 8)
+    assert desk.pull() == (8, 8)
+    path = exports.path_of(desk.where, desk.annotator)
+    first = path.read_bytes()
+    assert desk.pull() == (8, 0)
+    assert path.read_bytes() == first
+    found = exports.read(path, desk.seed.passages(), desk.label_set, whole=True)
+    assert [(entry.spans, entry.sectors) for entry in found] == [(entry.spans, entry.sectors) for entry in labelled]
+    assert {entry.annotator for entry in found} == {desk.annotator}
+    desk.assert_one_task_per_passage(annotations=1)
+
+
+def test_enter_does_not_overwrite(desk: Desk) -> None:
+    desk.push()
+    labelled = desk.labels()
+    desk.enter(labelled)
+    other = [Labels(labelled[0].passage_id, desk.annotator, (), ("water",)), *labelled[1:]]
+    with pytest.raises(ServerError, match="--replace"):
+        desk.enter(other)
+    assert annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("port",)
+    assert desk.enter(other, replace=True) == (1, 7)
+    assert annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("water",)
+    desk.assert_one_task_per_passage(annotations=1)
+
+
+def test_pull_checks_what_the_server_does_not(desk: Desk) -> None:
+    """Label Studio takes any label and any offset."""
+    desk.push()
+    desk.enter(desk.labels())
+    desk.pull()
+    path = exports.path_of(desk.where, desk.annotator)
+    before = path.read_bytes()
+    task = next(task for task in desk.tasks() if task.data["passage_id"] == "b-L3")
+    listing: Any = desk.client.annotations.list(id=task.id)
+    value = {"start": 5, "end": 500, "text": "x", "labels": ["PLANET"]}
+    result = [{"id": "x", "from_name": "entities", "to_name": "text", "type": "labels", "value": value}]
+    desk.client.annotations.update(id=listing[0].id, result=result)
+    with pytest.raises(DataError, match="unknown-label"):
+        desk.pull()
+    assert path.read_bytes() == before
+
+
+def test_pull_does_not_forget(desk: Desk) -> None:
+    """An annotation that is gone from the server is not silently dropped from the export."""
+    desk.push()
+    desk.enter(desk.labels())
+    desk.pull()
+    path = exports.path_of(desk.where, desk.annotator)
+    before = path.read_bytes()
+    desk.client.tasks.delete(id=str(desk.tasks()[0].id))
+    with pytest.raises(ServerError, match="1 passages that"):
+        desk.pull()
+    assert path.read_bytes() == before
+    desk.push()
+    desk.enter(annotation.read_labels(path, desk.seed, desk.label_set, desk.annotator))
+    desk.pull()
+    assert path.read_bytes() == before
+
+
+def test_pull_without_a_project(desk: Desk) -> None:
+    with pytest.raises(ServerError, match="jinbench annotate push"):
+        desk.pull()
+
+
+def test_a_refused_token_is_named(server: labelstudio.Server, mini: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
+    with pytest.raises(ServerError, match="401"):
+        projects.push(labelstudio.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
+
+
+def test_offsets_behind_wide_characters(desk: Desk) -> None:
+    """𠮷 is one code point and two UTF-16 units."""
+    desk.push()
+    text = next(passage.text for passage in desk.seed.passages() if passage.id == "b-L5")
+    start = text.index("轮")
+    markup = desk.where.root / "wide.jsonl"
+    row = {"id": "b-L5", "marked": text.replace("受益", "[受益|PLACE]"), "sectors": ["port"]}
+    markup.write_text(json.dumps(row, ensure_ascii=False))
+    desk.enter(annotation.read_labels(markup, desk.seed, desk.label_set, desk.annotator))
+    (found,) = annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
+    assert found.spans[0].surface == "受益"
+    assert found.spans[0].start > start
