@@ -33,11 +33,6 @@ def at(folder: str | Path) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def email(name: str) -> str:
-    """The login of an account. The name is no person's, and the address leads nowhere."""
-    return f"{name}@jinbench.localhost"
-
-
 @dataclass(frozen=True)
 class Account:
     name: str

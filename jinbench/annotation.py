@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, exports, files, markup
+from jinbench import annotators, exports, files, markup
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
-from jinbench.projects import ONCE, Progress, find_project, patiently, project_title, reaching, tasks_by_passage
-from jinbench.records import Labels
+from jinbench.projects import ONCE, find_project, patiently, project_title, reaching, tasks_by_passage
+from jinbench.records import Labels, Progress
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 
@@ -80,7 +80,7 @@ def _own_labels(
         by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
         raise ServerError(
             f"In the project of {annotator} others have labelled: {by}.\n"
-            f"Log in as {accounts.email(annotator)} and submit those passages under that name; then delete the others."
+            f"Log in as {annotators.email(annotator)} and submit those passages there; then delete the others."
         )
     return exports.check(tasks, where, seeds.passages(), label_set, annotator)
 
@@ -127,7 +127,7 @@ def enter(
     users = reaching(lambda: _user_ids(client))
     if annotator not in users:
         raise ServerError(
-            f"The server has no account {accounts.email(annotator)}. "
+            f"The server has no account {annotators.email(annotator)}. "
             f"Type: jinbench annotate push --annotator {annotator}"
         )
     counts = {"entered": 0}

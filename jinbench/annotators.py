@@ -6,6 +6,17 @@ from jinbench import files
 from jinbench.problems import Problem, raise_if_any
 from jinbench.rooms import Rooms
 
+DOMAIN = "@jinbench.localhost"
+
+
+def email(name: str) -> str:
+    """The login of an account in Label Studio. The name is no person's, and the address leads nowhere."""
+    return f"{name}{DOMAIN}"
+
+
+def name_of(address: str) -> str:
+    return address.removesuffix(DOMAIN)
+
 
 @dataclass(frozen=True)
 class Annotator:

@@ -17,14 +17,13 @@ from typing import Any
 
 from jinbench import dataset, files, scoring, submissions, tagging
 from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Span
+from jinbench.records import Span, Step
 from jinbench.rooms import Rooms
 from jinbench.scoring import Score
 from jinbench.submissions import FOLDS, Label
 
 SPLITS = ("test", FOLDS)  # what a recipe is run on
 SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout")  # the fields of a row that a recipe gets
-Progress = Callable[[str, int, int], None]  # called with what is done, how many fits are, and of how many
 
 
 @dataclass(frozen=True)
@@ -55,19 +54,8 @@ class Result:
         }
         scores = {split: score.to_dict() for split, score in self.scores.items()}
         record = {"recipe": self.recipe.name, "task": self.recipe.task, "seed": self.recipe.seed, "scores": scores}
-        contents["scores.json"] = files.dump_json(rounded(record))
+        contents["scores.json"] = files.dump_json(record)
         return contents
-
-
-def rounded(value: Any) -> Any:
-    """Floats to six places: enough for any score, and the same on every machine."""
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(entry) for entry in value]
-    return value
 
 
 def recipes(where: Rooms) -> list[Path]:
@@ -141,7 +129,7 @@ def _broken(path: Path, error: BaseException) -> DataError:
     )
 
 
-def run(where: Rooms, recipe: Recipe, progress: Progress = lambda name, done, of: None) -> Result:
+def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: None) -> Result:
     """Fit on train and predict test; then, for each fold, fit on the others and predict it.
 
     Raises :class:`DataError` (recipe-broken, unknown-label and the other checks of a submission).

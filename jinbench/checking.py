@@ -10,8 +10,48 @@ from jinbench.problems import Problem
 from jinbench.records import Passage, Span
 
 
+def span(
+    text: str, names: Sequence[str], start: Any, end: Any, type: Any, surface: Any, where: str, problems: list[Problem]
+) -> Span | None:
+    """A span that lies in `text`, has a known type and, unless `surface` is None, says what stands there."""
+    if type not in names:
+        problems.append(_unknown(names, type, where))
+        return None
+    whole = all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end))
+    if not whole or not 0 <= start < end <= len(text):
+        hint = "offsets count Unicode code points of the text from 0, the end is exclusive"
+        problems.append(
+            Problem("span-outside-text", where, f"0 <= start < end <= {len(text)}", f"[{start}, {end})", hint)
+        )
+        return None
+    if surface not in (None, text[start:end]):
+        hint = "take the offsets and the surface from the same text"
+        place = f"{where} [{start}, {end})"
+        problems.append(Problem("span-text-differs", place, repr(text[start:end]), repr(surface), hint))
+        return None
+    return Span(start, end, type, text[start:end])
+
+
+def overlaps(spans: Sequence[Span], where: str, problems: list[Problem]) -> None:
+    """Report spans, in their order, that overlap."""
+    for before, after in itertools.pairwise(spans):
+        if after.start < before.end:
+            found = f"{tuple(before)} and {tuple(after)}"
+            problems.append(Problem("spans-overlap", where, "spans that do not overlap", found, "keep one of the two"))
+
+
+def sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: list[Problem]) -> None:
+    """Report sectors that do not exist."""
+    problems += [_unknown(names, name, where) for name in found if name not in names]
+
+
+def _unknown(names: Sequence[str], found: Any, where: str) -> Problem:
+    hint = "use a label of this set; a new one goes into labels.toml first"
+    return Problem("unknown-label", where, f"one of {', '.join(names)}", repr(found), hint)
+
+
 class Checker:
-    """Turns what an annotator left into :class:`Labels`, collecting every problem on the way."""
+    """The checks on what an annotator left, of a passage at a time; collects every problem on the way."""
 
     def __init__(self, where: str, label_set: LabelSet) -> None:
         self.where = where
@@ -22,51 +62,13 @@ class Checker:
         self.problems.append(Problem(code, f"{self.where} {place}", expected, found, hint))
 
     def span(self, passage: Passage, start: Any, end: Any, type: str, surface: str | None, place: str) -> Span | None:
-        """A span that lies in the text, has a known type and, if a surface was given, the right one."""
-        if type not in self.label_set.entity_names:
-            self.problem(
-                "unknown-label",
-                place,
-                f"one of {', '.join(self.label_set.entity_names)}",
-                repr(type),
-                "correct the label, or add it to labels.toml",
-            )
-            return None
-        if not (
-            isinstance(start, int)
-            and isinstance(end, int)
-            and not isinstance(start, bool)
-            and 0 <= start < end <= len(passage.text)
-        ):
-            self.problem(
-                "span-outside-text",
-                place,
-                f"0 <= start < end <= {len(passage.text)}",
-                f"[{start}, {end})",
-                "offsets count Unicode code points from 0, the end is exclusive",
-            )
-            return None
-        text = passage.text[start:end]
-        # Label Studio writes a line break inside a surface as backslash-n.
-        if surface is not None and surface.replace("\\n", "\n") != text:
-            self.problem(
-                "span-text-differs",
-                f"{place} [{start}, {end})",
-                repr(text),
-                repr(surface),
-                "the offsets and the text of the span must come from the same text",
-            )
-            return None
-        return Span(start, end, type, text)
+        names = self.label_set.entity_names
+        return span(passage.text, names, start, end, type, surface, f"{self.where} {place}", self.problems)
 
     def spans(self, passage: Passage, found: Iterable[Span], place: str) -> tuple[Span, ...]:
         """In order, without overlap, none across a sentence boundary."""
         spans = sorted(found)
-        for before, after in itertools.pairwise(spans):
-            if after.start < before.end:
-                self.problem(
-                    "spans-overlap", place, "spans that do not overlap", f"{before} and {after}", "keep the longer one"
-                )
+        overlaps(spans, f"{self.where} {place}", self.problems)
         sentences = pages.sentences(passage.id, passage.text)
         for span in spans:
             if not any(s.start <= span.start and span.end <= s.end for s in sentences):
@@ -81,15 +83,7 @@ class Checker:
 
     def sectors(self, found: Sequence[str], place: str) -> tuple[str, ...]:
         known = self.label_set.sector_names
-        for name in found:
-            if name not in known:
-                self.problem(
-                    "unknown-label",
-                    place,
-                    f"one of {', '.join(known)}",
-                    repr(name),
-                    "correct the sector, or add it to labels.toml",
-                )
+        sectors(found, known, f"{self.where} {place}", self.problems)
         lone = self.label_set.lone_sectors.intersection(found)
         if lone and len(set(found)) > 1:
             self.problem(

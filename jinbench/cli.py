@@ -128,11 +128,11 @@ def score(
     as_json: JSON = False,
 ) -> None:
     """Score predictions: micro-F1 with its interval and signature, a row per label and per layout."""
-    from jinbench import baselines, scoring, submissions
+    from jinbench import scoring, submissions
 
     gold = submissions.gold(rooms(ctx), task, on)
     found = scoring.score(gold, submissions.read_predictions(file, gold))
-    emit(baselines.rounded(found.to_dict()), as_json, lambda: str(found))
+    emit(found.to_dict(), as_json, lambda: str(found))
 
 
 @app.command()
@@ -152,6 +152,8 @@ def compare(
     gold = submissions.gold(rooms(ctx), task, on)
     found = scoring.compare(gold, submissions.read_predictions(a, gold), submissions.read_predictions(b, gold))
     verdict = "they can be told apart" if found.told_apart else "they cannot be told apart on this gold"
+    if found.articles < scoring.ENOUGH:
+        verdict = f"{found.articles} articles are too few to tell systems apart"
     emit(
         asdict(found) | {"told_apart": found.told_apart},
         as_json,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.problems import DataError, Problem
+from jinbench.records import Step
 from jinbench.rooms import Rooms, is_installed
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
@@ -43,7 +44,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress() -> Iterator[Step]:
     """A function (what, done, of how many) that keeps a bar for each thing on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

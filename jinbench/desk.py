@@ -98,7 +98,7 @@ def labelstudio_start(
     names = annotators.read(rooms(ctx)).names
     for name in names:
         labelstudio.member(server, name)
-    logins = [accounts.email(name) for name in (accounts.ADMIN, *names)]
+    logins = [annotators.email(name) for name in (accounts.ADMIN, *names)]
     kept = accounts.home() / "accounts.json"
 
     def text() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, labels
+from jinbench import annotators, files, labels
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any, shorten
@@ -109,7 +109,7 @@ def account(completed_by: Any) -> str:
     """The name of an account, however an export gives it."""
     if isinstance(completed_by, dict):
         completed_by = completed_by.get("email", completed_by.get("id"))
-    return str(completed_by).removesuffix("@jinbench.localhost")
+    return annotators.name_of(str(completed_by))
 
 
 def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: str, place: str) -> Labels:
@@ -118,7 +118,10 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
         value = region.get("value", {})
         if region.get("from_name") == labels.SPANS:
             for type in value.get("labels") or [""]:  # a stretch that was selected and given no label
-                span = checker.span(passage, value.get("start"), value.get("end"), type, value.get("text"), place)
+                surface = (
+                    value["text"].replace("\\n", "\n") if "text" in value else None
+                )  # its spelling of a line break
+                span = checker.span(passage, value.get("start"), value.get("end"), type, surface, place)
                 if span is not None:
                     spans.append(span)
                     regions.append(region)
@@ -192,7 +195,7 @@ def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: d
             },
             "annotations": [
                 {
-                    "completed_by": f"{entry.annotator}@jinbench.localhost",
+                    "completed_by": annotators.email(entry.annotator),
                     "created_at": entry.created_at,
                     "lead_time": entry.lead_time,
                     "ground_truth": False,

@@ -73,11 +73,12 @@ def read_toml(path: Path, schema: str) -> dict[str, Any]:
 
     Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape).
     """
+    text = read_text(path)
     try:
-        table = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: TOML errors, and a number of thousands of digits
         raise DataError(
-            Problem("broken-toml", shown(path), "TOML", str(error), "mend the file at that place")
+            Problem("broken-toml", shown(path), "TOML", shorten(str(error), 100), "mend the file at that place")
         ) from None
     check_shape(table, schema, shown(path))
     return table

@@ -6,7 +6,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from jinbench import files
-from jinbench.problems import Problem, raise_if_any
+from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.rooms import Rooms
 
 
@@ -148,14 +148,7 @@ def check_config(rooms: Rooms, labels: LabelSet) -> None:
     """Raises :class:`DataError` (stale-config) if labeling_config.xml is not what labels.toml gives."""
     path = rooms.labeling_config
     if not path.is_file() or files.read_text(path) != labeling_config(labels):
-        raise_if_any(
-            [
-                Problem(
-                    "stale-config",
-                    files.shown(path),
-                    "what labels.toml gives",
-                    "something else or nothing",
-                    "jinbench labels config",
-                )
-            ]
+        found = "something else or nothing"
+        raise DataError(
+            Problem("stale-config", files.shown(path), "what labels.toml gives", found, "jinbench labels config")
         )

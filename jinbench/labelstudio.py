@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, files
+from jinbench import accounts, annotators, files
 from jinbench.problems import ServerError
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _launch(python: Path, port: int, wait: float, say: Say) -> Server:
         str(data),
     ]
     env = _settings() | {
-        "LABEL_STUDIO_USERNAME": accounts.email(accounts.ADMIN),
+        "LABEL_STUDIO_USERNAME": annotators.email(accounts.ADMIN),
         "LABEL_STUDIO_PASSWORD": admin.password,
     }
     with log.open("ab") as out:
@@ -251,16 +251,16 @@ def _post(http: "httpx.Client", path: str, **data: str) -> "httpx.Response":
 
 def _log_in(http: "httpx.Client", account: accounts.Account) -> None:
     http.get("/user/login/")
-    answer = _post(http, "/user/login/", email=accounts.email(account.name), password=account.password)
+    answer = _post(http, "/user/login/", email=annotators.email(account.name), password=account.password)
     if answer.status_code != 302:
         raise ServerError(
-            f"Label Studio refused the login of {accounts.email(account.name)} (HTTP {answer.status_code}).\n"
+            f"Label Studio refused the login of {annotators.email(account.name)} (HTTP {answer.status_code}).\n"
             f"Its password is kept in {accounts.kept()}; if it was changed in the browser, write it there too."
         )
 
 
 def _administrator(server: Server) -> accounts.Account:
-    """The administrator's account with a personal access token (one per user: an older one is replaced)."""
+    """The administrator's account with a personal access token (Label Studio gives one per user, once)."""
     admin = accounts.known()[accounts.ADMIN]
     if admin.token:
         return admin
@@ -269,7 +269,7 @@ def _administrator(server: Server) -> accounts.Account:
         answer = _post(http, "/api/token/")
         if answer.status_code == 409:  # the account has one that was not written down
             raise ServerError(
-                f"{accounts.email(accounts.ADMIN)} has an access token that {accounts.kept()} does not hold.\n"
+                f"{annotators.email(accounts.ADMIN)} has an access token that {accounts.kept()} does not hold.\n"
                 f"Open {server.url}/user/account/personal-access-token, revoke it, and run the same command again."
             )
         if answer.status_code != 201:
@@ -291,10 +291,10 @@ def member(server: Server, name: str) -> accounts.Account:
         link = http.get("/api/invite").json()["invite_url"]
     with _session(server) as http:
         http.get(link)
-        answer = _post(http, link, email=accounts.email(name), password=account.password, allow_newsletters="false")
+        answer = _post(http, link, email=annotators.email(name), password=account.password, allow_newsletters="false")
         if answer.status_code != 302:
             raise ServerError(
-                f"Label Studio did not sign up {accounts.email(name)} (HTTP {answer.status_code}).\n"
+                f"Label Studio did not sign up {annotators.email(name)} (HTTP {answer.status_code}).\n"
                 f"If it exists with another password, write that into {accounts.kept()}."
             )
     return account
@@ -326,7 +326,8 @@ def connect() -> "LabelStudio":
         if server is None:
             raise ServerError("No Label Studio is running. Type: jinbench labelstudio start")
         url, token = server.url, accounts.known()[accounts.ADMIN].token
-        os.environ["NO_PROXY"] = f"{HOST},{os.environ.get('NO_PROXY', '')}"  # a proxy cannot reach this machine
+        if HOST not in os.environ.get("NO_PROXY", ""):  # a proxy cannot reach this machine
+            os.environ["NO_PROXY"] = f"{HOST},{os.environ.get('NO_PROXY', '')}"
     make: Any = LabelStudio  # the SDK's constructor is untyped
     client: LabelStudio = make(base_url=url, api_key=token, timeout=600)
     return client

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import files, scoring, submissions
-from jinbench.baselines import rounded
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
-from jinbench.scoring import Score
+from jinbench.scoring import ENOUGH, Score, rounded
 from jinbench.submissions import FOLDS, Gold, Label
 
 BOARDS = tuple((task, split) for task in submissions.TASKS for split in (FOLDS, "test"))
-ENOUGH = 10  # articles: with fewer, the bootstrap takes chance for a difference far too often, and nothing is ranked
 POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of a difference
 
 
@@ -85,10 +83,7 @@ def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) ->
     drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in order}
     if len(set(gold.groups)) < ENOUGH:
         drawn = {}
-    better = {
-        system: sum(float(np.nanquantile(drawn[other] - drawn[system], 0.025)) > 0 for other in drawn)
-        for system in order
-    }
+    better = {system: sum(scoring.interval(drawn[other] - drawn[system])[0] > 0 for other in drawn) for system in order}
     ranks = [better[system] + 1 for system in order]
     rows = tuple(Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True))
     errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order) if drawn]

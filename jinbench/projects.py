@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinbench import files, labelstudio
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.problems import ServerError
+from jinbench.records import Progress, Step
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 CONTEXT = 120  # characters shown of the passages before and after
 BATCH = 200
 ATTEMPTS = 5
-Progress = Callable[[int], None]  # called with the number of passages that are done
-Step = Callable[[str, int, int], None]  # called with what is being done, how far it is, and of how much
 
 # The SDK sends an import again by itself after a dropped connection, and doubles it. Repeating is done here.
 ONCE: Any = {"max_retries": 0}

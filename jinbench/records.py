@@ -1,7 +1,11 @@
 """The nouns that pass between the stages. All offsets are half-open, in Unicode code points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+Step = Callable[[str, int, int], None]  # called with what is being done, how far it is, and of how much
+Progress = Callable[[int], None]  # called with how many of a known number are done
 
 
 class Span(NamedTuple):

@@ -6,6 +6,7 @@ article are alike, and an interval that ignores it is too narrow.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 SEED = 0
+ENOUGH = (
+    10  # articles: with fewer, the bootstrap takes chance for a difference far too often, and nothing is told apart
+)
 FEW = 30  # below this number of gold mentions a table shows counts, not scores
 
 GOLD, PREDICTED, CORRECT = 0, 1, 2
@@ -57,6 +61,14 @@ def clusters(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]
     return sums
 
 
+@cache
+def _draws(articles: int, times: int, seed: int) -> "np.ndarray[Any, Any]":
+    """How often each article is drawn in each resample: an array (times, articles)."""
+    import numpy as np
+
+    return np.random.default_rng(seed).multinomial(articles, [1 / articles] * articles, size=times)
+
+
 def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
     """Sums (times, …) over articles drawn with replacement from `sums` (articles, …): the cluster bootstrap.
 
@@ -64,10 +76,16 @@ def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = S
     """
     import numpy as np
 
-    number = len(sums)
-    draws = np.random.default_rng(seed).multinomial(number, [1 / number] * number, size=times)
-    drawn: np.ndarray[Any, Any] = np.tensordot(draws, sums, axes=1)
+    drawn: np.ndarray[Any, Any] = np.tensordot(_draws(len(sums), times, seed), sums, axes=1)
     return drawn
+
+
+def interval(drawn: "np.ndarray[Any, Any]") -> tuple[float, float]:
+    """The 95 % percentile interval of resampled values."""
+    import numpy as np
+
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def drawn_f1(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
@@ -120,6 +138,17 @@ class Macro:
         return f"{self.f1:.3f} {interval} ({self.labels} of {self.of})"
 
 
+def rounded(value: Any) -> Any:
+    """Floats to six places: enough for any score, and the same on every machine."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(entry) for entry in value]
+    return value
+
+
 @dataclass(frozen=True)
 class Score:
     """A score with everything it depends on. `str()` gives the table, `to_dict()` the record that is stored."""
@@ -136,7 +165,8 @@ class Score:
     signature: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        record: dict[str, Any] = rounded(asdict(self))
+        return record
 
     @property
     def signed(self) -> str:
@@ -218,40 +248,39 @@ def _macro(gold: Gold, table: "np.ndarray[Any, Any]") -> Macro:
     value = float(np.mean(f1(sums.sum(0))))
     if len(sums) < 2:
         return Macro(number, of, value, None, None)
-    low, high = np.quantile(np.nanmean(f1(resample(sums)), axis=1), [0.025, 0.975])
-    return Macro(number, of, value, float(low), float(high))
+    low, high = interval(np.nanmean(f1(resample(sums)), axis=1))
+    return Macro(number, of, value, low, high)
 
 
 def _cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
     """The cell of counts (articles, 3)."""
-    import numpy as np
-
     total = sums.sum(0)
     right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
     low, high = None, None
     if (sums[:, [GOLD, PREDICTED]].sum(1) > 0).sum() >= 2:
-        low, high = (float(q) for q in np.nanquantile(f1(resample(sums)), [0.025, 0.975]))
+        low, high = interval(f1(resample(sums)))
     value = float(f1(total)) if true + guessed else None
     return Cell(name, true, guessed, right, _share(right, guessed), _share(right, true), value, low, high)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better `a` is than `b` in micro-F1, paired by article. `told_apart`: 0 lies outside the interval."""
+    """How much better `a` is than `b` in micro-F1, paired by article, with its 95 % interval."""
 
     value: float
     low: float
     high: float
+    articles: int
 
     @property
     def told_apart(self) -> bool:
-        return self.low > 0 or self.high < 0
+        """Whether 0 lies outside the interval, which says nothing over fewer than `ENOUGH` articles."""
+        return self.articles >= ENOUGH and (self.low > 0 or self.high < 0)
 
 
 def compare(gold: Gold, a: Mapping[str, frozenset[Label]], b: Mapping[str, frozenset[Label]]) -> Difference:
     """The difference of two systems with its 95 % interval: both see the same resampled articles."""
-    import numpy as np
-
     first, second = counts(gold, a), counts(gold, b)
-    low, high = np.nanquantile(drawn_f1(gold, first) - drawn_f1(gold, second), [0.025, 0.975])
-    return Difference(float(f1(first.sum((0, 1))) - f1(second.sum((0, 1)))), float(low), float(high))
+    low, high = interval(drawn_f1(gold, first) - drawn_f1(gold, second))
+    value = float(f1(first.sum((0, 1))) - f1(second.sum((0, 1))))
+    return Difference(value, low, high, len(set(gold.groups)))

@@ -17,7 +17,7 @@ from jinbench.rooms import Rooms
 KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
 
-_PART = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?(?:\[(?P<start>\d*):(?P<end>\d*)\])?\Z")
+_PART = re.compile(r"(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?(?:\[(?P<start>\d{0,9}):(?P<end>\d{0,9})\])?\Z")
 _COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
 
 
@@ -90,7 +90,7 @@ class _Reader:
         chars = strip([Char(page.text[i], i) for i in range(start, end)])
         return chars, list(range(first, last + 1))
 
-    def mend(self, page: Page, chars: list[Char], lines: list[int], place: str) -> list[Char]:
+    def mend(self, page: Page, chars: list[Char], lines: list[int]) -> list[Char]:
         """Apply the mends of these lines that stand in `chars`: another part of a line may hold the others."""
         for number, mend in enumerate(page.mends):
             wrong, right = mend["wrong"], mend["right"]
@@ -130,7 +130,7 @@ class _Reader:
             repair = repair_named(name)
             if repair is not None:
                 chars = repair(chars)
-        chars = strip(self.mend(page, chars, lines, place))
+        chars = strip(self.mend(page, chars, lines))
         text = text_of(chars)
         if lines and not text:
             self.problem("line-outside-page", place, "a line with text", "a blank one", "name the line that is meant")

@@ -1,12 +1,11 @@
 """Gold and predictions side by side: what is scored, and the form in which a system hands in what it says."""
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files
+from jinbench import checking, dataset, files
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -141,74 +140,19 @@ def _check_spans(
                 )
             )
             continue
-        start, end, type = value["start"], value["end"], value["type"]
-        if type not in names:
-            problems.append(
-                Problem(
-                    "unknown-label",
-                    where,
-                    f"one of {', '.join(names)}",
-                    repr(type),
-                    "map your types to those of the dataset",
-                )
-            )
-        elif (
-            isinstance(start, bool)
-            or isinstance(end, bool)
-            or not isinstance(start, int)
-            or not isinstance(end, int)
-            or not 0 <= start < end <= len(text)
-        ):
-            problems.append(
-                Problem(
-                    "span-outside-text",
-                    where,
-                    f"0 <= start < end <= {len(text)}",
-                    f"[{start}, {end})",
-                    "offsets count Unicode code points of the sentence from 0, the end is exclusive",
-                )
-            )
-        elif value.get("surface") not in (None, text[start:end]):
-            problems.append(
-                Problem(
-                    "span-text-differs",
-                    where,
-                    repr(text[start:end]),
-                    repr(value["surface"]),
-                    "take the offsets and the surface from the same text",
-                )
-            )
-        else:
-            spans.append(Span(start, end, type, text[start:end]))
+        parts = (value["start"], value["end"], value["type"], value.get("surface"))
+        span = checking.span(text, names, *parts, where, problems)
+        if span is not None:
+            spans.append(span)
     spans.sort()
-    for before, after in itertools.pairwise(spans):
-        if after.start < before.end:
-            problems.append(
-                Problem(
-                    "spans-overlap",
-                    where,
-                    "spans that do not overlap",
-                    f"{tuple(before)} and {tuple(after)}",
-                    "keep one of the two",
-                )
-            )
+    checking.overlaps(spans, where, problems)
     return frozenset(span[:3] for span in spans)
 
 
 def _check_sectors(
     values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
 ) -> frozenset[Label]:
-    for value in values:
-        if value not in names:
-            problems.append(
-                Problem(
-                    "unknown-label",
-                    where,
-                    f"one of {', '.join(names)}",
-                    repr(value),
-                    "use the sector names of the dataset",
-                )
-            )
+    checking.sectors(values, names, where, problems)
     return frozenset((str(value),) for value in values)
 
 

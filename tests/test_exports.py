@@ -89,6 +89,16 @@ def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) ->
     assert found.spans == (Span(0, 4, "PLACE", "天津\n港"),)
 
 
+@pytest.mark.parametrize("offset", ["start", "end"])
+def test_true_is_no_offset(mini: Rooms, offset: str) -> None:
+    path = exports.path_of(mini, "annotator-a")
+    tasks = json.loads(path.read_text())
+    tasks[0]["annotations"][0]["result"][0]["value"] |= {"start": 0, "end": 1, "text": "天", offset: offset == "end"}
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(DataError, match="span-outside-text"):
+        everything(mini)
+
+
 @pytest.mark.parametrize("export", ["{}", '["x"]', '[{"id": 1}]'])
 def test_what_is_no_export_is_refused(mini: Rooms, export: str) -> None:
     path = exports.path_of(mini, "annotator-a")

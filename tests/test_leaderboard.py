@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, files, leaderboard, submissions
+from jinbench import dataset, files, leaderboard, scoring, submissions
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.test_scoring import X, Y, gold_of, guesses
@@ -40,7 +40,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     assert board.gap > 0
 
 
-@pytest.mark.parametrize("articles", [1, 2, leaderboard.ENOUGH - 1])
+@pytest.mark.parametrize("articles", [1, 2, scoring.ENOUGH - 1])
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
     board = leaderboard.rank(gold, {"all": guesses(*[{X}] * articles), "none": {}})

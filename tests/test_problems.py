@@ -11,6 +11,7 @@ import pytest
 from jinbench import cli, files
 from jinbench.problems import CODES
 from tests.conftest import MINI
+from tests.test_baselines import PREDICTS
 
 CASES = Path(__file__).parent / "bad"
 
@@ -100,6 +101,7 @@ SHAPES = [
     ("seeds check", "seeds/articles.toml", 'page = ["x"]\narticle = ["y"]\n'),
     ("labels config", "annotation/labels.toml", 'entity = "x"\n'),
     ("build", "annotation/annotators.toml", "gold = 3\n"),
+    ("build", "annotation/labels.toml", f"version = {'9' * 5000}\n"),
     ("build", "annotation/exports/annotator-a.json", "3"),
     ("build", "annotation/exports/annotator-a.json", '[{"data": {}, "annotations": [null]}]'),
     ("build", "dataset/splits.csv", "a,b\n1,2\n"),
@@ -148,17 +150,10 @@ ANSWERS = [
     "[[(0, 3, 'DATE'), (1, 2, 'DATE')] for _ in X]",
     "[['I-DATE'] * len(x['text']) for x in X]",
 ]
-MODEL = """
-TASK, SEED = "ner", 0
-class Model:
-    def fit(self, X, y): return self
-    def predict(self, X): return ANSWER
-def make(): return Model()
-"""
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_no_answer_of_a_recipe_brings_a_traceback(answer: str, built: Path, tmp_path: Path) -> None:
-    (tmp_path / "m.py").write_text(MODEL.replace("ANSWER", answer))
+    (tmp_path / "m.py").write_text(PREDICTS.replace("WHAT", answer))
     assert run(["--root", str(built), "run", str(tmp_path / "m.py")]) == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "m.py"]

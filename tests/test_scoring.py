@@ -156,6 +156,13 @@ def test_compare_is_paired() -> None:
     assert not scoring.compare(gold, better, better).told_apart
 
 
+def test_few_articles_tell_nothing_apart() -> None:
+    """The same rule as on the board: all right against all wrong, but on nine articles."""
+    items: list[set[Label]] = [{X}] * (scoring.ENOUGH - 1)
+    assert not scoring.compare(gold_of(items), guesses(*items), {}).told_apart
+    assert scoring.compare(gold_of([*items, {X}]), guesses(*items, {X}), {}).told_apart
+
+
 def test_an_empty_file_is_an_empty_submission(real: Rooms, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n")
     gold = submissions.gold(real, "ner", "test")
