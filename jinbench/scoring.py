@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 SEED = 0
-ENOUGH = (
-    10  # articles: with fewer, the bootstrap takes chance for a difference far too often, and nothing is told apart
-)
+ENOUGH = 10  # articles: with fewer, the bootstrap takes chance for a difference far too often
 FEW = 30  # below this number of gold mentions a table shows counts, not scores
 
 GOLD, PREDICTED, CORRECT = 0, 1, 2
