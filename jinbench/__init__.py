@@ -1,8 +1,10 @@
 """JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
 
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
-restoring, pages, seeds, checking, exports, markup, accounts, labelstudio, projects, annotation, tagging, splitting,
-dataset, taggers, submissions, scoring, baselines, leaderboard, card, reproduce, console, desk, cli.
+restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio, projects,
+annotation, adjudication, tagging, splitting, dataset, taggers, submissions, scoring, agreement, baselines, leaderboard,
+rescoring, verifying, card, reproduce, console, desk, review,
+cli.
 """
 
 from typing import TYPE_CHECKING, Any

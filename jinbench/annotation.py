@@ -151,9 +151,7 @@ def enter(
                 f"Type: jinbench annotate push --annotator {annotator}"
             )
         different = [
-            entry
-            for entry in labelled
-            if (old := there.get(entry.passage_id)) and (old.spans, old.sectors) != (entry.spans, entry.sectors)
+            entry for entry in labelled if entry.passage_id in there and not entry.says_as(there[entry.passage_id])
         ]
         if different and not replace_different:
             raise ServerError(

@@ -1,6 +1,7 @@
 """Who labelled: reads `annotation/annotators.toml`."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jinbench import files
 from jinbench.problems import Problem, raise_if_any
@@ -20,13 +21,17 @@ def name_of(address: str) -> str:
 
 @dataclass(frozen=True)
 class Annotator:
-    """An entry of annotators.toml. `kind` says what labelled: a person, a language model."""
+    """An entry of annotators.toml. `kind` says what labelled: a person, a language model.
+
+    `adjudicates` names the annotators between whose labels this one decides; empty for all others.
+    """
 
     name: str
     kind: str
     description: str
     guidelines: str
     date: str
+    adjudicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,20 @@ class Annotators:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self.entries)
+
+    def between(self, name: str) -> tuple[str, ...]:
+        """The annotators between whose labels `name` decides; empty if it labels by itself."""
+        return next((entry.adjudicates for entry in self.entries if entry.name == name), ())
+
+    @property
+    def adjudicated(self) -> tuple[str, ...]:
+        """The annotators between whose labels the gold decides."""
+        return self.between(self.gold)
+
+    @property
+    def blind(self) -> tuple[Annotator, ...]:
+        """Those who labelled by themselves, before any adjudication."""
+        return tuple(entry for entry in self.entries if not entry.adjudicates)
 
 
 def read(rooms: Rooms) -> Annotators:
@@ -56,6 +75,29 @@ def read(rooms: Rooms) -> Annotators:
                 "name the annotator whose export is the gold",
             )
         )
+    for entry in entries:
+        between = entry.get("adjudicates", ())
+        for name in between:
+            if name not in names or name == entry["name"]:
+                problems.append(
+                    Problem(
+                        "wrong-shape",
+                        f"{files.shown(path)} {entry['name']} adjudicates",
+                        f"others of {', '.join(names)}",
+                        repr(name),
+                        "name annotators that have an entry of their own",
+                    )
+                )
     raise_if_any(problems)
-    keys = ("name", "kind", "description", "guidelines", "date")
-    return Annotators(table["gold"], tuple(Annotator(*(str(entry[key]) for key in keys)) for entry in entries))
+    return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries))
+
+
+def _annotator(entry: dict[str, Any]) -> Annotator:
+    return Annotator(
+        entry["name"],
+        entry["kind"],
+        entry["description"],
+        entry["guidelines"],
+        str(entry["date"]),
+        tuple(entry.get("adjudicates", ())),
+    )

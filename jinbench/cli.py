@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from jinbench import desk
+from jinbench import desk, review  # noqa: F401
 from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, emit, progress, rooms, workshop
 from jinbench.problems import DataError, JinbenchError, ServerError
 from jinbench.rooms import find
@@ -43,6 +43,37 @@ def _root(
     if root is not None and not root.is_dir():
         raise typer.BadParameter(f"{root} is not a folder", param_hint="--root")
     ctx.obj = find(root)
+
+
+@app.command()
+def agreement(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Two files of labels (export .json or marked-up .jsonl). [default: those of the gold]"),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Say how far annotators agree: spans, characters, sectors, confused types; and each of them with the gold.
+
+    Without files it measures the annotators between whose labels the gold decides, and writes agreement.json.
+    With two files it measures those on the passages that both hold, and writes nothing.
+    """
+    from jinbench import agreement as measures
+    from jinbench import annotation, labels, seeds
+
+    if files and len(files) != 2:
+        raise typer.BadParameter("two files, or none", param_hint="FILES")
+    where = rooms(ctx) if files else workshop(ctx)
+    seed, label_set = seeds.read(where), labels.read(where)
+    if files:
+        first, second = (annotation.read_labels(path, seed, label_set, path.stem) for path in files)
+        pair = measures.pair(seed, label_set, first, second, [path.stem for path in files])
+        emit(pair.to_dict(), as_json, lambda: str(pair))
+        return
+    found = measures.measure(where, seed, label_set)
+    measures.write(where, found)
+    emit(found.to_dict(), as_json, lambda: str(found))
 
 
 @app.command()
@@ -92,6 +123,27 @@ def info(ctx: typer.Context, as_json: JSON = False) -> None:
         key: counts[key] for key in ("articles", "passages", "sentences", "characters", "spans")
     }
     emit(found, as_json, lambda: "\n".join(f"{key:12}{value}" for key, value in found.items()))
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(help="A dataset folder. [default: dataset/]")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Hold every item of a dataset folder against its manifest, and every text against the other splits."""
+    from jinbench import files, verifying
+
+    target = folder or rooms(ctx).dataset
+    counts = verifying.verify(target)
+    emit(
+        {"folder": str(target), "items": counts},
+        as_json,
+        lambda: (
+            f"{files.shown(target)}: {', '.join(f'{n} items of {name}' for name, n in counts.items())}; "
+            "every one is what manifest.json lists, and no text stands in two splits."
+        ),
+    )
 
 
 @app.command()
@@ -175,6 +227,26 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     for name, text in contents.items():
         files.write_text(where.leaderboard / name, text)
     emit([found.to_dict() for found in boards], as_json, lambda: board.markdown(boards))
+
+
+@app.command()
+def rescore(
+    ctx: typer.Context,
+    first: Annotated[int, typer.Option("--from", min=0, help="The old gold has the first so many errata.")] = 0,
+    as_json: JSON = False,
+) -> None:
+    """Score every stored prediction on the gold without its errata and with them, and say which ranks moved."""
+    from jinbench import rescoring
+
+    moves, (old, new) = rescoring.rescore(workshop(ctx), first)
+    moved = sum(move.moved for move in moves)
+
+    def text() -> str:
+        return "\n".join(
+            [f"gold {old} → {new}", *(str(move) for move in moves), f"{moved} of {len(moves)} ranks moved."]
+        )
+
+    emit({"old": old, "new": new, "moves": [move.to_dict() for move in moves], "moved": moved}, as_json, text)
 
 
 @app.command()

@@ -5,11 +5,14 @@ The same input gives the same bytes. Nothing is written before everything has be
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotators, exports, files, labels, pages, rooms, seeds, tagging
+from jinbench import annotators, errata, exports, files, labels, pages, rooms, seeds, tagging
+from jinbench.annotators import Annotator
+from jinbench.errata import Erratum
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Article, Labels
@@ -20,18 +23,43 @@ from jinbench.splitting import SPLITS, Place, read_splits
 if TYPE_CHECKING:
     import datasets
 
-CONFIGS = ("ner", "sector", "articles")
+CONFIGS = ("ner", "sector", "articles", "annotations")
 Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
 
 
-def gold(where: Rooms, seed: Seeds, label_set: LabelSet) -> dict[str, Labels]:
-    """The gold labels of every passage. Raises :class:`DataError` with everything wrong in the export."""
+def gold(where: Rooms, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None) -> dict[str, Labels]:
+    """The gold labels of every passage, with all errata or those in `used`.
+
+    Raises :class:`DataError` with everything wrong in the export or in an erratum.
+    """
     annotator = annotators.read(where).gold
     found = exports.read(exports.path_of(where, annotator), seed.passages(), label_set, annotator, whole=True)
-    return {entry.passage_id: entry for entry in found}
+    passages = {passage.id: passage for passage in seed.passages()}
+    by_id = {entry.passage_id: entry for entry in found}
+    return errata.apply(by_id, errata.read(where) if used is None else used, passages, label_set)
 
 
-def rows(seed: Seeds, label_set: LabelSet, gold: dict[str, Labels], places: dict[str, Place]) -> Rows:
+def version_of(label_set: LabelSet, used: Sequence[Erratum]) -> str:
+    """The version of the data: that of the label set, its last part the number of errata."""
+    return f"{label_set.version.rpartition('.')[0]}.{len(used)}"
+
+
+def readings(where: Rooms, seed: Seeds, label_set: LabelSet) -> list[tuple[Annotator, dict[str, Labels]]]:
+    """The labels of each annotator who labelled alone, by passage; of those that have an export."""
+    return [
+        (entry, {labels.passage_id: labels for labels in exports.read(path, seed.passages(), label_set, entry.name)})
+        for entry in annotators.read(where).blind
+        if (path := exports.path_of(where, entry.name)).is_file()
+    ]
+
+
+def rows(
+    seed: Seeds,
+    label_set: LabelSet,
+    gold: dict[str, Labels],
+    places: dict[str, Place],
+    readings: Sequence[tuple[Annotator, dict[str, Labels]]] = (),
+) -> Rows:
     """Every item of every config, as plain records."""
     tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}
     sector_ids = {name: number for number, name in enumerate(label_set.sector_names)}
@@ -51,6 +79,20 @@ def rows(seed: Seeds, label_set: LabelSet, gold: dict[str, Labels], places: dict
                     **shared,
                 }
             )
+            table["annotations"][place.split] += [
+                {
+                    "id": f"{passage.id}@{annotator.name}",
+                    "passage_id": passage.id,
+                    "annotator": annotator.name,
+                    "kind": annotator.kind,
+                    "text": passage.text,
+                    "spans": [s._asdict() for s in found[passage.id].spans],
+                    "sectors": [sector_ids[name] for name in found[passage.id].sectors],
+                    **shared,
+                }
+                for annotator, found in readings
+                if passage.id in found
+            ]
             for sentence in pages.sentences(passage.id, passage.text):
                 text = passage.text[sentence.start : sentence.end]
                 spans = [s.shifted(sentence.start) for s in labelled.spans if sentence.start <= s.start < sentence.end]
@@ -100,6 +142,7 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
 
     string, number = Value("string"), Value("int32")
     shared = {"article_id": string, "layout": string, "fold": number}
+    spans = List({"start": number, "end": number, "type": string, "surface": string})
     return {
         "ner": Features(
             {
@@ -107,7 +150,7 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
                 "text": string,
                 "tokens": List(string),
                 "ner_tags": List(ClassLabel(names=list(label_set.tag_names))),
-                "spans": List({"start": number, "end": number, "type": string, "surface": string}),
+                "spans": spans,
                 "passage_id": string,
                 **shared,
             }
@@ -138,6 +181,18 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
                 "fold": number,
             }
         ),
+        "annotations": Features(
+            {
+                "id": string,
+                "passage_id": string,
+                "annotator": string,
+                "kind": string,
+                "text": string,
+                "spans": spans,
+                "sectors": List(ClassLabel(names=list(label_set.sector_names))),
+                **shared,
+            }
+        ),
     }
 
 
@@ -147,23 +202,33 @@ def item_hash(config: str, row: dict[str, Any]) -> str:
         "ner": lambda: [row["id"], row["text"], [list(span.values()) for span in row["spans"]]],
         "sector": lambda: [row["id"], row["title"], row["text"], row["sectors"]],
         "articles": lambda: [row["id"], row["title"], row["text"]],
+        "annotations": lambda: [
+            *(row[key] for key in ("id", "kind", "text", "sectors")),
+            [list(span.values()) for span in row["spans"]],
+        ],
     }[config]()
     parts += [row.get("article_id"), row["layout"], row["fold"]]
     return files.sha256(files.dump_jsonl([parts]).encode())
 
 
-def manifest(table: Rows, label_set: LabelSet) -> dict[str, Any]:
+def hashes_of(items: dict[str, Any], names: dict[str, list[str]]) -> dict[str, str]:
+    """One hash per config, over those of its items and the names of its labels."""
+    return {
+        config: files.sha256(files.dump_json([splits, names.get(config)]).encode()) for config, splits in items.items()
+    }
+
+
+def manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = ()) -> dict[str, Any]:
     """A hash per item, one per config over its items and labels, one over all: what scores are tied to."""
     items = {
         config: {split: {row["id"]: item_hash(config, row) for row in rows} for split, rows in splits.items()}
         for config, splits in table.items()
     }
     names = {"ner": list(label_set.entity_names), "sector": list(label_set.sector_names)}
-    config_hashes = {
-        config: files.sha256(files.dump_json([splits, names.get(config)]).encode()) for config, splits in items.items()
-    }
+    config_hashes = hashes_of(items, names)
     return {
-        "version": label_set.version,
+        "version": version_of(label_set, used),
+        "errata": [erratum.path.stem for erratum in used],
         "labels": names,
         "sha256": files.sha256(files.dump_json(config_hashes).encode()),
         "configs": config_hashes,
@@ -218,6 +283,15 @@ class Built:
     files: dict[str, bytes]
 
 
+def items(where: Rooms, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum]) -> Rows:
+    """Every item of every config, from the rooms, on the gold with the errata in `used`.
+
+    Raises :class:`DataError` with all that is wrong in splits, exports or errata.
+    """
+    found = gold(where, seed, label_set, used)
+    return rows(seed, label_set, found, read_splits(where, seed.articles), readings(where, seed, label_set))
+
+
 def build(where: Rooms) -> Built:
     """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
 
@@ -225,14 +299,16 @@ def build(where: Rooms) -> Built:
     """
     label_set = labels.read(where)
     seed = seeds.read(where)
-    table = rows(seed, label_set, gold(where, seed, label_set), read_splits(where, seed.articles))
+    used = errata.read(where)
+    table = items(where, seed, label_set, used)
     types = features(label_set)
     contents = {
         f"{config}/{split}.parquet": parquet(rows, types[config])
         for config, splits in table.items()
         for split, rows in splits.items()
     }
-    listing = manifest(table, label_set)
+    listing = manifest(table, label_set, used)
+    listing["gold"] = annotators.read(where).gold
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     counts = statistics(table, label_set)
     contents["manifest.json"] = files.dump_json(listing).encode()
@@ -298,7 +374,7 @@ def _check_names(config: str, split: str | None) -> None:
 def load(config: str = "ner", split: str | None = None) -> Any:
     """The dataset that came with the package, as `datasets` gives it. Needs no network.
 
-    Parameters: `config` one of ner, sector, articles; `split` one of train, validation, test, or None for all.
+    Parameters: `config` one of ner, sector, articles, annotations; `split` one of train, validation, test, or None.
     Returns a `datasets.DatasetDict`, or a `datasets.Dataset` if `split` is given.
     Raises :class:`DataError` for an unknown config or split.
     """

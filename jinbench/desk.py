@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -145,11 +145,15 @@ def labelstudio_status(as_json: JSON = False) -> None:
         raise typer.Exit(EXIT_SERVER)
 
 
-def _names(where: Rooms, chosen: list[str] | None) -> list[str]:
-    """The annotators that a command is for. A name that annotators.toml does not have is a slip of the pen."""
+def names_of(where: Rooms, chosen: list[str] | None, blind: bool = False) -> list[str]:
+    """The annotators that a command is for; `blind`: only those who label by themselves.
+
+    A name that annotators.toml does not have is a slip of the pen.
+    """
     from jinbench import annotators, files
 
-    known = annotators.read(where).names
+    listed = annotators.read(where)
+    known = tuple(entry.name for entry in listed.blind) if blind else listed.names
     unknown = [name for name in chosen or () if name not in known]
     if unknown:
         place = files.shown(where.annotation / "annotators.toml")
@@ -173,7 +177,7 @@ def annotate_push(
     from jinbench import labels, labelstudio, projects, seeds
 
     where = workshop(ctx)
-    seed, label_set, names = seeds.read(where), labels.read(where), _names(where, annotator)
+    seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
     tasks = projects.task_data(seed)
     if dry_run:
         typer.echo(json.dumps(tasks[0], ensure_ascii=False, indent=1))
@@ -206,13 +210,40 @@ def annotate_push(
 
 
 @annotate_commands.command("sheet")
-def annotate_sheet(ctx: typer.Context) -> None:
+def annotate_sheet(
+    ctx: typer.Context,
+    adjudicate: Annotated[
+        bool, typer.Option("--adjudicate", help="Only passages on which annotators differ, with their readings.")
+    ] = False,
+) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
-    from jinbench import files, seeds
+    from jinbench import adjudication, annotators, files, labels, markup, seeds
 
-    seed = seeds.read(rooms(ctx))
-    rows = [{"id": p.id, "title": a.title, "marked": p.text, "sectors": []} for a in seed.articles for p in a.passages]
-    typer.echo(files.dump_jsonl(rows), nl=False)
+    where = rooms(ctx)
+    seed = seeds.read(where)
+    if not adjudicate:
+        rows = [
+            {"id": p.id, "title": a.title, "marked": p.text, "sectors": []} for a in seed.articles for p in a.passages
+        ]
+        typer.echo(files.dump_jsonl(rows), nl=False)
+        return
+    label_set, adjudicator = labels.read(where), annotators.read(where).gold
+    readings = adjudication.readings(where, seed, label_set, adjudicator)
+    common = adjudication.agreed(readings, adjudicator)
+    open_questions = adjudication.open_questions(where, seed, label_set, adjudicator)
+    texts = {passage.id: passage.text for passage in seed.passages()}
+    to_decide: list[dict[str, Any]] = []
+    for id in dict.fromkeys(each.passage_id for each in open_questions):
+        to_decide.append(
+            {
+                "id": id,
+                "marked": markup.mark(texts[id], common[id].spans),
+                "sectors": list(common[id].sectors),
+                "reasons": [f"{each.subject}: " for each in open_questions if each.passage_id == id],
+                "readings": {name: markup.mark(texts[id], found[id].spans) for name, found in readings.items()},
+            }
+        )
+    typer.echo(files.dump_jsonl(to_decide), nl=False)
 
 
 @annotate_commands.command("enter")
@@ -228,7 +259,7 @@ def annotate_enter(
 
     where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
-    _names(where, [annotator])
+    names_of(where, [annotator])
     labelled = annotation.read_labels(file, seed, label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
     if dry_run:
@@ -258,7 +289,7 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     total = sum(1 for _ in seed.passages())
     client = labelstudio.connect()
     results = []
-    for name in _names(where, annotator):
+    for name in names_of(where, annotator):
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)
@@ -276,14 +307,16 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 
 @annotate_commands.command("check")
 def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None) -> None:
-    """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences."""
-    from jinbench import exports, files, labels, seeds
+    """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences, reasons."""
+    from jinbench import adjudication, annotators, exports, files, labels, seeds
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
-    for name in _names(where, annotator):
+    for name in names_of(where, annotator):
         path = exports.path_of(where, name)
         found = exports.read(path, seed.passages(), label_set, name)
+        if annotators.read(where).between(name):
+            adjudication.check(where, seed, label_set, name)
         typer.echo(
             f"{files.shown(path)}: {len(found)} passages, {sum(len(entry.spans) for entry in found)} spans, in order"
         )

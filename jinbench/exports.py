@@ -114,12 +114,13 @@ def account(completed_by: Any) -> str:
 
 def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: str, place: str) -> Labels:
     spans, sectors, regions = [], [], []
+    reasons: list[str] = []
     for region in annotation.get("result", ()):
         value = region.get("value", {})
         if region.get("from_name") == labels.SPANS:
             for type in value.get("labels") or [""]:  # a stretch that was selected and given no label
                 surface = (
-                    value["text"].replace("\\n", "\n") if "text" in value else None
+                    str(value["text"]).replace("\\n", "\n") if "text" in value else None
                 )  # its spelling of a line break
                 span = checker.span(passage, value.get("start"), value.get("end"), type, surface, place)
                 if span is not None:
@@ -127,11 +128,14 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
                     regions.append(region)
         elif region.get("from_name") == labels.SECTORS:
             sectors += value.get("choices", ())
+        elif region.get("from_name") == labels.REASONS:
+            text = value.get("text", ())
+            reasons += [text] if isinstance(text, str) else text
         else:
             checker.problem(
                 "foreign-export",
                 place,
-                f"results of {labels.SPANS!r} and {labels.SECTORS!r}",
+                f"results of {labels.SPANS!r}, {labels.SECTORS!r} and {labels.REASONS!r}",
                 f"from_name {region.get('from_name')!r}",
                 "export the project that `jinbench annotate push` made",
             )
@@ -140,6 +144,7 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
         by,
         checker.spans(passage, spans, place),
         checker.sectors(sectors, place),
+        tuple(reasons),
         annotation.get("created_at"),
         annotation.get("lead_time"),
         tuple(regions),
@@ -172,6 +177,16 @@ def regions(labelled: Labels) -> list[dict[str, Any]]:
                 "to_name": labels.TEXT,
                 "type": "choices",
                 "value": {"choices": list(labelled.sectors)},
+            }
+        )
+    if labelled.reasons:
+        results.append(
+            {
+                "id": labels.REASONS,
+                "from_name": labels.REASONS,
+                "to_name": labels.TEXT,
+                "type": "textarea",
+                "value": {"text": list(labelled.reasons)},
             }
         )
     return results
@@ -219,7 +234,6 @@ def keep_times(new: Iterable[Labels], old: Iterable[Labels]) -> list[Labels]:
 
     def same(entry: Labels) -> Labels:
         before = known.get((entry.passage_id, entry.annotator))
-        unchanged = before and (before.spans, before.sectors) == (entry.spans, entry.sectors)
-        return before if before is not None and unchanged else entry
+        return before if before is not None and entry.says_as(before) else entry
 
     return [same(entry) for entry in new]

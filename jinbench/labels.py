@@ -68,6 +68,9 @@ def read(rooms: Rooms) -> LabelSet:
                 problems.append(
                     Problem("label-set", place, "names that differ", f"{times} times", "rename one of them")
                 )
+    if not table["version"].endswith(".0"):
+        hint = "the last part counts the errata and is 0 here"
+        problems.append(Problem("label-set", f"{where} version", "a version as 1.0.0", repr(table["version"]), hint))
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
             names = " and ".join(label.name for label in (*entities, *sectors) if label.hotkey == hotkey)
@@ -96,11 +99,11 @@ def _label(entry: dict[str, Any]) -> Label:
 
 
 # The names by which an export refers to the parts of the page.
-TEXT, SPANS, SECTORS = "text", "entities", "sectors"
+TEXT, SPANS, SECTORS, REASONS = "text", "entities", "sectors", "reasons"
 
 
-def labeling_config(labels: LabelSet) -> str:
-    """The page an annotator sees, as Label Studio XML.
+def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
+    """The page an annotator sees, as Label Studio XML; with `reasons`, what an adjudicator sees.
 
     The stored values are the names (`alias`), what is shown is Chinese. Characters are selected one by one
     (`granularity="symbol"`): word by word the selection would snap to the browser's own dictionary.
@@ -140,6 +143,11 @@ def labeling_config(labels: LabelSet) -> str:
             f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true" required="true">',
             *(choice(entry) for entry in labels.sectors),
             "  </Choices>",
+        ]
+    if reasons:
+        lines += [
+            '  <Header value="裁定理由:每处分歧一条,写成“文字: 理由”,产业写成“产业: 理由”" size="6"/>',
+            f'  <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
         ]
     return "\n".join([*lines, "</View>"]) + "\n"
 

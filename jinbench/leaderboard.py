@@ -18,9 +18,12 @@ POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of 
 
 @dataclass(frozen=True)
 class Row:
-    """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties."""
+    """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties.
 
-    rank: int
+    An annotator has no rank (None): the gold was made from what annotators said.
+    """
+
+    rank: int | None
     tied: bool
     system: str
     score: Score
@@ -60,22 +63,34 @@ def systems(where: Rooms, task: str, split: str) -> dict[str, Path]:
 
 
 def board(where: Rooms, task: str, split: str) -> Board:
-    """Score every system on `task` and `split`. Raises :class:`DataError` with what is wrong in any of them."""
+    """Score every system on `task` and `split`, and the annotators with them.
+
+    Raises :class:`DataError` with what is wrong in any of them.
+    """
     gold = submissions.gold(where, task, split)
+    return rank(gold, predictions(where, gold), submissions.readings(where, gold))
+
+
+def predictions(where: Rooms, gold: Gold) -> dict[str, dict[str, frozenset[Label]]]:
+    """What every system predicts for the items of `gold`. Raises :class:`DataError` with what is wrong in any."""
     problems: list[Problem] = []
     predicted = {}
-    for system, path in systems(where, task, split).items():
+    for system, path in systems(where, gold.task, gold.split).items():
         try:
             predicted[system] = submissions.read_predictions(path, gold)
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(problems)
-    return rank(gold, predicted)
+    return predicted
 
 
-def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) -> Board:
-    """The table of systems, best first."""
+def rank(
+    gold: Gold,
+    predicted: Mapping[str, Mapping[str, frozenset[Label]]],
+    annotators: Mapping[str, Mapping[str, frozenset[Label]]] | None = None,
+) -> Board:
+    """The table of systems, best first, with the annotators among them, who have no rank."""
     import numpy as np
 
     scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
@@ -85,9 +100,11 @@ def rank(gold: Gold, predicted: Mapping[str, Mapping[str, frozenset[Label]]]) ->
         drawn = {}
     better = {system: sum(scoring.interval(drawn[other] - drawn[system])[0] > 0 for other in drawn) for system in order}
     ranks = [better[system] + 1 for system in order]
-    rows = tuple(Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True))
+    rows = [Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True)]
+    rows += [Row(None, False, name, scoring.score(gold, found)) for name, found in (annotators or {}).items()]
+    rows.sort(key=lambda row: -(row.score.micro.f1 or 0.0))
     errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order) if drawn]
-    return Board(gold.task, gold.split, rows, POWER * float(np.median(errors)) if errors else None)
+    return Board(gold.task, gold.split, tuple(rows), POWER * float(np.median(errors)) if errors else None)
 
 
 def markdown(boards: list[Board]) -> str:
@@ -122,7 +139,7 @@ def markdown(boards: list[Board]) -> str:
 
 def _place(row: Row, board: Board) -> str:
     """The rank, with a sign for a tie; a dash where nothing is ranked."""
-    if row.score.articles < ENOUGH:
+    if row.rank is None or row.score.articles < ENOUGH:
         return "–"
     return f"{row.rank}{'=' if row.tied else ''}"
 

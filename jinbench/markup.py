@@ -9,13 +9,33 @@ from jinbench import files
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any
-from jinbench.records import Labels, Passage
+from jinbench.records import Labels, Passage, Span
 
 _MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z][A-Za-z0-9_]*)\]")
 
 
+def mark(text: str, spans: Iterable[Span]) -> str:
+    """`text` with its spans marked up as `[surface|TYPE]`."""
+    for span in sorted(spans, reverse=True):
+        text = f"{text[: span.start]}[{span.surface}|{span.type}]{text[span.end :]}"
+    return text
+
+
+def parse(marked: str) -> tuple[str, list[Span]]:
+    """Marked-up text without its marks, and the spans that they made."""
+    plain, spans, end = "", [], 0
+    for match in _MARK.finditer(marked):
+        plain += marked[end : match.start()]
+        spans.append(Span(len(plain), len(plain) + len(match[1]), match[2], match[1]))
+        plain += match[1]
+        end = match.end()
+    return plain + marked[end:], spans
+
+
 def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str) -> list[Labels]:
     """Labels from JSON Lines `{"id", "marked", "sectors"}`, where `marked` is the passage with `[surface|TYPE]` marks.
+
+    An adjudicator's lines have `reasons` too, each as `subject: why`.
 
     Without its marks the text must be the passage, character for character.
     Raises :class:`DataError` (broken-json, unknown-id, duplicate-id, markup-differs, and those of the labels).
@@ -36,13 +56,7 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
         if times[id] > 1:
             checker.problem("duplicate-id", place, "each passage once", f"{times[id]} times", "keep one of the lines")
             continue
-        plain, spans, end = "", [], 0
-        for match in _MARK.finditer(marked):
-            plain += marked[end : match.start()]
-            spans.append((len(plain), len(plain) + len(match[1]), match[2], match[1]))
-            plain += match[1]
-            end = match.end()
-        plain += marked[end:]
+        plain, spans = parse(marked)
         if plain != passage.text:
             at = next(
                 (i for i, (a, b) in enumerate(zip(plain, passage.text, strict=False)) if a != b),
@@ -58,6 +72,12 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
             continue
         checked = [span for s in spans if (span := checker.span(passage, *s, place)) is not None]
         sectors = row["sectors"]
-        found[id] = Labels(id, annotator, checker.spans(passage, checked, place), checker.sectors(sectors, place))
+        found[id] = Labels(
+            id,
+            annotator,
+            checker.spans(passage, checked, place),
+            checker.sectors(sectors, place),
+            tuple(row.get("reasons", ())),
+        )
     raise_if_any(checker.problems)
     return [found[id] for id in by_id if id in found]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import files, labelstudio
+from jinbench.disagreements import Readings
+from jinbench.exports import regions
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.problems import ServerError
 from jinbench.records import Progress, Step
@@ -148,14 +150,21 @@ def reaching(act: Callable[[], Any]) -> Any:
 
 
 def push(
-    client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet, annotator: str, progress: Progress
+    client: "LabelStudio",
+    rooms: Rooms,
+    seeds: Seeds,
+    label_set: LabelSet,
+    annotator: str,
+    progress: Progress,
+    readings: Readings | None = None,
 ) -> Pushed:
     """Make the annotator's project, or bring it up to date: exactly one task per passage, no annotation touched.
 
-    Raises :class:`ServerError` if a passage that is already annotated has another text now.
+    `readings`, labels by name and passage, are shown as predictions beside each other, for an adjudicator, who is
+    asked for reasons. Raises :class:`ServerError` if a passage that is already annotated has another text now.
     """
     title = project_title(label_set, annotator)
-    config, instructions = labeling_config(label_set), _instructions(rooms)
+    config, instructions = labeling_config(label_set, reasons=readings is not None), _instructions(rooms)
     settings: dict[str, Any] = {
         "label_config": config,
         "expert_instruction": instructions,
@@ -199,6 +208,8 @@ def push(
 
     patiently(client, act)
     patiently(client, lambda: _verify(tasks_by_passage(client, project.id), list(wanted)))
+    if readings is not None:
+        patiently(client, lambda: _show(client, project.id, readings))
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
     unchanged = len(wanted) - counts["created"] - counts["updated"]
     return Pushed(project.id, url, unchanged=unchanged, **counts)
@@ -207,6 +218,23 @@ def push(
 def _batches(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
     for start in range(0, len(rows), BATCH):
         yield rows[start : start + BATCH]
+
+
+def _show(client: "LabelStudio", project: int, readings: Readings) -> None:
+    """Exactly one prediction per reading and task, as it is now."""
+    there: dict[tuple[int, str], list[Any]] = defaultdict(list)
+    for prediction in client.predictions.list(project=project):
+        there[int(prediction.task), str(prediction.model_version)].append(prediction)
+    for id, tasks in tasks_by_passage(client, project).items():
+        for name, labelled in readings.items():
+            found = there.pop((int(tasks[0].id), name), [])
+            wanted = regions(labelled[id]) if id in labelled else None
+            same = [prediction for prediction in found if prediction.result == wanted]
+            for prediction in found:
+                if prediction not in same[:1]:
+                    client.predictions.delete(id=prediction.id, request_options=ONCE)
+            if wanted is not None and not same:
+                client.predictions.create(task=tasks[0].id, model_version=name, result=wanted, request_options=ONCE)
 
 
 def _refuse_changed_texts(index: dict[str, list[Any]], wanted: dict[str, dict[str, str]]) -> None:

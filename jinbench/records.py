@@ -94,12 +94,24 @@ class Sentence(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """What one annotator, or the adjudicator, says about one passage."""
+    """What one annotator, or the adjudicator, says about one passage.
+
+    `reasons`: why the adjudicator decided as he did, each as `subject: why`.
+    """
 
     passage_id: str
     annotator: str
     spans: tuple[Span, ...]
     sectors: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
     created_at: str | None = None
     lead_time: float | None = None
     regions: tuple[dict[str, object], ...] = field(default=(), compare=False, repr=False)
+
+    def says_as(self, other: "Labels | None") -> bool:
+        """Whether both say the same about the passage, whoever said it and whenever."""
+        return other is not None and (self.spans, self.sectors, self.reasons) == (
+            other.spans,
+            other.sectors,
+            other.reasons,
+        )

@@ -17,6 +17,7 @@ from typing import Any
 
 from jinbench import (
     accounts,
+    adjudication,
     annotation,
     annotators,
     baselines,
@@ -134,14 +135,17 @@ def _through_label_studio(
     passages = list(seed.passages())
     with _own_server(step) as server:
         client = labelstudio.connect()
-        for name in annotators.read(again).names:
+        known = annotators.read(again)
+        for name in sorted(known.names, key=lambda name: len(known.between(name))):  # adjudicators last
             path = exports.path_of(again, name)
             if not path.is_file():
                 continue
             labelstudio.member(server, name)
-            pushed = projects.push(
-                client, again, seed, label_set, name, projects.counter(step, f"push {name}", len(passages))
-            )
+            if known.between(name):
+                pushed = adjudication.push(client, again, seed, label_set, name, step).pushed
+            else:
+                counted = projects.counter(step, f"push {name}", len(passages))
+                pushed = projects.push(client, again, seed, label_set, name, counted)
             labelled = exports.read(path, passages, label_set, name)
             annotation.enter(
                 client, seed, label_set, name, labelled, projects.counter(step, f"enter {name}", len(labelled))

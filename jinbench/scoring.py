@@ -21,9 +21,31 @@ ENOUGH = 10  # articles: with fewer, the bootstrap takes chance for a difference
 FEW = 30  # below this number of gold mentions a table shows counts, not scores
 
 GOLD, PREDICTED, CORRECT = 0, 1, 2
+EXACT, OVERLAP = "exact", "overlap"  # what makes a predicted span correct, its type being right
 
 
-def counts(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> "np.ndarray[Any, Any]":
+def _overlapping(true: frozenset[Label], guess: frozenset[Label]) -> list[Label]:
+    """The gold spans that have a predicted span of their type to themselves which overlaps them.
+
+    One to one, and as many as possible: spans of one side do not overlap each other, so of two that meet, the one that
+    ends first has no later partner, and pairing them loses nothing.
+    """
+    found: list[Label] = []
+    for type in {label[-1] for label in true}:
+        ours, theirs = (sorted(label for label in side if label[-1] == type) for side in (true, guess))
+        while ours and theirs:
+            a, b = ours[0], theirs[0]
+            if a[0] < b[1] and b[0] < a[1]:
+                found.append(a)
+                del ours[0], theirs[0]
+            elif a[1] <= b[0]:
+                del ours[0]
+            else:
+                del theirs[0]
+    return found
+
+
+def counts(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EXACT) -> "np.ndarray[Any, Any]":
     """An integer array (items, labels, 3): gold, predicted and correct mentions of each label in each item."""
     import numpy as np
 
@@ -31,7 +53,8 @@ def counts(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> "np.ndarray
     table = np.zeros((len(gold.ids), len(gold.names), 3), dtype=np.int64)
     for i, (id, true) in enumerate(zip(gold.ids, gold.labels, strict=True)):
         guess = predicted.get(id, frozenset())
-        for kind, found in ((GOLD, true), (PREDICTED, guess), (CORRECT, true & guess)):
+        correct = _overlapping(true, guess) if match == OVERLAP else true & guess
+        for kind, found in ((GOLD, true), (PREDICTED, guess), (CORRECT, correct)):
             for label in found:
                 table[i, column[label[-1]], kind] += 1
     return table
@@ -60,7 +83,7 @@ def clusters(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]
 
 
 @cache
-def _draws(articles: int, times: int, seed: int) -> "np.ndarray[Any, Any]":
+def draws(articles: int, times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
     """How often each article is drawn in each resample: an array (times, articles)."""
     import numpy as np
 
@@ -74,7 +97,7 @@ def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = S
     """
     import numpy as np
 
-    drawn: np.ndarray[Any, Any] = np.tensordot(_draws(len(sums), times, seed), sums, axes=1)
+    drawn: np.ndarray[Any, Any] = np.tensordot(draws(len(sums), times, seed), sums, axes=1)
     return drawn
 
 
@@ -199,11 +222,14 @@ def _line(cell: Cell) -> str:
     return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}    {cell.shown}"
 
 
-def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
-    """Score predictions by id against `gold`. Every number has an interval from the same resampled articles."""
+def score(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EXACT) -> Score:
+    """Score predictions by id against `gold`. Every number has an interval from the same resampled articles.
+
+    `match` is what makes a span correct: exact (the same boundaries) or overlap (any common character, one to one).
+    """
     import numpy as np
 
-    table = counts(gold, predicted)
+    table = counts(gold, predicted, match)
     cells = tuple(_cell(name, clusters(gold, table[:, i])) for i, name in enumerate(gold.names))
     layouts = []
     for layout in sorted(set(gold.layouts)):
@@ -227,7 +253,7 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Score:
             "data": gold.version,
             "gold": gold.sha256[:8],
             "split": gold.split,
-            "match": "exact",
+            "match": match,
             "boot": str(RESAMPLES),
             "seed": str(SEED),
             "jinbench": version("jinbench"),

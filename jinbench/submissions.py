@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import checking, dataset, files
+from jinbench import checking, dataset, files, pages
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -48,6 +48,11 @@ def gold(where: Rooms, task: str, split: str) -> Gold:
         raise DataError(Problem("unknown-id", "--split", expected, repr(split), "correct the name"))
     rows = dataset.read_rows(where, task, None if split == FOLDS else split)
     listing = dataset.read_manifest(where)
+    return gold_of(task, split, rows, listing)
+
+
+def gold_of(task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any]) -> Gold:
+    """The gold that `rows` of the config `task` hold; `listing` is the manifest that they belong to."""
     names = tuple(listing["labels"][task])
     found: list[Iterable[Label]]
     if task == "ner":
@@ -66,6 +71,32 @@ def gold(where: Rooms, task: str, split: str) -> Gold:
         str(listing["version"]),
         str(listing["configs"][task]),
     )
+
+
+def readings(where: Rooms, gold: Gold) -> dict[str, dict[str, frozenset[Label]]]:
+    """What each annotator says of the items of `gold`, by name, as predictions. One whose labels are the gold is left
+    out.
+
+    Raises :class:`DataError` (file-missing, file-changed).
+    """
+    rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
+    names = dataset.read_manifest(where)["labels"]["sector"]
+    itself = dataset.read_manifest(where)["gold"]
+    found: dict[str, dict[str, frozenset[Label]]] = {}
+    for row in rows:
+        if row["annotator"] == itself:
+            continue
+        said = found.setdefault(f"{row['annotator']} ({row['kind']})", {})
+        if gold.task == "sector":
+            said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
+            continue
+        for sentence in pages.sentences(row["passage_id"], row["text"]):
+            said[sentence.id] = frozenset(
+                (span["start"] - sentence.start, span["end"] - sentence.start, span["type"])
+                for span in row["spans"]
+                if sentence.start <= span["start"] < sentence.end
+            )
+    return found
 
 
 def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:

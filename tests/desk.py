@@ -17,8 +17,7 @@ class Desk:
         self.client = labelstudio.connect()
         labelstudio.member(server, annotator)
         listing = where.annotation / "annotators.toml"
-        listing.write_text(listing.read_text().replace('name = "annotator-a"', f'name = "{annotator}"', 1))
-        listing.write_text(listing.read_text().replace('gold = "annotator-a"', f'gold = "{annotator}"', 1))
+        listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 
     def push(self) -> projects.Pushed:
         return projects.push(self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None)

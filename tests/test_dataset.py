@@ -99,7 +99,7 @@ def test_jinbench_load(real: Rooms) -> None:
 
 def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None:
     before = dataset.build(mini).manifest
-    path = mini.exports / "annotator-a.json"
+    path = mini.exports / "adjudicator.json"
     path.write_text(path.read_text().replace('"PLACE"', '"DATE"', 1))
     after = dataset.build(mini).manifest
     changed = {

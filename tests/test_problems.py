@@ -48,6 +48,8 @@ def spoil(world: Path, case: dict[str, Any]) -> None:
     for write in case.get("write", ()):
         (world / write["file"]).parent.mkdir(parents=True, exist_ok=True)
         (world / write["file"]).write_text(write["text"])
+    for copy in case.get("copy", ()):
+        shutil.copyfile(world / copy["file"], world / copy["to"])
     for name in case.get("delete", ()):
         (world / name).unlink()
 
@@ -102,8 +104,8 @@ SHAPES = [
     ("labels config", "annotation/labels.toml", 'entity = "x"\n'),
     ("build", "annotation/annotators.toml", "gold = 3\n"),
     ("build", "annotation/labels.toml", f"version = {'9' * 5000}\n"),
-    ("build", "annotation/exports/annotator-a.json", "3"),
-    ("build", "annotation/exports/annotator-a.json", '[{"data": {}, "annotations": [null]}]'),
+    ("build", "annotation/exports/adjudicator.json", "3"),
+    ("build", "annotation/exports/adjudicator.json", '[{"data": {}, "annotations": [null]}]'),
     ("build", "dataset/splits.csv", "a,b\n1,2\n"),
     ("info", "dataset/manifest.json", "[]"),
     ("info", "dataset/stats.json", "{}"),

@@ -1,0 +1,301 @@
+"""How far annotators agree with each other, and with the gold. Nothing is left out because it looks bad.
+
+The pairwise scores come from the scorer of models, one annotator standing for the gold. Intervals resample articles.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinbench import annotators, dataset, exports, files, scoring, submissions, tagging
+from jinbench.labels import LabelSet
+from jinbench.problems import DataError, Problem
+from jinbench.records import Labels, Span
+from jinbench.rooms import Rooms
+from jinbench.scoring import Cell, Score, rounded
+from jinbench.seeds import Seeds
+from jinbench.splitting import Place
+from jinbench.submissions import FOLDS, Gold
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NOTHING = "–"  # in the confusion table: the other has no span with these boundaries
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A coefficient of agreement with its 95 % interval: 1 is perfect, 0 what chance gives, below 0 worse than chance.
+
+    `value` is None where it is not defined: both annotators used one label throughout.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "– (one value throughout)"
+        interval = "one article: no interval" if self.low is None else f"[{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f} {interval}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two annotators on the passages that both labelled.
+
+    `strict` and `overlap` score the spans of `second` against those of `first`; F1 is the same the other way round.
+    `kappa` is Cohen's over the BIO tags of characters. `alpha` is Krippendorff's over the sets of sectors with the
+    MASI distance; `alpha_decisions` over each passage and sector as a yes or no; `sector_alphas` the same per sector.
+    `confusion[type of first][type of second]` counts spans with the same boundaries.
+    """
+
+    first: str
+    second: str
+    passages: int
+    articles: int
+    strict: Score
+    overlap: Score
+    kappa: Estimate
+    alpha: Estimate
+    alpha_decisions: Estimate
+    sector_alphas: tuple[Estimate, ...]
+    confusion: dict[str, dict[str, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        record: dict[str, Any] = rounded(asdict(self))
+        return record
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.first} and {self.second}: {self.passages} passages of {self.articles} articles",
+            "",
+            f"{'spans':14}{'first':>7}{'second':>7}{'same':>6}   strict F1 [95 % interval]   overlap F1",
+        ]
+        same = (self.strict.micro, *self.strict.labels)
+        near = (self.overlap.micro, *self.overlap.labels)
+        lines += [_line(a, b) for a, b in zip(same, near, strict=True)]
+        lines += ["", f"Cohen's κ over the tags of characters       {self.kappa}"]
+        if self.sector_alphas:
+            lines += [
+                f"Krippendorff's α, sets of sectors (MASI)    {self.alpha}",
+                f"Krippendorff's α, single sector decisions   {self.alpha_decisions}",
+                *(f"  {found.name:40}  {found}" for found in self.sector_alphas),
+            ]
+        lines += ["", f"Another type, or no span with these boundaries ({self.first} → {self.second}):"]
+        others = [(number, a, b) for a, row in self.confusion.items() for b, number in row.items() if a != b and number]
+        lines += [f"  {number:4}  {a} → {b}" for number, a, b in sorted(others, key=lambda other: (-other[0], other))]
+        return "\n".join(lines)
+
+
+def _line(strict: Cell, overlap: Cell) -> str:
+    return f"{strict.name:14}{strict.gold:7}{strict.predicted:7}{strict.correct:6}   {strict.shown:26}  {overlap.shown}"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Every pair of annotators; and each annotator scored against the gold exactly as a model is."""
+
+    pairs: tuple[Pair, ...]
+    against_gold: dict[str, dict[str, Score]]  # by annotator, then by task
+
+    def to_dict(self) -> dict[str, Any]:
+        against = {
+            name: {task: score.to_dict() for task, score in found.items()} for name, found in self.against_gold.items()
+        }
+        return {"pairs": [pair.to_dict() for pair in self.pairs], "against_gold": against}
+
+    def __str__(self) -> str:
+        lines = [str(pair) for pair in self.pairs]
+        if self.against_gold:
+            against = [
+                f"  {name:14} {task:7} micro-F1 {score.micro.shown}"
+                for name, found in self.against_gold.items()
+                for task, score in found.items()
+            ]
+            lines.append("\n".join(["Against the gold, scored as a model is:", *against]))
+        return "\n\n".join(lines)
+
+
+def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, Labels]) -> dict[str, Gold]:
+    """What an annotator says, by task, in the form that gold has. Only the passages in `found`."""
+    articles = [replace(a, passages=tuple(p for p in a.passages if p.id in found)) for a in seed.articles]
+    seed = replace(seed, articles=tuple(a for a in articles if a.passages))
+    anywhere = {article.id: Place("train", 0) for article in seed.articles}  # agreement knows no splits
+    table = dataset.rows(seed, label_set, dict(found), anywhere)
+    listing = dataset.manifest(table, label_set)
+    return {task: submissions.gold_of(task, FOLDS, table[task]["train"], listing) for task in submissions.TASKS}
+
+
+def _as_predictions(gold: Gold) -> dict[str, frozenset[submissions.Label]]:
+    return dict(zip(gold.ids, gold.labels, strict=True))
+
+
+def pair(
+    seed: Seeds, label_set: LabelSet, first: Sequence[Labels], second: Sequence[Labels], names: Sequence[str]
+) -> Pair:
+    """The agreement of two annotators on the passages that both labelled.
+
+    Raises :class:`DataError` (nothing-in-common).
+    """
+    both = {entry.passage_id for entry in first} & {entry.passage_id for entry in second}
+    if not both:
+        expected = "passages that both labelled"
+        raise DataError(Problem("nothing-in-common", " and ".join(names), expected, "none", "name two others"))
+    a, b = (
+        _golds(seed, label_set, {entry.passage_id: entry for entry in side if entry.passage_id in both})
+        for side in (first, second)
+    )
+    guess = _as_predictions(b["ner"])
+    alpha, decisions, single = _alphas(a["sector"], b["sector"])
+    return Pair(
+        names[0],
+        names[1],
+        len(both),
+        len(set(a["sector"].groups)),
+        scoring.score(a["ner"], guess),
+        scoring.score(a["ner"], guess, scoring.OVERLAP),
+        _kappa(a["ner"], b["ner"], label_set),
+        alpha,
+        decisions,
+        single,
+        _confusion(a["ner"], b["ner"]),
+    )
+
+
+def _confusion(a: Gold, b: Gold) -> dict[str, dict[str, int]]:
+    table = {name: dict.fromkeys((*a.names, NOTHING), 0) for name in (*a.names, NOTHING)}
+    for ours, theirs in zip(a.labels, b.labels, strict=True):
+        first, second = ({label[:2]: label[2] for label in side} for side in (ours, theirs))
+        for place in first.keys() | second.keys():
+            table[first.get(place, NOTHING)][second.get(place, NOTHING)] += 1
+    return table
+
+
+def _resampled(name: str, gold: Gold, units: "np.ndarray[Any, Any]", coefficient: Callable[[Any], float]) -> Estimate:
+    """The coefficient of `units` (items, …), and its interval over resampled articles."""
+    import numpy as np
+
+    value = coefficient(units)
+    if np.isnan(value):
+        return Estimate(name, None, None, None)
+    order = sorted(set(gold.groups))
+    if len(order) < 2:
+        return Estimate(name, float(value), None, None)
+    rows = {group: np.flatnonzero([found == group for found in gold.groups]) for group in order}
+    drawn = []
+    for draw in scoring.draws(len(order)):
+        chosen = np.concatenate([np.tile(rows[group], times) for group, times in zip(order, draw, strict=True)])
+        drawn.append(coefficient(units[chosen]))
+    return Estimate(name, float(value), *scoring.interval(np.array(drawn)))
+
+
+def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:
+    """Cohen (1960): (observed - expected) / (1 - expected) agreement over BIO tags, one per character."""
+    import numpy as np
+
+    number = {tag: i for i, tag in enumerate(label_set.tag_names)}
+    tables = np.zeros((len(a.ids), len(number), len(number)))
+    for i, text in enumerate(a.texts):
+        tags = [
+            tagging.to_bio(len(text), [Span(start, end, type, text[start:end]) for start, end, type in side.labels[i]])
+            for side in (a, b)
+        ]
+        for ours, theirs in zip(*tags, strict=True):
+            tables[i, number[ours], number[theirs]] += 1
+
+    def kappa(units: "np.ndarray[Any, Any]") -> float:
+        share = units.sum(0) / units.sum()
+        expected = share.sum(0) @ share.sum(1)
+        return float((np.trace(share) - expected) / (1 - expected)) if expected < 1 else float("nan")
+
+    return _resampled("kappa", a, tables, kappa)
+
+
+def _masi(first: frozenset[Any], second: frozenset[Any]) -> float:
+    """The distance of two sets by Passonneau (2006): 1 - Jaccard × (1 equal, 2/3 nested, 1/3 crossing, 0 disjoint)."""
+    if first == second:
+        return 0.0
+    if not first & second:
+        return 1.0
+    nested = first <= second or second <= first
+    return 1 - len(first & second) / len(first | second) * (2 / 3 if nested else 1 / 3)
+
+
+def _alphas(a: Gold, b: Gold) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]:
+    import krippendorff
+    import numpy as np
+
+    sets = sorted({*a.labels, *b.labels}, key=sorted)
+    index = {found: i for i, found in enumerate(sets)}
+    distances = np.array([[_masi(one, other) for other in sets] for one in sets])
+
+    def by_set(units: "np.ndarray[Any, Any]") -> float:
+        return _alpha(units, lambda v1, v2, i1, i2, n_v, dtype: distances[i1, i2])
+
+    def nominal(units: "np.ndarray[Any, Any]") -> float:
+        return _alpha(units.reshape(-1, units.shape[-1]), "nominal")
+
+    def _alpha(units: "np.ndarray[Any, Any]", level: Any) -> float:
+        """`units` (units, values): how many annotators gave each value."""
+        if (units.sum(0) > 0).sum() < 2:
+            return float("nan")
+        return float(krippendorff.alpha(value_counts=units, level_of_measurement=level))
+
+    chosen = np.zeros((len(a.ids), len(sets)), dtype=int)
+    for side in (a, b):
+        for i, found in enumerate(side.labels):
+            chosen[i, index[found]] += 1
+    ticked = np.array(
+        [[sum((name,) in side.labels[i] for side in (a, b)) for name in a.names] for i in range(len(a.ids))]
+    )
+    decisions = np.stack([2 - ticked, ticked], axis=-1)  # (passages, sectors, no or yes)
+    return (
+        _resampled("alpha", a, chosen, by_set),
+        _resampled("alpha of decisions", a, decisions, nominal),
+        tuple(_resampled(name, a, decisions[:, i], nominal) for i, name in enumerate(a.names)),
+    )
+
+
+def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
+    """Every pair of the annotators whose labels were adjudicated, and each of them against the gold.
+
+    Raises :class:`DataError` (file-missing, nothing-in-common, and those of the exports).
+    """
+    known = annotators.read(where)
+    found = {
+        name: exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
+        for name in (*known.adjudicated, known.gold)
+    }
+    if not known.adjudicated:
+        place, hint = files.shown(where.annotation / "annotators.toml"), "see CONTRIBUTING.md on a second annotator"
+        raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
+    pairs = tuple(
+        pair(seed, label_set, found[a], found[b], (a, b)) for a, b in itertools.combinations(known.adjudicated, 2)
+    )
+    return Agreement(
+        pairs, {name: _against(seed, label_set, found[known.gold], found[name]) for name in known.adjudicated}
+    )
+
+
+def _against(seed: Seeds, label_set: LabelSet, gold: Iterable[Labels], found: Iterable[Labels]) -> dict[str, Score]:
+    of_gold = _golds(seed, label_set, {entry.passage_id: entry for entry in gold})
+    of_annotator = _golds(seed, label_set, {entry.passage_id: entry for entry in found})
+    return {
+        task: scoring.score(of_gold[task], _as_predictions(of_annotator[task]))
+        for task in submissions.TASKS
+        if of_gold[task].names
+    }
+
+
+def path_of(where: Rooms) -> Path:
+    return where.annotation / "agreement.json"
+
+
+def write(where: Rooms, found: Agreement) -> None:
+    """agreement.json, from which the card is made."""
+    files.write_text(path_of(where), files.dump_json(found.to_dict()))

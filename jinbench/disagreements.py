@@ -1,0 +1,102 @@
+"""Where readings of a passage differ, what was decided there, and why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jinbench import markup
+from jinbench.problems import Problem
+from jinbench.records import Labels, Passage, Span
+
+SECTORS = "产业"  # stands for the stretch of text where the sectors differ
+Readings = Mapping[str, Mapping[str, Labels]]  # by name, then by passage
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A stretch of a passage that readings label differently, or (`subject` is 产业) its sectors.
+
+    `readings` has what each of them says there, marked up; `reason` why the adjudicator decided as he did.
+    """
+
+    passage_id: str
+    subject: str
+    context: str
+    readings: dict[str, str]
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        width = max(map(len, self.readings))
+        lines = [f"{self.passage_id}  {self.context}"]
+        lines += [f"  {name:{width}}  {found}" for name, found in self.readings.items()]
+        return "\n".join([*lines, f"  {'reason':{width}}  {self.reason or '(none yet)'}"])
+
+
+def find(passages: Iterable[Passage], readings: Readings, reasons: Mapping[str, Sequence[str]]) -> list[Disagreement]:
+    """Every stretch and every set of sectors on which the readings are not all the same, in reading order.
+
+    Only passages that all of them have. `reasons` are by passage, each as `subject: why`.
+    """
+    found = []
+    for passage in passages:
+        entries = {name: labelled[passage.id] for name, labelled in readings.items() if passage.id in labelled}
+        if len(entries) < len(readings):
+            continue
+        because = reasons.get(passage.id, ())
+        for start, end in _stretches([entry.spans for entry in entries.values()]):
+            subject = passage.text[start:end]
+            shown = {name: _marked(passage.text, entry.spans, start, end) for name, entry in entries.items()}
+            context = f"{passage.text[max(0, start - 20) : start]}»{subject}«{passage.text[end : end + 20]}"
+            found.append(Disagreement(passage.id, subject, context, shown, _reason(subject, because)))
+        if len({entry.sectors for entry in entries.values()}) > 1:
+            shown = {name: ", ".join(entry.sectors) or "–" for name, entry in entries.items()}
+            context = f"{passage.text[:40]}…"
+            found.append(Disagreement(passage.id, SECTORS, context, shown, _reason(SECTORS, because)))
+    return found
+
+
+def _reason(subject: str, reasons: Iterable[str]) -> str | None:
+    """The why of the first of `reasons` that begins with the subject and a colon, of either width."""
+    for reason in reasons:
+        rest = reason.strip().removeprefix(subject).lstrip()
+        if reason.strip().startswith(subject) and rest[:1] in (":", "\uff1a"):
+            return rest[1:].strip() or None
+    return None
+
+
+def _stretches(sides: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
+    """The stretches that spans cover which not every side has, joined where they overlap."""
+    same = set(sides[0]).intersection(*sides[1:])
+    stretches: list[tuple[int, int]] = []
+    for span in sorted({span for side in sides for span in side} - same):
+        if stretches and span.start < stretches[-1][1]:
+            stretches[-1] = (stretches[-1][0], max(stretches[-1][1], span.end))
+        else:
+            stretches.append((span.start, span.end))
+    return stretches
+
+
+def _marked(text: str, spans: Iterable[Span], start: int, end: int) -> str:
+    """The stretch as one side marks it up: with the spans that lie in it."""
+    inside = [span.shifted(start) for span in spans if start <= span.start and span.end <= end]
+    return markup.mark(text[start:end], inside)
+
+
+def agreed(a: Labels, b: Labels, annotator: str) -> Labels:
+    """What two readings have in common, as labels of `annotator`."""
+    sectors = tuple(name for name in a.sectors if name in b.sectors)
+    return Labels(a.passage_id, annotator, tuple(span for span in a.spans if span in b.spans), sectors)
+
+
+def undecided(found: Iterable[Disagreement], where: str) -> list[Problem]:
+    """A problem for each disagreement without a reason."""
+    return [
+        Problem(
+            "reason-missing",
+            f"{where} task {each.passage_id}",
+            f"a reason “{each.subject}: …”",
+            "none",
+            "write it under the passage in Label Studio, submit, and pull again",
+        )
+        for each in found
+        if not each.reason
+    ]

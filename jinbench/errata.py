@@ -1,0 +1,106 @@
+"""Corrections of the gold after it was finished: `annotation/errata/NNN.toml`, applied in order.
+
+An erratum says what stands there, what should, and why. The export of the adjudicator stays as it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jinbench import files, markup
+from jinbench.checking import Checker
+from jinbench.labels import LabelSet
+from jinbench.problems import Problem, raise_if_any
+from jinbench.records import Labels, Passage, Span
+from jinbench.rooms import Rooms
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """`before` and `after`: a stretch of the passage marked up, or its sectors. `number` is that of the file."""
+
+    number: int
+    path: Path
+    passage_id: str
+    why: str
+    before: str | tuple[str, ...]
+    after: str | tuple[str, ...]
+
+
+def read(where: Rooms) -> list[Erratum]:
+    """All errata in order. Raises :class:`DataError` (broken-toml, wrong-shape)."""
+    found, problems = [], []
+    for number, path in enumerate(sorted((where.annotation / "errata").glob("*.toml")), 1):
+        if path.stem != f"{number:03}":
+            hint = "number them without gaps"
+            problems.append(Problem("wrong-shape", files.shown(path), f"{number:03}.toml", path.name, hint))
+        table = files.read_toml(path, "erratum")
+        before, after = (tuple(side) if isinstance(side, list) else side for side in (table["before"], table["after"]))
+        found.append(Erratum(number, path, table["passage"], table["why"], before, after))
+    raise_if_any(problems)
+    return found
+
+
+def apply(
+    gold: Mapping[str, Labels], errata: Sequence[Erratum], passages: Mapping[str, Passage], label_set: LabelSet
+) -> dict[str, Labels]:
+    """`gold` with the errata applied in order; what they do not touch is the same object.
+
+    Raises :class:`DataError` (erratum-differs, unknown-id, and those of the labels).
+    """
+    corrected = dict(gold)
+    problems: list[Problem] = []
+    for erratum in errata:
+        checker = Checker(files.shown(erratum.path), label_set)
+        passage = passages.get(erratum.passage_id)
+        if passage is None:
+            checker.problem("unknown-id", "passage", "the id of a passage", repr(erratum.passage_id), "correct the id")
+        else:
+            labelled = corrected[passage.id]
+            change = _sectors if isinstance(erratum.before, tuple) else _spans
+            corrected[passage.id] = change(checker, erratum, passage, labelled)
+        problems += checker.problems
+    raise_if_any(problems)
+    return corrected
+
+
+def _sectors(checker: Checker, erratum: Erratum, passage: Passage, labelled: Labels) -> Labels:
+    if set(erratum.before) != set(labelled.sectors):
+        checker.problem(
+            "erratum-differs",
+            "before",
+            ", ".join(labelled.sectors),
+            ", ".join(erratum.before),
+            "say what stands there now, after the errata before this one",
+        )
+    return replace(labelled, sectors=checker.sectors(list(erratum.after), "after"))
+
+
+def _spans(checker: Checker, erratum: Erratum, passage: Passage, labelled: Labels) -> Labels:
+    stretch, before = markup.parse(str(erratum.before))
+    same, after = markup.parse(str(erratum.after))
+    times = passage.text.count(stretch)
+    if stretch != same or times != 1:
+        expected = f"the same stretch before and after, once in {passage.id}"
+        found = f"{times} times" if stretch == same else f"{stretch!r} and {same!r}"
+        checker.problem("erratum-differs", "before", expected, found, "copy a longer stretch and only change its marks")
+        return labelled
+    start = passage.text.index(stretch)
+    end = start + len(stretch)
+    inside = [span for span in labelled.spans if span.start < end and start < span.end]
+    if inside != [span.shifted(-start) for span in before]:
+        there = markup.mark(
+            stretch, [span.shifted(start) for span in inside if start <= span.start and span.end <= end]
+        )
+        checker.problem(
+            "erratum-differs",
+            "before",
+            there,
+            str(erratum.before),
+            "say what stands there now, after the errata before this one",
+        )
+        return labelled
+    new = [checker.span(passage, *span.shifted(-start), "after") for span in after]
+    kept = [span for span in labelled.spans if span not in inside]
+    spans: list[Span] = [*kept, *(span for span in new if span is not None)]
+    return replace(labelled, spans=checker.spans(passage, spans, "after"))

@@ -1,0 +1,179 @@
+"""A linter for labels: what is allowed, and yet more often a slip than meant.
+
+A finding is mended, or accepted in `annotation/accepted.toml` with the reason. What can never be right (a span across
+sentences, a lone sector beside others) is refused when an export is read, and needs no linter.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from jinbench import files
+from jinbench.problems import DataError, Problem
+from jinbench.records import Labels, Passage, Span
+from jinbench.rooms import Rooms
+
+_FULL = str.maketrans("()[],.;:!?/~", "".join(chr(ord(c) + 0xFEE0) for c in "()[],.;:!?/~"))  # their full-width forms
+_OPEN, _CLOSE = "“‘《〈【「『([", "”’》〉】」』)]"
+PAIRS = dict(zip(_OPEN + "([".translate(_FULL), _CLOSE + ")]".translate(_FULL), strict=True))
+CLOSING = {close: open for open, close in PAIRS.items()}
+_MARKS = ",.;:!?/~-"
+EDGES = frozenset("。、…—–·" + _MARKS + _MARKS.translate(_FULL)).union(PAIRS, CLOSING)
+NUMERALS = frozenset("0123456789〇零一二三四五六七八九十百千万亿两.")
+BARE = 2  # shorter surfaces are left bare all the time, inside common words
+
+CHECKS = {
+    "two-types": "the same surface has one type here and another elsewhere",
+    "bare-elsewhere": "a surface that is labelled elsewhere stands here without a label",
+    "edge": "a span begins or ends with punctuation or white space",
+    "open-bracket": "a bracket or quotation mark is opened in a span and not closed, or the other way round",
+    "title-in-person": "a person's name holds a title",
+    "unit-missing": "a quantity ends in a number: its unit is left off",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to look at. `surface` and `check` are what an entry of accepted.toml names, `passage_id` where."""
+
+    check: str
+    passage_id: str
+    surface: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.passage_id}  {self.check}  {self.surface}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An entry of accepted.toml: findings that are as they should be, and why."""
+
+    check: str
+    surface: str
+    passages: tuple[str, ...]
+    why: str
+
+
+def lint(passages: Iterable[Passage], labelled: Iterable[Labels]) -> list[Finding]:
+    """Every finding, passages in order."""
+    texts = {passage.id: passage.text for passage in passages}
+    entries = [entry for entry in labelled if entry.passage_id in texts]
+    found = [finding for check in _CHECKS for finding in check(texts, entries)]
+    order = {id: i for i, id in enumerate(texts)}
+    return sorted(found, key=lambda f: (order[f.passage_id], list(CHECKS).index(f.check), f.surface))
+
+
+def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
+    types: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for entry in entries:
+        for span in entry.spans:
+            types[span.surface][span.type].append(entry.passage_id)
+    for surface, found in types.items():
+        if len(found) > 1:
+            usual = max(found, key=lambda type: len(found[type]))
+            for type in found.keys() - {usual}:
+                for id in sorted(set(found[type])):
+                    yield Finding("two-types", id, surface, f"{type}, elsewhere {usual}")
+
+
+def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
+    types = {span.surface: span.type for entry in entries for span in entry.spans if len(span.surface) >= BARE}
+    for entry in entries:
+        text, found = texts[entry.passage_id], set()
+        for surface in types:
+            start = text.find(surface)
+            while start >= 0:
+                end = start + len(surface)
+                if not any(span.start < end and start < span.end for span in entry.spans):
+                    found.add(surface)
+                start = text.find(surface, start + 1)
+        longest = [s for s in found if not any(s != other and s in other for other in found)]
+        for surface in longest:
+            yield Finding("bare-elsewhere", entry.passage_id, surface, f"{types[surface]} elsewhere, bare here")
+
+
+def _each(
+    check: str, message: Callable[[Span, frozenset[str]], str | None]
+) -> Callable[[dict[str, str], Sequence[Labels]], Iterator[Finding]]:
+    """A check that looks at one span, knowing all titles."""
+
+    def found(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
+        titles = frozenset(span.surface for entry in entries for span in entry.spans if span.type == "TITLE")
+        for entry in entries:
+            for span in entry.spans:
+                said = message(span, titles)
+                if said:
+                    yield Finding(check, entry.passage_id, span.surface, said)
+
+    return found
+
+
+def _edge(span: Span, titles: frozenset[str]) -> str | None:
+    """Quotation marks and brackets may stand at one end if their other half is inside: “十五五”规划."""
+    surface = span.surface
+    if surface != surface.strip():
+        return "white space at an end"
+    first, last = surface[0], surface[-1]
+    opens = first in PAIRS and PAIRS[first] in surface[1:-1]
+    closes = last in CLOSING and CLOSING[last] in surface[1:-1]
+    if (first in EDGES and not opens) or (last in EDGES and not closes):
+        return "punctuation at an end"
+    return None
+
+
+def _open_bracket(span: Span, titles: frozenset[str]) -> str | None:
+    waiting: list[str] = []
+    for character in span.surface:
+        if character in PAIRS:
+            waiting.append(PAIRS[character])
+        elif character in CLOSING and (not waiting or waiting.pop() != character):
+            return f"{character} closes nothing"
+    return f"{waiting[-1]} is missing" if waiting else None
+
+
+def _title_in_person(span: Span, titles: frozenset[str]) -> str | None:
+    held = [title for title in titles if title in span.surface and len(title) >= BARE]
+    return f"holds the title {max(held, key=len)}" if span.type == "PERSON" and held else None
+
+
+def _unit_missing(span: Span, titles: frozenset[str]) -> str | None:
+    bare = span.type == "QUANTITY" and span.surface[-1] in NUMERALS and "/" not in span.surface
+    return "ends in a number" if bare else None
+
+
+_CHECKS = (
+    _two_types,
+    _bare_elsewhere,
+    _each("edge", _edge),
+    _each("open-bracket", _open_bracket),
+    _each("title-in-person", _title_in_person),
+    _each("unit-missing", _unit_missing),
+)
+
+
+def read_accepted(where: Rooms) -> list[Accepted]:
+    """The findings that are as they should be. Raises :class:`DataError` (broken-toml, wrong-shape)."""
+    path = where.annotation / "accepted.toml"
+    if not path.is_file():
+        return []
+    table = files.read_toml(path, "accepted")
+    return [Accepted(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in table.get("accepted", ())]
+
+
+def sift(found: Iterable[Finding], accepted: Sequence[Accepted], where: str) -> list[Finding]:
+    """The findings that nobody accepted.
+
+    Raises :class:`DataError` (accepted-in-vain) for whatever was accepted and is not found any more.
+    """
+    found = list(found)
+    places = {(f.check, f.surface, f.passage_id) for f in found}
+    allowed = {(entry.check, entry.surface, id): entry for entry in accepted for id in entry.passages}
+    problems = [
+        Problem("accepted-in-vain", f"{where} {check} {surface}", f"a finding in {id}", "none", "take the entry away")
+        for check, surface, id in allowed
+        if (check, surface, id) not in places
+    ]
+    if problems:
+        raise DataError(problems)
+    return [f for f in found if (f.check, f.surface, f.passage_id) not in allowed]

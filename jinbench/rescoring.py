@@ -1,0 +1,62 @@
+"""What errata do to the scores: every stored prediction on the old and on the new gold, and which ranks moved."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jinbench import dataset, errata, labels, leaderboard, seeds, submissions
+from jinbench.rooms import Rooms
+from jinbench.scoring import Score, rounded
+
+
+@dataclass(frozen=True)
+class Move:
+    """A system on one board, before and after. A rank is None where nothing is ranked."""
+
+    task: str
+    split: str
+    system: str
+    old: Score
+    new: Score
+    old_rank: int | None
+    new_rank: int | None
+
+    @property
+    def moved(self) -> bool:
+        return self.old_rank != self.new_rank
+
+    def to_dict(self) -> dict[str, Any]:
+        record: dict[str, Any] = rounded(asdict(self))
+        return record | {"moved": self.moved}
+
+    def __str__(self) -> str:
+        old, new = self.old.micro, self.new.micro
+        change = (new.f1 or 0.0) - (old.f1 or 0.0)
+        ranks = f"rank {self.old_rank or '–'} → {self.new_rank or '–'}{'  MOVED' if self.moved else ''}"
+        return f"{self.task:7}{self.split:11}{self.system:16}{old.shown} → {new.shown}  {change:+.4f}  {ranks}"
+
+
+def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
+    """Every system of every board on the gold with the first errata only, and on the gold with all of them.
+
+    Returns the moves and the versions of the two. Raises :class:`DataError`.
+    """
+    label_set, seed, known = labels.read(where), seeds.read(where), errata.read(where)
+    tables = [dataset.items(where, seed, label_set, used) for used in (known[:first], known)]
+    listings = [
+        dataset.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
+    ]
+    moves = []
+    for task, split in leaderboard.BOARDS:
+        boards = []
+        for table, listing in zip(tables, listings, strict=True):
+            parts = table[task]
+            rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
+            gold = submissions.gold_of(task, split, rows, listing)
+            boards.append(
+                {row.system: row for row in leaderboard.rank(gold, leaderboard.predictions(where, gold)).rows}
+            )
+        old, new = boards
+        moves += [
+            Move(task, split, name, old[name].score, row.score, old[name].rank, row.rank) for name, row in new.items()
+        ]
+    return moves, (listings[0]["version"], listings[1]["version"])

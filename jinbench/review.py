@@ -1,0 +1,108 @@
+"""The commands that look at labels again: annotate adjudicate, decisions, lint."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from jinbench.console import ANNOTATOR, EXIT_DATA, JSON, emit, progress, rooms, workshop
+from jinbench.desk import annotate_commands, names_of
+
+
+@annotate_commands.command("adjudicate")
+def annotate_adjudicate(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what is to decide, and send nothing.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Make the project in which annotators' labels stand side by side and the adjudicator decides.
+
+    Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
+    prediction to start from; every decision is given a reason there. Safe to repeat.
+    """
+    from jinbench import adjudication, annotators, labels, labelstudio, seeds
+
+    where = workshop(ctx)
+    seed, label_set, adjudicator = seeds.read(where), labels.read(where), annotators.read(where).gold
+    if dry_run:
+        found = adjudication.open_questions(where, seed, label_set, adjudicator)
+        emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
+        return
+    client = labelstudio.connect()
+    labelstudio.member_if_ours(adjudicator)
+    with progress() as step:
+        done = adjudication.push(client, where, seed, label_set, adjudicator, step)
+    passages = len({each.passage_id for each in done.to_decide})
+    emit(
+        {"project": done.pushed.project, "url": done.pushed.url, "accepted": done.accepted}
+        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide)},
+        as_json,
+        lambda: (
+            f"{adjudicator}: {done.accepted} passages accepted now, because all agree; "
+            f"{len(done.to_decide)} disagreements in {passages} passages to decide at {done.pushed.url}\n"
+            f"Then: jinbench annotate pull --annotator {adjudicator}"
+        ),
+    )
+
+
+def _as_dicts(found: list[Any]) -> list[dict[str, Any]]:
+    return [asdict(each) for each in found]
+
+
+@annotate_commands.command("decisions")
+def annotate_decisions(
+    ctx: typer.Context,
+    sample: Annotated[int | None, typer.Option(help="Only so many, drawn at random.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
+    as_json: JSON = False,
+) -> None:
+    """Print what the annotators said differently, what the adjudicator decided, and why. Exit code 1 without a why."""
+    import random
+
+    from jinbench import adjudication, annotators, labels, seeds
+
+    where = rooms(ctx)
+    page, label_set, adjudicator = seeds.read(where), labels.read(where), annotators.read(where).gold
+    found = adjudication.check(where, page, label_set, adjudicator)
+    chosen = found
+    if sample is not None and sample < len(found):
+        chosen = [found[i] for i in sorted(random.Random(seed).sample(range(len(found)), sample))]
+    emit(
+        _as_dicts(chosen),
+        as_json,
+        lambda: "\n\n".join([*map(str, chosen), f"{len(chosen)} of {len(found)} decisions."]),
+    )
+
+
+@annotate_commands.command("lint")
+def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
+    """Look for slips in the gold: two types, bare elsewhere, edges, brackets, titles in names, units left off.
+
+    What is as it should be is listed in annotation/accepted.toml with its reason. Exit code 1 if a finding is left.
+    With --annotator it looks at that annotator's labels instead, and accepts nothing.
+    """
+    from jinbench import annotators, dataset, exports, files, labels, linting, seeds
+
+    where = rooms(ctx)
+    seed, label_set = seeds.read(where), labels.read(where)
+    if annotator:
+        labelled = [
+            entry
+            for name in names_of(where, annotator)
+            for entry in exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
+        ]
+        found = linting.lint(seed.passages(), labelled)
+        accepted = []
+    else:
+        labelled = list(dataset.gold(where, seed, label_set).values())
+        accepted = linting.read_accepted(where)
+        place = files.shown(where.annotation / "accepted.toml")
+        found = linting.sift(linting.lint(seed.passages(), labelled), accepted, place)
+    who = ", ".join(annotator) if annotator else f"the gold ({annotators.read(where).gold})"
+    emit(
+        _as_dicts(found),
+        as_json,
+        lambda: "\n".join([*map(str, found), f"{len(found)} findings in {who}; {len(accepted)} kinds accepted."]),
+    )
+    if found:
+        raise typer.Exit(EXIT_DATA)

@@ -1,0 +1,91 @@
+"""Whether a dataset folder is what its manifest says, item by item, and whether its splits are clean of each other."""
+
+import io
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from jinbench import dataset, files
+from jinbench.dataset import CONFIGS
+from jinbench.problems import DataError, Problem
+from jinbench.splitting import SPLITS
+
+HINT = "fetch the dataset again; if you changed pages or labels: jinbench build"
+
+
+def verify(folder: Path) -> dict[str, int]:
+    """Hold every item of every config against manifest.json, and every text against the other splits.
+
+    Returns the numbers of items by config. Raises :class:`DataError` with everything that is wrong: item-changed,
+    item-missing, item-unknown, leak, file-missing, broken-json, wrong-shape.
+    """
+    path = folder / "manifest.json"
+    listing: dict[str, Any] = files.read_json(path)
+    files.check_shape(listing, "manifest", files.shown(path))
+    problems: list[Problem] = []
+    counts: dict[str, int] = {}
+    for config in CONFIGS:
+        rows = {split: _rows(folder / config / f"{split}.parquet", problems) for split in SPLITS}
+        counts[config] = sum(map(len, rows.values()))
+        for split in SPLITS:
+            place = files.shown(folder / config / f"{split}.parquet")
+            problems += _items(config, rows[split], listing["items"].get(config, {}).get(split, {}), place)
+        if config in ("ner", "sector"):
+            problems += _leaks(rows, files.shown(folder / config))
+    configs = dataset.hashes_of(listing["items"], listing["labels"])
+    if listing["configs"] != configs or listing["sha256"] != files.sha256(files.dump_json(configs).encode()):
+        expected, found = "hashes of configs that fit those of their items", "others"
+        problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
+    if problems:
+        raise DataError(problems)
+    return counts
+
+
+def _rows(path: Path, problems: list[Problem]) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.ParquetFile(io.BytesIO(files.read_bytes(path, HINT))).read().to_pylist())
+    except DataError as error:
+        problems += error.problems
+    except pa.ArrowException as error:
+        cause = str(error).splitlines()[0]
+        problems.append(Problem("file-changed", files.shown(path), "a whole Parquet file", cause, HINT))
+    return []
+
+
+def _items(config: str, rows: list[dict[str, Any]], listed: dict[str, str], place: str) -> list[Problem]:
+    problems, seen = [], set()
+    for row in rows:
+        try:
+            id, sha = str(row["id"]), dataset.item_hash(config, row)
+        except (KeyError, TypeError, AttributeError) as error:
+            cause = f"{type(error).__name__}: {error}"
+            return [Problem("wrong-shape", place, f"the fields of {config}", cause, HINT)]
+        if id in seen:
+            problems.append(Problem("duplicate-id", place, "each id once", id, HINT))
+        elif id not in listed:
+            problems.append(Problem("item-unknown", place, "an item of manifest.json", id, HINT))
+        elif listed[id] != sha:
+            expected, found = f"{id} with sha256 {listed[id][:12]}…", f"{sha[:12]}…: its text or its labels are others"
+            problems.append(Problem("item-changed", place, expected, found, HINT))
+        seen.add(id)
+    problems += [
+        Problem("item-missing", place, f"{id}, as in manifest.json", "nothing", HINT) for id in listed if id not in seen
+    ]
+    return problems
+
+
+def _leaks(rows: dict[str, list[dict[str, Any]]], place: str) -> list[Problem]:
+    """The same text in two splits: a score there would be of memory."""
+    where: dict[str, dict[str, str]] = defaultdict(dict)
+    for split, found in rows.items():
+        for row in found:
+            where[row["text"]][split] = row["id"]
+    hint = "give their articles one story in articles.toml, then: jinbench split --write"
+    return [
+        Problem("leak", place, "a text in one split only", ", ".join(f"{s}: {id}" for s, id in ids.items()), hint)
+        for ids in where.values()
+        if len(ids) > 1
+    ]
