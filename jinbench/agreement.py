@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotators, dataset, exports, files, scoring, submissions, tagging
+from jinbench import annotation, annotators, dataset, exports, files, scoring, submissions, tagging
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Span
@@ -92,22 +92,33 @@ class Pair:
         return "\n".join(lines)
 
 
+def _brief(pair: Pair) -> str:
+    return f"  {pair.first:17} {pair.passages} passages: strict F1 {pair.strict.micro.shown}, sectors α {pair.alpha}"
+
+
 def _line(strict: Cell, overlap: Cell) -> str:
     return f"{strict.name:14}{strict.gold:7}{strict.predicted:7}{strict.correct:6}   {strict.shown:26}  {overlap.shown}"
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Every pair of annotators; and each annotator scored against the gold exactly as a model is."""
+    """Every pair of annotators; each annotator scored against the gold exactly as a model is; and each reader of a
+    sample beside the gold.
+    """
 
     pairs: tuple[Pair, ...]
     against_gold: dict[str, dict[str, Score]]  # by annotator, then by task
+    readers: tuple[Pair, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         against = {
             name: {task: score.to_dict() for task, score in found.items()} for name, found in self.against_gold.items()
         }
-        return {"pairs": [pair.to_dict() for pair in self.pairs], "against_gold": against}
+        return {
+            "pairs": [pair.to_dict() for pair in self.pairs],
+            "against_gold": against,
+            "readers": [pair.to_dict() for pair in self.readers],
+        }
 
     def __str__(self) -> str:
         lines = [str(pair) for pair in self.pairs]
@@ -118,6 +129,9 @@ class Agreement:
                 for task, score in found.items()
             ]
             lines.append("\n".join(["Against the gold, scored as a model is:", *against]))
+        if self.readers:
+            head = "Read afterwards, blind, and held against the gold:"
+            lines.append("\n".join([head, *(_brief(pair) for pair in self.readers)]))
         return "\n\n".join(lines)
 
 
@@ -277,9 +291,18 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     pairs = tuple(
         pair(seed, label_set, found[a], found[b], (a, b)) for a, b in itertools.combinations(known.adjudicated, 2)
     )
-    return Agreement(
-        pairs, {name: _against(seed, label_set, found[known.gold], found[name]) for name in known.adjudicated}
+    against = {name: _against(seed, label_set, found[known.gold], found[name]) for name in known.adjudicated}
+    readers = tuple(
+        pair(
+            seed,
+            label_set,
+            annotation.read_labels(reader.file, seed, label_set, reader.name),
+            found[known.gold],
+            (reader.name, known.gold),
+        )
+        for reader in known.readers
     )
+    return Agreement(pairs, against, readers)
 
 
 def _against(seed: Seeds, label_set: LabelSet, gold: Iterable[Labels], found: Iterable[Labels]) -> dict[str, Score]:

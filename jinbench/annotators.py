@@ -1,6 +1,7 @@
 """Who labelled: reads `annotation/annotators.toml`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinbench import files
@@ -35,9 +36,20 @@ class Annotator:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """Somebody who labelled a sample afterwards, blind, to test the gold. `file` is marked-up text or an export."""
+
+    name: str
+    kind: str
+    description: str
+    file: Path
+
+
+@dataclass(frozen=True)
 class Annotators:
     gold: str
     entries: tuple[Annotator, ...]
+    readers: tuple[Reader, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,7 +101,11 @@ def read(rooms: Rooms) -> Annotators:
                     )
                 )
     raise_if_any(problems)
-    return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries))
+    readers = [
+        Reader(entry["name"], entry["kind"], entry["description"], rooms.annotation / entry["file"])
+        for entry in table.get("reader", ())
+    ]
+    return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries), tuple(readers))
 
 
 def _annotator(entry: dict[str, Any]) -> Annotator:

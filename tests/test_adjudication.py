@@ -1,0 +1,127 @@
+"""Adjudication on a real server: both readings side by side, what agrees is accepted, and every decision has a why."""
+
+from typing import Any
+
+import pytest
+
+from jinbench import adjudication, annotation, exports, files, labels, labelstudio, projects, seeds
+from jinbench.problems import DataError
+from jinbench.records import Labels
+from jinbench.rooms import Rooms
+
+pytestmark = pytest.mark.server
+
+OPEN = {"a-L5", "b-L11", "c-L3"}
+
+
+class Bench:
+    """The three-page world and an adjudicator of a name that no other test has."""
+
+    def __init__(self, where: Rooms, server: labelstudio.Server, name: str) -> None:
+        self.where, self.name = where, name
+        listing = where.annotation / "annotators.toml"
+        listing.write_text(listing.read_text().replace('"adjudicator"', f'"{name}"'))
+        self.seed, self.label_set = seeds.read(where), labels.read(where)
+        committed = exports.path_of(where, "adjudicator")
+        self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
+        committed.unlink()
+        self.client = labelstudio.connect()
+        labelstudio.member(server, name)
+
+    def push(self) -> adjudication.Adjudication:
+        return adjudication.push(
+            self.client, self.where, self.seed, self.label_set, self.name, lambda what, done, total: None
+        )
+
+    def enter(self, labelled: list[Labels]) -> None:
+        annotation.enter(self.client, self.seed, self.label_set, self.name, labelled, lambda done: None)
+
+    def pull(self) -> tuple[int, int]:
+        return annotation.pull(self.client, self.where, self.seed, self.label_set, self.name)
+
+    def predictions(self) -> dict[tuple[str, str], list[Any]]:
+        """Results by passage and reading."""
+        project = projects.find_project(self.client, projects.project_title(self.label_set, self.name))
+        assert project is not None
+        ids = {int(tasks[0].id): id for id, tasks in projects.tasks_by_passage(self.client, project.id).items()}
+        found: dict[tuple[str, str], list[Any]] = {}
+        for prediction in self.client.predictions.list(project=project.id):
+            found.setdefault((ids[int(prediction.task)], str(prediction.model_version)), []).append(prediction.result)
+        return found
+
+
+@pytest.fixture
+def bench(server: labelstudio.Server, mini: Rooms, request: pytest.FixtureRequest) -> Bench:
+    return Bench(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
+
+
+def test_from_two_readings_to_a_gold_with_reasons(bench: Bench) -> None:
+    done = bench.push()
+    assert {each.passage_id for each in done.to_decide} == OPEN
+    assert (done.pushed.created, done.accepted) == (8, 5)
+    bench.pull()
+    with pytest.raises(DataError, match="passage-unlabelled"):  # three still wait
+        exports.read(exports.path_of(bench.where, bench.name), bench.seed.passages(), bench.label_set, whole=True)
+    bench.enter([entry for entry in bench.decided if entry.passage_id in OPEN])
+    assert bench.pull() == (8, 3)
+    found = adjudication.check(bench.where, bench.seed, bench.label_set, bench.name)
+    assert [(each.passage_id, each.subject) for each in found] == [
+        ("a-L5", "3万平方米"), ("b-L11", "产业"), ("c-L3", "滦河"),
+    ]  # fmt: skip
+    assert all(each.reason for each in found)
+
+
+def test_both_readings_stand_beside_each_other(bench: Bench) -> None:
+    bench.push()
+    shown = bench.predictions()
+    assert set(shown) == {
+        (p.id, name) for p in bench.seed.passages() for name in ("annotator-a", "annotator-b", "agreed")
+    }
+    assert all(len(results) == 1 for results in shown.values())
+    texts = {name: [r["value"]["text"] for r in shown["a-L5", name][0] if "text" in r["value"]] for _, name in shown}
+    assert "3万平方米" in texts["annotator-a"]
+    assert "3万" in texts["annotator-b"]
+    assert not {"3万", "3万平方米"} & set(texts["agreed"])
+    config = str(bench.client.projects.get(id=bench.push().pushed.project).label_config)
+    assert "TextArea" in config
+    assert "TextArea" not in labels.labeling_config(bench.label_set)
+
+
+def test_adjudicate_twice_changes_nothing(bench: Bench) -> None:
+    bench.push()
+    before = bench.predictions()
+    again = bench.push()
+    assert (again.pushed.created, again.pushed.removed, again.accepted) == (0, 0, 0)
+    assert bench.predictions() == before
+
+
+def test_what_an_annotator_corrects_is_shown_corrected(bench: Bench) -> None:
+    bench.push()
+    path = exports.path_of(bench.where, "annotator-b")
+    found = annotation.read_labels(path, bench.seed, bench.label_set, "annotator-b")
+    other = annotation.read_labels(
+        exports.path_of(bench.where, "annotator-a"), bench.seed, bench.label_set, "annotator-b"
+    )
+    mended = [o if e.passage_id == "c-L3" else e for e, o in zip(found, other, strict=True)]
+    titles = {article.id: article.title for article in bench.seed.articles}
+    path.write_text(files.dump_json(exports.canonical(mended, bench.seed.passages(), titles)))
+    again = bench.push()
+    assert {each.passage_id for each in again.to_decide} == OPEN - {"c-L3"}
+    assert again.accepted == 1
+    shown = bench.predictions()
+    assert shown["c-L3", "annotator-b"] == shown["c-L3", "annotator-a"]
+
+
+def test_an_overruled_agreement_needs_a_reason_too(bench: Bench) -> None:
+    bench.push()
+    bench.enter([entry for entry in bench.decided if entry.passage_id in OPEN])
+    bench.pull()
+    path = bench.where.root / "overruled.jsonl"
+    path.write_text('{"id": "b-L3", "marked": "调度员今年不再用电话。", "sectors": ["general"], "reasons": []}\n')
+    entry = annotation.read_labels(path, bench.seed, bench.label_set, bench.name)
+    annotation.enter(bench.client, bench.seed, bench.label_set, bench.name, entry, lambda done: None, True)
+    bench.pull()
+    with pytest.raises(DataError, match="reason-missing") as caught:
+        adjudication.check(bench.where, bench.seed, bench.label_set, bench.name)
+    assert "今年: …" in str(caught.value)
+    assert bench.push().accepted == 0  # and what was overruled is not accepted over it again

@@ -1,0 +1,144 @@
+"""Agreement, proven against other implementations and against the formulas."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import cohen_kappa_score
+
+from jinbench import agreement, annotation, exports, labels, scoring, seeds, tagging
+from jinbench.problems import DataError
+from jinbench.records import Labels, Span
+from jinbench.rooms import Rooms
+from jinbench.submissions import Gold
+
+Two = tuple[seeds.Seeds, labels.LabelSet, list[Labels], list[Labels]]
+
+
+def two(where: Rooms) -> Two:
+    seed, label_set = seeds.read(where), labels.read(where)
+    a, b = (
+        exports.read(exports.path_of(where, name), seed.passages(), label_set)
+        for name in ("annotator-a", "annotator-b")
+    )
+    return seed, label_set, a, b
+
+
+def pair(found: Two) -> agreement.Pair:
+    seed, label_set, a, b = found
+    return agreement.pair(seed, label_set, a, b, ("a", "b"))
+
+
+@pytest.mark.parametrize("world", ["mini", "real"])
+def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureRequest) -> None:
+    seed, _, a, b = found = two(request.getfixturevalue(world))
+    texts = {passage.id: passage.text for passage in seed.passages()}
+    tags = [
+        [tag for entry in side for tag in tagging.to_bio(len(texts[entry.passage_id]), entry.spans)] for side in (a, b)
+    ]
+    kappa = pair(found).kappa
+    assert kappa.value is not None
+    assert kappa.low is not None
+    assert kappa.high is not None
+    # sentences leave out the white space between them, which nobody labels
+    assert kappa.value == pytest.approx(cohen_kappa_score(*tags), abs=1e-3)
+    assert kappa.low <= kappa.value <= kappa.high
+
+
+def test_alpha_follows_krippendorffs_formula(mini: Rooms) -> None:
+    """1 - observed / expected disagreement, from all pairs of values, written out."""
+    found = two(mini)
+    _, label_set, a, b = found
+    values = [(frozenset(x.sectors), frozenset(y.sectors)) for x, y in zip(a, b, strict=True)]
+
+    def distance(x: frozenset[str], y: frozenset[str]) -> float:
+        if x == y:
+            return 0
+        shape = 2 / 3 if x < y or y < x else 1 / 3 if x & y else 0
+        return 1 - len(x & y) / len(x | y) * shape
+
+    everything = [value for pair in values for value in pair]
+    observed = np.mean([distance(x, y) for x, y in values])
+    expected = np.mean([distance(x, y) for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
+    assert pair(found).alpha.value == pytest.approx(1 - observed / expected)
+    decisions = [(s in x, s in y) for x, y in values for s in label_set.sector_names]
+    everything = [value for pair in decisions for value in pair]  # type: ignore[misc]
+    observed = np.mean([x != y for x, y in decisions])
+    expected = np.mean([x != y for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
+    assert pair(found).alpha_decisions.value == pytest.approx(1 - observed / expected)
+
+
+def test_agreement_does_not_depend_on_who_comes_first(mini: Rooms) -> None:
+    seed, label_set, a, b = two(mini)
+    one, other = pair((seed, label_set, a, b)), pair((seed, label_set, b, a))
+    assert (one.strict.micro.f1, one.overlap.micro.f1) == (other.strict.micro.f1, other.overlap.micro.f1)
+    assert (one.kappa, one.alpha, one.sector_alphas) == (other.kappa, other.alpha, other.sector_alphas)
+    assert one.strict.micro.correct == 20
+    assert (one.strict.micro.gold, one.strict.micro.predicted) == (22, 21)
+    assert one.overlap.micro.correct == 21  # 3万 lies in 3万平方米
+    assert one.confusion["PLACE"][agreement.NOTHING] == 1
+    assert sum(n for row in one.confusion.values() for n in row.values()) == 23
+
+
+def test_an_annotator_agrees_with_itself(mini: Rooms) -> None:
+    seed, label_set, a, _ = two(mini)
+    found = pair((seed, label_set, a, a))
+    assert found.strict.micro.f1 == found.overlap.micro.f1 == found.kappa.value == found.alpha.value == 1.0
+
+
+def test_one_value_throughout_has_no_alpha(mini: Rooms) -> None:
+    seed, label_set, a, b = two(mini)
+    a, b = ([replace(entry, sectors=("port",)) for entry in side] for side in (a, b))
+    found = pair((seed, label_set, a, b))
+    assert found.alpha.value is None
+    assert "one value throughout" in str(found)
+
+
+def test_only_what_both_labelled_counts(mini: Rooms) -> None:
+    seed, label_set, a, b = two(mini)
+    found = pair((seed, label_set, a[:3], b[1:]))
+    assert (found.passages, found.articles) == (2, 2)
+    with pytest.raises(DataError, match="nothing-in-common"):
+        pair((seed, label_set, a[:1], b[1:]))
+
+
+SIDES = st.lists(st.integers(0, 12), min_size=0, max_size=8, unique=True).map(
+    lambda cuts: [Span(s, e, "T", "") for s, e in list(pairwise(sorted(cuts)))[::2]]
+)
+
+
+@given(SIDES, SIDES)
+@settings(max_examples=500, deadline=None)
+def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: list[Span]) -> None:
+    """Against the assignment of scipy, which tries everything."""
+    meets = np.array([[a.start < b.end and b.start < a.end for b in theirs] for a in ours], dtype=int)
+    best = int(meets[linear_sum_assignment(-meets)].sum()) if meets.size else 0
+    label = [frozenset((s.start, s.end, s.type) for s in side) for side in (ours, theirs)]
+    gold = Gold("ner", "test", ("T",), ("i",), ("x" * 12,), (label[0],), ("g",), ("l",), "1", "0" * 64)
+    table = scoring.counts(gold, {"i": label[1]}, scoring.OVERLAP)
+    assert table[0, 0, scoring.CORRECT] == best
+
+
+def test_the_committed_figures_are_what_is_measured(real: Rooms) -> None:
+    found = agreement.measure(real, seeds.read(real), labels.read(real))
+    committed = json.loads(agreement.path_of(real).read_text())
+    assert json.loads(json.dumps(found.to_dict())) == committed
+    assert set(found.against_gold) == {"annotator-a", "annotator-b"}
+
+
+def test_the_pilots_figures_are_what_its_labels_give(real: Rooms) -> None:
+    seed, label_set = seeds.read(real), labels.read(real)
+    folder = real.annotation / "pilot"
+    a, b = (annotation.read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")
+    found = agreement.pair(seed, label_set, a, b, ("annotator-a", "annotator-b")).to_dict()
+    kept = json.loads((folder / "agreement.json").read_text())
+    assert found["passages"] == kept["passages"] == 40
+    for key in ("strict", "overlap"):
+        assert found[key]["micro"] == kept[key]["micro"]
+    for key in ("kappa", "alpha", "alpha_decisions"):
+        assert found[key] == kept[key]

@@ -1,0 +1,130 @@
+"""Errata: applied in order, refused when they do not fit, and what they do to version, manifest and ranks."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jinbench import dataset, errata, files, labels, markup, rescoring, seeds, verifying
+from jinbench.problems import DataError
+from jinbench.rooms import Rooms
+
+
+def write(where: Rooms, number: int, **table: Any) -> None:
+    path = where.annotation / "errata" / f"{number:03}.toml"
+    lines = [f"{key} = {value!r}" for key, value in table.items()]
+    files.write_text(path, "\n".join(["date = 2026-11-22", 'by = "a test"', 'why = "a test"', *lines, ""]))
+
+
+def gold(where: Rooms) -> dict[str, str]:
+    """The gold as marked-up text, and the sectors after it."""
+    seed = seeds.read(where)
+    found = dataset.gold(where, seed, labels.read(where))
+    return {p.id: f"{markup.mark(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in seed.passages()}
+
+
+def test_errata_are_applied_in_order(mini: Rooms) -> None:
+    before = gold(mini)
+    write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天[开工|DATE]")
+    write(mini, 2, passage="a-L5", before="昨天[开工|DATE]", after="昨天开工")
+    write(mini, 3, passage="b-L11", before=["water"], after=["port", "water"])
+    after = gold(mini)
+    assert {id for id in before if before[id] != after[id]} == {"a-L5", "b-L11"}
+    assert "昨天开工" in after["a-L5"]
+    assert after["b-L11"].endswith("('port', 'water')")
+
+
+def test_an_erratum_changes_version_and_manifest(mini: Rooms) -> None:
+    old = dataset.build(mini).manifest
+    write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
+    new = dataset.build(mini).manifest
+    assert (old["version"], new["version"]) == ("1.0.0", "1.0.1")
+    assert (old["errata"], new["errata"]) == ([], ["001"])
+    assert old["sha256"] != new["sha256"]
+    changed = {id for id, sha in new["items"]["ner"]["train"].items() if old["items"]["ner"]["train"][id] != sha}
+    assert changed == {"a-L5-S1"}
+    assert old["items"]["annotations"] == new["items"]["annotations"]  # what annotators said stays as it was
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"passage": "z", "before": "x", "after": "x"}, "unknown-id"),
+        ({"passage": "a-L5", "before": "昨天开工", "after": "今天开工"}, "the same stretch"),
+        ({"passage": "a-L5", "before": "码头", "after": "[码头|PLACE]"}, "2 times"),
+        ({"passage": "a-L5", "before": "昨天开工", "after": "[昨天|DATE]开工"}, "erratum-differs"),
+        ({"passage": "a-L5", "before": "天开工", "after": "天开[工|DATE]"}, "erratum-differs"),  # cuts a span in two
+        ({"passage": "a-L5", "before": "[昨天|DATE]开工。码头", "after": "[昨天|DATE][开工。码头|PLACE]"}, "crosses"),
+        ({"passage": "a-L5", "before": "[昨天|DATE]开工", "after": "[昨天|DAY]开工"}, "unknown-label"),
+        ({"passage": "b-L11", "before": ["port"], "after": ["water"]}, "erratum-differs"),
+        ({"passage": "b-L11", "before": ["water"], "after": ["general", "water"]}, "general-not-alone"),
+        ({"passage": "b-L11", "before": ["water"], "after": "x"}, "wrong-shape"),
+        ({"passage": "b-L11", "before": "x"}, "wrong-shape"),
+    ],
+)
+def test_an_erratum_that_does_not_fit_is_refused(mini: Rooms, change: dict[str, Any], says: str) -> None:
+    write(mini, 1, **change)
+    with pytest.raises(DataError, match=says):
+        gold(mini)
+
+
+def test_errata_are_numbered_without_gaps(mini: Rooms) -> None:
+    write(mini, 2, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
+    with pytest.raises(DataError, match=r"001\.toml"):
+        errata.read(mini)
+
+
+def test_rescoring_says_who_moved(mini: Rooms) -> None:
+    """Two systems that know one word each. An erratum takes away the word of one of them."""
+    dataset.write(dataset.build(mini), mini.dataset)
+    for word, name in (("昨天", "yesterday"), ("今年", "this_year")):
+        rows = dataset.read_rows(mini, "ner")
+        starts = [(row["id"], row["text"].find(word)) for row in rows]
+        lines = [
+            {"id": id, "spans": [{"start": at, "end": at + 2, "type": "DATE"}] if at >= 0 else []} for id, at in starts
+        ]
+        files.write_text(mini.baselines / name / "predictions-ner-folds.jsonl", files.dump_jsonl(lines))
+    write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
+    moves, versions = rescoring.rescore(mini, 0)
+    assert versions == ("1.0.0", "1.0.1")
+    by_name = {move.system: move for move in moves if (move.task, move.split) == ("ner", "folds")}
+    assert by_name["yesterday"].old.micro.correct == 1
+    assert by_name["yesterday"].new.micro.correct == 0
+    assert by_name["this_year"].old.micro.correct == by_name["this_year"].new.micro.correct == 2
+    assert by_name["this_year"].new.micro.gold == by_name["this_year"].old.micro.gold - 1
+    same, _ = rescoring.rescore(mini, 1)
+    assert not any(move.moved or move.old != move.new for move in same)
+
+
+def test_the_committed_erratum(real: Rooms) -> None:
+    known = errata.read(real)
+    assert known, "there is one real erratum at least"
+    assert files.read_json(real.manifest)["errata"] == [erratum.path.stem for erratum in known]
+
+
+def test_verify_names_the_item(mini: Rooms) -> None:
+    """One label flipped in the Parquet file itself."""
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    counts = verifying.verify(mini.dataset)
+    assert counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
+    rows = built.table["sector"]["train"]
+    rows[0]["sectors"] = [2]
+    types = dataset.features(labels.read(mini))["sector"]
+    Path(mini.dataset / "sector" / "train.parquet").write_bytes(dataset.parquet(rows, types))
+    with pytest.raises(DataError) as caught:
+        verifying.verify(mini.dataset)
+    assert [problem.code for problem in caught.value.problems] == ["item-changed"]
+    assert rows[0]["id"] in str(caught.value)
+
+
+def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    path = mini.dataset / "ner" / "train.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="file-changed"):
+        verifying.verify(mini.dataset)
+
+
+def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
+    assert set(verifying.verify(real.dataset)) == set(dataset.CONFIGS)
