@@ -276,14 +276,13 @@ def _alphas(a: Gold, b: Gold) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]
 
 
 def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
-    """Every pair of the annotators whose labels were adjudicated, and each of them against the gold.
+    """Every pair of the annotators whose labels were adjudicated, and each of them against the gold with its errata.
 
     Raises :class:`DataError` (file-missing, nothing-in-common, and those of the exports).
     """
     known = annotators.read(where)
     found = {
-        name: exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
-        for name in (*known.adjudicated, known.gold)
+        name: exports.read(exports.path_of(where, name), seed.passages(), label_set, name) for name in known.adjudicated
     }
     if not known.adjudicated:
         place, hint = files.shown(where.annotation / "annotators.toml"), "see CONTRIBUTING.md on a second annotator"
@@ -291,14 +290,15 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     pairs = tuple(
         pair(seed, label_set, found[a], found[b], (a, b)) for a, b in itertools.combinations(known.adjudicated, 2)
     )
-    against = {name: _against(seed, label_set, found[known.gold], found[name]) for name in known.adjudicated}
+    gold = list(dataset.gold(where, seed, label_set).values())
+    against = {name: _against(seed, label_set, gold, found[name]) for name in known.adjudicated}
     readers = tuple(
         pair(
             seed,
             label_set,
             annotation.read_labels(reader.file, seed, label_set, reader.name),
-            found[known.gold],
-            (reader.name, known.gold),
+            gold,
+            (reader.name, "gold"),
         )
         for reader in known.readers
     )
@@ -317,6 +317,13 @@ def _against(seed: Seeds, label_set: LabelSet, gold: Iterable[Labels], found: It
 
 def path_of(where: Rooms) -> Path:
     return where.annotation / "agreement.json"
+
+
+def read(where: Rooms) -> dict[str, Any]:
+    """agreement.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    record: dict[str, Any] = files.read_json(path_of(where), "make it with: jinbench agreement")
+    files.check_shape(record, "agreement", files.shown(path_of(where)))
+    return record
 
 
 def write(where: Rooms, found: Agreement) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jinbench import annotators, dataset, files, labels, leaderboard
+from jinbench import adjudication, agreement, annotators, dataset, errata, files, labels, leaderboard, seeds
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
@@ -66,6 +66,76 @@ def _annotators(where: Rooms) -> str:
     return _table(["annotator", "what it is", "how", "guidelines, date"], rows)
 
 
+def _agreement(where: Rooms) -> str:
+    """The figures of agreement.json: a table per pair, one of the readers, and how many decisions were taken."""
+    record = agreement.read(where)
+    seed, label_set = seeds.read(where), labels.read(where)
+    decided = adjudication.decisions(where, seed, label_set, annotators.read(where).gold)
+    names = annotators.read(where).adjudicated
+    overruled = sum(len({each.readings[name] for name in names}) == 1 for each in decided)
+    text = ""
+    for pair in record["pairs"]:
+        strict, overlap = pair["strict"], pair["overlap"]
+        rows = [
+            [
+                f"`{cell['name']}`" if i else "all",
+                cell["gold"],
+                cell["predicted"],
+                cell["correct"],
+                _f1(cell),
+                _f1(near),
+            ]
+            for i, (cell, near) in enumerate(
+                zip([strict["micro"], *strict["labels"]], [overlap["micro"], *overlap["labels"]], strict=True)
+            )
+        ]
+        head = ["spans", pair["first"], pair["second"], "the same", "strict F1 [95 % interval]", "overlap F1"]
+        text += _table(head, rows) + "\n"
+        measures = {
+            "Cohen's κ over the tags of characters": pair["kappa"],
+            "Krippendorff's α over sets of sectors (MASI distance)": pair["alpha"],
+            "Krippendorff's α over single sector decisions": pair["alpha_decisions"],
+        }
+        text += _table(["", "coefficient [95 % interval]"], [[k, _estimate(v)] for k, v in measures.items()]) + "\n"
+        lowest = sorted(pair["sector_alphas"], key=lambda found: found["value"])[:3]
+        hardest = ", ".join(f"`{found['name']}` {found['value']:.3f}" for found in lowest)
+        text += f"Sectors least agreed on (α): {hardest}.\n"
+    text += (
+        f"The adjudicator took {len(decided)} decisions; in {overruled} of them it overruled both annotators. "
+        "`jinbench annotate decisions` prints each with both readings and the reason.\n\n"
+    )
+    described = {reader.name: reader for reader in annotators.read(where).readers}
+    rows = [
+        [
+            pair["first"],
+            f"**{described[pair['first']].kind}**. {described[pair['first']].description}",
+            pair["passages"],
+            _f1(pair["strict"]["micro"]),
+            _estimate(pair["alpha"]),
+        ]
+        for pair in record["readers"]
+    ]
+    head = ["reader of a sample", "what it is", "passages", "strict F1 with the gold", "α of sectors (sets)"]
+    return text + (_table(head, rows) if rows else "")
+
+
+def _f1(cell: dict[str, Any]) -> str:
+    return "–" if cell["f1"] is None else _with_interval(cell["f1"], cell)
+
+
+def _estimate(found: dict[str, Any]) -> str:
+    return "–" if found["value"] is None else _with_interval(found["value"], found)
+
+
+def _with_interval(value: float, found: dict[str, Any]) -> str:
+    return f"{value:.3f}" if found["low"] is None else f"{value:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def _errata(where: Rooms) -> str:
+    rows = [[f"`{each.path.stem}`", f"`{each.passage_id}`", each.why] for each in errata.read(where)]
+    return _table(["erratum", "passage", "why"], rows) if rows else "None so far.\n"
+
+
 def _scores(where: Rooms) -> str:
     return leaderboard.build(where)[1]["leaderboard.md"]
 
@@ -76,6 +146,8 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "sectors": lambda where: _labels(where, "sectors"),
     "layouts": _layouts,
     "annotators": _annotators,
+    "agreement": _agreement,
+    "errata": _errata,
     "scores": _scores,
 }
 

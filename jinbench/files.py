@@ -84,9 +84,9 @@ def read_toml(path: Path, schema: str) -> dict[str, Any]:
     return table
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, hint: str = "check the path") -> Any:
     """Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
-    text = read_text(path)
+    text = read_text(path, hint)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

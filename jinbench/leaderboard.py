@@ -20,12 +20,14 @@ POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of 
 class Row:
     """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties.
 
-    An annotator has no rank (None): the gold was made from what annotators said.
+    None where nothing is ranked: with fewer than `ENOUGH` articles, and for an annotator, because the gold was made
+    from what annotators said.
     """
 
     rank: int | None
     tied: bool
     system: str
+    annotator: bool
     score: Score
 
 
@@ -95,13 +97,14 @@ def rank(
 
     scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
     order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
-    drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in order}
-    if len(set(gold.groups)) < ENOUGH:
-        drawn = {}
+    enough = len(set(gold.groups)) >= ENOUGH
+    drawn = {
+        system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in (order if enough else ())
+    }
     better = {system: sum(scoring.interval(drawn[other] - drawn[system])[0] > 0 for other in drawn) for system in order}
-    ranks = [better[system] + 1 for system in order]
-    rows = [Row(r, ranks.count(r) > 1, s, scores[s]) for r, s in zip(ranks, order, strict=True)]
-    rows += [Row(None, False, name, scoring.score(gold, found)) for name, found in (annotators or {}).items()]
+    ranks = [better[system] + 1 if enough else None for system in order]
+    rows = [Row(r, enough and ranks.count(r) > 1, s, False, scores[s]) for r, s in zip(ranks, order, strict=True)]
+    rows += [Row(None, False, name, True, scoring.score(gold, found)) for name, found in (annotators or {}).items()]
     rows.sort(key=lambda row: -(row.score.micro.f1 or 0.0))
     errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order) if drawn]
     return Board(gold.task, gold.split, tuple(rows), POWER * float(np.median(errors)) if errors else None)
@@ -120,7 +123,7 @@ def markdown(boards: list[Board]) -> str:
         ]
         for row in found.rows:
             lines.append(
-                f"| {_place(row, found)} | {_escape(row.system)} | {row.score.micro.shown} | {row.score.macro} "
+                f"| {_place(row)} | {_escape(row.system)} | {row.score.micro.shown} | {row.score.macro} "
                 f"| {row.score.missing} |"
             )
         lines.append("")
@@ -131,17 +134,17 @@ def markdown(boards: list[Board]) -> str:
                 lines.append(f"{articles} articles are too few to tell systems apart: no ranks.")
             else:
                 lines.append("Systems with the same rank cannot be told apart.")
+            if any(row.annotator for row in found.rows):
+                lines.append("Annotators have no rank: the gold was made from what they said.")
             if found.gap is not None:
                 lines.append(f"Smallest gap that {articles} articles separate at 80 % power: about {found.gap:.3f}.")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _place(row: Row, board: Board) -> str:
+def _place(row: Row) -> str:
     """The rank, with a sign for a tie; a dash where nothing is ranked."""
-    if row.rank is None or row.score.articles < ENOUGH:
-        return "–"
-    return f"{row.rank}{'=' if row.tied else ''}"
+    return "–" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
 
 
 def _escape(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from jinbench import (
     accounts,
     adjudication,
+    agreement,
     annotation,
     annotators,
     baselines,
@@ -68,7 +69,10 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
     files.write_text(again.labeling_config, labels.labeling_config(label_set))
     yield _same(where, again, "annotation/labeling_config.xml")
     yield from _through_label_studio(where, again, seed, label_set, step)
-    gold = dataset.gold(again, seed, label_set)
+    if annotators.read(again).adjudicated:
+        agreement.write(again, agreement.measure(again, seed, label_set))
+        yield _same(where, again, "annotation/agreement.json")
+    gold = dataset.gold(again, seed, label_set, ())  # an erratum moves no article
     step("splits", 0, 1)
     files.write_text(again.splits, splitting.search(seed, gold))
     step("splits", 1, 1)

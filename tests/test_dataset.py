@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import dataset, files, labels, seeds, submissions
+from jinbench import dataset, exports, files, labels, seeds, submissions
 from jinbench.problems import DataError
+from jinbench.records import Span
 from jinbench.rooms import Rooms
 
 
@@ -134,4 +135,27 @@ def test_the_manifest_names_every_file(real: Rooms) -> None:
     listing = json.loads(real.manifest.read_text())
     for name, sha in listing["files"].items():
         assert files.sha256((real.dataset / name).read_bytes()) == sha
-    assert len(listing["files"]) == 9
+    assert len(listing["files"]) == 12
+
+
+def test_every_label_can_be_measured(real: Rooms) -> None:
+    counts = dataset.read_statistics(real)
+    for name, splits in counts["entities"].items():
+        assert sum(splits.values()) >= 30, name
+        assert splits["test"] > 0, name
+    for name, splits in counts["sectors"].items():
+        assert sum(splits.values()) >= 8, name
+        assert splits["test"] > 0, name
+
+
+def test_annotations_are_what_the_exports_say(real: Rooms) -> None:
+    seed, label_set = seeds.read(real), labels.read(real)
+    rows = {row["id"]: row for row in dataset.read_rows(real, "annotations")}
+    assert len(rows) == 2 * 142
+    for name in ("annotator-a", "annotator-b"):
+        for entry in exports.read(exports.path_of(real, name), seed.passages(), label_set, name):
+            row = rows[f"{entry.passage_id}@{name}"]
+            assert (row["annotator"], row["kind"]) == (name, "language model")
+            assert tuple(Span(**span) for span in row["spans"]) == entry.spans
+            assert tuple(label_set.sector_names[n] for n in row["sectors"]) == entry.sectors
+            assert all(row["text"][s["start"] : s["end"]] == s["surface"] for s in row["spans"])

@@ -48,8 +48,8 @@ def test_the_card_of_the_dataset_is_a_byte_copy(real: Rooms) -> None:
 def test_the_head_of_the_card(real: Rooms) -> None:
     head = yaml.safe_load(real.card.read_text().split("---\n")[1])
     assert head["annotations_creators"] == ["machine-generated"]
-    assert [config["config_name"] for config in head["configs"]] == ["ner", "sector", "articles"]
-    assert [config.get("default", False) for config in head["configs"]] == [True, False, False]
+    assert [config["config_name"] for config in head["configs"]] == ["ner", "sector", "articles", "annotations"]
+    assert [config.get("default", False) for config in head["configs"]] == [True, False, False, False]
     for config in head["configs"]:
         for file in config["data_files"]:
             assert (real.dataset / file["path"]).is_file()
@@ -58,7 +58,7 @@ def test_the_head_of_the_card(real: Rooms) -> None:
 @pytest.mark.parametrize("name", ["README.md", "DATASET_CARD.md", "annotation/README.md", "annotation/annotators.toml"])
 def test_it_is_said_that_a_language_model_labelled(name: str) -> None:
     text = re.sub(r"\s+", " ", (ROOT / name).read_text())
-    assert re.search(r"(labels (here )?were made by a language model|kind = \"language model\")", text)
+    assert re.search(r"((labels (here )?were|label was) made by a language model|kind = \"language model\")", text)
 
 
 def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:

@@ -15,7 +15,7 @@ def label_set(real: Rooms) -> labels.LabelSet:
 
 
 def test_the_label_set(label_set: labels.LabelSet) -> None:
-    assert (len(label_set.entities), len(label_set.sectors)) == (13, 12)
+    assert (len(label_set.entities), len(label_set.sectors)) == (11, 11)
     assert label_set.tag_names[:3] == ("O", "B-PERSON", "I-PERSON")
     assert label_set.lone_sectors == {"general"}
     for label in (*label_set.entities, *label_set.sectors):
@@ -26,8 +26,8 @@ def test_the_label_set(label_set: labels.LabelSet) -> None:
 
 
 def test_colours_and_hotkeys_differ(label_set: labels.LabelSet) -> None:
-    assert len({label.colour for label in label_set.entities}) == 13
-    assert len({label.hotkey for label in (*label_set.entities, *label_set.sectors)}) == 25
+    assert len({label.colour for label in label_set.entities}) == 11
+    assert len({label.hotkey for label in (*label_set.entities, *label_set.sectors)}) == 22
 
 
 def test_crosswalks_are_complete(label_set: labels.LabelSet) -> None:

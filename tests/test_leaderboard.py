@@ -24,8 +24,24 @@ def test_every_baseline_is_on_its_boards(real: Rooms) -> None:
         for board in json.loads((real.leaderboard / "leaderboard.json").read_text())
     }
     assert set(boards) == {(task, split) for task in ("ner", "sector") for split in ("test", "folds")}
-    assert {row["system"] for row in boards["ner", "test"]["rows"]} == {"gazetteer", "char_tagger"}
-    assert {row["system"] for row in boards["sector", "folds"]["rows"]} == {"majority", "tfidf"}
+    systems = {key: {row["system"] for row in board["rows"] if not row["annotator"]} for key, board in boards.items()}
+    assert systems["ner", "test"] == {"gazetteer", "char_tagger"}
+    assert systems["sector", "folds"] == {"majority", "tfidf"}
+
+
+def test_annotators_stand_on_every_board_without_a_rank(real: Rooms) -> None:
+    """Scored by the scorer of models, on the same gold as they: the figures of agreement.json."""
+    measured = json.loads((real.annotation / "agreement.json").read_text())["against_gold"]
+    boards = json.loads((real.leaderboard / "leaderboard.json").read_text())
+    for board in boards:
+        rows = [row for row in board["rows"] if row["annotator"]]
+        assert {row["system"] for row in rows} == {"annotator-a (language model)", "annotator-b (language model)"}
+        assert {row["rank"] for row in rows} == {None}
+        if board["split"] == "folds":
+            for row in rows:
+                again = measured[row["system"].split(" ")[0]][board["task"]]
+                assert row["score"]["micro"] == again["micro"]
+                assert row["score"]["labels"] == again["labels"]
 
 
 def test_systems_that_differ_by_chance_are_tied() -> None:
@@ -44,7 +60,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
     board = leaderboard.rank(gold, {"all": guesses(*[{X}] * articles), "none": {}})
-    assert [(row.rank, row.tied) for row in board.rows] == [(1, True), (1, True)]
+    assert [(row.rank, row.tied) for row in board.rows] == [(None, False), (None, False)]
     assert board.gap is None
     assert "too few" in leaderboard.markdown([board])
 
@@ -52,7 +68,7 @@ def test_few_articles_tell_nothing_apart(articles: int) -> None:
 def test_an_empty_submission_is_on_the_board(mini: Rooms) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     files.write_text(mini.leaderboard / "entries" / "nothing" / "predictions-ner-test.jsonl", "")
-    (row,) = leaderboard.board(mini, "ner", "test").rows
+    (row,) = (row for row in leaderboard.board(mini, "ner", "test").rows if not row.annotator)
     assert (row.system, row.score.micro.f1, row.score.missing) == ("nothing", 0.0, row.score.items)
 
 
@@ -85,4 +101,5 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
     rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-ner-test.jsonl", files.dump_jsonl(rows))
     board = leaderboard.board(where, "ner", "test")
-    assert [(row.system, row.score.micro.f1) for row in board.rows] == [("oracle", 1.0)]
+    found = [(row.system, row.score.micro.f1) for row in board.rows if not row.annotator]
+    assert found == [("oracle", 1.0)]

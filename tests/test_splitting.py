@@ -6,7 +6,7 @@ from jinbench.rooms import Rooms
 
 def test_the_committed_split_is_the_one_that_is_found(real: Rooms) -> None:
     seed = seeds.read(real)
-    gold = dataset.gold(real, seed, labels.read(real))
+    gold = dataset.gold(real, seed, labels.read(real), ())
     assert splitting.search(seed, gold) == real.splits.read_text()
 
 
