@@ -2,9 +2,8 @@
 
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
 restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio, projects,
-annotation, adjudication, tagging, splitting, dataset, taggers, submissions, scoring, agreement, baselines, leaderboard,
-rescoring, verifying, card, reproduce, console, desk, review,
-cli.
+annotation, adjudication, tagging, splitting, items, dataset, taggers, submissions, scoring, agreement, baselines,
+leaderboard, rescoring, verifying, card, reproduce, console, desk, review, cli.
 """
 
 from typing import TYPE_CHECKING, Any

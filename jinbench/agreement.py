@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotation, annotators, dataset, exports, files, scoring, submissions, tagging
+from jinbench import annotation, annotators, dataset, exports, files, items, scoring, submissions, tagging
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Span
@@ -140,8 +140,8 @@ def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, Labels]) -> dic
     articles = [replace(a, passages=tuple(p for p in a.passages if p.id in found)) for a in seed.articles]
     seed = replace(seed, articles=tuple(a for a in articles if a.passages))
     anywhere = {article.id: Place("train", 0) for article in seed.articles}  # agreement knows no splits
-    table = dataset.rows(seed, label_set, dict(found), anywhere)
-    listing = dataset.manifest(table, label_set)
+    table = items.rows(seed, label_set, dict(found), anywhere)
+    listing = items.manifest(table, label_set)
     return {task: submissions.gold_of(task, FOLDS, table[task]["train"], listing) for task in submissions.TASKS}
 
 

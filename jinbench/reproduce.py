@@ -151,9 +151,9 @@ def _through_label_studio(
                 counted = projects.counter(step, f"push {name}", len(passages))
                 pushed = projects.push(client, again, seed, label_set, name, counted)
             labelled = exports.read(path, passages, label_set, name)
-            annotation.enter(
-                client, seed, label_set, name, labelled, projects.counter(step, f"enter {name}", len(labelled))
-            )
+            overruled = bool(known.between(name))  # what was accepted a moment ago, the adjudicator may have overruled
+            counted = projects.counter(step, f"enter {name}", len(labelled))
+            annotation.enter(client, seed, label_set, name, labelled, counted, overruled)
             count, changed = annotation.pull(client, again, seed, label_set, name)
             same = _same(where, again, f"annotation/exports/{name}.json")
             spans = sum(len(entry.spans) for entry in labelled)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, errata, labels, leaderboard, seeds, submissions
+from jinbench import dataset, errata, items, labels, leaderboard, seeds, submissions
 from jinbench.rooms import Rooms
 from jinbench.scoring import Score, rounded
 
@@ -41,9 +41,9 @@ def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
     Returns the moves and the versions of the two. Raises :class:`DataError`.
     """
     label_set, seed, known = labels.read(where), seeds.read(where), errata.read(where)
-    tables = [dataset.items(where, seed, label_set, used) for used in (known[:first], known)]
+    tables = [dataset.table_of(where, seed, label_set, used) for used in (known[:first], known)]
     listings = [
-        dataset.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
+        items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
     for task, split in leaderboard.BOARDS:

@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files
-from jinbench.dataset import CONFIGS
+from jinbench import files, items
+from jinbench.items import CONFIGS
 from jinbench.problems import DataError, Problem
 from jinbench.splitting import SPLITS
 
@@ -32,7 +32,7 @@ def verify(folder: Path) -> dict[str, int]:
             problems += _items(config, rows[split], listing["items"].get(config, {}).get(split, {}), place)
         if config in ("ner", "sector"):
             problems += _leaks(rows, files.shown(folder / config))
-    configs = dataset.hashes_of(listing["items"], listing["labels"])
+    configs = items.hashes_of(listing["items"], listing["labels"])
     if listing["configs"] != configs or listing["sha256"] != files.sha256(files.dump_json(configs).encode()):
         expected, found = "hashes of configs that fit those of their items", "others"
         problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
@@ -59,7 +59,7 @@ def _items(config: str, rows: list[dict[str, Any]], listed: dict[str, str], plac
     problems, seen = [], set()
     for row in rows:
         try:
-            id, sha = str(row["id"]), dataset.item_hash(config, row)
+            id, sha = str(row["id"]), items.item_hash(config, row)
         except (KeyError, TypeError, AttributeError) as error:
             cause = f"{type(error).__name__}: {error}"
             return [Problem("wrong-shape", place, f"the fields of {config}", cause, HINT)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import dataset, exports, files, labels, seeds, submissions
+from jinbench import dataset, exports, files, items, labels, seeds, submissions
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -77,10 +77,10 @@ def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from datasets import ClassLabel, load_dataset
 
-    for config in dataset.CONFIGS:
+    for config in items.CONFIGS:
         found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
         assert list(found) == ["train", "validation", "test"]
-        assert found["test"].features == dataset.features(labels.read(real))[config]
+        assert found["test"].features == items.features(labels.read(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
     assert all(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import dataset, errata, files, labels, markup, rescoring, seeds, verifying
+from jinbench import dataset, errata, files, items, labels, markup, rescoring, seeds, verifying
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 
@@ -110,8 +110,8 @@ def test_verify_names_the_item(mini: Rooms) -> None:
     assert counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
     rows[0]["sectors"] = [2]
-    types = dataset.features(labels.read(mini))["sector"]
-    Path(mini.dataset / "sector" / "train.parquet").write_bytes(dataset.parquet(rows, types))
+    types = items.features(labels.read(mini))["sector"]
+    Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError) as caught:
         verifying.verify(mini.dataset)
     assert [problem.code for problem in caught.value.problems] == ["item-changed"]
@@ -127,4 +127,4 @@ def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
 
 
 def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
-    assert set(verifying.verify(real.dataset)) == set(dataset.CONFIGS)
+    assert set(verifying.verify(real.dataset)) == set(items.CONFIGS)
