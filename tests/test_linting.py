@@ -1,5 +1,9 @@
 """Each check finds its slip and nothing else; every finding in the real gold is mended or accepted with a reason."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from jinbench import dataset, labels, linting, markup, seeds
@@ -58,3 +62,42 @@ def test_the_gold_is_clean_but_for_what_is_accepted(real: Rooms) -> None:
 
 
 ACCEPTED = 14
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-m", "jinbench.cli", *arguments], capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_ends_with_1_if_something_is_left(mini: Rooms) -> None:
+    assert run("--root", str(mini.root), "annotate", "lint")[0] == 0
+    path = mini.exports / "adjudicator.json"
+    entries = json.loads(path.read_text())
+    del entries[0]["annotations"][0]["result"][0]  # 天津港, bare now, and labelled elsewhere
+    path.write_text(json.dumps(entries))
+    code, said = run("--root", str(mini.root), "annotate", "lint")
+    assert code == 1
+    assert "a-L5  bare-elsewhere  天津港" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"start": 4, "end": 14, "labels": ["PLACE"], "text": "新码头昨天开工。码头"}, "span-crosses-sentence"),
+        ({"choices": ["general", "port"]}, "general-not-alone"),
+    ],
+)
+def test_what_can_never_be_right_is_refused_before_the_linter(
+    mini: Rooms, change: dict[str, object], says: str
+) -> None:
+    path = mini.exports / "adjudicator.json"
+    entries = json.loads(path.read_text())
+    result = entries[0]["annotations"][0]["result"]
+    if "choices" in change:
+        next(region for region in result if region["type"] == "choices")["value"] = change
+    else:
+        result[:2] = [{**result[0], "value": change}]
+    path.write_text(json.dumps(entries))
+    code, said = run("--root", str(mini.root), "annotate", "lint")
+    assert code == 1
+    assert says in said
