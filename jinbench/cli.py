@@ -135,13 +135,13 @@ def verify(
     from jinbench import files, verifying
 
     target = folder or rooms(ctx).dataset
-    counts = verifying.verify(target)
+    sha, counts = verifying.verify(target)
     emit(
-        {"folder": str(target), "items": counts},
+        {"folder": str(target), "sha256": sha, "items": counts},
         as_json,
         lambda: (
             f"{files.shown(target)}: {', '.join(f'{n} items of {name}' for name, n in counts.items())}; "
-            "every one is what manifest.json lists, and no text stands in two splits."
+            f"every one is what manifest.json lists, and no text stands in two splits.\nsha256 of the whole: {sha}"
         ),
     )
 

@@ -163,19 +163,9 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
     }
 
 
-def item_hash(config: str, row: dict[str, Any]) -> str:
-    """sha256 of an item: its text, its gold, and what its scores are read by (article, layout, fold)."""
-    parts = {
-        "ner": lambda: [row["id"], row["text"], [list(span.values()) for span in row["spans"]]],
-        "sector": lambda: [row["id"], row["title"], row["text"], row["sectors"]],
-        "articles": lambda: [row["id"], row["title"], row["text"]],
-        "annotations": lambda: [
-            *(row[key] for key in ("id", "kind", "text", "sectors")),
-            [list(span.values()) for span in row["spans"]],
-        ],
-    }[config]()
-    parts += [row.get("article_id"), row["layout"], row["fold"]]
-    return files.sha256(files.dump_jsonl([parts]).encode())
+def item_hash(row: dict[str, Any]) -> str:
+    """sha256 of an item with all its fields: text, gold, tags, and what scores are read by (article, layout, fold)."""
+    return files.sha256(files.dump_jsonl([row]).encode())
 
 
 def hashes_of(items: dict[str, Any], names: dict[str, list[str]]) -> dict[str, str]:
@@ -193,7 +183,7 @@ def version_of(label_set: LabelSet, used: Sequence[Erratum]) -> str:
 def manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = ()) -> dict[str, Any]:
     """A hash per item, one per config over its items and labels, one over all: what scores are tied to."""
     items = {
-        config: {split: {row["id"]: item_hash(config, row) for row in rows} for split, rows in splits.items()}
+        config: {split: {row["id"]: item_hash(row) for row in rows} for split, rows in splits.items()}
         for config, splits in table.items()
     }
     names = {"ner": list(label_set.entity_names), "sector": list(label_set.sector_names)}

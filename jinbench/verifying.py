@@ -13,11 +13,12 @@ from jinbench.splitting import SPLITS
 HINT = "fetch the dataset again; if you changed pages or labels: jinbench build"
 
 
-def verify(folder: Path) -> dict[str, int]:
+def verify(folder: Path) -> tuple[str, dict[str, int]]:
     """Hold every item of every config against manifest.json, and every text against the other splits.
 
-    Returns the numbers of items by config. Raises :class:`DataError` with everything that is wrong: item-changed,
-    item-missing, item-unknown, leak, file-missing, broken-json, wrong-shape.
+    Returns the sha256 of the whole, and the numbers of items by config. Raises :class:`DataError` with everything that
+    is wrong: item-changed, item-missing, item-unknown, duplicate-id, leak, file-changed, file-missing, broken-json,
+    wrong-shape.
     """
     path = folder / "manifest.json"
     listing: dict[str, Any] = files.read_json(path)
@@ -25,11 +26,12 @@ def verify(folder: Path) -> dict[str, int]:
     problems: list[Problem] = []
     counts: dict[str, int] = {}
     for config in CONFIGS:
-        rows = {split: _rows(folder / config / f"{split}.parquet", problems) for split in SPLITS}
-        counts[config] = sum(map(len, rows.values()))
+        rows = {}
         for split in SPLITS:
-            place = files.shown(folder / config / f"{split}.parquet")
-            problems += _items(config, rows[split], listing["items"].get(config, {}).get(split, {}), place)
+            name = f"{config}/{split}.parquet"
+            rows[split], wrong = _file(folder / name, listing["files"].get(name), listing["items"], config, split)
+            problems += wrong
+        counts[config] = sum(map(len, rows.values()))
         if config in ("ner", "sector"):
             problems += _leaks(rows, files.shown(folder / config))
     configs = items.hashes_of(listing["items"], listing["labels"])
@@ -38,29 +40,37 @@ def verify(folder: Path) -> dict[str, int]:
         problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
     if problems:
         raise DataError(problems)
-    return counts
+    return str(listing["sha256"]), counts
 
 
-def _rows(path: Path, problems: list[Problem]) -> list[dict[str, Any]]:
+def _file(
+    path: Path, sha: str | None, listed: dict[str, Any], config: str, split: str
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The rows of a file, and everything that is wrong with it. Its bytes come last: they say least."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    place = files.shown(path)
     try:
-        return list(pq.ParquetFile(io.BytesIO(files.read_bytes(path, HINT))).read().to_pylist())
+        data = files.read_bytes(path, HINT)
+        rows = list(pq.ParquetFile(io.BytesIO(data)).read().to_pylist())
     except DataError as error:
-        problems += error.problems
+        return [], list(error.problems)
     except pa.ArrowException as error:
-        cause = str(error).splitlines()[0]
-        problems.append(Problem("file-changed", files.shown(path), "a whole Parquet file", cause, HINT))
-    return []
+        return [], [Problem("file-changed", place, "a whole Parquet file", str(error).splitlines()[0], HINT)]
+    problems = _items(config, rows, listed.get(config, {}).get(split, {}), place)
+    if not problems and files.sha256(data) != sha:
+        found = f"{files.sha256(data)[:12]}…: the same items, written otherwise or with other names of labels"
+        problems.append(Problem("file-changed", place, f"sha256 {str(sha)[:12]}…", found, HINT))
+    return rows, problems
 
 
 def _items(config: str, rows: list[dict[str, Any]], listed: dict[str, str], place: str) -> list[Problem]:
     problems, seen = [], set()
     for row in rows:
         try:
-            id, sha = str(row["id"]), items.item_hash(config, row)
-        except (KeyError, TypeError, AttributeError) as error:
+            id, sha, _ = str(row["id"]), items.item_hash(row), row["text"]
+        except (KeyError, TypeError) as error:
             cause = f"{type(error).__name__}: {error}"
             return [Problem("wrong-shape", place, f"the fields of {config}", cause, HINT)]
         if id in seen:
@@ -82,7 +92,7 @@ def _leaks(rows: dict[str, list[dict[str, Any]]], place: str) -> list[Problem]:
     where: dict[str, dict[str, str]] = defaultdict(dict)
     for split, found in rows.items():
         for row in found:
-            where[row["text"]][split] = row["id"]
+            where[row.get("text", "")][split] = row.get("id", "")
     hint = "give their articles one story in articles.toml, then: jinbench split --write"
     return [
         Problem("leak", place, "a text in one split only", ", ".join(f"{s}: {id}" for s, id in ids.items()), hint)

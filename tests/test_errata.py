@@ -106,7 +106,8 @@ def test_verify_names_the_item(mini: Rooms) -> None:
     """One label flipped in the Parquet file itself."""
     built = dataset.build(mini)
     dataset.write(built, mini.dataset)
-    counts = verifying.verify(mini.dataset)
+    sha, counts = verifying.verify(mini.dataset)
+    assert sha == built.manifest["sha256"]
     assert counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
     rows[0]["sectors"] = [2]
@@ -118,6 +119,42 @@ def test_verify_names_the_item(mini: Rooms) -> None:
     assert rows[0]["id"] in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("config", "change", "code"),
+    [
+        ("ner", lambda row: row["ner_tags"].__setitem__(0, 3), "item-changed"),
+        ("ner", lambda row: row.update(fold=4), "item-changed"),
+        ("ner", lambda row: row["spans"][0].update(end=2), "item-changed"),
+        ("annotations", lambda row: row.update(annotator="somebody"), "item-changed"),
+        ("articles", lambda row: row["runs"][0].update(page_start=9), "item-changed"),
+        ("sector", lambda row: row.update(id="new"), "item-unknown"),
+    ],
+)
+def test_verify_sees_every_field(mini: Rooms, config: str, change: Any, code: str) -> None:
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    rows = built.table[config]["train"]
+    change(rows[0])
+    types = items.features(labels.read(mini))[config]
+    Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
+    with pytest.raises(DataError, match=code):
+        verifying.verify(mini.dataset)
+
+
+def test_verify_sees_other_names_of_labels(mini: Rooms) -> None:
+    """The numbers stay, and would mean something else."""
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    path = mini.dataset / "sector" / "train.parquet"
+    data = path.read_bytes()
+    mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
+    types = items.features(labels.read(mini))["sector"]
+    path.write_bytes(items.parquet(built.table["sector"]["train"], types))
+    assert path.read_bytes() != data
+    with pytest.raises(DataError, match="other names of labels"):
+        verifying.verify(mini.dataset)
+
+
 def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     path = mini.dataset / "ner" / "train.parquet"
@@ -127,4 +164,4 @@ def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
 
 
 def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
-    assert set(verifying.verify(real.dataset)) == set(items.CONFIGS)
+    assert set(verifying.verify(real.dataset)[1]) == set(items.CONFIGS)
