@@ -23,11 +23,14 @@ AGREED = "agreed"  # the prediction that an adjudicator starts from
 
 @dataclass(frozen=True)
 class Adjudication:
-    """What an adjudicator has before him: the project, what needs no decision, and what does."""
+    """What an adjudicator has before him: the project, how many passages were accepted now, what is still to decide or
+    lacks a reason, and the passages that he skipped or left as drafts.
+    """
 
     pushed: Pushed
     accepted: int
     to_decide: list[Disagreement]
+    left: list[str]
 
 
 def readings(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> dict[str, dict[str, Labels]]:
@@ -63,48 +66,62 @@ def open_questions(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: 
     return disagreements.find(seed.passages(), readings(where, seed, label_set, adjudicator), {})
 
 
-def decisions(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
-    """Every stretch on which annotators and adjudicator are not all of one mind, with the adjudicator's reason."""
-    found = readings(where, seed, label_set, adjudicator)
-    path = exports.path_of(where, adjudicator)
-    decided = {entry.passage_id: entry for entry in exports.read(path, seed.passages(), label_set, adjudicator)}
-    reasons = {id: entry.reasons for id, entry in decided.items()}
-    return disagreements.find(seed.passages(), {**found, adjudicator: decided}, reasons)
-
-
 def push(
     client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
 ) -> Adjudication:
     """Make the adjudicator's project or bring it up to date, and accept for him what the annotators agree on.
 
-    Raises :class:`DataError`, :class:`ServerError`.
+    A task that he has touched, even to skip it, is his. Raises :class:`DataError`, :class:`ServerError`.
     """
     found = readings(where, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
-    total = len(common)
     pushed = projects.push(
         client,
         where,
         seed,
         label_set,
         adjudicator,
-        projects.counter(step, f"push {adjudicator}", total),
+        projects.counter(step, f"push {adjudicator}", len(common)),
         {**found, AGREED: common},
     )
-    to_decide = disagreements.find(seed.passages(), found, {})
-    open_ids = {each.passage_id for each in to_decide}
-    done = {entry.passage_id for entry in annotation.fetch(client, seed, label_set, adjudicator)}
-    accepted = [entry for id, entry in common.items() if id not in open_ids | done]
+    questions = disagreements.find(seed.passages(), found, {})
+    tasks = projects.tasks_by_passage(client, pushed.project)
+    his = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
+    decided = {entry.passage_id: entry for entry in annotation.fetch(client, seed, label_set, adjudicator)}
+    accepted = [entry for id, entry in common.items() if id not in his | {each.passage_id for each in questions}]
     annotation.enter(
         client, seed, label_set, adjudicator, accepted, projects.counter(step, f"accept {adjudicator}", len(accepted))
     )
-    return Adjudication(pushed, len(accepted), to_decide)
+    to_decide = [each for each in questions if each.passage_id not in decided]
+    to_decide += [each for each in _decisions(seed, found, adjudicator, decided) if not each.reason]
+    return Adjudication(pushed, len(accepted), to_decide, sorted(his - decided.keys()))
+
+
+def _decisions(
+    seed: Seeds, found: dict[str, dict[str, Labels]], adjudicator: str, decided: dict[str, Labels]
+) -> list[Disagreement]:
+    reasons = {id: entry.reasons for id, entry in decided.items()}
+    return disagreements.find(seed.passages(), {**found, adjudicator: decided}, reasons)
 
 
 def check(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
-    """The decisions, each with its reason. Raises :class:`DataError` (reason-missing) if one has none."""
-    found = decisions(where, seed, label_set, adjudicator)
-    problems = disagreements.undecided(found, files.shown(exports.path_of(where, adjudicator)))
+    """The decisions: every stretch on which annotators and adjudicator are not all of one mind, with the reason.
+
+    Raises :class:`DataError`: passage-unlabelled for a disagreement that is still open, reason-missing, reason-unused,
+    and those of the exports.
+    """
+    found = readings(where, seed, label_set, adjudicator)
+    path = exports.path_of(where, adjudicator)
+    decided = {entry.passage_id: entry for entry in exports.read(path, seed.passages(), label_set, adjudicator)}
+    taken = _decisions(seed, found, adjudicator, decided)
+    waiting = [each for each in disagreements.find(seed.passages(), found, {}) if each.passage_id not in decided]
+    hint = "decide it in Label Studio (jinbench annotate adjudicate says where), and pull again"
+    problems = [
+        Problem("passage-unlabelled", f"{files.shown(path)} task {id}", f"a decision of {adjudicator}", "none", hint)
+        for id in dict.fromkeys(each.passage_id for each in waiting)
+    ]
+    reasons = {id: entry.reasons for id, entry in decided.items()}
+    problems += disagreements.problems(taken, reasons, files.shown(path))
     if problems:
         raise DataError(problems)
-    return found
+    return taken

@@ -199,13 +199,13 @@ def _resampled(name: str, gold: Gold, units: "np.ndarray[Any, Any]", coefficient
         return Estimate(name, None, None, None)
     order = sorted(set(gold.groups))
     if len(order) < 2:
-        return Estimate(name, float(value), None, None)
+        return Estimate(name, rounded(float(value)), None, None)
     rows = {group: np.flatnonzero([found == group for found in gold.groups]) for group in order}
     drawn = []
     for draw in scoring.draws(len(order)):
         chosen = np.concatenate([np.tile(rows[group], times) for group, times in zip(order, draw, strict=True)])
         drawn.append(coefficient(units[chosen]))
-    return Estimate(name, float(value), *scoring.interval(np.array(drawn)))
+    return Estimate(name, *rounded((float(value), *scoring.interval(np.array(drawn)))))
 
 
 def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:
@@ -292,6 +292,16 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     )
     gold = list(dataset.gold(where, seed, label_set).values())
     against = {name: _against(seed, label_set, gold, found[name]) for name in known.adjudicated}
+    place = files.shown(where.annotation / "annotators.toml")
+    missing = [reader for reader in known.readers if not reader.file.is_file()]
+    if missing:
+        expected, hint = "a file of labels", "correct the name of the file there"
+        raise DataError(
+            [
+                Problem("file-missing", f"{place} {reader.name}", expected, f"no {reader.file}", hint)
+                for reader in missing
+            ]
+        )
     readers = tuple(
         pair(
             seed,

@@ -43,12 +43,18 @@ def _download(client: "LabelStudio", project: int) -> list[dict[str, Any]]:
     return tasks
 
 
+def has_project(client: "LabelStudio", label_set: LabelSet, annotator: str) -> bool:
+    """Whether the annotator's project is on this server. Raises :class:`ServerError`."""
+    return reaching(lambda: find_project(client, project_title(label_set, annotator))) is not None
+
+
 def _project_or_error(client: "LabelStudio", label_set: LabelSet, annotator: str) -> Any:
     title = project_title(label_set, annotator)
     project = reaching(lambda: find_project(client, title))
     if project is None:
         raise ServerError(
             f"There is no project {title!r} on this server. Type: jinbench annotate push --annotator {annotator}"
+            " (for an adjudicator: jinbench annotate adjudicate)"
         )
     return project
 
@@ -186,7 +192,7 @@ def enter(
 
 
 def read_labels(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:
-    """Labels to enter: an export (.json) of this annotator, or marked-up text (.jsonl)."""
+    """Labels to enter in the name of `annotator`: an export (.json) of anybody, or marked-up text (.jsonl)."""
     if path.suffix == ".jsonl":
         return markup.read(path, seeds.passages(), label_set, annotator)
     found = exports.read(path, seeds.passages(), label_set)

@@ -1,5 +1,6 @@
 """Who labelled: reads `annotation/annotators.toml`."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,25 +88,26 @@ def read(rooms: Rooms) -> Annotators:
                 "name the annotator whose export is the gold",
             )
         )
+    readers = table.get("reader", ())
+    for kind, listed in (("annotator", entries), ("reader", readers)):
+        for name, times in Counter(entry["name"] for entry in listed).items():
+            if times > 1:
+                place = f"{files.shown(path)} [[{kind}]] {name}"
+                problems.append(Problem("wrong-shape", place, "each name once", f"{times} times", "rename one of them"))
+    alone = [entry["name"] for entry in entries if "adjudicates" not in entry]
     for entry in entries:
-        between = entry.get("adjudicates", ())
-        for name in between:
-            if name not in names or name == entry["name"]:
-                problems.append(
-                    Problem(
-                        "wrong-shape",
-                        f"{files.shown(path)} {entry['name']} adjudicates",
-                        f"others of {', '.join(names)}",
-                        repr(name),
-                        "name annotators that have an entry of their own",
-                    )
-                )
+        place = f"{files.shown(path)} {entry['name']}"
+        problems += files.date_problems(entry["date"], f"{place} date")
+        strangers = [name for name in entry.get("adjudicates", ()) if name not in alone]
+        if strangers:
+            expected, hint = f"names of {', '.join(alone)}", "name annotators who label by themselves"
+            problems.append(Problem("wrong-shape", f"{place} adjudicates", expected, ", ".join(strangers), hint))
     raise_if_any(problems)
-    readers = [
+    found = [
         Reader(entry["name"], entry["kind"], entry["description"], rooms.annotation / entry["file"])
-        for entry in table.get("reader", ())
+        for entry in readers
     ]
-    return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries), tuple(readers))
+    return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries), tuple(found))
 
 
 def _annotator(entry: dict[str, Any]) -> Annotator:

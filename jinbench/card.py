@@ -17,7 +17,12 @@ _BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=n
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in row) + " |\n" for row in lines)
+    return "".join("| " + " | ".join(_cell(cell) for cell in row) + " |\n" for row in lines)
+
+
+def _cell(value: Any) -> str:
+    """Text from a data file must not end its cell, its table or the generated part."""
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _per_split(counts: dict[str, int]) -> list[int]:
@@ -70,8 +75,9 @@ def _agreement(where: Rooms) -> str:
     """The figures of agreement.json: a table per pair, one of the readers, and how many decisions were taken."""
     record = agreement.read(where)
     seed, label_set = seeds.read(where), labels.read(where)
-    decided = adjudication.decisions(where, seed, label_set, annotators.read(where).gold)
-    names = annotators.read(where).adjudicated
+    known = annotators.read(where)
+    decided = adjudication.check(where, seed, label_set, known.gold)
+    names = known.adjudicated
     overruled = sum(len({each.readings[name] for name in names}) == 1 for each in decided)
     text = ""
     for pair in record["pairs"]:
@@ -97,14 +103,20 @@ def _agreement(where: Rooms) -> str:
             "Krippendorff's α over single sector decisions": pair["alpha_decisions"],
         }
         text += _table(["", "coefficient [95 % interval]"], [[k, _estimate(v)] for k, v in measures.items()]) + "\n"
-        lowest = sorted(pair["sector_alphas"], key=lambda found: found["value"])[:3]
+        lowest = sorted(
+            (found for found in pair["sector_alphas"] if found["value"] is not None), key=lambda found: found["value"]
+        )[:3]
         hardest = ", ".join(f"`{found['name']}` {found['value']:.3f}" for found in lowest)
         text += f"Sectors least agreed on (α): {hardest}.\n"
     text += (
-        f"The adjudicator took {len(decided)} decisions; in {overruled} of them it overruled both annotators. "
-        "`jinbench annotate decisions` prints each with both readings and the reason.\n\n"
+        f"The adjudicator took {len(decided)} decisions; in {overruled} of them it overruled all annotators. "
+        "`jinbench annotate decisions` prints each with the readings and the reason.\n\n"
     )
-    described = {reader.name: reader for reader in annotators.read(where).readers}
+    described = {reader.name: reader for reader in known.readers}
+    if described.keys() != {pair["first"] for pair in record["readers"]}:
+        place, hint = files.shown(agreement.path_of(where)), "jinbench agreement"
+        expected, found = ", ".join(described), ", ".join(pair["first"] for pair in record["readers"])
+        raise DataError(Problem("wrong-shape", place, f"the readers of annotators.toml: {expected}", found, hint))
     rows = [
         [
             pair["first"],
@@ -132,8 +144,21 @@ def _with_interval(value: float, found: dict[str, Any]) -> str:
 
 
 def _errata(where: Rooms) -> str:
-    rows = [[f"`{each.path.stem}`", f"`{each.passage_id}`", each.why] for each in errata.read(where)]
-    return _table(["erratum", "passage", "why"], rows) if rows else "None so far.\n"
+    rows = [
+        [
+            f"`{each.path.stem}`",
+            f"**{each.by}**, {each.date}",
+            f"`{each.passage_id}`",
+            f"{_side(each.before)} → {_side(each.after)}",
+            each.why,
+        ]
+        for each in errata.read(where)
+    ]
+    return _table(["erratum", "by, date", "passage", "change", "why"], rows) if rows else "None so far.\n"
+
+
+def _side(side: str | tuple[str, ...]) -> str:
+    return f"`{side if isinstance(side, str) else ', '.join(side)}`"
 
 
 def _scores(where: Rooms) -> str:

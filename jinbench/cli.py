@@ -236,9 +236,12 @@ def rescore(
     as_json: JSON = False,
 ) -> None:
     """Score every stored prediction on the gold without its errata and with them, and say which ranks moved."""
-    from jinbench import rescoring
+    from jinbench import errata, rescoring
 
-    moves, (old, new) = rescoring.rescore(workshop(ctx), first)
+    where = workshop(ctx)
+    if first > len(errata.read(where)):
+        raise typer.BadParameter(f"there are {len(errata.read(where))} errata", param_hint="--from")
+    moves, (old, new) = rescoring.rescore(where, first)
     moved = sum(move.moved for move in moves)
 
     def text() -> str:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinbench import annotators, errata, exports, files, items, labels, rooms, seeds
 from jinbench.annotators import Annotator
@@ -19,9 +19,6 @@ from jinbench.records import Labels
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 from jinbench.splitting import SPLITS, read_splits
-
-if TYPE_CHECKING:
-    pass
 
 
 def gold(where: Rooms, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None) -> dict[str, Labels]:
@@ -79,12 +76,12 @@ def build(where: Rooms) -> Built:
         for config, splits in table.items()
         for split, rows in splits.items()
     }
-    listing = items.manifest(table, label_set, used)
-    listing["gold"] = annotators.read(where).gold
-    listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     counts = items.statistics(table, label_set)
-    contents["manifest.json"] = files.dump_json(listing).encode()
     contents["stats.json"] = files.dump_json(counts).encode()
+    listing = items.manifest(table, label_set, used, annotators.read(where).gold)
+    listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
+    listing["files"]["splits.csv"] = files.sha256(where.splits.read_bytes())
+    contents["manifest.json"] = files.dump_json(listing).encode()
     return Built(table, listing, counts, contents)
 
 

@@ -1,4 +1,4 @@
-"""The commands up to the labels: seeds, labels, labelstudio, annotate. They parse, call the library and print."""
+"""The commands for pages and labels: seeds, labels, labelstudio, and of annotate all that `review` does not have."""
 
 import json
 from pathlib import Path
@@ -157,7 +157,8 @@ def names_of(where: Rooms, chosen: list[str] | None, blind: bool = False) -> lis
     unknown = [name for name in chosen or () if name not in known]
     if unknown:
         place = files.shown(where.annotation / "annotators.toml")
-        hint = "correct the name, or add an [[annotator]] there"
+        adjudicators = set(unknown).intersection(listed.names)
+        hint = "jinbench annotate adjudicate" if adjudicators else "correct the name, or add an [[annotator]] there"
         raise DataError(Problem("unknown-id", place, f"one of {', '.join(known)}", ", ".join(unknown), hint))
     return chosen or list(known)
 
@@ -217,7 +218,7 @@ def annotate_sheet(
     ] = False,
 ) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
-    from jinbench import adjudication, annotators, files, labels, markup, seeds
+    from jinbench import adjudication, annotators, disagreements, files, labels, markup, seeds
 
     where = rooms(ctx)
     seed = seeds.read(where)
@@ -230,7 +231,7 @@ def annotate_sheet(
     label_set, adjudicator = labels.read(where), annotators.read(where).gold
     readings = adjudication.readings(where, seed, label_set, adjudicator)
     common = adjudication.agreed(readings, adjudicator)
-    open_questions = adjudication.open_questions(where, seed, label_set, adjudicator)
+    open_questions = disagreements.find(seed.passages(), readings, {})
     texts = {passage.id: passage.text for passage in seed.passages()}
     to_decide: list[dict[str, Any]] = []
     for id in dict.fromkeys(each.passage_id for each in open_questions):
@@ -240,7 +241,10 @@ def annotate_sheet(
                 "marked": markup.mark(texts[id], common[id].spans),
                 "sectors": list(common[id].sectors),
                 "reasons": [f"{each.subject}: " for each in open_questions if each.passage_id == id],
-                "readings": {name: markup.mark(texts[id], found[id].spans) for name, found in readings.items()},
+                "readings": {
+                    name: {"marked": markup.mark(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
+                    for name, found in readings.items()
+                },
             }
         )
     typer.echo(files.dump_jsonl(to_decide), nl=False)
@@ -282,14 +286,17 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, exports, files, labels, labelstudio, seeds
+    from jinbench import annotation, annotators, exports, files, labels, labelstudio, seeds
 
     where = workshop(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
     total = sum(1 for _ in seed.passages())
     client = labelstudio.connect()
     results = []
     for name in names_of(where, annotator):
+        if annotator is None and listed.between(name) and not annotation.has_project(client, label_set, name):
+            say(f"{name}: nothing to pull yet. Next: jinbench annotate adjudicate")
+            continue
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)

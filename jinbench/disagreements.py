@@ -41,26 +41,42 @@ def find(passages: Iterable[Passage], readings: Readings, reasons: Mapping[str, 
         entries = {name: labelled[passage.id] for name, labelled in readings.items() if passage.id in labelled}
         if len(entries) < len(readings):
             continue
-        because = reasons.get(passage.id, ())
+        because = _Reasons(reasons.get(passage.id, ()))
         for start, end in _stretches([entry.spans for entry in entries.values()]):
             subject = passage.text[start:end]
             shown = {name: _marked(passage.text, entry.spans, start, end) for name, entry in entries.items()}
             context = f"{passage.text[max(0, start - 20) : start]}»{subject}«{passage.text[end : end + 20]}"
-            found.append(Disagreement(passage.id, subject, context, shown, _reason(subject, because)))
+            found.append(Disagreement(passage.id, subject, context, shown, because.give(subject, shown)))
         if len({entry.sectors for entry in entries.values()}) > 1:
             shown = {name: ", ".join(entry.sectors) or "–" for name, entry in entries.items()}
             context = f"{passage.text[:40]}…"
-            found.append(Disagreement(passage.id, SECTORS, context, shown, _reason(SECTORS, because)))
+            found.append(Disagreement(passage.id, SECTORS, context, shown, because.give(SECTORS, shown)))
     return found
 
 
-def _reason(subject: str, reasons: Iterable[str]) -> str | None:
-    """The why of the first of `reasons` that begins with the subject and a colon, of either width."""
-    for reason in reasons:
-        rest = reason.strip().removeprefix(subject).lstrip()
-        if reason.strip().startswith(subject) and rest[:1] in (":", "\uff1a"):
-            return rest[1:].strip() or None
-    return None
+class _Reasons:
+    """Hands out the reasons of a passage: each once, in order; again only where everything said is the same again."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.left = list(reasons)
+        self.given: dict[tuple[str, ...], str | None] = {}
+
+    def give(self, subject: str, shown: Mapping[str, str]) -> str | None:
+        key = (subject, *shown.values())
+        if key not in self.given:
+            fitting = next((reason for reason in self.left if _why(subject, reason)), None)
+            if fitting is not None:
+                self.left.remove(fitting)
+            self.given[key] = _why(subject, fitting or "")
+        return self.given[key]
+
+
+def _why(subject: str, reason: str) -> str | None:
+    """What follows the subject and a colon, of either width; None if the reason does not begin so."""
+    rest = reason.strip().removeprefix(subject).lstrip()
+    if not reason.strip().startswith(subject) or rest[:1] not in (":", "\uff1a"):
+        return None
+    return rest[1:].strip() or None
 
 
 def _stretches(sides: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
@@ -87,16 +103,27 @@ def agreed(a: Labels, b: Labels, annotator: str) -> Labels:
     return Labels(a.passage_id, annotator, tuple(span for span in a.spans if span in b.spans), sectors)
 
 
-def undecided(found: Iterable[Disagreement], where: str) -> list[Problem]:
-    """A problem for each disagreement without a reason."""
-    return [
-        Problem(
-            "reason-missing",
-            f"{where} task {each.passage_id}",
-            f"a reason “{each.subject}: …”",
-            "none",
-            "write it under the passage in Label Studio, submit, and pull again",
-        )
+def problems(found: Sequence[Disagreement], reasons: Mapping[str, Sequence[str]], where: str) -> list[Problem]:
+    """A problem for each disagreement without a reason, and for each reason that belongs to none."""
+    hint = "write it under the passage in Label Studio, submit, and pull again"
+    missing = [
+        Problem("reason-missing", f"{where} task {each.passage_id}", f"a reason “{each.subject}: …”", "none", hint)
         for each in found
         if not each.reason
     ]
+    of: dict[str, list[Disagreement]] = {}
+    for each in found:
+        of.setdefault(each.passage_id, []).append(each)
+    unused = [
+        Problem(
+            "reason-unused",
+            f"{where} task {id}",
+            f"one of {', '.join(f'“{each.subject}: …”' for each in of.get(id, ())) or 'no reasons: all agree'}",
+            text,
+            "begin it with the words in dispute and a colon, or take it away",
+        )
+        for id, given in reasons.items()
+        for text in given
+        if not any(each.reason and _why(each.subject, text) == each.reason for each in of.get(id, ()))
+    ]
+    return missing + unused

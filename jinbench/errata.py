@@ -17,11 +17,13 @@ from jinbench.rooms import Rooms
 
 @dataclass(frozen=True)
 class Erratum:
-    """`before` and `after`: a stretch of the passage marked up, or its sectors. `number` is that of the file."""
+    """`before` and `after`: a stretch of the passage marked up, or its sectors. `by`: a person, a language model."""
 
     number: int
     path: Path
     passage_id: str
+    date: str
+    by: str
     why: str
     before: str | tuple[str, ...]
     after: str | tuple[str, ...]
@@ -30,13 +32,22 @@ class Erratum:
 def read(where: Rooms) -> list[Erratum]:
     """All errata in order. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     found, problems = [], []
-    for number, path in enumerate(sorted((where.annotation / "errata").glob("*.toml")), 1):
-        if path.stem != f"{number:03}":
-            hint = "number them without gaps"
-            problems.append(Problem("wrong-shape", files.shown(path), f"{number:03}.toml", path.name, hint))
+    for number, path in enumerate(files.below(where.annotation / "errata"), 1):
+        place = files.shown(path)
+        if path.name != f"{number:03}.toml":
+            hint = "number the errata without gaps, and keep nothing else in this folder"
+            problems.append(Problem("wrong-shape", place, f"{number:03}.toml", path.name, hint))
+            continue
         table = files.read_toml(path, "erratum")
         before, after = (tuple(side) if isinstance(side, list) else side for side in (table["before"], table["after"]))
-        found.append(Erratum(number, path, table["passage"], table["why"], before, after))
+        problems += files.date_problems(table["date"], f"{place} date")
+        if type(before) is not type(after) or before == after:
+            expected = "two stretches of marked-up text, or two lists of sectors, that differ"
+            hint = "say what stands there now, and what should"
+            problems.append(Problem("wrong-shape", f"{place} after", expected, f"{before!r} and {after!r}", hint))
+        found.append(
+            Erratum(number, path, table["passage"], str(table["date"]), table["by"], table["why"], before, after)
+        )
     raise_if_any(problems)
     return found
 

@@ -1,5 +1,6 @@
 """Reading files with an error that helps, and writing them so that nothing is ever half there."""
 
+import datetime
 import hashlib
 import json
 import os
@@ -82,6 +83,13 @@ def read_toml(path: Path, schema: str) -> dict[str, Any]:
         ) from None
     check_shape(table, schema, shown(path))
     return table
+
+
+def date_problems(value: Any, where: str) -> list[Problem]:
+    """A problem if a value of a TOML file is not a date."""
+    if type(value) is datetime.date:
+        return []
+    return [Problem("wrong-shape", where, "a date: 2026-11-22, without quotation marks", repr(value), "correct it")]
 
 
 def read_json(path: Path, hint: str = "check the path") -> Any:

@@ -180,22 +180,27 @@ def version_of(label_set: LabelSet, used: Sequence[Erratum]) -> str:
     return f"{label_set.version.rpartition('.')[0]}.{len(used)}"
 
 
-def manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = ()) -> dict[str, Any]:
+def manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = (), gold: str = "") -> dict[str, Any]:
     """A hash per item, one per config over its items and labels, one over all: what scores are tied to."""
     items = {
         config: {split: {row["id"]: item_hash(row) for row in rows} for split, rows in splits.items()}
         for config, splits in table.items()
     }
     names = {"ner": list(label_set.entity_names), "sector": list(label_set.sector_names)}
-    config_hashes = hashes_of(items, names)
-    return {
+    listing = {
         "version": version_of(label_set, used),
         "errata": [erratum.path.stem for erratum in used],
+        "gold": gold,
         "labels": names,
-        "sha256": files.sha256(files.dump_json(config_hashes).encode()),
-        "configs": config_hashes,
+        "configs": hashes_of(items, names),
         "items": items,
     }
+    return listing | {"sha256": whole_hash(listing)}
+
+
+def whole_hash(listing: dict[str, Any]) -> str:
+    """sha256 over a manifest's version, errata, name of the gold, and hashes of configs."""
+    return files.sha256(files.dump_json([listing[key] for key in ("version", "errata", "gold", "configs")]).encode())
 
 
 def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:

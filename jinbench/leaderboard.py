@@ -20,14 +20,14 @@ POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of 
 class Row:
     """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties.
 
-    None where nothing is ranked: with fewer than `ENOUGH` articles, and for an annotator, because the gold was made
-    from what annotators said.
+    None where nothing is ranked: with fewer than `ENOUGH` articles, and for an annotator, because the gold is made
+    from labels like theirs. `annotator` says what labelled (person, language model); None for a system.
     """
 
     rank: int | None
     tied: bool
     system: str
-    annotator: bool
+    annotator: str | None
     score: Score
 
 
@@ -90,7 +90,7 @@ def predictions(where: Rooms, gold: Gold) -> dict[str, dict[str, frozenset[Label
 def rank(
     gold: Gold,
     predicted: Mapping[str, Mapping[str, frozenset[Label]]],
-    annotators: Mapping[str, Mapping[str, frozenset[Label]]] | None = None,
+    annotators: Mapping[tuple[str, str], Mapping[str, frozenset[Label]]] | None = None,
 ) -> Board:
     """The table of systems, best first, with the annotators among them, who have no rank."""
     import numpy as np
@@ -103,8 +103,9 @@ def rank(
     }
     better = {system: sum(scoring.interval(drawn[other] - drawn[system])[0] > 0 for other in drawn) for system in order}
     ranks = [better[system] + 1 if enough else None for system in order]
-    rows = [Row(r, enough and ranks.count(r) > 1, s, False, scores[s]) for r, s in zip(ranks, order, strict=True)]
-    rows += [Row(None, False, name, True, scoring.score(gold, found)) for name, found in (annotators or {}).items()]
+    rows = [Row(r, enough and ranks.count(r) > 1, s, None, scores[s]) for r, s in zip(ranks, order, strict=True)]
+    for (name, kind), found in (annotators or {}).items():
+        rows.append(Row(None, False, name, kind, scoring.score(gold, found)))
     rows.sort(key=lambda row: -(row.score.micro.f1 or 0.0))
     errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order) if drawn]
     return Board(gold.task, gold.split, tuple(rows), POWER * float(np.median(errors)) if errors else None)
@@ -122,9 +123,9 @@ def markdown(boards: list[Board]) -> str:
             "|---|---|---|---|---|",
         ]
         for row in found.rows:
+            name = _escape(f"{row.system} ({row.annotator})" if row.annotator else row.system)
             lines.append(
-                f"| {_place(row)} | {_escape(row.system)} | {row.score.micro.shown} | {row.score.macro} "
-                f"| {row.score.missing} |"
+                f"| {_place(row)} | {name} | {row.score.micro.shown} | {row.score.macro} | {row.score.missing} |"
             )
         lines.append("")
         if found.rows:
@@ -135,7 +136,7 @@ def markdown(boards: list[Board]) -> str:
             else:
                 lines.append("Systems with the same rank cannot be told apart.")
             if any(row.annotator for row in found.rows):
-                lines.append("Annotators have no rank: the gold was made from what they said.")
+                lines.append("Annotators have no rank: the gold is made from labels like theirs.")
             if found.gap is not None:
                 lines.append(f"Smallest gap that {articles} articles separate at 80 % power: about {found.gap:.3f}.")
         lines.append("")

@@ -4,7 +4,7 @@ A finding is mended, or accepted in `annotation/accepted.toml` with the reason. 
 sentences, a lone sector beside others) is refused when an export is read, and needs no linter.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,25 +72,25 @@ def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Fin
     for surface, found in types.items():
         if len(found) > 1:
             usual = max(found, key=lambda type: len(found[type]))
-            for type in found.keys() - {usual}:
-                for id in sorted(set(found[type])):
+            for type in sorted(found.keys() - {usual}):
+                for id in found[type]:
                     yield Finding("two-types", id, surface, f"{type}, elsewhere {usual}")
 
 
 def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
     types = {span.surface: span.type for entry in entries for span in entry.spans if len(span.surface) >= BARE}
     for entry in entries:
-        text, found = texts[entry.passage_id], set()
-        for surface in types:
+        text, taken = texts[entry.passage_id], [(span.start, span.end) for span in entry.spans]
+        for surface in sorted(types, key=lambda surface: (-len(surface), surface)):  # the longest name says it all
             start = text.find(surface)
             while start >= 0:
                 end = start + len(surface)
-                if not any(span.start < end and start < span.end for span in entry.spans):
-                    found.add(surface)
-                start = text.find(surface, start + 1)
-        longest = [s for s in found if not any(s != other and s in other for other in found)]
-        for surface in longest:
-            yield Finding("bare-elsewhere", entry.passage_id, surface, f"{types[surface]} elsewhere, bare here")
+                if not any(s < end and start < e for s, e in taken):
+                    taken.append((start, end))
+                    yield Finding(
+                        "bare-elsewhere", entry.passage_id, surface, f"{types[surface]} elsewhere, bare at {start}"
+                    )
+                start = text.find(surface, end)
 
 
 def _each(
@@ -155,25 +155,30 @@ _CHECKS = (
 def read_accepted(where: Rooms) -> list[Accepted]:
     """The findings that are as they should be. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     path = where.annotation / "accepted.toml"
-    if not path.is_file():
+    if not path.exists():
         return []
     table = files.read_toml(path, "accepted")
     return [Accepted(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in table.get("accepted", ())]
 
 
 def sift(found: Iterable[Finding], accepted: Sequence[Accepted], where: str) -> list[Finding]:
-    """The findings that nobody accepted.
+    """The findings that nobody accepted. A passage is named in accepted.toml as often as it has the finding.
 
     Raises :class:`DataError` (accepted-in-vain) for whatever was accepted and is not found any more.
     """
-    found = list(found)
-    places = {(f.check, f.surface, f.passage_id) for f in found}
-    allowed = {(entry.check, entry.surface, id): entry for entry in accepted for id in entry.passages}
+    allowed = Counter((entry.check, entry.surface, id) for entry in accepted for id in entry.passages)
+    left = []
+    for finding in found:
+        place = (finding.check, finding.surface, finding.passage_id)
+        if allowed[place]:
+            allowed[place] -= 1
+        else:
+            left.append(finding)
     problems = [
         Problem("accepted-in-vain", f"{where} {check} {surface}", f"a finding in {id}", "none", "take the entry away")
-        for check, surface, id in allowed
-        if (check, surface, id) not in places
+        for (check, surface, id), times in allowed.items()
+        if times
     ]
     if problems:
         raise DataError(problems)
-    return [f for f in found if (f.check, f.surface, f.passage_id) not in allowed]
+    return left

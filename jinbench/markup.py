@@ -11,6 +11,7 @@ from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any
 from jinbench.records import Labels, Passage, Span
 
+_REASON = re.compile(r".+?[:\uff1a]\s*\S", re.DOTALL)
 _MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z][A-Za-z0-9_]*)\]")
 
 
@@ -72,6 +73,13 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
             continue
         checked = [span for s in spans if (span := checker.span(passage, *s, place)) is not None]
         sectors = row["sectors"]
+        if label_set.sectors and not sectors:
+            hint = "name one, or several; general if no other holds"
+            checker.problem("passage-unlabelled", place, "at least one sector", "none", hint)
+        for reason in row.get("reasons", ()):
+            if not _REASON.match(reason):
+                hint = "write the words in dispute, a colon, and the reason"
+                checker.problem("wrong-shape", f"{place} reasons", "“subject: why”", repr(reason), hint)
         found[id] = Labels(
             id,
             annotator,

@@ -37,6 +37,7 @@ CODES = {
     "span-crosses-sentence": "a span begins in one sentence and ends in another",
     "general-not-alone": "the sector that stands alone is given beside another",
     "nothing-in-common": "two annotators, or fewer, labelled no passage together",
+    "reason-unused": "a reason of an adjudicator belongs to no disagreement",
     "reason-missing": "an adjudicator decided a disagreement and does not say why",
     "accepted-in-vain": "accepted.toml lists a finding that the linter does not make",
     "erratum-differs": "an erratum says of the gold what is not so",

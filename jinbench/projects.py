@@ -169,7 +169,7 @@ def push(
         "label_config": config,
         "expert_instruction": instructions,
         "show_instruction": True,
-        "description": f"{annotator} · guidelines and labels: see the instructions. Made by `jinbench annotate push`.",
+        "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
     project: Any = reaching(lambda: find_project(client, title))
     if project is None:
@@ -221,7 +221,7 @@ def _batches(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _show(client: "LabelStudio", project: int, readings: Readings) -> None:
-    """Exactly one prediction per reading and task, as it is now."""
+    """Of each reading exactly one prediction per task, as it is now. Predictions of other names are left alone."""
     there: dict[tuple[int, str], list[Any]] = defaultdict(list)
     for prediction in client.predictions.list(project=project):
         there[int(prediction.task), str(prediction.model_version)].append(prediction)

@@ -33,13 +33,14 @@ def annotate_adjudicate(
     with progress() as step:
         done = adjudication.push(client, where, seed, label_set, adjudicator, step)
     passages = len({each.passage_id for each in done.to_decide})
+    left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
     emit(
         {"project": done.pushed.project, "url": done.pushed.url, "accepted": done.accepted}
-        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide)},
+        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide), "left": done.left},
         as_json,
         lambda: (
             f"{adjudicator}: {done.accepted} passages accepted now, because all agree; "
-            f"{len(done.to_decide)} disagreements in {passages} passages to decide at {done.pushed.url}\n"
+            f"{len(done.to_decide)} disagreements in {passages} passages to decide at {done.pushed.url}{left}\n"
             f"Then: jinbench annotate pull --annotator {adjudicator}"
         ),
     )
@@ -85,14 +86,12 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
+    if annotator and len(annotator) > 1:
+        raise typer.BadParameter("one annotator at a time", param_hint="--annotator")
     if annotator:
-        labelled = [
-            entry
-            for name in names_of(where, annotator)
-            for entry in exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
-        ]
-        found = linting.lint(seed.passages(), labelled)
-        accepted = []
+        (name,) = names_of(where, annotator)
+        labelled = exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
+        found, accepted = linting.lint(seed.passages(), labelled), []
     else:
         labelled = list(dataset.gold(where, seed, label_set).values())
         accepted = linting.read_accepted(where)

@@ -73,20 +73,19 @@ def gold_of(task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict
     )
 
 
-def readings(where: Rooms, gold: Gold) -> dict[str, dict[str, frozenset[Label]]]:
-    """What each annotator says of the items of `gold`, by name, as predictions. One whose labels are the gold is left
-    out.
+def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
+    """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
 
-    Raises :class:`DataError` (file-missing, file-changed).
+    One whose labels are the gold is left out. Raises :class:`DataError` (file-missing, file-changed).
     """
     rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
     names = dataset.read_manifest(where)["labels"]["sector"]
     itself = dataset.read_manifest(where)["gold"]
-    found: dict[str, dict[str, frozenset[Label]]] = {}
+    found: dict[tuple[str, str], dict[str, frozenset[Label]]] = {}
     for row in rows:
         if row["annotator"] == itself:
             continue
-        said = found.setdefault(f"{row['annotator']} ({row['kind']})", {})
+        said = found.setdefault((row["annotator"], row["kind"]), {})
         if gold.task == "sector":
             said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
             continue

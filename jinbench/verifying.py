@@ -21,7 +21,7 @@ def verify(folder: Path) -> tuple[str, dict[str, int]]:
     wrong-shape.
     """
     path = folder / "manifest.json"
-    listing: dict[str, Any] = files.read_json(path)
+    listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
     files.check_shape(listing, "manifest", files.shown(path))
     problems: list[Problem] = []
     counts: dict[str, int] = {}
@@ -34,10 +34,19 @@ def verify(folder: Path) -> tuple[str, dict[str, int]]:
         counts[config] = sum(map(len, rows.values()))
         if config in ("ner", "sector"):
             problems += _leaks(rows, files.shown(folder / config))
-    configs = items.hashes_of(listing["items"], listing["labels"])
-    if listing["configs"] != configs or listing["sha256"] != files.sha256(files.dump_json(configs).encode()):
+    if listing["configs"] != items.hashes_of(listing["items"], listing["labels"]):
         expected, found = "hashes of configs that fit those of their items", "others"
         problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
+    if listing["sha256"] != items.whole_hash(listing):
+        expected, found = "a sha256 that fits version, errata, gold and configs", "another"
+        problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
+    for name in sorted(
+        listing["files"].keys() - {f"{config}/{split}.parquet" for config in CONFIGS for split in SPLITS}
+    ):
+        problems += _bytes(folder / name, listing["files"][name])
+    for path in sorted(folder.rglob("*.parquet")):
+        if str(path.relative_to(folder)) not in listing["files"]:
+            problems.append(Problem("item-unknown", files.shown(path), "a file of manifest.json", "another", HINT))
     if problems:
         raise DataError(problems)
     return str(listing["sha256"]), counts
@@ -56,13 +65,21 @@ def _file(
         rows = list(pq.ParquetFile(io.BytesIO(data)).read().to_pylist())
     except DataError as error:
         return [], list(error.problems)
-    except pa.ArrowException as error:
-        return [], [Problem("file-changed", place, "a whole Parquet file", str(error).splitlines()[0], HINT)]
+    except (pa.ArrowException, OSError, ValueError) as error:  # what damaged bytes bring about differs
+        cause = str(error).partition("\n")[0]
+        return [], [Problem("file-changed", place, "a whole Parquet file", cause, HINT)]
     problems = _items(config, rows, listed.get(config, {}).get(split, {}), place)
-    if not problems and files.sha256(data) != sha:
-        found = f"{files.sha256(data)[:12]}…: the same items, written otherwise or with other names of labels"
-        problems.append(Problem("file-changed", place, f"sha256 {str(sha)[:12]}…", found, HINT))
-    return rows, problems
+    return rows, problems or _bytes(path, sha, ": the same items, written otherwise or with other names of labels")
+
+
+def _bytes(path: Path, sha: str | None, remark: str = "") -> list[Problem]:
+    try:
+        found = files.sha256(files.read_bytes(path, HINT))
+    except DataError as error:
+        return list(error.problems)
+    if found == sha:
+        return []
+    return [Problem("file-changed", files.shown(path), f"sha256 {str(sha)[:12]}…", f"{found[:12]}…{remark}", HINT)]
 
 
 def _items(config: str, rows: list[dict[str, Any]], listed: dict[str, str], place: str) -> list[Problem]:

@@ -95,6 +95,26 @@ def test_adjudicate_twice_changes_nothing(bench: Bench) -> None:
     assert bench.predictions() == before
 
 
+def test_what_the_adjudicator_skipped_stays_skipped(bench: Bench) -> None:
+    project = bench.push().pushed.project
+    task = projects.tasks_by_passage(bench.client, project)["b-L5"][0]
+    (annotation_,) = bench.client.annotations.list(id=int(task.id))
+    bench.client.annotations.update(id=int(annotation_.id), was_cancelled=True)
+    again = bench.push()
+    assert again.accepted == 0
+    assert again.left == ["b-L5"]
+    (task,) = projects.tasks_by_passage(bench.client, project)["b-L5"]
+    assert (task.total_annotations, task.cancelled_annotations) == (0, 1)
+
+
+def test_what_is_decided_is_no_longer_to_decide(bench: Bench) -> None:
+    bench.push()
+    bench.enter([entry for entry in bench.decided if entry.passage_id == "a-L5"])
+    assert {each.passage_id for each in bench.push().to_decide} == OPEN - {"a-L5"}
+    bench.enter([entry for entry in bench.decided if entry.passage_id in OPEN])
+    assert bench.push().to_decide == []
+
+
 def test_what_an_annotator_corrects_is_shown_corrected(bench: Bench) -> None:
     bench.push()
     path = exports.path_of(bench.where, "annotator-b")

@@ -135,7 +135,7 @@ def test_the_manifest_names_every_file(real: Rooms) -> None:
     listing = json.loads(real.manifest.read_text())
     for name, sha in listing["files"].items():
         assert files.sha256((real.dataset / name).read_bytes()) == sha
-    assert len(listing["files"]) == 12
+    assert len(listing["files"]) == 14
 
 
 def test_every_label_can_be_measured(real: Rooms) -> None:

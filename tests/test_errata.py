@@ -1,5 +1,7 @@
 """Errata: applied in order, refused when they do not fit, and what they do to version, manifest and ranks."""
 
+import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ def test_an_erratum_changes_version_and_manifest(mini: Rooms) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"passage": "z", "before": "x", "after": "x"}, "unknown-id"),
+        ({"passage": "z", "before": "x", "after": "[x|PLACE]"}, "unknown-id"),
         ({"passage": "a-L5", "before": "昨天开工", "after": "今天开工"}, "the same stretch"),
         ({"passage": "a-L5", "before": "码头", "after": "[码头|PLACE]"}, "2 times"),
         ({"passage": "a-L5", "before": "昨天开工", "after": "[昨天|DATE]开工"}, "erratum-differs"),
@@ -59,6 +61,11 @@ def test_an_erratum_changes_version_and_manifest(mini: Rooms) -> None:
         ({"passage": "b-L11", "before": ["port"], "after": ["water"]}, "erratum-differs"),
         ({"passage": "b-L11", "before": ["water"], "after": ["general", "water"]}, "general-not-alone"),
         ({"passage": "b-L11", "before": ["water"], "after": "x"}, "wrong-shape"),
+        ({"passage": "b-L11", "before": ["water"], "after": ["water"]}, "wrong-shape"),
+        ({"passage": "b-L11", "before": ["water"], "after": ["port", "port"]}, "wrong-shape"),
+        ({"passage": "a-L5", "before": "[昨天|DATE]", "after": "[昨天|DATE]"}, "wrong-shape"),
+        ({"passage": "a-L5", "before": "[昨天|DATE]", "after": "昨天", "befor": 3}, "wrong-shape"),
+        ({"passage": " ", "before": "[昨天|DATE]", "after": "昨天"}, "wrong-shape"),
         ({"passage": "b-L11", "before": "x"}, "wrong-shape"),
     ],
 )
@@ -66,6 +73,22 @@ def test_an_erratum_that_does_not_fit_is_refused(mini: Rooms, change: dict[str, 
     write(mini, 1, **change)
     with pytest.raises(DataError, match=says):
         gold(mini)
+
+
+@pytest.mark.parametrize("date", ['"yesterday"', "true", "3", "2026-11-22T10:00:00"])
+def test_the_date_of_an_erratum_is_a_date(mini: Rooms, date: str) -> None:
+    write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
+    path = mini.annotation / "errata" / "001.toml"
+    path.write_text(path.read_text().replace("2026-11-22", date))
+    with pytest.raises(DataError, match="a date: 2026-11-22"):
+        errata.read(mini)
+
+
+@pytest.mark.parametrize("name", ["001.TOML", "erratum-one.txt", "001"])
+def test_nothing_else_lies_among_the_errata(mini: Rooms, name: str) -> None:
+    files.write_text(mini.annotation / "errata" / name, "x")
+    with pytest.raises(DataError, match=r"001\.toml"):
+        errata.read(mini)
 
 
 def test_errata_are_numbered_without_gaps(mini: Rooms) -> None:
@@ -96,10 +119,34 @@ def test_rescoring_says_who_moved(mini: Rooms) -> None:
     assert not any(move.moved or move.old != move.new for move in same)
 
 
+def test_a_rank_that_moves(mini: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One system says what the gold said before five errata, the other what it says after them."""
+    monkeypatch.setattr("jinbench.leaderboard.ENOUGH", 2)
+    changes = [("a-L5", "[昨天|DATE]开"), ("a-L12", "[今年|DATE]开"), ("b-L3", "[今年|DATE]不")]
+    changes += [("b-L11", "[海河|PLACE]两岸"), ("c-L3", "[去年|DATE],")]
+    plain = dataset.build(mini)
+    for number, (passage, before) in enumerate(changes, 1):
+        write(mini, number, passage=passage, before=before, after=markup.parse(before)[0])
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    for name, table in (("before", plain.table), ("after", built.table)):
+        rows = [{"id": row["id"], "spans": row["spans"]} for rows in table["ner"].values() for row in rows]
+        files.write_text(mini.baselines / name / "predictions-ner-folds.jsonl", files.dump_jsonl(rows))
+    moves = {move.system: move for move in rescoring.rescore(mini, 0)[0] if move.split == "folds"}
+    assert {name: (move.old_rank, move.new_rank) for name, move in moves.items()} == {
+        "before": (1, 2),
+        "after": (2, 1),
+    }
+    assert all(move.moved and "MOVED" in str(move) for move in moves.values())
+
+
 def test_the_committed_erratum(real: Rooms) -> None:
     known = errata.read(real)
     assert known, "there is one real erratum at least"
     assert files.read_json(real.manifest)["errata"] == [erratum.path.stem for erratum in known]
+    head = "\n".join(real.card.read_text().split("---\n", 2)[2].splitlines()[:12])
+    if any(erratum.by != "language model" for erratum in known):  # then the card must not say that nobody did
+        assert "No person has checked one" not in head
 
 
 def test_verify_names_the_item(mini: Rooms) -> None:
@@ -153,6 +200,56 @@ def test_verify_sees_other_names_of_labels(mini: Rooms) -> None:
     assert path.read_bytes() != data
     with pytest.raises(DataError, match="other names of labels"):
         verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_damaged_bytes_are_said_to_be_damaged(mini: Rooms, seed: int) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    path = mini.dataset / "articles" / "train.parquet"
+    data = bytearray(path.read_bytes())
+    rng = random.Random(seed)
+    for _ in range(3):
+        data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError) as caught:
+        verifying.verify(mini.dataset)
+    assert "articles/train.parquet" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["splits.csv", "stats.json", "ner/more.parquet"])
+def test_verify_looks_at_every_file(mini: Rooms, name: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    files.write_text(mini.dataset / name, "x")
+    with pytest.raises(DataError, match=name.split("/")[-1]):
+        verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("gold", "Prof. Li", "a sha256 that fits version, errata, gold and configs"),
+        ("version", "9.0.0", "a sha256 that fits version, errata, gold and configs"),
+        ("errata", ["007"], "a sha256 that fits version, errata, gold and configs"),
+        ("configs", {}, "hashes of configs that fit"),
+        ("items", {"ner": []}, "wrong-shape"),
+        ("items", {"ner": {"test": None}}, "wrong-shape"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_itself(mini: Rooms, key: str, value: object, says: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    listing = files.read_json(mini.manifest)
+    files.write_text(mini.manifest, files.dump_json(listing | {key: value}))
+    with pytest.raises(DataError, match=says):
+        verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize("config", ["ner", "sector"])
+def test_the_same_text_in_two_splits(mini: Rooms, config: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    shutil.copyfile(mini.dataset / config / "train.parquet", mini.dataset / config / "test.parquet")
+    with pytest.raises(DataError) as caught:
+        verifying.verify(mini.dataset)
+    assert any(p.code == "leak" and p.where.endswith(f"dataset/{config}") for p in caught.value.problems)
 
 
 def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:

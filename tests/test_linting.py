@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from jinbench import dataset, labels, linting, markup, seeds
+from jinbench.problems import DataError
 from jinbench.records import Labels, Passage
 from jinbench.rooms import Rooms
 
@@ -37,7 +38,9 @@ def findings(*marked: str) -> list[tuple[str, str]]:
         (["([天津)学院|PLACE]"], [("open-bracket", "天津)学院")]),
         (["[部长|TITLE][王部长|PERSON]"], [("title-in-person", "王部长")]),
         (["[20|QUANTITY]座", "[3万|QUANTITY]平方米"], [("unit-missing", "20"), ("unit-missing", "3万")]),
+        (["[二十|QUANTITY]座"], [("unit-missing", "二十")]),
         (["[2/3|QUANTITY]和[50%|QUANTITY]"], []),
+        (["[天津|PLACE]。", "“数字天津”。他回到天津。"], [("bare-elsewhere", "天津")] * 2),  # each by itself
     ],
 )
 def test_each_check(marked: list[str], expected: list[tuple[str, str]]) -> None:
@@ -61,7 +64,16 @@ def test_the_gold_is_clean_but_for_what_is_accepted(real: Rooms) -> None:
     assert {entry.check for entry in accepted} == {"bare-elsewhere"}
 
 
-ACCEPTED = 14
+ACCEPTED = 15
+
+
+def test_an_acceptance_covers_as_many_as_it_names() -> None:
+    found = [linting.Finding("bare-elsewhere", "p", "天津", "x")] * 2
+    once, twice = (linting.Accepted("bare-elsewhere", "天津", ("p",) * n, "why") for n in (1, 2))
+    assert linting.sift(found, [once], "x") == found[:1]
+    assert linting.sift(found, [twice], "x") == []
+    with pytest.raises(DataError, match="accepted-in-vain"):
+        linting.sift(found[:1], [twice], "x")
 
 
 def run(*arguments: str) -> tuple[int, str]:

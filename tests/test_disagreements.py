@@ -1,0 +1,153 @@
+"""What is in dispute, what was decided, and that every decision has a reason of its own."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from jinbench import adjudication, annotators, card, dataset, disagreements, files, labels, leaderboard, markup, seeds
+from jinbench.problems import DataError
+from jinbench.records import Labels, Passage
+from jinbench.rooms import Rooms
+
+
+def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[disagreements.Disagreement]:
+    """The disagreements of readings of one passage."""
+    readings = {}
+    for number, text in enumerate(marked):
+        plain, spans = markup.parse(text)
+        readings[str(number)] = {"p": Labels("p", str(number), tuple(spans), ("port",))}
+    return disagreements.find([Passage("p", "a", "page", plain, ())], readings, {"p": reasons})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "subjects"),
+    [
+        ("[天津|L]港", "[天津|L]港", []),
+        ("[天津|L]港", "天津港", ["天津"]),
+        ("[天津|L]港", "[天津港|F]", ["天津港"]),
+        ("[天津|L]港", "[天津|F]港", ["天津"]),
+        ("[天津|L][港口|F]", "[天津港口|F]", ["天津港口"]),  # one question, not two
+        ("[天津|L]和[港|F]", "天津和港", ["天津", "港"]),
+        ("[天津|L][港|F]", "天津港", ["天津", "港"]),  # they touch and do not overlap
+    ],
+)
+def test_what_is_in_dispute(a: str, b: str, subjects: list[str]) -> None:
+    assert [each.subject for each in find(a, b)] == subjects
+
+
+def test_an_overruled_agreement_is_a_decision_too() -> None:
+    (each,) = find("[天津|L]港", "[天津|L]港", "天津港", reasons=("天津: 不是地名",))
+    assert each.readings == {"0": "[天津|L]", "1": "[天津|L]", "2": "天津"}
+    assert each.reason == "不是地名"
+
+
+def test_one_reason_does_not_cover_opposite_decisions() -> None:
+    found = find("[港|F]与[港|F]", "港与港", "[港|F]与港", reasons=("港: 第一处是名称",))
+    assert [each.reason for each in found] == ["第一处是名称", None]
+    reasons = ("港: 第一处是名称", "港\uff1a 第二处不是")
+    assert [each.reason for each in find("[港|F]与[港|F]", "港与港", "[港|F]与港", reasons=reasons)] == [
+        "第一处是名称", "第二处不是",
+    ]  # fmt: skip
+    same = find("[港|F]与[港|F]", "港与港", "[港|F]与[港|F]", reasons=("港: 都是名称",))
+    assert [each.reason for each in same] == ["都是名称"] * 2  # the same question with the same answer
+
+
+def test_a_reason_of_nothing_is_a_problem() -> None:
+    found = find("[天津|L]", "天津", "天津", reasons=("天津: 是", "北京: 胡写"))
+    codes = [p.code for p in disagreements.problems(found, {"p": ("天津: 是", "北京: 胡写")}, "x")]
+    assert codes == ["reason-unused"]
+    assert disagreements.problems(found, {"p": ("天津: 是",)}, "x") == []
+
+
+def test_every_decision_in_the_gold_has_its_reason(real: Rooms) -> None:
+    known = annotators.read(real)
+    found = adjudication.check(real, seeds.read(real), labels.read(real), known.gold)
+    assert len(found) == 20
+    overruled = [each for each in found if len({each.readings[name] for name in known.adjudicated}) == 1]
+    assert len(overruled) == 6
+
+
+def test_what_is_still_open_is_not_in_order(mini: Rooms) -> None:
+    path = mini.exports / "adjudicator.json"
+    tasks = [task for task in json.loads(path.read_text()) if task["data"]["passage_id"] != "c-L3"]
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(DataError, match="passage-unlabelled") as caught:
+        adjudication.check(mini, seeds.read(mini), labels.read(mini), "adjudicator")
+    assert "c-L3" in str(caught.value)
+
+
+def test_a_sample_of_the_decisions(mini: Rooms) -> None:
+    def sample(*more: str) -> list[dict[str, str]]:
+        command = [
+            sys.executable,
+            "-m",
+            "jinbench.cli",
+            "--root",
+            str(mini.root),
+            "annotate",
+            "decisions",
+            "--json",
+            *more,
+        ]
+        rows: list[dict[str, str]] = json.loads(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        )
+        return rows
+
+    everything = sample()
+    assert len(everything) == 3
+    assert sample("--sample", "99") == everything
+    two = sample("--sample", "2", "--seed", "4")
+    assert len(two) == 2
+    assert all(each in everything for each in two)
+    assert two == sample("--sample", "2", "--seed", "4")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('name = "annotator-b"', 'name = "annotator-a"', "each name once"),
+        ("adjudicates =", "adjudicate =", "adjudicate"),
+        ("date = 2026-11-22", "date = 3", "a date"),
+        ('["annotator-a", "annotator-b"]', '["annotator-a", "adjudicator"]', "who label by themselves"),
+        ('["annotator-a", "annotator-b"]', '["annotator-a", "somebody"]', "who label by themselves"),
+        ('gold = "adjudicator"', 'gold = "somebody"', "one of annotator-a"),
+    ],
+)
+def test_who_labelled_is_checked(mini: Rooms, old: str, new: str, says: str) -> None:
+    path = mini.annotation / "annotators.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=says):
+        annotators.read(mini)
+
+
+def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Rooms) -> None:
+    path = mini.annotation / "annotators.toml"
+    head, first, *_ = path.read_text().split("[[annotator]]")
+    path.write_text(f"{head}[[annotator]]{first}".replace('gold = "adjudicator"', 'gold = "annotator-a"'))
+    dataset.write(dataset.build(mini), mini.dataset)
+    assert len(dataset.read_rows(mini, "annotations")) == 8
+    assert leaderboard.board(mini, "ner", "folds").rows == ()
+
+
+def test_text_of_a_data_file_stays_in_its_cell(mini: Rooms) -> None:
+    files.write_text(
+        mini.annotation / "errata" / "001.toml",
+        """
+passage = "a-L5"
+date = 2026-11-22
+by = "a | b"
+why = "x | y\\n\\n<!-- end:errata --> z"
+before = "[昨天|DATE]开工"
+after = "昨天开工"
+""",
+    )
+    files.write_text(mini.root / "README.md", "<!-- generated:errata -->\n<!-- end:errata -->\n")
+    assert card.write(mini) == ["README.md"]
+    assert card.write(mini) == []
+    text = (mini.root / "README.md").read_text()
+    assert len(text.splitlines()) == 5
+    assert "x \\| y &lt;!-- end:errata --> z" in text
