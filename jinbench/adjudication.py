@@ -23,8 +23,8 @@ AGREED = "agreed"  # the prediction that an adjudicator starts from
 
 @dataclass(frozen=True)
 class Adjudication:
-    """What an adjudicator has before him: the project, how many passages were accepted now, what is still to decide or
-    lacks a reason, and the passages that he skipped or left as drafts.
+    """What lies before an adjudicator: the project, how many passages were accepted now, what is still to decide or
+    lacks a reason, and the passages that were skipped or left as drafts.
     """
 
     pushed: Pushed
@@ -69,9 +69,9 @@ def open_questions(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: 
 def push(
     client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
 ) -> Adjudication:
-    """Make the adjudicator's project or bring it up to date, and accept for him what the annotators agree on.
+    """Make the adjudicator's project or bring it up to date, and accept there what the annotators agree on.
 
-    A task that he has touched, even to skip it, is his. Raises :class:`DataError`, :class:`ServerError`.
+    A task that the adjudicator has touched, even to skip it, is left alone. Raises :class:`DataError`, :class:`ServerError`.
     """
     found = readings(where, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
@@ -86,15 +86,15 @@ def push(
     )
     questions = disagreements.find(seed.passages(), found, {})
     tasks = projects.tasks_by_passage(client, pushed.project)
-    his = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
+    begun = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
     decided = {entry.passage_id: entry for entry in annotation.fetch(client, seed, label_set, adjudicator)}
-    accepted = [entry for id, entry in common.items() if id not in his | {each.passage_id for each in questions}]
+    accepted = [entry for id, entry in common.items() if id not in begun | {each.passage_id for each in questions}]
     annotation.enter(
         client, seed, label_set, adjudicator, accepted, projects.counter(step, f"accept {adjudicator}", len(accepted))
     )
     to_decide = [each for each in questions if each.passage_id not in decided]
     to_decide += [each for each in _decisions(seed, found, adjudicator, decided) if not each.reason]
-    return Adjudication(pushed, len(accepted), to_decide, sorted(his - decided.keys()))
+    return Adjudication(pushed, len(accepted), to_decide, sorted(begun - decided.keys()))
 
 
 def _decisions(

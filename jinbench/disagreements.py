@@ -15,7 +15,7 @@ Readings = Mapping[str, Mapping[str, Labels]]  # by name, then by passage
 class Disagreement:
     """A stretch of a passage that readings label differently, or (`subject` is 产业) its sectors.
 
-    `readings` has what each of them says there, marked up; `reason` why the adjudicator decided as he did.
+    `readings` has what each of them says there, marked up; `reason` why it was decided as it was.
     """
 
     passage_id: str

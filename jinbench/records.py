@@ -96,7 +96,7 @@ class Sentence(NamedTuple):
 class Labels:
     """What one annotator, or the adjudicator, says about one passage.
 
-    `reasons`: why the adjudicator decided as he did, each as `subject: why`.
+    `reasons`: why it was decided as it was, each as `subject: why`.
     """
 
     passage_id: str
