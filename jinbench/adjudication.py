@@ -71,7 +71,8 @@ def push(
 ) -> Adjudication:
     """Make the adjudicator's project or bring it up to date, and accept there what the annotators agree on.
 
-    A task that the adjudicator has touched, even to skip it, is left alone. Raises :class:`DataError`, :class:`ServerError`.
+    A task that the adjudicator has touched, even to skip it, is left alone.
+    Raises :class:`DataError`, :class:`ServerError`.
     """
     found = readings(where, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
