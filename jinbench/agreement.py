@@ -40,8 +40,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None:
             return "– (one value throughout)"
-        interval = "one article: no interval" if self.low is None else f"[{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.3f} {interval}"
+        return scoring.with_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)

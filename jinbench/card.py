@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jinbench import adjudication, agreement, annotators, dataset, errata, files, labels, leaderboard, seeds
+from jinbench import adjudication, agreement, annotators, dataset, errata, files, labels, leaderboard, scoring, seeds
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
@@ -132,15 +132,11 @@ def _agreement(where: Rooms) -> str:
 
 
 def _f1(cell: dict[str, Any]) -> str:
-    return "–" if cell["f1"] is None else _with_interval(cell["f1"], cell)
+    return "–" if cell["f1"] is None else scoring.with_interval(cell["f1"], cell["low"], cell["high"])
 
 
 def _estimate(found: dict[str, Any]) -> str:
-    return "–" if found["value"] is None else _with_interval(found["value"], found)
-
-
-def _with_interval(value: float, found: dict[str, Any]) -> str:
-    return f"{value:.3f}" if found["low"] is None else f"{value:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+    return "–" if found["value"] is None else scoring.with_interval(found["value"], found["low"], found["high"])
 
 
 def _errata(where: Rooms) -> str:

@@ -114,6 +114,13 @@ def drawn_f1(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]
     return f1(resample(clusters(gold, table.sum(1))))
 
 
+def with_interval(value: float, low: float | None, high: float | None) -> str:
+    """A number with its interval: never without."""
+    if low is None or high is None:
+        return f"{value:.3f} (one article: no interval)"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One number of a table with the counts behind it and its 95 % interval.
@@ -134,12 +141,7 @@ class Cell:
 
     @property
     def shown(self) -> str:
-        """The score with its interval: never without."""
-        if self.f1 is None:
-            return "–"
-        if self.low is None or self.high is None:
-            return f"{self.f1:.3f} (one article: no interval)"
-        return f"{self.f1:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return "–" if self.f1 is None else with_interval(self.f1, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -155,8 +157,7 @@ class Macro:
     def __str__(self) -> str:
         if self.f1 is None:
             return f"– (no label of {self.of} has {FEW} mentions)"
-        interval = "one article: no interval" if self.low is None else f"[{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.f1:.3f} {interval} ({self.labels} of {self.of})"
+        return f"{with_interval(self.f1, self.low, self.high)} ({self.labels} of {self.of})"
 
 
 def rounded(value: Any) -> Any:
