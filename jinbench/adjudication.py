@@ -101,8 +101,11 @@ def push(
 def _decisions(
     seed: Seeds, found: dict[str, dict[str, Labels]], adjudicator: str, decided: dict[str, Labels]
 ) -> list[Disagreement]:
-    reasons = {id: entry.reasons for id, entry in decided.items()}
-    return disagreements.find(seed.passages(), {**found, adjudicator: decided}, reasons)
+    return disagreements.find(seed.passages(), {**found, adjudicator: decided}, _reasons(decided))
+
+
+def _reasons(decided: dict[str, Labels]) -> dict[str, tuple[str, ...]]:
+    return {id: entry.reasons for id, entry in decided.items()}
 
 
 def check(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
@@ -121,8 +124,7 @@ def check(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> l
         Problem("passage-unlabelled", f"{files.shown(path)} task {id}", f"a decision of {adjudicator}", "none", hint)
         for id in dict.fromkeys(each.passage_id for each in waiting)
     ]
-    reasons = {id: entry.reasons for id, entry in decided.items()}
-    problems += disagreements.problems(taken, reasons, files.shown(path))
+    problems += disagreements.problems(taken, _reasons(decided), files.shown(path))
     if problems:
         raise DataError(problems)
     return taken

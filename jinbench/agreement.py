@@ -155,14 +155,12 @@ def pair(
 
     Raises :class:`DataError` (nothing-in-common).
     """
-    both = {entry.passage_id for entry in first} & {entry.passage_id for entry in second}
+    sides = [_by_passage(side) for side in (first, second)]
+    both = sides[0].keys() & sides[1].keys()
     if not both:
         expected = "passages that both labelled"
         raise DataError(Problem("nothing-in-common", " and ".join(names), expected, "none", "name two others"))
-    a, b = (
-        _golds(seed, label_set, {entry.passage_id: entry for entry in side if entry.passage_id in both})
-        for side in (first, second)
-    )
+    a, b = (_golds(seed, label_set, {id: entry for id, entry in side.items() if id in both}) for side in sides)
     guess = _as_predictions(b["ner"])
     alpha, decisions, single = _alphas(a["sector"], b["sector"])
     return Pair(
@@ -289,8 +287,14 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     pairs = tuple(
         pair(seed, label_set, found[a], found[b], (a, b)) for a, b in itertools.combinations(known.adjudicated, 2)
     )
-    gold = list(dataset.gold(where, seed, label_set).values())
-    against = {name: _against(seed, label_set, gold, found[name]) for name in known.adjudicated}
+    gold = dataset.gold(where, seed, label_set)
+    of_gold = _golds(seed, label_set, gold)
+    against = {}
+    for name in known.adjudicated:
+        said = _golds(seed, label_set, _by_passage(found[name]))
+        against[name] = {
+            task: scoring.score(true, _as_predictions(said[task])) for task, true in of_gold.items() if true.names
+        }
     place = files.shown(where.annotation / "annotators.toml")
     missing = [reader for reader in known.readers if not reader.file.is_file()]
     if missing:
@@ -306,7 +310,7 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
             seed,
             label_set,
             annotation.read_labels(reader.file, seed, label_set, reader.name),
-            gold,
+            list(gold.values()),
             (reader.name, "gold"),
         )
         for reader in known.readers
@@ -314,14 +318,8 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     return Agreement(pairs, against, readers)
 
 
-def _against(seed: Seeds, label_set: LabelSet, gold: Iterable[Labels], found: Iterable[Labels]) -> dict[str, Score]:
-    of_gold = _golds(seed, label_set, {entry.passage_id: entry for entry in gold})
-    of_annotator = _golds(seed, label_set, {entry.passage_id: entry for entry in found})
-    return {
-        task: scoring.score(of_gold[task], _as_predictions(of_annotator[task]))
-        for task in submissions.TASKS
-        if of_gold[task].names
-    }
+def _by_passage(found: Iterable[Labels]) -> dict[str, Labels]:
+    return {entry.passage_id: entry for entry in found}
 
 
 def path_of(where: Rooms) -> Path:

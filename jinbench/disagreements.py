@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jinbench import markup
 from jinbench.problems import Problem
-from jinbench.records import Labels, Passage, Span
+from jinbench.records import Labels, Passage, Span, within
 
 SECTORS = "产业"  # stands for the stretch of text where the sectors differ
 Readings = Mapping[str, Mapping[str, Labels]]  # by name, then by passage
@@ -93,8 +93,7 @@ def _stretches(sides: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
 
 def _marked(text: str, spans: Iterable[Span], start: int, end: int) -> str:
     """The stretch as one side marks it up: with the spans that lie in it."""
-    inside = [span.shifted(start) for span in spans if start <= span.start and span.end <= end]
-    return markup.mark(text[start:end], inside)
+    return markup.mark(text[start:end], within(spans, start, end))
 
 
 def agreed(a: Labels, b: Labels, annotator: str) -> Labels:

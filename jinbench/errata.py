@@ -11,7 +11,7 @@ from jinbench import files, markup
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import Problem, raise_if_any
-from jinbench.records import Labels, Passage, Span
+from jinbench.records import Labels, Passage, Span, within
 from jinbench.rooms import Rooms
 
 
@@ -19,7 +19,6 @@ from jinbench.rooms import Rooms
 class Erratum:
     """`before` and `after`: a stretch of the passage marked up, or its sectors. `by`: a person, a language model."""
 
-    number: int
     path: Path
     passage_id: str
     date: str
@@ -45,9 +44,7 @@ def read(where: Rooms) -> list[Erratum]:
             expected = "two stretches of marked-up text, or two lists of sectors, that differ"
             hint = "say what stands there now, and what should"
             problems.append(Problem("wrong-shape", f"{place} after", expected, f"{before!r} and {after!r}", hint))
-        found.append(
-            Erratum(number, path, table["passage"], str(table["date"]), table["by"], table["why"], before, after)
-        )
+        found.append(Erratum(path, table["passage"], str(table["date"]), table["by"], table["why"], before, after))
     raise_if_any(problems)
     return found
 
@@ -100,9 +97,7 @@ def _spans(checker: Checker, erratum: Erratum, passage: Passage, labelled: Label
     end = start + len(stretch)
     inside = [span for span in labelled.spans if span.start < end and start < span.end]
     if inside != [span.shifted(-start) for span in before]:
-        there = markup.mark(
-            stretch, [span.shifted(start) for span in inside if start <= span.start and span.end <= end]
-        )
+        there = markup.mark(stretch, within(inside, start, end))
         checker.problem(
             "erratum-differs",
             "before",

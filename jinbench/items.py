@@ -9,7 +9,7 @@ from jinbench import files, pages, seeds, tagging
 from jinbench.annotators import Annotator
 from jinbench.errata import Erratum
 from jinbench.labels import LabelSet
-from jinbench.records import Article, Labels
+from jinbench.records import Article, Labels, within
 from jinbench.seeds import Seeds
 from jinbench.splitting import SPLITS, Place
 
@@ -62,7 +62,7 @@ def rows(
             ]
             for sentence in pages.sentences(passage.id, passage.text):
                 text = passage.text[sentence.start : sentence.end]
-                spans = [s.shifted(sentence.start) for s in labelled.spans if sentence.start <= s.start < sentence.end]
+                spans = within(labelled.spans, sentence.start, sentence.end)
                 table["ner"][place.split].append(
                     {
                         "id": sentence.id,

@@ -22,14 +22,7 @@ EDGES = frozenset("。、…—–·" + _MARKS + _MARKS.translate(_FULL)).union(
 NUMERALS = frozenset("0123456789〇零一二三四五六七八九十百千万亿两.")
 BARE = 2  # shorter surfaces are left bare all the time, inside common words
 
-CHECKS = {
-    "two-types": "the same surface has one type here and another elsewhere",
-    "bare-elsewhere": "a surface that is labelled elsewhere stands here without a label",
-    "edge": "a span begins or ends with punctuation or white space",
-    "open-bracket": "a bracket or quotation mark is opened in a span and not closed, or the other way round",
-    "title-in-person": "a person's name holds a title",
-    "unit-missing": "a quantity ends in a number: its unit is left off",
-}
+Slip = tuple[str, str, str]  # passage id, surface, message
 
 
 @dataclass(frozen=True)
@@ -59,12 +52,13 @@ def lint(passages: Iterable[Passage], labelled: Iterable[Labels]) -> list[Findin
     """Every finding, passages in order."""
     texts = {passage.id: passage.text for passage in passages}
     entries = [entry for entry in labelled if entry.passage_id in texts]
-    found = [finding for check in _CHECKS for finding in check(texts, entries)]
-    order = {id: i for i, id in enumerate(texts)}
-    return sorted(found, key=lambda f: (order[f.passage_id], list(CHECKS).index(f.check), f.surface))
+    found = [Finding(name, *slip) for name, check in CHECKS.items() for slip in check(texts, entries)]
+    passage, check = ({key: i for i, key in enumerate(keys)} for keys in (texts, CHECKS))
+    return sorted(found, key=lambda f: (passage[f.passage_id], check[f.check], f.surface))
 
 
-def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
+def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Slip]:
+    """The same surface has one type here and another elsewhere."""
     types: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
         for span in entry.spans:
@@ -74,10 +68,11 @@ def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Fin
             usual = max(found, key=lambda type: len(found[type]))
             for type in sorted(found.keys() - {usual}):
                 for id in found[type]:
-                    yield Finding("two-types", id, surface, f"{type}, elsewhere {usual}")
+                    yield id, surface, f"{type}, elsewhere {usual}"
 
 
-def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
+def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Slip]:
+    """A surface that is labelled elsewhere stands here without a label."""
     types = {span.surface: span.type for entry in entries for span in entry.spans if len(span.surface) >= BARE}
     for entry in entries:
         text, taken = texts[entry.passage_id], [(span.start, span.end) for span in entry.spans]
@@ -87,30 +82,28 @@ def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterato
                 end = start + len(surface)
                 if not any(s < end and start < e for s, e in taken):
                     taken.append((start, end))
-                    yield Finding(
-                        "bare-elsewhere", entry.passage_id, surface, f"{types[surface]} elsewhere, bare at {start}"
-                    )
+                    yield entry.passage_id, surface, f"{types[surface]} elsewhere, bare at {start}"
                 start = text.find(surface, end)
 
 
 def _each(
-    check: str, message: Callable[[Span, frozenset[str]], str | None]
-) -> Callable[[dict[str, str], Sequence[Labels]], Iterator[Finding]]:
+    message: Callable[[Span, frozenset[str]], str | None],
+) -> Callable[[dict[str, str], Sequence[Labels]], Iterator[Slip]]:
     """A check that looks at one span, knowing all titles."""
 
-    def found(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Finding]:
+    def found(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Slip]:
         titles = frozenset(span.surface for entry in entries for span in entry.spans if span.type == "TITLE")
         for entry in entries:
             for span in entry.spans:
                 said = message(span, titles)
                 if said:
-                    yield Finding(check, entry.passage_id, span.surface, said)
+                    yield entry.passage_id, span.surface, said
 
     return found
 
 
 def _edge(span: Span, titles: frozenset[str]) -> str | None:
-    """Quotation marks and brackets may stand at one end if their other half is inside: “十五五”规划."""
+    """White space or punctuation at an end. Of a pair one half may stand there if the other is inside: “十五五”规划."""
     surface = span.surface
     if surface != surface.strip():
         return "white space at an end"
@@ -123,6 +116,7 @@ def _edge(span: Span, titles: frozenset[str]) -> str | None:
 
 
 def _open_bracket(span: Span, titles: frozenset[str]) -> str | None:
+    """A bracket or quotation mark is opened and not closed, or the other way round."""
     waiting: list[str] = []
     for character in span.surface:
         if character in PAIRS:
@@ -133,23 +127,25 @@ def _open_bracket(span: Span, titles: frozenset[str]) -> str | None:
 
 
 def _title_in_person(span: Span, titles: frozenset[str]) -> str | None:
+    """A person's name holds a title."""
     held = [title for title in titles if title in span.surface and len(title) >= BARE]
     return f"holds the title {max(held, key=len)}" if span.type == "PERSON" and held else None
 
 
 def _unit_missing(span: Span, titles: frozenset[str]) -> str | None:
+    """A quantity ends in a number: its unit is left off."""
     bare = span.type == "QUANTITY" and span.surface[-1] in NUMERALS and "/" not in span.surface
     return "ends in a number" if bare else None
 
 
-_CHECKS = (
-    _two_types,
-    _bare_elsewhere,
-    _each("edge", _edge),
-    _each("open-bracket", _open_bracket),
-    _each("title-in-person", _title_in_person),
-    _each("unit-missing", _unit_missing),
-)
+CHECKS = {
+    "two-types": _two_types,
+    "bare-elsewhere": _bare_elsewhere,
+    "edge": _each(_edge),
+    "open-bracket": _each(_open_bracket),
+    "title-in-person": _each(_title_in_person),
+    "unit-missing": _each(_unit_missing),
+}
 
 
 def read_accepted(where: Rooms) -> list[Accepted]:

@@ -1,6 +1,6 @@
 """The nouns that pass between the stages. All offsets are half-open, in Unicode code points."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +19,11 @@ class Span(NamedTuple):
     def shifted(self, by: int) -> "Span":
         """The same span in a text that begins `by` characters later."""
         return self._replace(start=self.start - by, end=self.end - by)
+
+
+def within(spans: Iterable[Span], start: int, end: int) -> list[Span]:
+    """The spans that lie in `[start, end)`, as spans of that stretch."""
+    return [span.shifted(start) for span in spans if start <= span.start and span.end <= end]
 
 
 class Run(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinbench import checking, dataset, files, pages
 from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Span
+from jinbench.records import Span, within
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
 
@@ -79,22 +79,19 @@ def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozen
     One whose labels are the gold is left out. Raises :class:`DataError` (file-missing, file-changed).
     """
     rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
-    names = dataset.read_manifest(where)["labels"]["sector"]
-    itself = dataset.read_manifest(where)["gold"]
+    listing = dataset.read_manifest(where)
+    names = listing["labels"]["sector"]
     found: dict[tuple[str, str], dict[str, frozenset[Label]]] = {}
     for row in rows:
-        if row["annotator"] == itself:
+        if row["annotator"] == listing["gold"]:
             continue
         said = found.setdefault((row["annotator"], row["kind"]), {})
         if gold.task == "sector":
             said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
             continue
+        spans = [Span(**span) for span in row["spans"]]
         for sentence in pages.sentences(row["passage_id"], row["text"]):
-            said[sentence.id] = frozenset(
-                (span["start"] - sentence.start, span["end"] - sentence.start, span["type"])
-                for span in row["spans"]
-                if sentence.start <= span["start"] < sentence.end
-            )
+            said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
     return found
 
 

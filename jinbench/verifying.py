@@ -40,13 +40,15 @@ def verify(folder: Path) -> tuple[str, dict[str, int]]:
     if listing["sha256"] != items.whole_hash(listing):
         expected, found = "a sha256 that fits version, errata, gold and configs", "another"
         problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
-    for name in sorted(
-        listing["files"].keys() - {f"{config}/{split}.parquet" for config in CONFIGS for split in SPLITS}
-    ):
-        problems += _bytes(folder / name, listing["files"][name])
-    for path in sorted(folder.rglob("*.parquet")):
-        if str(path.relative_to(folder)) not in listing["files"]:
-            problems.append(Problem("item-unknown", files.shown(path), "a file of manifest.json", "another", HINT))
+    tables = {f"{config}/{split}.parquet" for config in CONFIGS for split in SPLITS}
+    for name in sorted(listing["files"].keys() - tables):
+        try:
+            problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
+        except DataError as error:
+            problems += error.problems
+    for extra in sorted(folder.rglob("*.parquet")):
+        if str(extra.relative_to(folder)) not in listing["files"]:
+            problems.append(Problem("item-unknown", files.shown(extra), "a file of manifest.json", "another", HINT))
     if problems:
         raise DataError(problems)
     return str(listing["sha256"]), counts
@@ -69,14 +71,13 @@ def _file(
         cause = str(error).partition("\n")[0]
         return [], [Problem("file-changed", place, "a whole Parquet file", cause, HINT)]
     problems = _items(config, rows, listed.get(config, {}).get(split, {}), place)
-    return rows, problems or _bytes(path, sha, ": the same items, written otherwise or with other names of labels")
+    return rows, problems or _bytes(
+        path, data, sha, ": the same items, written otherwise or with other names of labels"
+    )
 
 
-def _bytes(path: Path, sha: str | None, remark: str = "") -> list[Problem]:
-    try:
-        found = files.sha256(files.read_bytes(path, HINT))
-    except DataError as error:
-        return list(error.problems)
+def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[Problem]:
+    found = files.sha256(data)
     if found == sha:
         return []
     return [Problem("file-changed", files.shown(path), f"sha256 {str(sha)[:12]}…", f"{found[:12]}…{remark}", HINT)]
