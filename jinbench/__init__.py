@@ -2,8 +2,9 @@
 
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
 restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio, projects,
-annotation, adjudication, tagging, splitting, items, dataset, taggers, submissions, scoring, agreement, baselines,
-leaderboard, rescoring, verifying, card, reproduce, console, desk, review, cli.
+annotation, adjudication, tagging, leaks, splitting, noise, items, dataset, taggers, submissions, scoring, agreement,
+baselines, leaderboard, rescoring, verifying, standoff, hub, fields, croissant, plots, card, reproduce, console, desk,
+review, cli.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 from jinbench.records import Span
 
 if TYPE_CHECKING:
-    from jinbench.dataset import load
+    from jinbench.dataset import info, load
+    from jinbench.verifying import verify_loaded as verify
 
-__all__ = ["Span", "load"]
+__all__ = ["Span", "info", "load", "verify"]
+
+_LAZY = {"info": ("dataset", "info"), "load": ("dataset", "load"), "verify": ("verifying", "verify_loaded")}
 
 
 def __getattr__(name: str) -> Any:
-    """`load` brings pyarrow and numpy: only when it is asked for."""
-    if name == "load":
-        from jinbench.dataset import load
+    """What brings pyarrow and numpy along comes only when it is asked for."""
+    if name in _LAZY:
+        from importlib import import_module
 
-        return load
+        module, function = _LAZY[name]
+        return getattr(import_module(f"jinbench.{module}"), function)
     raise AttributeError(f"module 'jinbench' has no attribute {name!r}")

@@ -16,7 +16,7 @@ from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
 from jinbench.scoring import Cell, Score, rounded
 from jinbench.seeds import Seeds
-from jinbench.splitting import Place
+from jinbench.splitting import REPEATS, Place
 from jinbench.submissions import FOLDS, Gold
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, Labels]) -> dic
     """What an annotator says, by task, in the form that gold has. Only the passages in `found`."""
     articles = [replace(a, passages=tuple(p for p in a.passages if p.id in found)) for a in seed.articles]
     seed = replace(seed, articles=tuple(a for a in articles if a.passages))
-    anywhere = {article.id: Place("train", 0) for article in seed.articles}  # agreement knows no splits
+    anywhere = {article.id: Place("train", (0,) * REPEATS) for article in seed.articles}  # agreement knows no splits
     table = items.rows(seed, label_set, dict(found), anywhere)
     listing = items.manifest(table, label_set)
     return {task: submissions.gold_of(task, FOLDS, table[task]["train"], listing) for task in submissions.TASKS}

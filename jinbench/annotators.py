@@ -73,7 +73,7 @@ class Annotators:
 
 def read(rooms: Rooms) -> Annotators:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape)."""
-    path = rooms.annotation / "annotators.toml"
+    path = rooms.annotators
     table = files.read_toml(path, "annotators")
     entries = table["annotator"]
     problems = []

@@ -20,8 +20,10 @@ from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span, Step
 from jinbench.rooms import Rooms
 from jinbench.scoring import Score
+from jinbench.splitting import FOLD_COLUMNS
 from jinbench.submissions import FOLDS, Label
 
+FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
 SPLITS = ("test", FOLDS)  # what a recipe is run on
 SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout")  # the fields of a row that a recipe gets
 
@@ -151,8 +153,8 @@ def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: No
 def _rounds(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
     """(split, rows to fit on, rows to predict)."""
     yield "test", [r for r in rows if r["split"] == "train"], [r for r in rows if r["split"] == "test"]
-    for fold in sorted({row["fold"] for row in rows}):
-        yield FOLDS, [r for r in rows if r["fold"] != fold], [r for r in rows if r["fold"] == fold]
+    for fold in sorted({row[FOLD] for row in rows}):
+        yield FOLDS, [r for r in rows if r[FOLD] != fold], [r for r in rows if r[FOLD] == fold]
 
 
 def _predict(

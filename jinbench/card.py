@@ -1,13 +1,31 @@
-"""The generated parts of the documents: everything between `<!-- generated:NAME -->` and `<!-- end:NAME -->`.
+"""The documents: what stands in them between `<!-- generated:NAME -->` and `<!-- end:NAME -->`, and what comes of them.
 
-Numbers are never typed by hand into a document. The rest of each document is.
+Numbers are never typed by hand into a document; the rest of each document is. From the card come its copy in
+`dataset/`, its pictures and croissant.json.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any
 
-from jinbench import adjudication, agreement, annotators, dataset, errata, files, labels, leaderboard, scoring, seeds
+from jinbench import (
+    adjudication,
+    agreement,
+    annotators,
+    croissant,
+    dataset,
+    errata,
+    fields,
+    files,
+    items,
+    labels,
+    leaderboard,
+    noise,
+    plots,
+    scoring,
+    seeds,
+    submissions,
+)
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
@@ -40,6 +58,8 @@ def _counts(where: Rooms) -> str:
     largest = stats["largest_article"]
     rows = [[names.get(key, key), *_per_split(stats[key])] for key in keys]
     rows.append(["of these in the largest article", *(largest[split] for split in SPLITS), max(largest.values())])
+    even = stats["effective_articles"]
+    rows.append(["as uneven as so many articles of one size", *(even[split] for split in SPLITS), "–"])
     return _table(["", *SPLITS, "all"], rows)
 
 
@@ -55,6 +75,58 @@ def _layouts(where: Rooms) -> str:
     return _table(
         ["layout (articles)", *SPLITS, "all"], [[name, *_per_split(c)] for name, c in stats["layouts"].items()]
     )
+
+
+def _overlap(where: Rooms) -> str:
+    """Mentions of validation and test that the entities of train give away, by type."""
+    found = dataset.read_statistics(where)["overlap"]
+    head = [
+        "mentions",
+        *(f"{split}: {what}" for split in found for what in ("all", "seen in train", "as another type")),
+    ]
+    names = ["all", *labels.read(where).entity_names]
+    rows = []
+    for name in names:
+        row = [f"`{name}`" if name != "all" else name]
+        for counts in (found[split][name] for split in found):
+            share = f" ({counts['same'] / counts['mentions']:.0%})" if counts["mentions"] else ""
+            row += [counts["mentions"], f"{counts['same']}{share}", counts["both"] + counts["other"]]
+        rows.append(row)
+    return _table(head, rows)
+
+
+def _noise(where: Rooms) -> str:
+    """The kinds of noise with their levels: what part of what can be hit is, and how many characters that were."""
+    hits = {(row["kind"], row["level"]): row for row in dataset.read_statistics(where)["noise"]}
+    rows = []
+    for kind in noise.KINDS:
+        levels = [
+            f"{share:.1%}: {found['hits']} in {found['sentences_hit']} sentences"
+            for level, share in enumerate(kind.levels, 1)
+            for found in [hits[kind.name, level]]
+        ]
+        rows.append([f"`{kind.name}`", kind.what, *levels])
+    return _table(["kind", "what is done", "level 1", "level 2", "level 3"], rows)
+
+
+def _gaps(where: Rooms) -> str:
+    """What each gold can separate, from the leaderboard's own boards."""
+    lines = []
+    for board in leaderboard.build(where)[0]:
+        name = "cross-validation" if board.split == submissions.FOLDS else f"{board.split} split"
+        articles = board.rows[0].score.articles if board.rows else 0
+        if board.gap is None:
+            lines.append(f"- {board.task}, {name}: nothing. {articles} articles are too few to rank systems.")
+        else:
+            lines.append(
+                f"- {board.task}, {name}: systems that differ by about {board.gap:.3f} in micro-F1 or more "
+                f"({articles} articles, 80 % power, two-sided 5 % level)."
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _fields(where: Rooms) -> str:
+    return fields.markdown(items.features(labels.read(where)))
 
 
 def _annotators(where: Rooms) -> str:
@@ -166,6 +238,10 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "entities": lambda where: _labels(where, "entities"),
     "sectors": lambda where: _labels(where, "sectors"),
     "layouts": _layouts,
+    "overlap": _overlap,
+    "noise": _noise,
+    "fields": _fields,
+    "gaps": _gaps,
     "annotators": _annotators,
     "agreement": _agreement,
     "errata": _errata,
@@ -173,8 +249,8 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
 }
 
 
-def build(where: Rooms) -> dict[str, str]:
-    """The documents with their generated parts, by path below the root. `dataset/README.md` is the card.
+def build(where: Rooms) -> dict[str, bytes]:
+    """The documents, by path below the root. `dataset/README.md` is the card.
 
     Raises :class:`DataError` (wrong-shape) for a block that does not exist.
     """
@@ -189,28 +265,38 @@ def build(where: Rooms) -> dict[str, str]:
             made[name] = BLOCKS[name](where)
         return f"{match[1]}{made[name]}{match[3]}"
 
-    found = {
+    texts = {
         name: _BLOCK.sub(block, files.read_text(where.root / name))
         for name in ("README.md", "DATASET_CARD.md")
         if (where.root / name).is_file()
     }
-    if "DATASET_CARD.md" in found:
+    found = {name: text.encode() for name, text in texts.items()}
+    if "DATASET_CARD.md" in texts:
+        described = croissant.build(where, card=texts["DATASET_CARD.md"])
+        pictures = {
+            "labels.png": plots.labels(where),
+            "articles.png": plots.articles(where),
+            "scores.png": plots.scores(leaderboard.build(where)[0]),
+        }
         found["dataset/README.md"] = found["DATASET_CARD.md"]
+        found["dataset/croissant.json"] = files.dump_json(described).encode()
+        # Twice, so that the links of the card lead to them from both of its places.
+        found |= {f"{room}plots/{name}": data for room in ("", "dataset/") for name, data in pictures.items()}
     return found
 
 
-def stale(where: Rooms) -> dict[str, str]:
+def stale(where: Rooms) -> dict[str, bytes]:
     """The documents that are not up to date, as they should be."""
     return {
-        name: text
-        for name, text in build(where).items()
-        if not (where.root / name).is_file() or files.read_text(where.root / name) != text
+        name: data
+        for name, data in build(where).items()
+        if not (where.root / name).is_file() or (where.root / name).read_bytes() != data
     }
 
 
 def write(where: Rooms) -> list[str]:
     """Write the documents that changed; returns their names."""
     changed = stale(where)
-    for name, text in changed.items():
-        files.write_text(where.root / name, text)
+    for name, data in changed.items():
+        files.write_bytes(where.root / name, data)
     return list(changed)

@@ -10,9 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from jinbench import desk, review  # noqa: F401
-from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, emit, progress, rooms, workshop
+from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError, JinbenchError, ServerError
-from jinbench.rooms import find
+from jinbench.rooms import find, is_installed
 
 app = typer.Typer(
     name="jinbench",
@@ -22,7 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An annotated benchmark from newspaper pages: pages → Label Studio → dataset → baselines → leaderboard.\n\n"
     "Exit codes: 0 all is well, 1 something is wrong with the data (the message says what, where, and what to do), "
-    "2 the command was typed wrongly, 3 Label Studio is not there, or holds something that must not be overwritten.",
+    "2 the command was typed wrongly, 3 Label Studio or the Hub is not there, refuses, or holds something that must "
+    "not be overwritten.",
 )
 app.add_typer(desk.seeds_commands, name="seeds")
 app.add_typer(desk.labels_commands, name="labels")
@@ -116,32 +117,82 @@ def info(ctx: typer.Context, as_json: JSON = False) -> None:
     """Print version, hash and counts of the dataset."""
     from jinbench import dataset
 
-    where = rooms(ctx)
-    listing = dataset.read_manifest(where)
-    counts = dataset.read_statistics(where)
-    found = {"root": str(where.root), "version": listing["version"], "sha256": listing["sha256"]} | {
-        key: counts[key] for key in ("articles", "passages", "sentences", "characters", "spans")
-    }
-    emit(found, as_json, lambda: "\n".join(f"{key:12}{value}" for key, value in found.items()))
+    found = dataset.info(rooms(ctx))
+    emit(found.to_dict(), as_json, lambda: str(found))
 
 
 @app.command()
 def verify(
     ctx: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(help="A dataset folder. [default: dataset/]")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A dataset folder, or OWNER/NAME on a Hugging Face Hub. [default: dataset/]"),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Of OWNER/NAME: a tag such as v1.0.0, a branch or a commit. [default: main]")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Hold every item of a dataset folder against its manifest, and every text against the other splits."""
-    from jinbench import files, verifying
+    """Hold every item of a dataset against its manifest, every text against the other splits and folds; show overlap.
 
-    target = folder or rooms(ctx).dataset
-    sha, counts = verifying.verify(target)
+    A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
+    without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
+    """
+    from jinbench import files, hub, verifying
+
+    if revision is not None and (folder is None or folder.is_dir()):
+        raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
+    target = hub.find(folder, revision) if folder else rooms(ctx).dataset
+    found = verifying.verify(target)
+    emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.shown(target)}: {found}")
+
+
+@app.command()
+def publish(
+    ctx: typer.Context,
+    to: Annotated[str, typer.Option("--to", metavar="OWNER/NAME", help="The dataset on the Hub.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and send nothing.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create the repository as a private one.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Send dataset/ to a Hugging Face Hub, tag it with its version, and read back what arrived.
+
+    First: jinbench publish --to OWNER/NAME --dry-run. It shows what is new, changed, the same, or gone.
+
+    The token is the one in HF_TOKEN, or the one that `hf auth login` left; it must be one that may write. HF_ENDPOINT
+    names another Hub than huggingface.co.
+
+    A version that has its tag is never changed: raise yours by an erratum, or by the version in labels.toml. The
+    command may be repeated, and goes on where it was cut off.
+    """
+    from dataclasses import asdict
+
+    from jinbench import card as documents
+    from jinbench import hub, verifying
+
+    hub.check_id(to)
+    where = rooms(ctx)
+    if not is_installed(where) and (names := documents.stale(where)):
+        say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
+        raise typer.Exit(EXIT_DATA)
+    verifying.verify(where.dataset)
+    found = hub.plan(where.dataset, to)
+    if dry_run:
+        rows = [asdict(change) for change in found.changes]
+        emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")
+        if found.taken:
+            raise DataError(hub.taken(found))
+        return
+    if private and found.head and not found.private:
+        raise typer.BadParameter(f"{hub.address(to)} is public: change that on the Hub first", param_hint="--private")
+    with progress() as step:
+        done = hub.publish(where.dataset, to, private=private, step=step)
     emit(
-        {"folder": str(target), "sha256": sha, "items": counts},
+        done.to_dict(),
         as_json,
         lambda: (
-            f"{files.shown(target)}: {', '.join(f'{n} items of {name}' for name, n in counts.items())}; "
-            f"every one is what manifest.json lists, and no text stands in two splits.\nsha256 of the whole: {sha}"
+            f"{done.url}\ncommit {done.commit}, tag {done.tag}, {done.sent} files sent; every file came back as it is "
+            f"here.\nfrom datasets import load_dataset\n{done.load}"
         ),
     )
 

@@ -5,9 +5,9 @@ The same input gives the same bytes. Nothing is written before everything has be
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinbench import annotators, errata, exports, files, items, labels, rooms, seeds
 from jinbench.annotators import Annotator
@@ -19,6 +19,11 @@ from jinbench.records import Labels
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 from jinbench.splitting import SPLITS, read_splits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CORRECT = "correct the name"
 
 
 def gold(where: Rooms, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None) -> dict[str, Labels]:
@@ -70,19 +75,24 @@ def build(where: Rooms) -> Built:
     seed = seeds.read(where)
     used = errata.read(where)
     table = table_of(where, seed, label_set, used)
-    types = items.features(label_set)
-    contents = {
-        f"{config}/{split}.parquet": items.parquet(rows, types[config])
-        for config, splits in table.items()
-        for split, rows in splits.items()
-    }
+    listing = items.manifest(table, label_set, used, annotators.read(where).gold)
+    contents = parquets(table, label_set, listing)
     counts = items.statistics(table, label_set)
     contents["stats.json"] = files.dump_json(counts).encode()
-    listing = items.manifest(table, label_set, used, annotators.read(where).gold)
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     listing["files"]["splits.csv"] = files.sha256(where.splits.read_bytes())
     contents["manifest.json"] = files.dump_json(listing).encode()
     return Built(table, listing, counts, contents)
+
+
+def parquets(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[str, bytes]:
+    """The Parquet files of all configs, by name; `listing` is their manifest."""
+    types = items.features(label_set)
+    return {
+        f"{config}/{split}.parquet": items.parquet(rows, types[config], items.stamp(listing, config))
+        for config, splits in table.items()
+        for split, rows in splits.items()
+    }
 
 
 def write(built: Built, folder: Path) -> list[str]:
@@ -116,12 +126,18 @@ def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[
 
     Raises :class:`DataError` (file-missing, file-changed, unknown-id).
     """
+    tables = _tables(where, config, split)
+    return [row | {"split": name} for name, table in tables.items() for row in table.to_pylist()]
+
+
+def _tables(where: Rooms, config: str, split: str | None) -> dict[str, "pa.Table"]:
+    """The Parquet files by split, each once its bytes were found to be those of the manifest."""
     import pyarrow.parquet as pq
 
     _check_names(config, split)
     hashes = read_manifest(where)["files"]
-    found = []
-    for name in SPLITS if split is None else (split,):
+    found = {}
+    for name in CONFIGS[config] if split is None else (split,):
         path = where.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
         expected, sha = hashes.get(f"{config}/{name}.parquet"), files.sha256(data)
@@ -130,31 +146,67 @@ def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[
             raise DataError(
                 Problem("file-changed", files.shown(path), f"sha256 {expected}, as in manifest.json", sha, hint)
             )
-        found += [row | {"split": name} for row in pq.ParquetFile(io.BytesIO(data)).read().to_pylist()]
+        found[name] = pq.ParquetFile(io.BytesIO(data)).read()
     return found
 
 
 def _check_names(config: str, split: str | None) -> None:
-    if config not in CONFIGS or split not in (None, *SPLITS):
-        expected = f"a config of {', '.join(CONFIGS)}, a split of {', '.join(SPLITS)}"
-        raise DataError(Problem("unknown-id", "dataset", expected, f"{config!r}, {split!r}", "correct the name"))
+    if config not in CONFIGS:
+        raise DataError(Problem("unknown-id", "dataset", f"one of {', '.join(CONFIGS)}", repr(config), CORRECT))
+    if split not in (None, *CONFIGS[config]):
+        expected = f"a split of {config}: {', '.join(CONFIGS[config])}"
+        raise DataError(Problem("unknown-id", "dataset", expected, repr(split), CORRECT))
 
 
 def load(config: str = "ner", split: str | None = None) -> Any:
-    """The dataset that came with the package, as `datasets` gives it. Needs no network.
+    """The dataset that came with the package, as `datasets` gives it, in memory. Needs no network and no cache.
 
-    Parameters: `config` one of ner, sector, articles, annotations; `split` one of train, validation, test, or None.
+    Parameters: `config` one of ner, sector, articles, annotations, ner_noisy; `split` one of train, validation, test
+    (ner_noisy: test alone), or None.
     Returns a `datasets.DatasetDict`, or a `datasets.Dataset` if `split` is given.
-    Raises :class:`DataError` for an unknown config or split.
+    Raises :class:`DataError` for an unknown config or split (unknown-id), or a file that is not the one that was
+    released (file-changed).
     """
-    _check_names(config, split)
-    where = rooms.own()
-    from datasets import Dataset, DatasetDict
+    tables = _tables(rooms.own(), config, split)
+    from datasets import Dataset, DatasetDict, NamedSplit
 
-    found = DatasetDict(
-        {
-            name: Dataset.from_parquet(str(where.dataset / config / f"{name}.parquet"))
-            for name in (SPLITS if split is None else (split,))
-        }
-    )
+    found = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
     return found if split is None else found[split]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What to name beside a score, and how much there is. `items`: the number of them by config and split."""
+
+    version: str
+    sha256: str
+    root: str
+    items: dict[str, dict[str, int]]
+    counts: dict[str, dict[str, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"version     {self.version}", f"sha256      {self.sha256}", f"root        {self.root}"]
+        for what, table in (("items", self.items), ("", self.counts)):
+            lines += ["", " ".join([what.ljust(11), *(split.rjust(10) for split in SPLITS), "all".rjust(10)])]
+            for name, row in table.items():
+                cells = [str(row.get(split, "")).rjust(10) for split in SPLITS]
+                lines.append(" ".join([name.ljust(11), *cells, str(sum(row.values())).rjust(10)]))
+        return "\n".join(lines)
+
+
+def info(where: Rooms | None = None) -> Info:
+    """Version, hash and counts of the dataset at `where`; without it, of the one that came with the package.
+
+    Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
+    """
+    where = where or rooms.own()
+    listing, stats = read_manifest(where), read_statistics(where)
+    counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
+    found = {
+        config: {split: len(listing["items"].get(config, {}).get(split, ())) for split in splits}
+        for config, splits in CONFIGS.items()
+    }
+    return Info(str(listing["version"]), str(listing["sha256"]), str(where.root), found, counts)

@@ -1,22 +1,24 @@
 """The items that are published: what each config has of a passage, how it is typed, counted and hashed."""
 
 import io
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import files, pages, seeds, tagging
+from jinbench import files, leaks, noise, pages, seeds, tagging
 from jinbench.annotators import Annotator
 from jinbench.errata import Erratum
 from jinbench.labels import LabelSet
-from jinbench.records import Article, Labels, within
+from jinbench.records import Article, Labels, Span, within
 from jinbench.seeds import Seeds
-from jinbench.splitting import SPLITS, Place
+from jinbench.splitting import FOLD_COLUMNS, SPLITS, Place
 
 if TYPE_CHECKING:
     import datasets
 
-CONFIGS = ("ner", "sector", "articles", "annotations")
+# The splits of each config; the first config is the default one.
+CONFIGS = {"ner": SPLITS, "sector": SPLITS, "articles": SPLITS, "annotations": SPLITS, "ner_noisy": ("test",)}
 Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
 
 
@@ -30,10 +32,10 @@ def rows(
     """Every item of every config, as plain records."""
     tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}
     sector_ids = {name: number for number, name in enumerate(label_set.sector_names)}
-    table: Rows = {config: {split: [] for split in SPLITS} for config in CONFIGS}
+    table: Rows = {config: {split: [] for split in splits} for config, splits in CONFIGS.items()}
     for article in seed.articles:
         place = places[article.id]
-        shared = {"article_id": article.id, "layout": article.layout, "fold": place.fold}
+        shared = {"article_id": article.id, "layout": article.layout, **place.fold_fields}
         table["articles"][place.split].append(_article_row(article, place))
         for passage in article.passages:
             labelled = gold[passage.id]
@@ -63,18 +65,42 @@ def rows(
             for sentence in pages.sentences(passage.id, passage.text):
                 text = passage.text[sentence.start : sentence.end]
                 spans = within(labelled.spans, sentence.start, sentence.end)
-                table["ner"][place.split].append(
-                    {
-                        "id": sentence.id,
-                        "text": text,
-                        "tokens": list(text),
-                        "ner_tags": [tag_ids[tag] for tag in tagging.to_bio(len(text), spans)],
-                        "spans": [s._asdict() for s in spans],
-                        "passage_id": passage.id,
-                        **shared,
-                    }
-                )
+                row = {
+                    "id": sentence.id,
+                    **_tagged(text, spans, tag_ids),
+                    "spans": [s._asdict() for s in spans],
+                    "passage_id": passage.id,
+                    **shared,
+                }
+                table["ner"][place.split].append(row)
+                if place.split in CONFIGS["ner_noisy"]:
+                    table["ner_noisy"][place.split] += _noisy_rows(row, spans, tag_ids)
+    for rows in table["ner_noisy"].values():
+        rows.sort(key=lambda row: noise.TIERS.index((row["kind"], row["level"])))  # stable: tier by tier
     return table
+
+
+def _tagged(text: str, spans: Sequence[Span], tag_ids: dict[str, int]) -> dict[str, Any]:
+    tags = [tag_ids[tag] for tag in tagging.to_bio(len(text), spans)]
+    return {"text": text, "tokens": list(text), "ner_tags": tags}
+
+
+def _noisy_rows(clean: dict[str, Any], spans: list[Span], tag_ids: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """A sentence under the noise of every tier."""
+    for tier in noise.TIERS:
+        found = noise.apply(clean["id"], clean["text"], spans, tier)
+        yield clean | {
+            "id": f"{clean['id']}@{tier.kind}-{tier.level}",
+            **_tagged(found.text, found.spans, tag_ids),
+            "spans": [
+                now._asdict() | {"clean_start": before.start, "clean_end": before.end}
+                for now, before in zip(found.spans, spans, strict=True)
+            ],
+            "clean_id": clean["id"],
+            "kind": tier.kind,
+            "level": tier.level,
+            "hits": found.hits,
+        }
 
 
 def _article_row(article: Article, place: Place) -> dict[str, Any]:
@@ -99,7 +125,7 @@ def _article_row(article: Article, place: Place) -> dict[str, Any]:
         "runs": runs,
         "changes": changes,
         "layout": article.layout,
-        "fold": place.fold,
+        **place.fold_fields,
     }
 
 
@@ -108,20 +134,13 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
     from datasets import ClassLabel, Features, List, Value
 
     string, number = Value("string"), Value("int32")
-    shared = {"article_id": string, "layout": string, "fold": number}
-    spans = List({"start": number, "end": number, "type": string, "surface": string})
+    folds = dict.fromkeys(FOLD_COLUMNS, number)
+    shared = {"article_id": string, "layout": string, **folds}
+    span = {"start": number, "end": number, "type": string, "surface": string}
+    spans = List(span)
+    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(label_set.tag_names)))}
     return {
-        "ner": Features(
-            {
-                "id": string,
-                "text": string,
-                "tokens": List(string),
-                "ner_tags": List(ClassLabel(names=list(label_set.tag_names))),
-                "spans": spans,
-                "passage_id": string,
-                **shared,
-            }
-        ),
+        "ner": Features({"id": string, **tagged, "spans": spans, "passage_id": string, **shared}),
         "sector": Features(
             {
                 "id": string,
@@ -145,7 +164,7 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
                 "runs": List({"text_start": number, "page_start": number, "length": number}),
                 "changes": List({"text_start": number, "page_text": string}),
                 "layout": string,
-                "fold": number,
+                **folds,
             }
         ),
         "annotations": Features(
@@ -160,11 +179,38 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
                 **shared,
             }
         ),
+        "ner_noisy": Features(
+            {
+                "id": string,
+                **tagged,
+                "spans": List(span | {"clean_start": number, "clean_end": number}),
+                "clean_id": string,
+                "kind": string,
+                "level": number,
+                "hits": number,
+                "passage_id": string,
+                **shared,
+            }
+        ),
     }
 
 
+def without(features: "datasets.Features", names: Container[str]) -> "datasets.Features":
+    """The features less the fields of these names, at any depth."""
+    from datasets import Features, List
+
+    def bare(feature: Any) -> Any:
+        if isinstance(feature, List):
+            return List(bare(feature.feature))
+        if isinstance(feature, dict):
+            return {name: bare(value) for name, value in feature.items() if name not in names}
+        return feature
+
+    return Features(bare(dict(features)))
+
+
 def item_hash(row: dict[str, Any]) -> str:
-    """sha256 of an item with all its fields: text, gold, tags, and what scores are read by (article, layout, fold)."""
+    """sha256 of an item with all its fields: text, gold, tags, and what scores are read by (article, layout, folds)."""
     return files.sha256(files.dump_jsonl([row]).encode())
 
 
@@ -205,20 +251,25 @@ def whole_hash(listing: dict[str, Any]) -> str:
 
 def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
     """Counts that the card shows and the tests hold the data to."""
-    names = label_set.sector_names
-    entity = {split: Counter(s["type"] for row in rows for s in row["spans"]) for split, rows in table["ner"].items()}
+    names, ner = label_set.sector_names, table["ner"]
+    noisy = [row for rows in table["ner_noisy"].values() for row in rows]
+    entity = {split: Counter(s["type"] for row in rows for s in row["spans"]) for split, rows in ner.items()}
     sector = {
         split: Counter(names[n] for row in rows for n in row["sectors"]) for split, rows in table["sector"].items()
     }
+    sizes = {split: Counter(row["article_id"] for row in rows for _ in row["spans"]) for split, rows in ner.items()}
     return {
         "articles": {split: len(rows) for split, rows in table["articles"].items()},
         "passages": {split: len(rows) for split, rows in table["sector"].items()},
-        "sentences": {split: len(rows) for split, rows in table["ner"].items()},
-        "characters": {split: sum(len(row["text"]) for row in rows) for split, rows in table["ner"].items()},
+        "sentences": {split: len(rows) for split, rows in ner.items()},
+        "characters": {split: sum(len(row["text"]) for row in rows) for split, rows in ner.items()},
         "spans": {split: sum(counts.values()) for split, counts in entity.items()},
-        "largest_article": {
-            split: max(Counter(row["article_id"] for row in rows for _ in row["spans"]).values(), default=0)
-            for split, rows in table["ner"].items()
+        "largest_article": {split: max(counts.values(), default=0) for split, counts in sizes.items()},
+        "effective_articles": {split: round(_effective(counts.values()), 1) for split, counts in sizes.items()},
+        "overlap": {
+            split: leaks.entity_overlap(ner["train"], rows, label_set.entity_names)
+            for split, rows in ner.items()
+            if split != "train"
         },
         "entities": {name: {split: entity[split][name] for split in SPLITS} for name in label_set.entity_names},
         "sectors": {name: {split: sector[split][name] for split in SPLITS} for name in names},
@@ -226,15 +277,41 @@ def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
             layout: {split: sum(row["layout"] == layout for row in rows) for split, rows in table["articles"].items()}
             for layout in seeds.LAYOUTS
         },
+        "noise": [
+            {
+                "kind": tier.kind,
+                "level": tier.level,
+                "hits": sum(row["hits"] for row in rows),
+                "sentences_hit": sum(row["hits"] > 0 for row in rows),
+            }
+            for tier in noise.TIERS
+            for rows in [[row for row in noisy if (row["kind"], row["level"]) == tier]]
+        ],
     }
 
 
-def parquet(rows: list[dict[str, Any]], features: "datasets.Features") -> bytes:
-    """One Parquet file, with the features inside it, so that every reader finds the types."""
+def _effective(sizes: Iterable[int]) -> float:
+    """How many articles of one size would be as uneven as these: one over the sum of squared shares (Simpson 1949)."""
+    sizes = list(sizes)
+    return sum(sizes) ** 2 / max(sum(size**2 for size in sizes), 1)
+
+
+STAMP = b"jinbench"  # the key of a Parquet file's metadata under which it says which version it belongs to
+
+
+def stamp(listing: dict[str, Any], config: str) -> dict[str, str]:
+    """What ties a file to its manifest: the version, and the hash of its config."""
+    return {"version": str(listing["version"]), "config": config, "sha256": str(listing["configs"].get(config))}
+
+
+def parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str]) -> bytes:
+    """One Parquet file, with the features inside it, so that every reader finds the types, and the stamp."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist(rows, schema=features.arrow_schema)
+    schema = features.arrow_schema
+    schema = schema.with_metadata({**schema.metadata, STAMP: json.dumps(stamp, sort_keys=True)})
+    table = pa.Table.from_pylist(rows, schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_index=True)
     return buffer.getvalue()

@@ -44,7 +44,16 @@ CODES = {
     "item-changed": "an item of the dataset is not the one that manifest.json lists",
     "item-missing": "an item that manifest.json lists is not in the dataset",
     "item-unknown": "an item of the dataset that manifest.json does not list",
+    "wrong-version": "rows of another version of the dataset than the one that they are held against",
+    "standoff": "a dataset without its texts, where one with them is needed",
     "leak": "the same text stands in two splits",
+    "repo-id": "a name that no dataset on a Hub can have",
+    "repo-unknown": "a dataset that the Hub does not have, or does not show",
+    "revision-unknown": "a revision that a dataset on the Hub does not have",
+    "version-taken": "a version that the Hub holds already, with other contents",
+    "arrived-differs": "what came back from the Hub is not what was sent",
+    "token-refused": "the Hub wants a token, or another one",
+    "hub-unreachable": "the Hub is not there, or does not do what it is asked",
     "markup-differs": "marked-up text is not its passage once the marks are taken away",
     "folder-taken": "a folder that would be emptied holds something else",
     "unknown-id": "an id that the dataset does not have",
@@ -86,7 +95,7 @@ class DataError(JinbenchError):
 
 
 class ServerError(JinbenchError):
-    """Label Studio is not there, or holds something that must not be overwritten."""
+    """Label Studio or the Hub is not there, refuses, or holds something that must not be overwritten."""
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:

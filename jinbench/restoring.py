@@ -21,7 +21,7 @@ Repair = Callable[[list[Char]], list[Char]]
 
 # A syllable with a tone mark, in brackets: what a converter left behind a character it had looked up.
 _PINYIN = re.compile(r"\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def text_of(chars: Sequence[Char]) -> str:
@@ -53,7 +53,7 @@ def _close_up_spaces(chars: list[Char]) -> list[Char]:
         before, after = text[i - 1 : i], text[i + 1 : i + 2]
         if '"' in (before, after):
             return False
-        return bool(_HAN.match(before)) == bool(_HAN.match(after))
+        return bool(HAN.match(before)) == bool(HAN.match(after))
 
     return [char for i, char in enumerate(chars) if belongs(i)]
 
@@ -78,12 +78,17 @@ def _converter(config: str) -> Callable[[str], str]:
     return convert
 
 
+def converted(text: str, config: str) -> str:
+    """`text` in the other script, by an OpenCC configuration of that name."""
+    return _converter(config)(text)
+
+
 def _change_script(config: str) -> Repair:
     def repair(chars: list[Char]) -> list[Char]:
-        converted = _converter(config)(text_of(chars))
-        if len(converted) != len(chars):  # a phrase rule fired: fall back to one character at a time
-            converted = "".join(_converter(config)(char.text)[:1] or char.text for char in chars)
-        return [char._replace(text=new) for char, new in zip(chars, converted, strict=True)]
+        text = converted(text_of(chars), config)
+        if len(text) != len(chars):  # a phrase rule fired: fall back to one character at a time
+            text = "".join(converted(char.text, config)[:1] or char.text for char in chars)
+        return [char._replace(text=new) for char, new in zip(chars, text, strict=True)]
 
     return repair
 

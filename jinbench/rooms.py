@@ -34,6 +34,10 @@ class Rooms:
         return self.annotation / "labels.toml"
 
     @property
+    def annotators(self) -> Path:
+        return self.annotation / "annotators.toml"
+
+    @property
     def guidelines(self) -> Path:
         return self.annotation / "guidelines.zh.md"
 

@@ -1,7 +1,8 @@
 """Which articles train, validate and test, and the folds for cross-validation: splits.csv, and the search for it.
 
-Stories move whole. What is minimised is how far each part is from its share of everything that matters: entity spans
-in all, articles (the unit of every interval), each entity type, each sector, each layout.
+Families move whole: the articles of a story, and stories that share a near-duplicate sentence. What is minimised
+(:func:`_costs`) is how far each part is from its share of everything that matters (entity spans, articles, each entity
+type, each sector, each layout), how many labels a part lacks, and how much of validation and test lies in few articles.
 """
 
 import csv
@@ -9,9 +10,9 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import files
+from jinbench import files, leaks, pages
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Article, Labels
 from jinbench.rooms import Rooms
@@ -20,20 +21,45 @@ from jinbench.seeds import Seeds
 if TYPE_CHECKING:
     import numpy as np
 
-SHARES = {"train": 0.60, "validation": 0.15, "test": 0.25}
-FOLDS = 5
-SPLITS = tuple(SHARES)
-RESTARTS = 20
-SIZES = {"size articles": 10.0, "size spans": 10.0}  # what weighs more than a single label, and by how much
-ABSENT = 1.0  # the price of a label that a part has none of, against the squared deviation of a share
+    Array = np.ndarray[Any, Any]
+
+FOLDS, REPEATS = 5, 5
+
+
+class Part(NamedTuple):
+    """What is wanted of a part: its share of everything, and the prices of two faults against a squared deviation.
+
+    `absent`: of having none of any label. `concentrated`: of lying all in one article; two even ones cost half of it.
+    """
+
+    share: float
+    absent: float
+    concentrated: float
+
+
+PARTS = {"train": Part(0.60, 10, 0), "validation": Part(0.15, 3, 2), "test": Part(0.25, 10, 2)}
+FOLD = Part(1 / FOLDS, 0.3, 0)
+SPLITS = tuple(PARTS)
+FOLD_COLUMNS = tuple(f"fold_{repeat + 1}" for repeat in range(REPEATS))
+SIZES = {"size articles": 40.0, "size spans": 40.0}  # what weighs more than a single label, and by how much
+SQUARES = "squared spans of articles"
+RESTARTS, ENOUGH = 1000, 20000  # of these at most, and so many times the number of families at most
+SWAPS_UP_TO = 2000  # families; among more of them, single moves come close enough
+ALIKE = 0.5
+TINY = 1e-9  # a gain below this is rounding
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an article stands: its split and its fold."""
+    """Where an article stands: its split, and its fold in each repeat of the cross-validation."""
 
     split: str
-    fold: int
+    folds: tuple[int, ...]
+
+    @property
+    def fold_fields(self) -> dict[str, int]:
+        """The folds as fields of an item: fold_1, fold_2, …"""
+        return dict(zip(FOLD_COLUMNS, self.folds, strict=True))
 
 
 def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
@@ -51,19 +77,19 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
     problems = []
     places: dict[str, Place] = {}
     for number, row in enumerate(rows, 2):
-        id, split, fold = (row.get(key) or "" for key in ("article_id", "split", "fold"))
-        if split not in SPLITS or fold not in map(str, range(FOLDS)) or id in places:
+        id, split, *folds = (row.get(key) or "" for key in ("article_id", "split", *FOLD_COLUMNS))
+        if split not in SPLITS or not {*folds} <= {*map(str, range(FOLDS))} or id in places:
             problems.append(
                 Problem(
                     "split-mismatch",
                     f"{shown}:{number}",
-                    f"article_id, one of {', '.join(SPLITS)}, a fold from 0 to {FOLDS - 1}",
-                    f"{id},{split},{fold}",
+                    f"article_id, one of {', '.join(SPLITS)}, {REPEATS} folds from 0 to {FOLDS - 1}",
+                    ",".join([id, split, *folds]),
                     hint,
                 )
             )
             continue
-        places[id] = Place(split, int(fold))
+        places[id] = Place(split, tuple(map(int, folds)))
     articles = list(articles)
     ids = {article.id for article in articles}
     for id in sorted(ids ^ places.keys()):
@@ -89,8 +115,8 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
                 Problem(
                     "split-mismatch",
                     shown,
-                    f"all articles of the story {story!r} in one split and fold",
-                    ", ".join(sorted(f"{p.split}/{p.fold}" for p in found)),
+                    f"all articles of the story {story!r} in one split and the same folds",
+                    ", ".join(sorted(f"{p.split}/{'/'.join(map(str, p.folds))}" for p in found)),
                     hint,
                 )
             )
@@ -99,87 +125,158 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
 
 
 def search(seed: Seeds, gold: dict[str, Labels], random_state: int = 0) -> str:
-    """splits.csv for these articles: article_id, story, split, fold. The same answer for the same input."""
-    import numpy as np
-
-    weights = _weights(seed, gold)
-    stories = sorted(weights)
-    names = sorted({name for counts in weights.values() for name in counts})
-    table = np.array([[weights[story][name] for name in names] for story in stories], dtype=float)
-    weight = np.array([SIZES.get(name, 1.0) for name in names])
-    split = _assign(table, weight, list(SHARES.values()), random_state)
-    fold = _assign(table, weight, [1 / FOLDS] * FOLDS, random_state)
-    part = {story: (list(SHARES)[split[i]], int(fold[i])) for i, story in enumerate(stories)}
+    """splits.csv for these articles: article_id, story, split, fold_1 to fold_5. The same answer for the same input."""
+    family = families(seed)
+    table, names = _brought(seed, gold, family)
+    members = sorted(set(family.values()))
+    split = _optima(table, names, list(PARTS.values()), random_state)[0]
+    folds = _unlike(_optima(table, names, [FOLD] * FOLDS, random_state))
+    place = {name: [SPLITS[split[i]], *(int(fold[i]) for fold in folds)] for i, name in enumerate(members)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["article_id", "story", "split", "fold"])
-    writer.writerows([article.id, article.story, *part[article.story]] for article in seed.articles)
+    writer.writerow(["article_id", "story", "split", *FOLD_COLUMNS])
+    writer.writerows([article.id, article.story, *place[family[article.story]]] for article in seed.articles)
     return out.getvalue()
 
 
-def _weights(seed: Seeds, gold: dict[str, Labels]) -> dict[str, Counter[str]]:
-    """What each story brings, by name."""
-    weights: dict[str, Counter[str]] = defaultdict(Counter)
+def families(seed: Seeds) -> dict[str, str]:
+    """For each story the family that it moves with: stories with a near-duplicate sentence in common are one."""
+    texts, stories = [], []
     for article in seed.articles:
-        counts = weights[article.story]
+        for passage in article.passages:
+            for sentence in pages.sentences(passage.id, passage.text):
+                texts.append(passage.text[sentence.start : sentence.end])
+                stories.append(article.story)
+    pairs = leaks.near_duplicates(texts, stories)
+    return leaks.united(stories, ((stories[pair.first], stories[pair.second]) for pair in pairs))
+
+
+def _brought(seed: Seeds, gold: dict[str, Labels], family: dict[str, str]) -> tuple["Array", list[str]]:
+    """What each family brings, a row each, and the names of the columns."""
+    import numpy as np
+
+    brought: dict[str, Counter[str]] = defaultdict(Counter)
+    for article in seed.articles:
+        counts = brought[family[article.story]]
+        spans = 0
         for passage in article.passages:
             labelled = gold[passage.id]
             counts.update(f"entity {span.type}" for span in labelled.spans)
             counts.update(f"sector {name}" for name in labelled.sectors)
             counts[f"layout {article.layout}"] += len(passage.text)
-            counts["size spans"] += len(labelled.spans)
+            spans += len(labelled.spans)
+        counts["size spans"] += spans
+        counts[SQUARES] += spans**2
         counts["size articles"] += 1
-    return weights
+    names = sorted({name for counts in brought.values() for name in counts} | {SQUARES, "size spans"})
+    return np.array([[brought[name][column] for column in names] for name in sorted(brought)], dtype=float), names
 
 
-def _cost(
-    table: "np.ndarray[Any, Any]",
-    weight: "np.ndarray[Any, Any]",
-    assigned: "np.ndarray[Any, Any]",
-    shares: Sequence[float],
-) -> float:
-    """Mean squared deviation of each part's share of each column, in units of the share."""
+@dataclass(frozen=True)
+class _Objective:
+    """What is minimised: a sum over the parts of a function of what the families of a part bring together."""
+
+    weights: "Array"  # (columns,)
+    totals: "Array"  # (columns,)
+    wanted: "Array"  # (parts, 3): the fields of a Part
+    spans: int
+    squares: int
+
+    def costs(self, sums: "Array", part: "Array | int") -> "Array":
+        """The cost of parts that bring `sums` (…, columns), each being the part of that number.
+
+        The squared deviation of a share, relative to it, as a weighted mean over the columns; the price of what is
+        absent; and the price of concentration, which is the sum of the squared shares of the articles in the part's
+        spans (Simpson 1949): one over the number of articles that would weigh the same if all were of one size.
+        """
+        import numpy as np
+
+        share, absent, concentrated = np.moveaxis(self.wanted[part], -1, 0)
+        deviation = ((sums / self.totals - share[..., None]) / share[..., None]) ** 2 @ self.weights
+        missing = (sums == 0) @ (self.weights > 0).astype(float) / np.count_nonzero(self.weights)
+        simpson = sums[..., self.squares] / np.maximum(sums[..., self.spans], 1) ** 2
+        cost: Array = deviation / self.weights.sum() + absent * missing + concentrated * simpson
+        return cost / len(self.wanted)
+
+
+def _optima(table: "Array", names: list[str], parts: Sequence[Part], random_state: int) -> list["Array"]:
+    """Steepest descent over moves and swaps of families, from random starts: where each ended, the best first."""
     import numpy as np
 
-    parts = np.stack([table[assigned == part].sum(axis=0) for part in range(len(shares))])
-    wanted = np.array(shares)[:, None]
-    deviation = ((parts / np.maximum(table.sum(axis=0), 1) - wanted) / wanted) ** 2
-    return float((deviation * weight).sum(axis=1).mean() / weight.sum() + ABSENT * (parts == 0).mean())
-
-
-def _assign(
-    table: "np.ndarray[Any, Any]", weight: "np.ndarray[Any, Any]", shares: Sequence[float], random_state: int
-) -> "np.ndarray[Any, Any]":
-    """Hill climbing over moves and swaps of stories, from several random starts; the best of them."""
-    import numpy as np
-
+    objective = _Objective(
+        np.array([0.0 if name == SQUARES else SIZES.get(name, 1.0) for name in names]),
+        np.maximum(table.sum(axis=0), 1),
+        np.array(parts),
+        names.index("size spans"),
+        names.index(SQUARES),
+    )
     rng = np.random.default_rng(random_state)
-    best, best_cost = rng.choice(len(shares), size=len(table)), np.inf
-    for _ in range(RESTARTS):
-        assigned = rng.choice(len(shares), size=len(table), p=np.array(shares) / sum(shares))
-        cost = _cost(table, weight, assigned, shares)
-        improved = True
-        while improved:
-            improved = False
-            for neighbour in _neighbours(assigned, len(shares)):
-                new = _cost(table, weight, neighbour, shares)
-                if new < cost - 1e-12:
-                    assigned, cost, improved = neighbour, new, True
-                    break
-        if cost < best_cost - 1e-12:
-            best, best_cost = assigned, cost
-    return best
+    found = []
+    for start in range(max(min(RESTARTS, ENOUGH // len(table)), 2 * REPEATS)):
+        assigned = rng.choice(len(parts), size=len(table), p=[part.share for part in parts])
+        cost = _descend(table, objective, assigned)
+        found.append((round(cost, 9), start, assigned))
+    return [assigned for _, _, assigned in sorted(found, key=lambda each: each[:2])]
 
 
-def _neighbours(assigned: "np.ndarray[Any, Any]", parts: int) -> Iterable["np.ndarray[Any, Any]"]:
-    for i in range(len(assigned)):
-        for part in range(parts):
-            if part != assigned[i]:
-                moved = assigned.copy()
-                moved[i] = part
-                yield moved
-        for j in range(i):
-            if assigned[i] != assigned[j]:
-                swapped = assigned.copy()
-                swapped[[i, j]] = assigned[[j, i]]
-                yield swapped
+def _unlike(partitions: list["Array"]) -> list["Array"]:
+    """The best `REPEATS` partitions that differ: of two, at most `ALIKE` of the pairs kept together are the same."""
+    import numpy as np
+
+    for limit in (ALIKE, 1.0):  # few families have few partitions
+        chosen: list[Array] = []
+        together: list[Array] = []
+        for partition in partitions:
+            pairs = np.equal.outer(partition, partition) & ~np.eye(len(partition), dtype=bool)
+            if all((pairs & other).sum() <= limit * (pairs | other).sum() for other in together):
+                chosen.append(partition)
+                together.append(pairs)
+            if len(chosen) == REPEATS:
+                return chosen
+    return chosen
+
+
+def _descend(table: "Array", objective: _Objective, assigned: "Array") -> float:
+    """Improve `assigned` in place until no move of one family, and no swap of two, is better; returns the cost."""
+    import numpy as np
+
+    parts = np.arange(len(objective.wanted))
+    sums = np.stack([table[assigned == part].sum(axis=0) for part in parts])
+    costs = objective.costs(sums, parts)
+    while True:
+        without = objective.costs(sums[assigned] - table, assigned) - costs[assigned]
+        gain = without[:, None] + objective.costs(sums + table[:, None, :], parts) - costs
+        gain[np.arange(len(table)), assigned] = 0
+        family, part = divmod(int(np.argmin(np.round(gain, 9))), len(parts))
+        moves = [(family, part)]
+        if gain[family, part] >= -TINY:
+            swap = _swap(table, objective, assigned, sums, costs) if len(table) <= SWAPS_UP_TO else None
+            if swap is None:
+                return float(costs.sum())
+            one, other = swap
+            moves = [(one, int(assigned[other])), (other, int(assigned[one]))]
+        for family, part in moves:
+            sums[assigned[family]] -= table[family]
+            sums[part] += table[family]
+            assigned[family] = part
+        costs = objective.costs(sums, parts)
+
+
+def _swap(
+    table: "Array", objective: _Objective, assigned: "Array", sums: "Array", costs: "Array"
+) -> tuple[int, int] | None:
+    """The first swap of two families that improves, or None."""
+    import numpy as np
+
+    for one in range(1, len(table)):
+        others = np.flatnonzero(assigned[:one] != assigned[one])
+        if not len(others):
+            continue
+        here, there = assigned[one], assigned[others]
+        moved = table[others] - table[one]
+        gain = objective.costs(sums[here] + moved, here) - costs[here]
+        gain += objective.costs(sums[there] - moved, there) - costs[there]
+        best = int(np.argmin(np.round(gain, 9)))
+        if gain[best] < -TINY:
+            return one, int(others[best])
+    return None

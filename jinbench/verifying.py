@@ -1,46 +1,84 @@
 """Whether a dataset folder is what its manifest says, item by item, and whether its splits are clean of each other."""
 
 import io
-from collections import defaultdict
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, items
+from jinbench import dataset, files, items, leaks, rooms
 from jinbench.items import CONFIGS
 from jinbench.problems import DataError, Problem
-from jinbench.splitting import SPLITS
+from jinbench.splitting import FOLD_COLUMNS
 
+STANDOFF = "standoff.json"  # what a folder without texts has
 HINT = "fetch the dataset again; if you changed pages or labels: jinbench build"
 
 
-def verify(folder: Path) -> tuple[str, dict[str, int]]:
+@dataclass(frozen=True)
+class Verified:
+    """A dataset that is what its manifest says. `counts`: its items by config.
+
+    `overlap`: by split other than train and by type (and "all"), how many mentions have a surface that train has too:
+    see :func:`leaks.entity_overlap`.
+    """
+
+    version: str
+    sha256: str
+    counts: dict[str, int]
+    overlap: dict[str, dict[str, dict[str, int]]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"version {self.version}, sha256 {self.sha256}",
+            f"{', '.join(f'{n} items of {name}' for name, n in self.counts.items())}: each is what manifest.json lists.",
+            "No text stands, or nearly stands, in two splits or two folds.",
+        ]
+        for split, found in self.overlap.items():
+            count = found["all"]
+            seen = count["same"] / max(count["mentions"], 1)
+            lines.append(
+                f"{split}: of {count['mentions']} mentions {count['same']} ({seen:.0%}) have a surface seen in train with "
+                f"the same type, {count['other']} only with another, {count['both']} with both."
+            )
+        return "\n".join(lines)
+
+
+def verify(folder: Path) -> Verified:
     """Hold every item of every config against manifest.json, and every text against the other splits.
 
-    Returns the sha256 of the whole, and the numbers of items by config. Raises :class:`DataError` with everything that
-    is wrong: item-changed, item-missing, item-unknown, duplicate-id, leak, file-changed, file-missing, broken-json,
-    wrong-shape.
+    Raises :class:`DataError` with everything that is wrong: item-changed, item-missing, item-unknown, duplicate-id,
+    leak, file-changed, wrong-version, file-missing, broken-json, wrong-shape, standoff.
     """
     path = folder / "manifest.json"
+    if (folder / STANDOFF).is_file():
+        hint = f"jinbench hydrate {files.shown(folder)} --pages DIR --out DIR"
+        raise DataError(Problem("standoff", files.shown(folder), "a dataset with its texts", STANDOFF, hint))
     listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
     files.check_shape(listing, "manifest", files.shown(path))
     problems: list[Problem] = []
     counts: dict[str, int] = {}
-    for config in CONFIGS:
+    overlap: dict[str, dict[str, dict[str, int]]] = {}
+    for config, splits in CONFIGS.items():
         rows = {}
-        for split in SPLITS:
-            name = f"{config}/{split}.parquet"
-            rows[split], wrong = _file(folder / name, listing["files"].get(name), listing["items"], config, split)
+        for split in splits:
+            rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split)
             problems += wrong
         counts[config] = sum(map(len, rows.values()))
         if config in ("ner", "sector"):
             problems += _leaks(rows, files.shown(folder / config))
+        if config == "ner" and not problems:
+            overlap = {split: _overlap(rows, split, listing["labels"][config]) for split in splits if split != "train"}
     if listing["configs"] != items.hashes_of(listing["items"], listing["labels"]):
         expected, found = "hashes of configs that fit those of their items", "others"
         problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
     if listing["sha256"] != items.whole_hash(listing):
         expected, found = "a sha256 that fits version, errata, gold and configs", "another"
         problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
-    tables = {f"{config}/{split}.parquet" for config in CONFIGS for split in SPLITS}
+    tables = {f"{config}/{split}.parquet" for config, splits in CONFIGS.items() for split in splits}
     for name in sorted(listing["files"].keys() - tables):
         try:
             problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
@@ -51,12 +89,39 @@ def verify(folder: Path) -> tuple[str, dict[str, int]]:
             problems.append(Problem("item-unknown", files.shown(extra), "a file of manifest.json", "another", HINT))
     if problems:
         raise DataError(problems)
-    return str(listing["sha256"]), counts
+    return Verified(str(listing["version"]), str(listing["sha256"]), counts, overlap)
 
 
-def _file(
-    path: Path, sha: str | None, listed: dict[str, Any], config: str, split: str
-) -> tuple[list[dict[str, Any]], list[Problem]]:
+def verify_loaded(found: Any, root: Path | None = None) -> int:
+    """Hold rows that were loaded somehow, from a Hub, a cache or a file, against the version that this package has.
+
+    Parameters: `found` a `datasets.Dataset` or `DatasetDict` of one config, whole or filtered, with its fields as
+    published; `root` the folder of another benchmark.
+    Returns the number of rows, each of which is what manifest.json lists. Raises :class:`DataError` (wrong-version,
+    wrong-shape): a cache may hold rows of another version than the one that was asked for.
+    """
+    listing = dataset.read_manifest(rooms.find(root) if root else rooms.own())
+    parts = found if isinstance(found, dict) else {"": found}
+    rows = [row for part in parts.values() for row in part.with_format("arrow")[:].to_pylist()]
+    ids = {str(row.get("id")) for row in rows}
+    shared = {config: ids & set().union(*splits.values()) for config, splits in listing["items"].items()}
+    config = max(shared, key=lambda name: len(shared[name]))
+    known = {id: sha for splits in listing["items"][config].values() for id, sha in splits.items()}
+    hint = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
+    version = f"{config} of version {listing['version']}, sha256 {listing['sha256'][:8]}…"
+    other = [str(row.get("id")) for row in rows if known.get(str(row.get("id"))) != items.item_hash(row)]
+    if other or not rows:
+        said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
+        raise DataError(Problem("wrong-version", "the rows", f"those of {version}", said, hint))
+    for split, part in parts.items():
+        listed = listing["items"][config].get(split)
+        if listed is not None and len(part) != len(listed):
+            expected, said = f"{len(listed)} rows in {split} of {version}", str(len(part))
+            raise DataError(Problem("wrong-version", "the rows", expected, said, hint))
+    return len(rows)
+
+
+def _file(path: Path, listing: dict[str, Any], config: str, split: str) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The rows of a file, and everything that is wrong with it. Its bytes come last: they say least."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -64,16 +129,22 @@ def _file(
     place = files.shown(path)
     try:
         data = files.read_bytes(path, HINT)
-        rows = list(pq.ParquetFile(io.BytesIO(data)).read().to_pylist())
+        table = pq.ParquetFile(io.BytesIO(data)).read()
+        stamp = json.loads((table.schema.metadata or {}).get(items.STAMP, "{}"))
+        rows = list(table.to_pylist())
     except DataError as error:
         return [], list(error.problems)
     except (pa.ArrowException, OSError, ValueError) as error:  # what damaged bytes bring about differs
         cause = str(error).partition("\n")[0]
+        if not data.endswith(b"PAR1"):
+            cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
         return [], [Problem("file-changed", place, "a whole Parquet file", cause, HINT)]
-    problems = _items(config, rows, listed.get(config, {}).get(split, {}), place)
-    return rows, problems or _bytes(
-        path, data, sha, ": the same items, written otherwise or with other names of labels"
-    )
+    if stamp.get("version", listing["version"]) != listing["version"]:
+        expected = f"version {listing['version']}, as in manifest.json"
+        return [], [Problem("wrong-version", place, expected, f"version {stamp['version']}", HINT)]
+    problems = _items(config, rows, listing["items"].get(config, {}).get(split, {}), place)
+    remark = ": the same items, written otherwise or with other names of labels"
+    return rows, problems or _bytes(path, data, listing["files"].get(f"{config}/{split}.parquet"), remark)
 
 
 def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[Problem]:
@@ -106,14 +177,24 @@ def _items(config: str, rows: list[dict[str, Any]], listed: dict[str, str], plac
 
 
 def _leaks(rows: dict[str, list[dict[str, Any]]], place: str) -> list[Problem]:
-    """The same text in two splits: a score there would be of memory."""
-    where: dict[str, dict[str, str]] = defaultdict(dict)
-    for split, found in rows.items():
-        for row in found:
-            where[row.get("text", "")][split] = row.get("id", "")
-    hint = "give their articles one story in articles.toml, then: jinbench split --write"
-    return [
-        Problem("leak", place, "a text in one split only", ", ".join(f"{s}: {id}" for s, id in ids.items()), hint)
-        for ids in where.values()
-        if len(ids) > 1
-    ]
+    """Texts that (nearly) repeat each other in two splits, or in two folds: a score there would be of memory."""
+    items = [(split, row) for split, found in rows.items() for row in found]
+    texts = [str(row.get("text", "")) for _, row in items]
+    problems = []
+    for pair in leaks.near_duplicates(texts, [_place(split, row) for split, row in items]):
+        (one, first), (other, second) = items[pair.first], items[pair.second]
+        exact = texts[pair.first] == texts[pair.second]
+        what = "the same text" if exact else f"{pair.shared} {leaks.SHINGLE}-grams of characters in common"
+        expected = "a text, and its near duplicates, in one split and one fold"
+        found = f"{what}: {one}: {first.get('id')}, {other}: {second.get('id')}"
+        hint = "give their articles one story in articles.toml, then: jinbench split --write"
+        problems.append(Problem("leak", place, expected, found, hint))
+    return problems
+
+
+def _overlap(rows: dict[str, list[dict[str, Any]]], split: str, names: list[str]) -> dict[str, dict[str, int]]:
+    return leaks.entity_overlap(rows["train"], rows[split], names)
+
+
+def _place(split: str, row: dict[str, Any]) -> tuple[Any, ...]:
+    return split, *(row.get(column) for column in FOLD_COLUMNS)

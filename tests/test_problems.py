@@ -1,6 +1,7 @@
 """Every check has an input that breaks it, and says what, where and what to do; nothing is written."""
 
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from jinbench import cli, files
 from jinbench.problems import CODES
-from tests.conftest import MINI
+from tests.conftest import MINI, ROOT
+from tests.hub import in_state, running
 from tests.test_baselines import PREDICTS
 
 CASES = Path(__file__).parent / "bad"
@@ -58,6 +60,18 @@ def contents(world: Path) -> dict[str, bytes]:
     return {str(path.relative_to(world)): path.read_bytes() for path in files.below(world)}
 
 
+def against_hub(case: dict[str, Any], home: Path) -> str:
+    """What the command says in a process of its own, with a Hub that is as the case has it."""
+    with running() as hub:
+        token = in_state(hub, case["hub"], Path("dataset"))
+        done = subprocess.run(
+            [sys.executable, "-m", "jinbench.cli", *case["command"].split()],
+            env=hub.environment(home, token) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == case.get("exit", 1), done.stderr
+    return done.stderr
+
+
 def test_codes_and_cases_belong_together() -> None:
     assert {path.stem for path in CASES.glob("*.toml")} == set(CODES)
 
@@ -73,8 +87,11 @@ def test_bad_input(
     before = contents(world)
     monkeypatch.chdir(world)
     capsys.readouterr()
-    assert run(case["command"].split()) == 1
-    said = capsys.readouterr().err
+    if "hub" in case:
+        said = against_hub(case, tmp_path / "home")
+    else:
+        assert run(case["command"].split()) == 1
+        said = capsys.readouterr().err
     assert f": {code}\n" in said
     for part in ("expected ", "found ", "try ", *case["says"]):
         assert part in said, said

@@ -1,0 +1,157 @@
+"""What every field of every config is: described once, here, for the card and for croissant.json."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jinbench.splitting import FOLD_COLUMNS
+
+if TYPE_CHECKING:
+    import datasets
+
+ITEMS = {
+    "ner": "a sentence",
+    "ner_noisy": "a sentence of `ner` with noise of one kind and level put into it",
+    "sector": "a passage",
+    "articles": "an article",
+    "annotations": "a passage as one annotator labelled it, before adjudication",
+}
+
+# Fields that mean the same in every config that has them. `spans.start` is `start` within `spans`.
+SHARED = {
+    "tokens": "the characters of `text`, one Unicode code point each",
+    "ner_tags": "a BIO tag for each of `tokens`",
+    "spans": "the entities in `text`, flat, in order; `text[start:end] == surface`",
+    "spans.start": "where it begins in `text`, in code points",
+    "spans.end": "where it ends, half-open",
+    "spans.type": "its entity type",
+    "spans.surface": "its text",
+    "sectors": "industry sectors, one or more",
+    "passage_id": "the passage: page id and the line where it begins, `000-L13`",
+    "article_id": "the article: `id` in `articles`",
+    "layout": "what the page did to the text of the article: clean, column-broken, continued or garbled",
+} | {column: f"the fold of the article in cross-validation {n}" for n, column in enumerate(FOLD_COLUMNS, 1)}
+
+FIELDS = {
+    "ner": {
+        "id": "passage id and number of the sentence: `000-L13-S2`",
+        "text": "the sentence",
+    },
+    "ner_noisy": {
+        "id": "id of the sentence in `ner`, kind and level of the noise: `000-L13-S2@pinyin-1`",
+        "text": "the sentence with noise",
+        "spans.clean_start": "where the same entity begins in the clean sentence",
+        "spans.clean_end": "where it ends there, half-open",
+        "clean_id": "id of the clean sentence in `ner`",
+        "kind": "kind of noise",
+        "level": "how much of it, from 1; what a level changes, the next one changes too",
+        "hits": "how many characters were changed",
+    },
+    "sector": {
+        "id": "passage id: page id and the line where the passage begins, `000-L13`",
+        "title": "headline of its article",
+        "text": "the passage",
+    },
+    "articles": {
+        "id": "id of the article",
+        "page_id": "the page that it stands on",
+        "story": "the event it is about; articles of one story stay on one side of every split",
+        "title": "headline",
+        "subtitles": "headlines of second rank, kept apart from the text",
+        "bylines": "who wrote it, as printed, kept apart from the text",
+        "captions": "captions of pictures, kept apart from the text",
+        "text": "its passages, one to a line",
+        "passages": "where each passage stands in `text`",
+        "passages.id": "passage id",
+        "passages.start": "where it begins in `text`, in code points",
+        "passages.end": "where it ends, half-open",
+        "runs": "the stretches of `text` that stood on the page in one piece",
+        "runs.text_start": "where the stretch begins in `text`",
+        "runs.page_start": "where it begins on the page",
+        "runs.length": "how long it is, in code points",
+        "changes": "the characters of `text` that read otherwise on the page",
+        "changes.text_start": "which character of `text`",
+        "changes.page_text": "what stands on the page",
+    },
+    "annotations": {
+        "id": "passage id and annotator: `000-L13@annotator-a`",
+        "annotator": "who labelled",
+        "kind": "what the annotator is: a person, a language model",
+        "text": "the passage",
+    },
+}
+
+
+def inner(feature: Any) -> Any:
+    """What a list holds; a feature that is no list, as it is."""
+    from datasets import List
+
+    return feature.feature if isinstance(feature, List) else feature
+
+
+def label_names(feature: Any) -> tuple[str, ...]:
+    """The names behind the numbers of a field of labels; empty for every other field."""
+    from datasets import ClassLabel
+
+    found = inner(feature)
+    return tuple(found.names) if isinstance(found, ClassLabel) else ()
+
+
+def paths(features: "datasets.Features") -> Iterator[str]:
+    """Every field, and behind each structure its parts: `spans`, `spans.start`, …"""
+    for name, feature in features.items():
+        yield name
+        if isinstance(inner(feature), dict):
+            yield from (f"{name}.{part}" for part in inner(feature))
+
+
+def described(features: "Mapping[str, datasets.Features]") -> dict[str, dict[str, str]]:
+    """What each field is, by config and path. Raises `KeyError` for a field without words, and for words without one.
+
+    `FIELDS` may describe a config that `features` does not have.
+    """
+    found = {
+        config: {path: (SHARED | FIELDS[config])[path] for path in paths(types)} for config, types in features.items()
+    }
+    for config, known in found.items():
+        for path in FIELDS[config]:
+            if path not in known:
+                raise KeyError(f"fields.FIELDS describes {config}.{path}, and there is no such field")
+    return found
+
+
+def type_name(feature: Any) -> str:
+    """The type of a field, for a reader."""
+    from datasets import ClassLabel, List
+
+    if isinstance(feature, List):
+        size = f"{feature.length} " if feature.length >= 0 else ""
+        return f"list of {size}{type_name(feature.feature)}"
+    if isinstance(feature, ClassLabel):
+        return "ClassLabel"
+    return "struct" if isinstance(feature, dict) else str(feature.dtype)
+
+
+def markdown(features: "Mapping[str, datasets.Features]") -> str:
+    """The table of fields: those of each config, then those that are the same in several."""
+    words = described(features)
+    owners: dict[tuple[str, ...], list[str]] = {}
+    for config, types in features.items():
+        for name, feature in types.items():
+            text = _with_parts(name, feature, words[config])
+            owners.setdefault((f"`{name}`", type_name(feature), text), []).append(config)
+    own = [((config,), row) for config in features for row, configs in owners.items() if configs == [config]]
+    shared = [(tuple(configs), row) for row, configs in owners.items() if len(configs) > 1]
+    lines: list[tuple[str, ...]] = [("config", "field", "type", "what it is"), ("---",) * 4]
+    before: tuple[str, ...] = ()
+    for configs, row in [*own, *sorted(shared, key=lambda pair: len(pair[0]))]:
+        names = "all" if len(configs) == len(features) else ", ".join(f"`{config}`" for config in configs)
+        lines.append(("" if configs == before else names, *row))
+        before = configs
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _with_parts(name: str, feature: Any, words: Mapping[str, str]) -> str:
+    """A description, with those of its parts behind it."""
+    found = inner(feature)
+    parts = [f"`{part}`: {words[f'{name}.{part}']}" for part in found] if isinstance(found, dict) else []
+    return "; ".join([words[name], *parts])

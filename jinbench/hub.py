@@ -1,0 +1,415 @@
+"""Publishing a dataset folder to a Hugging Face Hub, and getting one back.
+
+The Hub is the one that HF_ENDPOINT names, the token the one that the Hub's own client finds (HF_TOKEN, or what
+`hf auth login` left). A version that has a tag is never changed: the same contents are left alone, others are refused.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinbench import files
+from jinbench.problems import DataError, JinbenchError, Problem, ServerError, shorten
+from jinbench.records import Step
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
+
+NEW, CHANGED, SAME, GONE = "new", "changed", "same", "gone"
+KEPT = ".gitattributes"  # the Hub makes it, and needs it
+KIND = "dataset"
+TIMEOUT = 30.0
+LOG_IN = "hf auth login, or set HF_TOKEN; to publish, the token must be one that may write"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What publishing does to one file."""
+
+    path: str
+    state: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What publishing a folder does to a repository. `head` is the commit of main, None if there is no repository yet.
+
+    `tagged`: the commit that holds this version already. `taken`: the files in which that version differs from the
+    folder; if there are any, it cannot be published.
+    """
+
+    repo_id: str
+    tag: str
+    head: str | None
+    private: bool
+    tagged: str | None
+    taken: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+    def count(self, *states: str) -> int:
+        return sum(change.state in states for change in self.changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        if self.taken:
+            return f"{self.tag} is there with other contents: it cannot be published."
+        if self.tagged:
+            return f"{self.tag} is there with the same contents: nothing to do."
+        counts = ", ".join(f"{self.count(state)} {state}" for state in (NEW, CHANGED, SAME, GONE))
+        place = "a repository to be created" if self.head is None else f"{'private' if self.private else 'public'}"
+        return f"{self.repo_id} ({place}): {counts}; then the tag {self.tag}."
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version on the Hub that came back as it was sent. `sent` is the number of files that this run sent."""
+
+    url: str
+    repo_id: str
+    commit: str
+    tag: str
+    sent: int
+
+    @property
+    def load(self) -> str:
+        """The line that loads it."""
+        return f'load_dataset("{self.repo_id}", "ner", revision="{self.tag}")'
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"load": self.load}
+
+
+def address(repo_id: str) -> str:
+    """Where a dataset is to be looked at."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/datasets/{repo_id}"
+
+
+def is_id(name: str) -> bool:
+    """Whether `name` could be a dataset on a Hub: OWNER/NAME."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name
+
+
+def check_id(repo_id: str) -> None:
+    """Raise :class:`DataError` (repo-id) unless `repo_id` is OWNER/NAME."""
+    if not is_id(repo_id):
+        expected = "OWNER/NAME: letters, digits, '-', '_' and '.', each at most 96; neither '--' nor '..' nor '.git'"
+        hint = "correct the name; the owner is your name on the Hub, or that of an organisation"
+        raise DataError(Problem("repo-id", "a dataset on the Hub", expected, shorten(repo_id), hint))
+
+
+def _check_endpoint() -> None:
+    """The client takes HF_ENDPOINT apart when it is imported. Raises :class:`ServerError` (hub-unreachable)."""
+    try:
+        from huggingface_hub import constants  # noqa: F401
+    except ValueError as error:
+        raise _unreachable("HF_ENDPOINT", f"an address that is none: {error}") from None
+
+
+def plan(folder: Path, repo_id: str) -> Plan:
+    """Compare a folder with main of a repository, and with the tag of its version. Sends nothing.
+
+    Raises :class:`DataError` (repo-id, and what is wrong with the manifest) and :class:`ServerError` (token-refused,
+    hub-unreachable).
+    """
+    check_id(repo_id)
+    _check_endpoint()
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    mine, tag = _contents(folder), f"v{_version(folder)}"
+    api = HfApi()
+    with _told(repo_id):
+        try:
+            info = api.dataset_info(repo_id, timeout=TIMEOUT)
+        except GatedRepoError:
+            raise
+        except RepositoryNotFoundError:  # or it is private and the token may not see it; then creating it fails
+            return Plan(repo_id, tag, None, False, None, (), _compare(mine, {}))
+        tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=KIND).tags}
+        changes = _compare(mine, _listed(repo_id, str(info.sha)))
+        taken = [c.path for c in _compare(mine, _listed(repo_id, tag)) if c.state != SAME] if tag in tags else []
+    return Plan(repo_id, tag, info.sha, bool(info.private), tags.get(tag), tuple(taken), changes)
+
+
+def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) -> Published:
+    """Send a folder as one commit, tag it with its version, and hold what is then at the tag against the folder.
+
+    Verify the folder first. May be repeated and cut off: what is there already is not sent again, and no commit is made
+    that changes nothing. Hidden files are not sent. A repository that exists stays as public as it is.
+
+    Raises :class:`DataError` (repo-id, version-taken, arrived-differs, and what is wrong with the manifest) and
+    :class:`ServerError` (token-refused, hub-unreachable).
+    """
+    check_id(repo_id)
+    _check_endpoint()
+    from huggingface_hub import HfApi
+
+    _check_token(repo_id)
+    found = plan(folder, repo_id)
+    if found.taken:
+        raise DataError(taken(found))
+    commit, sent = found.tagged, 0
+    if commit is None:
+        sent = found.count(NEW, CHANGED)
+        with _told(repo_id), _quiet():
+            commit = _commit(folder, found, private, step)
+            HfApi().create_tag(repo_id, tag=found.tag, revision=commit, repo_type=KIND)
+    _check_arrival(folder, found, step)
+    return Published(address(repo_id), repo_id, commit, found.tag, sent)
+
+
+def fetch(repo_id: str, revision: str | None = None, into: Path | None = None) -> Path:
+    """Get a dataset from the Hub, into the client's cache or the folder `into`; returns the folder that holds it.
+
+    Without a connection it is what the cache holds of that revision, if it holds all of it.
+    Raises :class:`DataError` (repo-id, repo-unknown, revision-unknown) and :class:`ServerError` (token-refused,
+    hub-unreachable).
+    """
+    check_id(repo_id)
+    _check_endpoint()
+    from huggingface_hub import snapshot_download
+
+    with _told(repo_id, revision), _quiet():
+        return Path(snapshot_download(repo_id, repo_type=KIND, revision=revision, local_dir=into))
+
+
+def find(name: Path, revision: str | None = None) -> Path:
+    """The folder `name`; if there is none, the dataset of that name on the Hub.
+
+    Raises :class:`DataError` (file-missing for what is neither, repo-unknown, revision-unknown) and
+    :class:`ServerError` (token-refused, hub-unreachable).
+    """
+    if name.is_dir():
+        return name
+    if not is_id(str(name)):
+        expected = "a dataset folder, or OWNER/NAME on a Hub"
+        raise DataError(Problem("file-missing", files.shown(name), expected, "neither", "check the path"))
+    return fetch(str(name), revision)
+
+
+def taken(found: Plan) -> Problem:
+    """That a version is there already, with other contents."""
+    names = ", ".join(found.taken[:5]) + (f" and {len(found.taken) - 5} more" if len(found.taken) > 5 else "")
+    hint = "a published version is never changed: raise yours, by an erratum or by the version in labels.toml"
+    return Problem("version-taken", address(found.repo_id), f"no {found.tag}, or the same", f"others: {names}", hint)
+
+
+def _version(folder: Path) -> str:
+    path = folder / "manifest.json"
+    listing = files.read_json(path, "name a dataset folder, which has a manifest.json")
+    files.check_shape(listing, "manifest", files.shown(path))
+    return str(listing["version"])
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """The files that are published, by name. Hidden ones are half-written, or somebody's editor's."""
+    names = {path.relative_to(folder): path for path in files.below(folder)}
+    return {
+        name.as_posix(): path.read_bytes()
+        for name, path in names.items()
+        if not any(part.startswith(".") for part in name.parts)
+    }
+
+
+def _listed(repo_id: str, revision: str) -> dict[str, "RepoFile"]:
+    """The files of a revision, by name."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    tree = HfApi().list_repo_tree(repo_id, recursive=True, revision=revision, repo_type=KIND)
+    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile) and entry.path != KEPT}
+
+
+def _compare(mine: dict[str, bytes], theirs: dict[str, "RepoFile"]) -> tuple[Change, ...]:
+    changes = []
+    for name in sorted(mine.keys() | theirs.keys()):
+        if name not in mine:
+            changes.append(Change(name, GONE, theirs[name].size))
+        elif name not in theirs:
+            changes.append(Change(name, NEW, len(mine[name])))
+        else:
+            changes.append(Change(name, SAME if _is_same(mine[name], theirs[name]) else CHANGED, len(mine[name])))
+    return tuple(changes)
+
+
+def _is_same(data: bytes, entry: "RepoFile") -> bool:
+    """Large files are listed by their sha256, small ones by the hash that git gives them."""
+    if entry.lfs:
+        return files.sha256(data) == entry.lfs.sha256
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry.blob_id
+
+
+def _commit(folder: Path, found: Plan, private: bool, step: Step) -> str:
+    """Bring main to what the folder holds, in one commit or none; returns the commit.
+
+    Not with the client's `upload_folder`: that one may make several commits.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    api, head = HfApi(), found.head
+    if head is None:
+        api.create_repo(found.repo_id, repo_type=KIND, private=private, exist_ok=True)
+        head = str(api.dataset_info(found.repo_id, timeout=TIMEOUT).sha)
+    operations = [
+        CommitOperationDelete(change.path, is_folder=False)
+        if change.state == GONE
+        else CommitOperationAdd(change.path, folder / change.path)
+        for change in found.changes
+        if change.state != SAME
+    ]
+    if not operations:
+        return head
+    step("sending files", 0, len(operations))
+    message = f"Version {found.tag.removeprefix('v')}"
+    made = api.create_commit(
+        found.repo_id, operations, commit_message=message, repo_type=KIND, revision="main", parent_commit=head
+    )
+    step("sending files", len(operations), len(operations))
+    return str(made.oid)
+
+
+def _check_arrival(folder: Path, found: Plan, step: Step) -> None:
+    """Get every file at the tag, past any cache, and compare. Raises :class:`DataError` (arrived-differs)."""
+    from huggingface_hub import HfApi
+
+    mine, api = _contents(folder), HfApi()
+    with tempfile.TemporaryDirectory() as cache, _told(found.repo_id, found.tag), _quiet():
+        theirs = sorted(_listed(found.repo_id, found.tag))
+        differs = set(mine.keys() ^ theirs)
+        for done, name in enumerate(theirs, 1):
+            path = api.hf_hub_download(
+                found.repo_id, name, repo_type=KIND, revision=found.tag, cache_dir=cache, etag_timeout=TIMEOUT
+            )
+            if name in mine and files.sha256(Path(path).read_bytes()) != files.sha256(mine[name]):
+                differs.add(name)
+            step("reading back", done, len(theirs))
+    if differs:
+        expected, names = f"at {found.tag} what was sent", f"others: {', '.join(sorted(differs))}"
+        hint = "run the same command again; if it stays, what stores or carries those files damages them"
+        raise DataError(Problem("arrived-differs", address(found.repo_id), expected, names, hint))
+
+
+def _check_token(repo_id: str) -> None:
+    from huggingface_hub import get_token
+
+    with _told(repo_id):
+        token = get_token()
+    if token is None:
+        raise ServerError(str(Problem("token-refused", address(repo_id), "a token that may write", "none", LOG_IN)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the client's own progress bars, which would run into ours."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+@contextmanager
+def _told(repo_id: str, revision: str | None = None) -> Iterator[None]:
+    """Turn whatever the client raises into the problem that it is. What is no matter of the Hub goes through."""
+    try:
+        yield
+    except JinbenchError:
+        raise
+    except Exception as error:
+        known = _named(error, repo_id, revision)
+        if known is None:
+            raise
+        raise known from None
+
+
+def _named(error: Exception, repo_id: str, revision: str | None) -> JinbenchError | None:
+    """The client wraps what happened, differently from call to call: the first known cause counts.
+
+    Nothing of a request is repeated, because the token is in its headers.
+    """
+    from huggingface_hub import errors
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    where = address(repo_id)
+    if str(error).startswith("Invalid metadata in README.md"):
+        found = " ".join(str(error).split())
+        return DataError(Problem("wrong-shape", "README.md", "metadata that the Hub takes", found, "mend its head"))
+    for cause in _causes(error):
+        if isinstance(cause, errors.RevisionNotFoundError):
+            return DataError(_no_revision(repo_id, str(revision)))
+        if isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError):
+            expected, found = "a dataset that is there", "none, or a private one that this token may not see"
+            return DataError(Problem("repo-unknown", where, expected, found, f"correct the name; else {LOG_IN}"))
+        if isinstance(cause, errors.HfHubHTTPError):
+            return _refused(where, cause.response.status_code, cause.server_message)
+        if isinstance(
+            cause, httpx.LocalProtocolError | UnicodeEncodeError
+        ):  # in a header: nothing else comes from a user
+            found = "one with characters that no token has"
+            return ServerError(str(Problem("token-refused", where, "a token of the Hub", found, LOG_IN)))
+        if isinstance(cause, errors.OfflineModeIsEnabled):
+            return _unreachable(where, "HF_HUB_OFFLINE, and it is not in the cache", "unset HF_HUB_OFFLINE")
+        if isinstance(cause, httpx.HTTPError | httpx.InvalidURL):
+            return _unreachable(where, f"{type(cause).__name__}: {shorten(str(cause), 100)}")
+    if isinstance(error, json.JSONDecodeError | KeyError | TypeError | AttributeError):
+        return _unreachable(where, "an answer that is not a Hub's")
+    if isinstance(error, errors.FileMetadataError | errors.EntryNotFoundError):
+        return _unreachable(where, "an answer that is not a Hub's")
+    if isinstance(error, OSError) and error.errno is None:
+        return _unreachable(where, f"a download that broke off: {shorten(str(error).partition(chr(10))[0], 100)}")
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _refused(where: str, status: int, said: str | None) -> ServerError:
+    answer = f"{status} {shorten(said or '', 100)}"
+    if status in (401, 403):
+        return ServerError(str(Problem("token-refused", where, "a token that may do this", answer, LOG_IN)))
+    if status == 412:
+        return _unreachable(where, f"{answer}: somebody else wrote to it at the same time")
+    return _unreachable(where, answer)
+
+
+def _unreachable(where: str, found: str, remedy: str = "check the network and HF_ENDPOINT") -> ServerError:
+    hint = f"{remedy}, then run the same command again; what is there already is not sent again"
+    return ServerError(str(Problem("hub-unreachable", where, "a Hub that does what it is asked", found, hint)))
+
+
+def _no_revision(repo_id: str, revision: str) -> Problem:
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
+    try:
+        names = [ref.name for ref in HfApi().list_repo_refs(repo_id, repo_type=KIND).tags]
+    except (httpx.HTTPError, OSError):
+        names = []
+    expected = f"one of {', '.join(sorted(names))}, a branch or a commit" if names else "a tag, a branch or a commit"
+    return Problem("revision-unknown", address(repo_id), expected, shorten(revision), "correct the revision")

@@ -1,0 +1,126 @@
+"""The pictures of the card, drawn from the same records as its tables: the same numbers give the same bytes."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jinbench import dataset
+from jinbench.leaderboard import Board
+from jinbench.problems import JinbenchError
+from jinbench.rooms import Rooms
+from jinbench.splitting import SPLITS
+from jinbench.submissions import FOLDS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = dict(
+    zip(SPLITS, ("#4477AA", "#CCBB44", "#EE6677"), strict=True)
+)  # Tol's bright scheme: also for the colour-blind
+SYSTEM, ANNOTATOR = "#4477AA", "#888888"
+LINE = 0.26  # inches of height for a bar
+
+
+def labels(where: Rooms) -> bytes:
+    """How often each label stands in each split."""
+    counts, names_of = dataset.read_statistics(where), dataset.read_manifest(where)["labels"]
+    kinds = {
+        what: {name: counts[kind][name] for name in names_of[config]}
+        for what, kind, config in (("entity spans", "entities", "ner"), ("passages", "sectors", "sector"))
+    }
+    figure = _figure(max(map(len, kinds.values())), columns=len(kinds))
+    for axes, (what, names) in zip(figure.axes, kinds.items(), strict=True):
+        left = [0] * len(names)
+        for split in SPLITS:
+            widths = [per_split[split] for per_split in names.values()]
+            axes.barh(list(names), widths, left=left, color=COLOURS[split], height=0.75)
+            left = [a + b for a, b in zip(left, widths, strict=True)]
+        for place, total in enumerate(left):
+            axes.text(total, place, f" {total}", va="center", fontsize=8)
+        axes.set_xlabel(what)
+        axes.invert_yaxis()
+        axes.margins(x=0.1)
+    _legend(figure)
+    return _png(figure)
+
+
+def articles(where: Rooms) -> bytes:
+    """How many entity spans each article brings, largest first."""
+    sizes: dict[tuple[str, str], int] = {}
+    for row in dataset.read_rows(where, "ner"):
+        key = row["article_id"], row["split"]
+        sizes[key] = sizes.get(key, 0) + len(row["spans"])
+    ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    figure = _figure(len(ordered))
+    axes = figure.axes[0]
+    axes.barh(
+        [name for (name, _), _ in ordered],
+        [size for _, size in ordered],
+        color=[COLOURS[split] for (_, split), _ in ordered],
+        height=0.75,
+    )
+    for place, (_, size) in enumerate(ordered):
+        axes.text(size, place, f" {size}", va="center", fontsize=8)
+    axes.set_xlabel("entity spans")
+    axes.invert_yaxis()
+    axes.margins(x=0.05, y=0.01)
+    _legend(figure)
+    return _png(figure)
+
+
+def scores(boards: Sequence[Board]) -> bytes:
+    """The cross-validated micro-F1 of systems and annotators, each with its interval."""
+    shown = [board for board in boards if board.split == FOLDS and board.rows]
+    figure = _figure(max((len(board.rows) for board in shown), default=1), columns=max(len(shown), 1))
+    for axes, board in zip(figure.axes, shown, strict=True):
+        for place, row in enumerate(board.rows):
+            cell = row.score.micro
+            if cell.f1 is None or cell.low is None or cell.high is None:
+                continue
+            colour = ANNOTATOR if row.annotator else SYSTEM
+            axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+            axes.plot([cell.f1], [place], "o", color=colour, markersize=5)
+        axes.set_yticks(range(len(board.rows)), [row.system for row in board.rows])
+        axes.set_ylim(len(board.rows) - 0.5, -0.5)
+        axes.set_xlim(0, 1.02)
+        axes.set_xlabel("micro-F1, 95 % interval by article")
+        axes.set_title(board.task, fontsize=10)
+        axes.grid(axis="x", linewidth=0.4)
+    return _png(figure)
+
+
+def _figure(bars: int, columns: int = 1) -> "Figure":
+    """A figure with `columns` axes side by side, tall enough for so many bars. Without pyplot, which keeps state."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise JinbenchError("matplotlib is not installed. Type: pip install 'jinbench[publish]'") from None
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "svg.hashsalt": "jinbench"}):
+        figure = Figure(figsize=(9, LINE * bars + 1.2), layout="constrained")
+        axes: Any = figure.subplots(1, columns, squeeze=False)
+    for each in axes[0]:
+        _plain(each)
+    return figure
+
+
+def _legend(figure: "Figure") -> None:
+    """The colours of the splits, above everything."""
+    from matplotlib.patches import Patch
+
+    patches = [Patch(color=COLOURS[split], label=split) for split in SPLITS]
+    figure.legend(handles=patches, loc="outside upper center", ncols=len(SPLITS), frameon=False, fontsize=8)
+
+
+def _plain(axes: "Axes") -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_axisbelow(True)
+
+
+def _png(figure: "Figure") -> bytes:
+    """PNG without the name of the software or a date."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,192 @@
+"""The dataset without the text of its pages, for whoever may not pass that on; and putting it together again.
+
+A standoff folder has the rows of the dataset without their texts (ids, offsets, labels, where they stand), and in
+`source/` what leads from the pages to the texts. With the pages, the same bytes come out.
+"""
+
+import io
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jinbench import annotators, dataset, files, items, labels, pages, seeds, verifying
+from jinbench.annotators import Annotator
+from jinbench.items import CONFIGS
+from jinbench.problems import DataError, Problem, raise_if_any
+from jinbench.records import Labels, Passage, Span
+from jinbench.rooms import Rooms
+from jinbench.splitting import SPLITS, read_splits
+from jinbench.verifying import STANDOFF
+
+TEXTS = frozenset({"text", "tokens", "title", "subtitles", "bylines", "captions", "surface", "page_text"})
+NOTICE = """
+> **This is the standoff form: labels and offsets, without the text of the pages.** `jinbench hydrate FOLDER --pages DIR
+> --out DIR` puts the dataset together again from the pages, whose names and hashes are in `standoff.json`.
+"""
+
+
+def build(where: Rooms) -> dict[str, bytes]:
+    """The files of the standoff form of `dataset/`, by name.
+
+    Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
+    """
+    seed = seeds.read(where)
+    types = items.features(labels.read(where))
+    listing = dataset.read_manifest(where)
+    contents = {name: (where.dataset / name).read_bytes() for name in ("manifest.json", "splits.csv", "stats.json")} | {
+        f"source/{path.name}": path.read_bytes() for path in (where.articles, where.labels, where.annotators)
+    }
+    for config, splits in CONFIGS.items():
+        bare = items.without(types[config], TEXTS)
+        for split in splits:
+            rows = [_bare(row) for row in dataset.read_rows(where, config, split)]
+            contents[f"{config}/{split}.parquet"] = items.parquet(rows, bare, items.stamp(listing, config))
+    readme = where.dataset / "README.md"
+    if readme.is_file():
+        contents["README.md"] = _noticed(readme.read_text(encoding="utf-8")).encode()
+    record = {
+        "version": listing["version"],
+        "pages": {page.file: files.sha256((where.pages / page.file).read_bytes()) for page in seed.pages},
+        "files": {name: files.sha256(data) for name, data in contents.items()},
+    }
+    return contents | {STANDOFF: files.dump_json(record).encode()}
+
+
+def _bare(value: Any) -> Any:
+    """Without the fields that hold text of a page, at any depth."""
+    if isinstance(value, dict):
+        return {key: _bare(field) for key, field in value.items() if key not in TEXTS}
+    return [_bare(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _noticed(card: str) -> str:
+    """The card with the notice right after its head."""
+    if card.startswith("---\n") and (end := card.find("\n---\n", 4)) > 0:
+        return card[: end + 5] + NOTICE + card[end + 5 :]
+    return NOTICE + card
+
+
+def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
+    """Put the dataset together from a standoff folder and the pages; returns its manifest.
+
+    Every Parquet file is held against the manifest before `out` comes into being.
+    Raises :class:`DataError` (file-missing, file-changed, page-changed, folder-taken, item-changed and the other
+    problems of :func:`verifying.verify`).
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        expected, hint = "a folder that does not exist yet, or is empty", "name another one: --out DIR"
+        raise DataError(Problem("folder-taken", files.shown(out), expected, "something there", hint))
+    record = _read(folder)
+    texts = _pages(record["pages"], pages_folder)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+        where = _rooms(folder, texts, Path(scratch))
+        for name, data in _hydrated(folder, where).items():
+            files.write_bytes(where.dataset / name, data)
+        verifying.verify(where.dataset)
+        if out.exists():
+            out.rmdir()
+        shutil.move(where.dataset, out)
+    return dict(json.loads((out / "manifest.json").read_text(encoding="utf-8")))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """standoff.json, once every file that it lists was found to be what it says."""
+    path = folder / STANDOFF
+    record: dict[str, Any] = files.read_json(path, "name a folder made by: jinbench publish --standoff --out DIR")
+    files.check_shape(record, "standoff", files.shown(path))
+    problems: list[Problem] = []
+    for name, sha in record["files"].items():
+        try:
+            found = files.sha256(files.read_bytes(folder / name, "fetch the standoff folder again"))
+        except DataError as error:
+            problems += error.problems
+            continue
+        if found != sha:
+            expected, hint = f"sha256 {sha[:12]}…, as in {STANDOFF}", "fetch the standoff folder again"
+            problems.append(Problem("file-changed", files.shown(folder / name), expected, f"{found[:12]}…", hint))
+    raise_if_any(problems)
+    return record
+
+
+def _pages(wanted: dict[str, str], folder: Path) -> dict[str, bytes]:
+    """The pages by name. One that goes by another name there is known by its hash."""
+    there = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
+    by_sha = {files.sha256(data): data for data in there.values()}
+    problems = []
+    for name, sha in wanted.items():
+        if sha in by_sha:
+            continue
+        place = files.shown(folder / name)
+        if name not in there:
+            found, hint = "no file of that name or contents", "put the page there, as it was found"
+            problems.append(Problem("file-missing", place, f"a page with sha256 {sha[:12]}…", found, hint))
+            continue
+        size, found_sha = len(there[name].decode("utf-8", "replace")), files.sha256(there[name])
+        found = f"sha256 {found_sha[:12]}…, {size} characters"
+        hint = "put the original page back: not one character may differ, line ends and spaces included"
+        problems.append(Problem("page-changed", place, f"sha256 {sha[:12]}…", found, hint))
+    raise_if_any(problems)
+    return {name: by_sha[sha] for name, sha in wanted.items()}
+
+
+def _rooms(folder: Path, texts: dict[str, bytes], root: Path) -> Rooms:
+    """Rooms with the pages and what leads from them to the texts."""
+    where = Rooms(root)
+    for name, data in texts.items():
+        files.write_bytes(where.pages / name, data)
+    for path in (where.articles, where.labels, where.annotators):
+        files.write_bytes(path, (folder / "source" / path.name).read_bytes())
+    for name in ("manifest.json", "splits.csv", "stats.json"):
+        files.write_bytes(where.dataset / name, (folder / name).read_bytes())
+    if (folder / "README.md").is_file():
+        card = (folder / "README.md").read_text(encoding="utf-8").replace(NOTICE, "", 1)
+        files.write_text(where.dataset / "README.md", card)
+    return where
+
+
+def _hydrated(folder: Path, where: Rooms) -> dict[str, bytes]:
+    """The Parquet files, from the pages in `where` and the labels in `folder`."""
+    seed, label_set = seeds.read(where), labels.read(where)
+    passages = {passage.id: passage for passage in seed.passages()}
+    rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
+    spans: dict[str, list[Span]] = {id: [] for id in passages}
+    starts = {s.id: s.start for p in passages.values() for s in pages.sentences(p.id, p.text)}
+    for row in rows["ner"]:
+        spans[row["passage_id"]] += _spans(row, passages[row["passage_id"]], starts[row["id"]])
+    names = label_set.sector_names
+    gold = {
+        row["id"]: Labels(row["id"], "", tuple(spans[row["id"]]), tuple(names[n] for n in row["sectors"]))
+        for row in rows["sector"]
+    }
+    read: dict[str, dict[str, Labels]] = {}
+    for row in rows["annotations"]:
+        id = row["passage_id"]
+        said = _spans(row, passages[id], 0), (names[n] for n in row["sectors"])
+        read.setdefault(row["annotator"], {})[id] = Labels(id, row["annotator"], tuple(said[0]), tuple(said[1]))
+    readings: list[tuple[Annotator, dict[str, Labels]]] = [
+        (entry, read[entry.name]) for entry in annotators.read(where).entries if entry.name in read
+    ]
+    table = items.rows(seed, label_set, gold, read_splits(where, seed.articles), readings)
+    return dataset.parquets(table, label_set, dataset.read_manifest(where))
+
+
+def _rows(folder: Path, config: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    found = []
+    for split in SPLITS:
+        data = (folder / config / f"{split}.parquet").read_bytes()
+        found += pq.ParquetFile(io.BytesIO(data)).read().to_pylist()
+    return found
+
+
+def _spans(row: dict[str, Any], passage: Passage, start: int) -> list[Span]:
+    """The spans of a row whose text begins at `start` of the passage, as spans of the passage."""
+    found = []
+    for span in row["spans"]:
+        begin, end = span["start"] + start, span["end"] + start
+        found.append(Span(begin, end, span["type"], passage.text[begin:end]))
+    return found

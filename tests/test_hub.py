@@ -1,0 +1,440 @@
+"""Publishing and reading back: the unmodified clients against the stand-in of `tests/hub.py`, each in a process."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jinbench import card, dataset, hub
+from jinbench.problems import DataError
+from jinbench.rooms import Rooms
+from tests.conftest import MINI, ROOT
+from tests.hub import OWNER, READER, Hub, running
+
+REPO = "owner/mini"
+OLD, NEW = "v1.0.0", "v1.1.0"
+MANY = 10**6
+# The client sends by hf-xet whenever that is installed, whatever the server answers, and there is no stand-in for that
+# protocol. Without it, it sends by Git LFS. Reading needs no such switch: there the server's answer decides.
+BY_LFS = {"HF_HUB_DISABLE_XET": "1", "PYTHONPATH": str(ROOT)}
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+IMPATIENT = "import time; time.sleep = lambda seconds: None\n"  # the client tries again at once
+LOAD = """
+import json, sys
+from datasets import load_dataset
+
+found = []
+for job in json.loads(sys.argv[1]):
+    try:
+        splits = load_dataset(**job)
+        found.append({split: list(rows) for split, rows in splits.items()})
+    except Exception as error:
+        found.append(f"{type(error).__name__}: {error}")
+print(json.dumps(found))
+"""
+
+
+def make(root: Path, head: str) -> Rooms:
+    """The three-page world, built, with a card that has the configs of the real one."""
+    where = Rooms(root)
+    shutil.copytree(MINI, root, dirs_exist_ok=True)
+    where.card.write_text(f"---\n{head}---\n\n# Mini\n")
+    dataset.write(dataset.build(where), where.dataset)
+    card.write(where)
+    return where
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory, real: Rooms) -> tuple[Rooms, Rooms]:
+    """The same data in two versions: in the newer one, a label is another."""
+    root = tmp_path_factory.mktemp("hub")
+    head = real.card.read_text().split("---\n")[1]
+    old, new = make(root / "old", head), make(root / "new", head)
+    new.labels.write_text(new.labels.read_text().replace('version = "1.0.0"', 'version = "1.1.0"'))
+    export = new.exports / "adjudicator.json"
+    export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
+    dataset.write(dataset.build(new), new.dataset)
+    card.write(new)
+    return old, new
+
+
+@pytest.fixture
+def old(worlds: tuple[Rooms, Rooms]) -> Rooms:
+    return worlds[0]
+
+
+@pytest.fixture
+def new(worlds: tuple[Rooms, Rooms]) -> Rooms:
+    return worlds[1]
+
+
+@pytest.fixture
+def copy(old: Rooms, tmp_path: Path) -> Rooms:
+    """The older version, to be changed."""
+    shutil.copytree(old.root, tmp_path / "copy")
+    return Rooms(tmp_path / "copy")
+
+
+@pytest.fixture
+def server() -> Iterator[Hub]:
+    with running() as found:
+        yield found
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(server: Hub, tmp_path: Path) -> Run:
+    """`jinbench --root WHERE ARGUMENTS` against the stand-in; `says` must stand in what it prints."""
+
+    def run(where: Rooms, *arguments: str, exit: int = 0, says: str = "", token: str | None = OWNER, **env: str) -> Any:
+        command = [sys.executable, "-c", f"{IMPATIENT}from jinbench.cli import main; main()"]
+        done = subprocess.run(
+            [*command, "--root", str(where.root), *arguments],
+            env=server.environment(tmp_path, token) | BY_LFS | env, capture_output=True, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert done.returncode == exit, said
+        assert says in said
+        assert "Traceback" not in said
+        assert token is None or token not in said
+        return done
+
+    return run
+
+
+def load(server: Hub, home: Path, *jobs: dict[str, Any], **env: str) -> list[Any]:
+    """What `load_dataset` gives for each job, all in one process; the text of the error if it gives none."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT + LOAD, json.dumps([{"path": REPO} | job for job in jobs])],
+        env=server.environment(home) | env, capture_output=True, text=True, cwd=home,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def local(where: Rooms, config: str = "ner") -> dict[str, list[dict[str, Any]]]:
+    return {path.stem: pq.read_table(path).to_pylist() for path in (where.dataset / config).glob("*.parquet")}
+
+
+def configs(where: Rooms) -> list[str]:
+    head = yaml.safe_load(where.card.read_text().split("---\n")[1])
+    return [config["config_name"] for config in head["configs"]]
+
+
+def sent(server: Hub) -> list[str]:
+    return server.asked("POST") + server.asked("PUT")
+
+
+# Publishing.
+
+
+def test_a_dry_run_sends_nothing(server: Hub, old: Rooms, new: Rooms, run: Run) -> None:
+    assert f"then the tag {OLD}" in run(old, "publish", "--to", REPO, "--dry-run").stdout
+    server.put(REPO, old.dataset, OLD)
+    run(old, "publish", "--to", REPO, "--dry-run", says="with the same contents: nothing to do")
+    found = json.loads(run(new, "publish", "--to", REPO, "--dry-run", "--json").stdout)
+    states = {change["path"]: change["state"] for change in found["changes"]}
+    assert states["ner/train.parquet"] == states["manifest.json"] == "changed"
+    assert states["sector/train.parquet"] == states["README.md"] == "same"
+    assert (found["tag"], found["tagged"], found["taken"]) == (NEW, None, [])
+    assert server.log
+    assert sent(server) == []
+
+
+def test_publish(server: Hub, old: Rooms, run: Run) -> None:
+    said = run(old, "publish", "--to", REPO).stdout
+    repo = server.repos[REPO]
+    names = {str(path.relative_to(old.dataset)) for path in old.dataset.rglob("*") if path.is_file()}
+    assert set(repo.head.files) == {*names, ".gitattributes"}
+    assert list(repo.tags) == [OLD]
+    assert [commit.title for commit in repo.commits.values()] == ["initial commit", "Version 1.0.0"]
+    for part in (repo.tags[OLD], f"tag {OLD}", f"{len(names)} files sent", f'("{REPO}", "ner", revision="{OLD}")'):
+        assert part in said
+    assert len(server.asked("PUT", "/lfs/")) == len(list(old.dataset.rglob("*.parquet")))
+    assert not [entry for entry in server.log if "/store/" in entry.path and entry.token]
+
+
+def test_publish_twice_changes_nothing(server: Hub, old: Rooms, run: Run) -> None:
+    run(old, "publish", "--to", REPO)
+    before = dict(server.repos[REPO].commits)
+    server.forget()
+    run(old, "publish", "--to", REPO, says=" 0 files sent")
+    assert server.repos[REPO].commits == before
+    assert sent(server) == []
+
+
+def test_a_newer_version_takes_files_away_and_an_older_one_does_not_come_back(
+    server: Hub, old: Rooms, copy: Rooms, new: Rooms, run: Run
+) -> None:
+    (copy.dataset / "NOTES.md").write_text("to go\n")
+    (copy.dataset / ".notes.swp").write_text("hidden\n")
+    run(copy, "publish", "--to", REPO)
+    repo = server.repos[REPO]
+    assert {"NOTES.md", ".gitattributes"} < set(repo.head.files)
+    assert ".notes.swp" not in repo.head.files
+    server.forget()
+    run(new, "publish", "--to", REPO)
+    assert "NOTES.md" not in repo.head.files
+    assert ".gitattributes" in repo.head.files
+    changed = [path for path in new.dataset.rglob("*.parquet") if path.read_bytes() != _other(path, new, old)]
+    assert 0 < len(server.asked("PUT", "/lfs/")) == len(changed)
+    newest = repo.branches["main"]
+    run(copy, "publish", "--to", REPO)
+    assert repo.branches["main"] == newest
+
+
+def _other(path: Path, where: Rooms, other: Rooms) -> bytes:
+    return (other.dataset / path.relative_to(where.dataset)).read_bytes()
+
+
+def test_a_version_is_never_changed(server: Hub, old: Rooms, copy: Rooms, run: Run) -> None:
+    server.put(REPO, old.dataset, OLD)
+    copy.card.write_text(copy.card.read_text() + "\nMore.\n")
+    card.write(copy)
+    for more in ([], ["--dry-run"]):
+        run(copy, "publish", "--to", REPO, *more, exit=1, says="version-taken")
+    assert sent(server) == []
+
+
+def test_a_stale_card_is_not_published(server: Hub, copy: Rooms, run: Run) -> None:
+    copy.card.write_text(copy.card.read_text() + "\nMore.\n")
+    run(copy, "publish", "--to", REPO, exit=1, says="stale dataset/README.md")
+    assert server.log == []
+
+
+def test_a_private_one(server: Hub, old: Rooms, run: Run) -> None:
+    run(old, "publish", "--to", REPO, "--private")
+    assert server.repos[REPO].private
+    run(old, "verify", REPO, token=None, exit=1, says="repo-unknown")
+    server.put("owner/public", old.dataset, "v0")
+    run(old, "publish", "--to", "owner/public", "--private", exit=2, says="is public")
+
+
+# Cut off.
+
+
+def test_a_client_that_is_killed_in_an_upload(server: Hub, old: Rooms, run: Run, tmp_path: Path) -> None:
+    server.faults.uploads_before_cut, server.faults.hold_uploads = 3, True
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jinbench.cli", "--root", str(old.root), "publish", "--to", REPO],
+        env=server.environment(tmp_path) | BY_LFS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert server.held.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    server.faults.hold_uploads = False
+    server.release.set()
+    assert set(server.repos[REPO].head.files) == {".gitattributes"}
+    done = len(server.blobs) - 1
+    assert done >= 3
+    server.forget()
+    run(old, "publish", "--to", REPO)
+    assert list(server.repos[REPO].tags) == [OLD]
+    assert len(server.asked("PUT", "/lfs/")) == len(list(old.dataset.rglob("*.parquet"))) - done
+
+
+def test_a_connection_that_is_cut(server: Hub, old: Rooms, run: Run) -> None:
+    """Once: the client tries again by itself. Always: it gives up, and nothing is half there."""
+    server.faults.uploads_before_cut, server.faults.cut_uploads = 3, MANY
+    run(old, "publish", "--to", REPO, exit=3, says="hub-unreachable")
+    assert set(server.repos[REPO].head.files) == {".gitattributes"}
+    server.faults.uploads_before_cut, server.faults.cut_uploads = 0, 1
+    run(old, "publish", "--to", REPO)
+    assert list(server.repos[REPO].tags) == [OLD]
+
+
+def test_cut_off_between_commit_and_tag(server: Hub, old: Rooms, run: Run) -> None:
+    server.faults.fail_tags = 1
+    run(old, "publish", "--to", REPO, exit=3, says="hub-unreachable")
+    repo = server.repos[REPO]
+    commit = repo.branches["main"]
+    assert repo.tags == {}
+    server.forget()
+    run(old, "publish", "--to", REPO)
+    assert repo.tags == {OLD: commit}
+    assert [entry.partition("/tag/")[1] for entry in sent(server)] == ["/tag/"]
+
+
+def test_somebody_else_commits_in_between(server: Hub, old: Rooms, run: Run) -> None:
+    server.create(REPO)
+    server.faults.moved_before_commit = True
+    run(old, "publish", "--to", REPO, exit=3, says="somebody else wrote to it")
+    assert set(server.repos[REPO].head.files) == {".gitattributes"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "exit", "says"),
+    [("altered", 1, "arrived-differs"), ("truncated", 3, "hub-unreachable"), ("shortened", 3, "hub-unreachable")],
+)
+def test_what_comes_back_damaged(server: Hub, old: Rooms, run: Run, fault: str, exit: int, says: str) -> None:
+    server.put(REPO, old.dataset, OLD)
+    setattr(server.faults, fault, "ner/test.parquet")
+    run(old, "publish", "--to", REPO, exit=exit, says=says)
+
+
+# Refused.
+
+
+@pytest.mark.parametrize("token", [None, READER, "hf_wrong", "hf_\x01bell", "hf_津"])
+def test_tokens_that_are_refused(server: Hub, old: Rooms, run: Run, token: str | None) -> None:
+    run(old, "publish", "--to", REPO, exit=3, token=token, says="token-refused")
+    server.put(REPO, old.dataset, "v0.9.0")
+    server.repos[REPO].head.files.pop("stats.json")
+    run(old, "publish", "--to", REPO, exit=3, token=token, says="token-refused")
+    assert list(server.repos[REPO].tags) == ["v0.9.0"]
+
+
+def test_a_namespace_of_somebody_else(old: Rooms, run: Run) -> None:
+    run(old, "publish", "--to", "elsewhere/mini", exit=3, says="token-refused")
+
+
+@pytest.mark.parametrize("status", [200, 418, 429, 503])
+def test_a_hub_that_is_out_of_order(server: Hub, old: Rooms, run: Run, status: int) -> None:
+    server.faults.status = status
+    run(old, "publish", "--to", REPO, exit=3, says="hub-unreachable")
+    run(old, "verify", REPO, exit=3, says="hub-unreachable")
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "nonsense", "http://[", ""])
+def test_an_endpoint_that_is_none(old: Rooms, run: Run, endpoint: str) -> None:
+    """Without HF_ENDPOINT it is the real Hub: here the proxy, which is the stand-in, says that there is none."""
+    run(old, "verify", REPO, exit=3, says="hub-unreachable", HF_ENDPOINT=endpoint)
+
+
+@pytest.mark.parametrize("name", ["mini", "a/b/c", "owner/mini.git", "owner/-", "津/mini", "/mini", "owner/", ""])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(DataError, match="repo-id"):
+        hub.check_id(name)
+
+
+def test_the_module_is_light() -> None:
+    code = "import sys, jinbench.hub; print([name for name in ('huggingface_hub', 'httpx2') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+# Verifying by name.
+
+
+def test_verify_by_name(server: Hub, old: Rooms, new: Rooms, run: Run, tmp_path: Path) -> None:
+    server.put(REPO, old.dataset, OLD)
+    newest = server.put(REPO, new.dataset, NEW)
+    expected = {where: dataset.read_manifest(where)["sha256"] for where in (old, new)}
+    assert json.loads(run(old, "verify", REPO, "--json").stdout)["sha256"] == expected[new]
+    assert json.loads(run(old, "verify", REPO, "--revision", OLD, "--json").stdout)["sha256"] == expected[old]
+    run(old, "verify", REPO, "--revision", OLD, says=expected[old], **OFFLINE)  # from the cache, and the right one
+    run(old, "verify", REPO, "--revision", "v9", exit=1, says=f"one of {OLD}, {NEW}, a branch")
+    run(old, "verify", "owner/other", exit=1, says="repo-unknown")
+    run(old, "verify", "no such folder", exit=1, says="neither")
+    run(old, "verify", str(new.dataset), says=expected[new])
+    run(old, "verify", "--revision", OLD, exit=2)
+    server.repos[REPO].commits[newest].files["ner/test.parquet"] = server.keep(b"nothing")
+    run(old, "verify", REPO, exit=1, says="file-changed", HF_HOME=str(tmp_path / "other"))
+    shutil.copytree(old.dataset, tmp_path / REPO)
+    server.forget()
+    run(old, "verify", REPO, says=expected[old])  # a folder that exists wins
+    assert server.log == []
+
+
+# Loading.
+
+
+def test_load_dataset(server: Hub, old: Rooms, tmp_path: Path, run: Run) -> None:
+    run(old, "publish", "--to", REPO)
+    server.forget()
+    names = configs(old)
+    pinned: list[dict[str, Any]] = [{"name": name, "revision": OLD} for name in names]
+    jobs = [*pinned, {}, {"name": "ner"}, {"name": "ner", "revision": OLD, "streaming": True}]
+    rows = [*(local(old, name) for name in names), local(old, names[0]), local(old), local(old)]
+    assert load(server, tmp_path, *jobs) == rows
+    assert {entry.status for entry in server.log if entry.outside} == {404}  # nothing left this machine
+    assert server.asked("GET", ".parquet")
+
+    server.forget()
+    assert load(server, tmp_path, *jobs[:-1]) == rows[:-1]  # again: from the cache
+    assert server.log
+    assert server.asked("GET", ".parquet") == []
+
+    server.stop()
+    server.forget()
+    assert load(server, tmp_path, *pinned, {"name": "ner"}, **OFFLINE) == [*rows[: len(names)], local(old)]
+    assert "multiple" in load(server, tmp_path, {}, **OFFLINE)[0]  # the cache does not know which config is the default
+
+
+def test_a_pinned_version_stays_what_it_is(
+    server: Hub, old: Rooms, new: Rooms, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a connection. Without one, `load_dataset` takes what was cached last, whatever `revision` says."""
+    jobs = [{"name": "ner", "revision": OLD}, {"name": "ner"}, {"name": "ner", "revision": NEW}]
+    run(old, "publish", "--to", REPO)
+    assert load(server, tmp_path, *jobs[:2]) == [local(old)] * 2
+    run(new, "publish", "--to", REPO)
+    assert local(old) != local(new)
+    assert load(server, tmp_path, *jobs) == [local(old), local(new), local(new)]
+    unknown = {"name": "ner", "revision": "v9"}
+    assert load(server, tmp_path, unknown)[0].startswith("DatasetNotFoundError: Revision 'v9' doesn't exist")
+    commit = server.repos[REPO].tags[OLD]
+
+    # Known: huggingface/datasets#7928. If this fails, the library has learned it: say so in the card, drop the guard.
+    wrong = [*jobs, unknown, {"name": "ner", "revision": commit}]
+    assert load(server, tmp_path, *wrong, **OFFLINE) == [local(new)] * len(wrong)
+    server.faults.status = 501  # the same, without being told to stay offline
+    assert load(server, tmp_path, *wrong) == [local(new)] * len(wrong)
+    server.faults.status = None
+
+    # What is right without a connection: the cache of the Hub's client, which knows tags.
+    fetch = f"from jinbench import hub; print(hub.fetch({REPO!r}, {OLD!r}))"
+    for env in ({}, OFFLINE):
+        done = subprocess.run(
+            [sys.executable, "-c", fetch], env=server.environment(tmp_path) | BY_LFS | env, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip().endswith(commit)
+    path = done.stdout.strip()
+    assert load(server, tmp_path, {"path": path, "name": "ner"}, **OFFLINE) == [local(old)]
+
+
+def test_an_older_version_that_was_loaded_last_is_what_comes_offline(
+    server: Hub, old: Rooms, new: Rooms, tmp_path: Path
+) -> None:
+    """The other way round, and for a version that is in no cache at all."""
+    server.put(REPO, old.dataset, OLD)
+    server.put(REPO, new.dataset, NEW)
+    jobs = [{"name": "ner", "revision": NEW}, {"name": "ner", "revision": OLD}]
+    assert load(server, tmp_path, *jobs) == [local(new), local(old)]
+    assert load(server, tmp_path, *jobs, **OFFLINE) == [local(old), local(old)]
+    (tmp_path / "other").mkdir()
+    assert load(server, tmp_path / "other", jobs[1]) == [local(old)]
+    assert load(server, tmp_path / "other", jobs[0], **OFFLINE) == [local(old)]
+
+
+@pytest.mark.parametrize("fault", ["truncated", "shortened"])
+def test_a_download_that_ends_too_early_is_not_kept(server: Hub, old: Rooms, tmp_path: Path, fault: str) -> None:
+    server.put(REPO, old.dataset, OLD)
+    setattr(server.faults, fault, "ner/test.parquet")
+    job = {"name": "ner", "revision": OLD}
+    said = load(server, tmp_path, job)[0]
+    assert isinstance(said, str), "half a file was taken for a whole one"
+    setattr(server.faults, fault, None)
+    assert load(server, tmp_path, job) == [local(old)]
+
+
+def test_one_file_with_pandas(server: Hub, old: Rooms, tmp_path: Path) -> None:
+    server.put(REPO, old.dataset, OLD)
+    code = "import sys, pandas; print(pandas.read_parquet(sys.argv[1]).to_json(orient='records'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"hf://datasets/{REPO}@{OLD}/ner/test.parquet"],
+        env=server.environment(tmp_path), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == local(old)["test"]
