@@ -49,20 +49,17 @@ class Tier(NamedTuple):
     level: int
 
 
-def _is_han(char: str) -> bool:
-    return bool(restoring.HAN.match(char))
-
-
 def _traditional(char: str, *_: object) -> Hit | None:
     changed = restoring.converted(char, "s2t")
     return Hit(changed) if changed != char and len(changed) == 1 else None
 
 
 def _pinyin(char: str, *_: object) -> Hit | None:
-    """Pages that were converted by machine have it behind characters that the conversion changes."""
-    if not _is_han(char) or _traditional(char) is None:
+    """Pages that were converted by machine have it, with its tone, behind characters that the conversion changes."""
+    if _traditional(char) is None:
         return None
-    return Hit(char, f"({_syllable(char)})")
+    syllable = _syllable(char)
+    return None if syllable.isascii() else Hit(char, f"({syllable})")
 
 
 @cache
@@ -96,7 +93,12 @@ def _broken(char: str, next: str, _: float) -> Hit | None:
 
 KINDS = (
     Kind("traditional", (0.25, 0.5, 1.0), "characters in traditional script, converted one by one", _traditional),
-    Kind("pinyin", (0.25, 0.5, 1.0), "pinyin in brackets left behind characters that have a traditional form", _pinyin),
+    Kind(
+        "pinyin",
+        (0.25, 0.5, 1.0),
+        "pinyin in brackets with its tone left behind characters that have a traditional form",
+        _pinyin,
+    ),
     Kind(
         "column_break",
         (1 / 40, 1 / 20, 1 / 10),

@@ -46,6 +46,7 @@ SQUARES = "squared spans of articles"
 RESTARTS, ENOUGH = 1000, 20000  # of these at most, and so many times the number of families at most
 SWAPS_UP_TO = 2000  # families; among more of them, single moves come close enough
 ALIKE = 0.5
+EMPTY = 1000.0  # the price of a part without any article
 TINY = 1e-9  # a gain below this is rounding
 
 
@@ -179,6 +180,7 @@ class _Objective:
     weights: "Array"  # (columns,)
     totals: "Array"  # (columns,)
     wanted: "Array"  # (parts, 3): the fields of a Part
+    articles: int  # the numbers of these columns
     spans: int
     squares: int
 
@@ -196,6 +198,7 @@ class _Objective:
         missing = (sums == 0) @ (self.weights > 0).astype(float) / np.count_nonzero(self.weights)
         simpson = sums[..., self.squares] / np.maximum(sums[..., self.spans], 1) ** 2
         cost: Array = deviation / self.weights.sum() + absent * missing + concentrated * simpson
+        cost += EMPTY * (sums[..., self.articles] == 0)
         return cost / len(self.wanted)
 
 
@@ -207,8 +210,7 @@ def _optima(table: "Array", names: list[str], parts: Sequence[Part], random_stat
         np.array([0.0 if name == SQUARES else SIZES.get(name, 1.0) for name in names]),
         np.maximum(table.sum(axis=0), 1),
         np.array(parts),
-        names.index("size spans"),
-        names.index(SQUARES),
+        *(names.index(name) for name in ("size articles", "size spans", SQUARES)),
     )
     rng = np.random.default_rng(random_state)
     found = []

@@ -32,17 +32,18 @@ class Verified:
         return asdict(self)
 
     def __str__(self) -> str:
+        counts = ", ".join(f"{n} items of {name}" for name, n in self.counts.items())
         lines = [
             f"version {self.version}, sha256 {self.sha256}",
-            f"{', '.join(f'{n} items of {name}' for name, n in self.counts.items())}: each is what manifest.json lists.",
+            f"{counts}: each is what manifest.json lists.",
             "No text stands, or nearly stands, in two splits or two folds.",
         ]
         for split, found in self.overlap.items():
             count = found["all"]
             seen = count["same"] / max(count["mentions"], 1)
             lines.append(
-                f"{split}: of {count['mentions']} mentions {count['same']} ({seen:.0%}) have a surface seen in train with "
-                f"the same type, {count['other']} only with another, {count['both']} with both."
+                f"{split}: of {count['mentions']} mentions {count['same']} ({seen:.0%}) have a surface seen in train "
+                f"with the same type, {count['other']} only with another, {count['both']} with both."
             )
         return "\n".join(lines)
 

@@ -16,7 +16,7 @@ from jinbench import card, dataset, hub
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import MINI, ROOT
-from tests.hub import OWNER, READER, Hub, running
+from tests.hub import OWNER, READER, Hub, is_large, running
 
 REPO = "owner/mini"
 OLD, NEW = "v1.0.0", "v1.1.0"
@@ -130,6 +130,11 @@ def configs(where: Rooms) -> list[str]:
     return [config["config_name"] for config in head["configs"]]
 
 
+def large(where: Rooms) -> list[Path]:
+    """The files that go by Git LFS."""
+    return [path for path in where.dataset.rglob("*") if is_large(path.name)]
+
+
 def sent(server: Hub) -> list[str]:
     return server.asked("POST") + server.asked("PUT")
 
@@ -144,7 +149,7 @@ def test_a_dry_run_sends_nothing(server: Hub, old: Rooms, new: Rooms, run: Run) 
     found = json.loads(run(new, "publish", "--to", REPO, "--dry-run", "--json").stdout)
     states = {change["path"]: change["state"] for change in found["changes"]}
     assert states["ner/train.parquet"] == states["manifest.json"] == "changed"
-    assert states["sector/train.parquet"] == states["README.md"] == "same"
+    assert states["sector/train.parquet"] == states["splits.csv"] == "same"
     assert (found["tag"], found["tagged"], found["taken"]) == (NEW, None, [])
     assert server.log
     assert sent(server) == []
@@ -159,7 +164,7 @@ def test_publish(server: Hub, old: Rooms, run: Run) -> None:
     assert [commit.title for commit in repo.commits.values()] == ["initial commit", "Version 1.0.0"]
     for part in (repo.tags[OLD], f"tag {OLD}", f"{len(names)} files sent", f'("{REPO}", "ner", revision="{OLD}")'):
         assert part in said
-    assert len(server.asked("PUT", "/lfs/")) == len(list(old.dataset.rglob("*.parquet")))
+    assert len(server.asked("PUT", "/lfs/")) == len(large(old))
     assert not [entry for entry in server.log if "/store/" in entry.path and entry.token]
 
 
@@ -185,15 +190,13 @@ def test_a_newer_version_takes_files_away_and_an_older_one_does_not_come_back(
     run(new, "publish", "--to", REPO)
     assert "NOTES.md" not in repo.head.files
     assert ".gitattributes" in repo.head.files
-    changed = [path for path in new.dataset.rglob("*.parquet") if path.read_bytes() != _other(path, new, old)]
+    changed = [
+        path for path in large(new) if path.read_bytes() != (old.dataset / path.relative_to(new.dataset)).read_bytes()
+    ]
     assert 0 < len(server.asked("PUT", "/lfs/")) == len(changed)
     newest = repo.branches["main"]
     run(copy, "publish", "--to", REPO)
     assert repo.branches["main"] == newest
-
-
-def _other(path: Path, where: Rooms, other: Rooms) -> bytes:
-    return (other.dataset / path.relative_to(where.dataset)).read_bytes()
 
 
 def test_a_version_is_never_changed(server: Hub, old: Rooms, copy: Rooms, run: Run) -> None:
@@ -241,7 +244,7 @@ def test_a_client_that_is_killed_in_an_upload(server: Hub, old: Rooms, run: Run,
     server.forget()
     run(old, "publish", "--to", REPO)
     assert list(server.repos[REPO].tags) == [OLD]
-    assert len(server.asked("PUT", "/lfs/")) == len(list(old.dataset.rglob("*.parquet"))) - done
+    assert len(server.asked("PUT", "/lfs/")) == len(large(old)) - done
 
 
 def test_a_connection_that_is_cut(server: Hub, old: Rooms, run: Run) -> None:

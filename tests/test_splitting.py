@@ -1,7 +1,15 @@
-"""The search for the split."""
+"""The search for the split and the folds, and what it keeps apart."""
+
+import csv
+import itertools
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
 
 from jinbench import dataset, labels, seeds, splitting
 from jinbench.rooms import Rooms
+from jinbench.splitting import FOLD, FOLD_COLUMNS, PARTS, SPLITS
 
 
 def test_the_committed_split_is_the_one_that_is_found(real: Rooms) -> None:
@@ -10,8 +18,92 @@ def test_the_committed_split_is_the_one_that_is_found(real: Rooms) -> None:
     assert splitting.search(seed, gold) == real.splits.read_text()
 
 
+def places(real: Rooms) -> dict[str, dict[str, str]]:
+    return {row["article_id"]: row for row in csv.DictReader(real.splits.open())}
+
+
+def spans_of(real: Rooms) -> Counter[str]:
+    return Counter(row["article_id"] for row in dataset.read_rows(real, "ner") for _ in row["spans"])
+
+
 def test_shares_are_near_what_was_asked(real: Rooms) -> None:
-    rows = {split: dataset.read_rows(real, "ner", split) for split in splitting.SPLITS}
-    spans = {split: sum(len(row["spans"]) for row in found) for split, found in rows.items()}
-    for split, share in splitting.SHARES.items():
-        assert abs(spans[split] / sum(spans.values()) - share) < 0.06
+    sizes, where = spans_of(real), places(real)
+    for split, part in PARTS.items():
+        share = sum(n for id, n in sizes.items() if where[id]["split"] == split) / sizes.total()
+        assert abs(share - part.share) < 0.04, split
+    for column in FOLD_COLUMNS:
+        folds = Counter[str]()
+        for id, n in sizes.items():
+            folds[where[id][column]] += n
+        assert len(folds) == splitting.FOLDS
+        assert max(folds.values()) < 1.2 * sizes.total() / splitting.FOLDS
+
+
+def test_no_single_article_decides_a_test_score(real: Rooms) -> None:
+    counts = dataset.read_statistics(real)
+    for split in ("validation", "test"):
+        assert counts["largest_article"][split] < counts["spans"][split] / 3
+        assert counts["effective_articles"][split] > 4
+
+
+def test_every_label_is_in_every_split(real: Rooms) -> None:
+    counts = dataset.read_statistics(real)
+    for name, per_split in (counts["entities"] | counts["sectors"]).items():
+        assert all(per_split.values()), name
+
+
+def test_families_stay_together(real: Rooms) -> None:
+    """Stories, and the two reports that share a long list of guests."""
+    seed, where = seeds.read(real), places(real)
+    family = splitting.families(seed)
+    assert family["talent-conference"] == family["expo-opening"]
+    sides = defaultdict(set)
+    for article in seed.articles:
+        row = where[article.id]
+        sides[family[article.story]].add(tuple(row[column] for column in ("split", *FOLD_COLUMNS)))
+    assert all(len(found) == 1 for found in sides.values())
+    assert len(sides) < len({article.story for article in seed.articles})
+
+
+def test_the_five_partitions_differ(real: Rooms) -> None:
+    where = places(real)
+    for one, other in itertools.combinations(FOLD_COLUMNS, 2):
+        pairs = [
+            {frozenset((a, b)) for a in where for b in where if a < b and where[a][column] == where[b][column]}
+            for column in (one, other)
+        ]
+        assert len(pairs[0] & pairs[1]) < 0.6 * len(pairs[0] | pairs[1])
+
+
+@pytest.mark.parametrize("parts", [list(PARTS.values()), [FOLD] * splitting.FOLDS])
+def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[splitting.Part]) -> None:
+    """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""
+    rng = np.random.default_rng(3)
+    table = rng.integers(0, 9, (14, 6)).astype(float)
+    names = ["size spans", splitting.SQUARES, "size articles", "entity A", "entity B", "layout x"]
+    objective = splitting._Objective(
+        np.array([40, 0, 40, 1, 1, 1.0]), np.maximum(table.sum(axis=0), 1), np.array(parts), 2, 0, 1
+    )
+
+    def cost(assigned: np.ndarray) -> float:
+        sums = np.stack([table[assigned == part].sum(axis=0) for part in range(len(parts))])
+        return float(sum(objective.costs(sums[part], np.int64(part)) for part in range(len(parts))))
+
+    assigned = rng.integers(0, len(parts), 14)
+    found = splitting._descend(table, objective, assigned)
+    assert found == pytest.approx(cost(assigned))
+    for family, part in itertools.product(range(14), range(len(parts))):
+        moved = assigned.copy()
+        moved[family] = part
+        assert cost(moved) > found - 1e-6
+    assert (
+        splitting._optima(table, names, parts, 0)[0].tolist() == splitting._optima(table, names, parts, 0)[0].tolist()
+    )
+
+
+def test_a_small_world_has_a_split(mini: Rooms) -> None:
+    seed = seeds.read(mini)
+    mini.splits.write_text(splitting.search(seed, dataset.gold(mini, seed, labels.read(mini), ())))
+    found = splitting.read_splits(mini, seed.articles)
+    assert {place.split for place in found.values()} == set(SPLITS)
+    assert len(found) == 5

@@ -1,0 +1,129 @@
+"""The same rows and types, whatever reads them; and the card's own snippets."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jinbench
+from jinbench import dataset, items, labels
+from jinbench.problems import DataError
+from jinbench.rooms import Rooms
+from tests.conftest import ROOT
+
+FILES = [(config, split) for config, splits in items.CONFIGS.items() for split in splits]
+
+
+@pytest.fixture(scope="module")
+def loaded(real: Rooms, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    from datasets import load_dataset
+
+    cache = str(tmp_path_factory.mktemp("cache"))
+    return {config: load_dataset(str(real.dataset), config, cache_dir=cache) for config in items.CONFIGS}
+
+
+def plain(value: Any) -> Any:
+    """Lists and dicts of plain Python values, whatever a reader made of them."""
+    import numpy as np
+
+    if isinstance(value, dict):
+        return {key: plain(field) for key, field in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(entry) for entry in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@pytest.mark.parametrize(("config", "split"), FILES)
+def test_every_reader_gives_the_same(config: str, split: str, real: Rooms, loaded: dict[str, Any]) -> None:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    from datasets import load_dataset
+
+    path = str(real.dataset / config / f"{split}.parquet")
+    rows = [{k: v for k, v in row.items() if k != "split"} for row in dataset.read_rows(real, config, split)]
+    assert list(loaded[config][split]) == rows
+    assert list(jinbench.load(config, split)) == rows
+    streamed = load_dataset(str(real.dataset), config, split=split, streaming=True)
+    assert list(streamed) == rows
+    assert plain(pd.read_parquet(path).to_dict("records")) == rows
+    assert pl.read_parquet(path).to_dicts() == rows
+    names = list(rows[0])
+    assert [dict(zip(names, row, strict=True)) for row in duckdb.sql(f"SELECT * FROM '{path}'").fetchall()] == rows
+
+
+@pytest.mark.parametrize(("config", "split"), FILES)
+def test_every_reader_knows_the_types(config: str, split: str, real: Rooms, loaded: dict[str, Any]) -> None:
+    import duckdb
+    import polars as pl
+    from datasets import load_dataset
+
+    features = items.features(labels.read(real))[config]
+    assert loaded[config][split].features == features
+    assert jinbench.load(config, split).features == features
+    assert load_dataset(str(real.dataset), config, split=split, streaming=True).features == features
+    path = str(real.dataset / config / f"{split}.parquet")
+    schema = pl.read_parquet_schema(path)
+    assert list(schema) == list(features)
+    assert schema["fold_1"] == pl.Int32
+    described = dict(row[:2] for row in duckdb.sql(f"DESCRIBE SELECT * FROM '{path}'").fetchall())
+    assert list(described) == list(features)
+    if "spans" in features:
+        assert schema["spans"].inner.to_schema()["start"] == pl.Int32
+        assert described["spans"].startswith('STRUCT("start" INTEGER, "end" INTEGER, "type" VARCHAR')
+
+
+def snippets(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["DATASET_CARD.md"])
+def test_the_snippets_run(name: str, tmp_path: Path) -> None:
+    """As a reader would paste them, one after the other, beside the folder, without a network."""
+    (tmp_path / "dataset").symlink_to(ROOT / "dataset")
+    found = snippets(name)
+    assert len(found) >= 5
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(found)], cwd=tmp_path, env=offline, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "B-PERSON" in done.stdout
+    assert dataset.info().sha256 in done.stdout
+
+
+def test_what_came_with_the_package_is_checked_before_it_is_given(
+    real: Rooms, mini: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    monkeypatch.setattr("jinbench.rooms.own", lambda: mini)
+    assert jinbench.load("sector", "test").num_rows == 2
+    path = mini.dataset / "sector" / "test.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"2")
+    with pytest.raises(DataError, match="file-changed"):
+        jinbench.load("sector", "test")
+
+
+def test_rows_of_another_version_are_told(real: Rooms, loaded: dict[str, Any]) -> None:
+    """A cache may give the rows of another version: what was loaded can be held against what it should be."""
+    for config in items.CONFIGS:
+        assert jinbench.verify(loaded[config]) == sum(map(len, loaded[config].values()))
+    test = loaded["ner"]["test"]
+    assert jinbench.verify(test.select(range(3))) == 3
+    other = test.map(lambda row: row | {"ner_tags": [0] * len(row["ner_tags"])})
+    with pytest.raises(DataError, match=r"wrong-version\n  expected those of ner of version"):
+        jinbench.verify(other)
+    fewer = type(loaded["ner"])(loaded["ner"] | {"test": test.select(range(3))})
+    with pytest.raises(DataError, match=r"wrong-version(.|\n)*3"):
+        jinbench.verify(fewer)
+
+
+def test_info_is_what_the_folder_holds(real: Rooms, loaded: dict[str, Any]) -> None:
+    found = jinbench.info()
+    for config, splits in loaded.items():
+        assert found.items[config] == {split: len(rows) for split, rows in splits.items()}
+    assert found.sha256 in str(found)
