@@ -304,13 +304,14 @@ def stamp(listing: dict[str, Any], config: str) -> dict[str, str]:
     return {"version": str(listing["version"]), "config": config, "sha256": str(listing["configs"].get(config))}
 
 
-def parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str]) -> bytes:
-    """One Parquet file, with the features inside it, so that every reader finds the types, and the stamp."""
+def parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str] | None = None) -> bytes:
+    """One Parquet file, with the features inside it, so that every reader finds the types, and the stamp if given."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = features.arrow_schema
-    schema = schema.with_metadata({**schema.metadata, STAMP: json.dumps(stamp, sort_keys=True)})
+    if stamp:
+        schema = schema.with_metadata({**schema.metadata, STAMP: json.dumps(stamp, sort_keys=True)})
     table = pa.Table.from_pylist(rows, schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_index=True)

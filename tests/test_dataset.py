@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import dataset, exports, files, items, labels, seeds, submissions
+from jinbench import card, dataset, exports, files, items, labels, seeds, submissions
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.rooms import Rooms
+from jinbench.splitting import FOLD_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,8 @@ def test_what_is_committed_is_what_build_makes(real: Rooms, built: dataset.Built
 
 def test_nothing_else_lies_in_the_room(real: Rooms, built: dataset.Built) -> None:
     found = {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
-    assert found == {*built.files, "README.md", "splits.csv"}
+    made = {name.removeprefix("dataset/") for name in card.build(real) if name.startswith("dataset/")}
+    assert found == {*built.files, *made, "splits.csv"}
 
 
 def test_the_committed_counts(built: dataset.Built) -> None:
@@ -66,10 +68,10 @@ def test_articles_are_traceable(built: dataset.Built, real: Rooms) -> None:
 
 
 def test_no_story_stands_on_two_sides(built: dataset.Built) -> None:
-    sides: dict[str, set[tuple[str, int]]] = {}
+    sides: dict[str, set[tuple[Any, ...]]] = {}
     for split, rows in built.table["articles"].items():
         for row in rows:
-            sides.setdefault(row["story"], set()).add((split, row["fold"]))
+            sides.setdefault(row["story"], set()).add((split, *(row[column] for column in FOLD_COLUMNS)))
     assert all(len(found) == 1 for found in sides.values())
 
 
@@ -77,9 +79,9 @@ def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from datasets import ClassLabel, load_dataset
 
-    for config in items.CONFIGS:
+    for config, splits in items.CONFIGS.items():
         found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
-        assert list(found) == ["train", "validation", "test"]
+        assert tuple(found) == splits
         assert found["test"].features == items.features(labels.read(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
@@ -119,7 +121,7 @@ def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None
 def test_a_moved_fold_changes_the_hash(mini: Rooms) -> None:
     """Cross-validated scores on other folds are not comparable."""
     before = dataset.build(mini).manifest
-    mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation,3", "routes,routes,validation,4"))
+    mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation,3", "routes,routes,validation,2"))
     assert dataset.build(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
 
 
@@ -135,7 +137,9 @@ def test_the_manifest_names_every_file(real: Rooms) -> None:
     listing = json.loads(real.manifest.read_text())
     for name, sha in listing["files"].items():
         assert files.sha256((real.dataset / name).read_bytes()) == sha
-    assert len(listing["files"]) == 14
+    assert (
+        len(listing["files"]) == 3 * 4 + 1 + 2
+    )  # splits of four configs, one of the noisy one; splits.csv, stats.json
 
 
 def test_every_label_can_be_measured(real: Rooms) -> None:

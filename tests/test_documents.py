@@ -8,7 +8,7 @@ import typer
 import typer.main
 import yaml
 
-from jinbench import card
+from jinbench import card, items
 from jinbench.cli import app
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
@@ -48,9 +48,10 @@ def test_the_card_of_the_dataset_is_a_byte_copy(real: Rooms) -> None:
 def test_the_head_of_the_card(real: Rooms) -> None:
     head = yaml.safe_load(real.card.read_text().split("---\n")[1])
     assert head["annotations_creators"] == ["machine-generated"]
-    assert [config["config_name"] for config in head["configs"]] == ["ner", "sector", "articles", "annotations"]
-    assert [config.get("default", False) for config in head["configs"]] == [True, False, False, False]
+    assert [config["config_name"] for config in head["configs"]] == list(items.CONFIGS)
+    assert [config.get("default", False) for config in head["configs"]] == [True, *(False for _ in head["configs"][1:])]
     for config in head["configs"]:
+        assert tuple(file["split"] for file in config["data_files"]) == items.CONFIGS[config["config_name"]]
         for file in config["data_files"]:
             assert (real.dataset / file["path"]).is_file()
 

@@ -153,9 +153,9 @@ def test_verify_names_the_item(mini: Rooms) -> None:
     """One label flipped in the Parquet file itself."""
     built = dataset.build(mini)
     dataset.write(built, mini.dataset)
-    sha, counts = verifying.verify(mini.dataset)
-    assert sha == built.manifest["sha256"]
-    assert counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
+    found = verifying.verify(mini.dataset)
+    assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
+    assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
     rows[0]["sectors"] = [2]
     types = items.features(labels.read(mini))["sector"]
@@ -170,7 +170,7 @@ def test_verify_names_the_item(mini: Rooms) -> None:
     ("config", "change", "code"),
     [
         ("ner", lambda row: row["ner_tags"].__setitem__(0, 3), "item-changed"),
-        ("ner", lambda row: row.update(fold=4), "item-changed"),
+        ("ner", lambda row: row.update(fold_5=2), "item-changed"),
         ("ner", lambda row: row["spans"][0].update(end=2), "item-changed"),
         ("annotations", lambda row: row.update(annotator="somebody"), "item-changed"),
         ("articles", lambda row: row["runs"][0].update(page_start=9), "item-changed"),
@@ -228,7 +228,7 @@ def test_verify_looks_at_every_file(mini: Rooms, name: str) -> None:
     ("key", "value", "says"),
     [
         ("gold", "Prof. Li", "a sha256 that fits version, errata, gold and configs"),
-        ("version", "9.0.0", "a sha256 that fits version, errata, gold and configs"),
+        ("version", "9.0.0", "wrong-version\n  expected version 9.0.0"),
         ("errata", ["007"], "a sha256 that fits version, errata, gold and configs"),
         ("configs", {}, "hashes of configs that fit"),
         ("items", {"ner": []}, "wrong-shape"),
@@ -261,4 +261,4 @@ def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
 
 
 def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
-    assert set(verifying.verify(real.dataset)[1]) == set(items.CONFIGS)
+    assert set(verifying.verify(real.dataset).counts) == set(items.CONFIGS)
