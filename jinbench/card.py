@@ -279,6 +279,8 @@ def build(where: Rooms) -> dict[str, bytes]:
             "scores.png": plots.scores(leaderboard.build(where)[0]),
         }
         found["dataset/README.md"] = found["DATASET_CARD.md"]
+        if (where.root / "LICENSE-DATA.md").is_file():
+            found["dataset/LICENSE-DATA.md"] = files.read_bytes(where.root / "LICENSE-DATA.md")
         found["dataset/croissant.json"] = files.dump_json(described).encode()
         # Twice, so that the links of the card lead to them from both of its places.
         found |= {f"{room}plots/{name}": data for room in ("", "dataset/") for name, data in pictures.items()}

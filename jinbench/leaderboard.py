@@ -41,6 +41,13 @@ class Board:
     rows: tuple[Row, ...]
     gap: float | None
 
+    def __post_init__(self) -> None:
+        """Raises :class:`DataError` (wrong-version): scores of different gold never stand in one table."""
+        signed = sorted({row.score.signed for row in self.rows})
+        if len(signed) > 1:
+            hint = "score all of them on one gold: jinbench leaderboard, or jinbench rescore"
+            raise DataError(Problem("wrong-version", "a table of scores", signed[0], ", ".join(signed[1:]), hint))
+
     def to_dict(self) -> dict[str, Any]:
         record: dict[str, Any] = rounded(asdict(self))
         return record

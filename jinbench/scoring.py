@@ -184,6 +184,7 @@ class Score:
     items: int
     missing: int
     articles: int
+    manifest: str
     signature: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -249,6 +250,7 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EX
         len(gold.ids),
         len(set(gold.ids) - predicted.keys()),
         len(set(gold.groups)),
+        gold.manifest,
         {
             "task": gold.task,
             "data": gold.version,

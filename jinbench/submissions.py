@@ -34,6 +34,7 @@ class Gold:
     layouts: tuple[str, ...]
     version: str
     sha256: str
+    manifest: str  # the sha256 of the whole dataset, where `sha256` is that of the config
 
 
 def gold(where: Rooms, task: str, split: str) -> Gold:
@@ -70,6 +71,7 @@ def gold_of(task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict
         tuple(row["layout"] for row in rows),
         str(listing["version"]),
         str(listing["configs"][task]),
+        str(listing["sha256"]),
     )
 
 

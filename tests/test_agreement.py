@@ -119,7 +119,7 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
     meets = np.array([[a.start < b.end and b.start < a.end for b in theirs] for a in ours], dtype=int)
     best = int(meets[linear_sum_assignment(-meets)].sum()) if meets.size else 0
     label = [frozenset((s.start, s.end, s.type) for s in side) for side in (ours, theirs)]
-    gold = Gold("ner", "test", ("T",), ("i",), ("x" * 12,), (label[0],), ("g",), ("l",), "1", "0" * 64)
+    gold = Gold("ner", "test", ("T",), ("i",), ("x" * 12,), (label[0],), ("g",), ("l",), "1", "0" * 64, "1" * 64)
     table = scoring.counts(gold, {"i": label[1]}, scoring.OVERLAP)
     assert table[0, 0, scoring.CORRECT] == best
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     assert [(row.rank, row.tied) for row in board.rows] == [(1, False), (2, True), (2, True), (4, False)]
     assert board.gap is not None
     assert board.gap > 0
+
+
+def test_scores_of_different_gold_never_stand_in_one_table() -> None:
+    golds = gold_of([{X}] * 30), replace(gold_of([{X}] * 30), sha256="9" * 64)
+    rows = [leaderboard.rank(gold, {"same": guesses(*[{X}] * 30)}).rows[0] for gold in golds]
+    with pytest.raises(DataError, match="wrong-version"):
+        leaderboard.Board("ner", "test", tuple(rows), None)
+
+
+def test_every_score_names_the_manifest(real: Rooms) -> None:
+    sha = json.loads(real.manifest.read_text())["sha256"]
+    for path in real.baselines.glob("*/scores.json"):
+        assert {score["manifest"] for score in json.loads(path.read_text())["scores"].values()} == {sha}
+    boards = json.loads((real.leaderboard / "leaderboard.json").read_text())
+    assert {row["score"]["manifest"] for board in boards for row in board["rows"]} == {sha}
 
 
 @pytest.mark.parametrize("articles", [1, 2, scoring.ENOUGH - 1])

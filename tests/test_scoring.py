@@ -28,6 +28,7 @@ def gold_of(items: list[set[Label]], names: tuple[str, ...] = ("X", "Y"), per_ar
         ("clean",) * len(items),
         "1.0.0",
         "0" * 64,
+        "1" * 64,
     )
 
 
