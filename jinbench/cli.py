@@ -1,6 +1,7 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
-The commands for pages and labels are in `desk`; here are the rest, and the entry point.
+The commands for pages and labels are in `desk` and `review`, those for a finished dataset in `release`; here are the
+rest, and the entry point.
 """
 
 import sys
@@ -9,10 +10,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from jinbench import desk, review  # noqa: F401
-from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench import desk, release, review  # noqa: F401
+from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, emit, progress, rooms, workshop
 from jinbench.problems import DataError, JinbenchError, ServerError
-from jinbench.rooms import find, is_installed
+from jinbench.rooms import find
 
 app = typer.Typer(
     name="jinbench",
@@ -29,6 +30,7 @@ app.add_typer(desk.seeds_commands, name="seeds")
 app.add_typer(desk.labels_commands, name="labels")
 app.add_typer(desk.labelstudio_commands, name="labelstudio")
 app.add_typer(desk.annotate_commands, name="annotate")
+app.add_typer(release.commands)
 
 
 @app.callback()
@@ -110,91 +112,6 @@ def build(ctx: typer.Context) -> None:
     typer.echo(f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {spans} spans")
     if changed:
         typer.echo("Next: jinbench run && jinbench leaderboard && jinbench card")
-
-
-@app.command()
-def info(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Print version, hash and counts of the dataset."""
-    from jinbench import dataset
-
-    found = dataset.info(rooms(ctx))
-    emit(found.to_dict(), as_json, lambda: str(found))
-
-
-@app.command()
-def verify(
-    ctx: typer.Context,
-    folder: Annotated[
-        Path | None,
-        typer.Argument(help="A dataset folder, or OWNER/NAME on a Hugging Face Hub. [default: dataset/]"),
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Of OWNER/NAME: a tag such as v1.0.0, a branch or a commit. [default: main]")
-    ] = None,
-    as_json: JSON = False,
-) -> None:
-    """Hold every item of a dataset against its manifest, every text against the other splits and folds; show overlap.
-
-    A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
-    without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
-    """
-    from jinbench import files, hub, verifying
-
-    if revision is not None and (folder is None or folder.is_dir()):
-        raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
-    target = hub.find(folder, revision) if folder else rooms(ctx).dataset
-    found = verifying.verify(target)
-    emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.shown(target)}: {found}")
-
-
-@app.command()
-def publish(
-    ctx: typer.Context,
-    to: Annotated[str, typer.Option("--to", metavar="OWNER/NAME", help="The dataset on the Hub.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and send nothing.")] = False,
-    private: Annotated[bool, typer.Option("--private", help="Create the repository as a private one.")] = False,
-    as_json: JSON = False,
-) -> None:
-    """Send dataset/ to a Hugging Face Hub, tag it with its version, and read back what arrived.
-
-    First: jinbench publish --to OWNER/NAME --dry-run. It shows what is new, changed, the same, or gone.
-
-    The token is the one in HF_TOKEN, or the one that `hf auth login` left; it must be one that may write. HF_ENDPOINT
-    names another Hub than huggingface.co.
-
-    A version that has its tag is never changed: raise yours by an erratum, or by the version in labels.toml. The
-    command may be repeated, and goes on where it was cut off.
-    """
-    from dataclasses import asdict
-
-    from jinbench import card as documents
-    from jinbench import hub, verifying
-
-    hub.check_id(to)
-    where = rooms(ctx)
-    if not is_installed(where) and (names := documents.stale(where)):
-        say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
-        raise typer.Exit(EXIT_DATA)
-    verifying.verify(where.dataset)
-    found = hub.plan(where.dataset, to)
-    if dry_run:
-        rows = [asdict(change) for change in found.changes]
-        emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")
-        if found.taken:
-            raise DataError(hub.taken(found))
-        return
-    if private and found.head and not found.private:
-        raise typer.BadParameter(f"{hub.address(to)} is public: change that on the Hub first", param_hint="--private")
-    with progress() as step:
-        done = hub.publish(where.dataset, to, private=private, step=step)
-    emit(
-        done.to_dict(),
-        as_json,
-        lambda: (
-            f"{done.url}\ncommit {done.commit}, tag {done.tag}, {done.sent} files sent; every file came back as it is "
-            f"here.\nfrom datasets import load_dataset\n{done.load}"
-        ),
-    )
 
 
 @app.command()

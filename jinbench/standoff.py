@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotators, dataset, files, items, labels, pages, seeds, verifying
+from jinbench import annotators, croissant, dataset, files, items, labels, pages, seeds, verifying
 from jinbench.annotators import Annotator
 from jinbench.items import CONFIGS
 from jinbench.problems import DataError, Problem, raise_if_any
@@ -20,6 +20,7 @@ from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS, read_splits
 from jinbench.verifying import STANDOFF
 
+SOURCE, README = "source", "README.md"
 TEXTS = frozenset({"text", "tokens", "title", "subtitles", "bylines", "captions", "surface", "page_text"})
 NOTICE = """
 > **This is the standoff form: labels and offsets, without the text of the pages.** `jinbench hydrate FOLDER --pages DIR
@@ -35,23 +36,40 @@ def build(where: Rooms) -> dict[str, bytes]:
     seed = seeds.read(where)
     types = items.features(labels.read(where))
     listing = dataset.read_manifest(where)
-    contents = {name: (where.dataset / name).read_bytes() for name in ("manifest.json", "splits.csv", "stats.json")} | {
-        f"source/{path.name}": path.read_bytes() for path in (where.articles, where.labels, where.annotators)
-    }
+    contents = {f"{SOURCE}/{path.name}": path.read_bytes() for path in (where.articles, where.labels, where.annotators)}
+    for path in files.below(where.dataset):
+        name, data = path.relative_to(where.dataset).as_posix(), path.read_bytes()
+        if name == README:
+            contents[name] = _noticed(data.decode("utf-8")).encode()
+        elif name == croissant.NAME:  # it describes the files that have texts
+            contents[f"{SOURCE}/{name}"] = data
+        elif path.suffix != ".parquet":
+            contents[name] = data
     for config, splits in CONFIGS.items():
         bare = items.without(types[config], TEXTS)
         for split in splits:
             rows = [_bare(row) for row in dataset.read_rows(where, config, split)]
             contents[f"{config}/{split}.parquet"] = items.parquet(rows, bare, items.stamp(listing, config))
-    readme = where.dataset / "README.md"
-    if readme.is_file():
-        contents["README.md"] = _noticed(readme.read_text(encoding="utf-8")).encode()
     record = {
         "version": listing["version"],
         "pages": {page.file: files.sha256((where.pages / page.file).read_bytes()) for page in seed.pages},
         "files": {name: files.sha256(data) for name, data in contents.items()},
     }
     return contents | {STANDOFF: files.dump_json(record).encode()}
+
+
+def write(where: Rooms, folder: Path) -> None:
+    """Write the standoff form of `dataset/` into `folder`, in place of an earlier one.
+
+    Raises :class:`DataError` (folder-taken if the folder holds anything else, and what :func:`build` raises).
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / STANDOFF).is_file())):
+        expected, hint = "a standoff folder, an empty one, or none", "name another one: --out DIR"
+        raise DataError(Problem("folder-taken", files.shown(folder), expected, "something else", hint))
+    contents = build(where)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, data in contents.items():
+        files.write_bytes(folder / name, data)
 
 
 def _bare(value: Any) -> Any:
@@ -138,12 +156,16 @@ def _rooms(folder: Path, texts: dict[str, bytes], root: Path) -> Rooms:
     for name, data in texts.items():
         files.write_bytes(where.pages / name, data)
     for path in (where.articles, where.labels, where.annotators):
-        files.write_bytes(path, (folder / "source" / path.name).read_bytes())
-    for name in ("manifest.json", "splits.csv", "stats.json"):
-        files.write_bytes(where.dataset / name, (folder / name).read_bytes())
-    if (folder / "README.md").is_file():
-        card = (folder / "README.md").read_text(encoding="utf-8").replace(NOTICE, "", 1)
-        files.write_text(where.dataset / "README.md", card)
+        files.write_bytes(path, (folder / SOURCE / path.name).read_bytes())
+    for path in files.below(folder):
+        name, data = path.relative_to(folder).as_posix(), path.read_bytes()
+        if name == README:
+            data = data.decode("utf-8").replace(NOTICE, "", 1).encode()
+        elif name == f"{SOURCE}/{croissant.NAME}":
+            name = croissant.NAME
+        elif path.suffix == ".parquet" or name.startswith((f"{SOURCE}/", STANDOFF, ".")):
+            continue
+        files.write_bytes(where.dataset / name, data)
     return where
 
 

@@ -1,0 +1,156 @@
+"""The commands for a finished dataset: what it is, whether it is in order, sending it, putting it together again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jinbench.console import EXIT_DATA, JSON, columns, emit, progress, rooms, say
+from jinbench.problems import DataError
+from jinbench.rooms import is_installed
+
+commands = typer.Typer()
+
+
+@commands.command()
+def info(ctx: typer.Context, as_json: JSON = False) -> None:
+    """Print version, hash and counts of the dataset."""
+    from jinbench import dataset
+
+    found = dataset.info(rooms(ctx))
+    emit(found.to_dict(), as_json, lambda: str(found))
+
+
+@commands.command()
+def verify(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A dataset folder, or OWNER/NAME on a Hugging Face Hub. [default: dataset/]"),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Of OWNER/NAME: a tag such as v1.0.0, a branch or a commit. [default: main]")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Hold every item of a dataset against its manifest, every text against the other splits and folds; show overlap.
+
+    A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
+    without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
+    """
+    from jinbench import files, hub, verifying
+
+    if revision is not None and (folder is None or folder.is_dir()):
+        raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
+    target = hub.find(folder, revision) if folder else rooms(ctx).dataset
+    found = verifying.verify(target)
+    emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.shown(target)}: {found}")
+
+
+@commands.command()
+def publish(
+    ctx: typer.Context,
+    to: Annotated[str | None, typer.Option("--to", metavar="OWNER/NAME", help="The dataset on the Hub.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and send nothing.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create the repository as a private one.")] = False,
+    standoff: Annotated[
+        bool, typer.Option("--standoff", help="Labels and offsets only, without the text of the pages.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="With --standoff: the folder to write it to. [default: build/standoff]")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Send dataset/ to a Hugging Face Hub, tag it with its version, and read back what arrived.
+
+    First: jinbench publish --to OWNER/NAME --dry-run. It shows what is new, changed, the same, or gone.
+
+    The token is the one in HF_TOKEN, or the one that `hf auth login` left; it must be one that may write. HF_ENDPOINT
+    names another Hub than huggingface.co.
+
+    A version that has its tag is never changed: raise yours by an erratum, or by the version in labels.toml. The
+    command may be repeated, and goes on where it was cut off.
+
+    With --standoff it writes the same dataset without text into a folder, and sends that if there is a --to.
+    """
+    from jinbench import card as documents
+    from jinbench import files, hub, verifying
+
+    if not to and not standoff:
+        raise typer.BadParameter("name the dataset on the Hub: --to OWNER/NAME", param_hint="--to")
+    if out and not standoff:
+        raise typer.BadParameter("goes with --standoff", param_hint="--out")
+    if to:
+        hub.check_id(to)
+    where = rooms(ctx)
+    if not is_installed(where) and (names := documents.stale(where)):
+        say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
+        raise typer.Exit(EXIT_DATA)
+    verifying.verify(where.dataset)
+    folder = where.dataset
+    if standoff:
+        from jinbench import standoff as bare
+
+        folder = (out or where.root / "build" / "standoff").resolve()
+        bare.write(where, folder)
+        shown = files.shown(folder)
+        say(f"wrote {shown}, without the text of the pages. Back: jinbench hydrate {shown} --pages DIR --out DIR")
+    if to:
+        _send(folder, to, dry_run, private, as_json)
+
+
+def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) -> None:
+    """Plan, and unless it is a dry run send."""
+    from dataclasses import asdict
+
+    from jinbench import hub
+
+    found = hub.plan(folder, to)
+    if dry_run:
+        rows = [asdict(change) for change in found.changes]
+        emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")
+        if found.taken:
+            raise DataError(hub.taken(found))
+        return
+    if private and found.head and not found.private:
+        raise typer.BadParameter(f"{hub.address(to)} is public: change that on the Hub first", param_hint="--private")
+    with progress() as step:
+        done = hub.publish(folder, to, private=private, step=step)
+    emit(
+        done.to_dict(),
+        as_json,
+        lambda: (
+            f"{done.url}\ncommit {done.commit}, tag {done.tag}, {done.sent} files sent; every file came back as it is "
+            f"here.\nfrom datasets import load_dataset\n{done.load}"
+        ),
+    )
+
+
+@commands.command()
+def hydrate(
+    ctx: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="STANDOFF", help="A folder that publish --standoff wrote, or OWNER/NAME on a Hub."),
+    ],
+    pages: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder with the pages.")],
+    out: Annotated[Path, typer.Option(help="Where to put the dataset: a folder that does not exist yet.")],
+    revision: Annotated[str | None, typer.Option(help="Of OWNER/NAME: a tag, a branch or a commit.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Put the dataset together again from its standoff form and the pages: byte for byte the same Parquet.
+
+    A page is known by its name, or by its contents under another name. Nothing is written before everything fits.
+    """
+    from jinbench import files, hub, standoff
+
+    listing = standoff.hydrate(hub.find(source, revision), pages, out)
+    found = {"folder": str(out), "version": listing["version"], "sha256": listing["sha256"]}
+    emit(
+        found,
+        as_json,
+        lambda: (
+            f"{files.shown(out)}: version {listing['version']}, sha256 {listing['sha256']}; every Parquet file is what "
+            "manifest.json lists."
+        ),
+    )
