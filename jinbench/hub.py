@@ -1,7 +1,8 @@
 """Publishing a dataset folder to a Hugging Face Hub, and getting one back.
 
 The Hub is the one that HF_ENDPOINT names, the token the one that the Hub's own client finds (HF_TOKEN, or what
-`hf auth login` left). A version that has a tag is never changed: the same contents are left alone, others are refused.
+`hf auth login` left). The data of a version that has a tag is never changed: the same is left alone, other is refused.
+The documents beside it (the card, its pictures, croissant.json) may be mended on main; the tag stays where it is.
 """
 
 import hashlib
@@ -29,19 +30,20 @@ LOG_IN = "hf auth login, or set HF_TOKEN; to publish, the token must be one that
 
 @dataclass(frozen=True)
 class Change:
-    """What publishing does to one file."""
+    """What publishing does to one file of main. `data`: the manifest lists it, or it is the manifest."""
 
     path: str
     state: str
     size: int
+    data: bool
 
 
 @dataclass(frozen=True)
 class Plan:
     """What publishing a folder does to a repository. `head` is the commit of main, None if there is no repository yet.
 
-    `tagged`: the commit that holds this version already. `taken`: the files in which that version differs from the
-    folder; if there are any, it cannot be published.
+    `tagged`: the commit that holds this version already. `taken`: the files of data in which that version differs from
+    the folder; if there are any, it cannot be published.
     """
 
     repo_id: str
@@ -52,6 +54,12 @@ class Plan:
     taken: tuple[str, ...]
     changes: tuple[Change, ...]
 
+    @property
+    def to_send(self) -> tuple[Change, ...]:
+        """What goes to main. Nothing, if the version has its tag and main holds other data: that of a newer version."""
+        found = tuple(change for change in self.changes if change.state != SAME)
+        return () if self.tagged and any(change.data for change in found) else found
+
     def count(self, *states: str) -> int:
         return sum(change.state in states for change in self.changes)
 
@@ -60,9 +68,12 @@ class Plan:
 
     def __str__(self) -> str:
         if self.taken:
-            return f"{self.tag} is there with other contents: it cannot be published."
+            return f"{self.tag} is there with other data: it cannot be published."
+        if self.tagged and not self.to_send:
+            return f"{self.tag} is there with the same data: nothing to do."
         if self.tagged:
-            return f"{self.tag} is there with the same contents: nothing to do."
+            names = ", ".join(change.path for change in self.to_send)
+            return f"{self.tag} is there with the same data and stays; to main go the documents that changed: {names}."
         counts = ", ".join(f"{self.count(state)} {state}" for state in (NEW, CHANGED, SAME, GONE))
         place = "a repository to be created" if self.head is None else f"{'private' if self.private else 'public'}"
         return f"{self.repo_id} ({place}): {counts}; then the tag {self.tag}."
@@ -133,7 +144,8 @@ def plan(folder: Path, repo_id: str) -> Plan:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    mine, tag = _contents(folder), f"v{_version(folder)}"
+    listing = _manifest(folder)
+    mine, tag, data = _contents(folder), f"v{listing['version']}", {*listing["files"], "manifest.json"}
     api = HfApi()
     with _told(repo_id):
         try:
@@ -141,10 +153,11 @@ def plan(folder: Path, repo_id: str) -> Plan:
         except GatedRepoError:
             raise
         except RepositoryNotFoundError:  # or it is private and the token may not see it; then creating it fails
-            return Plan(repo_id, tag, None, False, None, (), _compare(mine, {}))
+            return Plan(repo_id, tag, None, False, None, (), _compare(mine, {}, data))
         tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=KIND).tags}
-        changes = _compare(mine, _listed(repo_id, str(info.sha)))
-        taken = [c.path for c in _compare(mine, _listed(repo_id, tag)) if c.state != SAME] if tag in tags else []
+        changes = _compare(mine, _listed(repo_id, str(info.sha)), data)
+        there = _compare(mine, _listed(repo_id, tag), data) if tag in tags else ()
+        taken = [change.path for change in there if change.state != SAME and change.data]
     return Plan(repo_id, tag, info.sha, bool(info.private), tags.get(tag), tuple(taken), changes)
 
 
@@ -165,13 +178,14 @@ def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) ->
     found = plan(folder, repo_id)
     if found.taken:
         raise DataError(taken(found))
-    commit, sent = found.tagged, 0
-    if commit is None:
-        sent = found.count(NEW, CHANGED)
+    commit = found.tagged
+    sent = sum(change.state != GONE for change in found.to_send)
+    if commit is None or found.to_send:
         with _told(repo_id), _quiet():
             commit = _commit(folder, found, private, step)
-            HfApi().create_tag(repo_id, tag=found.tag, revision=commit, repo_type=KIND)
-    _check_arrival(folder, found, step)
+            if found.tagged is None:
+                HfApi().create_tag(repo_id, tag=found.tag, revision=commit, repo_type=KIND)
+    _check_arrival(folder, repo_id, commit, sent > 0 or found.tagged is None, step)
     return Published(address(repo_id), repo_id, commit, found.tag, sent)
 
 
@@ -211,11 +225,11 @@ def taken(found: Plan) -> Problem:
     return Problem("version-taken", address(found.repo_id), f"no {found.tag}, or the same", f"others: {names}", hint)
 
 
-def _version(folder: Path) -> str:
+def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
-    listing = files.read_json(path, "name a dataset folder, which has a manifest.json")
+    listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
     files.check_shape(listing, "manifest", files.shown(path))
-    return str(listing["version"])
+    return listing
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -237,15 +251,16 @@ def _listed(repo_id: str, revision: str) -> dict[str, "RepoFile"]:
     return {entry.path: entry for entry in tree if isinstance(entry, RepoFile) and entry.path != KEPT}
 
 
-def _compare(mine: dict[str, bytes], theirs: dict[str, "RepoFile"]) -> tuple[Change, ...]:
+def _compare(mine: dict[str, bytes], theirs: dict[str, "RepoFile"], data: set[str]) -> tuple[Change, ...]:
     changes = []
     for name in sorted(mine.keys() | theirs.keys()):
+        is_data = name in data or name.endswith(".parquet")
         if name not in mine:
-            changes.append(Change(name, GONE, theirs[name].size))
-        elif name not in theirs:
-            changes.append(Change(name, NEW, len(mine[name])))
-        else:
-            changes.append(Change(name, SAME if _is_same(mine[name], theirs[name]) else CHANGED, len(mine[name])))
+            changes.append(Change(name, GONE, theirs[name].size, is_data))
+            continue
+        same = name in theirs and _is_same(mine[name], theirs[name])
+        state = NEW if name not in theirs else SAME if same else CHANGED
+        changes.append(Change(name, state, len(mine[name]), is_data))
     return tuple(changes)
 
 
@@ -271,13 +286,12 @@ def _commit(folder: Path, found: Plan, private: bool, step: Step) -> str:
         CommitOperationDelete(change.path, is_folder=False)
         if change.state == GONE
         else CommitOperationAdd(change.path, folder / change.path)
-        for change in found.changes
-        if change.state != SAME
+        for change in found.to_send
     ]
     if not operations:
         return head
     step("sending files", 0, len(operations))
-    message = f"Version {found.tag.removeprefix('v')}"
+    message = f"{'Documents of version' if found.tagged else 'Version'} {found.tag.removeprefix('v')}"
     made = api.create_commit(
         found.repo_id, operations, commit_message=message, repo_type=KIND, revision="main", parent_commit=head
     )
@@ -285,25 +299,32 @@ def _commit(folder: Path, found: Plan, private: bool, step: Step) -> str:
     return str(made.oid)
 
 
-def _check_arrival(folder: Path, found: Plan, step: Step) -> None:
-    """Get every file at the tag, past any cache, and compare. Raises :class:`DataError` (arrived-differs)."""
+def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, step: Step) -> None:
+    """Get every file of the commit, past any cache, and compare: the data, and the documents if they were sent.
+
+    Raises :class:`DataError` (arrived-differs).
+    """
     from huggingface_hub import HfApi
 
     mine, api = _contents(folder), HfApi()
-    with tempfile.TemporaryDirectory() as cache, _told(found.repo_id, found.tag), _quiet():
-        theirs = sorted(_listed(found.repo_id, found.tag))
+    data = {*_manifest(folder)["files"], "manifest.json"}
+    with tempfile.TemporaryDirectory() as cache, _told(repo_id, commit), _quiet():
+        theirs = sorted(_listed(repo_id, commit))
+        if not documents:
+            mine = {name: content for name, content in mine.items() if name in data}
+            theirs = [name for name in theirs if name in data]
         differs = set(mine.keys() ^ theirs)
         for done, name in enumerate(theirs, 1):
             path = api.hf_hub_download(
-                found.repo_id, name, repo_type=KIND, revision=found.tag, cache_dir=cache, etag_timeout=TIMEOUT
+                repo_id, name, repo_type=KIND, revision=commit, cache_dir=cache, etag_timeout=TIMEOUT
             )
             if name in mine and files.sha256(Path(path).read_bytes()) != files.sha256(mine[name]):
                 differs.add(name)
             step("reading back", done, len(theirs))
     if differs:
-        expected, names = f"at {found.tag} what was sent", f"others: {', '.join(sorted(differs))}"
+        expected, names = f"at commit {commit[:8]} what was sent", f"others: {', '.join(sorted(differs))}"
         hint = "run the same command again; if it stays, what stores or carries those files damages them"
-        raise DataError(Problem("arrived-differs", address(found.repo_id), expected, names, hint))
+        raise DataError(Problem("arrived-differs", address(repo_id), expected, names, hint))
 
 
 def _check_token(repo_id: str) -> None:

@@ -68,8 +68,9 @@ def publish(
     The token is the one in HF_TOKEN, or the one that `hf auth login` left; it must be one that may write. HF_ENDPOINT
     names another Hub than huggingface.co.
 
-    A version that has its tag is never changed: raise yours by an erratum, or by the version in labels.toml. The
-    command may be repeated, and goes on where it was cut off.
+    The data of a version that has its tag is never changed: raise yours by an erratum, or by the version in
+    labels.toml. A card that was mended goes to main, and the tag stays. The command may be repeated, and goes on where
+    it was cut off.
 
     With --standoff it writes the same dataset without text into a folder, and sends that if there is a --to.
     """

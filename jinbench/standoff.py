@@ -176,6 +176,13 @@ def _hydrated(folder: Path, where: Rooms) -> dict[str, bytes]:
     rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}
     starts = {s.id: s.start for p in passages.values() for s in pages.sentences(p.id, p.text)}
+    unknown = sorted(
+        {row["passage_id"] for row in (*rows["ner"], *rows["annotations"])} - passages.keys()
+        | {row["id"] for row in rows["ner"]} - starts.keys()
+    )
+    if unknown:
+        expected, hint = "labels of passages that the pages have", "fetch the standoff folder again"
+        raise DataError(Problem("unknown-id", files.shown(folder), expected, ", ".join(unknown[:5]), hint))
     for row in rows["ner"]:
         spans[row["passage_id"]] += _spans(row, passages[row["passage_id"]], starts[row["id"]])
     names = label_set.sector_names

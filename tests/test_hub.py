@@ -225,10 +225,30 @@ def test_a_newer_version_takes_files_away_and_an_older_one_does_not_come_back(
 
 def test_a_version_is_never_changed(server: Hub, old: Rooms, copy: Rooms, run: Run, publish: Run) -> None:
     server.put(REPO, old.dataset, OLD)
-    copy.card.write_text(copy.card.read_text() + "\nMore.\n")
+    export = copy.exports / "adjudicator.json"
+    export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
+    dataset.write(dataset.build(copy), copy.dataset)
     card.write(copy)
     publish(copy, exit=1, says="version-taken")
     run(copy, "publish", "--to", REPO, "--dry-run", exit=1, says="version-taken")
+    assert sent(server) == []
+
+
+def test_a_word_in_the_card_is_mended_without_a_new_version(
+    server: Hub, old: Rooms, copy: Rooms, new: Rooms, run: Run, publish: Run
+) -> None:
+    tagged = server.put(REPO, old.dataset, OLD)
+    copy.card.write_text(copy.card.read_text() + "\nMore.\n")
+    card.write(copy)
+    run(copy, "publish", "--to", REPO, "--dry-run", says="to main go the documents that changed: README.md")
+    publish(copy)
+    repo = server.repos[REPO]
+    assert repo.tags == {OLD: tagged}
+    assert repo.head.title == "Documents of version 1.0.0"
+    assert (copy.dataset / "README.md").read_bytes() == server.blobs[repo.head.files["README.md"]]
+    publish(new)
+    server.forget()
+    publish(copy, says="sent=0")  # main belongs to a newer version by now
     assert sent(server) == []
 
 
@@ -305,6 +325,21 @@ def test_what_comes_back_damaged(server: Hub, old: Rooms, publish: Run, fault: s
     server.put(REPO, old.dataset, OLD)
     setattr(server.faults, fault, "ner/test.parquet")
     publish(old, exit=exit, says=says)
+
+
+def test_standoff_by_way_of_the_hub(server: Hub, old: Rooms, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "bare"
+    run(old, "publish", "--standoff", "--out", str(out), "--to", REPO, "--dry-run", says="Nothing was sent")
+    assert sent(server) == []
+    run(old, "publish", "--standoff", "--out", str(out), "--to", REPO, says=f"tag {OLD}")
+    run(old, "verify", REPO, exit=1, says="jinbench hydrate")
+    assert "text" not in pq.ParquetFile(out / "ner" / "train.parquet").schema_arrow.names
+    again = tmp_path / "again"
+    run(old, "hydrate", REPO, "--revision", OLD, "--pages", str(old.pages), "--out", str(again), says="is what")
+    names = sorted(str(path.relative_to(old.dataset)) for path in old.dataset.rglob("*.parquet"))
+    assert names
+    assert all((again / name).read_bytes() == (old.dataset / name).read_bytes() for name in names)
+    run(old, "publish", "--to", REPO, exit=1, says="version-taken")  # the full form is another thing
 
 
 # Refused.
