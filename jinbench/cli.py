@@ -91,7 +91,9 @@ def split(
 
     where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
-    text = splitting.search(seed, dataset.gold(where, seed, label_set, ()))  # an erratum moves no article
+    gold = dataset.gold(where, seed, label_set, ())  # an erratum moves no article
+    with progress() as step:
+        text = splitting.search(seed, gold, step=step)
     if write:
         files.write_text(where.splits, text)
     typer.echo(text, nl=False)

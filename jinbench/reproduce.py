@@ -73,9 +73,7 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
         agreement.write(again, agreement.measure(again, seed, label_set))
         yield _same(where, again, "annotation/agreement.json")
     gold = dataset.gold(again, seed, label_set, ())  # an erratum moves no article
-    step("splits", 0, 1)
-    files.write_text(again.splits, splitting.search(seed, gold))
-    step("splits", 1, 1)
+    files.write_text(again.splits, splitting.search(seed, gold, step=step))
     yield _same(where, again, "dataset/splits.csv")
     shutil.copyfile(where.splits, again.splits)
     built = dataset.build(again)

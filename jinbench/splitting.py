@@ -8,13 +8,14 @@ type, each sector, each layout), how many labels a part lacks, and how much of v
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinbench import files, leaks, pages
 from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Article, Labels
+from jinbench.records import Article, Labels, Step
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 
@@ -43,9 +44,9 @@ SPLITS = tuple(PARTS)
 FOLD_COLUMNS = tuple(f"fold_{repeat + 1}" for repeat in range(REPEATS))
 SIZES = {"size articles": 40.0, "size spans": 40.0}  # what weighs more than a single label, and by how much
 SQUARES = "squared spans of articles"
-RESTARTS, ENOUGH = 1000, 20000  # of these at most, and so many times the number of families at most
-SWAPS_UP_TO = 2000  # families; among more of them, single moves come close enough
-ALIKE = 0.5
+FEW = 100  # families: up to so many, descents start anywhere and swap; more of them come near the optimum greedily
+DESCENTS, DESCENTS_OF_MANY = 1000, 2 * REPEATS
+ALIKE = 0.5  # how many of the pairs that two partitions keep together may be the same, at most
 EMPTY = 1000.0  # the price of a part without any article
 TINY = 1e-9  # a gain below this is rounding
 
@@ -125,13 +126,15 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
     return places
 
 
-def search(seed: Seeds, gold: dict[str, Labels], random_state: int = 0) -> str:
+def search(
+    seed: Seeds, gold: dict[str, Labels], random_state: int = 0, step: Step = lambda what, done, of: None
+) -> str:
     """splits.csv for these articles: article_id, story, split, fold_1 to fold_5. The same answer for the same input."""
     family = families(seed)
     table, names = _brought(seed, gold, family)
     members = sorted(set(family.values()))
-    split = _optima(table, names, list(PARTS.values()), random_state)[0]
-    folds = _unlike(_optima(table, names, [FOLD] * FOLDS, random_state))
+    split = _optima(table, names, list(PARTS.values()), random_state, partial(step, "splits"))[0]
+    folds = _unlike(_optima(table, names, [FOLD] * FOLDS, random_state, partial(step, "folds")))
     place = {name: [SPLITS[split[i]], *(int(fold[i]) for fold in folds)] for i, name in enumerate(members)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -202,7 +205,13 @@ class _Objective:
         return cost / len(self.wanted)
 
 
-def _optima(table: "Array", names: list[str], parts: Sequence[Part], random_state: int) -> list["Array"]:
+def _optima(
+    table: "Array",
+    names: list[str],
+    parts: Sequence[Part],
+    random_state: int,
+    step: Callable[[int, int], None] = lambda done, of: None,
+) -> list["Array"]:
     """Steepest descent over moves and swaps of families, from random starts: where each ended, the best first."""
     import numpy as np
 
@@ -214,10 +223,14 @@ def _optima(table: "Array", names: list[str], parts: Sequence[Part], random_stat
     )
     rng = np.random.default_rng(random_state)
     found = []
-    for start in range(max(min(RESTARTS, ENOUGH // len(table)), 2 * REPEATS)):
+    starts = DESCENTS if len(table) <= FEW else DESCENTS_OF_MANY
+    for start in range(starts):
         assigned = rng.choice(len(parts), size=len(table), p=[part.share for part in parts])
+        if len(table) > FEW:
+            assigned = _greedy(table, objective, rng.permutation(len(table)))
         cost = _descend(table, objective, assigned)
         found.append((round(cost, 9), start, assigned))
+        step(start + 1, starts)
     return [assigned for _, _, assigned in sorted(found, key=lambda each: each[:2])]
 
 
@@ -252,7 +265,7 @@ def _descend(table: "Array", objective: _Objective, assigned: "Array") -> float:
         family, part = divmod(int(np.argmin(np.round(gain, 9))), len(parts))
         moves = [(family, part)]
         if gain[family, part] >= -TINY:
-            swap = _swap(table, objective, assigned, sums, costs) if len(table) <= SWAPS_UP_TO else None
+            swap = _swap(table, objective, assigned, sums, costs) if len(table) <= FEW else None
             if swap is None:
                 return float(costs.sum())
             one, other = swap
@@ -262,6 +275,20 @@ def _descend(table: "Array", objective: _Objective, assigned: "Array") -> float:
             sums[part] += table[family]
             assigned[family] = part
         costs = objective.costs(sums, parts)
+
+
+def _greedy(table: "Array", objective: _Objective, order: "Array") -> "Array":
+    """Each family in turn to the part that it serves best, all other things being as they are."""
+    import numpy as np
+
+    parts = np.arange(len(objective.wanted))
+    assigned = np.zeros(len(table), dtype=int)
+    sums = np.zeros((len(parts), table.shape[1]))
+    for family in order:
+        gain = objective.costs(sums + table[family], parts) - objective.costs(sums, parts)
+        assigned[family] = int(np.argmin(np.round(gain, 9)))
+        sums[assigned[family]] += table[family]
+    return assigned
 
 
 def _swap(

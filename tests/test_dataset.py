@@ -118,6 +118,25 @@ def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None
     assert after["sha256"] != before["sha256"]
 
 
+def test_ids_are_stable_across_versions(mini: Rooms) -> None:
+    """An id is the page and the line where a passage begins: what becomes of others does not rename it."""
+    before = dataset.build(mini).manifest
+    mini.labels.write_text(mini.labels.read_text().replace('version = "1.0.0"', 'version = "2.0.0"'))
+    mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation", "routes,routes,test", 1))
+    mini.splits.write_text(mini.splits.read_text().replace("quay,quay,train", "quay,quay,validation", 1))
+    after = dataset.build(mini).manifest
+    assert after["version"] == "2.0.0" != before["version"]
+    for config in ("ner", "sector", "articles", "annotations"):
+        old, new = ({id for ids in each["items"][config].values() for id in ids} for each in (before, after))
+        assert old == new
+
+    ids = [passage.id for passage in seeds.read(mini).passages()]
+    text = mini.articles.read_text().replace('"body 5+7", "body 8"', '"body 5+7+8"')  # a join is mended
+    head, first, *others = text.split("[[article]]")
+    mini.articles.write_text("[[article]]".join([head, *others, first]))  # and an article stands elsewhere
+    assert {passage.id for passage in seeds.read(mini).passages()} == {*ids} - {"a-L8"}
+
+
 def test_a_moved_fold_changes_the_hash(mini: Rooms) -> None:
     """Cross-validated scores on other folds are not comparable."""
     before = dataset.build(mini).manifest
