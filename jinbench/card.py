@@ -59,14 +59,18 @@ def _counts(where: Rooms) -> str:
     rows = [[names.get(key, key), *_per_split(stats[key])] for key in keys]
     rows.append(["of these in the largest article", *(largest[split] for split in SPLITS), max(largest.values())])
     even = stats["effective_articles"]
-    rows.append(["as uneven as so many articles of one size", *(even[split] for split in SPLITS), "–"])
+    rows.append(["effective number of articles (1/Σ share²)", *(even[split] for split in SPLITS), "–"])
     return _table(["", *SPLITS, "all"], rows)
 
 
 def _labels(where: Rooms, kind: str) -> str:
     stats, label_set = dataset.read_statistics(where), labels.read(where)
     entries = label_set.entities if kind == "entities" else label_set.sectors
-    rows = [[f"`{entry.name}` {entry.zh}", entry.definition, *_per_split(stats[kind][entry.name])] for entry in entries]
+    rows = []
+    for entry in entries:
+        counts = stats[kind][entry.name]
+        shares = [f"{counts[split]} ({counts[split] / max(sum(counts.values()), 1):.0%})" for split in SPLITS]
+        rows.append([f"`{entry.name}` {entry.zh}", entry.definition, *shares, sum(counts.values())])
     return _table(["label", "definition", *SPLITS, "all"], rows)
 
 
@@ -97,16 +101,19 @@ def _overlap(where: Rooms) -> str:
 
 def _noise(where: Rooms) -> str:
     """The kinds of noise with their levels: what part of what can be hit is, and how many characters that were."""
-    hits = {(row["kind"], row["level"]): row for row in dataset.read_statistics(where)["noise"]}
+    stats = dataset.read_statistics(where)
+    hits = {(row["kind"], row["level"]): row for row in stats["noise"]}
+    sentences = sum(stats["sentences"][split] for split in items.CONFIGS["ner_noisy"])
     rows = []
     for kind in noise.KINDS:
         levels = [
-            f"{share:.1%}: {found['hits']} in {found['sentences_hit']} sentences"
+            f"{share:.1%}: {found['hits']} in {found['sentences_hit']} of {sentences}"
             for level, share in enumerate(kind.levels, 1)
             for found in [hits[kind.name, level]]
         ]
         rows.append([f"`{kind.name}`", kind.what, *levels])
-    return _table(["kind", "what is done", "level 1", "level 2", "level 3"], rows)
+    levels = [f"level {level}" for level in range(1, len(noise.KINDS[0].levels) + 1)]
+    return _table(["kind", "what is done", *levels], rows)
 
 
 def _gaps(where: Rooms) -> str:
@@ -118,10 +125,7 @@ def _gaps(where: Rooms) -> str:
         if board.gap is None:
             lines.append(f"- {board.task}, {name}: nothing. {articles} articles are too few to rank systems.")
         else:
-            lines.append(
-                f"- {board.task}, {name}: systems that differ by about {board.gap:.3f} in micro-F1 or more "
-                f"({articles} articles, 80 % power, two-sided 5 % level)."
-            )
+            lines.append(f"- {board.task}, {name}, {articles} articles: about {board.gap:.3f} in micro-F1.")
     return "\n".join(lines) + "\n"
 
 

@@ -127,7 +127,7 @@ def run(
     """Fit and score recipes: fixed split and cross-validation. Yours is treated as ours."""
     from jinbench import baselines
 
-    where = rooms(ctx)
+    where = rooms(ctx) if files or out else workshop(ctx)
     for path in files or baselines.recipes(where):
         recipe = baselines.load(path)
         with progress() as step:

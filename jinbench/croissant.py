@@ -198,10 +198,10 @@ def _maker(author: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _license(head: Mapping[str, Any], parts: Mapping[str, list[str]]) -> list[Any]:
-    """The address of the licence, and in words what it does not cover."""
-    words = _filled({"name": head.get("license_name"), "description": " ".join(parts.get("Rights and citation", ()))})
-    link = head.get("license_link") or head.get("license")
-    return [*([link] if link else []), *([{"@type": "sc:CreativeWork"} | words] if words else [])]
+    """What is licensed and what is not, in words; never an address alone, which would promise the whole."""
+    words = {"name": head.get("license_name"), "description": " ".join(parts.get("Rights and citation", ()))}
+    found = _filled(words | {"url": head.get("license_link") or head.get("license")})
+    return [{"@type": "sc:CreativeWork"} | found] if found else []
 
 
 def _cite(citation: Mapping[str, Any], listing: Mapping[str, Any]) -> str:

@@ -151,7 +151,7 @@ def _tables(where: Rooms, config: str, split: str | None) -> dict[str, "pa.Table
 
 
 def _check_names(config: str, split: str | None) -> None:
-    if config not in CONFIGS:
+    if config not in tuple(CONFIGS):  # whatever it is
         raise DataError(Problem("unknown-id", "dataset", f"one of {', '.join(CONFIGS)}", repr(config), CORRECT))
     if split not in (None, *CONFIGS[config]):
         expected = f"a split of {config}: {', '.join(CONFIGS[config])}"
@@ -197,12 +197,12 @@ class Info:
         return "\n".join(lines)
 
 
-def info(where: Rooms | None = None) -> Info:
-    """Version, hash and counts of the dataset at `where`; without it, of the one that came with the package.
+def info(root: Rooms | Path | str | None = None) -> Info:
+    """Version, hash and counts of the dataset in the benchmark at `root`; without it, of the package's own.
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    where = where or rooms.own()
+    where = root if isinstance(root, Rooms) else rooms.find(root) if root else rooms.own()
     listing, stats = read_manifest(where), read_statistics(where)
     counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
     found = {

@@ -44,7 +44,7 @@ FIELDS = {
         "clean_id": "id of the clean sentence in `ner`",
         "kind": "kind of noise",
         "level": "how much of it, from 1; what a level changes, the next one changes too",
-        "hits": "how many characters were changed",
+        "hits": "how many characters were changed, lost, or have something behind them that was not there",
     },
     "sector": {
         "id": "passage id: page id and the line where the passage begins, `000-L13`",

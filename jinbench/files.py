@@ -64,7 +64,7 @@ def check_shape(value: Any, schema: str, where: str) -> None:
         rule = {error.validator: error.validator_value} if error.validator != "type" else error.validator_value
         expected = rule if isinstance(rule, str) else json.dumps(rule, ensure_ascii=False)
         place = error.json_path.removeprefix("$").removeprefix(".")
-        hint = f"correct {place or 'the file'}; {schema}.json beside the package's modules gives the form"
+        hint = f"correct {place or 'the file'}; schemas/{schema}.json in the package gives the form"
         problems.append(Problem("wrong-shape", f"{where} {place}".strip(), expected, shorten(error.message, 100), hint))
     raise_if_any(problems)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jinbench import files
 from jinbench.problems import DataError, JinbenchError, Problem, ServerError, shorten
 from jinbench.records import Step
+from jinbench.verifying import STANDOFF
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
@@ -155,7 +156,10 @@ def plan(folder: Path, repo_id: str) -> Plan:
         except RepositoryNotFoundError:  # or it is private and the token may not see it; then creating it fails
             return Plan(repo_id, tag, None, False, None, (), _compare(mine, {}, data))
         tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=KIND).tags}
-        changes = _compare(mine, _listed(repo_id, str(info.sha)), data)
+        there_now = _listed(repo_id, str(info.sha))
+        if there_now and (STANDOFF in there_now) != (STANDOFF in mine) and "manifest.json" in there_now:
+            raise DataError(_other_form(repo_id, STANDOFF in there_now))
+        changes = _compare(mine, there_now, data)
         there = _compare(mine, _listed(repo_id, tag), data) if tag in tags else ()
         taken = [change.path for change in there if change.state != SAME and change.data]
     return Plan(repo_id, tag, info.sha, bool(info.private), tags.get(tag), tuple(taken), changes)
@@ -212,6 +216,9 @@ def find(name: Path, revision: str | None = None) -> Path:
     """
     if name.is_dir():
         return name
+    if name.exists():
+        hint = f"name the folder: {files.shown(name.parent)}"
+        raise DataError(Problem("file-missing", files.shown(name), "a dataset folder", "a file", hint))
     if not is_id(str(name)):
         expected = "a dataset folder, or OWNER/NAME on a Hub"
         raise DataError(Problem("file-missing", files.shown(name), expected, "neither", "check the path"))
@@ -223,6 +230,13 @@ def taken(found: Plan) -> Problem:
     names = ", ".join(found.taken[:5]) + (f" and {len(found.taken) - 5} more" if len(found.taken) > 5 else "")
     hint = "a published version is never changed: raise yours, by an erratum or by the version in labels.toml"
     return Problem("version-taken", address(found.repo_id), f"no {found.tag}, or the same", f"others: {names}", hint)
+
+
+def _other_form(repo_id: str, bare: bool) -> Problem:
+    """One repository has the dataset with its texts or without, not now this and then that."""
+    forms = ("with its texts", f"without ({STANDOFF})")
+    hint = "publish the two forms under two names"
+    return Problem("standoff", address(repo_id), f"a dataset {forms[not bare]}", f"one {forms[bare]}", hint)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

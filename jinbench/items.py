@@ -3,13 +3,13 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinbench import files, leaks, noise, pages, seeds, tagging
 from jinbench.annotators import Annotator
 from jinbench.errata import Erratum
-from jinbench.labels import LabelSet
+from jinbench.labels import LabelSet, tags_of
 from jinbench.records import Article, Labels, Span, within
 from jinbench.seeds import Seeds
 from jinbench.splitting import FOLD_COLUMNS, SPLITS, Place
@@ -131,6 +131,11 @@ def _article_row(article: Article, place: Place) -> dict[str, Any]:
 
 def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
     """The type of every field of every config."""
+    return features_of({"ner": label_set.entity_names, "sector": label_set.sector_names})
+
+
+def features_of(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Features"]:
+    """The same for the labels of a manifest: entity types under `ner`, sectors under `sector`."""
     from datasets import ClassLabel, Features, List, Value
 
     string, number = Value("string"), Value("int32")
@@ -138,7 +143,7 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
     shared = {"article_id": string, "layout": string, **folds}
     span = {"start": number, "end": number, "type": string, "surface": string}
     spans = List(span)
-    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(label_set.tag_names)))}
+    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(tags_of(names["ner"]))))}
     return {
         "ner": Features({"id": string, **tagged, "spans": spans, "passage_id": string, **shared}),
         "sector": Features(
@@ -146,7 +151,7 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
                 "id": string,
                 "title": string,
                 "text": string,
-                "sectors": List(ClassLabel(names=list(label_set.sector_names))),
+                "sectors": List(ClassLabel(names=list(names["sector"]))),
                 **shared,
             }
         ),
@@ -175,7 +180,7 @@ def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
                 "kind": string,
                 "text": string,
                 "spans": spans,
-                "sectors": List(ClassLabel(names=list(label_set.sector_names))),
+                "sectors": List(ClassLabel(names=list(names["sector"]))),
                 **shared,
             }
         ),
@@ -302,6 +307,15 @@ STAMP = b"jinbench"  # the key of a Parquet file's metadata under which it says 
 def stamp(listing: dict[str, Any], config: str) -> dict[str, str]:
     """What ties a file to its manifest: the version, and the hash of its config."""
     return {"version": str(listing["version"]), "config": config, "sha256": str(listing["configs"].get(config))}
+
+
+def read_stamp(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    """The stamp in a file's metadata; empty if there is none, or something else under its key."""
+    try:
+        found = json.loads((metadata or {}).get(STAMP, b"{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str] | None = None) -> bytes:

@@ -1,6 +1,7 @@
 """The one label set: reads `annotation/labels.toml` and makes the labeling configuration of Label Studio from it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -46,13 +47,17 @@ class LabelSet:
 
     @property
     def tag_names(self) -> tuple[str, ...]:
-        """BIO tags in the order of their ids: O, then B- and I- of each type."""
-        return ("O", *(f"{prefix}-{name}" for name in self.entity_names for prefix in "BI"))
+        return tags_of(self.entity_names)
 
     @property
     def lone_sectors(self) -> frozenset[str]:
         """Sectors that hold only when no other does."""
         return frozenset(label.name for label in self.sectors if label.alone)
+
+
+def tags_of(entity_names: Iterable[str]) -> tuple[str, ...]:
+    """BIO tags in the order of their ids: O, then B- and I- of each type."""
+    return ("O", *(f"{prefix}-{name}" for name in entity_names for prefix in "BI"))
 
 
 def read(rooms: Rooms) -> LabelSet:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 SHINGLE = 3  # characters
 SHARED = 20  # shingles that two sentences must share at least, and
 CONTAINED = 0.4  # the part of the shorter one's shingles that these must be, for a near duplicate
+SHORT = 10  # characters: below that a text that repeats is a stock phrase
 _BLOCK = 4096  # sentences compared with all others at a time
 
 
@@ -24,12 +25,13 @@ def near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[Pair]:
 
     Two texts are near duplicates if they have `SHARED` character shingles in common and these are `CONTAINED` of the
     shingles of the shorter one (containment: Broder 1997, "On the resemblance and containment of documents"). Texts
-    that are the same are never left out, however short.
+    that are the same are near duplicates from `SHORT` characters on.
     """
-    return sorted({*_repeated(texts, groups), *_resembling(texts, groups)})
+    same = (pair for pair in repeated(texts, groups) if len(texts[pair.first]) >= SHORT)
+    return sorted({*same, *_resembling(texts, groups)})
 
 
-def _repeated(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[Pair]:
+def repeated(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[Pair]:
     """Each text that stands in several groups: its first place, and the first in each other group."""
     seen: dict[str, dict[Any, int]] = defaultdict(dict)
     for i, (text, group) in enumerate(zip(texts, groups, strict=True)):
@@ -82,7 +84,8 @@ def entity_overlap(
 ) -> dict[str, dict[str, int]]:
     """How many mentions of the rows `met` have a surface that the rows `seen` have too; by type, and in all.
 
-    Parameters: rows with `spans`, a list of {"type", "surface"}; `names` the types, in order.
+    Parameters: rows with `spans`, a list of {"type", "surface"}; `names` the types, in order;
+    a mention of another type is left out.
     Returns for each type, and for "all": `mentions`, `same` (seen with this type), `other` (seen, but only with
     another type), `both` (those of `same` that were also seen with another type).
     """
@@ -93,6 +96,8 @@ def entity_overlap(
     counts = {name: {"mentions": 0, "same": 0, "both": 0, "other": 0} for name in ("all", *names)}
     for row in met:
         for span in row["spans"]:
+            if span["type"] not in counts:
+                continue
             known = types.get(span["surface"], set())
             for count in (counts["all"], counts[span["type"]]):
                 count["mentions"] += 1

@@ -81,12 +81,20 @@ def scores(boards: Sequence[Board]) -> bytes:
             colour = ANNOTATOR if row.annotator else SYSTEM
             axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot([cell.f1], [place], "o", color=colour, markersize=5)
-        axes.set_yticks(range(len(board.rows)), [row.system for row in board.rows])
+        axes.set_yticks(
+            range(len(board.rows)),
+            [f"{row.system} ({row.annotator})" if row.annotator else row.system for row in board.rows],
+        )
         axes.set_ylim(len(board.rows) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
         axes.set_xlabel("micro-F1, 95 % interval by article")
         axes.set_title(board.task, fontsize=10)
         axes.grid(axis="x", linewidth=0.4)
+    from matplotlib.lines import Line2D
+
+    marks = {"system": SYSTEM, "annotator: the gold is made from labels like theirs": ANNOTATOR}
+    handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in marks.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return _png(figure)
 
 

@@ -1,6 +1,6 @@
 """What can be wrong with somebody's input, and how it is said.
 
-Every check has a code that never changes; `tests/bad/<code>/` holds an input that breaks it.
+Every check has a code that never changes; `tests/bad/<code>.toml` breaks it.
 A check collects all the problems it finds, then raises one :class:`DataError` with the lot.
 """
 

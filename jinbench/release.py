@@ -1,11 +1,12 @@
 """The commands for a finished dataset: what it is, whether it is in order, sending it, putting it together again."""
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jinbench.console import EXIT_DATA, JSON, columns, emit, progress, rooms, say
+from jinbench.console import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError
 from jinbench.rooms import is_installed
 
@@ -76,6 +77,7 @@ def publish(
     """
     from jinbench import card as documents
     from jinbench import files, hub, verifying
+    from jinbench import standoff as bare
 
     if not to and not standoff:
         raise typer.BadParameter("name the dataset on the Hub: --to OWNER/NAME", param_hint="--to")
@@ -83,21 +85,31 @@ def publish(
         raise typer.BadParameter("goes with --standoff", param_hint="--out")
     if to:
         hub.check_id(to)
-    where = rooms(ctx)
+    where = workshop(ctx) if standoff else rooms(ctx)  # the pages are not in the package
     if not is_installed(where) and (names := documents.stale(where)):
         say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
         raise typer.Exit(EXIT_DATA)
     verifying.verify(where.dataset)
-    folder = where.dataset
-    if standoff:
-        from jinbench import standoff as bare
-
-        folder = (out or where.root / "build" / "standoff").resolve()
+    if not standoff:
+        _send(where.dataset, str(to), dry_run, private, as_json)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "standoff" if dry_run else (out or where.root / "build" / "standoff").resolve()
         bare.write(where, folder)
-        shown = files.shown(folder)
-        say(f"wrote {shown}, without the text of the pages. Back: jinbench hydrate {shown} --pages DIR --out DIR")
-    if to:
-        _send(folder, to, dry_run, private, as_json)
+        if to:
+            _send(folder, to, dry_run, private, as_json)
+            return
+        shown = files.shown(out or where.root / "build" / "standoff")
+        made = [path.relative_to(folder).as_posix() for path in files.below(folder)]
+        done = "would write" if dry_run else "wrote"
+        emit(
+            {"folder": shown, "files": made, "written": not dry_run},
+            as_json,
+            lambda: (
+                f"{done} {len(made)} files to {shown}, without the text of the pages.\n"
+                f"Back: jinbench hydrate {shown} --pages DIR --out DIR"
+            ),
+        )
 
 
 def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) -> None:
@@ -107,22 +119,23 @@ def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) ->
     from jinbench import hub
 
     found = hub.plan(folder, to)
+    if private and found.head and not found.private:
+        raise typer.BadParameter(f"{hub.address(to)} is public: change that on the Hub first", param_hint="--private")
     if dry_run:
         rows = [asdict(change) for change in found.changes]
         emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")
         if found.taken:
             raise DataError(hub.taken(found))
         return
-    if private and found.head and not found.private:
-        raise typer.BadParameter(f"{hub.address(to)} is public: change that on the Hub first", param_hint="--private")
     with progress() as step:
         done = hub.publish(folder, to, private=private, step=step)
+    what = f"{done.sent} files sent; every file" if done.sent else "nothing to send; the data"
     emit(
         done.to_dict(),
         as_json,
         lambda: (
-            f"{done.url}\ncommit {done.commit}, tag {done.tag}, {done.sent} files sent; every file came back as it is "
-            f"here.\nfrom datasets import load_dataset\n{done.load}"
+            f"{done.url}\ncommit {done.commit}, tag {done.tag}, {what} came back as it is here."
+            f"\nfrom datasets import load_dataset\n{done.load}"
         ),
     )
 
@@ -145,6 +158,8 @@ def hydrate(
     """
     from jinbench import files, hub, standoff
 
+    if revision is not None and source.is_dir():
+        raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
     listing = standoff.hydrate(hub.find(source, revision), pages, out)
     found = {"folder": str(out), "version": listing["version"], "sha256": listing["sha256"]}
     emit(

@@ -1,14 +1,15 @@
 """Which articles train, validate and test, and the folds for cross-validation: splits.csv, and the search for it.
 
-Families move whole: the articles of a story, and stories that share a near-duplicate sentence. What is minimised
-(:func:`_costs`) is how far each part is from its share of everything that matters (entity spans, articles, each entity
-type, each sector, each layout), how many labels a part lacks, and how much of validation and test lies in few articles.
+Families move whole: the articles of a story, and stories that share a near-duplicate sentence or passage. What is
+minimised (`_Objective.costs`) is how far each part is from its share of everything that matters (entity spans,
+articles, each entity type, each sector, each layout), how many labels a part lacks, and how much of validation and test
+lies in few articles.
 """
 
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,8 +130,18 @@ def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
 def search(
     seed: Seeds, gold: dict[str, Labels], random_state: int = 0, step: Step = lambda what, done, of: None
 ) -> str:
-    """splits.csv for these articles: article_id, story, split, fold_1 to fold_5. The same answer for the same input."""
+    """splits.csv for these articles: article_id, story, split, fold_1 to fold_5. The same answer for the same input.
+
+    Raises :class:`DataError` (split-mismatch) if there are fewer families than parts.
+    """
     family = families(seed)
+    if len(set(family.values())) < len(PARTS):
+        found, hint = (
+            f"{len(set(family.values()))}",
+            "more articles; or other stories, if these are about several events",
+        )
+        where = "the articles of articles.toml"
+        raise DataError(Problem("split-mismatch", where, f"{len(PARTS)} families or more, one a part", found, hint))
     table, names = _brought(seed, gold, family)
     members = sorted(set(family.values()))
     split = _optima(table, names, list(PARTS.values()), random_state, partial(step, "splits"))[0]
@@ -144,15 +155,26 @@ def search(
 
 
 def families(seed: Seeds) -> dict[str, str]:
-    """For each story the family that it moves with: stories with a near-duplicate sentence in common are one."""
-    texts, stories = [], []
-    for article in seed.articles:
-        for passage in article.passages:
-            for sentence in pages.sentences(passage.id, passage.text):
-                texts.append(passage.text[sentence.start : sentence.end])
-                stories.append(article.story)
-    pairs = leaks.near_duplicates(texts, stories)
-    return leaks.united(stories, ((stories[pair.first], stories[pair.second]) for pair in pairs))
+    """For each story the family that it moves with: stories with a near-duplicate item in common are one."""
+    pairs = []
+    for texts in ([(article.story, text) for article in seed.articles for text in of(article)] for of in _TEXTS):
+        stories = [story for story, _ in texts]
+        found = leaks.near_duplicates([text for _, text in texts], stories)
+        pairs += [(stories[pair.first], stories[pair.second]) for pair in found]
+    return leaks.united((article.story for article in seed.articles), pairs)
+
+
+def _sentences(article: Article) -> Iterator[str]:
+    for passage in article.passages:
+        for sentence in pages.sentences(passage.id, passage.text):
+            yield passage.text[sentence.start : sentence.end]
+
+
+def _passages(article: Article) -> Iterator[str]:
+    return (passage.text for passage in article.passages)
+
+
+_TEXTS = (_sentences, _passages)  # the items that systems are fitted on and scored by
 
 
 def _brought(seed: Seeds, gold: dict[str, Labels], family: dict[str, str]) -> tuple["Array", list[str]]:

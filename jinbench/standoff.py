@@ -8,6 +8,8 @@ import io
 import json
 import shutil
 import tempfile
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,9 @@ from jinbench.verifying import STANDOFF
 SOURCE, README = "source", "README.md"
 TEXTS = frozenset({"text", "tokens", "title", "subtitles", "bylines", "captions", "surface", "page_text"})
 NOTICE = """
-> **This is the standoff form: labels and offsets, without the text of the pages.** `jinbench hydrate FOLDER --pages DIR
-> --out DIR` puts the dataset together again from the pages, whose names and hashes are in `standoff.json`.
+> **This is the standoff form: labels and offsets, without the text of the pages** but for names and short quotations in
+> this card and in the definitions of the labels. The fields that hold text are not there. `jinbench hydrate FOLDER
+> --pages DIR --out DIR` puts the dataset together again from the pages; their names and hashes are in `standoff.json`.
 """
 
 
@@ -43,7 +46,7 @@ def build(where: Rooms) -> dict[str, bytes]:
             contents[name] = _noticed(data.decode("utf-8")).encode()
         elif name == croissant.NAME:  # it describes the files that have texts
             contents[f"{SOURCE}/{name}"] = data
-        elif path.suffix != ".parquet":
+        elif path.suffix != ".parquet" and not name.startswith("."):
             contents[name] = data
     for config, splits in CONFIGS.items():
         bare = items.without(types[config], TEXTS)
@@ -54,8 +57,14 @@ def build(where: Rooms) -> dict[str, bytes]:
         "version": listing["version"],
         "pages": {page.file: files.sha256((where.pages / page.file).read_bytes()) for page in seed.pages},
         "files": {name: files.sha256(data) for name, data in contents.items()},
+        "made_with": _libraries(),
     }
     return contents | {STANDOFF: files.dump_json(record).encode()}
+
+
+def _libraries() -> dict[str, str]:
+    """The versions of what decides the bytes of a Parquet file, and the noise in it."""
+    return {name: version(name) for name in ("datasets", "opencc", "pyarrow", "pypinyin")}
 
 
 def write(where: Rooms, folder: Path) -> None:
@@ -96,18 +105,39 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         expected, hint = "a folder that does not exist yet, or is empty", "name another one: --out DIR"
         raise DataError(Problem("folder-taken", files.shown(out), expected, "something there", hint))
+    out = out.resolve()
     record = _read(folder)
     texts = _pages(record["pages"], pages_folder)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        where = _rooms(folder, texts, Path(scratch))
-        for name, data in _hydrated(folder, where).items():
-            files.write_bytes(where.dataset / name, data)
-        verifying.verify(where.dataset)
+        where = _rooms(folder, record, texts, Path(scratch))
+        try:
+            for name, data in _hydrated(folder, where).items():
+                files.write_bytes(where.dataset / name, data)
+            verifying.verify(where.dataset)
+        except DataError as error:
+            raise DataError([_told(problem, where, out, record["made_with"]) for problem in error.problems]) from None
         if out.exists():
             out.rmdir()
         shutil.move(where.dataset, out)
     return dict(json.loads((out / "manifest.json").read_text(encoding="utf-8")))
+
+
+def _told(problem: Problem, where: Rooms, out: Path, made_with: dict[str, str]) -> Problem:
+    """A problem with what was put together: named by where it would have been, and with what may be the cause."""
+    place = problem.where.replace(files.shown(where.dataset), files.shown(out)).replace(str(where.dataset), str(out))
+    here = _libraries()
+    others = {name: found for name, found in made_with.items() if here.get(name) != found}
+    if not others:
+        return replace(problem, where=place, hint="fetch the standoff folder again")
+    found = ", ".join(f"{name} {here.get(name, 'missing')}" for name in others)
+    wanted = " ".join(f"{name}=={found}" for name, found in others.items())
+    return replace(
+        problem,
+        where=place,
+        found=f"{problem.found} (made here with {found})",
+        hint=f"pip install {wanted}; then again",
+    )
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -150,20 +180,20 @@ def _pages(wanted: dict[str, str], folder: Path) -> dict[str, bytes]:
     return {name: by_sha[sha] for name, sha in wanted.items()}
 
 
-def _rooms(folder: Path, texts: dict[str, bytes], root: Path) -> Rooms:
+def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: Path) -> Rooms:
     """Rooms with the pages and what leads from them to the texts."""
     where = Rooms(root)
     for name, data in texts.items():
         files.write_bytes(where.pages / name, data)
     for path in (where.articles, where.labels, where.annotators):
         files.write_bytes(path, (folder / SOURCE / path.name).read_bytes())
-    for path in files.below(folder):
-        name, data = path.relative_to(folder).as_posix(), path.read_bytes()
+    for name in record["files"]:
+        data = (folder / name).read_bytes()
         if name == README:
             data = data.decode("utf-8").replace(NOTICE, "", 1).encode()
         elif name == f"{SOURCE}/{croissant.NAME}":
             name = croissant.NAME
-        elif path.suffix == ".parquet" or name.startswith((f"{SOURCE}/", STANDOFF, ".")):
+        elif name.endswith(".parquet") or name.startswith(f"{SOURCE}/"):
             continue
         files.write_bytes(where.dataset / name, data)
     return where

@@ -1,8 +1,8 @@
 """Whether a dataset folder is what its manifest says, item by item, and whether its splits are clean of each other."""
 
 import io
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from jinbench.problems import DataError, Problem
 from jinbench.splitting import FOLD_COLUMNS
 
 STANDOFF = "standoff.json"  # what a folder without texts has
+DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists, and
+PICTURES = "plots/"  # what lies there
 HINT = "fetch the dataset again; if you changed pages or labels: jinbench build"
+ENOUGH = 5  # problems of one kind in one file; of more only the number is told
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,14 @@ class Verified:
     """A dataset that is what its manifest says. `counts`: its items by config.
 
     `overlap`: by split other than train and by type (and "all"), how many mentions have a surface that train has too:
-    see :func:`leaks.entity_overlap`.
+    see :func:`leaks.entity_overlap`. `stock`: how many short sentences stand in several splits or folds.
     """
 
     version: str
     sha256: str
     counts: dict[str, int]
     overlap: dict[str, dict[str, dict[str, int]]]
+    stock: int
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,7 +40,8 @@ class Verified:
         lines = [
             f"version {self.version}, sha256 {self.sha256}",
             f"{counts}: each is what manifest.json lists.",
-            "No text stands, or nearly stands, in two splits or two folds.",
+            f"No text of {leaks.SHORT} characters or more stands, or nearly stands, in two splits or two folds.",
+            f"Shorter ones that do: {self.stock}.",
         ]
         for split, found in self.overlap.items():
             count = found["all"]
@@ -60,69 +65,61 @@ def verify(folder: Path) -> Verified:
         raise DataError(Problem("standoff", files.shown(folder), "a dataset with its texts", STANDOFF, hint))
     listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
     files.check_shape(listing, "manifest", files.shown(path))
-    problems: list[Problem] = []
-    counts: dict[str, int] = {}
-    overlap: dict[str, dict[str, dict[str, int]]] = {}
-    for config, splits in CONFIGS.items():
-        rows = {}
-        for split in splits:
-            rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split)
-            problems += wrong
-        counts[config] = sum(map(len, rows.values()))
-        if config in ("ner", "sector"):
-            problems += _leaks(rows, files.shown(folder / config))
-        if config == "ner" and not problems:
-            overlap = {split: _overlap(rows, split, listing["labels"][config]) for split in splits if split != "train"}
-    if listing["configs"] != items.hashes_of(listing["items"], listing["labels"]):
-        expected, found = "hashes of configs that fit those of their items", "others"
-        problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
-    if listing["sha256"] != items.whole_hash(listing):
-        expected, found = "a sha256 that fits version, errata, gold and configs", "another"
-        problems.append(Problem("item-changed", files.shown(path), expected, found, HINT))
-    tables = {f"{config}/{split}.parquet" for config, splits in CONFIGS.items() for split in splits}
-    for name in sorted(listing["files"].keys() - tables):
-        try:
-            problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
-        except DataError as error:
-            problems += error.problems
-    for extra in sorted(folder.rglob("*.parquet")):
-        if str(extra.relative_to(folder)) not in listing["files"]:
-            problems.append(Problem("item-unknown", files.shown(extra), "a file of manifest.json", "another", HINT))
+    problems = _itself(listing, files.shown(path))
+    found = {config: _config(folder, listing, config, problems) for config in CONFIGS}
+    if versions := [problem for problem in problems if problem.code == "wrong-version"]:
+        raise DataError(_fewer(versions))
+    stock = 0
+    for config in ("ner", "sector"):
+        problems += _leaks(found[config], files.shown(folder / config))
+        stock += _stock(found[config])
+    problems += _others(folder, listing)
     if problems:
         raise DataError(problems)
-    return Verified(str(listing["version"]), str(listing["sha256"]), counts, overlap)
+    ner, names = found["ner"], listing["labels"]["ner"]
+    overlap = {split: leaks.entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"}
+    counts = {config: sum(map(len, rows.values())) for config, rows in found.items()}
+    return Verified(str(listing["version"]), str(listing["sha256"]), counts, overlap, stock)
 
 
-def verify_loaded(found: Any, root: Path | None = None) -> int:
-    """Hold rows that were loaded somehow, from a Hub, a cache or a file, against the version that this package has.
-
-    Parameters: `found` a `datasets.Dataset` or `DatasetDict` of one config, whole or filtered, with its fields as
-    published; `root` the folder of another benchmark.
-    Returns the number of rows, each of which is what manifest.json lists. Raises :class:`DataError` (wrong-version,
-    wrong-shape): a cache may hold rows of another version than the one that was asked for.
-    """
-    listing = dataset.read_manifest(rooms.find(root) if root else rooms.own())
-    parts = found if isinstance(found, dict) else {"": found}
-    rows = [row for part in parts.values() for row in part.with_format("arrow")[:].to_pylist()]
-    ids = {str(row.get("id")) for row in rows}
-    shared = {config: ids & set().union(*splits.values()) for config, splits in listing["items"].items()}
-    config = max(shared, key=lambda name: len(shared[name]))
-    known = {id: sha for splits in listing["items"][config].values() for id, sha in splits.items()}
-    hint = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
-    version = f"{config} of version {listing['version']}, sha256 {listing['sha256'][:8]}…"
-    other = [str(row.get("id")) for row in rows if known.get(str(row.get("id"))) != items.item_hash(row)]
-    if other or not rows:
-        said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
-        raise DataError(Problem("wrong-version", "the rows", f"those of {version}", said, hint))
-    for split, part in parts.items():
-        listed = listing["items"][config].get(split)
-        if listed is not None and len(part) != len(listed):
-            expected, said = f"{len(listed)} rows in {split} of {version}", str(len(part))
-            raise DataError(Problem("wrong-version", "the rows", expected, said, hint))
-    return len(rows)
+def _itself(listing: dict[str, Any], place: str) -> list[Problem]:
+    """Whether a manifest fits itself."""
+    problems = []
+    if listing["configs"] != items.hashes_of(listing["items"], listing["labels"]):
+        expected, found = "hashes of configs that fit those of their items", "others"
+        problems.append(Problem("item-changed", place, expected, found, HINT))
+    if listing["sha256"] != items.whole_hash(listing):
+        expected, found = "a sha256 that fits version, errata, gold and configs", "another"
+        problems.append(Problem("item-changed", place, expected, found, HINT))
+    return problems
 
 
-def _file(path: Path, listing: dict[str, Any], config: str, split: str) -> tuple[list[dict[str, Any]], list[Problem]]:
+def _config(
+    folder: Path, listing: dict[str, Any], config: str, problems: list[Problem]
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a config by split. What is wrong with them is added to `problems`."""
+    features = items.features_of(listing["labels"])[config]
+    rows = {}
+    for split in CONFIGS[config]:
+        rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split, features)
+        problems += _fewer(wrong)
+    return rows
+
+
+def _fewer(problems: list[Problem]) -> list[Problem]:
+    """The first of each kind, the last of them with the number of those that are left out."""
+    kept: list[Problem] = []
+    for code in dict.fromkeys(problem.code for problem in problems):
+        alike = [problem for problem in problems if problem.code == code]
+        kept += alike[:ENOUGH]
+        if len(alike) > ENOUGH:
+            kept[-1] = replace(kept[-1], found=f"{kept[-1].found}; and {len(alike) - ENOUGH} more like this")
+    return kept
+
+
+def _file(
+    path: Path, listing: dict[str, Any], config: str, split: str, features: Any
+) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The rows of a file, and everything that is wrong with it. Its bytes come last: they say least."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -131,7 +128,6 @@ def _file(path: Path, listing: dict[str, Any], config: str, split: str) -> tuple
     try:
         data = files.read_bytes(path, HINT)
         table = pq.ParquetFile(io.BytesIO(data)).read()
-        stamp = json.loads((table.schema.metadata or {}).get(items.STAMP, "{}"))
         rows = list(table.to_pylist())
     except DataError as error:
         return [], list(error.problems)
@@ -140,12 +136,32 @@ def _file(path: Path, listing: dict[str, Any], config: str, split: str) -> tuple
         if not data.endswith(b"PAR1"):
             cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
         return [], [Problem("file-changed", place, "a whole Parquet file", cause, HINT)]
-    if stamp.get("version", listing["version"]) != listing["version"]:
+    said = items.read_stamp(table.schema.metadata).get("version", listing["version"])
+    if said != listing["version"]:
         expected = f"version {listing['version']}, as in manifest.json"
-        return [], [Problem("wrong-version", place, expected, f"version {stamp['version']}", HINT)]
-    problems = _items(config, rows, listing["items"].get(config, {}).get(split, {}), place)
-    remark = ": the same items, written otherwise or with other names of labels"
+        return [], [Problem("wrong-version", place, expected, f"version {said}", HINT)]
+    if table.column_names != list(features):
+        expected, columns = f"the columns {', '.join(features)}", ", ".join(table.column_names)
+        return [], [Problem("wrong-shape", place, expected, columns, HINT)]
+    problems = _items(rows, listing["items"].get(config, {}), split, place)
+    if not problems and b"huggingface" in (table.schema.metadata or {}):
+        problems = _types(table.schema, features, place)
+    remark = ": the same items, written otherwise"
     return rows, problems or _bytes(path, data, listing["files"].get(f"{config}/{split}.parquet"), remark)
+
+
+def _types(schema: Any, features: Any, place: str) -> list[Problem]:
+    """Whether the types that a file says it has are those of the manifest: names of labels are not in the rows."""
+    from datasets import Features
+
+    try:
+        found = Features.from_arrow_schema(schema)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+    if found == features:
+        return []
+    expected = "the types and the names of labels that manifest.json gives"
+    return [Problem("file-changed", place, expected, "other names of labels, or other types", HINT)]
 
 
 def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[Problem]:
@@ -155,47 +171,122 @@ def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[P
     return [Problem("file-changed", files.shown(path), f"sha256 {str(sha)[:12]}…", f"{found[:12]}…{remark}", HINT)]
 
 
-def _items(config: str, rows: list[dict[str, Any]], listed: dict[str, str], place: str) -> list[Problem]:
-    problems, seen = [], set()
+def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split: str, place: str) -> list[Problem]:
+    problems, seen, here = [], set(), listed.get(split, {})
     for row in rows:
-        try:
-            id, sha, _ = str(row["id"]), items.item_hash(row), row["text"]
-        except (KeyError, TypeError) as error:
-            cause = f"{type(error).__name__}: {error}"
-            return [Problem("wrong-shape", place, f"the fields of {config}", cause, HINT)]
+        id, sha = str(row["id"]), items.item_hash(row)
+        home = next((other for other, known in listed.items() if id in known and other != split), None)
         if id in seen:
             problems.append(Problem("duplicate-id", place, "each id once", id, HINT))
-        elif id not in listed:
-            problems.append(Problem("item-unknown", place, "an item of manifest.json", id, HINT))
-        elif listed[id] != sha:
-            expected, found = f"{id} with sha256 {listed[id][:12]}…", f"{sha[:12]}…: its text or its labels are others"
+        elif id not in here:
+            found = f"{id}, which belongs to {home}" if home else id
+            problems.append(Problem("item-unknown", place, f"items that manifest.json lists in {split}", found, HINT))
+        elif here[id] != sha:
+            expected, found = f"{id} with sha256 {here[id][:12]}…", f"{sha[:12]}…: its text or its labels are others"
             problems.append(Problem("item-changed", place, expected, found, HINT))
         seen.add(id)
     problems += [
-        Problem("item-missing", place, f"{id}, as in manifest.json", "nothing", HINT) for id in listed if id not in seen
+        Problem("item-missing", place, f"{id}, as in manifest.json", "nothing", HINT) for id in here if id not in seen
     ]
     return problems
 
 
+def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
+    """The files that are no items: those that the manifest lists, and those that nobody knows."""
+    problems: list[Problem] = []
+    tables = {f"{config}/{split}.parquet" for config, splits in CONFIGS.items() for split in splits}
+    for name in sorted(listing["files"].keys() - tables):
+        try:
+            problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
+        except DataError as error:
+            problems += error.problems
+    for path in files.below(folder):
+        name = path.relative_to(folder).as_posix()
+        if name in listing["files"] or name in DOCUMENTS or name.startswith(PICTURES):
+            continue
+        if any(part.startswith(".") for part in Path(name).parts):  # of a tool, and never published
+            continue
+        hint = "take it away: it would be published with the dataset"
+        problems.append(Problem("item-unknown", files.shown(path), "files of a dataset, and no others", name, hint))
+    return _fewer(problems)
+
+
+def _places(rows: dict[str, list[dict[str, Any]]]) -> tuple[list[tuple[str, dict[str, Any]]], list[str], list[str]]:
+    """The rows of all splits; their texts; and for each where it stands, in a word."""
+    found = [(split, row) for split, part in rows.items() for row in part]
+    texts = [str(row["text"]) for _, row in found]
+    return found, texts, [str((split, *(row[column] for column in FOLD_COLUMNS))) for split, row in found]
+
+
+def _stock(rows: dict[str, list[dict[str, Any]]]) -> int:
+    """How many short texts stand in two splits or folds."""
+    _, texts, places = _places(rows)
+    return len({texts[pair.first] for pair in leaks.repeated(texts, places) if len(texts[pair.first]) < leaks.SHORT})
+
+
 def _leaks(rows: dict[str, list[dict[str, Any]]], place: str) -> list[Problem]:
     """Texts that (nearly) repeat each other in two splits, or in two folds: a score there would be of memory."""
-    items = [(split, row) for split, found in rows.items() for row in found]
-    texts = [str(row.get("text", "")) for _, row in items]
+    found, texts, places = _places(rows)
     problems = []
-    for pair in leaks.near_duplicates(texts, [_place(split, row) for split, row in items]):
-        (one, first), (other, second) = items[pair.first], items[pair.second]
+    for pair in leaks.near_duplicates(texts, places):
+        (one, first), (other, second) = found[pair.first], found[pair.second]
         exact = texts[pair.first] == texts[pair.second]
         what = "the same text" if exact else f"{pair.shared} {leaks.SHINGLE}-grams of characters in common"
         expected = "a text, and its near duplicates, in one split and one fold"
-        found = f"{what}: {one}: {first.get('id')}, {other}: {second.get('id')}"
+        said = f"{what}: {one}: {first['id']}, {other}: {second['id']}"
         hint = "give their articles one story in articles.toml, then: jinbench split --write"
-        problems.append(Problem("leak", place, expected, found, hint))
-    return problems
+        problems.append(Problem("leak", place, expected, said, hint))
+    return _fewer(problems)
 
 
-def _overlap(rows: dict[str, list[dict[str, Any]]], split: str, names: list[str]) -> dict[str, dict[str, int]]:
-    return leaks.entity_overlap(rows["train"], rows[split], names)
+def verify_loaded(found: Any, root: Path | str | None = None) -> int:
+    """Hold rows that were loaded somehow, from a Hub, a cache or a file, against the version that this package has.
+
+    Parameters: `found` a whole `datasets.DatasetDict` of one config, or a `datasets.Dataset`, whole or a part, with the
+    columns as published; `root` the folder of another benchmark.
+    Returns the number of rows, each of which is what manifest.json lists for its split, once. Raises
+    :class:`DataError` (wrong-version, duplicate-id, wrong-shape): a cache may hold another version than the one asked
+    for.
+    """
+    from datasets import Dataset
+
+    listing = dataset.read_manifest(rooms.find(root) if root else rooms.own())
+    parts = dict(found) if isinstance(found, dict) else {str(getattr(found, "split", None) or ""): found}
+    hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
+    if not parts or not all(isinstance(part, Dataset) for part in parts.values()):
+        expected, said = "a datasets.Dataset, or a DatasetDict of one config", type(found).__name__
+        raise DataError(Problem("wrong-shape", "the rows", expected, said, hint))
+    types = items.features_of(listing["labels"])
+    problems: list[Problem] = []
+    for split, part in parts.items():
+        config = next((name for name, features in types.items() if list(features) == part.column_names), None)
+        if config is None:
+            expected, said = f"the columns of one of {', '.join(types)}", ", ".join(part.column_names)
+            raise DataError(Problem("wrong-shape", f"the rows {split}".strip(), expected, said, hint))
+        problems += _loaded(part, split, config, listing, types[config], isinstance(found, dict))
+    if problems:
+        raise DataError(_fewer(problems))
+    return sum(map(len, parts.values()))
 
 
-def _place(split: str, row: dict[str, Any]) -> tuple[Any, ...]:
-    return split, *(row.get(column) for column in FOLD_COLUMNS)
+def _loaded(
+    part: Any, split: str, config: str, listing: dict[str, Any], features: Any, whole: bool
+) -> Iterator[Problem]:
+    """What is wrong with the rows of a split, or of any if it has no name that is known."""
+    splits = listing["items"][config]
+    listed = splits.get(split) or {id: sha for known in splits.values() for id, sha in known.items()}
+    place = f"the rows {split}".strip()
+    version = f"{config} of version {listing['version']}, sha256 {listing['sha256'][:8]}…"
+    hint = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
+    rows = part.with_format("arrow")[:].to_pylist() if len(part) else []
+    ids = [str(row["id"]) for row in rows]
+    other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != items.item_hash(row)]
+    if other or not rows:
+        said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
+        yield Problem("wrong-version", place, f"those of {version}", said, hint)
+    elif part.features != features:
+        yield Problem("wrong-version", place, f"the names of labels of {version}", "others", hint)
+    elif len(set(ids)) < len(ids):
+        yield Problem("duplicate-id", place, "each row once", f"{len(ids) - len(set(ids))} again", hint)
+    elif whole and split in splits and len(rows) != len(listed):
+        yield Problem("wrong-version", place, f"all {len(listed)} rows of {version}", str(len(rows)), hint)

@@ -8,7 +8,7 @@ import typer
 import typer.main
 import yaml
 
-from jinbench import card, items
+from jinbench import card, dataset, items
 from jinbench.cli import app
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
@@ -54,6 +54,11 @@ def test_the_head_of_the_card(real: Rooms) -> None:
         assert tuple(file["split"] for file in config["data_files"]) == items.CONFIGS[config["config_name"]]
         for file in config["data_files"]:
             assert (real.dataset / file["path"]).is_file()
+
+
+def test_the_citation_names_the_version_of_the_data(real: Rooms) -> None:
+    found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert found["version"] == dataset.read_manifest(real)["version"]
 
 
 @pytest.mark.parametrize("name", ["README.md", "DATASET_CARD.md", "annotation/README.md", "annotation/annotators.toml"])

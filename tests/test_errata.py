@@ -1,13 +1,10 @@
 """Errata: applied in order, refused when they do not fit, and what they do to version, manifest and ranks."""
 
-import random
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jinbench import dataset, errata, files, items, labels, markup, rescoring, seeds, verifying
+from jinbench import dataset, errata, files, labels, markup, rescoring, seeds
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 
@@ -147,118 +144,3 @@ def test_the_committed_erratum(real: Rooms) -> None:
     head = "\n".join(real.card.read_text().split("---\n", 2)[2].splitlines()[:12])
     if any(erratum.by != "language model" for erratum in known):  # then the card must not say that nobody did
         assert "No person has checked one" not in head
-
-
-def test_verify_names_the_item(mini: Rooms) -> None:
-    """One label flipped in the Parquet file itself."""
-    built = dataset.build(mini)
-    dataset.write(built, mini.dataset)
-    found = verifying.verify(mini.dataset)
-    assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
-    assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
-    rows = built.table["sector"]["train"]
-    rows[0]["sectors"] = [2]
-    types = items.features(labels.read(mini))["sector"]
-    Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
-    with pytest.raises(DataError) as caught:
-        verifying.verify(mini.dataset)
-    assert [problem.code for problem in caught.value.problems] == ["item-changed"]
-    assert rows[0]["id"] in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("config", "change", "code"),
-    [
-        ("ner", lambda row: row["ner_tags"].__setitem__(0, 3), "item-changed"),
-        ("ner", lambda row: row.update(fold_5=2), "item-changed"),
-        ("ner", lambda row: row["spans"][0].update(end=2), "item-changed"),
-        ("annotations", lambda row: row.update(annotator="somebody"), "item-changed"),
-        ("articles", lambda row: row["runs"][0].update(page_start=9), "item-changed"),
-        ("sector", lambda row: row.update(id="new"), "item-unknown"),
-    ],
-)
-def test_verify_sees_every_field(mini: Rooms, config: str, change: Any, code: str) -> None:
-    built = dataset.build(mini)
-    dataset.write(built, mini.dataset)
-    rows = built.table[config]["train"]
-    change(rows[0])
-    types = items.features(labels.read(mini))[config]
-    Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
-    with pytest.raises(DataError, match=code):
-        verifying.verify(mini.dataset)
-
-
-def test_verify_sees_other_names_of_labels(mini: Rooms) -> None:
-    """The numbers stay, and would mean something else."""
-    built = dataset.build(mini)
-    dataset.write(built, mini.dataset)
-    path = mini.dataset / "sector" / "train.parquet"
-    data = path.read_bytes()
-    mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
-    types = items.features(labels.read(mini))["sector"]
-    path.write_bytes(items.parquet(built.table["sector"]["train"], types))
-    assert path.read_bytes() != data
-    with pytest.raises(DataError, match="other names of labels"):
-        verifying.verify(mini.dataset)
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_damaged_bytes_are_said_to_be_damaged(mini: Rooms, seed: int) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    path = mini.dataset / "articles" / "train.parquet"
-    data = bytearray(path.read_bytes())
-    rng = random.Random(seed)
-    for _ in range(3):
-        data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
-    path.write_bytes(bytes(data))
-    with pytest.raises(DataError) as caught:
-        verifying.verify(mini.dataset)
-    assert "articles/train.parquet" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["splits.csv", "stats.json", "ner/more.parquet"])
-def test_verify_looks_at_every_file(mini: Rooms, name: str) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    files.write_text(mini.dataset / name, "x")
-    with pytest.raises(DataError, match=name.split("/")[-1]):
-        verifying.verify(mini.dataset)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "says"),
-    [
-        ("gold", "Prof. Li", "a sha256 that fits version, errata, gold and configs"),
-        ("version", "9.0.0", "wrong-version\n  expected version 9.0.0"),
-        ("errata", ["007"], "a sha256 that fits version, errata, gold and configs"),
-        ("configs", {}, "hashes of configs that fit"),
-        ("items", {"ner": []}, "wrong-shape"),
-        ("items", {"ner": {"test": None}}, "wrong-shape"),
-    ],
-)
-def test_a_manifest_that_does_not_fit_itself(mini: Rooms, key: str, value: object, says: str) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    listing = files.read_json(mini.manifest)
-    files.write_text(mini.manifest, files.dump_json(listing | {key: value}))
-    with pytest.raises(DataError, match=says):
-        verifying.verify(mini.dataset)
-
-
-@pytest.mark.parametrize("config", ["ner", "sector"])
-def test_the_same_text_in_two_splits(mini: Rooms, config: str) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    shutil.copyfile(mini.dataset / config / "train.parquet", mini.dataset / config / "test.parquet")
-    with pytest.raises(DataError) as caught:
-        verifying.verify(mini.dataset)
-    assert any(p.code == "leak" and p.where.endswith(f"dataset/{config}") for p in caught.value.problems)
-
-
-def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    path = mini.dataset / "ner" / "train.parquet"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match="file-changed"):
-        verifying.verify(mini.dataset)
-
-
-def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
-    assert set(verifying.verify(real.dataset).counts) == set(items.CONFIGS)

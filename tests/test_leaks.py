@@ -48,9 +48,11 @@ def test_every_pair_is_found_and_no_other(seed: int) -> None:
         assert pair.shared == len(common)
 
 
-def test_texts_that_are_the_same_are_found_however_short() -> None:
-    assert leaks.near_duplicates(["好。", "不。", "好。", "好。"], [0, 0, 1, 1]) == [Pair(0, 2, 0, 1.0)]
-    assert leaks.near_duplicates(["好。", "好。"], [0, 0]) == []
+def test_texts_that_are_the_same_are_found_but_for_stock_phrases() -> None:
+    texts = ["天津港吞吐量创新高。", "不。", "天津港吞吐量创新高。", "不。", "天津港吞吐量创新高。"]
+    assert leaks.near_duplicates(texts, [0, 0, 1, 1, 1]) == [Pair(0, 2, 8, 1.0)]
+    assert [pair[:2] for pair in leaks.repeated(texts, [0, 0, 1, 1, 1])] == [(0, 2), (1, 3)]
+    assert leaks.near_duplicates(texts, [0] * 5) == []
     assert leaks.near_duplicates([], []) == []
 
 

@@ -117,9 +117,49 @@ def test_rows_of_another_version_are_told(real: Rooms, loaded: dict[str, Any]) -
     other = test.map(lambda row: row | {"ner_tags": [0] * len(row["ner_tags"])})
     with pytest.raises(DataError, match=r"wrong-version\n  expected those of ner of version"):
         jinbench.verify(other)
-    fewer = type(loaded["ner"])(loaded["ner"] | {"test": test.select(range(3))})
-    with pytest.raises(DataError, match=r"wrong-version(.|\n)*3"):
-        jinbench.verify(fewer)
+
+
+def test_rows_that_are_not_what_they_seem(loaded: dict[str, Any]) -> None:
+    """Each row may be a true one, and the whole still not what was published."""
+    from datasets import ClassLabel, Dataset, DatasetDict, List, concatenate_datasets
+
+    ner, sector = loaded["ner"], loaded["sector"]["test"]
+    train, test = ner["train"], ner["test"]
+    names = sector.features["sectors"].feature.names
+    renamed = sector.cast_column("sectors", List(ClassLabel(names=names[::-1])))
+    wrong: list[tuple[Any, str]] = [
+        (DatasetDict(ner | {"test": test.select(range(3))}), "wrong-version"),
+        (
+            DatasetDict(ner | {"test": concatenate_datasets([test.select(range(77)), train.select([0])])}),
+            "wrong-version",
+        ),
+        (DatasetDict({"train": train, "test": train}), "wrong-version"),
+        (Dataset(train.data, split="test"), "wrong-version"),
+        (DatasetDict(ner | {"train": train.select([0] * len(train))}), "duplicate-id"),
+        (concatenate_datasets([test, test]), "duplicate-id"),
+        (renamed, "wrong-version"),
+        (test.select([]), "wrong-version"),
+        (test.remove_columns("spans"), "wrong-shape"),
+        (test.add_column("mine", [0] * len(test)), "wrong-shape"),
+        (None, "wrong-shape"),
+        ({}, "wrong-shape"),
+        ({"test": None}, "wrong-shape"),
+        ([{"id": "x"}], "wrong-shape"),
+        (test.to_pandas(), "wrong-shape"),
+        (test.to_iterable_dataset(), "wrong-shape"),
+    ]
+    for rows, code in wrong:
+        with pytest.raises(DataError, match=code):
+            jinbench.verify(rows)
+
+
+@pytest.mark.parametrize("name", ["nerr", "", None, 3, ["ner"], {"ner": 1}])
+def test_odd_names_are_named(name: Any) -> None:
+    with pytest.raises(DataError, match="unknown-id"):
+        jinbench.load(name)
+    if name is not None:
+        with pytest.raises(DataError, match="unknown-id"):
+            jinbench.load("ner", name)
 
 
 def test_info_is_what_the_folder_holds(real: Rooms, loaded: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 import csv
 import itertools
+import re
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 
 from jinbench import dataset, labels, seeds, splitting
+from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from jinbench.splitting import FOLD, FOLD_COLUMNS, PARTS, SPLITS
 
@@ -99,6 +101,13 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[splitting
     assert (
         splitting._optima(table, names, parts, 0)[0].tolist() == splitting._optima(table, names, parts, 0)[0].tolist()
     )
+
+
+def test_too_few_stories_are_named(mini: Rooms) -> None:
+    mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
+    seed = seeds.read(mini)
+    with pytest.raises(DataError, match="3 families or more"):
+        splitting.search(seed, dataset.gold(mini, seed, labels.read(mini), ()))
 
 
 def test_a_small_world_has_a_split(mini: Rooms) -> None:

@@ -1,7 +1,9 @@
 """The dataset without its texts, and put together again."""
 
+import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -100,8 +102,6 @@ def test_a_changed_standoff_file_is_noticed(copy: Path, real: Rooms, tmp_path: P
 
 def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real: Rooms, tmp_path: Path) -> None:
     """Somebody changes a label and makes standoff.json fit it: the manifest still says what it was."""
-    import json
-
     path = copy / "sector" / "test.parquet"
     table = pq.ParquetFile(path).read()
     rows = table.to_pylist()
@@ -113,6 +113,30 @@ def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real
     with pytest.raises(DataError, match=rf"item-changed\n  expected {rows[0]['id']}"):
         standoff.hydrate(copy, real.pages, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/b.txt", ".."])
+def test_a_strangers_record_names_no_place_outside(copy: Path, real: Rooms, tmp_path: Path, name: str) -> None:
+    record = json.loads((copy / "standoff.json").read_text())
+    record["pages"][name] = next(iter(record["pages"].values()))
+    (copy / "standoff.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="wrong-shape"):
+        standoff.hydrate(copy, real.pages, tmp_path / "again")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["standoff"]
+
+
+def test_other_libraries_are_named_when_the_bytes_differ(
+    bare: Path, real: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_with = standoff._libraries()
+    monkeypatch.setattr(standoff, "_libraries", lambda: made_with | {"pyarrow": "99"})
+    monkeypatch.setattr("pyarrow.parquet.write_table", partial(pq.write_table, use_dictionary=False))
+    with pytest.raises(DataError) as caught:
+        standoff.hydrate(bare, real.pages, tmp_path / "again")
+    problem = caught.value.problems[0]
+    assert problem.where.startswith(str(tmp_path / "again"))
+    assert "made here with pyarrow 99" in problem.found
+    assert problem.hint.startswith(f"pip install pyarrow=={made_with['pyarrow']}")
 
 
 def test_what_is_there_is_left_alone(bare: Path, real: Rooms, tmp_path: Path) -> None:

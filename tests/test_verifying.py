@@ -1,0 +1,208 @@
+"""Verifying a dataset folder: every kind of damage has its name, and what is in order is said to be."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jinbench import dataset, files, items, labels, verifying
+from jinbench.problems import DataError
+from jinbench.rooms import Rooms
+
+
+def test_verify_names_the_item(mini: Rooms) -> None:
+    """One label flipped in the Parquet file itself."""
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    found = verifying.verify(mini.dataset)
+    assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
+    assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
+    rows = built.table["sector"]["train"]
+    rows[0]["sectors"] = [2]
+    types = items.features(labels.read(mini))["sector"]
+    Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
+    with pytest.raises(DataError) as caught:
+        verifying.verify(mini.dataset)
+    assert [problem.code for problem in caught.value.problems] == ["item-changed"]
+    assert rows[0]["id"] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "code"),
+    [
+        ("ner", lambda row: row["ner_tags"].__setitem__(0, 3), "item-changed"),
+        ("ner", lambda row: row.update(fold_5=2), "item-changed"),
+        ("ner", lambda row: row["spans"][0].update(end=2), "item-changed"),
+        ("annotations", lambda row: row.update(annotator="somebody"), "item-changed"),
+        ("articles", lambda row: row["runs"][0].update(page_start=9), "item-changed"),
+        ("sector", lambda row: row.update(id="new"), "item-unknown"),
+    ],
+)
+def test_verify_sees_every_field(mini: Rooms, config: str, change: Any, code: str) -> None:
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    rows = built.table[config]["train"]
+    change(rows[0])
+    types = items.features(labels.read(mini))[config]
+    Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
+    with pytest.raises(DataError, match=code):
+        verifying.verify(mini.dataset)
+
+
+def test_verify_sees_other_names_of_labels(mini: Rooms) -> None:
+    """The numbers stay, and would mean something else."""
+    built = dataset.build(mini)
+    dataset.write(built, mini.dataset)
+    path = mini.dataset / "sector" / "train.parquet"
+    data = path.read_bytes()
+    mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
+    types = items.features(labels.read(mini))["sector"]
+    path.write_bytes(items.parquet(built.table["sector"]["train"], types))
+    assert path.read_bytes() != data
+    with pytest.raises(DataError, match=r"item-changed|names of labels"):
+        verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_damaged_bytes_are_said_to_be_damaged(mini: Rooms, seed: int) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    path = mini.dataset / "articles" / "train.parquet"
+    data = bytearray(path.read_bytes())
+    rng = random.Random(seed)
+    for _ in range(3):
+        data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError) as caught:
+        verifying.verify(mini.dataset)
+    assert "articles/train.parquet" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["splits.csv", "stats.json", "ner/more.parquet"])
+def test_verify_looks_at_every_file(mini: Rooms, name: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    files.write_text(mini.dataset / name, "x")
+    with pytest.raises(DataError, match=name.split("/")[-1]):
+        verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("gold", "Prof. Li", "a sha256 that fits version, errata, gold and configs"),
+        ("version", "9.0.0", "wrong-version\n  expected version 9.0.0"),
+        ("errata", ["007"], "a sha256 that fits version, errata, gold and configs"),
+        ("configs", {}, "hashes of configs that fit"),
+        ("items", {"ner": []}, "wrong-shape"),
+        ("items", {"ner": {"test": None}}, "wrong-shape"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_itself(mini: Rooms, key: str, value: object, says: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    listing = files.read_json(mini.manifest)
+    files.write_text(mini.manifest, files.dump_json(listing | {key: value}))
+    with pytest.raises(DataError, match=says):
+        verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize("config", ["ner", "sector"])
+def test_the_same_text_in_two_splits(mini: Rooms, config: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    shutil.copyfile(mini.dataset / config / "train.parquet", mini.dataset / config / "test.parquet")
+    with pytest.raises(DataError) as caught:
+        verifying.verify(mini.dataset)
+    assert any(p.code == "leak" and p.where.endswith(f"dataset/{config}") for p in caught.value.problems)
+
+
+def rewritten(path: Path, change: Callable[[Any], Any]) -> None:
+    table = change(pq.ParquetFile(path).read())
+    pq.write_table(table, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda table: table.drop_columns("spans"), r"wrong-shape\n  expected the columns id, text"),
+        (lambda table: table.append_column("more", table["id"]), "wrong-shape"),
+        (lambda table: table.set_column(8, "fold_1", pa.array([[0]] * len(table))), "item-changed"),
+        (lambda table: table.replace_schema_metadata(table.schema.metadata | {b"jinbench": b"[]"}), "file-changed"),
+        (lambda table: table.replace_schema_metadata(table.schema.metadata | {b"jinbench": b"{"}), "file-changed"),
+        (
+            lambda table: table.replace_schema_metadata(table.schema.metadata | {b"huggingface": b"{}"}),
+            "names of labels",
+        ),
+        (lambda table: table.replace_schema_metadata({}), "written otherwise"),
+    ],
+)
+def test_a_file_of_another_kind(mini: Rooms, change: Callable[[Any], Any], says: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    rewritten(mini.dataset / "ner" / "train.parquet", change)
+    with pytest.raises(DataError, match=says):
+        verifying.verify(mini.dataset)
+
+
+def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_file_fits(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    path = mini.dataset / "sector" / "train.parquet"
+
+    def renamed(table: Any) -> Any:
+        old = table.schema.metadata[b"huggingface"]
+        new = old.replace(b'"port"', b'"x"').replace(b'"water"', b'"port"').replace(b'"x"', b'"water"')
+        assert new != old
+        return table.replace_schema_metadata(table.schema.metadata | {b"huggingface": new})
+
+    rewritten(path, renamed)
+    listing = files.read_json(mini.manifest)
+    listing["files"]["sector/train.parquet"] = files.sha256(path.read_bytes())
+    files.write_text(mini.manifest, files.dump_json(listing))
+    with pytest.raises(DataError, match="names of labels"):
+        verifying.verify(mini.dataset)
+
+
+def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Rooms, tmp_path: Path) -> None:
+    shutil.copytree(real.dataset, tmp_path / "d")
+    one, other = (tmp_path / "d" / "ner" / f"{split}.parquet" for split in ("train", "test"))
+    data = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        verifying.verify(tmp_path / "d")
+    said = str(caught.value)
+    assert "which belongs to train" in said
+    assert "more like this" in said
+    assert len(caught.value.problems) < 40
+
+
+def test_a_stray_file_is_named(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    (mini.dataset / ".DS_Store").write_text("a tool's")
+    assert verifying.verify(mini.dataset).stock == 0
+    (mini.dataset / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"notes.txt: item-unknown"):
+        verifying.verify(mini.dataset)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/hostname", "ner/../../x", "a/./b", "a\\b", ""])
+def test_a_manifest_names_no_file_outside_its_folder(mini: Rooms, name: str) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    listing = files.read_json(mini.manifest)
+    listing["files"][name] = "0" * 64
+    files.write_text(mini.manifest, files.dump_json(listing))
+    with pytest.raises(DataError, match="wrong-shape"):
+        verifying.verify(mini.dataset)
+
+
+def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
+    dataset.write(dataset.build(mini), mini.dataset)
+    path = mini.dataset / "ner" / "train.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="file-changed"):
+        verifying.verify(mini.dataset)
+
+
+def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
+    assert set(verifying.verify(real.dataset).counts) == set(items.CONFIGS)
