@@ -22,7 +22,7 @@ run: setup ## pages → Label Studio → labels → dataset → baselines → le
 	$(BIN)/jinbench reproduce
 
 test: setup check ## every check and every test, the ones with the real Label Studio included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check --quiet .

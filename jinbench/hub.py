@@ -228,7 +228,7 @@ def find(name: Path, revision: str | None = None) -> Path:
 def taken(found: Plan) -> Problem:
     """That a version is there already, with other contents."""
     names = ", ".join(found.taken[:5]) + (f" and {len(found.taken) - 5} more" if len(found.taken) > 5 else "")
-    hint = "a published version is never changed: raise yours, by an erratum or by the version in labels.toml"
+    hint = "a published version is never changed: raise yours, by an erratum or by `release` in labels.toml"
     return Problem("version-taken", address(found.repo_id), f"no {found.tag}, or the same", f"others: {names}", hint)
 
 

@@ -227,8 +227,8 @@ def hashes_of(items: dict[str, Any], names: dict[str, list[str]]) -> dict[str, s
 
 
 def version_of(label_set: LabelSet, used: Sequence[Erratum]) -> str:
-    """The version of the data: that of the label set, its last part the number of errata."""
-    return f"{label_set.version.rpartition('.')[0]}.{len(used)}"
+    """The version of the data: `release` of labels.toml, its last part the number of errata."""
+    return f"{label_set.release.rpartition('.')[0]}.{len(used)}"
 
 
 def manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = (), gold: str = "") -> dict[str, Any]:

@@ -30,9 +30,13 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Order matters: it is that of the hotkeys, the tag ids and all tables."""
+    """Order matters: it is that of the hotkeys, the tag ids and all tables.
+
+    `version` is that of the label set and its guidelines, `release` that of the data without errata.
+    """
 
     version: str
+    release: str
     title: str
     entities: tuple[Label, ...]
     sectors: tuple[Label, ...]
@@ -73,9 +77,10 @@ def read(rooms: Rooms) -> LabelSet:
                 problems.append(
                     Problem("label-set", place, "names that differ", f"{times} times", "rename one of them")
                 )
-    if not table["version"].endswith(".0"):
+    release = table.get("release", table["version"])
+    if not release.endswith(".0"):
         hint = "the last part counts the errata and is 0 here"
-        problems.append(Problem("label-set", f"{where} version", "a version as 1.0.0", repr(table["version"]), hint))
+        problems.append(Problem("label-set", f"{where} release", "a version as 1.0.0", repr(release), hint))
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
             names = " and ".join(label.name for label in (*entities, *sectors) if label.hotkey == hotkey)
@@ -84,7 +89,7 @@ def read(rooms: Rooms) -> LabelSet:
                 Problem("label-set", where, "hotkeys that differ", found_keys, "give one of them another key")
             )
     raise_if_any(problems)
-    return LabelSet(table["version"], table["title"], tuple(entities), tuple(sectors))
+    return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
 
 
 def _label(entry: dict[str, Any]) -> Label:

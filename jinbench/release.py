@@ -69,7 +69,7 @@ def publish(
     The token is the one in HF_TOKEN, or the one that `hf auth login` left; it must be one that may write. HF_ENDPOINT
     names another Hub than huggingface.co.
 
-    The data of a version that has its tag is never changed: raise yours by an erratum, or by the version in
+    The data of a version that has its tag is never changed: raise yours by an erratum, or by `release` in
     labels.toml. A card that was mended goes to main, and the tag stays. The command may be repeated, and goes on where
     it was cut off.
 
