@@ -87,13 +87,13 @@ def split(
     ] = False,
 ) -> None:
     """Search for the split into train, validation and test, and for the folds; print it."""
-    from jinbench import dataset, files, labels, seeds, splitting
+    from jinbench import dataset, files, labels, searching, seeds
 
     where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
     gold = dataset.gold(where, seed, label_set, ())  # an erratum moves no article
     with progress() as step:
-        text = splitting.search(seed, gold, step=step)
+        text = searching.search(seed, gold, step=step)
     if write:
         files.write_text(where.splits, text)
     typer.echo(text, nl=False)

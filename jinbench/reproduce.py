@@ -30,8 +30,8 @@ from jinbench import (
     labelstudio,
     leaderboard,
     projects,
+    searching,
     seeds,
-    splitting,
 )
 from jinbench.problems import DataError, Problem
 from jinbench.records import Step
@@ -73,7 +73,7 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
         agreement.write(again, agreement.measure(again, seed, label_set))
         yield _same(where, again, "annotation/agreement.json")
     gold = dataset.gold(again, seed, label_set, ())  # an erratum moves no article
-    files.write_text(again.splits, splitting.search(seed, gold, step=step))
+    files.write_text(again.splits, searching.search(seed, gold, step=step))
     yield _same(where, again, "dataset/splits.csv")
     shutil.copyfile(where.splits, again.splits)
     built = dataset.build(again)

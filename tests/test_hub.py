@@ -447,6 +447,21 @@ def test_a_pinned_version_stays_what_it_is(server: Hub, old: Rooms, new: Rooms, 
     # Known: huggingface/datasets#7928. If this fails, the library has learned it: say so in the card, drop the guard.
     wrong = [*jobs, unknown, {"name": "ner", "revision": commit}]
     assert load(server, tmp_path, *wrong, **OFFLINE) == [local(new)] * len(wrong)
+    guard = (
+        "import sys, jinbench; from datasets import load_dataset; from jinbench import cli\n"
+        f"rows = load_dataset({REPO!r}, 'ner', revision={OLD!r})\n"
+        "print(jinbench.verify(rows, sys.argv[1]))\n"
+        "try: jinbench.verify(rows, sys.argv[2])\n"
+        "except jinbench.problems.DataError as error: cli._end(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", guard, str(new.root), str(old.root)],
+        env=server.environment(tmp_path) | BY_LFS | OFFLINE, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(sum(map(len, local(new).values())))
+    assert done.returncode == 1
+    assert "wrong-version" in done.stderr
+    assert f"version {OLD.removeprefix('v')}" in done.stderr
     server.faults.status = 501  # the same, without being told to stay offline
     assert load(server, tmp_path, *wrong) == [local(new)] * len(wrong)
     server.faults.status = None

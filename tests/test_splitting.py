@@ -8,16 +8,17 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from jinbench import dataset, labels, seeds, splitting
+from jinbench import dataset, labels, searching, seeds, splitting
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
-from jinbench.splitting import FOLD, FOLD_COLUMNS, PARTS, SPLITS
+from jinbench.searching import FOLD, PARTS
+from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 
 def test_the_committed_split_is_the_one_that_is_found(real: Rooms) -> None:
     seed = seeds.read(real)
     gold = dataset.gold(real, seed, labels.read(real), ())
-    assert splitting.search(seed, gold) == real.splits.read_text()
+    assert searching.search(seed, gold) == real.splits.read_text()
 
 
 def places(real: Rooms) -> dict[str, dict[str, str]]:
@@ -57,7 +58,7 @@ def test_every_label_is_in_every_split(real: Rooms) -> None:
 def test_families_stay_together(real: Rooms) -> None:
     """Stories, and the two reports that share a long list of guests."""
     seed, where = seeds.read(real), places(real)
-    family = splitting.families(seed)
+    family = searching.families(seed)
     assert family["talent-conference"] == family["expo-opening"]
     sides = defaultdict(set)
     for article in seed.articles:
@@ -78,12 +79,12 @@ def test_the_five_partitions_differ(real: Rooms) -> None:
 
 
 @pytest.mark.parametrize("parts", [list(PARTS.values()), [FOLD] * splitting.FOLDS])
-def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[splitting.Part]) -> None:
+def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching.Part]) -> None:
     """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""
     rng = np.random.default_rng(3)
     table = rng.integers(0, 9, (14, 6)).astype(float)
-    names = ["size spans", splitting.SQUARES, "size articles", "entity A", "entity B", "layout x"]
-    objective = splitting._Objective(
+    names = ["size spans", searching.SQUARES, "size articles", "entity A", "entity B", "layout x"]
+    objective = searching._Objective(
         np.array([40, 0, 40, 1, 1, 1.0]), np.maximum(table.sum(axis=0), 1), np.array(parts), 2, 0, 1
     )
 
@@ -92,14 +93,14 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[splitting
         return float(sum(objective.costs(sums[part], np.int64(part)) for part in range(len(parts))))
 
     assigned = rng.integers(0, len(parts), 14)
-    found = splitting._descend(table, objective, assigned)
+    found = searching._descend(table, objective, assigned)
     assert found == pytest.approx(cost(assigned))
     for family, part in itertools.product(range(14), range(len(parts))):
         moved = assigned.copy()
         moved[family] = part
         assert cost(moved) > found - 1e-6
     assert (
-        splitting._optima(table, names, parts, 0)[0].tolist() == splitting._optima(table, names, parts, 0)[0].tolist()
+        searching._optima(table, names, parts, 0)[0].tolist() == searching._optima(table, names, parts, 0)[0].tolist()
     )
 
 
@@ -107,12 +108,12 @@ def test_too_few_stories_are_named(mini: Rooms) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
     seed = seeds.read(mini)
     with pytest.raises(DataError, match="3 families or more"):
-        splitting.search(seed, dataset.gold(mini, seed, labels.read(mini), ()))
+        searching.search(seed, dataset.gold(mini, seed, labels.read(mini), ()))
 
 
 def test_a_small_world_has_a_split(mini: Rooms) -> None:
     seed = seeds.read(mini)
-    mini.splits.write_text(splitting.search(seed, dataset.gold(mini, seed, labels.read(mini), ())))
+    mini.splits.write_text(searching.search(seed, dataset.gold(mini, seed, labels.read(mini), ())))
     found = splitting.read_splits(mini, seed.articles)
     assert {place.split for place in found.values()} == set(SPLITS)
     assert len(found) == 5
