@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ class Faults:
 
     cut_uploads: int = 0  # so many uploads of large files are cut off in the middle
     uploads_before_cut: int = 0  # after so many that go well
-    hold_uploads: bool = False  # an upload that is half there is left waiting
+    hold_uploads: bool = False  # an upload that is half there is left waiting, once those before it are done
+    uploads_under_way: int = 0
     fail_tags: int = 0
     status: int | None = None  # the answer to everything
     truncated: str | None = None  # a download ends in the middle, and says so by its length
@@ -384,18 +386,25 @@ class _Handler(BaseHTTPRequestHandler):
             faults.uploads_before_cut -= 1
             cut = faults.uploads_before_cut < 0 and (faults.cut_uploads > 0 or faults.hold_uploads)
             faults.cut_uploads -= cut
+            faults.uploads_under_way += not cut
         if cut:
             self.rfile.read(100)
             if faults.hold_uploads:
+                while faults.uploads_under_way:
+                    time.sleep(0.01)
                 self.hub.held.set()
                 self.hub.release.wait(60)
             self.close_connection = True
             self.connection.close()
             return
-        data = self.body()
-        if hashlib.sha256(data).hexdigest() != oid:
-            raise Refusal(400, "these bytes have another sha256")
-        self.hub.keep(data)
+        try:
+            data = self.body()
+            if hashlib.sha256(data).hexdigest() != oid:
+                raise Refusal(400, "these bytes have another sha256")
+            self.hub.keep(data)
+        finally:
+            with self.hub.lock:
+                faults.uploads_under_way -= 1
         self.answer({})
 
     def verify(self) -> None:
