@@ -83,7 +83,7 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching
     """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""
     rng = np.random.default_rng(3)
     table = rng.integers(0, 9, (14, 6)).astype(float)
-    names = ["size spans", searching.SQUARES, "size articles", "entity A", "entity B", "layout x"]
+    names = ["spans", searching.SQUARES, "articles", "entity A", "entity B", "layout x"]
     objective = searching._Objective(
         np.array([40, 0, 40, 1, 1, 1.0]), np.maximum(table.sum(axis=0), 1), np.array(parts), 2, 0, 1
     )
