@@ -147,7 +147,7 @@ def test_macro_f1_takes_only_what_can_be_measured() -> None:
 
 def test_compare_is_paired() -> None:
     """A system that is a little better everywhere is told apart, however much the articles differ."""
-    items: list[set[Label]] = [{(i, i + 1, "X") for i in range(20)} for _ in range(12)]
+    items: list[set[Label]] = [{(i, i + 1, "X") for i in range(20)} for _ in range(scoring.ENOUGH)]
     gold = gold_of(items)
     rng = random.Random(0)
     share = [rng.randint(2, 18) for _ in items]
