@@ -3,8 +3,8 @@
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
 restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio, projects,
 annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, taggers, submissions, scoring,
-agreement, baselines, leaderboard, rescoring, verifying, hub, fields, croissant, standoff, plots, card, reproduce,
-console, desk, review, release, cli.
+agreement, baselines, leaderboard, rescoring, verifying, refusals, hub, fields, prose, rai, croissant, standoff,
+plots, card, reproduce, console, desk, review, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any

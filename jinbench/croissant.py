@@ -6,12 +6,12 @@ nobody wrote is left out. The file lists the hashes of the others, so it is made
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import agreement, annotators, dataset, errata, fields, files, items, labels, labelstudio, scoring
+from jinbench import agreement, annotators, dataset, errata, fields, files, items, labels, prose, rai
 from jinbench.annotators import Annotators
 from jinbench.errata import Erratum
+from jinbench.prose import NONE, Documents
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
 
@@ -49,61 +49,6 @@ CONTEXT: dict[str, Any] = {
 _FORMATS = {"csv": "text/csv", "json": "application/json", "parquet": "application/x-parquet"}
 _TYPES = {"string": "sc:Text", "bool": "sc:Boolean", "int": "sc:Integer", "uint": "sc:Integer", "float": "sc:Float"}
 
-# Sections of the card that say what an RAI field asks for: the first heading that the card has.
-_SECTIONS = {
-    "dataCollection": ("Where the text comes from",),
-    "dataPreprocessingProtocol": ("What the pages did to the text",),
-    "dataManipulationProtocol": ("Noise",),
-    "dataAnnotationAnalysis": ("Agreement",),
-    "dataUseCases": ("Uses",),
-    "dataLimitations": ("Known weaknesses",),
-    "dataBiases": ("What could be biased", "Agreement"),
-    "dataSocialImpact": ("Social impact",),
-    "personalSensitiveInformation": ("Personal information", "Rights and citation"),
-    "dataReleaseMaintenancePlan": ("How a person corrects a label",),
-}
-# Fields that mlcroissant allows once; it and the text of the standard differ in two.
-_SINGLE = (
-    "dataCollection",
-    "dataCollectionRawData",
-    "dataManipulationProtocol",
-    "dataImputationProtocol",
-    "annotationsPerItem",
-    "dataSocialImpact",
-    "dataReleaseMaintenancePlan",
-)
-
-# What is so for every benchmark that this package makes.
-PREPROCESSING = (
-    (
-        "A list that accounts for every line of every page divides the pages into articles and passages. Navigation, "
-        "advertisements, contact data and practical details are kept out of the text; headlines, bylines and captions "
-        "are kept apart from it."
-    ),
-    (
-        "Lines that a column break tore apart are joined. Passages are cut into sentences by rule. A token is one "
-        "Unicode code point; offsets count code points and are half-open."
-    ),
-    "Splits and folds are by article, and articles of one story stay on one side.",
-)
-MANIPULATION = (
-    "Configs made noisy on purpose apart, characters of the pages are changed only where a repair or a mend is listed; "
-    "what stood on the page is kept beside the text, with the place that every character came from."
-)
-IMPUTATION = (
-    "Nothing is filled in: what a page lacks is left out, a mend never adds a character, and a passage without labels "
-    "is an error."
-)
-
-
-@dataclass(frozen=True)
-class Documents:
-    """The hand-written texts to draw on: the card, CITATION.cff, and what is known of rights. Empty if absent."""
-
-    card: str = ""
-    citation: str = ""
-    rights: str = ""
-
 
 def build(where: Rooms, listing: Mapping[str, Any] | None = None, card: str | None = None) -> dict[str, Any]:
     """The description of the dataset at `where`.
@@ -136,7 +81,7 @@ def describe(
     features: "Mapping[str, datasets.Features]",
     known: Annotators,
     title: str,
-    documents: Documents = Documents(),
+    documents: Documents = NONE,
     figures: Mapping[str, Any] | None = None,
     corrections: Sequence[Erratum] = (),
 ) -> dict[str, Any]:
@@ -146,9 +91,9 @@ def describe(
     `title` the name if no document has one; `figures` agreement.json.
     """
     held = _ordered(listing, features)
-    head = _head(documents.card.split("---\n")[1]) if documents.card.startswith("---\n") else {}
-    citation = _head(documents.citation)
-    parts = sections(documents.card)
+    head = prose.head(documents.card.split("---\n")[1], "DATASET_CARD.md") if documents.card.startswith("---\n") else {}
+    citation = prose.head(documents.citation, "CITATION.cff")
+    parts = prose.sections(documents.card)
     makers = [_maker(author) for author in citation.get("authors", ())]
     tasks = [*head.get("task_categories", ()), *head.get("task_ids", ()), *head.get("tags", ())]
     found = {
@@ -156,7 +101,7 @@ def describe(
         "@type": "sc:Dataset",
         "conformsTo": CONFORMS_TO,
         "name": head.get("pretty_name") or citation.get("title") or title,
-        "description": " ".join([*_intro(parts), *_sizes(held)]),
+        "description": " ".join([*prose.intro(parts), *_sizes(held)]),
         "version": listing["version"],
         "datePublished": str(citation.get("date-released", "")),
         "inLanguage": head.get("language", ()),
@@ -170,23 +115,13 @@ def describe(
         "distribution": [*_file_objects(listing), *_file_sets(held)],
         "recordSet": [_splits(held), *_record_sets(held, features)],
     }
-    prose = {
-        f"rai:{name}": value for name, value in _rai(parts, documents, known, figures, corrections, listing).items()
-    }
-    return _filled(found | prose)
+    said = rai.fields(parts, documents, known, figures, corrections, listing)
+    return _filled(found | {f"rai:{name}": value for name, value in said.items()})
 
 
 def _filled(found: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is empty."""
     return {key: value for key, value in found.items() if value or value is False}
-
-
-def _head(text: str) -> dict[str, Any]:
-    """YAML, read as the Hub reads the head of a card."""
-    from huggingface_hub import RepoCard
-
-    found: dict[str, Any] = RepoCard(f"---\n{text}\n---\n").data.to_dict() if text.strip() else {}  # type: ignore[no-untyped-call]
-    return found
 
 
 def _maker(author: Mapping[str, Any]) -> dict[str, str]:
@@ -206,7 +141,7 @@ def _license(head: Mapping[str, Any], parts: Mapping[str, list[str]]) -> list[An
 
 def _cite(citation: Mapping[str, Any], listing: Mapping[str, Any]) -> str:
     """BibTeX, with the version and the hash that scores are tied to."""
-    if not citation:
+    if not citation.get("title"):
         return ""
     title, year = str(citation["title"]), str(citation.get("date-released", ""))[:4]
     entries = {
@@ -372,140 +307,3 @@ def _data_type(feature: Any) -> str | list[str]:
 def _with_labels(words: str, names: Sequence[str]) -> str:
     text = words.replace("`", "")
     return f"{text}. Label ids: {', '.join(f'{n} = {name}' for n, name in enumerate(names))}." if names else f"{text}."
-
-
-# What is known of how it was made
-
-
-def _rai(
-    parts: Mapping[str, list[str]],
-    documents: Documents,
-    known: Annotators,
-    figures: Mapping[str, Any] | None,
-    corrections: Sequence[Erratum],
-    listing: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The RAI fields: what is so for every benchmark made with this package, then what its card says."""
-    named = [next((parts[heading] for heading in headings if heading in parts), []) for headings in _SECTIONS.values()]
-    said = dict(zip(_SECTIONS, named, strict=True))
-    made: dict[str, list[str]] = {
-        "dataCollection": _intro(parts)[:1],
-        "dataCollectionType": ["Document Analysis"],
-        "dataCollectionRawData": [text for found in sections(documents.rights).values() for text in found],
-        "dataPreprocessingProtocol": list(PREPROCESSING),
-        "dataManipulationProtocol": [MANIPULATION],
-        "dataImputationProtocol": [IMPUTATION],
-        "dataAnnotationProtocol": _protocol(known, corrections, listing),
-        "dataAnnotationPlatform": [
-            f"Label Studio {labelstudio.VERSION}: labels were entered and kept there; it made none of them."
-        ],
-        "dataAnnotationAnalysis": _analysis(figures) if figures else [],
-        "annotationsPerItem": [_per_item(known)],
-        "annotatorDemographics": [_demographics(entry.name, entry.kind) for entry in known.entries],
-        "machineAnnotationTools": [f"{e.name}: {e.description}" for e in known.entries if e.kind == "language model"],
-    }
-    every = {name: [*made.get(name, ()), *said.get(name, ())] for name in [*made, *said]}
-    return {name: " ".join(texts) if name in _SINGLE else texts for name, texts in every.items()}
-
-
-def _kinds(known: Annotators, corrections: Sequence[Erratum]) -> list[str]:
-    """Everything that had a hand in the labels, or tested them."""
-    entries = [*(e.kind for e in known.entries), *(e.kind for e in known.readers), *(e.by for e in corrections)]
-    return list(dict.fromkeys(entries))
-
-
-def _protocol(known: Annotators, corrections: Sequence[Erratum], listing: Mapping[str, Any]) -> list[str]:
-    kinds = _kinds(known, corrections)
-    who = f"Made, decided and tested by: {', '.join(kinds)}."
-    if kinds == ["language model"]:
-        who = "Every label was made by a language model following written guidelines."
-    if "person" not in kinds:
-        who += " No person has made or checked one."
-    return [
-        who,
-        *(f"Labels of {config}: {', '.join(names)}." for config, names in sorted(listing["labels"].items())),
-        *(f"{e.name} ({e.kind}; guidelines {e.guidelines}; {e.date}): {e.description}" for e in known.entries),
-        *(f"Reader of a sample, {e.name} ({e.kind}): {e.description}" for e in known.readers),
-        *(f"Erratum {e.path.stem}, by {e.by}, {e.date}, in {e.passage_id}." for e in corrections),
-    ]
-
-
-def _per_item(known: Annotators) -> str:
-    text = f"{len(known.blind)} made alone ({', '.join(entry.name for entry in known.blind)})"
-    if known.adjudicated:
-        text += f", and 1 by {known.gold}, who decided between {' and '.join(known.adjudicated)}"
-    text += f". The gold is that of {known.gold}."
-    return text if "person" in {entry.kind for entry in known.entries} else f"{text} None was made by a person."
-
-
-def _demographics(name: str, kind: str) -> str:
-    return f"{name}: {kind}. {'Nothing else is recorded.' if kind == 'person' else 'Not a person: no demographics.'}"
-
-
-def _analysis(figures: Mapping[str, Any]) -> list[str]:
-    """A sentence for each pair, and for each reader of a sample."""
-    pairs = [(pair, "") for pair in figures["pairs"]] + [(pair, "Reader of a sample, ") for pair in figures["readers"]]
-    return [
-        f"{prefix}{pair['first']} and {pair['second']}, {pair['passages']} passages: "
-        f"strict F1 of spans {_number(pair['strict']['micro'], 'f1')}; "
-        f"overlap F1 {_number(pair['overlap']['micro'], 'f1')}; "
-        f"Cohen's κ over tags of characters {_number(pair['kappa'])}; "
-        f"Krippendorff's α over sets of sectors {_number(pair['alpha'])} (95 % intervals)."
-        for pair, prefix in pairs
-    ]
-
-
-def _number(found: Mapping[str, Any], key: str = "value") -> str:
-    return "not defined" if found[key] is None else scoring.with_interval(found[key], found["low"], found["high"])
-
-
-# Plain text out of Markdown
-
-_HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
-_APART = re.compile(
-    r"\A---\n.*?\n---\n|<!-- generated:.*?<!-- end:[a-z-]+ -->|^```.*?^```$|<!--.*?-->", re.DOTALL | re.M
-)
-
-
-def sections(text: str) -> dict[str, list[str]]:
-    """The paragraphs below each heading of a document, up to the next heading of any rank, as plain text.
-
-    Generated parts, code and the YAML head are left out. Of headings that stand twice, the first counts.
-    """
-    bits = _HEADING.split(_APART.sub("", text))
-    found: dict[str, list[str]] = {}
-    for heading, body in zip(bits[1::2], bits[2::2], strict=True):
-        found.setdefault(_plain(heading), _paragraphs(body))
-    return found
-
-
-def _intro(parts: Mapping[str, list[str]]) -> list[str]:
-    """What stands below the title, before the first section."""
-    return next(iter(parts.values()), [])
-
-
-def _paragraphs(body: str) -> list[str]:
-    """Paragraphs, items of lists, and rows of tables with the head of each column.
-
-    A paragraph that ends in a colon only leads to what follows, and is left out.
-    """
-    found: list[str] = []
-    for block in re.split(r"\n\s*\n|\n(?=[-*] )", body.strip()):
-        if block.startswith("|"):
-            found += _rows(block)
-        elif block.strip() and not block.endswith(":"):
-            found.append(_plain(re.sub(r"^[-*] ", "", block)))
-    return found
-
-
-def _rows(table: str) -> list[str]:
-    head, _, *rows = [
-        [_plain(cell) for cell in line.strip().strip("|").split("|")] for line in table.strip().split("\n")
-    ]
-    return ["; ".join(f"{name}: {cell}" for name, cell in zip(head, row, strict=False) if cell) + "." for row in rows]
-
-
-def _plain(text: str) -> str:
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"(\*\*?)(\S.*?)\1", r"\2", text, flags=re.DOTALL)
-    return " ".join(text.replace("`", "").split())

@@ -6,7 +6,6 @@ The documents beside it (the card, its pictures, croissant.json) may be mended o
 """
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import files
-from jinbench.problems import DataError, JinbenchError, Problem, ServerError, shorten
+from jinbench.problems import DataError, Problem, ServerError, shorten
 from jinbench.records import Step
+from jinbench.refusals import KIND, LOG_IN, address, told, unreachable
 from jinbench.verifying import STANDOFF
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 NEW, CHANGED, SAME, GONE = "new", "changed", "same", "gone"
 KEPT = ".gitattributes"  # the Hub makes it, and needs it
-KIND = "dataset"
 TIMEOUT = 30.0
-LOG_IN = "hf auth login, or set HF_TOKEN; to publish, the token must be one that may write"
 
 
 @dataclass(frozen=True)
@@ -99,13 +97,6 @@ class Published:
         return asdict(self) | {"load": self.load}
 
 
-def address(repo_id: str) -> str:
-    """Where a dataset is to be looked at."""
-    from huggingface_hub import constants
-
-    return f"{constants.ENDPOINT}/datasets/{repo_id}"
-
-
 def is_id(name: str) -> bool:
     """Whether `name` could be a dataset on a Hub: OWNER/NAME."""
     from huggingface_hub.errors import HFValidationError
@@ -131,7 +122,7 @@ def _check_endpoint() -> None:
     try:
         from huggingface_hub import constants  # noqa: F401
     except ValueError as error:
-        raise _unreachable("HF_ENDPOINT", f"an address that is none: {error}") from None
+        raise unreachable("HF_ENDPOINT", f"an address that is none: {error}") from None
 
 
 def plan(folder: Path, repo_id: str) -> Plan:
@@ -148,7 +139,7 @@ def plan(folder: Path, repo_id: str) -> Plan:
     listing = _manifest(folder)
     mine, tag, data = _contents(folder), f"v{listing['version']}", {*listing["files"], "manifest.json"}
     api = HfApi()
-    with _told(repo_id):
+    with told(repo_id):
         try:
             info = api.dataset_info(repo_id, timeout=TIMEOUT)
         except GatedRepoError:
@@ -185,7 +176,7 @@ def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) ->
     commit = found.tagged
     sent = sum(change.state != GONE for change in found.to_send)
     if commit is None or found.to_send:
-        with _told(repo_id), _quiet():
+        with told(repo_id), _quiet():
             commit = _commit(folder, found, private, step)
             if found.tagged is None:
                 HfApi().create_tag(repo_id, tag=found.tag, revision=commit, repo_type=KIND)
@@ -204,7 +195,7 @@ def fetch(repo_id: str, revision: str | None = None, into: Path | None = None) -
     _check_endpoint()
     from huggingface_hub import snapshot_download
 
-    with _told(repo_id, revision), _quiet():
+    with told(repo_id, revision), _quiet():
         return Path(snapshot_download(repo_id, repo_type=KIND, revision=revision, local_dir=into))
 
 
@@ -322,7 +313,7 @@ def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, ste
 
     mine, api = _contents(folder), HfApi()
     data = {*_manifest(folder)["files"], "manifest.json"}
-    with tempfile.TemporaryDirectory() as cache, _told(repo_id, commit), _quiet():
+    with tempfile.TemporaryDirectory() as cache, told(repo_id, commit), _quiet():
         theirs = sorted(_listed(repo_id, commit))
         if not documents:
             mine = {name: content for name, content in mine.items() if name in data}
@@ -344,7 +335,7 @@ def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, ste
 def _check_token(repo_id: str) -> None:
     from huggingface_hub import get_token
 
-    with _told(repo_id):
+    with told(repo_id):
         token = get_token()
     if token is None:
         raise ServerError(str(Problem("token-refused", address(repo_id), "a token that may write", "none", LOG_IN)))
@@ -363,88 +354,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         enable_progress_bars()
-
-
-@contextmanager
-def _told(repo_id: str, revision: str | None = None) -> Iterator[None]:
-    """Turn whatever the client raises into the problem that it is. What is no matter of the Hub goes through."""
-    try:
-        yield
-    except JinbenchError:
-        raise
-    except Exception as error:
-        known = _named(error, repo_id, revision)
-        if known is None:
-            raise
-        raise known from None
-
-
-def _named(error: Exception, repo_id: str, revision: str | None) -> JinbenchError | None:
-    """The client wraps what happened, differently from call to call: the first known cause counts.
-
-    Nothing of a request is repeated, because the token is in its headers.
-    """
-    from huggingface_hub import errors
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
-
-    where = address(repo_id)
-    if str(error).startswith("Invalid metadata in README.md"):
-        found = " ".join(str(error).split())
-        return DataError(Problem("wrong-shape", "README.md", "metadata that the Hub takes", found, "mend its head"))
-    for cause in _causes(error):
-        if isinstance(cause, errors.RevisionNotFoundError):
-            return DataError(_no_revision(repo_id, str(revision)))
-        if isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError):
-            expected, found = "a dataset that is there", "none, or a private one that this token may not see"
-            return DataError(Problem("repo-unknown", where, expected, found, f"correct the name; else {LOG_IN}"))
-        if isinstance(cause, errors.HfHubHTTPError):
-            return _refused(where, cause.response.status_code, cause.server_message)
-        if isinstance(
-            cause, httpx.LocalProtocolError | UnicodeEncodeError
-        ):  # in a header: nothing else comes from a user
-            found = "one with characters that no token has"
-            return ServerError(str(Problem("token-refused", where, "a token of the Hub", found, LOG_IN)))
-        if isinstance(cause, errors.OfflineModeIsEnabled):
-            return _unreachable(where, "HF_HUB_OFFLINE, and it is not in the cache", "unset HF_HUB_OFFLINE")
-        if isinstance(cause, httpx.HTTPError | httpx.InvalidURL):
-            return _unreachable(where, f"{type(cause).__name__}: {shorten(str(cause), 100)}")
-    if isinstance(error, json.JSONDecodeError | KeyError | TypeError | AttributeError):
-        return _unreachable(where, "an answer that is not a Hub's")
-    if isinstance(error, errors.FileMetadataError | errors.EntryNotFoundError):
-        return _unreachable(where, "an answer that is not a Hub's")
-    if isinstance(error, OSError) and error.errno is None:
-        return _unreachable(where, f"a download that broke off: {shorten(str(error).partition(chr(10))[0], 100)}")
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
-
-
-def _refused(where: str, status: int, said: str | None) -> ServerError:
-    answer = f"{status} {shorten(said or '', 100)}"
-    if status in (401, 403):
-        return ServerError(str(Problem("token-refused", where, "a token that may do this", answer, LOG_IN)))
-    if status == 412:
-        return _unreachable(where, f"{answer}: somebody else wrote to it at the same time")
-    return _unreachable(where, answer)
-
-
-def _unreachable(where: str, found: str, remedy: str = "check the network and HF_ENDPOINT") -> ServerError:
-    hint = f"{remedy}, then run the same command again; what is there already is not sent again"
-    return ServerError(str(Problem("hub-unreachable", where, "a Hub that does what it is asked", found, hint)))
-
-
-def _no_revision(repo_id: str, revision: str) -> Problem:
-    from huggingface_hub import HfApi
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
-
-    try:
-        names = [ref.name for ref in HfApi().list_repo_refs(repo_id, repo_type=KIND).tags]
-    except (httpx.HTTPError, OSError):
-        names = []
-    expected = f"one of {', '.join(sorted(names))}, a branch or a commit" if names else "a tag, a branch or a commit"
-    return Problem("revision-unknown", address(repo_id), expected, shorten(revision), "correct the revision")

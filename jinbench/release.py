@@ -116,11 +116,13 @@ def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) ->
     """Plan, and unless it is a dry run send."""
     from dataclasses import asdict
 
-    from jinbench import hub
+    from jinbench import hub, refusals
 
     found = hub.plan(folder, to)
     if private and found.head and not found.private:
-        raise typer.BadParameter(f"{hub.address(to)} is public: change that on the Hub first", param_hint="--private")
+        raise typer.BadParameter(
+            f"{refusals.address(to)} is public: change that on the Hub first", param_hint="--private"
+        )
     if dry_run:
         rows = [asdict(change) for change in found.changes]
         emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")

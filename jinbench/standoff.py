@@ -5,7 +5,6 @@ A standoff folder has the rows of the dataset without their texts (ids, offsets,
 """
 
 import io
-import json
 import shutil
 import tempfile
 from dataclasses import replace
@@ -76,9 +75,13 @@ def write(where: Rooms, folder: Path) -> None:
         expected, hint = "a standoff folder, an empty one, or none", "name another one: --out DIR"
         raise DataError(Problem("folder-taken", files.shown(folder), expected, "something else", hint))
     contents = build(where)
-    shutil.rmtree(folder, ignore_errors=True)
-    for name, data in contents.items():
-        files.write_bytes(folder / name, data)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        made = Path(scratch) / folder.name
+        for name, data in contents.items():
+            files.write_bytes(made / name, data)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(made, folder)
 
 
 def _bare(value: Any) -> Any:
@@ -120,7 +123,8 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
         if out.exists():
             out.rmdir()
         shutil.move(where.dataset, out)
-    return dict(json.loads((out / "manifest.json").read_text(encoding="utf-8")))
+    listing: dict[str, Any] = files.read_json(out / "manifest.json")
+    return listing
 
 
 def _told(problem: Problem, where: Rooms, out: Path, made_with: dict[str, str]) -> Problem:

@@ -15,8 +15,9 @@ import pytest
 from datasets import ClassLabel, Features, List, Value
 from mlcroissant._src.operation_graph.operations import Download
 
-from jinbench import annotators, croissant, dataset, fields, files, items, labels, labelstudio
-from jinbench.croissant import Documents
+from jinbench import annotators, croissant, dataset, fields, files, items, labels, labelstudio, prose
+from jinbench.problems import DataError
+from jinbench.prose import Documents
 from jinbench.rooms import Rooms
 
 KNOWN = annotators.Annotators(
@@ -182,6 +183,13 @@ def test_rights_and_version(described: dict[str, Any], real: Rooms) -> None:
     assert described["isLiveDataset"] is False
 
 
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b", "a: b: c", "just words"])
+def test_a_broken_head_is_named(text: str) -> None:
+    for name in ("DATASET_CARD.md", "CITATION.cff"):
+        with pytest.raises(DataError, match=f"{name}: wrong-shape"):
+            prose.head(text, name)
+
+
 def test_another_world(mini: Rooms, caplog: pytest.LogCaptureFixture) -> None:
     """Other labels, other annotators, no card, no citation: what nobody said is not there."""
     path = written(mini, mini.dataset)
@@ -304,7 +312,7 @@ What follows:
 
 ## Uses
 """
-    assert croissant.sections(card) == {
+    assert prose.sections(card) == {
         "Title": ["One two three four."],
         "Known weaknesses": ["first, which goes on", "second", "page: 1; publisher: none."],
         "Uses": [],
