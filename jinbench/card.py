@@ -6,6 +6,7 @@ Numbers are never typed by hand into a document; the rest of each document is. F
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from jinbench import (
@@ -26,6 +27,7 @@ from jinbench import (
     seeds,
     submissions,
 )
+from jinbench.leaderboard import Board
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
@@ -116,10 +118,10 @@ def _noise(where: Rooms) -> str:
     return _table(["kind", "what is done", *levels], rows)
 
 
-def _gaps(where: Rooms) -> str:
-    """What each gold can separate, from the leaderboard's own boards."""
+def _gaps(boards: list[Board]) -> str:
+    """What each gold can separate."""
     lines = []
-    for board in leaderboard.build(where)[0]:
+    for board in boards:
         name = "cross-validation" if board.split == submissions.FOLDS else f"{board.split} split"
         articles = board.rows[0].score.articles if board.rows else 0
         if board.gap is None:
@@ -233,10 +235,6 @@ def _side(side: str | tuple[str, ...]) -> str:
     return f"`{side if isinstance(side, str) else ', '.join(side)}`"
 
 
-def _scores(where: Rooms) -> str:
-    return leaderboard.build(where)[1]["leaderboard.md"]
-
-
 BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "counts": _counts,
     "entities": lambda where: _labels(where, "entities"),
@@ -245,12 +243,11 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "overlap": _overlap,
     "noise": _noise,
     "fields": _fields,
-    "gaps": _gaps,
     "annotators": _annotators,
     "agreement": _agreement,
     "errata": _errata,
-    "scores": _scores,
 }
+OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": leaderboard.markdown, "gaps": _gaps}
 
 
 def build(where: Rooms) -> dict[str, bytes]:
@@ -259,14 +256,15 @@ def build(where: Rooms) -> dict[str, bytes]:
     Raises :class:`DataError` (wrong-shape) for a block that does not exist.
     """
     made: dict[str, str] = {}
+    boards = cache(lambda: leaderboard.build(where)[0])  # scored once, and only if something shows them
 
     def block(match: re.Match[str]) -> str:
         name = match["name"]
-        if name not in BLOCKS:
-            expected = f"generated: one of {', '.join(BLOCKS)}"
+        if name not in BLOCKS | OF_BOARDS:
+            expected = f"generated: one of {', '.join(BLOCKS | OF_BOARDS)}"
             raise DataError(Problem("wrong-shape", "a document", expected, name, "correct the name of the block"))
         if name not in made:
-            made[name] = BLOCKS[name](where)
+            made[name] = BLOCKS[name](where) if name in BLOCKS else OF_BOARDS[name](boards())
         return f"{match[1]}{made[name]}{match[3]}"
 
     texts = {
@@ -280,7 +278,7 @@ def build(where: Rooms) -> dict[str, bytes]:
         pictures = {
             "labels.png": plots.labels(where),
             "articles.png": plots.articles(where),
-            "scores.png": plots.scores(leaderboard.build(where)[0]),
+            "scores.png": plots.scores(boards()),
         }
         found["dataset/README.md"] = found["DATASET_CARD.md"]
         if (where.root / "LICENSE-DATA.md").is_file():

@@ -109,8 +109,14 @@ def write(built: Built, folder: Path) -> list[str]:
 
 def read_manifest(where: Rooms) -> dict[str, Any]:
     """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    listing: dict[str, Any] = files.read_json(where.manifest)
-    files.check_shape(listing, "manifest", files.shown(where.manifest))
+    return manifest_in(where.dataset)
+
+
+def manifest_in(folder: Path) -> dict[str, Any]:
+    """The same of any dataset folder."""
+    path = folder / "manifest.json"
+    listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
+    files.check_shape(listing, "manifest", files.shown(path))
     return listing
 
 

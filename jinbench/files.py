@@ -164,6 +164,20 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def visible(folder: Path) -> dict[str, Path]:
+    """Every file below `folder` by its name there. Hidden ones are left out: half-written, or a tool's."""
+    names = {path.relative_to(folder): path for path in below(folder)}
+    return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
+
+
+def check_free(folder: Path, hint: str, mark: str | None = None) -> None:
+    """Raise :class:`DataError` (folder-taken) unless `folder` is empty, or not there, or has the file `mark` in it."""
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if taken and not (mark and (folder / mark).is_file()):
+        expected = f"a folder that does not exist yet, or is empty{f', or has {mark} in it' if mark else ''}"
+        raise DataError(Problem("folder-taken", shown(folder), expected, "other files in it", hint))
+
+
 def below(folder: Path) -> Iterator[Path]:
     """Every file below `folder`, in a fixed order."""
     return iter(sorted(path for path in folder.rglob("*") if path.is_file()))

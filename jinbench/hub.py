@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import files
+from jinbench import dataset, files
 from jinbench.problems import DataError, Problem, ServerError, shorten
 from jinbench.records import Step
 from jinbench.refusals import KIND, LOG_IN, address, told, unreachable
@@ -136,8 +136,8 @@ def plan(folder: Path, repo_id: str) -> Plan:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    listing = _manifest(folder)
-    mine, tag, data = _contents(folder), f"v{listing['version']}", {*listing["files"], "manifest.json"}
+    listing = dataset.manifest_in(folder)
+    mine, tag, data = _contents(folder), f"v{listing['version']}", _data(listing)
     api = HfApi()
     with told(repo_id):
         try:
@@ -148,7 +148,7 @@ def plan(folder: Path, repo_id: str) -> Plan:
             return Plan(repo_id, tag, None, False, None, (), _compare(mine, {}, data))
         tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=KIND).tags}
         there_now = _listed(repo_id, str(info.sha))
-        if there_now and (STANDOFF in there_now) != (STANDOFF in mine) and "manifest.json" in there_now:
+        if "manifest.json" in there_now and (STANDOFF in there_now) != (STANDOFF in mine):
             raise DataError(_other_form(repo_id, STANDOFF in there_now))
         changes = _compare(mine, there_now, data)
         there = _compare(mine, _listed(repo_id, tag), data) if tag in tags else ()
@@ -180,12 +180,12 @@ def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) ->
             commit = _commit(folder, found, private, step)
             if found.tagged is None:
                 HfApi().create_tag(repo_id, tag=found.tag, revision=commit, repo_type=KIND)
-    _check_arrival(folder, repo_id, commit, sent > 0 or found.tagged is None, step)
+    _check_arrival(folder, repo_id, commit, bool(found.to_send) or found.tagged is None, step)
     return Published(address(repo_id), repo_id, commit, found.tag, sent)
 
 
-def fetch(repo_id: str, revision: str | None = None, into: Path | None = None) -> Path:
-    """Get a dataset from the Hub, into the client's cache or the folder `into`; returns the folder that holds it.
+def fetch(repo_id: str, revision: str | None = None) -> Path:
+    """Get a dataset from the Hub, into the client's cache; returns the folder that holds it.
 
     Without a connection it is what the cache holds of that revision, if it holds all of it.
     Raises :class:`DataError` (repo-id, repo-unknown, revision-unknown) and :class:`ServerError` (token-refused,
@@ -196,7 +196,7 @@ def fetch(repo_id: str, revision: str | None = None, into: Path | None = None) -
     from huggingface_hub import snapshot_download
 
     with told(repo_id, revision), _quiet():
-        return Path(snapshot_download(repo_id, repo_type=KIND, revision=revision, local_dir=into))
+        return Path(snapshot_download(repo_id, repo_type=KIND, revision=revision))
 
 
 def find(name: Path, revision: str | None = None) -> Path:
@@ -230,21 +230,14 @@ def _other_form(repo_id: str, bare: bool) -> Problem:
     return Problem("standoff", address(repo_id), f"a dataset {forms[not bare]}", f"one {forms[bare]}", hint)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
-    files.check_shape(listing, "manifest", files.shown(path))
-    return listing
-
-
 def _contents(folder: Path) -> dict[str, bytes]:
-    """The files that are published, by name. Hidden ones are half-written, or somebody's editor's."""
-    names = {path.relative_to(folder): path for path in files.below(folder)}
-    return {
-        name.as_posix(): path.read_bytes()
-        for name, path in names.items()
-        if not any(part.startswith(".") for part in name.parts)
-    }
+    """The files that are published, by name."""
+    return {name: path.read_bytes() for name, path in files.visible(folder).items()}
+
+
+def _data(listing: dict[str, Any]) -> set[str]:
+    """The names of what a version never changes; the rest are documents."""
+    return {*listing["files"], "manifest.json"}
 
 
 def _listed(repo_id: str, revision: str) -> dict[str, "RepoFile"]:
@@ -312,7 +305,7 @@ def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, ste
     from huggingface_hub import HfApi
 
     mine, api = _contents(folder), HfApi()
-    data = {*_manifest(folder)["files"], "manifest.json"}
+    data = _data(dataset.manifest_in(folder))
     with tempfile.TemporaryDirectory() as cache, told(repo_id, commit), _quiet():
         theirs = sorted(_listed(repo_id, commit))
         if not documents:

@@ -28,8 +28,8 @@ class Hit(NamedTuple):
     behind: str = ""
 
 
-Change = Callable[[str, str, float], Hit | None]  # of a character, the next one ("" at the end), and a number in
-# [0, 1) to choose by; None if noise of this kind cannot hit it
+# Of a character, the next one ("" at the end), and a number in [0, 1) to choose by; None if it cannot be hit.
+Change = Callable[[str, str, float], Hit | None]
 
 
 @dataclass(frozen=True)

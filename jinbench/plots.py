@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = dict(
-    zip(SPLITS, ("#4477AA", "#CCBB44", "#EE6677"), strict=True)
-)  # Tol's bright scheme: also for the colour-blind
+# Of the splits: from Tol's bright scheme, which the colour-blind can tell apart.
+COLOURS = dict(zip(SPLITS, ("#4477AA", "#CCBB44", "#EE6677"), strict=True))
 SYSTEM, ANNOTATOR = "#4477AA", "#888888"
 LINE = 0.26  # inches of height for a bar
 
@@ -105,7 +104,7 @@ def _figure(bars: int, columns: int = 1) -> "Figure":
         from matplotlib.figure import Figure
     except ImportError:
         raise JinbenchError("matplotlib is not installed. Type: pip install 'jinbench[publish]'") from None
-    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "svg.hashsalt": "jinbench"}):
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         figure = Figure(figsize=(9, LINE * bars + 1.2), layout="constrained")
         axes: Any = figure.subplots(1, columns, squeeze=False)
     for each in axes[0]:

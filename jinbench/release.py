@@ -94,13 +94,13 @@ def publish(
         _send(where.dataset, str(to), dry_run, private, as_json)
         return
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "standoff" if dry_run else (out or where.root / "build" / "standoff").resolve()
+        target = (out or where.root / "build" / "standoff").resolve()
+        folder = Path(scratch) / "standoff" if dry_run else target
         bare.write(where, folder)
         if to:
             _send(folder, to, dry_run, private, as_json)
             return
-        shown = files.shown(out or where.root / "build" / "standoff")
-        made = [path.relative_to(folder).as_posix() for path in files.below(folder)]
+        shown, made = files.shown(target), list(files.visible(folder))
         done = "would write" if dry_run else "wrote"
         emit(
             {"folder": shown, "files": made, "written": not dry_run},

@@ -33,7 +33,6 @@ from jinbench import (
     searching,
     seeds,
 )
-from jinbench.problems import DataError, Problem
 from jinbench.records import Step
 from jinbench.rooms import Rooms
 
@@ -95,10 +94,7 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
 
 def _copy(where: Rooms, folder: Path) -> Rooms:
     """The hand-made parts of the rooms, in a new folder. Exports come along for the times that they keep."""
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARK).is_file())):
-        hint = "name a folder that does not exist yet, or is empty"
-        expected = "a folder that an earlier run made, or none"
-        raise DataError(Problem("folder-taken", files.shown(folder), expected, "other files in it", hint))
+    files.check_free(folder, "name a folder that does not exist yet, or is empty", MARK)
     shutil.rmtree(folder, ignore_errors=True)
     files.write_text(folder / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
     again = Rooms(folder)

@@ -4,7 +4,6 @@ A standoff folder has the rows of the dataset without their texts (ids, offsets,
 `source/` what leads from the pages to the texts. With the pages, the same bytes come out.
 """
 
-import io
 import shutil
 import tempfile
 from dataclasses import replace
@@ -18,10 +17,11 @@ from jinbench.items import CONFIGS
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Labels, Passage, Span
 from jinbench.rooms import Rooms
-from jinbench.splitting import SPLITS, read_splits
+from jinbench.splitting import read_splits
 from jinbench.verifying import STANDOFF
 
 SOURCE, README = "source", "README.md"
+ANOTHER = "name another one: --out DIR"
 TEXTS = frozenset({"text", "tokens", "title", "subtitles", "bylines", "captions", "surface", "page_text"})
 NOTICE = """
 > **This is the standoff form: labels and offsets, without the text of the pages** but for names and short quotations in
@@ -39,13 +39,13 @@ def build(where: Rooms) -> dict[str, bytes]:
     types = items.features(labels.read(where))
     listing = dataset.read_manifest(where)
     contents = {f"{SOURCE}/{path.name}": path.read_bytes() for path in (where.articles, where.labels, where.annotators)}
-    for path in files.below(where.dataset):
-        name, data = path.relative_to(where.dataset).as_posix(), path.read_bytes()
+    for name, path in files.visible(where.dataset).items():
+        data = path.read_bytes()
         if name == README:
             contents[name] = _noticed(data.decode("utf-8")).encode()
         elif name == croissant.NAME:  # it describes the files that have texts
             contents[f"{SOURCE}/{name}"] = data
-        elif path.suffix != ".parquet" and not name.startswith("."):
+        elif path.suffix != ".parquet":
             contents[name] = data
     for config, splits in CONFIGS.items():
         bare = items.without(types[config], TEXTS)
@@ -71,9 +71,7 @@ def write(where: Rooms, folder: Path) -> None:
 
     Raises :class:`DataError` (folder-taken if the folder holds anything else, and what :func:`build` raises).
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / STANDOFF).is_file())):
-        expected, hint = "a standoff folder, an empty one, or none", "name another one: --out DIR"
-        raise DataError(Problem("folder-taken", files.shown(folder), expected, "something else", hint))
+    files.check_free(folder, ANOTHER, STANDOFF)
     contents = build(where)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
@@ -105,9 +103,7 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
     Raises :class:`DataError` (file-missing, file-changed, page-changed, folder-taken, item-changed and the other
     problems of :func:`verifying.verify`).
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        expected, hint = "a folder that does not exist yet, or is empty", "name another one: --out DIR"
-        raise DataError(Problem("folder-taken", files.shown(out), expected, "something there", hint))
+    files.check_free(out, ANOTHER)
     out = out.resolve()
     record = _read(folder)
     texts = _pages(record["pages"], pages_folder)
@@ -239,11 +235,11 @@ def _hydrated(folder: Path, where: Rooms) -> dict[str, bytes]:
 def _rows(folder: Path, config: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    found = []
-    for split in SPLITS:
-        data = (folder / config / f"{split}.parquet").read_bytes()
-        found += pq.ParquetFile(io.BytesIO(data)).read().to_pylist()
-    return found
+    return [
+        row
+        for split in CONFIGS[config]
+        for row in pq.ParquetFile(folder / config / f"{split}.parquet").read().to_pylist()
+    ]
 
 
 def _spans(row: dict[str, Any], passage: Passage, start: int) -> list[Span]:

@@ -59,20 +59,20 @@ def verify(folder: Path) -> Verified:
     Raises :class:`DataError` with everything that is wrong: item-changed, item-missing, item-unknown, duplicate-id,
     leak, file-changed, wrong-version, file-missing, broken-json, wrong-shape, standoff.
     """
-    path = folder / "manifest.json"
     if (folder / STANDOFF).is_file():
         hint = f"jinbench hydrate {files.shown(folder)} --pages DIR --out DIR"
         raise DataError(Problem("standoff", files.shown(folder), "a dataset with its texts", STANDOFF, hint))
-    listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
-    files.check_shape(listing, "manifest", files.shown(path))
-    problems = _itself(listing, files.shown(path))
-    found = {config: _config(folder, listing, config, problems) for config in CONFIGS}
+    listing = dataset.manifest_in(folder)
+    problems = _itself(listing, files.shown(folder / "manifest.json"))
+    types = items.features_of(listing["labels"])
+    found = {config: _config(folder, listing, config, types[config], problems) for config in CONFIGS}
     if versions := [problem for problem in problems if problem.code == "wrong-version"]:
         raise DataError(_fewer(versions))
     stock = 0
     for config in ("ner", "sector"):
-        problems += _leaks(found[config], files.shown(folder / config))
-        stock += _stock(found[config])
+        placed = _placed(found[config])
+        problems += _leaks(*placed, files.shown(folder / config))
+        stock += _stock(*placed)
     problems += _others(folder, listing)
     if problems:
         raise DataError(problems)
@@ -95,10 +95,9 @@ def _itself(listing: dict[str, Any], place: str) -> list[Problem]:
 
 
 def _config(
-    folder: Path, listing: dict[str, Any], config: str, problems: list[Problem]
+    folder: Path, listing: dict[str, Any], config: str, features: Any, problems: list[Problem]
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of a config by split. What is wrong with them is added to `problems`."""
-    features = items.features_of(listing["labels"])[config]
     rows = {}
     for split in CONFIGS[config]:
         rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split, features)
@@ -200,42 +199,37 @@ def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
             problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
         except DataError as error:
             problems += error.problems
-    for path in files.below(folder):
-        name = path.relative_to(folder).as_posix()
+    for name, path in files.visible(folder).items():
         if name in listing["files"] or name in DOCUMENTS or name.startswith(PICTURES):
-            continue
-        if any(part.startswith(".") for part in Path(name).parts):  # of a tool, and never published
             continue
         hint = "take it away: it would be published with the dataset"
         problems.append(Problem("item-unknown", files.shown(path), "files of a dataset, and no others", name, hint))
     return _fewer(problems)
 
 
-def _places(rows: dict[str, list[dict[str, Any]]]) -> tuple[list[tuple[str, dict[str, Any]]], list[str], list[str]]:
-    """The rows of all splits; their texts; and for each where it stands, in a word."""
+def _placed(rows: dict[str, list[dict[str, Any]]]) -> tuple[list[str], list[str], list[str]]:
+    """For every row of all splits: its split and id, its text, and its split and folds in a word."""
     found = [(split, row) for split, part in rows.items() for row in part]
-    texts = [str(row["text"]) for _, row in found]
-    return found, texts, [str((split, *(row[column] for column in FOLD_COLUMNS))) for split, row in found]
+    names = [f"{split}: {row['id']}" for split, row in found]
+    places = [str((split, *(row[column] for column in FOLD_COLUMNS))) for split, row in found]
+    return names, [str(row["text"]) for _, row in found], places
 
 
-def _stock(rows: dict[str, list[dict[str, Any]]]) -> int:
+def _stock(_: list[str], texts: list[str], places: list[str]) -> int:
     """How many short texts stand in two splits or folds."""
-    _, texts, places = _places(rows)
     return len({texts[pair.first] for pair in leaks.repeated(texts, places) if len(texts[pair.first]) < leaks.SHORT})
 
 
-def _leaks(rows: dict[str, list[dict[str, Any]]], place: str) -> list[Problem]:
+def _leaks(names: list[str], texts: list[str], places: list[str], where: str) -> list[Problem]:
     """Texts that (nearly) repeat each other in two splits, or in two folds: a score there would be of memory."""
-    found, texts, places = _places(rows)
     problems = []
     for pair in leaks.near_duplicates(texts, places):
-        (one, first), (other, second) = found[pair.first], found[pair.second]
         exact = texts[pair.first] == texts[pair.second]
         what = "the same text" if exact else f"{pair.shared} {leaks.SHINGLE}-grams of characters in common"
         expected = "a text, and its near duplicates, in one split and one fold"
-        said = f"{what}: {one}: {first['id']}, {other}: {second['id']}"
+        said = f"{what}: {names[pair.first]}, {names[pair.second]}"
         hint = "give their articles one story in articles.toml, then: jinbench split --write"
-        problems.append(Problem("leak", place, expected, said, hint))
+        problems.append(Problem("leak", where, expected, said, hint))
     return _fewer(problems)
 
 

@@ -66,6 +66,29 @@ def test_documents_follow_the_scores(real: Rooms, tmp_path: Path, name: str) -> 
     assert two_worlds(real, tmp_path, name, text.replace("a", "b", 1).encode()).status == "FAIL"
 
 
+def test_a_picture_may_differ_by_a_shade(real: Rooms, tmp_path: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    name = "plots/scores.png"
+    picture = Image.open(real.root / name).convert("RGB")
+    shade = picture.point(lambda value: max(value - 1, 0))
+    for other, status in ((shade, "OKish"), (picture.rotate(180), "FAIL"), (picture.crop((0, 0, 9, 9)), "FAIL")):
+        buffer = io.BytesIO()
+        other.save(buffer, "png")
+        assert two_worlds(real, tmp_path, name, buffer.getvalue()).status == status
+
+
+def test_the_description_may_list_other_hashes_and_no_other_words(real: Rooms, tmp_path: Path) -> None:
+    name = "dataset/croissant.json"
+    text = (real.root / name).read_text()
+    sha = json.loads(real.manifest.read_text())["files"]["ner/test.parquet"]
+    for old, new, status in ((sha, "0" * 64, "OKish"), ("language model", "person", "FAIL")):
+        assert old in text
+        assert two_worlds(real, tmp_path, name, text.replace(old, new, 1).encode()).status == status
+
+
 def test_a_folder_of_somebody_elses_is_not_emptied(real: Rooms, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="folder-taken"):
