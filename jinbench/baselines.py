@@ -1,218 +1,262 @@
-"""Running a recipe: a Python file that says which task it is for and makes an estimator with `fit` and `predict`.
+"""What `jinbench run` does: a recipe on its rounds, what that scores, and what it took.
 
-A recipe defines `TASK` ("ner" or "sector"), `SEED`, and `make()`, which returns a new, unfitted estimator.
-`fit(X, y)` gets rows without labels and, beside them, what they are labelled with: a list of `Span` for ner, a list
-of sector names for sector. `predict(X)` gives the same for new rows; a ner estimator may give BIO tags instead, or
-spans by a method `predict_spans`. The labels of what is predicted never reach the recipe.
+The rounds are those of everyone: fit on train and predict test; then, for each fold, fit on the others and predict it.
 """
 
-import importlib.util
-import operator
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, scoring, submissions, tagging
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Span, Step
+from jinbench import conditions, dataset, files, running, scoring, submissions
+from jinbench.conditions import Under
+from jinbench.problems import DataError, Problem
+from jinbench.recipes import Recipe
+from jinbench.records import Step
 from jinbench.rooms import Rooms
-from jinbench.scoring import Score
+from jinbench.running import Reply, Running
+from jinbench.scoring import Cell, Score, rounded
 from jinbench.splitting import FOLD_COLUMNS
-from jinbench.submissions import FOLDS, Label
+from jinbench.submissions import FOLDS, Gold, Label
 
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
 SPLITS = ("test", FOLDS)  # what a recipe is run on
-SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout")  # the fields of a row that a recipe gets
+COARSE = "msra"  # the crosswalk on which fine and coarse systems stand in one table
+SCORES, RUN = "scores.json", "run"  # the record, and the part of it that is another one each time
+VERSIONS = ("jinbench", "numpy", "scipy", "scikit-learn")
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    name: str
-    path: Path
-    summary: str
-    task: str
-    seed: int
-    make: Callable[[], Any]
+class Round:
+    """Rows to fit on, and rows to predict. `split` is what the predictions count for."""
+
+    split: str
+    train: list[Row]
+    held_out: list[Row]
+
+
+@dataclass(frozen=True)
+class World:
+    """What a recipe is run on: the rows of its task, and the gold on this side of the wall."""
+
+    where: Rooms
+    recipe: Recipe
+    rows: list[Row]
+    golds: dict[str, Gold]
+    names: tuple[str, ...]  # of the labels that it may predict
+    sectors: tuple[str, ...]
+
+    def labels(self, rows: list[Row]) -> list[Any]:
+        """What `fit` gets beside these rows."""
+        if self.recipe.task == "sector":
+            return [[self.sectors[number] for number in row["sectors"]] for row in rows]
+        types = self._types
+        return [
+            [(s["start"], s["end"], types[s["type"]], s["surface"]) for s in row["spans"] if types[s["type"]]]
+            for row in rows
+        ]
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        crosswalk = self.recipe.crosswalk
+        return submissions.types(self.where, crosswalk) if crosswalk else {name: name for name in self.names}
+
+    @cached_property
+    def rounds(self) -> list[Round]:
+        fixed = ([row for row in self.rows if row["split"] == split] for split in ("train", "test"))
+        return [Round("test", *fixed), *self.folds]
+
+    @property
+    def folds(self) -> Iterator[Round]:
+        for fold in sorted({row[FOLD] for row in self.rows}):
+            parts = ([r for r in self.rows if (r[FOLD] == fold) is held_out] for held_out in (False, True))
+            yield Round(FOLDS, *parts)
+
+    def running(self) -> Running:
+        return Running(self.recipe, self.names)
+
+
+def world(where: Rooms, recipe: Recipe) -> World:
+    """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
+    rows = dataset.read_rows(where, recipe.task)
+    golds = {split: submissions.gold(where, recipe.task, split, recipe.crosswalk) for split in SPLITS}
+    sectors = tuple(dataset.read_manifest(where)["labels"]["sector"])
+    if "entities" in recipe.given:
+        rows = conditions.entities(where, rows)
+    return World(where, recipe, rows, golds, golds["test"].names, sectors)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a recipe predicts and scores, by split."""
+    """What a recipe predicts and scores, by split; for ner also under noise, by familiarity, and coarse."""
 
     recipe: Recipe
     predictions: dict[str, list[tuple[str, frozenset[Label]]]]
     scores: dict[str, Score]
+    noise: tuple[Under, ...]
+    familiarity: dict[str, tuple[Cell, Cell]]
+    coarse: dict[str, Score]
+    run: dict[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """What scores.json says."""
+        recipe = self.recipe
+        record = {
+            "recipe": recipe.name,
+            "task": recipe.task,
+            "seed": recipe.seed,
+            "needs": recipe.needs,
+            "given": recipe.given,
+            "crosswalk": recipe.crosswalk,
+            "scores": {split: score.to_dict() for split, score in self.scores.items()},
+            RUN: self.run,
+        }
+        if recipe.task == "ner":
+            record["noise"] = [each.to_dict() for each in self.noise]
+            record["familiarity"] = {
+                split: {cell.name: asdict(cell) for cell in cells} for split, cells in self.familiarity.items()
+            }
+            record["coarse"] = {split: score.to_dict() for split, score in self.coarse.items()}
+        found: dict[str, Any] = rounded(record)
+        return found
 
     def files(self) -> dict[str, str]:
         """The contents of `baselines/<name>/`, by file name."""
+        task, crosswalk = self.recipe.task, self.recipe.crosswalk
         contents = {
-            f"predictions-{self.recipe.task}-{split}.jsonl": files.dump_jsonl(
-                submissions.as_rows(self.recipe.task, found)
-            )
+            submissions.file_name(task, split, crosswalk): files.dump_jsonl(submissions.as_rows(task, found))
             for split, found in self.predictions.items()
         }
-        scores = {split: score.to_dict() for split, score in self.scores.items()}
-        record = {"recipe": self.recipe.name, "task": self.recipe.task, "seed": self.recipe.seed, "scores": scores}
-        contents["scores.json"] = files.dump_json(record)
+        contents[SCORES] = files.dump_json(self.record())
         return contents
 
 
-def recipes(where: Rooms) -> list[Path]:
-    """The recipes of the room, in order of their names. Raises :class:`DataError` (file-missing) if there are none."""
-    found = sorted(where.baselines.glob("*.py"))
-    if not found:
-        place = files.shown(where.baselines)
-        raise DataError(Problem("file-missing", place, "recipes (*.py)", "none", "name one: jinbench run my_model.py"))
+def lasting(scores: str) -> Any:
+    """The record of a scores.json without what it took, which is another time on each run."""
+    record = json.loads(scores)
+    record.pop(RUN, None)
+    return record
+
+
+def stored(where: Rooms) -> dict[str, dict[str, Any]]:
+    """The records of the room's results, by recipe.
+
+    Raises :class:`DataError` (file-missing, broken-json; wrong-version if one is of other data than the dataset's, or
+    older than its form).
+    """
+    manifest = dataset.read_manifest(where)["sha256"]
+    found = {}
+    for path in sorted(where.baselines.glob(f"*/{SCORES}")):
+        record = files.read_json(path)
+        try:
+            known = {score["manifest"] for score in record["scores"].values()}
+            complete = record["task"] != "ner" or {"noise", "familiarity"} <= record.keys()
+        except (AttributeError, KeyError, TypeError):
+            known, complete = set(), False
+        if known != {manifest} or not complete:
+            said = ", ".join(sorted(str(sha)[:8] for sha in known)) if complete else "a record of another form"
+            hint = f"jinbench run {files.shown(path.parent)}.py"
+            raise DataError(
+                Problem("wrong-version", files.shown(path), f"scores on the data {manifest[:8]}", said, hint)
+            )
+        found[path.parent.name] = record
     return found
 
 
-def load(path: Path) -> Recipe:
-    """Raises :class:`DataError` (file-missing, recipe-broken, wrong-task)."""
-    files.read_text(path)
-    spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise DataError(Problem("recipe-broken", files.shown(path), "a Python file", path.name, "name it something.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise _broken(path, error) from None
-    missing = [name for name in ("TASK", "SEED", "make") if not hasattr(module, name)]
-    if missing:
-        raise DataError(
-            Problem(
-                "recipe-broken",
-                files.shown(path),
-                "TASK, SEED and make()",
-                f"no {', '.join(missing)}",
-                "copy baselines/gazetteer.py and change it",
-            )
-        )
-    if module.TASK not in submissions.TASKS:
-        raise DataError(
-            Problem(
-                "wrong-task",
-                f"{files.shown(path)} TASK",
-                f"one of {', '.join(submissions.TASKS)}",
-                repr(module.TASK),
-                "say which task the recipe is for",
-            )
-        )
-    if not isinstance(module.SEED, int) or not callable(module.make):
-        found = f"SEED = {module.SEED!r}, make = {module.make!r}"
-        raise DataError(
-            Problem(
-                "recipe-broken", files.shown(path), "a whole number SEED and a function make()", found, "correct them"
-            )
-        )
-    summary = (module.__doc__ or "").strip().split("\n")[0]
-    return Recipe(path.stem, path, summary, module.TASK, module.SEED, module.make)
+def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: None) -> Result:
+    """Run a recipe on all its rounds and score it.
 
-
-def _broken(path: Path, error: BaseException) -> DataError:
-    """The line of the recipe that failed, without a traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
-    if isinstance(error, SyntaxError) and error.lineno:
-        lines = [error.lineno]
-    where = f"{files.shown(path)}:{lines[-1]}" if lines else files.shown(path)
-    return DataError(
-        Problem(
-            "recipe-broken",
-            where,
-            "a recipe that runs",
-            f"{type(error).__name__}: {error}",
-            "mend the recipe, or run it on its own to see more",
-        )
+    Raises :class:`DataError` (package-missing, recipe-broken, declaration-unknown, unknown-label and the other checks
+    of a submission).
+    """
+    on = world(where, recipe)
+    steps = len(on.rounds) + (recipe.task == "ner")
+    predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
+    replies = []
+    with on.running() as process:
+        for done, each in enumerate(on.rounds):
+            progress(recipe.name, done, steps)
+            replies.append(process.round(each.train, on.labels(each.train), each.held_out))
+            predicted[each.split] |= replies[-1].batches[0]
+        progress(recipe.name, len(on.rounds), steps)
+        noise = _under_noise(on, process, predicted["test"]) if recipe.task == "ner" else ()
+    progress(recipe.name, steps, steps)
+    return Result(
+        recipe,
+        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in on.golds.items()},
+        {split: scoring.score(gold, predicted[split]) for split, gold in on.golds.items()},
+        noise,
+        _familiarity(on, predicted) if recipe.task == "ner" else {},
+        _coarse(on, predicted),
+        _took(recipe, replies, sum(len(row["text"]) for each in on.rounds for row in each.held_out)),
     )
 
 
-def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: None) -> Result:
-    """Fit on train and predict test; then, for each fold, fit on the others and predict it.
+def _under_noise(on: World, process: Running, clean: dict[str, frozenset[Label]]) -> tuple[Under, ...]:
+    """The test round once more, on noisy sentences alone: the process that predicts them never sees them clean.
 
-    Raises :class:`DataError` (recipe-broken, unknown-label and the other checks of a submission).
+    The highest level comes first, since what a level leaves alone, lower ones leave alone too.
     """
-    rows = dataset.read_rows(where, recipe.task)
-    names = dataset.read_manifest(where)["labels"][recipe.task]
-    rounds = list(_rounds(rows))
-    predictions: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
-    for done, (split, train, held_out) in enumerate(rounds):
-        progress(recipe.name, done, len(rounds))
-        predictions[split] |= _predict(recipe, names, train, held_out)
-    progress(recipe.name, len(rounds), len(rounds))
-    golds = {split: submissions.gold(where, recipe.task, split) for split in SPLITS}
-    ordered = {split: [(id, predictions[split][id]) for id in golds[split].ids] for split in SPLITS}
-    scores = {split: scoring.score(golds[split], predictions[split]) for split in SPLITS}
-    return Result(recipe, ordered, scores)
+    tiers = sorted(conditions.tiers(on.where, on.recipe.crosswalk), key=lambda tier: -tier.level)
+    train = on.rounds[0].train
+    reply = process.round(train, on.labels(train), *(tier.rows for tier in tiers))
+    found = [
+        conditions.under(tier, dict(zip(tier.gold.ids, batch.values(), strict=True)), on.golds["test"], clean)
+        for tier, batch in zip(tiers, reply.batches, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda each: (each.kind, each.level)))
 
 
-def _rounds(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
-    """(split, rows to fit on, rows to predict)."""
-    yield "test", [r for r in rows if r["split"] == "train"], [r for r in rows if r["split"] == "test"]
-    for fold in sorted({row[FOLD] for row in rows}):
-        yield FOLDS, [r for r in rows if r[FOLD] != fold], [r for r in rows if r[FOLD] == fold]
+def _familiarity(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, tuple[Cell, Cell]]:
+    known: dict[str, dict[str, frozenset[str]]] = {split: {} for split in SPLITS}
+    for each in on.rounds:
+        known[each.split] |= dict.fromkeys((row["id"] for row in each.held_out), conditions.surfaces(each.train))
+    return {split: conditions.familiarity(gold, predicted[split], known[split]) for split, gold in on.golds.items()}
 
 
-def _predict(
-    recipe: Recipe, names: Sequence[str], train: list[dict[str, Any]], held_out: list[dict[str, Any]]
-) -> dict[str, frozenset[Label]]:
-    import warnings
-
-    y: list[Any]
-    if recipe.task == "ner":
-        y = [[Span(**span) for span in row["spans"]] for row in train]
-    else:
-        y = [[names[number] for number in row["sectors"]] for row in train]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            estimator = recipe.make()
-            estimator.fit([_seen(row) for row in train], y)
-            predict = getattr(estimator, "predict_spans", estimator.predict)
-            found = list(predict([_seen(row) for row in held_out]))
-    except DataError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _broken(recipe.path, error) from None
-    where = files.shown(recipe.path)
-    if len(found) != len(held_out):
-        hint = "return one list for each row, empty if there is nothing"
-        expected = f"{len(held_out)} predictions, one per row"
-        raise DataError(Problem("recipe-broken", where, expected, str(len(found)), hint))
-    predicted = {}
-    problems: list[Problem] = []
-    for row, values in zip(held_out, found, strict=True):
-        try:
-            given = _values(recipe, row, values)
-        except (TypeError, IndexError, KeyError):
-            hint = "for ner (start, end, type) or one BIO tag per character, for sector names"
-            problems.append(
-                Problem("recipe-broken", f"{where} {row['id']}", "a list of labels", repr(values)[:80], hint)
-            )
-            continue
-        predicted[row["id"]] = submissions.check(
-            recipe.task, given, row["text"], names, f"{where} {row['id']}", problems
-        )
-    raise_if_any(problems)
-    return predicted
+def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:
+    """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
+    known = submissions.crosswalks(on.where)
+    if on.recipe.task != "ner" or on.recipe.crosswalk or COARSE not in known:
+        return {}
+    convert = submissions.through(known[COARSE])
+    gold = submissions.coarse(on.golds[FOLDS], COARSE, known[COARSE])
+    return {FOLDS: scoring.score(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 
 
-def _seen(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in SEEN if key in row}
+def _took(recipe: Recipe, replies: list[Reply], characters: int) -> dict[str, Any]:
+    """Time, memory and versions. Times are sums over the rounds; reading, scoring and noise are not in them.
 
-
-def _values(recipe: Recipe, row: dict[str, Any], found: Any) -> list[Any]:
-    """What a recipe gave for a row, as the values of a submission."""
-    found = list(found)
-    if recipe.task == "sector":
-        return [str(name) for name in found]
-    if len(found) == len(row["text"]) and all(isinstance(tag, str) for tag in found):
-        found = tagging.from_bio(found, row["text"], f"{files.shown(recipe.path)} {row['id']}")
-    return [{"start": operator.index(span[0]), "end": operator.index(span[1]), "type": str(span[2])} for span in found]
+    `memory_mb` is the resident set of the process of a round: `before` the rows came, which is Python, the recipe and
+    all that it imports; `peak`, the largest of all rounds; `growth`, the largest rise of any.
+    """
+    fit, predict = (
+        {"wall": sum(pair[0] for pair in pairs), "cpu": sum(pair[1] for pair in pairs)}
+        for pairs in ([reply.fit for reply in replies], [reply.predict for reply in replies])
+    )
+    memory = [reply.memory for reply in replies]
+    return {
+        "rounds": len(replies),
+        "fit_seconds": fit,
+        "predict_seconds": predict,
+        "characters_per_second": round(characters / max(predict["wall"], 1e-6)),
+        "memory_mb": {
+            "before": round(min(before for before, _ in memory), 1),
+            "peak": round(max(peak for _, peak in memory), 1),
+            "growth": round(max(peak - before for before, peak in memory), 1),
+        },
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "settings": {name: os.environ.get(name, value) for name, value in running.SETTINGS.items()},
+        "versions": {name: metadata.version(name) for name in (*VERSIONS, *recipe.needs)},
+    }
 
 
 def write(result: Result, folder: Path) -> None:

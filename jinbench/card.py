@@ -13,7 +13,9 @@ from jinbench import (
     adjudication,
     agreement,
     annotators,
+    baselines,
     croissant,
+    curves,
     dataset,
     errata,
     fields,
@@ -32,6 +34,7 @@ from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
 
+CURVES = "plots/learning_curve.png"
 _BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)", re.DOTALL)
 
 
@@ -123,12 +126,69 @@ def _gaps(boards: list[Board]) -> str:
     lines = []
     for board in boards:
         name = "cross-validation" if board.split == submissions.FOLDS else f"{board.split} split"
+        name = f"coarse, {name}" if board.crosswalk else name
         articles = board.rows[0].score.articles if board.rows else 0
         if board.gap is None:
             lines.append(f"- {board.task}, {name}: nothing. {articles} articles are too few to rank systems.")
         else:
             lines.append(f"- {board.task}, {name}, {articles} articles: about {board.gap:.3f} in micro-F1.")
     return "\n".join(lines) + "\n"
+
+
+def _conditions(where: Rooms) -> str:
+    """Systems for the whole label set side by side: by layout and familiarity across folds, under noise on test."""
+    found = {
+        name: record
+        for name, record in baselines.stored(where).items()
+        if record["task"] == "ner" and not record["crosswalk"]
+    }
+    if not found:
+        return "No system has been run.\n"
+    names = sorted(found, key=lambda name: -(found[name]["scores"][submissions.FOLDS]["micro"]["f1"] or 0))
+    folds = {name: found[name]["scores"][submissions.FOLDS] for name in names}
+    parts = {
+        name: {
+            "all": folds[name]["micro"],
+            **{cell["name"]: cell for cell in folds[name]["layouts"]},
+            "words labelled in training": found[name]["familiarity"][submissions.FOLDS]["seen"],
+            "words not labelled in training": found[name]["familiarity"][submissions.FOLDS]["unseen"],
+        }
+        for name in names
+    }
+    rows = [
+        [part, cell["gold"], *(_enough(parts[name][part]) for name in names)] for part, cell in parts[names[0]].items()
+    ]
+    text = _table(["cross-validated micro-F1", "mentions", *names], rows)
+    tiers = {name: {(each["kind"], each["level"]): each for each in found[name]["noise"]} for name in names}
+    rows = [["no noise", *(_f1(found[name]["scores"]["test"]["micro"]) for name in names)]]
+    for kind in noise.KINDS:
+        level = len(kind.levels)
+        rows.append([f"`{kind.name}`", *(_change(tiers[name].get((kind.name, level))) for name in names)])
+    return f"{text}\n{_table(['test micro-F1, and how the highest level of noise changes it', *names], rows)}"
+
+
+def _enough(cell: dict[str, Any]) -> str:
+    return f"{cell['correct']} found" if cell["gold"] < scoring.FEW else _f1(cell)
+
+
+def _change(tier: dict[str, Any] | None) -> str:
+    if not tier or not tier["change"]:
+        return "–"
+    change = tier["change"]
+    return f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]"
+
+
+def _curve(where: Rooms) -> str:
+    """The picture with its words, and what each curve says."""
+    found = curves.read(where)
+    if not found:
+        return "No learning curve has been measured: `jinbench run FILE --curve`.\n"
+    said = "; ".join(
+        f"{each.recipe} ({each.task}) {', '.join(f'{p.f1:.2f} at {p.articles:.0f}' for p in each.points)}"
+        for each in found
+    )
+    picture = f"![Micro-F1 over the number of training articles: {said}]({CURVES})"
+    return "\n".join([picture, "", *(f"- {each.verdict}" for each in found)]) + "\n"
 
 
 def _fields(where: Rooms) -> str:
@@ -242,6 +302,8 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "layouts": _layouts,
     "overlap": _overlap,
     "noise": _noise,
+    "conditions": _conditions,
+    "curve": _curve,
     "fields": _fields,
     "annotators": _annotators,
     "agreement": _agreement,
@@ -280,6 +342,8 @@ def build(where: Rooms) -> dict[str, bytes]:
             "articles.png": plots.articles(where),
             "scores.png": plots.scores(boards()),
         }
+        if measured := curves.read(where):
+            pictures[CURVES.rpartition("/")[2]] = plots.learning_curves(measured)
         found["dataset/README.md"] = found["DATASET_CARD.md"]
         if (where.root / "LICENSE-DATA.md").is_file():
             found["dataset/LICENSE-DATA.md"] = files.read_bytes(where.root / "LICENSE-DATA.md")

@@ -6,12 +6,12 @@ rest, and the entry point.
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from jinbench import desk, release, review  # noqa: F401
-from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, emit, progress, rooms, workshop
+from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError, JinbenchError, ServerError
 from jinbench.rooms import find
 
@@ -123,20 +123,74 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: a folder beside each recipe]")
     ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Measure the learning curve too, as for a recipe with CURVE = True.")
+    ] = False,
+    as_json: JSON = False,
 ) -> None:
-    """Fit and score recipes: fixed split and cross-validation. Yours is treated as ours."""
-    from jinbench import baselines
+    """Fit and score recipes: fixed split and cross-validation. Yours is treated as ours.
+
+    A recipe is a Python file with TASK ("ner" or "sector"), SEED and make(), which returns anything with fit(X, y)
+    and predict(X). X are rows without labels; y is a list of spans or of sector names for each. Fitted on train, it
+    predicts test, and for ner the noisy test sentences too; then, for each fold of fold_1, the fold from the others.
+
+    \b
+    Beside each recipe it leaves a folder of its name with
+      predictions-….jsonl   what it predicted, as `jinbench score` takes it
+      scores.json           its scores by type, layout, noise, and words seen in training or not; time, memory, versions
+      curve.json            with --curve: F1 over the number of training articles
+
+    \b
+    It may declare, each as a literal:
+      NEEDS = ("jieba",)       packages that must be installed
+      CROSSWALK = "msra"       it works with the coarse labels of that crosswalk of labels.toml
+      GIVEN = ("entities",)    sector: its rows have the gold entities; no rank
+      CURVE = True             always measure the learning curve
+
+    Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
+    disk: do not run a file that you would not run otherwise.
+    """
+    from jinbench import baselines, curves, recipes
 
     where = rooms(ctx) if files or out else workshop(ctx)
-    for path in files or baselines.recipes(where):
-        recipe = baselines.load(path)
+    records: list[dict[str, Any]] = []
+    for path in files or recipes.room(where):
+        recipe = recipes.load(path)
+        folder = (out or path.parent) / path.stem
+        if recipe.missing and not files:
+            reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
+            say(f"{recipe.name}: skipped, it {reason}. What is stored of it stays.")
+            records.append({"recipe": recipe.name, "skipped": reason})
+            continue
         with progress() as step:
             result = baselines.run(where, recipe, step)
-        folder = (out or path.parent) / path.stem
+            found = curves.measure(where, result, step) if curve or recipe.curve else None
         baselines.write(result, folder)
-        for score in result.scores.values():
-            typer.echo(f"{recipe.name:16}{score.headline}")
-        typer.echo(f"{'':16}predictions and scores in {folder}/")
+        if found:
+            curves.write(found, folder)
+        records.append(result.record() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
+        if not as_json:
+            for score in result.scores.values():
+                typer.echo(f"{recipe.name:16}{score.headline}")
+            if found:
+                typer.echo(f"{'':16}{found.verdict}")
+            typer.echo(f"{'':16}predictions and scores in {folder}/")
+    emit(records, as_json, lambda: "\n" + columns([_summary(record) for record in records if "run" in record]))
+
+
+def _summary(record: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe came to, in a line."""
+    from jinbench import scoring
+
+    took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}
+    keys = ("f1", "low", "high")
+    shown = {
+        split: "–" if cell["f1"] is None else scoring.with_interval(*(cell[key] for key in keys))
+        for split, cell in cells.items()
+    }
+    seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}
+    return {"recipe": record["recipe"], "task": record["task"], **shown, **seconds,
+            "peak memory": f"{took['memory_mb']['peak']:.0f} MB"}  # fmt: skip
 
 
 @app.command()

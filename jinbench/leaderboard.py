@@ -1,12 +1,14 @@
 """Who is ahead, and whether that can be told: all systems scored again on one gold, ranked with ties."""
 
 import itertools
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from jinbench import files, scoring, submissions
+from jinbench.baselines import COARSE, SCORES
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
 from jinbench.scoring import ENOUGH, Score, rounded
@@ -20,8 +22,9 @@ POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of 
 class Row:
     """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties.
 
-    None where nothing is ranked: with fewer than `ENOUGH` articles, and for an annotator, because the gold is made
-    from labels like theirs. `annotator` says what labelled (person, language model); None for a system.
+    None where nothing is ranked: with fewer than `ENOUGH` articles, for an annotator, because the gold is made from
+    labels like theirs, and for a system that was given some of the gold. `annotator` says what labelled (person,
+    language model); None for a system.
     """
 
     rank: int | None
@@ -29,17 +32,44 @@ class Row:
     system: str
     annotator: str | None
     score: Score
+    given: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The name, and behind it why there is no rank."""
+        if self.given:
+            return f"{self.system} (given the gold {' and '.join(self.given)})"
+        return f"{self.system} ({self.annotator})" if self.annotator else self.system
+
+
+class Predicted(dict[str, Mapping[str, frozenset[Label]]]):
+    """What each system predicts. What some were given of the gold goes with it, so that nobody ranks them unawares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
 class Board:
-    """One task on one split. `gap`: the smallest difference in micro-F1 that this gold separates in four of five cases,
-    from the systems' own predictions; None if there are fewer than two systems, or too few articles to rank them."""
+    """One task on one split, with coarse labels if there is a `crosswalk`: `labels` are then what it leads to.
+
+    `gap`: the smallest difference in micro-F1 that this gold separates in four of five cases, from the systems' own
+    predictions; None if there are fewer than two systems, or too few articles to rank them.
+    """
 
     task: str
     split: str
     rows: tuple[Row, ...]
     gap: float | None
+    crosswalk: str = ""
+    labels: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        name = "cross-validation over all articles" if self.split == FOLDS else f"{self.split} split"
+        coarse = f"coarse ({', '.join(self.labels)}), " if self.crosswalk else ""
+        return f"{self.task}, {coarse}{name}"
 
     def __post_init__(self) -> None:
         """Raises :class:`DataError` (wrong-version): scores of different gold never stand in one table."""
@@ -53,14 +83,14 @@ class Board:
         return record
 
 
-def systems(where: Rooms, task: str, split: str) -> dict[str, Path]:
+def systems(where: Rooms, task: str, split: str, crosswalk: str = "") -> dict[str, Path]:
     """The predictions that lie in `baselines/` and `leaderboard/entries/`, by system.
 
     Raises :class:`DataError` (duplicate-id) if an entry has the name of a baseline.
     """
     found: dict[str, Path] = {}
     for room in (where.baselines, where.leaderboard / "entries"):
-        for path in sorted(room.glob(f"*/predictions-{task}-{split}.jsonl")):
+        for path in sorted(room.glob(f"*/{submissions.file_name(task, split, crosswalk)}")):
             name = path.parent.name
             if name in found:
                 other = files.shown(found[name].parent)
@@ -71,27 +101,47 @@ def systems(where: Rooms, task: str, split: str) -> dict[str, Path]:
     return found
 
 
-def board(where: Rooms, task: str, split: str) -> Board:
+def board(where: Rooms, task: str, split: str, crosswalk: str = "") -> Board:
     """Score every system on `task` and `split`, and the annotators with them.
 
     Raises :class:`DataError` with what is wrong in any of them.
     """
-    gold = submissions.gold(where, task, split)
+    gold = submissions.gold(where, task, split, crosswalk)
     return rank(gold, predictions(where, gold), submissions.readings(where, gold))
 
 
-def predictions(where: Rooms, gold: Gold) -> dict[str, dict[str, frozenset[Label]]]:
-    """What every system predicts for the items of `gold`. Raises :class:`DataError` with what is wrong in any."""
+def predictions(where: Rooms, gold: Gold) -> Predicted:
+    """What every system predicts for the items of `gold`. On a coarse one, those for the whole label set take part too.
+
+    Raises :class:`DataError` with what is wrong in any.
+    """
     problems: list[Problem] = []
-    predicted = {}
-    for system, path in systems(where, gold.task, gold.split).items():
-        try:
-            predicted[system] = submissions.read_predictions(path, gold)
-        except DataError as error:
-            problems += error.problems
+    predicted = Predicted()
+
+    def take(gold: Gold, convert: Callable[[frozenset[Label]], frozenset[Label]]) -> None:
+        for system, path in systems(where, gold.task, gold.split, gold.crosswalk).items():
+            try:
+                found = submissions.read_predictions(path, gold)
+                predicted[system] = {id: convert(labels) for id, labels in found.items()}
+                if given := _given(path.parent / SCORES):
+                    predicted.given[system] = given
+            except DataError as error:
+                problems.extend(error.problems)
+
+    if gold.crosswalk:
+        fine = submissions.gold(where, gold.task, gold.split)
+        take(fine, submissions.through(submissions.types(where, gold.crosswalk)))
+    take(gold, lambda labels: labels)
     if problems:
         raise DataError(problems)
     return predicted
+
+
+def _given(path: Path) -> tuple[str, ...]:
+    """What a system was given of the gold, by its record."""
+    record = files.read_json(path) if path.is_file() else {}
+    given = record.get("given", ()) if isinstance(record, dict) else ()
+    return tuple(map(str, given)) if isinstance(given, list) else ()
 
 
 def rank(
@@ -102,38 +152,39 @@ def rank(
     """The table of systems, best first, with the annotators among them, who have no rank."""
     import numpy as np
 
+    given = predicted.given if isinstance(predicted, Predicted) else {}
     scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
     order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
     enough = len(set(gold.groups)) >= ENOUGH
-    drawn = {
-        system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in (order if enough else ())
-    }
-    better = {system: sum(scoring.interval(drawn[other] - drawn[system])[0] > 0 for other in drawn) for system in order}
-    ranks = [better[system] + 1 if enough else None for system in order]
-    rows = [Row(r, enough and ranks.count(r) > 1, s, None, scores[s]) for r, s in zip(ranks, order, strict=True)]
+    ranked = [system for system in order if enough and system not in given]
+    drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in ranked}
+    ranks = {s: 1 + sum(scoring.interval(drawn[other] - drawn[s])[0] > 0 for other in ranked) for s in ranked}
+    times = Counter(ranks.values())
+    rows = [
+        Row(ranks.get(s), times[ranks[s]] > 1 if s in ranks else False, s, None, scores[s], given.get(s, ()))
+        for s in order
+    ]
     for (name, kind), found in (annotators or {}).items():
         rows.append(Row(None, False, name, kind, scoring.score(gold, found)))
     rows.sort(key=lambda row: -(row.score.micro.f1 or 0.0))
-    errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(order) if drawn]
-    return Board(gold.task, gold.split, tuple(rows), POWER * float(np.median(errors)) if errors else None)
+    errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(ranked)]
+    gap = POWER * float(np.median(errors)) if errors else None
+    return Board(gold.task, gold.split, tuple(rows), gap, gold.crosswalk, gold.names)
 
 
 def markdown(boards: list[Board]) -> str:
     """The boards as Markdown tables."""
     lines = []
     for found in boards:
-        name = "cross-validation over all articles" if found.split == FOLDS else f"{found.split} split"
         lines += [
-            f"**{found.task}, {name}**",
+            f"**{found.title}**",
             "",
             "| rank | system | micro-F1 [95 % interval] | macro-F1 (labels with enough mentions) | missing |",
             "|---|---|---|---|---|",
         ]
         for row in found.rows:
-            name = _escape(f"{row.system} ({row.annotator})" if row.annotator else row.system)
-            lines.append(
-                f"| {_place(row)} | {name} | {row.score.micro.shown} | {row.score.macro} | {row.score.missing} |"
-            )
+            cells = _place(row), _escape(row.shown), row.score.micro.shown, row.score.macro, row.score.missing
+            lines.append(f"| {' | '.join(map(str, cells))} |")
         lines.append("")
         if found.rows:
             lines.append(f"`{found.rows[0].score.signed}`")
@@ -144,6 +195,8 @@ def markdown(boards: list[Board]) -> str:
                 lines.append("Systems with the same rank cannot be told apart.")
             if any(row.annotator for row in found.rows):
                 lines.append("Annotators have no rank: the gold is made from labels like theirs.")
+            if any(row.given for row in found.rows):
+                lines.append("What was given some of the gold has no rank: it says what knowing that is worth.")
             if found.gap is not None:
                 gap = f"about {found.gap:.3f}; now and then a smaller one too"
                 lines.append(f"Smallest gap that {articles} articles separate in four of five cases: {gap}.")
@@ -163,6 +216,12 @@ def _escape(text: str) -> str:
 def build(where: Rooms) -> tuple[list[Board], dict[str, str]]:
     """All boards, and the generated files of `leaderboard/` by name."""
     boards = [board(where, task, split) for task, split in BOARDS]
+    coarse = [
+        board(where, "ner", FOLDS, name)
+        for name in submissions.crosswalks(where)
+        if name == COARSE or systems(where, "ner", FOLDS, name)
+    ]
+    boards = [*(b for b in boards if b.task == "ner"), *coarse, *(b for b in boards if b.task != "ner")]
     return boards, {
         "leaderboard.json": files.dump_json([found.to_dict() for found in boards]),
         "leaderboard.md": markdown(boards),

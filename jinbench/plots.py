@@ -1,10 +1,12 @@
 """The pictures of the card, drawn from the same records as its tables: the same numbers give the same bytes."""
 
 import io
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinbench import dataset
+from jinbench.curves import Curve
 from jinbench.leaderboard import Board
 from jinbench.problems import JinbenchError
 from jinbench.rooms import Rooms
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 # Of the splits: from Tol's bright scheme, which the colour-blind can tell apart.
 COLOURS = dict(zip(SPLITS, ("#4477AA", "#CCBB44", "#EE6677"), strict=True))
-SYSTEM, ANNOTATOR = "#4477AA", "#888888"
+SYSTEM, GIVEN, ANNOTATOR = "#4477AA", "#AA3377", "#888888"
+LINES = (SYSTEM, "#EE6677", "#228833", "#AA3377", "#CCBB44")  # of learning curves
 LINE = 0.26  # inches of height for a bar
 
 
@@ -70,19 +73,19 @@ def articles(where: Rooms) -> bytes:
 
 def scores(boards: Sequence[Board]) -> bytes:
     """The cross-validated micro-F1 of systems and annotators, each with its interval."""
-    shown = [board for board in boards if board.split == FOLDS and board.rows]
+    shown = [board for board in boards if board.split == FOLDS and board.rows and not board.crosswalk]
     figure = _figure(max((len(board.rows) for board in shown), default=1), columns=max(len(shown), 1))
     for axes, board in zip(figure.axes, shown, strict=True):
         for place, row in enumerate(board.rows):
             cell = row.score.micro
             if cell.f1 is None or cell.low is None or cell.high is None:
                 continue
-            colour = ANNOTATOR if row.annotator else SYSTEM
+            colour = GIVEN if row.given else ANNOTATOR if row.annotator else SYSTEM
             axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot([cell.f1], [place], "o", color=colour, markersize=5)
         axes.set_yticks(
             range(len(board.rows)),
-            [f"{row.system} ({row.annotator})" if row.annotator else row.system for row in board.rows],
+            [row.shown for row in board.rows],
         )
         axes.set_ylim(len(board.rows) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
@@ -92,8 +95,35 @@ def scores(boards: Sequence[Board]) -> bytes:
     from matplotlib.lines import Line2D
 
     marks = {"system": SYSTEM, "annotator: the gold is made from labels like theirs": ANNOTATOR}
+    if any(row.given for board in shown for row in board.rows):
+        marks["given some of the gold"] = GIVEN
     handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in marks.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(marks), frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def learning_curves(curves: Sequence[Curve]) -> bytes:
+    """Micro-F1 over the number of training articles, a panel for each task; small dots are the single repeats."""
+    tasks = list(dict.fromkeys(curve.task for curve in curves))
+    figure = _figure(12, columns=len(tasks))
+    for axes, task in zip(figure.axes, tasks, strict=True):
+        shown = [curve for curve in curves if curve.task == task]
+        for curve, colour in zip(shown, itertools.cycle(LINES)):
+            x, y = [p.articles for p in curve.points], [p.f1 for p in curve.points]
+            axes.plot(x, y, "o-", color=colour, markersize=5, linewidth=1.5, label=curve.recipe)
+            for p in curve.points:
+                axes.plot([p.articles] * 2, [p.low, p.high], color=colour, linewidth=1.5, alpha=0.5)
+                axes.plot([p.articles] * len(p.repeats), p.repeats, ".", color=colour, markersize=3, alpha=0.6)
+        axes.set_xscale("log", base=2)
+        ticks = [p.articles for p in shown[0].points]
+        axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_ylim(0, max(0.6, *(1.1 * p.high for curve in shown for p in curve.points)))
+        axes.set_xlabel("training articles (each step doubles them)")
+        axes.set_ylabel("micro-F1, 95 % interval by article")
+        axes.set_title(task, fontsize=10)
+        axes.grid(axis="y", linewidth=0.4)
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
     return _png(figure)
 
 

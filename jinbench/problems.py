@@ -61,6 +61,8 @@ CODES = {
     "split-mismatch": "splits.csv does not name each article once, or separates a story",
     "wrong-task": "a recipe or submission is for another task",
     "recipe-broken": "a recipe does not run, or predicts the wrong number of items",
+    "package-missing": "a recipe needs a package that is not installed",
+    "declaration-unknown": "a recipe asks for a crosswalk that does not exist, or to be given what is not given",
 }
 
 

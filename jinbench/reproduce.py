@@ -23,6 +23,7 @@ from jinbench import (
     annotators,
     baselines,
     card,
+    curves,
     dataset,
     exports,
     files,
@@ -30,9 +31,11 @@ from jinbench import (
     labelstudio,
     leaderboard,
     projects,
+    recipes,
     searching,
     seeds,
 )
+from jinbench.recipes import Recipe
 from jinbench.records import Step
 from jinbench.rooms import Rooms
 
@@ -79,11 +82,8 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
     dataset.write(built, again.dataset)
     for name in built.files:
         yield _same(where, again, f"dataset/{name}")
-    for path in baselines.recipes(again):
-        result = baselines.run(again, baselines.load(path), step)
-        baselines.write(result, again.baselines / path.stem)
-        for name in result.files():
-            yield _same(where, again, f"baselines/{path.stem}/{name}")
+    for path in recipes.room(again):
+        yield from _run_again(where, again, recipes.load(path), step)
     for name, text in leaderboard.build(again)[1].items():
         files.write_text(again.leaderboard / name, text)
         yield _same(where, again, f"leaderboard/{name}")
@@ -101,7 +101,7 @@ def _copy(where: Rooms, folder: Path) -> Rooms:
     for room in (where.seeds, where.annotation):
         shutil.copytree(room, folder / room.name)
     for path in [
-        *baselines.recipes(where),
+        *recipes.room(where),
         *(where.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
         where.splits,
         *files.below(where.leaderboard / "entries"),
@@ -158,6 +158,28 @@ def _through_label_studio(
             )
 
 
+def _run_again(where: Rooms, again: Rooms, recipe: Recipe, step: Step) -> Iterator[Check]:
+    """Run a recipe again. Without its packages that cannot be done, and what is committed of it is taken as it is."""
+    folder = again.baselines / recipe.name
+    if recipe.missing:
+        committed = where.baselines / recipe.name
+        if not committed.is_dir():
+            yield Check(FAIL, f"baselines/{recipe.name}", f"expected {files.shown(committed)}/ to be committed")
+            return
+        shutil.copytree(committed, folder)
+        reason = f"not made again: it needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
+        yield Check(OKISH, f"baselines/{recipe.name}", f"{reason}. The committed predictions were scored.")
+        return
+    result = baselines.run(again, recipe, step)
+    baselines.write(result, folder)
+    names = list(result.files())
+    if recipe.curve:
+        curves.write(curves.measure(again, result, step), folder)
+        names.append(curves.NAME)
+    for name in names:
+        yield _same(where, again, f"baselines/{recipe.name}/{name}")
+
+
 def _same(where: Rooms, again: Rooms, name: str) -> Check:
     """Compare one file with the committed one: bytes, else what they mean."""
     old, new = where.root / name, again.root / name
@@ -178,16 +200,25 @@ def _same(where: Rooms, again: Rooms, name: str) -> Check:
             return Check(OKISH, name, "the same description; it lists hashes of files whose bytes differ")
     if name.endswith(".png"):
         return _same_picture(name, before, after)
-    if name.startswith("baselines/"):
+    if name.startswith("baselines/") and not name.endswith(curves.NAME):
+        if name.endswith(baselines.SCORES) and _lasting(before) == _lasting(after):
+            return Check(OK, name, "the same but for time and memory")
         return _same_scores(where, again, name)
-    if name.startswith("leaderboard/") or name.endswith(".md"):
+    if name.startswith(("leaderboard/", "baselines/")) or name.endswith(".md"):
         return _same_but_for_scores(name, before.decode(), after.decode())
     return Check(FAIL, name, f"expected sha256 {files.sha256(before)[:12]}, made {files.sha256(after)[:12]} ({new})")
 
 
+def _lasting(data: bytes) -> Any:
+    try:
+        return baselines.lasting(data.decode())
+    except (ValueError, AttributeError):
+        return None
+
+
 def _same_but_for_scores(name: str, before: str, after: str) -> Check:
     """Tables of scores: the same text, and no decimal fraction further off than the tolerance."""
-    fraction = re.compile(r"\d+\.\d+(?:e-\d+)?")
+    fraction = re.compile(r"[-+]?\d+\.\d+(?:e-\d+)?")
     if fraction.sub("0.0", before) == fraction.sub("0.0", after):
         pairs = zip(fraction.findall(before), fraction.findall(after), strict=True)
         moved = max(abs(float(a) - float(b)) for a, b in pairs)
@@ -219,12 +250,18 @@ def _same_picture(name: str, before: bytes, after: bytes) -> Check:
 
 def _same_scores(where: Rooms, again: Rooms, name: str) -> Check:
     """Predictions may differ in a tie; the scores they give may not move by more than the tolerance."""
-    folder = str(Path(name).parent / "scores.json")
+    folder = str(Path(name).parent / baselines.SCORES)
     try:
-        old, new = (json.loads((rooms.root / folder).read_text())["scores"] for rooms in (where, again))
-    except (OSError, ValueError, KeyError) as error:
+        old, new = (_f1s(json.loads((rooms.root / folder).read_text())) for rooms in (where, again))
+        moved = max(abs(old[key] - new[key]) for key in new)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         return Check(FAIL, name, f"expected committed scores, found {type(error).__name__}")
-    moved = max(abs((old[split]["micro"]["f1"] or 0) - (new[split]["micro"]["f1"] or 0)) for split in new)
     if moved <= TOLERANCE:
         return Check(OKISH, name, f"micro-F1 moved by {moved:.4f}, within {TOLERANCE}: ties in the solver")
     return Check(FAIL, name, f"expected micro-F1 within {TOLERANCE} of the committed, it moved by {moved:.4f}")
+
+
+def _f1s(record: dict[str, Any]) -> dict[str, float]:
+    """Every micro-F1 of a recipe, those under noise too."""
+    found = {split: score["micro"]["f1"] or 0.0 for split, score in record["scores"].items()}
+    return found | {f"{each['kind']}-{each['level']}": each["f1"] or 0.0 for each in record.get("noise", ())}

@@ -4,8 +4,8 @@ A missing prediction counts as wrong, an unknown id is an error. What is resampl
 article are alike, and an interval that ignores it is too narrow.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -262,8 +262,24 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EX
             "boot": str(RESAMPLES),
             "seed": str(SEED),
             "jinbench": version("jinbench"),
-        },
+        }
+        | ({"crosswalk": gold.crosswalk} if gold.crosswalk else {}),
     )
+
+
+def part(
+    name: str, gold: Gold, predicted: Mapping[str, frozenset[Label]], belongs: Callable[[str, Label], bool]
+) -> Cell:
+    """The cell of some of the mentions: those of gold and predictions of which `belongs(id, label)` is true."""
+    ours = {id: frozenset(label for label in found if belongs(id, label)) for id, found in predicted.items()}
+    pairs = zip(gold.ids, gold.labels, strict=True)
+    true = tuple(frozenset(label for label in found if belongs(id, label)) for id, found in pairs)
+    return _cell(name, clusters(gold, counts(replace(gold, labels=true), ours).sum(1)))
+
+
+def micro(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Cell:
+    """The micro-F1 alone."""
+    return _cell("micro", clusters(gold, counts(gold, predicted).sum(1)))
 
 
 def _macro(gold: Gold, table: "np.ndarray[Any, Any]") -> Macro:
@@ -309,7 +325,14 @@ class Difference:
 
 def compare(gold: Gold, a: Mapping[str, frozenset[Label]], b: Mapping[str, frozenset[Label]]) -> Difference:
     """The difference of two systems with its 95 % interval: both see the same resampled articles."""
-    first, second = counts(gold, a), counts(gold, b)
-    low, high = interval(drawn_f1(gold, first) - drawn_f1(gold, second))
-    value = float(f1(first.sum((0, 1))) - f1(second.sum((0, 1))))
-    return Difference(value, low, high, len(set(gold.groups)))
+    return change((gold, a), (gold, b))
+
+
+def change(
+    a: tuple[Gold, Mapping[str, frozenset[Label]]], b: tuple[Gold, Mapping[str, frozenset[Label]]]
+) -> Difference:
+    """The difference between two golds, each with what is predicted for it, over the same articles."""
+    tables = [(gold, counts(gold, predicted)) for gold, predicted in (a, b)]
+    low, high = interval(drawn_f1(*tables[0]) - drawn_f1(*tables[1]))
+    first, second = (float(f1(table.sum((0, 1)))) for _, table in tables)
+    return Difference(first - second, low, high, len(set(a[0].groups)))

@@ -1,11 +1,11 @@
 """Gold and predictions side by side: what is scored, and the form in which a system hands in what it says."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import checking, dataset, files, pages
+from jinbench import checking, dataset, files, labels, pages
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Span, within
 from jinbench.rooms import Rooms
@@ -35,12 +35,13 @@ class Gold:
     version: str
     sha256: str
     manifest: str  # the sha256 of the whole dataset, where `sha256` is that of the config
+    crosswalk: str = ""  # the one through which the entity types went, if any
 
 
-def gold(where: Rooms, task: str, split: str) -> Gold:
-    """The gold of a task: `split` is train, validation, test, or folds for all items.
+def gold(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
+    """The gold of a task: `split` is train, validation, test, or folds for all items; coarse with a `crosswalk`.
 
-    Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id).
+    Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, declaration-unknown).
     """
     if task not in TASKS:
         raise DataError(Problem("wrong-task", "--task", f"one of {', '.join(TASKS)}", repr(task), "correct the name"))
@@ -48,12 +49,14 @@ def gold(where: Rooms, task: str, split: str) -> Gold:
         expected = f"one of {', '.join(SPLITS)}, or {FOLDS} for all items"
         raise DataError(Problem("unknown-id", "--split", expected, repr(split), "correct the name"))
     rows = dataset.read_rows(where, task, None if split == FOLDS else split)
-    listing = dataset.read_manifest(where)
-    return gold_of(task, split, rows, listing)
+    found = gold_of(task, split, rows, dataset.read_manifest(where))
+    return coarse(found, crosswalk, types(where, crosswalk)) if crosswalk else found
 
 
-def gold_of(task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any]) -> Gold:
-    """The gold that `rows` of the config `task` hold; `listing` is the manifest that they belong to."""
+def gold_of(
+    task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any], config: str | None = None
+) -> Gold:
+    """The gold that `rows` hold, of the config `task` or another with its labels; `listing` is their manifest."""
     names = tuple(listing["labels"][task])
     found: list[Iterable[Label]]
     if task == "ner":
@@ -70,9 +73,39 @@ def gold_of(task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict
         tuple(row["article_id"] for row in rows),
         tuple(row["layout"] for row in rows),
         str(listing["version"]),
-        str(listing["configs"][task]),
+        str(listing["configs"][config or task]),
         str(listing["sha256"]),
     )
+
+
+def crosswalks(where: Rooms) -> dict[str, dict[str, str]]:
+    """For each crosswalk of the label set, what the entity types become in it; "" is left out.
+
+    Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
+    """
+    entities = labels.read(where).entities if where.labels.is_file() else ()
+    names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
+    return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
+
+
+def types(where: Rooms, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
+    """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
+    known = crosswalks(where)
+    if crosswalk not in known:
+        expected = f"a crosswalk of {files.shown(where.labels)}: {', '.join(known) or 'it has none'}"
+        raise DataError(Problem("declaration-unknown", place, expected, repr(crosswalk), "correct the name"))
+    return known[crosswalk]
+
+
+def coarse(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
+    """The gold of a fine label set, seen through a crosswalk."""
+    names = tuple(dict.fromkeys(types[name] for name in gold.names if types.get(name)))
+    return replace(gold, names=names, labels=tuple(map(through(types), gold.labels)), crosswalk=crosswalk)
+
+
+def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[Label]]:
+    """A function that takes the labels of an item through a crosswalk: types without a counterpart are left out."""
+    return lambda found: frozenset((*label[:-1], types[label[-1]]) for label in found if types.get(label[-1]))
 
 
 def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
@@ -94,7 +127,15 @@ def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozen
         spans = [Span(**span) for span in row["spans"]]
         for sentence in pages.sentences(row["passage_id"], row["text"]):
             said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
+    if gold.crosswalk:
+        convert = through(types(where, gold.crosswalk))
+        found = {who: {id: convert(spans) for id, spans in said.items()} for who, said in found.items()}
     return found
+
+
+def file_name(task: str, split: str, crosswalk: str = "") -> str:
+    """Where the predictions of a system lie in its folder. Those for coarse labels have a name of their own."""
+    return f"predictions-{'-'.join(filter(None, (task, crosswalk, split)))}.jsonl"
 
 
 def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:

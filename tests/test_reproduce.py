@@ -2,16 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from jinbench import files, reproduce
+from jinbench import curves, files, recipes, reproduce
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
+from tests.test_conditions import MEMORY, crossed, result
 
 
 @pytest.mark.server
@@ -102,3 +104,57 @@ def test_scores_may_move_a_little(real: Rooms, tmp_path: Path, shift: float, sta
     scores = json.loads((real.root / name).read_text())
     scores["scores"]["folds"]["micro"]["f1"] += shift
     assert two_worlds(real, tmp_path, name, json.dumps(scores).encode()).status == status
+
+
+def test_time_and_memory_are_not_compared(real: Rooms, tmp_path: Path) -> None:
+    name = "baselines/majority/scores.json"
+    record = json.loads((real.root / name).read_text())
+    record["run"] = {"fit_seconds": {"wall": 99.0}}
+    check = two_worlds(real, tmp_path, name, json.dumps(record).encode())
+    assert (check.status, check.message) == ("OK", "the same but for time and memory")
+
+
+def test_a_score_under_noise_may_not_move_far(real: Rooms, tmp_path: Path) -> None:
+    name = "baselines/gazetteer/scores.json"
+    for shift, status in ((0.001, "OKish"), (0.5, "FAIL")):
+        record = json.loads((real.root / name).read_text())
+        record["noise"][3]["f1"] += shift
+        assert two_worlds(real, tmp_path, name, json.dumps(record).encode()).status == status
+
+
+def silent(what: str, done: int, of: int) -> None:
+    """No progress is shown."""
+
+
+def test_a_recipe_is_run_again_with_its_curve(mini: Rooms, tmp_path: Path) -> None:
+    where = crossed(mini)
+    found = result(where, "memory", MEMORY.format(more="CURVE = True"))
+    curves.write(curves.measure(where, found), where.baselines / "memory")
+    again = Rooms(tmp_path / "again")
+    shutil.copytree(where.root, again.root)
+    shutil.rmtree(again.baselines / "memory")
+    recipe = recipes.load(again.baselines / "memory.py")
+    checks = {check.artefact: check for check in reproduce._run_again(where, again, recipe, silent)}
+    assert {name.rpartition("/")[2]: check.status for name, check in checks.items()} == dict.fromkeys(
+        ("predictions-ner-test.jsonl", "predictions-ner-folds.jsonl", "scores.json", "curve.json"), "OK"
+    )
+    path = where.baselines / "memory" / "curve.json"
+    for shift, status in ((0.001, "OKish"), (0.5, "FAIL")):
+        record = json.loads(path.read_text())
+        record["points"][0]["f1"] += shift
+        data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
+        files.write_bytes(again.root / "baselines/memory/curve.json", data)
+        assert reproduce._same(where, again, "baselines/memory/curve.json").status == status
+
+
+def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Rooms, tmp_path: Path) -> None:
+    where, again = crossed(mini), Rooms(tmp_path / "again")
+    path = where.baselines / "memory.py"
+    files.write_text(path, MEMORY.format(more='NEEDS = ("no-such-package",)'))
+    (check,) = reproduce._run_again(where, again, recipes.load(path), silent)
+    assert check.status == "FAIL"
+    files.write_text(where.baselines / "memory" / "scores.json", "kept")
+    (check,) = reproduce._run_again(where, again, recipes.load(path), silent)
+    assert check.status == "OKish"
+    assert "needs no-such-package" in check.message
+    assert (again.baselines / "memory" / "scores.json").read_text() == "kept"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jinbench
+from jinbench import recipes
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "jinbench"
@@ -47,13 +48,16 @@ def test_rooms_hold_no_python_but_recipes() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "baselines").glob("*.py")), ids=lambda path: path.stem)
-def test_a_recipe_uses_only_scikit_learn_and_the_public_api(path: Path) -> None:
+def test_a_recipe_uses_only_what_it_may_count_on(path: Path) -> None:
+    """scikit-learn, the public API with its estimators, and the packages that the recipe declares."""
+    needed = {re.sub(r"[-_.]+", "_", name).lower() for name in recipes.load(path).needs}
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
         for name in names:
             top = name.split(".")[0]
-            assert name in ("jinbench", "jinbench.taggers") or top == "sklearn" or top in sys.stdlib_module_names, name
+            ours = name in ("jinbench", "jinbench.taggers", "jinbench.classifiers")
+            assert ours or top == "sklearn" or top.lower() in needed or top in sys.stdlib_module_names, name
 
 
 HEAVY = ("numpy", "pandas", "datasets", "sklearn", "scipy", "pyarrow", "label_studio_sdk", "opencc", "httpx")

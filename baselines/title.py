@@ -1,0 +1,18 @@
+"""Title: the same classifier as in tfidf.py, shown the title of the article and nothing of the passage.
+
+Shows how much of the task a headline gives away. All passages of an article get the same sectors, so an article about
+many industries is out of its reach.
+"""
+
+from jinbench.classifiers import SectorClassifier
+
+TASK = "sector"
+SEED = 0
+
+
+def titles(rows):
+    return [row["title"] for row in rows]
+
+
+def make():
+    return SectorClassifier([titles], random_state=SEED)

@@ -1,0 +1,167 @@
+"""Our sequence tagger against python-crfsuite: the same data in one run, how good, how fast and how large.
+
+    python benchmarks/taggers.py --corpora DIR
+
+Every measurement is made in a process of its own, on one core, the contestants in turn, in seconds of that core that
+the process itself had; printed are medians. Ours has the configuration that it has everywhere, the defaults of
+`jinbench.taggers.CrfTagger`, with another seed each time; they were chosen on parts of the training files of CLUENER
+and Resume, and on the dev file of the latter. CRFsuite has L-BFGS with c1 = c2 = 0.1 and at most 100 iterations, and
+the usual features: characters from -2 to +2, pairs of them, classes of characters. Reading a corpus is not timed; making
+features is, on both sides. F1 is strict, over spans. Peak memory is that of the whole process; `of it, imports` is what
+it had before any data was read, which for scikit-learn depends on what else is installed (it imports pandas if that is
+there).
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from corpora import Corpus, Spans, read
+from measuring import in_a_process, medians, peak_mb, pin, ratios
+
+MINE, THEIRS = "jinbench", "crfsuite"
+LEAST = 0.5  # seconds that prediction is measured for
+BATCH = 50_000  # characters that both get to predict in one call, at least; a small test set is repeated
+FIGURES = {
+    "f1": "micro-F1 × 100",
+    "train_seconds": "training, CPU seconds",
+    "characters_per_second": "prediction, characters/s",
+    "peak_mb": "peak memory, MB",
+    "imports_mb": "  of it, imports, MB",
+}
+
+
+class Mine:
+    def __init__(self, seed: int, **options: Any) -> None:
+        from jinbench.taggers import CrfTagger
+
+        self.tagger = CrfTagger(random_state=seed, **options)
+
+    def fit(self, texts: list[str], labels: list[Spans]) -> None:
+        self.tagger.fit(texts, labels)
+
+    def predict(self, texts: list[str]) -> list[Spans]:
+        return [[span[:3] for span in row] for row in self.tagger.predict_spans(texts)]
+
+
+class CrfSuite:
+    def __init__(self, iterations: int) -> None:
+        import pycrfsuite
+
+        self.trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+        self.tagger = pycrfsuite.Tagger()
+        self.iterations = iterations
+        self.file = Path(tempfile.mkstemp(suffix=".crfsuite")[1])
+
+    def fit(self, texts: list[str], labels: list[Spans]) -> None:
+        for text, spans in zip(texts, labels, strict=True):
+            self.trainer.append(features(text), tags(text, spans))
+        self.trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": self.iterations})
+        self.trainer.train(str(self.file))
+        self.tagger.open(str(self.file))
+        self.file.unlink()
+
+    def predict(self, texts: list[str]) -> list[Spans]:
+        return [spans(self.tagger.tag(features(text))) for text in texts]
+
+
+def features(text: str) -> list[list[str]]:
+    padded = f"\0\0{text}\0\0"
+    kinds = "".join(
+        "0" if c.isdigit() else "a" if c.isascii() and c.isalpha() else "x" if c.isalpha() else c for c in padded
+    )
+    found = []
+    for i in range(2, len(padded) - 2):
+        row = [f"{k}={padded[i + k]}" for k in (-2, -1, 0, 1, 2)]
+        row += [f"{k},{k + 1}={padded[i + k : i + k + 2]}" for k in (-2, -1, 0, 1)]
+        row += [f"-1,1={padded[i - 1]}{padded[i + 1]}", f"kind={kinds[i]}"]
+        row += [f"kinds3={kinds[i - 1 : i + 2]}", f"kinds5={kinds[i - 2 : i + 3]}"]
+        found.append(row)
+    return found
+
+
+def tags(text: str, spans: Spans) -> list[str]:
+    found = ["O"] * len(text)
+    for start, end, type in spans:
+        found[start:end] = [f"B-{type}"] + [f"I-{type}"] * (end - start - 1)
+    return found
+
+
+def spans(tags: list[str]) -> Spans:
+    found: Spans = []
+    for i, tag in enumerate(tags):
+        prefix, _, type = tag.partition("-")
+        if prefix == "I" and found and found[-1][1:] == (i, type):
+            found[-1] = found[-1][0], i + 1, type
+        elif type:
+            found.append((i, i + 1, type))
+    return found
+
+
+def measure(contestant: Any, imports: float, corpus: Corpus) -> dict[str, float]:
+    """One run of one contestant on one corpus, in this process."""
+    (texts, labels), (new, gold) = corpus.train, corpus.test
+    start = time.process_time()
+    contestant.fit(texts, labels)
+    training = time.process_time() - start
+    predicted = contestant.predict(new)
+    batch = new * -(-BATCH // sum(map(len, new)))
+    characters, start = 0, time.process_time()
+    while (spent := time.process_time() - start) < LEAST:
+        contestant.predict(batch)
+        characters += sum(map(len, batch))
+    right = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
+    total = sum(map(len, gold)) + sum(map(len, predicted))
+    return {
+        "f1": 200 * right / total,
+        "train_seconds": training,
+        "characters_per_second": characters / spent,
+        "peak_mb": peak_mb(),
+        "imports_mb": imports,
+    }
+
+
+def main(
+    corpora: Annotated[Path, typer.Option(help="A folder of corpora, such as cluener/ and resume/.")],
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each contestant on each corpus.")] = 3,
+    iterations: Annotated[int, typer.Option(help="CRFsuite: at most so many.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="All figures as one line of JSON.")] = False,
+    only: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Our sequence tagger against python-crfsuite."""
+    if only:
+        name, contestant, seed = only.rsplit(":", 2)
+        pin()
+        made = Mine(int(seed)) if contestant == MINE else CrfSuite(iterations)
+        imports = peak_mb()
+        print(json.dumps(measure(made, imports, next(corpus for corpus in read(corpora) if corpus.name == name))))
+        return
+    found = read(corpora)
+    results = {}
+    for corpus in found:
+        runs: dict[str, list[dict[str, float]]] = {MINE: [], THEIRS: []}
+        for seed in range(repeats):
+            for name in runs:
+                runs[name].append(in_a_process(__file__, [*sys.argv[1:], "--only", f"{corpus.name}:{name}:{seed}"]))
+                typer.echo(f"{corpus.name} {name} {seed + 1} of {repeats}", err=True)
+        middle = {name: medians(figures) for name, figures in runs.items()}
+        results[corpus.name] = {"medians": middle, "ratios": ratios(middle[MINE], middle[THEIRS]), "runs": runs}
+        if as_json:
+            continue
+        typer.echo(f"{corpus.name}: {len(corpus.train[0]):,} sentences → {corpus.tested_on} {len(corpus.test[0]):,}")
+        typer.echo(f"  {'':26}{MINE:>12}{THEIRS:>12}   ratio")
+        for key, title in FIGURES.items():
+            ours, theirs = middle[MINE][key], middle[THEIRS][key]
+            compared = f"{ours - theirs:+8.2f}" if key == "f1" else f"{ours / theirs:8.2f}"
+            digits = 2 if key == "f1" else 1 if key == "train_seconds" else 0
+            typer.echo(f"  {title:26}{ours:12,.{digits}f}{theirs:12,.{digits}f}{compared}")
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+if __name__ == "__main__":
+    typer.run(main)

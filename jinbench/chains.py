@@ -1,0 +1,175 @@
+"""Linear-chain arithmetic over many sentences at once: states, forward-backward, the best paths, decayed sums.
+
+Sentences are packed by time, the longest first: all first characters, then all second ones. Step t is then one block of
+rows, and the sentences that go on are its first ones; no padding, and one matrix product per step for all of them.
+"""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+FORBIDDEN = -1e4  # a score that no path takes; finite, so that sums of it stay numbers
+
+
+class States:
+    """The states of a chain over entity types: B, I, E of spans of several characters, S of one, and O.
+
+    They stand in the order B…, O, S…, E…, I…, so that what begins a span or stands outside (`fresh`), what may stand
+    before that (`closed`), and what goes on with a span, are ranges.
+    """
+
+    def __init__(self, types: int) -> None:
+        self.types = types
+        self.size = 4 * types + 1
+        self.outside = types
+        self.fresh = slice(0, 2 * types + 1)
+        self.closed = slice(types, 3 * types + 1)
+
+    def allowed(self) -> tuple[Array, Array]:
+        """Booleans (from, to); and (2, states): which states a sentence may begin and end with."""
+        n, numbers = self.types, np.arange(self.size)
+        pairs = np.zeros((self.size, self.size), dtype=bool)
+        pairs[self.closed, self.fresh] = True
+        for before in (numbers[:n], numbers[3 * n + 1 :]):  # after B and I of a type, E and I of the same
+            pairs[before, numbers[2 * n + 1 : 3 * n + 1]] = pairs[before, numbers[3 * n + 1 :]] = True
+        edges = np.zeros((2, self.size), dtype=bool)
+        edges[0, self.fresh] = edges[1, self.closed] = True
+        return pairs, edges
+
+    def path(self, length: int, spans: Iterable[tuple[int, int, int]]) -> Array:
+        """The states of a text, from spans (start, end, number of the type) that do not overlap."""
+        found = np.full(length, self.outside)
+        for start, end, type in spans:
+            if end - start == 1:
+                found[start] = self.types + 1 + type
+            else:
+                found[start:end] = 3 * self.types + 1 + type
+                found[start], found[end - 1] = type, 2 * self.types + 1 + type
+        return found
+
+    def spans(self, path: Array) -> list[tuple[int, int, int]]:
+        """The spans (start, end, number of the type) of a valid path, or of several, one behind the other."""
+        n = self.types
+        begins = (path < 2 * n + 1) & (path != n)
+        ends = (path > n) & (path < 3 * n + 1)
+        starts = np.flatnonzero(begins)
+        states = path[starts]
+        types = np.where(states < n, states, states - n - 1)
+        return list(zip(starts.tolist(), (np.flatnonzero(ends) + 1).tolist(), types.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Packed:
+    """`rows`: for each packed row, the position in the concatenated sentences. `before`: for each row but those of step
+    0, the packed row of the character before it. `last`: the packed rows that end a sentence. `blocks[t]`: the rows of
+    step t; `staying[t]`: those of them whose sentences go on, so that `staying[t - 1]` and `blocks[t]` belong together.
+    """
+
+    rows: Array
+    before: Array
+    last: Array
+    blocks: list[slice]
+    staying: list[slice]
+
+    @property
+    def first(self) -> int:
+        """How many sentences there are: the size of step 0."""
+        return int(self.blocks[0].stop) if self.blocks else 0
+
+
+def pack(lengths: Array, offsets: Array) -> Packed:
+    """Pack sentences of `lengths` (none of them 0), each beginning at its offset in the concatenated text."""
+    order = np.argsort(-lengths, kind="stable")
+    longest_first, offsets = lengths[order], offsets[order]
+    steps = int(longest_first[0]) if len(order) else 0
+    sizes = np.searchsorted(-longest_first, -np.arange(steps), side="left")  # sentences longer than t
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    step = np.repeat(np.arange(steps), sizes)
+    place = np.arange(len(step)) - starts[step]  # which sentence, longest first
+    bounds = starts.tolist()
+    blocks = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+    staying = [slice(a, a + size) for a, size in zip(bounds, [*sizes[1:].tolist(), 0], strict=False)]
+    before = (starts[step - 1] + place)[len(order) :]
+    last = starts[longest_first - 1] + np.arange(len(order))
+    return Packed(offsets[place] + step, before, last, blocks, staying[:steps])
+
+
+def add_edges(scores: Array, edges: Array, packed: Packed) -> None:
+    """Add to scores (rows, states), in place, what it counts to begin and to end with each state (2, states)."""
+    scores[: packed.first] += edges[0]
+    scores[packed.last] += edges[1]
+
+
+def forward_backward(scores: Array, transitions: Array, packed: Packed) -> tuple[Array, Array, float]:
+    """Marginals (rows, states), expected transitions (states, states) and the sum of log Z, for scores with edges.
+
+    Scaled as in Rabiner (1989), A tutorial on hidden Markov models, section V.A.
+    """
+    peak = scores.max(1, keepdims=True)
+    emitted = np.exp(scores - peak)
+    moves = np.exp(transitions)
+    forward, ahead = np.empty_like(scores), np.empty_like(scores)
+    scale = np.empty((len(scores), 1), scores.dtype)
+    for t, here in enumerate(packed.blocks):
+        reached = (forward[packed.staying[t - 1]] @ moves) * emitted[here] if t else emitted[here]
+        total = reached.sum(1, keepdims=True)
+        scale[here] = total
+        np.divide(reached, total, out=forward[here])
+    backward = np.ones_like(scores)
+    emitted /= scale
+    for t in range(len(packed.blocks) - 1, 0, -1):
+        here = packed.blocks[t]
+        np.multiply(backward[here], emitted[here], out=ahead[here])
+        np.matmul(ahead[here], moves.T, out=backward[packed.staying[t - 1]])
+    pairs = (forward[packed.before].T @ ahead[packed.first :]) * moves
+    return forward * backward, pairs, float(np.log(scale).sum(dtype=np.float64) + peak.sum(dtype=np.float64))
+
+
+def best_paths(scores: Array, transitions: Array, packed: Packed, states: States) -> Array:
+    """Viterbi: the states (rows,) of the best valid path of each sentence, for scores (rows, states) with edges."""
+    n, fresh, closed = states.types, states.fresh, states.closed
+    begin, inside = slice(0, n), slice(3 * n + 1, None)
+    between = np.ascontiguousarray(transitions[closed, fresh].T)[:, :, None]  # (to, from, 1)
+    # E and I, in this order, come from B or I of their type alone.
+    ways = [
+        np.concatenate([np.diag(transitions[way, to]) for to in (slice(2 * n + 1, 3 * n + 1), inside)])
+        for way in (begin, inside)
+    ]
+    best = scores.copy()
+    for t in range(1, len(packed.blocks)):
+        before, here = best[packed.staying[t - 1]], best[packed.blocks[t]]
+        # Sentences innermost: the longest of the three axes runs fastest.
+        here[:, fresh] += (between + np.ascontiguousarray(before[:, closed].T)).max(1).T
+        going = here[:, 2 * n + 1 :].reshape(len(here), 2, n)
+        starts, goes_on = (way.reshape(2, n) for way in ways)
+        going += np.maximum(before[:, None, begin] + starts, before[:, None, inside] + goes_on)
+    # Where the best path came from is asked on that path alone, not kept for all.
+    path = np.zeros(len(scores), dtype=np.int64)
+    path[packed.last] = best[packed.last].argmax(1)
+    into = np.ascontiguousarray(transitions.T)
+    for t in range(len(packed.blocks) - 2, -1, -1):
+        staying = packed.staying[t]
+        path[staying] = (best[staying] + into[path[packed.blocks[t + 1]]]).argmax(1)
+    return path
+
+
+def sums_before(values: Array, packed: Packed, decay: float) -> Array:
+    """For each row, the values (rows, n) before it in its sentence, each weighted by decay ** distance, summed."""
+    sums = np.zeros_like(values)
+    for staying, here in zip(packed.staying, packed.blocks[1:], strict=False):
+        np.multiply(sums[staying] + values[staying], decay, out=sums[here])
+    return sums
+
+
+def sums_after(values: Array, packed: Packed, decay: float) -> Array:
+    """The same for the values after it."""
+    sums = np.zeros_like(values)
+    for t in range(len(packed.blocks) - 2, -1, -1):
+        after = packed.blocks[t + 1]
+        np.multiply(sums[after] + values[after], decay, out=sums[packed.staying[t]])
+    return sums

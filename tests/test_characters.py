@@ -1,0 +1,381 @@
+"""Features of characters against the same said slowly: as plain strings, with plain counters."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jinbench import characters
+from jinbench.chains import Array
+from jinbench.characters import CLASSES, CONTEXT, WINDOWS, Cohesion, Surfaces, Vocabulary
+
+ALPHABET = "天津aB1 ，,Ａ１\u3000😀\ud800"
+FOLDED = {"，": ",", "Ａ": "A", "１": "1"}
+KINDS = {"天": "letter", "津": "letter", "a": "small", "B": "capital", "A": "capital", "1": "digit"}
+KINDS |= {" ": "space", "\u3000": "space", None: "around"}  # every other one is a class of its own
+Spans = list[list[tuple[int, int, int]]]
+
+texts_of = st.lists(st.text(ALPHABET, max_size=12), min_size=1, max_size=6)
+
+
+def folded(text: str) -> str:
+    return "".join(FOLDED.get(char, char) for char in text)
+
+
+def around(text: str, at: int, template: Sequence[int]) -> tuple[str | None, ...]:
+    """The characters of a text at offsets from one of them; None where there is none."""
+    return tuple(text[at + k] if 0 <= at + k < len(text) else None for k in template)
+
+
+def assert_same_partition(hashes: Array, said: list[Any]) -> None:
+    """Two positions have the same hash if and only if the same is said of them."""
+    assert len(hashes) == len(said)
+    pairs = set(zip(hashes.tolist(), said, strict=True))
+    assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)
+
+
+# ---- windows ----------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts_of)
+def test_windows_are_the_same_where_the_characters_are_the_same(texts: list[str]) -> None:
+    columns = characters.windows(texts)
+    assert len(columns) == len(WINDOWS) + len(CLASSES)
+    plain = [folded(text) for text in texts]
+    for column, template in zip(columns, WINDOWS, strict=False):
+        assert_same_partition(column, [around(text, i, template) for text in plain for i in range(len(text))])
+    for column, template in zip(columns[len(WINDOWS) :], CLASSES, strict=True):
+        chars = [around(text, i, template) for text in plain for i in range(len(text))]
+        assert_same_partition(column, [tuple(KINDS.get(char, char) for char in one) for one in chars])
+
+
+@settings(deadline=None, max_examples=30)
+@given(texts_of)
+def test_the_wider_context_is_of_the_characters_that_begin_here(texts: list[str]) -> None:
+    columns = characters.context(texts)
+    plain = [folded(text) for text in texts]
+    for column, template in zip(columns, CONTEXT, strict=True):
+        assert_same_partition(column, [around(text, i, template) for text in plain for i in range(len(text))])
+
+
+def test_many_windows_do_not_collide() -> None:
+    rng = np.random.default_rng(0)
+    texts = ["".join(map(chr, rng.integers(0x4E00, 0x5200, 200))) for _ in range(100)]
+    columns = characters.windows(texts)
+    for column, template in zip(columns, WINDOWS, strict=False):
+        assert_same_partition(column, [around(text, i, template) for text in texts for i in range(len(text))])
+    distinct = [np.unique(column) for column in columns]
+    assert len(np.unique(np.concatenate(distinct))) == sum(map(len, distinct))  # nor do templates
+    assert all((column != 0).all() for column in columns)
+
+
+@pytest.mark.parametrize("make", [characters.windows, characters.context])
+@settings(deadline=None, max_examples=30)
+@given(texts=texts_of)
+def test_a_text_looks_the_same_alone_and_among_others(make: Any, texts: list[str]) -> None:
+    together = np.stack(make(texts))
+    alone = np.concatenate([np.stack(make([text])) for text in texts], axis=1)
+    assert together.tolist() == alone.tolist()
+
+
+def test_full_width_reads_as_half_width() -> None:
+    wide = "".join(map(chr, range(0xFF01, 0xFF5F)))
+    narrow = "".join(map(chr, range(0x21, 0x7F)))
+    for make in (characters.windows, characters.context):
+        assert np.array_equal(make([wide]), make([narrow]))
+    assert not np.array_equal(characters.windows(["\uff00"]), characters.windows([" "]))  # the range has two ends
+    assert not np.array_equal(characters.windows(["\uff5f"]), characters.windows(["\x7f"]))
+
+
+def test_code_points_are_characters() -> None:
+    """Beyond the basic plane, surrogates without a partner, the last code point, zero."""
+    text = "😀𠮷\ud83d\udc00\U0010ffff\0"
+    assert {len(column) for column in characters.windows([text])} == {len(text)}
+    assert len(set(characters.windows([text])[0].tolist())) == len(text)
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", ""]])
+def test_no_characters_no_features(texts: list[str]) -> None:
+    assert {len(column) for column in characters.windows(texts) + characters.context(texts)} == {0}
+    for learnt in (Cohesion().fit_columns(texts), Surfaces().fit_columns(texts, [[] for _ in texts])):
+        assert {len(column) for column in learnt} == {0}
+
+
+# ---- what a function says ---------------------------------------------------------------------------------------
+
+
+def test_what_is_given_is_told_apart_and_an_empty_string_is_nothing() -> None:
+    said = {"天津": [["地", ""], ["", "😀"]], "": [], "港a": [["地", "\ud800"], ["名", "地"]]}
+    first, second = characters.given(list(said), said.__getitem__)
+    assert (first != 0).tolist() == [True, False, True, True]
+    assert (second != 0).tolist() == [False, True, True, True]
+    assert first[0] == first[2] != first[3]
+    assert len({*first.tolist(), *second.tolist()} - {0}) == 5  # the same string in another place says something else
+
+
+def test_what_is_given_does_not_depend_on_what_else_is_given() -> None:
+    def described(text: str) -> list[list[str]]:
+        return [[char, char * 2] for char in text]
+
+    together = np.stack(characters.given(["天津港", "港"], described))
+    assert together[:, 3:].tolist() == np.stack(characters.given(["港"], described)).tolist()
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_any_sequence_can_be_given(kind: Any) -> None:
+    columns = characters.given(["天津", "港"], lambda text: kind([(char, "x") for char in text]))
+    assert [len(column) for column in columns] == [3, 3]
+    assert (columns[1] == columns[1][0]).all()
+
+
+def test_one_row_for_each_character_or_an_error() -> None:
+    with pytest.raises(ValueError, match="one row for each of 2 characters, found 3"):
+        characters.given(["天津"], lambda text: [["x"]] * 3)
+    with pytest.raises(ValueError, match=r"as many strings for each character, found \[1, 2\]"):
+        characters.given(["天津"], lambda text: [["x"], ["x", "y"]])
+
+
+# ---- surfaces ---------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def labelled_texts(draw: st.DrawFn) -> tuple[list[str], Spans]:
+    """Texts that repeat each other, of few characters; surfaces of 1 to 14 of them, labelled here and not there."""
+    texts = [draw(st.text("天津a", min_size=0, max_size=18)) for _ in range(draw(st.integers(1, 5)))]
+    texts += [draw(st.sampled_from(texts)) for _ in range(draw(st.integers(0, 2)))]
+    spans = []
+    for text in texts:
+        row, end = [], 0
+        while end < len(text):
+            start = draw(st.integers(end, len(text) - 1))
+            end = min(len(text), start + draw(st.sampled_from([1, 2, 2, 2, 3, 3, 4, 5, 14])))
+            row.append((start, end, draw(st.integers(0, 2))))
+        spans.append(row)
+    return [*texts, "xyz", "zyx"], [*spans, [(0, 3, 2)], [(0, 3, 2)]]  # all types are known without any one text
+
+
+def surfaces_slowly(text: str, others: list[str], labels: Spans) -> list[tuple[int, int, str, int] | None]:
+    """For each character of a text what covers it, known from other texts: type, trust, place, size."""
+    labelled: dict[str, Counter[int]] = {}
+    for other, row in zip(others, labels, strict=True):
+        for start, end, type in row:
+            if 2 <= end - start <= 12:
+                labelled.setdefault(other[start:end], Counter())[type] += 1
+    covered: list[tuple[int, int, str, int] | None] = [None] * len(text)
+    for length in range(2, 13):  # longer ones win; of the same length, the one that begins first
+        for start in reversed(range(len(text) - length + 1)):
+            surface = text[start : start + length]
+            if surface not in labelled:
+                continue
+            times = labelled[surface].total()
+            seen = sum(other.startswith(surface, i) for other in others for i in range(len(other)))
+            most = max(labelled[surface].values())
+            type = min(type for type, count in labelled[surface].items() if count == most)
+            share = times / seen
+            trust = 3 if share > 0.95 and times > 1 else 2 if share > 0.75 else 1 if share > 0.3 else 0
+            for i in range(length):
+                place = "first" if i == 0 else "last" if i == length - 1 else "inside"
+                covered[start + i] = type, trust, place, min(length, 4)
+    return covered
+
+
+def with_neighbours(covered: list[Any]) -> list[tuple[Any, Any, Any]]:
+    """What covers the character before, the character, and the one after."""
+    padded = [None, *covered, None]
+    return list(zip(padded, padded[1:], padded[2:], strict=False))
+
+
+def without(rows: list[Any], i: int) -> list[Any]:
+    return rows[:i] + rows[i + 1 :]
+
+
+@settings(deadline=None, max_examples=150)
+@given(labelled_texts())
+def test_surfaces_are_known_from_the_other_texts_alone(case: tuple[list[str], Spans]) -> None:
+    texts, spans = case
+    surfaces = Surfaces()
+    learnt = surfaces.fit_columns(texts, spans)
+    said = [
+        one
+        for i, text in enumerate(texts)
+        for one in with_neighbours(surfaces_slowly(text, without(texts, i), without(spans, i)))
+    ]
+    later = surfaces.columns(texts)
+    said += [one for text in texts for one in with_neighbours(surfaces_slowly(text, texts, spans))]
+    columns = [np.concatenate(pair) for pair in zip(learnt, later, strict=True)]
+    for column, parts in zip(columns, (slice(1, 2), slice(0, 2), slice(1, 3)), strict=True):
+        assert_same_partition(column, [one[parts] for one in said])
+        assert (column == 0).tolist() == [not any(one[parts]) for one in said]
+
+
+@settings(deadline=None, max_examples=100)
+@given(labelled_texts())
+def test_fitting_gives_each_text_what_a_fit_without_it_gives(case: tuple[list[str], Spans]) -> None:
+    texts, spans = case
+    learnt = np.stack(Surfaces().fit_columns(texts, spans))
+    start = 0
+    for i, text in enumerate(texts):
+        held_out = Surfaces()
+        held_out.fit_columns(without(texts, i), without(spans, i))
+        assert learnt[:, start : start + len(text)].tolist() == np.stack(held_out.columns([text])).tolist()
+        start += len(text)
+
+
+def test_a_type_that_one_text_alone_has_changes_names_only() -> None:
+    """The numbers of pairs depend on how many types there are: hashes differ, what is known does not."""
+    texts, spans = ["天津港口", "去天津港", "天津人口"], [[(0, 2, 0), (2, 4, 5)], [(1, 3, 0)], [(0, 2, 0)]]
+    learnt = np.stack(Surfaces().fit_columns(texts, spans))[:, :4]
+    held_out = Surfaces()
+    held_out.fit_columns(texts[1:], spans[1:])
+    alone = np.stack(held_out.columns(texts[:1]))
+    assert learnt[0].tolist() == alone[0].tolist() != [0, 0, 0, 0]
+    for with_it, without_it in zip(learnt, alone, strict=True):
+        assert_same_partition(with_it, without_it.tolist())
+        assert ((with_it == 0) == (without_it == 0)).all()
+
+
+def test_a_surface_of_its_own_text_is_not_known() -> None:
+    texts, spans = ["天津和天津", "别处"], [[(0, 2, 0), (3, 5, 0)], []]
+    surfaces = Surfaces()
+    assert not np.any(surfaces.fit_columns(texts, spans))
+    assert (surfaces.columns(["在天津"])[0] != 0).tolist() == [False, True, True]
+
+
+def test_surfaces_of_2_to_12_characters_are_known() -> None:
+    long = "".join(map(chr, range(0x4E00, 0x4E0D)))
+    for length in (1, 2, 12, 13):
+        surfaces = Surfaces()
+        surfaces.fit_columns([long, "x"], [[(0, length, 0)], []])
+        known = (surfaces.columns([f"前{long}"])[0] != 0).tolist()
+        assert known == [False] + [2 <= length <= 12] * length + [False] * (13 - length)
+
+
+def test_surfaces_know_full_width_and_do_not_reach_into_the_next_text() -> None:
+    surfaces = Surfaces()
+    surfaces.fit_columns(["看Ａ1😀吧", "x"], [[(1, 4, 0)], []])
+    assert (surfaces.columns(["a\uff211😀", "A1", "😀"])[0] != 0).tolist() == [False, True, True, True] + [False] * 3
+
+
+# ---- cohesion ---------------------------------------------------------------------------------------------------
+
+
+def cohesion_slowly(texts: list[str], training: list[str], own: int) -> list[tuple[Any, Any, Any]]:
+    """(what holds it to the next and to the one before, the first and how often, how often the character was seen)."""
+    chars = Counter(char for text in training for char in text)
+    pairs = Counter(text[i : i + 2] for text in training for i in range(len(text) - 1))
+    found = []
+    for text in texts:
+        held, often = [], []
+        for first, second in itertools.pairwise(text):
+            together, left, right = (
+                max(count - own, 0) for count in (pairs[first + second], chars[first], chars[second])
+            )
+            information = np.log((together + 0.1) * chars.total() / ((left + 1.0) * (right + 1.0)))
+            held.append(int(np.clip(np.floor(information), -4, 9)))
+            often.append(min((together + 1).bit_length() - 1, 6))
+        alone = [min(max(chars[char] - own + 1, 1).bit_length() - 1, 9) for char in text]
+        after, before = [*held, None][: len(text)], [None, *held][: len(text)]
+        # Where nothing follows, the pair that is counted is with the end of the text.
+        ends = Counter(text[-1] for text in training if text)
+        if text:
+            often.append(min((max(ends[text[-1]] - own, 0) + 1).bit_length() - 1, 6))
+        found += zip(zip(after, before, strict=True), zip(after, often, strict=True), alone, strict=True)
+    return found
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    training=st.lists(st.text("天津a😀", max_size=15), min_size=1, max_size=8).filter(any),
+    new=st.lists(st.text("天津港\U0010ffff", max_size=6), min_size=1, max_size=4),
+)
+def test_cohesion_is_what_a_slow_count_says(training: list[str], new: list[str]) -> None:
+    cohesion = Cohesion()
+    learnt = cohesion.fit_columns(training)
+    later = cohesion.columns([*training, *new])
+    said = cohesion_slowly(training, training, own=1) + cohesion_slowly([*training, *new], training, own=0)
+    for i, pair in enumerate(zip(learnt, later, strict=True)):
+        assert_same_partition(np.concatenate(pair), [one[i] for one in said])
+
+
+def test_a_pair_seen_once_looks_as_one_in_a_new_text() -> None:
+    training = ["天津", "港口港口港口"]
+    learnt = np.stack(Cohesion().fit_columns(training))
+    cohesion = Cohesion()
+    cohesion.fit_columns(training)
+    assert learnt[:, 0].tolist() == np.stack(cohesion.columns(["新闻"]))[:, 0].tolist()
+    assert learnt[:, 0].tolist() != np.stack(cohesion.columns(["天津"]))[:, 0].tolist()
+
+
+# ---- rows of a table --------------------------------------------------------------------------------------------
+
+
+def hashes(seed: int, count: int) -> Array:
+    """Distinct numbers of 64 bits, none of them 0."""
+    found: Array = np.unique(np.random.default_rng(seed).integers(1, 2**63, count, dtype=np.uint64)) << np.uint64(1)
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 3, 128, 129, 5000])
+def test_known_features_have_rows_and_new_ones_mostly_none(count: int) -> None:
+    known, new = hashes(0, count), hashes(1, 20_000)
+    vocabulary = Vocabulary([known], min_count=1)
+    rows = vocabulary.rows([known])[:, 0]
+    assert rows.min() >= 1
+    assert set(rows.tolist()) == set(range(1, vocabulary.size))  # no row of the table is idle
+    assert vocabulary.size - 1 >= count * (1 - 1 / 8)  # few of them share one
+    taken = np.count_nonzero(vocabulary.rows([new]))
+    assert taken <= len(new) / 8 + 4 * np.sqrt(len(new))
+
+
+def test_features_of_texts_spread_over_the_slots_as_random_numbers_do() -> None:
+    rng = np.random.default_rng(2)
+    seen, new = (["".join(map(chr, rng.integers(0x4E00, 0x5200, 100))) for _ in range(30)] for _ in range(2))
+    columns = characters.windows(seen)
+    vocabulary = Vocabulary(columns, min_count=1)
+    kept = sum(len(np.unique(column)) for column in columns)
+    assert vocabulary.size - 1 >= kept * (1 - 1 / 8)
+    unseen = [new_ones[~np.isin(new_ones, old)] for new_ones, old in zip(characters.windows(new), columns, strict=True)]
+    taken = sum(np.count_nonzero(vocabulary.rows([column])) for column in unseen)
+    assert taken <= sum(map(len, unseen)) * 1.1 / 8
+
+
+@pytest.mark.parametrize("min_count", [1, 2, 3])
+def test_what_was_seen_too_seldom_has_no_row(min_count: int) -> None:
+    known = hashes(0, 30)
+    column = np.repeat(known, np.arange(len(known)) % 4 + 1)
+    vocabulary = Vocabulary([column], min_count)
+    often = np.arange(len(known)) % 4 + 1 >= min_count
+    rows = vocabulary.rows([known])[:, 0]
+    assert (rows > 0)[often].all()
+    assert vocabulary.size - 1 == len(set(rows[often].tolist()))
+
+
+def test_nothing_to_say_is_row_0_and_counts_for_nothing() -> None:
+    known = hashes(0, 5)
+    nothing = np.zeros(7, dtype=np.uint64)
+    vocabulary = Vocabulary([known, nothing], min_count=1)
+    assert vocabulary.size == Vocabulary([known], min_count=1).size
+    rows = vocabulary.rows([nothing, np.resize(known, 7)])
+    assert rows.dtype == np.int32
+    assert rows.shape == (7, 2)
+    assert not rows[:, 0].any()
+    assert rows[:, 1].all()
+    assert Vocabulary([nothing], min_count=1).size == 1
+    many = hashes(0, 100_000)
+    for beside in many[vocabulary._slots(many) == 0][:3]:  # features in the slot where 0 would be
+        one = Vocabulary([beside[None]], min_count=1)
+        assert one.rows([beside[None]]).item() == 1
+        assert one.rows([nothing[:1]]).item() == 0
+
+
+def test_the_same_rows_every_time_whatever_the_order() -> None:
+    known = hashes(0, 400)
+    shuffled = np.random.default_rng(3).permutation(known)
+    one, other = Vocabulary([known, known[:9]], 1), Vocabulary([shuffled, known[:9]], 1)
+    assert one.rows([known]).tolist() == other.rows([known]).tolist()

@@ -1,0 +1,268 @@
+"""Scores apart (noise, mentions seen in training, coarse labels) and systems that are given some of the gold."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jinbench import baselines, card, conditions, dataset, files, leaderboard, noise, recipes, scoring, submissions
+from jinbench.problems import DataError
+from jinbench.rooms import Rooms
+from tests.conftest import ROOT
+from tests.test_scoring import gold_of, guesses
+
+# Predicts every mention of training wherever it stands, as the gazetteer does, without bringing scikit-learn along.
+MEMORY = """
+TASK, SEED = "ner", 0
+{more}
+class M:
+    def fit(self, X, y):
+        self.known = {{span.surface: span.type for spans in y for span in spans}}
+        return self
+    def predict(self, X):
+        return [self.find(row["text"]) for row in X]
+    def find(self, text):
+        found, at = [], 0
+        while at < len(text):
+            fits = [name for name in self.known if text.startswith(name, at)]
+            if fits:
+                name = max(fits, key=len)
+                found.append((at, at + len(name), self.known[name]))
+                at += len(name) - 1
+            at += 1
+        return found
+def make(): return M()
+"""
+
+
+def crossed(mini: Rooms) -> Rooms:
+    """The three pages with a crosswalk: places stay, dates become times, quantities have no counterpart."""
+    text = mini.labels.read_text()
+    for name, coarse in (("PLACE", "LOC"), ("DATE", "TIME"), ("QUANTITY", "")):
+        text = text.replace(f'name = "{name}"', f'name = "{name}"\ncrosswalk = {{ msra = "{coarse}", other = "X" }}')
+    mini.labels.write_text(text)
+    dataset.write(dataset.build(mini), mini.dataset)
+    return mini
+
+
+@pytest.fixture
+def world(mini: Rooms) -> Rooms:
+    return crossed(mini)
+
+
+def result(world: Rooms, name: str, text: str) -> baselines.Result:
+    """The recipe is put into the room, run, and what it gives stored."""
+    path = world.baselines / f"{name}.py"
+    files.write_text(path, text)
+    found = baselines.run(world, recipes.load(path))
+    baselines.write(found, world.baselines / name)
+    return found
+
+
+# ---- mentions seen and unseen ---------------------------------------------------------------------------------
+
+
+def test_seen_and_unseen_by_hand() -> None:
+    """In training 一 was labelled, 二 was not. Of each there are two; what is predicted is right, wrong, or missing."""
+    texts = ("一二", "一二")
+    gold = replace(gold_of([{(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "X"), (1, 2, "X")}]), texts=texts)
+    predicted = guesses({(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "Y")})
+    seen, unseen = conditions.familiarity(gold, predicted, dict.fromkeys(gold.ids, frozenset("一")))
+    assert (seen.name, seen.gold, seen.predicted, seen.correct) == ("seen", 2, 2, 1)
+    assert (unseen.name, unseen.gold, unseen.predicted, unseen.correct) == ("unseen", 2, 1, 1)
+    assert (unseen.precision, unseen.recall) == (1.0, 0.5)
+
+
+def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Rooms) -> None:
+    """What is labelled in one fold alone is new there, and known everywhere else."""
+    found = result(world, "memory", MEMORY.format(more=""))
+    for split in baselines.SPLITS:
+        seen, unseen = found.familiarity[split]
+        micro = found.scores[split].micro
+        for key in ("gold", "predicted", "correct"):
+            assert getattr(seen, key) + getattr(unseen, key) == getattr(micro, key)
+        assert unseen.predicted == 0, "it can only find what it has seen"
+        assert seen.gold > 0
+        assert unseen.gold > 0
+
+
+# ---- noise ----------------------------------------------------------------------------------------------------
+
+
+def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world: Rooms) -> None:
+    clean = {row["id"]: row for row in dataset.read_rows(world, "ner", "test")}
+    tiers = conditions.tiers(world)
+    assert {(tier.kind, tier.level) for tier in tiers} == set(noise.TIERS)
+    names = {json.dumps([(r["id"], r["passage_id"], r["article_id"]) for r in tier.rows]) for tier in tiers}
+    assert len(names) == 1, "the names are the same in every tier"
+    for row in tiers[0].rows:
+        assert not {row["id"], row["passage_id"]} & {*clean, *(r["passage_id"] for r in clean.values())}
+        assert row["article_id"] not in {r["article_id"] for r in clean.values()}
+    assert len({row["passage_id"] for row in tiers[0].rows}) == len({row["passage_id"] for row in clean.values()})
+
+
+def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Rooms) -> None:
+    """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
+    gold = submissions.gold(world, "ner", "test")
+    clean = dict(zip(gold.ids, gold.labels, strict=True))
+    for tier in conditions.tiers(world):
+        perfect = conditions.under(tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean)
+        assert perfect.cell.f1 == 1.0
+        assert perfect.change
+        assert perfect.change.value == 0.0
+        assert conditions.under(tier, {}, gold, {}).cell.f1 == 0.0
+        nothing = conditions.under(tier, {}, gold, clean)
+        assert nothing.change
+        assert (nothing.change.value, nothing.change.low, nothing.change.high) == (-1.0, -1.0, -1.0)
+
+
+def test_the_record_has_every_tier(world: Rooms) -> None:
+    found = json.loads(result(world, "memory", MEMORY.format(more="")).files()["scores.json"])
+    assert {(each["kind"], each["level"]) for each in found["noise"]} == set(noise.TIERS)
+    assert "noise" not in json.loads((ROOT / "baselines" / "majority" / "scores.json").read_text())
+
+
+def test_noise_does_not_reach_the_clean_scores(world: Rooms) -> None:
+    """A recipe that turns bad once it has seen a sentence twice: its test score is that of one who did not."""
+    body = MEMORY.format(more="").replace(
+        "return [self.find", "self.times = getattr(self, 'times', 0) + 1\n        return [self.find"
+    )
+    bad = body.replace('self.find(row["text"]) for', 'self.find(row["text"]) if self.times < 2 else [] for')
+    good, spoilt = result(world, "good", body), result(world, "spoilt", bad)
+    assert good.predictions == spoilt.predictions
+    assert good.noise != spoilt.noise
+
+
+# ---- coarse labels --------------------------------------------------------------------------------------------
+
+
+def test_labels_through_a_crosswalk(world: Rooms) -> None:
+    types = submissions.types(world, "msra")
+    convert = submissions.through(types)
+    assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
+    fine, coarse = (submissions.gold(world, "ner", "folds", name) for name in ("", "msra"))
+    assert coarse.names == ("LOC", "TIME")
+    assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for found in fine.labels for s in found)
+    assert scoring.score(coarse, {}).signature["crosswalk"] == "msra"
+    assert "crosswalk" not in scoring.score(fine, {}).signature
+
+
+def test_an_unknown_crosswalk_is_refused(world: Rooms, real: Rooms) -> None:
+    for where, known in ((world, "msra, other"), (real, "msra, cluener, ontonotes")):
+        with pytest.raises(DataError, match=known):
+            submissions.gold(where, "ner", "test", "conll")
+    with pytest.raises(DataError, match="declaration-unknown"):
+        result(world, "coarse", MEMORY.format(more='CROSSWALK = "conll"'))
+
+
+def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Rooms) -> None:
+    """It learns and predicts coarse labels; the fine one beside it predicts the same, once it is mapped."""
+    fine = result(world, "fine", MEMORY.format(more=""))
+    coarse = result(world, "coarse", MEMORY.format(more='CROSSWALK = "msra"'))
+    assert set(coarse.files()) == {"predictions-ner-msra-test.jsonl", "predictions-ner-msra-folds.jsonl", "scores.json"}
+    assert {label[-1] for _, found in coarse.predictions["folds"] for label in found} == {"LOC", "TIME"}
+    assert json.loads(coarse.files()["scores.json"])["crosswalk"] == "msra"
+    assert coarse.coarse == {}
+    assert fine.coarse["folds"].labels[0].gold == coarse.scores["folds"].labels[0].gold
+
+    boards = {board.title: board for board in leaderboard.build(world)[0]}
+    systems = {title: {row.system for row in board.rows if not row.annotator} for title, board in boards.items()}
+    assert systems == {
+        "ner, cross-validation over all articles": {"fine"},
+        "ner, test split": {"fine"},
+        "ner, coarse (LOC, TIME), cross-validation over all articles": {"fine", "coarse"},
+        "sector, cross-validation over all articles": set(),
+        "sector, test split": set(),
+    }
+    board = boards["ner, coarse (LOC, TIME), cross-validation over all articles"]
+    scores = {row.system: row.score for row in board.rows}
+    assert scores["fine"] == fine.coarse["folds"]
+    assert scores["coarse"] == coarse.scores["folds"]
+    assert scores["annotator-a"].micro.f1
+    assert "coarse (LOC, TIME)" in leaderboard.markdown([board])
+
+
+def test_fine_labels_from_a_coarse_recipe_are_refused(world: Rooms) -> None:
+    text = MEMORY.format(more='CROSSWALK = "msra"').replace("self.known[name])", '"PLACE")')
+    with pytest.raises(DataError, match="unknown-label"):
+        result(world, "coarse", text)
+
+
+# ---- what is given --------------------------------------------------------------------------------------------
+
+ORACLE = """
+TASK, SEED, GIVEN = "sector", 0, ("entities",)
+class M:
+    def fit(self, X, y):
+        self.check(X)
+        return self
+    def predict(self, X):
+        self.check(X)
+        return [["port"] if row["entities"] else ["general"] for row in X]
+    def check(self, X):
+        for row in X:
+            assert "sectors" not in row
+            for span in row["entities"]:
+                assert row["text"][span.start:span.end] == span.surface, (row, span)
+def make(): return M()
+"""
+
+
+def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(world: Rooms) -> None:
+    result(world, "oracle", ORACLE)
+    result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
+           .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
+    gold = submissions.gold(world, "sector", "folds")
+    predicted = leaderboard.predictions(world, gold)
+    assert predicted.given == {"oracle": ("entities",)}
+    board = leaderboard.board(world, "sector", "folds")
+    (row,) = (row for row in board.rows if row.given)
+    assert row.shown == "oracle (given the gold entities)"
+    assert "| – | oracle (given the gold entities) |" in leaderboard.markdown([board])
+
+
+def test_no_rank_counts_who_was_given_the_gold() -> None:
+    gold = gold_of([{(0, 2, "X")}] * 30)
+    predicted = leaderboard.Predicted()
+    predicted |= {
+        "oracle": guesses(*gold.labels),
+        "one": guesses(*gold.labels[:20]),
+        "other": guesses(*gold.labels[:5]),
+    }
+    predicted.given["oracle"] = ("entities",)
+    board = leaderboard.rank(gold, predicted)
+    assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
+
+
+def test_every_gold_entity_is_given(real: Rooms) -> None:
+    rows = conditions.entities(real, dataset.read_rows(real, "sector"))
+    assert sum(len(row["entities"]) for row in rows) == sum(len(row["spans"]) for row in dataset.read_rows(real, "ner"))
+    for row in rows:
+        assert all(row["text"][span.start : span.end] == span.surface for span in row["entities"])
+
+
+# ---- packages -------------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_of_the_room_without_its_packages_is_skipped(
+    world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.test_problems import run
+
+    files.write_text(
+        world.baselines / "a.py", 'NEEDS = ("no-such-package",)\nimport no_such_package' + MEMORY.format(more="")
+    )
+    files.write_text(world.baselines / "b.py", MEMORY.format(more=""))
+    files.write_text(world.baselines / "a" / "scores.json", "kept")
+    assert run(["--root", str(world.root), "run"]) == 0
+    said = capsys.readouterr()
+    assert "a: skipped, it needs no-such-package; type: pip install no-such-package" in said.err
+    assert "b               ner:micro-F1" in said.out
+    assert (world.baselines / "a" / "scores.json").read_text() == "kept"
+    assert run(["--root", str(world.root), "run", str(world.baselines / "a.py")]) == 1
+    assert "package-missing" in capsys.readouterr().err
+
+
+def test_the_card_needs_no_recipe(world: Rooms) -> None:
+    assert "no system" in card.BLOCKS["conditions"](world).lower()

@@ -1,0 +1,121 @@
+"""The learning curve: which articles come first, what is averaged, and what is said of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jinbench import baselines, card, curves, dataset, files, recipes
+from jinbench.problems import DataError
+from jinbench.rooms import Rooms
+from jinbench.submissions import FOLDS
+from tests.test_conditions import MEMORY, crossed, result
+from tests.test_problems import run
+
+
+@pytest.fixture
+def world(mini: Rooms) -> Rooms:
+    return crossed(mini)
+
+
+def measured(world: Rooms, text: str = MEMORY.format(more="")) -> curves.Curve:
+    return curves.measure(world, result(world, "memory", text))
+
+
+def test_a_step_has_what_the_step_before_had(real: Rooms) -> None:
+    on = baselines.world(real, recipes.load(real.baselines / "gazetteer.py"))
+    orders = set()
+    for fold in on.folds:
+        articles = len({row["article_id"] for row in fold.train})
+        for repeat in range(curves.REPEATS):
+            steps = [{row["article_id"] for row in curves._first(fold, step, repeat)} for step in curves.STEPS]
+            assert [len(step) for step in steps] == [max(1, round(step * articles)) for step in curves.STEPS]
+            assert steps[0] < steps[1] < steps[2] < steps[3]
+            assert not steps[-1] & {row["article_id"] for row in fold.held_out}
+            orders.add(tuple(sorted(steps[1])))
+        whole = curves._first(fold, 0.5, 0)
+        for id in {row["article_id"] for row in whole}:
+            assert [r for r in whole if r["article_id"] == id] == [r for r in fold.train if r["article_id"] == id]
+    assert len(orders) > 10, "each repeat and fold has another order"
+
+
+def test_the_last_point_is_the_cross_validation(world: Rooms) -> None:
+    found = result(world, "memory", MEMORY.format(more=""))
+    curve = curves.measure(world, found)
+    micro = found.scores[FOLDS].micro
+    assert (curve.points[-1].f1, curve.points[-1].low, curve.points[-1].high) == (micro.f1, micro.low, micro.high)
+    assert curve.points[-1].repeats == (micro.f1,)
+    assert all(len(point.repeats) == curves.REPEATS for point in curve.points[:-1])
+    assert [point.items for point in curve.points] == sorted(point.items for point in curve.points)
+    for before, after, gain in zip(curve.points[:-1], curve.points[1:], curve.gains, strict=True):
+        assert gain.f1 == pytest.approx(after.f1 - before.f1)
+        assert gain.low <= gain.f1 <= gain.high
+        assert sum(gain.repeats) / len(gain.repeats) == pytest.approx(gain.f1)
+    assert curve == curves.measure(world, found)
+
+
+def test_a_system_that_learns_nothing_has_a_flat_curve(world: Rooms) -> None:
+    text = MEMORY.format(more="").replace("self.known = {", "self.known = {'天津港': 'PLACE'} or {")
+    for gain in measured(world, text).gains:
+        assert (gain.f1, gain.low, gain.high) == (0.0, 0.0, 0.0)
+
+
+def test_what_is_said_follows_the_last_step(world: Rooms) -> None:
+    curve = measured(world)
+    assert "5 articles are too few to say" in curve.verdict
+    last = replace(curve.gains[-1], articles=(9.2, 18.4), f1=0.05)
+    for low, high, repeats, said in (
+        (0.01, 0.09, (0.02, 0.07), "more pages of this kind would help"),
+        (0.01, 0.09, (-0.02, 0.07), "cannot be told from 0"),
+        (-0.01, 0.11, (0.02, 0.07), "cannot be told from 0"),
+        (-0.09, -0.01, (-0.02, -0.07), "falls at its end"),
+    ):
+        gain = replace(last, low=low, high=high, repeats=repeats)
+        verdict = replace(curve, tested=23, gains=(*curve.gains[:-1], gain)).verdict
+        assert said in verdict
+        assert f"from 9 to 18 training articles, micro-F1 moved by +0.050 [{low:+.3f}, {high:+.3f}]" in verdict
+
+
+def test_the_card_shows_the_stored_curves_and_their_picture(world: Rooms) -> None:
+    assert "No learning curve" in card.BLOCKS["curve"](world)
+    curve = measured(world)
+    curves.write(curve, world.baselines / "memory")
+    assert curves.read(world) == [curve] or json.loads(json.dumps(curve.to_dict())) == curves.read(world)[0].to_dict()
+    text = card.BLOCKS["curve"](world)
+    assert text.startswith("![Micro-F1 over the number of training articles: memory (ner) 0.")
+    assert curves.read(world)[0].verdict in text
+    assert "words not labelled in training" in card.BLOCKS["conditions"](world)
+
+    files.write_text(world.root / "DATASET_CARD.md", "<!-- generated:curve -->\n<!-- end:curve -->\n")
+    path = world.baselines / "memory" / "curve.json"
+    files.write_text(path, path.read_text().replace(curve.manifest, "0" * 64))
+    with pytest.raises(DataError, match="wrong-version"):
+        curves.read(world)
+    files.write_text(path, "{}")
+    with pytest.raises(DataError, match="wrong-shape"):
+        curves.read(world)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_command_measures_it_when_asked(
+    world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str], declared: bool
+) -> None:  # fmt: skip
+    path = tmp_path / "model.py"
+    path.write_text(MEMORY.format(more="CURVE = True" if declared else ""))
+    assert run(["--root", str(world.root), "run", "--json", str(path), *([] if declared else ["--curve"])]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["curve"] == json.loads((tmp_path / "model" / "curve.json").read_text())
+    assert (tmp_path / "model" / "scores.json").is_file()
+
+
+def test_the_stored_scores_of_other_data_are_refused(world: Rooms) -> None:
+    result(world, "memory", MEMORY.format(more=""))
+    assert set(baselines.stored(world)) == {"memory"}
+    path = world.baselines / "memory" / "scores.json"
+    record = json.loads(path.read_text())
+    for broken in (record | {"noise": None} | {"scores": {}}, [], {"task": "ner", "scores": record["scores"]}):
+        path.write_text(json.dumps(broken))
+        with pytest.raises(DataError, match="wrong-version"):
+            baselines.stored(world)
+    dataset.read_manifest(world)

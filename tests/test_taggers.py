@@ -1,0 +1,622 @@
+"""The taggers as scikit-learn estimators, as learners, and their gradient against finite differences."""
+
+import functools
+import itertools
+import pickle
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import InputTags, estimator_checks, get_tags
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from jinbench import chains, taggers, tagging
+from jinbench.chains import Array, States
+from jinbench.problems import DataError
+from jinbench.records import Span
+from jinbench.taggers import CharTagger, CrfTagger, Tagger
+from tests.test_chains import scores_of, valid_paths
+
+Make = Callable[..., Any]
+
+
+def char(**options: Any) -> CharTagger:
+    return CharTagger(**{"epochs": 10, **options})
+
+
+def crf(**options: Any) -> CrfTagger:
+    return CrfTagger(**{"models": 1, "epochs": 2, "min_updates": 60, **options})
+
+
+both = pytest.mark.parametrize("make", [char, crf])
+
+
+def toy(seed: int, count: int) -> tuple[list[str], list[list[Span]]]:
+    """A language where every name has three characters and follows 记者, and every place has two and follows 在."""
+    rng = random.Random(seed)
+
+    def some(first: int, count: int) -> str:
+        return "".join(chr(first + rng.randrange(50)) for _ in range(count))
+
+    texts, spans = [], []
+    for _ in range(count):
+        text, row = some(0x4E00, rng.randint(0, 4)), []
+        for cue, type, first, length in (("记者", "PER", 0x5200, 3), ("在", "LOC", 0x5800, 2)):
+            if rng.random() < 0.8:
+                text += cue + (surface := some(first, length))
+                row.append(Span(len(text) - length, len(text), type, surface))
+            text += some(0x4E00, rng.randint(1, 4))
+        texts.append(text)
+        spans.append(row)
+    return texts, spans
+
+
+TEXTS, SPANS = toy(0, 300)
+TAGS = [tagging.to_bio(len(text), row) for text, row in zip(TEXTS, SPANS, strict=True)]
+NEW, NEW_SPANS = toy(1, 60)
+ODD = ["", "记", "记者", "", "在😀𠮷", "\ud800记者\udc00\udc01😀", "Ａ1 ，\n", *NEW[:8], ""]
+
+
+def is_a_digit(text: str) -> list[list[str]]:
+    """Features, as a function that can be pickled."""
+    return [["digit" if character.isdigit() else ""] for character in text]
+
+
+@functools.cache
+def fitted(make: Make) -> Any:
+    """A tagger that tests must not fit again."""
+    return make().fit(TEXTS, SPANS)
+
+
+def weights(tagger: Any) -> list[Array]:
+    """All that it has learnt in numbers."""
+    named = ("weights_", "wide_", "bias_", "transitions_", "edges_")
+    return [getattr(tagger, name) for name in named if hasattr(tagger, name)]
+
+
+def assert_equal_models(one: Any, other: Any) -> None:
+    assert len(weights(one)) == len(weights(other)) >= 4
+    for mine, theirs in zip(weights(one), weights(other), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert one.predict_spans(ODD + NEW) == other.predict_spans(ODD + NEW)
+
+
+# ---- learning ---------------------------------------------------------------------------------------------------
+
+
+@both
+def test_it_learns_a_toy_language(make: Make) -> None:
+    tagger = fitted(make)
+    assert tagger.classes_.tolist() == ["LOC", "PER"]
+    assert tagger.predict_spans(NEW) == NEW_SPANS
+    assert tagger.predict(NEW) == [tagging.to_bio(len(t), row) for t, row in zip(NEW, NEW_SPANS, strict=True)]
+    assert tagger.score(NEW, NEW_SPANS) == 1
+    assert tagger.score(TEXTS, TAGS) == 1
+
+
+@both
+def test_score_is_strict_micro_f1(make: Make) -> None:
+    tagger = fitted(make)
+    gold = [list(row) for row in NEW_SPANS]
+    right = sum(map(len, gold))
+    moved = next(i for i, row in enumerate(gold) if len(row) == 2)
+    first, second = gold[moved]
+    gold[moved] = [first._replace(end=first.end - 1), second._replace(type="ORG")]
+    assert tagger.score(NEW, gold) == pytest.approx((right - 2) / right)
+    assert tagger.score(["", "的"], [[], []]) == 1  # nothing to find, nothing found
+    assert tagger.score(["的的"], [[(0, 2, "PER")]]) == 0
+
+
+@both
+def test_single_characters_and_neighbours_of_one_type(make: Make) -> None:
+    rng = random.Random(0)
+    texts = ["".join(rng.choices("甲乙丙丁", k=rng.randint(1, 6))) for _ in range(150)]
+    spans = [[(i, i + 1, "X") for i, one in enumerate(text) if one in "甲乙"] for text in texts]
+    found = make(min_count=1).fit(texts, spans).predict_spans(["丙甲乙甲丁", "甲", "丙"])
+    assert [[span[:3] for span in row] for row in found] == [[(1, 2, "X"), (2, 3, "X"), (3, 4, "X")], [(0, 1, "X")], []]
+
+
+@both
+def test_nothing_labelled_nothing_found(make: Make) -> None:
+    tagger = make().fit(TEXTS[:20], [[]] * 20)
+    assert tagger.classes_.tolist() == []
+    assert tagger.predict_spans([*ODD, *NEW]) == [[] for _ in [*ODD, *NEW]]
+    assert tagger.predict(["天津", ""]) == [["O", "O"], []]
+
+
+@both
+def test_everything_labelled(make: Make) -> None:
+    tagger = make().fit(["天", "津"] * 5, [[(0, 1, "X")]] * 10)
+    assert tagger.predict(["天", "津"]) == [["B-X"], ["B-X"]]
+
+
+@both
+def test_empty_texts_between_others_change_nothing(make: Make) -> None:
+    texts, spans = ["", *TEXTS[:25], "", *TEXTS[25:], ""], [[], *SPANS[:25], [], *SPANS[25:], []]
+    tagger = make().fit(texts, spans)
+    assert tagger.predict_spans(["", NEW[0], "", "", NEW[1]]) == [[], NEW_SPANS[0], [], [], NEW_SPANS[1]]
+    assert tagger.score(["", *NEW], [[], *NEW_SPANS]) == 1
+    assert tagger.predict([]) == []
+    assert tagger.predict(["", ""]) == [[], []]
+
+
+@both
+def test_a_very_long_text(make: Make) -> None:
+    """It says the same of the same stretch wherever it stands: nothing runs out, and sums do not grow imprecise."""
+    stretch = "".join(NEW)
+    times = 20_000 // len(stretch)
+    text = stretch * times + "的" * (20_000 - times * len(stretch))
+    found = fitted(make).predict_spans([NEW[0], text, "", NEW[1]])[1]
+    assert fitted(make).predict_spans([text])[0] == found
+    first = len(stretch)
+    expected = [span for span in found if first <= span.start < 2 * first]
+    assert len(expected) >= 60
+    for k in range(2, times - 1):
+        here = [span for span in found if k * first <= span.start < (k + 1) * first]
+        assert [span.shifted((k - 1) * first) for span in here] == expected
+    learnt = make(**{"epochs": 1} if make is char else {"epochs": 1, "min_updates": 2})
+    assert len(learnt.fit([text, NEW[0]], [found, NEW_SPANS[0]]).predict([text])[0]) == 20_000
+
+
+@both
+def test_every_text_gets_valid_tags(make: Make) -> None:
+    for text, tags, row in zip(ODD, fitted(make).predict(ODD), fitted(make).predict_spans(ODD), strict=True):
+        assert tagging.from_bio(tags, text) == row
+        assert all(isinstance(span, Span) and text[span.start : span.end] == span.surface for span in row)
+
+
+def test_emoji_and_surrogates_are_single_characters() -> None:
+    texts = ["看😀𠮷！", "看😀\ud800！", "不看人"] * 10
+    spans = [[(1, 3, "X")], [(1, 3, "X")], []] * 10
+    for make in (char, crf):
+        assert make().fit(texts, spans).predict_spans(["也看😀𠮷！"]) == [[Span(2, 4, "X", "😀𠮷")]]
+
+
+@both
+def test_a_prediction_does_not_depend_on_the_other_texts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    tagger = make(**{"epochs": 1} if make is char else {"epochs": 1, "min_updates": 3}).fit(TEXTS, SPANS)  # unsure
+    texts = [*ODD, *NEW]
+    together = tagger.predict_spans(texts)
+    assert [tagger.predict_spans([text])[0] for text in texts] == together
+    assert tagger.predict_spans(texts[::-1]) == together[::-1]
+    monkeypatch.setattr(taggers, "CHUNK", 50)
+    assert tagger.predict_spans(texts) == together
+
+
+# ---- what goes in -----------------------------------------------------------------------------------------------
+
+
+@both
+def test_spans_and_tags_and_rows_are_the_same_to_it(make: Make) -> None:
+    first = fitted(make)
+    assert_equal_models(first, make().fit(TEXTS, TAGS))
+    assert_equal_models(first, make().fit([{"text": text, "id": i} for i, text in enumerate(TEXTS)], SPANS))
+    assert_equal_models(first, make().fit(np.array(TEXTS), [[tuple(s[:3]) for s in reversed(row)] for row in SPANS]))
+    assert_equal_models(first, make().fit(iter(TEXTS), (np.array(tags) for tags in TAGS)))
+    assert first.predict([{"text": text} for text in NEW]) == first.predict(NEW)
+    assert first.score(({"text": text} for text in NEW), iter(NEW_SPANS)) == 1
+
+
+@both
+@pytest.mark.parametrize("X", ["天津", {"text": "天津"}, [b"x"], [None], [["天津"]], [float("nan")], [{"id": "x"}]])
+def test_what_is_no_list_of_texts_is_a_type_error(make: Make, X: Any) -> None:
+    with pytest.raises(TypeError, match="X"):
+        make().fit(X, [[]])
+    for method in (fitted(make).predict, fitted(make).predict_spans):
+        with pytest.raises(TypeError, match="X"):
+            method(X)
+    with pytest.raises(TypeError, match="X"):
+        fitted(make).score(X, [[]])
+
+
+@both
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[]], "as many labels as texts, found 2 texts and 1 labels"),
+        ([[], [], []], "as many labels as texts, found 2 texts and 3 labels"),
+        ([[(0, 2, "X"), (1, 2, "X")], []], r"y\[0\]: .* do not overlap"),
+        ([[], [(0, 2, "X")]], r"y\[1\]: .* within 0:1"),
+        ([[(1, 1, "X")], []], r"y\[0\]"),
+        ([[(-1, 1, "X")], []], r"y\[0\]"),
+        (None, "requires y"),
+    ],
+)
+def test_labels_that_do_not_fit_the_texts(make: Make, y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make().fit(["天津", "港"], y)
+    if y is not None:
+        with pytest.raises(ValueError, match=message):
+            fitted(make).score(["天津", "港"], y)
+
+
+@both
+@pytest.mark.parametrize("tags", [["B-X"], ["O", "I-X"], ["B-X", "I-Y"], ["B-X", "X"], ["S-X", "O"]])
+def test_tags_that_are_not_bio(make: Make, tags: list[str]) -> None:
+    with pytest.raises(DataError, match="wrong-shape") as caught:
+        make().fit(["港", "天津"], [["O"], tags])
+    assert "y[1]" in str(caught.value)
+
+
+@both
+@pytest.mark.parametrize("X", [[], [""], ["", ""]])
+def test_nothing_to_learn_from(make: Make, X: list[str]) -> None:
+    with pytest.raises(ValueError, match="at least one text"):
+        make().fit(X, [[] for _ in X])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"models": 0}, {"epochs": 0, "min_updates": 0}, {"batch_size": 0}, {"dropout": 1}, {"dropout": 1.5}],
+)
+def test_settings_that_cannot_be_learnt_with(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected models, batch_size"):
+        crf(**options).fit(TEXTS[:9], SPANS[:9])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_steps_that_are_too_large_are_an_error_not_a_broken_model() -> None:
+    with pytest.raises(ValueError, match="lower rate"):
+        crf(rate=1e4, wide_rate=1e4).fit(TEXTS, SPANS)
+    assert crf(rate=1, wide_rate=1).fit(TEXTS, SPANS).score(NEW, NEW_SPANS) == 1
+
+
+@both
+def test_nothing_is_predicted_before_it_is_fitted(make: Make) -> None:
+    for call in (lambda: make().predict(NEW), lambda: make().predict_spans([]), lambda: make().score(NEW, NEW_SPANS)):
+        with pytest.raises(NotFittedError):
+            call()
+
+
+@both
+def test_what_is_passed_in_stays_as_it_is(make: Make) -> None:
+    texts, spans = list(TEXTS), [list(row) for row in SPANS]
+    tagger = make().fit(texts, spans)
+    before = pickle.dumps(tagger.__dict__)
+    tagger.predict(texts)
+    tagger.score(texts, spans)
+    assert (texts, spans) == (TEXTS, SPANS)
+    assert pickle.dumps(tagger.__dict__) == before
+
+
+# ---- as estimators ----------------------------------------------------------------------------------------------
+
+
+@both
+def test_the_same_seed_the_same_model(make: Make) -> None:
+    tagger = make(random_state=3).fit(TEXTS[:60], SPANS[:60])
+    first = [table.copy() for table in weights(tagger)]
+    tagger.fit(TEXTS, SPANS).fit(TEXTS[:60], SPANS[:60])  # nothing is left of earlier fits
+    assert all(map(np.array_equal, first, weights(tagger)))
+    assert_equal_models(tagger, clone(tagger).fit(TEXTS[:60], SPANS[:60]))
+    assert_equal_models(tagger, make(random_state=np.random.RandomState(3)).fit(TEXTS[:60], SPANS[:60]))
+    other = make(random_state=4).fit(TEXTS[:60], SPANS[:60])
+    assert not all(map(np.array_equal, first, weights(other)))
+
+
+@both
+def test_the_global_seed_counts_only_if_asked(make: Make) -> None:
+    state = np.random.get_state()[1].tolist()  # type: ignore[union-attr,index]
+    make().fit(TEXTS[:10], SPANS[:10])
+    assert np.random.get_state()[1].tolist() == state  # type: ignore[union-attr,index]
+    make(random_state=None).fit(TEXTS[:10], SPANS[:10])
+    assert np.random.get_state()[1].tolist() != state  # type: ignore[union-attr,index]
+
+
+@both
+def test_a_pickle_predicts_the_same(make: Make) -> None:
+    tagger = make(features=is_a_digit).fit(TEXTS, SPANS) if make is crf else fitted(make)
+    assert_equal_models(tagger, pickle.loads(pickle.dumps(tagger)))
+
+
+@both
+def test_parameters_are_got_and_set_and_cloned(make: Make) -> None:
+    tagger = make(random_state=7, min_count=3)
+    assert tagger.get_params()["random_state"] == 7
+    copy = clone(fitted(make).__class__(**tagger.get_params()))
+    assert copy.get_params() == tagger.get_params()
+    assert copy.set_params(epochs=9) is copy
+    assert copy.epochs == 9
+    assert tagger.epochs != 9
+    assert not hasattr(clone(fitted(make)), "classes_")
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        tagger.set_params(no_such=1)
+
+
+@both
+def test_in_a_pipeline_a_grid_and_folds(make: Make) -> None:
+    pipeline = Pipeline([("tagger", make())]).fit(TEXTS, SPANS)
+    assert pipeline.predict(NEW) == fitted(make).predict(NEW)
+    assert pipeline.score(NEW, NEW_SPANS) == 1
+    groups = [i % 3 for i in range(len(TEXTS))]
+    scores = cross_val_score(make(), TEXTS, TAGS, groups=groups, cv=GroupKFold(3), error_score="raise")
+    assert scores.shape == (3,)
+    assert scores.min() > 0.9
+    rows = [{"text": text} for text in TEXTS]
+    grid = GridSearchCV(pipeline, {"tagger__min_count": [1, 10**6]}, cv=2, error_score="raise").fit(rows, SPANS)
+    assert grid.best_params_ == {"tagger__min_count": 1}
+    assert grid.predict(NEW) == grid.best_estimator_.predict(NEW)
+    assert grid.score(NEW, NEW_SPANS) == 1
+
+
+def test_features_of_a_function_are_learnt_from() -> None:
+    """Of random characters, which of them are marked is known to the function alone."""
+    rng = random.Random(0)
+    texts = ["".join(chr(rng.randrange(0x4E00, 0x9000)) for _ in range(6)) for _ in range(160)]
+
+    def marked(text: str) -> list[list[str]]:
+        return [["yes" if ord(character) % 3 == 0 else "no"] for character in text]
+
+    spans = [[(i, i + 1, "X") for i, one in enumerate(text) if ord(one) % 3 == 0] for text in texts]
+    told = crf(features=marked).fit(texts[:80], spans[:80])
+    untold = crf().fit(texts[:80], spans[:80])
+    assert told.score(texts[80:], spans[80:]) > 0.95
+    assert untold.score(texts[80:], spans[80:]) < 0.5
+
+
+def test_a_function_that_says_too_little() -> None:
+    with pytest.raises(ValueError, match="one row for each of"):
+        crf(features=lambda text: [["x"]]).fit(TEXTS, SPANS)
+
+
+def test_several_models_are_averaged() -> None:
+    one, three = crf(models=1).fit(TEXTS, SPANS), crf(models=3).fit(TEXTS, SPANS)
+    assert [table.shape for table in weights(one)] == [table.shape for table in weights(three)]
+    assert not np.array_equal(one.weights_, three.weights_)
+    assert three.score(NEW, NEW_SPANS) == 1
+
+
+def test_the_second_half_of_the_epochs_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(taggers._Model):
+        def update(self, batch: Any, rng: Any) -> None:
+            for table in self.tables:
+                table[:] += 1
+
+    monkeypatch.setattr(taggers, "_Model", Counting)
+    for options, mean in (({"epochs": 4, "min_updates": 1}, 3.5), ({"epochs": 1, "min_updates": 6}, 5)):
+        tagger = crf(models=2, batch_size=1000, **options).fit(TEXTS, SPANS)
+        assert np.unique(tagger.weights_).tolist() == np.unique(tagger.wide_).tolist() == [mean]
+
+
+@both
+def test_a_feature_that_is_not_known_counts_for_nothing(make: Make) -> None:
+    tagger = make(min_count=2).fit(TEXTS, SPANS)
+    assert tagger.weights_.any()
+    assert not tagger.weights_[0].any()
+
+
+def test_transitions_are_of_characters_in_one_text() -> None:
+    """Whatever stands in the next text: two of one character each follow nothing."""
+    one = char().fit(TEXTS, SPANS)
+    other = char().fit(TEXTS[::-1], SPANS[::-1])
+    assert np.array_equal(one.transitions_, other.transitions_)
+    assert np.array_equal(one.edges_, other.edges_)
+    single = char().fit(["甲", "乙"] * 5, [[(0, 1, "X")], []] * 5)
+    allowed = States(1).allowed()[0]
+    prior = (np.array([0, 5, 5, 0, 0]) + 0.5) / 12.5
+    expected = np.broadcast_to(np.log(1 / 5 / prior), (5, 5))[allowed]
+    np.testing.assert_allclose(single.transitions_[allowed], expected, rtol=1e-5)
+
+
+# ---- the gradient -----------------------------------------------------------------------------------------------
+
+
+class Problem:
+    """A tiny CRF: random weights, sentences of 1 to 4 characters, and their likelihood path by path."""
+
+    lengths = np.array([3, 1, 4, 2])
+    decay = 0.7
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.states = States(1)
+        size, total = self.states.size, self.lengths.sum()
+        self.offsets = np.cumsum(self.lengths) - self.lengths
+        self.rows = rng.integers(0, 6, (total, 3)).astype(np.int32)  # row 0 is nothing; some rows come twice
+        self.wide_rows = rng.integers(0, 5, (total, 2)).astype(np.int32)
+        self.shapes = [(6, size), (5, 2 * size), (size, size), (2, size)]
+        self.tables = [rng.normal(size=shape) for shape in self.shapes]
+        for table in self.tables[:2]:
+            table[0] = 0
+        for table, allowed in zip(self.tables[2:], self.states.allowed(), strict=True):
+            table[~allowed] = chains.FORBIDDEN
+        choose = [valid_paths(1, n) for n in self.lengths]
+        self.path = np.concatenate([paths[rng.integers(len(paths))] for paths in choose])
+
+    def loss(self, cost: float = 0) -> float:
+        """The negative log-likelihood; `cost`: what "O" gets more where it is wrong."""
+        near, wide, transitions, edges = self.tables
+        size, found = self.states.size, 0.0
+        for start, length in zip(self.offsets.tolist(), self.lengths.tolist(), strict=True):
+            here = range(start, start + length)
+            scores = np.array([near[self.rows[t]].sum(0) for t in here])
+            for t, u in itertools.permutations(here, 2):
+                around = wide[self.wide_rows[u]].sum(0) * self.decay ** abs(t - u)
+                scores[t - start] += around[:size] if u < t else around[size:]
+            gold = self.path[start : start + length]
+            scores[gold != self.states.outside, self.states.outside] += cost
+            paths = valid_paths(1, length)
+            found += np.logaddexp.reduce(scores_of(paths, scores, transitions, edges))
+            found -= scores_of(gold[None], scores, transitions, edges)[0]
+        return float(found)
+
+    def differences(self, cost: float) -> Iterator[tuple[int, tuple[int, ...], float]]:
+        """The gradient by central differences, weight by weight."""
+        for number, table in enumerate(self.tables):
+            for at in np.ndindex(table.shape):
+                kept, step = table[at], 1e-5
+                table[at] = kept + step
+                above = self.loss(cost)
+                table[at] = kept - step
+                below = self.loss(cost)
+                table[at] = kept
+                yield number, at, (above - below) / (2 * step)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("miss_cost", [0, 1.5])
+def test_an_update_follows_the_gradient_of_the_likelihood(seed: int, miss_cost: float) -> None:
+    """AdaGrad's first step is rate · gradient / its norm, and the square of the norm is kept: the gradient is found."""
+    problem = Problem(seed)
+    rates = (0.3, 0.4, 0.3, 0.3)
+    settings = CrfTagger(dropout=0, miss_cost=miss_cost, decay=problem.decay, rate=rates[0], wide_rate=rates[1])
+    model = taggers._Model(settings, problem.shapes, problem.states, 0.6)
+    for table, start in zip(model.tables, problem.tables, strict=True):
+        table[:, :-1] = start
+    packed = chains.pack(problem.lengths, problem.offsets)
+    batch = taggers._batch(packed, problem.rows, problem.wide_rows, problem.path)
+    model.update(batch, np.random.RandomState(0))
+    moved = [table[:, :-1] - start for table, start in zip(model.tables, problem.tables, strict=True)]
+    gradients = [
+        -change * np.sqrt(table[:, -1:]) / rate for change, table, rate in zip(moved, model.tables, rates, strict=True)
+    ]
+    pairs, edges = problem.states.allowed()
+    largest = 0.0
+    for number, at, expected in problem.differences(cost=0.6 * miss_cost):
+        learnt = at[0] > 0 if number < 2 else (pairs, edges)[number - 2][at]
+        if learnt:
+            assert gradients[number][at] == pytest.approx(expected, abs=2e-4, rel=2e-3), (number, at)
+            largest = max(largest, abs(expected))
+        else:
+            assert moved[number][at] == 0  # nothing is learnt of nothing, and what is forbidden stays so
+    assert largest > 0.5
+
+
+def test_dropout_keeps_sums_on_average() -> None:
+    cells = np.array([[0, 1, 2, -1]] * 20_000, dtype=np.int32)
+    kept = taggers._dropped(cells, 3, 0.4, np.random.RandomState(0))
+    assert kept.shape == (20_000, 3)
+    assert np.asarray(kept.mean(0)).ravel() == pytest.approx([1, 1, 1], abs=0.03)
+    assert set(kept.data.tolist()) == {np.float32(1 / 0.6)}
+
+
+# ---- the suite of scikit-learn ----------------------------------------------------------------------------------
+
+
+class OverMatrices(Tagger):
+    """The suite speaks in matrices of numbers: one row is one text, one number a character; the label of a row is the
+    type of a span over its first two characters. What it gets back are numbers of tags."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        return super().fit(written(X), None if y is None else labelled(X, y))
+
+    def predict(self, X: Any) -> Any:
+        kinds = ["O", *(f"{prefix}-{type}" for prefix in "BI" for type in getattr(self, "classes_", ()))]
+        return np.array([[kinds.index(tag) for tag in tags] for tags in super().predict(written(X))])
+
+    def score(self, X: Any, y: Any) -> float:
+        return super().score(written(X), labelled(X, y))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = InputTags()
+        return tags
+
+
+def written(X: Any) -> list[str]:
+    return ["".join(chr(0x4E00 + int(8 * value) % 512) for value in row) for row in np.asarray(X)]
+
+
+def labelled(X: Any, y: Any) -> list[list[tuple[int, int, str]]]:
+    return [[(0, min(2, len(row)), str(label))] for row, label in zip(np.asarray(X), y, strict=True)]
+
+
+class CharOverMatrices(OverMatrices, CharTagger):
+    pass
+
+
+class CrfOverMatrices(OverMatrices, CrfTagger):
+    pass
+
+
+SUITE = [CharOverMatrices(epochs=2), CrfOverMatrices(models=1, epochs=2, min_updates=10)]
+SPARSE = "texts are not sparse matrices; the tests above refuse what is no text"
+FEATURES = "texts have no number of features"
+INAPPLICABLE = {
+    "check_n_features_in_after_fitting": FEATURES,
+    "check_n_features_in": FEATURES,
+    "check_complex_data": "a text holds no complex numbers; what is no text is refused",
+    "check_dtype_object": "texts are objects; what is no text is refused",
+    "check_estimators_empty_data_messages": "texts have no columns that can be missing; no texts are refused",
+    "check_estimators_nan_inf": "a text holds no numbers; NaN among texts is refused",
+    "check_estimator_sparse_tag": SPARSE,
+    "check_estimator_sparse_array": SPARSE,
+    "check_estimator_sparse_matrix": SPARSE,
+    "check_array_api_input": "it leaves out itself unless SCIPY_ARRAY_API is set, and is about arrays of numbers",
+    "check_fit1d": "a list of texts has one dimension",
+    "check_fit2d_predict1d": "a list of texts has one dimension",
+}
+
+
+def checks() -> Iterator[Any]:
+    for tagger in SUITE:
+        for one, check in estimator_checks_generator(tagger):
+            options = "-".join(f"{key}={value}" for key, value in check.keywords.items())
+            yield pytest.param(
+                one, check, id="-".join(filter(None, [type(one).__name__, check.func.__name__, options]))
+            )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("tagger", "check"), list(checks()))
+def test_it_passes_the_suite(tagger: Any, check: Any) -> None:
+    if check.func.__name__ not in INAPPLICABLE:
+        try:
+            check(tagger)
+        except SkipTest as skipped:
+            pytest.fail(f"left out by itself: {skipped}")
+        return
+    with pytest.raises((Exception, SkipTest)):  # else it need not stand in the list
+        check(tagger)
+
+
+def test_what_is_said_to_be_inapplicable_is_in_the_suite() -> None:
+    for tagger in SUITE:
+        assert set(INAPPLICABLE) <= {check.func.__name__ for _, check in estimator_checks_generator(tagger)}
+
+
+ABOUT_THE_CLASS = [
+    estimator_checks.check_estimator_cloneable,
+    estimator_checks.check_estimator_tags_renamed,
+    estimator_checks.check_valid_tag_types,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_do_not_raise_errors_in_init_or_set_params,
+    estimator_checks.check_mixin_order,
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_set_params,
+]
+
+
+@pytest.mark.parametrize("check", ABOUT_THE_CLASS)
+@pytest.mark.parametrize("tagger", [CharTagger(), CrfTagger()], ids=["CharTagger", "CrfTagger"])
+def test_checks_without_data_pass_on_the_tagger_itself(tagger: Any, check: Any) -> None:
+    check(type(tagger).__name__, clone(tagger))
+
+
+@pytest.mark.parametrize("tagger", [CharTagger(), CrfTagger()], ids=["CharTagger", "CrfTagger"])
+def test_tags_say_that_it_reads_texts_and_needs_labels(tagger: Any) -> None:
+    tags = get_tags(tagger)
+    assert tags.input_tags.string
+    assert not tags.input_tags.two_d_array
+    assert tags.target_tags.required
+    assert tags.requires_fit
+    assert not tags.no_validation
+
+
+@both
+@pytest.mark.parametrize("X", [np.ones((2, 3)), sparse.csr_matrix(np.ones((2, 3)))], ids=["dense", "sparse"])
+def test_matrices_are_refused(make: Make, X: Any) -> None:
+    with pytest.raises(TypeError, match=r"X\[0\]: expected a text"):
+        make().fit(X, [[], []])
+    with pytest.raises(TypeError, match=r"X\[0\]: expected a text"):
+        fitted(make).predict(X)
