@@ -8,6 +8,7 @@ from jinbench.classifiers import SectorClassifier
 
 TASK = "sector"
 SEED = 0
+CURVE = True
 
 
 def passages(rows):

@@ -6,10 +6,10 @@ Every measurement is made in a process of its own, on one core, the contestants 
 the process itself had; printed are medians. Ours has the configuration that it has everywhere, the defaults of
 `jinbench.taggers.CrfTagger`, with another seed each time; they were chosen on parts of the training files of CLUENER
 and Resume, and on the dev file of the latter. CRFsuite has L-BFGS with c1 = c2 = 0.1 and at most 100 iterations, and
-the usual features: characters from -2 to +2, pairs of them, classes of characters. Reading a corpus is not timed; making
-features is, on both sides. F1 is strict, over spans. Peak memory is that of the whole process; `of it, imports` is what
-it had before any data was read, which for scikit-learn depends on what else is installed (it imports pandas if that is
-there).
+the usual features: characters from -2 to +2, pairs of them, classes of characters. Reading a corpus is not timed;
+making features is, on both sides. F1 is strict, over spans. Peak memory is that of the whole process; `of it, imports`
+is what it had before any data was read, which for scikit-learn depends on what else is installed (it imports pandas if
+that is there).
 """
 
 import json

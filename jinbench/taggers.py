@@ -209,8 +209,7 @@ class CharTagger(Tagger):
                 loss="log_loss", alpha=self.alpha, max_iter=self.epochs, tol=None, average=True, random_state=rng
             )
             classifier.fit(features, path)
-            coefficients: Array = classifier.coef_.T
-            intercepts: Array = classifier.intercept_
+            coefficients, intercepts = classifier.coef_.T, classifier.intercept_
             if len(seen) == 2:  # scikit-learn keeps one column then
                 coefficients, intercepts = np.hstack([-coefficients, coefficients]), np.append(-intercepts, intercepts)
             self.weights_[:, seen] = coefficients
@@ -220,9 +219,9 @@ class CharTagger(Tagger):
         starts = np.cumsum(lengths) - lengths
         goes_on = np.ones(len(path), dtype=bool)
         goes_on[starts] = False
-        goes_on = goes_on[1:]
+        joined = goes_on[1:]
         follows, edges = np.ones((states.size, states.size)), np.ones((2, states.size))
-        np.add.at(follows, (path[:-1][goes_on], path[1:][goes_on]), 1)
+        np.add.at(follows, (path[:-1][joined], path[1:][joined]), 1)
         np.add.at(edges[0], path[starts], 1)
         np.add.at(edges[1], path[starts + lengths - 1], 1)
         # The classifier has seen the neighbours already: what is left for the transitions is p(b | a) / p(b).

@@ -136,6 +136,15 @@ def test_every_valid_path_has_spans_of_its_own(length: int) -> None:
     assert [states.path(length, states.spans(path)).tolist() for path in paths] == paths.tolist()
 
 
+@given(spans_in_a_text(), spans_in_a_text())
+def test_paths_one_behind_the_other_keep_their_spans(
+    one: tuple[int, list[tuple[int, int, int]]], other: tuple[int, list[tuple[int, int, int]]]
+) -> None:
+    states = States(3)
+    both = np.concatenate([states.path(*one), states.path(*other)])
+    assert states.spans(both) == [*one[1], *((a + one[0], b + one[0], type) for a, b, type in other[1])]
+
+
 # ---- packing ----------------------------------------------------------------------------------------------------
 
 

@@ -29,11 +29,11 @@ Make = Callable[..., Any]
 
 
 def char(**options: Any) -> CharTagger:
-    return CharTagger(**{"epochs": 10, **options})
+    return CharTagger(**{"epochs": 20, **options})
 
 
 def crf(**options: Any) -> CrfTagger:
-    return CrfTagger(**{"models": 1, "epochs": 2, "min_updates": 60, **options})
+    return CrfTagger(**{"models": 1, "epochs": 2, "min_updates": 120, **options})
 
 
 both = pytest.mark.parametrize("make", [char, crf])
@@ -59,7 +59,7 @@ def toy(seed: int, count: int) -> tuple[list[str], list[list[Span]]]:
     return texts, spans
 
 
-TEXTS, SPANS = toy(0, 300)
+TEXTS, SPANS = toy(0, 400)
 TAGS = [tagging.to_bio(len(text), row) for text, row in zip(TEXTS, SPANS, strict=True)]
 NEW, NEW_SPANS = toy(1, 60)
 ODD = ["", "记", "记者", "", "在😀𠮷", "\ud800记者\udc00\udc01😀", "Ａ1 ，\n", *NEW[:8], ""]
