@@ -1,13 +1,13 @@
 """Sequence taggers as scikit-learn estimators: a linear-chain CRF, and a classifier per character to hold against it.
 
 X is texts, or rows of the dataset; y is for each text its spans, or one BIO tag per character. Features come from
-`jinbench.characters`, the best valid path from `jinbench.chains`, where a span is a run of BIOES states.
+`jinbench.characters`, what the CRF learns from `jinbench.learning`, the best valid path from `jinbench.chains`, where a
+span is a run of BIOES states.
 """
 
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -17,9 +17,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from jinbench import chains, characters, tagging
+from jinbench import chains, characters, learning, tagging
 from jinbench.chains import Array, Packed, States
 from jinbench.characters import Cohesion, Features, Layout, Surfaces, Vocabulary
+from jinbench.learning import Model, Settings, weights_of
 from jinbench.records import Span
 
 CHUNK = 20_000  # characters that are tagged at once
@@ -237,19 +238,6 @@ class CharTagger(Tagger):
         return scores
 
 
-@dataclass
-class _Batch:
-    """Sentences that are learnt from at once. `used`, `wide_used`: the rows of the tables that they need; `cells`,
-    `wide_cells`: for each character and feature the number of its row among those."""
-
-    packed: Packed
-    path: Array
-    used: Array
-    cells: Array
-    wide_used: Array
-    wide_cells: Array
-
-
 class CrfTagger(Tagger):
     """A linear-chain conditional random field (Lafferty et al., 2001) that is made for little data and one processor.
 
@@ -332,21 +320,24 @@ class CrfTagger(Tagger):
             (states.size, states.size),
             (2, states.size),
         ]
+        cost = self.miss_cost * float(np.mean(path == states.outside))
+        settings = Settings(self.rate, self.wide_rate, self.dropout, self.decay, cost)
         sums = [np.zeros(shape, dtype=np.float32) for shape in shapes]
         count = 0
         for _ in range(self.models):
             parts = self._parts(layout.lengths, rng)
             batches = [
-                _batch(chains.pack(layout.lengths[part], layout.offsets[part]), rows, wide_rows, path) for part in parts
+                learning.batch(chains.pack(layout.lengths[part], layout.offsets[part]), rows, wide_rows, path)
+                for part in parts
             ]
-            model = _Model(self, shapes, states, np.mean(path == states.outside))
+            model = Model(settings, shapes, states)
             for epoch in range(epochs := max(self.epochs, math.ceil(self.min_updates / len(batches)))):
                 for i in rng.permutation(len(batches)):
                     model.update(batches[i], rng)
                 if epoch >= epochs // 2:
                     count += 1
                     for total, table in zip(sums, model.tables, strict=True):
-                        total += _weights(table)
+                        total += weights_of(table)
         for total in sums:
             total /= count
             if not np.isfinite(total).all():
@@ -368,74 +359,3 @@ class CrfTagger(Tagger):
         scores += chains.sums_before(around[:, :size], packed, self.decay)
         scores += chains.sums_after(around[:, size:], packed, self.decay)
         return scores
-
-
-class _Model:
-    """One model while it learns. Each table has rows of weights and, behind them, AdaGrad's sums of their squared
-    gradients, so that one look-up gets both: for features, for the wider context (before, after), for transitions, and
-    for the edges."""
-
-    def __init__(self, settings: CrfTagger, shapes: list[tuple[int, int]], states: States, outside: float) -> None:
-        self.settings = settings
-        self.states = states
-        self.cost = np.float32(settings.miss_cost * outside)
-        self.tables = [np.zeros((rows, width + 1), dtype=np.float32) for rows, width in shapes]
-        self.allowed = states.allowed()
-        for table, allowed in zip(self.tables[2:], self.allowed, strict=True):
-            _weights(table)[~allowed] = chains.FORBIDDEN
-
-    def update(self, batch: _Batch, rng: np.random.RandomState) -> None:
-        """One step of AdaGrad on the negative log-likelihood of a batch."""
-        given, packed, path, size = self.settings, batch.packed, batch.path, self.states.size
-        used, wide_used = self.tables[0][batch.used], self.tables[1][batch.wide_used]
-        near = _dropped(batch.cells, len(used), given.dropout, rng)
-        wide = _dropped(batch.wide_cells, len(wide_used), given.dropout, rng)
-        around = wide @ _weights(wide_used)
-        scores = near @ _weights(used)
-        scores += chains.sums_before(around[:, :size], packed, given.decay)
-        scores += chains.sums_after(around[:, size:], packed, given.decay)
-        scores[:, self.states.outside] += self.cost * (path != self.states.outside)
-        chains.add_edges(scores, _weights(self.tables[3]), packed)
-        gradient, moves, _ = chains.forward_backward(scores, _weights(self.tables[2]), packed)
-        gradient[np.arange(len(path)), path] -= 1
-        np.subtract.at(moves, (path[packed.before], path[packed.first :]), 1)
-        edges = np.stack([gradient[: packed.first].sum(0), gradient[packed.last].sum(0)])
-        # What a character adds to the scores after it, it learns from the gradients after it.
-        after = chains.sums_after(gradient, packed, given.decay)
-        before = chains.sums_before(gradient, packed, given.decay)
-        self.tables[0][batch.used] = _step(used, near.T @ gradient, given.rate)
-        self.tables[1][batch.wide_used] = _step(wide_used, wide.T @ np.hstack([after, before]), given.wide_rate)
-        for table, change, allowed in zip(self.tables[2:], (moves, edges), self.allowed, strict=True):
-            _step(table, change * allowed, given.rate)
-
-
-def _batch(packed: Packed, rows: Array, wide_rows: Array, path: Array) -> _Batch:
-    return _Batch(packed, path[packed.rows], *_numbered(rows[packed.rows]), *_numbered(wide_rows[packed.rows]))
-
-
-def _numbered(rows: Array) -> tuple[Array, Array]:
-    """The distinct rows, and for each cell the number of its row among them; -1 for row 0, which is nothing."""
-    used, cells = np.unique(rows, return_inverse=True)
-    return used, np.where(rows == 0, -1, cells.reshape(rows.shape)).astype(np.int32)
-
-
-def _dropped(cells: Array, width: int, dropout: float, rng: np.random.RandomState) -> Any:
-    """A matrix (characters, rows in use) of the features that are left, scaled so that their sum is kept on average."""
-    left = (rng.random_sample(cells.shape) >= dropout) & (cells >= 0)
-    ends = np.concatenate([[0], np.cumsum(np.count_nonzero(left, axis=1))])
-    columns = cells[left]
-    values = np.full(len(columns), 1 / (1 - dropout), dtype=np.float32)
-    return sparse.csr_matrix((values, columns, ends), shape=(len(cells), width))
-
-
-def _weights(rows: Array) -> Array:
-    """The weights in rows of weights and a sum of squared gradients."""
-    return rows[:, :-1]
-
-
-def _step(rows: Array, gradient: Array, rate: float) -> Array:
-    """AdaGrad with one step size per row, in place."""
-    rows[:, -1] += np.einsum("ij,ij->i", gradient, gradient)
-    gradient *= np.float32(rate) / (np.sqrt(rows[:, -1:]) + np.float32(1e-6))
-    rows[:, :-1] -= gradient
-    return rows

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import accounts, labelstudio, rooms
+from jinbench import accounts, dataset, labelstudio, recipes, rooms
+from jinbench.recipes import Recipe
 from jinbench.rooms import Rooms
 from tests.desk import Desk
 
@@ -25,6 +26,20 @@ def mini(tmp_path: Path) -> Rooms:
     """A copy of the three-page world, not yet built."""
     shutil.copytree(MINI, tmp_path / "mini")
     return Rooms(tmp_path / "mini")
+
+
+@pytest.fixture
+def world(mini: Rooms) -> Rooms:
+    """The same, with its dataset."""
+    dataset.write(dataset.build(mini), mini.dataset)
+    return mini
+
+
+def recipe(tmp_path: Path, text: str) -> Recipe:
+    """A recipe in a file."""
+    path = tmp_path / "model.py"
+    path.write_text(text)
+    return recipes.load(path)
 
 
 @pytest.fixture(scope="session")

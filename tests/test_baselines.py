@@ -4,18 +4,13 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sklearn.base import clone
 
 from jinbench import baselines, dataset, noise, recipes, running, submissions
 from jinbench.problems import DataError
-from jinbench.recipes import Recipe
-from jinbench.records import Span
 from jinbench.rooms import Rooms
-from jinbench.taggers import CharTagger
-from tests.conftest import ROOT
+from tests.conftest import ROOT, recipe
 
 PREDICTS = """
 TASK, SEED = "ner", 0
@@ -24,18 +19,6 @@ class M:
     def predict(self, X): return WHAT
 def make(): return M()
 """
-
-
-@pytest.fixture
-def world(mini: Rooms) -> Rooms:
-    dataset.write(dataset.build(mini), mini.dataset)
-    return mini
-
-
-def recipe(tmp_path: Path, text: str) -> Recipe:
-    path = tmp_path / "model.py"
-    path.write_text(text)
-    return recipes.load(path)
 
 
 def test_the_recipes_of_the_room(real: Rooms) -> None:
@@ -154,33 +137,6 @@ def test_the_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real:
 
 
 # ---- the tagger -----------------------------------------------------------------------------------------------
-
-TEXTS = ["天津港昨天开工。", "海河今年补水。", "天津港今年增长。"]
-SPANS = [
-    [Span(0, 3, "PLACE", "天津港"), Span(3, 5, "DATE", "昨天")],
-    [Span(0, 2, "PLACE", "海河"), Span(2, 4, "DATE", "今年")],
-    [Span(0, 3, "PLACE", "天津港"), Span(3, 5, "DATE", "今年")],
-]
-
-
-def test_the_tagger_learns_what_it_is_shown() -> None:
-    tagger = CharTagger(epochs=50).fit(TEXTS, SPANS)
-    assert tagger.predict_spans(TEXTS) == SPANS
-    assert tagger.predict_spans([{"text": TEXTS[0]}]) == SPANS[:1]
-
-
-def test_the_tagger_is_an_estimator() -> None:
-    tagger: Any = CharTagger(alpha=1e-3)
-    copy: Any = clone(tagger)
-    assert copy.get_params() == tagger.get_params()
-    assert copy.set_params(alpha=1e-2).alpha == 1e-2
-
-
-def test_the_tagger_on_odd_texts() -> None:
-    tagger = CharTagger().fit(TEXTS, SPANS)
-    assert tagger.predict([]) == []
-    assert tagger.predict([""]) == [[]]
-    assert [len(tags) for tags in tagger.predict(["", "𠮷", "\u3000a1!"])] == [0, 1, 4]
 
 
 def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Rooms, tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, dataset, recipes, running
+from jinbench import baselines, running
 from jinbench.problems import DataError
-from jinbench.recipes import Recipe
 from jinbench.rooms import Rooms
-from tests.conftest import ROOT
+from tests.conftest import ROOT, recipe
 
 PEEKS = '''
 import builtins, gc, json, os, sys
@@ -61,18 +60,6 @@ class Peeks:
 def make():
     return Peeks()
 '''
-
-
-@pytest.fixture
-def world(mini: Rooms) -> Rooms:
-    dataset.write(dataset.build(mini), mini.dataset)
-    return mini
-
-
-def recipe(tmp_path: Path, text: str) -> Recipe:
-    path = tmp_path / "model.py"
-    path.write_text(text)
-    return recipes.load(path)
 
 
 @pytest.mark.parametrize("task", ["ner", "sector"])
