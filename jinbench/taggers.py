@@ -275,7 +275,7 @@ class CrfTagger(Tagger):
         wide_rate: float = 0.1,
         dropout: float = 0.5,
         decay: float = 0.95,
-        miss_cost: float = 1.3,
+        miss_cost: float = 1.6,
         min_count: int = 2,
         random_state: int | None = 0,
     ) -> None:

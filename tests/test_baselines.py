@@ -136,9 +136,6 @@ def test_the_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real:
     assert (result.scores["folds"].micro.f1 or 0) > 0.02
 
 
-# ---- the tagger -----------------------------------------------------------------------------------------------
-
-
 def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Rooms, tmp_path: Path) -> None:
     shutil.copy(ROOT / "baselines" / "gazetteer.py", tmp_path / "mine.py")
     result = baselines.run(world, recipes.load(tmp_path / "mine.py"))
