@@ -26,4 +26,4 @@ def others(rows):
 
 
 def make():
-    return SectorClassifier([passages, others], weights=[1, 0.25], random_state=SEED)
+    return SectorClassifier([passages, others], weights=[1, 0.25], alone="general", random_state=SEED)

@@ -18,4 +18,4 @@ def names(kind):
 
 
 def make():
-    return SectorClassifier([names(kind) for kind in NAMES], random_state=SEED)
+    return SectorClassifier([names(kind) for kind in NAMES], alone="general", random_state=SEED)

@@ -16,4 +16,4 @@ def passages(rows):
 
 
 def make():
-    return SectorClassifier([passages], random_state=SEED)
+    return SectorClassifier([passages], alone="general", random_state=SEED)

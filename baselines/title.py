@@ -15,4 +15,4 @@ def titles(rows):
 
 
 def make():
-    return SectorClassifier([titles], random_state=SEED)
+    return SectorClassifier([titles], alone="general", random_state=SEED)

@@ -86,6 +86,8 @@ class World:
 def world(where: Rooms, recipe: Recipe) -> World:
     """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
     rows = dataset.read_rows(where, recipe.task)
+    if recipe.crosswalk:
+        submissions.types(where, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
     golds = {split: submissions.gold(where, recipe.task, split, recipe.crosswalk) for split in SPLITS}
     sectors = tuple(dataset.read_manifest(where)["labels"]["sector"])
     if "entities" in recipe.given:

@@ -107,7 +107,7 @@ class SectorClassifier(BaseEstimator):  # type: ignore[misc]
         weights: Sequence[float] | None = None,
         longest: int = 2,
         C: float = 1.0,
-        alone: str | None = "general",
+        alone: str | None = None,
         folds: int = 5,
         random_state: int | None = 0,
     ) -> None:

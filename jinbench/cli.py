@@ -12,7 +12,7 @@ import typer
 
 from jinbench import desk, release, review  # noqa: F401
 from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
-from jinbench.problems import DataError, JinbenchError, ServerError
+from jinbench.problems import DataError, JinbenchError, Problem, ServerError
 from jinbench.rooms import find
 
 app = typer.Typer(
@@ -154,9 +154,9 @@ def run(
 
     where = rooms(ctx) if files or out else workshop(ctx)
     records: list[dict[str, Any]] = []
-    for path in files or recipes.room(where):
-        recipe = recipes.load(path)
-        folder = (out or path.parent) / path.stem
+    chosen = [(recipes.load(path), (out or path.parent) / path.stem) for path in files or recipes.room(where)]
+    _places([folder for _, folder in chosen])
+    for recipe, folder in chosen:
         if recipe.missing and not files:
             reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
             say(f"{recipe.name}: skipped, it {reason}. What is stored of it stays.")
@@ -176,6 +176,19 @@ def run(
                 typer.echo(f"{'':16}{found.verdict}")
             typer.echo(f"{'':16}predictions and scores in {folder}/")
     emit(records, as_json, lambda: "\n" + columns([_summary(record) for record in records if "run" in record]))
+
+
+def _places(folders: list[Path]) -> None:
+    """Raises DataError (folder-taken, duplicate-id) if results would go into a file, or into one folder twice."""
+    from jinbench.files import shown
+
+    for number, folder in enumerate(folders):
+        if folder in folders[:number]:
+            expected, hint = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
+            raise DataError(Problem("duplicate-id", shown(folder), expected, "two of that name", hint))
+        if folder.exists() and not folder.is_dir():
+            expected, hint = "a folder for results, or nothing yet", "move the file away, or choose another --out"
+            raise DataError(Problem("folder-taken", shown(folder), expected, "a file", hint))
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Curve:
         if self.tested < ENOUGH:
             return f"{said}. {self.tested} articles are too few to say whether more pages would help."
         if last.low > 0 and min(last.repeats) > 0:
-            return f"{said}. The curve still rises at its end: more pages of this kind would help this system."
+            return f"{said}. The curve has not flattened: more pages of this kind would probably help this system."
         if last.high < 0 and max(last.repeats) < 0:
             return f"{said}. The curve falls at its end: more pages of this kind did not help this system."
         return f"{said}. That cannot be told from 0: whether more pages would help this system is open."

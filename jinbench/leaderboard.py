@@ -196,7 +196,12 @@ def markdown(boards: list[Board]) -> str:
             if any(row.annotator for row in found.rows):
                 lines.append("Annotators have no rank: the gold is made from labels like theirs.")
             if any(row.given for row in found.rows):
-                lines.append("What was given some of the gold has no rank: it says what knowing that is worth.")
+                lines.append("A system that is given some of the gold has no rank.")
+            if found.crosswalk:
+                lines.append(
+                    "Systems for the whole label set learnt that, and their predictions were mapped. "
+                    "One for the coarse labels alone may have learnt elsewhere: its recipe says where."
+                )
             if found.gap is not None:
                 gap = f"about {found.gap:.3f}; now and then a smaller one too"
                 lines.append(f"Smallest gap that {articles} articles separate in four of five cases: {gap}.")

@@ -64,6 +64,8 @@ def room(where: Rooms) -> list[Path]:
 def load(path: Path) -> Recipe:
     """Raises :class:`DataError` (file-missing, not-utf8, recipe-broken, wrong-task, declaration-unknown)."""
     text, place = files.read_text(path), files.shown(path)
+    if path.suffix != ".py":
+        raise _broken(place, "a Python file", f"a name that ends in {path.suffix or 'nothing'}", "name it something.py")
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError) as error:
@@ -141,6 +143,9 @@ def _broken(place: str, expected: str, found: str, hint: str = "correct that lin
 
 def _unknown(recipe: Recipe, place: str) -> list[Problem]:
     """What is declared and does not exist, as far as the file alone can tell."""
+    for name in recipe.needs:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+            raise _broken(f"{place} NEEDS", "the name of a package, without a version", repr(name))
     known = GIVEABLE[recipe.task]
     expected = f"{', '.join(known) or 'nothing'}, which is what a recipe for {recipe.task} can be given"
     problems = [

@@ -10,20 +10,26 @@ import json
 import operator
 import os
 import random
+import reprlib
 import resource
+import select
+import signal
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, tagging
+from jinbench import tagging
 from jinbench.problems import DataError, Problem
 from jinbench.records import Span
 
 SIZE = 8  # bytes that say how long a message is
+ANSWERED = 77  # the exit code of a fork that has sent its answer; a recipe that ends its process gives another
+LONGEST = 300  # characters of a foreign error that are shown
 
 
 def send(pipe: int, message: Any) -> None:
@@ -50,24 +56,42 @@ def _exactly(pipe: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def main(path: str, task: str, seed: int, jobs: int, replies: int) -> None:
-    """Load the recipe, say so, and fork for each byte that arrives on the pipe `jobs`."""
+def main(path: str, shown: str, task: str, seed: int, jobs: int, replies: int) -> None:
+    """Load the recipe, say so, and fork for each byte on the pipe `jobs`. `shown` is its path in messages."""
     warnings.simplefilter("ignore")
-    recipe = Path(path)
+    recipe = _Recipe(Path(path), shown, task, seed)
     try:
-        make = _load(recipe)
-    except (Exception, SystemExit) as error:
+        make = _load(recipe.path)
+    except BaseException as error:
         send(replies, {"problems": [vars(problem) for problem in _broken(recipe, error).problems]})
         return
-    send(replies, {"ready": True})
-    while os.read(jobs, 1):
-        child = os.fork()
-        if not child:
-            _in_fork(lambda: send(replies, _round(recipe, make, task, seed, jobs, replies)))
-        _, status = os.waitpid(child, 0)
-        if status:
-            send(replies, {"ended": os.waitstatus_to_exitcode(status)})
-            return  # what is left on the pipe belongs to no round
+    with contextlib.suppress(BrokenPipeError):  # nobody is waiting any more
+        send(replies, {"ready": True})
+        while os.read(jobs, 1):
+            ended, in_fork = os.pipe()
+            child = os.fork()
+            if not child:
+                _in_fork(lambda: send(replies, _round(recipe, make, jobs, replies)))
+            os.close(in_fork)
+            status = _wait(child, ended, replies)
+            os.close(ended)
+            if status != ANSWERED:
+                send(replies, {"ended": status})
+                return  # what is left on the pipe belongs to no round
+
+
+def _wait(child: int, ended: int, replies: int) -> int:
+    """The exit code of the fork. If the other side is gone before it ends, everything here ends."""
+    watch = select.poll()
+    watch.register(ended, 0)  # hangs up when the fork has gone, and whatever it started
+    watch.register(replies, 0)  # hangs up when nobody reads any more
+    while True:
+        gone = {found for found, _ in watch.poll(500)}
+        if replies in gone:
+            os.killpg(0, signal.SIGKILL)
+        pid, status = os.waitpid(child, os.WNOHANG if ended not in gone else 0)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 def _in_fork(do: Callable[[], None]) -> None:
@@ -75,7 +99,7 @@ def _in_fork(do: Callable[[], None]) -> None:
     code = 1
     try:
         do()
-        code = 0
+        code = ANSWERED
     except (BrokenPipeError, EOFError):
         pass  # nobody is waiting any more
     finally:
@@ -83,6 +107,14 @@ def _in_fork(do: Callable[[], None]) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    path: Path
+    shown: str
+    task: str
+    seed: int
 
 
 def _load(path: Path) -> Callable[[], Any]:
@@ -96,26 +128,35 @@ def _load(path: Path) -> Callable[[], Any]:
     return make
 
 
-def _broken(path: Path, error: BaseException) -> DataError:
-    """The line of the recipe that failed, without a traceback."""
+def _broken(recipe: _Recipe, error: BaseException) -> DataError:
+    """The line of the recipe that failed, and where in whose code, without a traceback."""
     if isinstance(error, DataError):
         return error
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
-    where = f"{files.shown(path)}:{lines[-1]}" if lines else files.shown(path)
-    found, hint = f"{type(error).__name__}: {error}", "mend the recipe, or run it on its own to see more"
+    lines = [frame.lineno for frame in frames if frame.filename == str(recipe.path)]
+    where = f"{recipe.shown}:{lines[-1]}" if lines else recipe.shown
+    try:
+        said = str(error)
+    except Exception:
+        said = "(it cannot say what)"
+    found = f"{type(error).__name__}: {said if len(said) <= LONGEST else said[:LONGEST] + ' …'}"
+    if frames and lines and frames[-1].filename != str(recipe.path):
+        found += f" (in {'/'.join(Path(frames[-1].filename).parts[-3:])}:{frames[-1].lineno})"
+    hint = "mend the recipe"
+    if isinstance(error, ModuleNotFoundError):
+        hint = 'a recipe is one file; declare the packages that it needs, NEEDS = ("name",), and install them'
     return DataError(Problem("recipe-broken", where, "a recipe that runs", found, hint))
 
 
-def _round(path: Path, make: Callable[[], Any], task: str, seed: int, jobs: int, replies: int) -> dict[str, Any]:
+def _round(recipe: _Recipe, make: Callable[[], Any], jobs: int, replies: int) -> dict[str, Any]:
     """Fit on the rows of a job and predict its batches, each of which it asks for when its turn comes."""
-    before = peak_mb()
+    before, mine = peak_mb(), os.getpid()
     job = receive(jobs)
     rows, count = [_row(row) for row in job["rows"]], job["batches"]
-    labels = [[Span(*label) for label in found] if task == "ner" else found for found in job["labels"]]
-    random.seed(seed)
+    labels = [[Span(*label) for label in found] if recipe.task == "ner" else found for found in job["labels"]]
+    random.seed(recipe.seed)
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed % 2**32)
+        sys.modules["numpy"].random.seed(recipe.seed % 2**32)
     answers: list[list[Any]] = []
     problems: list[Problem] = []
     predicted = [0.0, 0.0]
@@ -126,17 +167,29 @@ def _round(path: Path, make: Callable[[], Any], task: str, seed: int, jobs: int,
         fitted = clock.read()
         predict = getattr(estimator, "predict_spans", None) or estimator.predict
         for _ in range(count):
+            _only(mine)
             send(replies, {"next": True})
-            held_out = [_row(row) for row in receive(jobs)]
+            held_out = receive(jobs)
+            asked = [(row["id"], row["text"]) for row in held_out]  # the recipe may change its rows
             clock = _Clock()
-            found = list(predict(held_out))
+            found = list(predict([_row(row) for row in held_out]))
             predicted = [a + b for a, b in zip(predicted, clock.read(), strict=True)]
-            answers.append(_answers(path, task, held_out, found, problems))
-    except (Exception, SystemExit) as error:
-        problems = [*_broken(path, error).problems]
+            answers.append(_answers(recipe, asked, found, problems))
+        json.dumps(answers)  # a number that has no end is the recipe's fault, not ours
+    except (BrokenPipeError, EOFError):
+        raise
+    except BaseException as error:
+        problems = [*_broken(recipe, error).problems]
+    _only(mine)
     if problems:
         return {"problems": [vars(problem) for problem in problems]}
     return {"batches": answers, "fit": fitted, "predict": predicted, "memory": [before, peak_mb()]}
+
+
+def _only(process: int) -> None:
+    """A fork of the recipe's own, which came back out of it, ends here: a round has one answer."""
+    if os.getpid() != process:
+        os._exit(0)
 
 
 class _Clock:
@@ -164,36 +217,36 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answers(
-    path: Path, task: str, rows: list[dict[str, Any]], found: list[Any], problems: list[Problem]
+    recipe: _Recipe, rows: list[tuple[str, str]], found: list[Any], problems: list[Problem]
 ) -> list[list[Any]]:
-    """What the recipe gave for the rows, as the values of a submission."""
-    where = files.shown(path)
+    """What the recipe gave for rows (id, text), as the values of a submission."""
+    where = recipe.shown
     if len(found) != len(rows):
         expected, hint = f"{len(rows)} predictions, one per row", "return one list for each row, empty if none"
         problems.append(Problem("recipe-broken", where, expected, str(len(found)), hint))
         return []
     answers = []
-    for row, values in zip(rows, found, strict=True):
+    for (id, text), values in zip(rows, found, strict=True):
         try:
-            answers.append(_values(task, row, values, f"{where} {row['id']}"))
+            answers.append(_values(recipe.task, text, values, f"{where} {id}"))
         except DataError as error:
             problems += error.problems
         except Exception:  # whatever a foreign object does when it is taken apart
             hint = "for ner (start, end, type) or one BIO tag per character, for sector names"
-            problems.append(
-                Problem("recipe-broken", f"{where} {row['id']}", "a list of labels", repr(values)[:80], hint)
-            )
+            problems.append(Problem("recipe-broken", f"{where} {id}", "a list of labels", reprlib.repr(values), hint))
     return answers
 
 
-def _values(task: str, row: dict[str, Any], found: Any, where: str) -> list[Any]:
+def _values(task: str, text: str, found: Any, where: str) -> list[Any]:
+    if isinstance(found, str):
+        raise TypeError
     found = list(found)
     if task == "sector":
         return [str(name) for name in found]
-    if len(found) == len(row["text"]) and all(isinstance(tag, str) for tag in found):
-        found = tagging.from_bio(found, row["text"], where)
+    if len(found) == len(text) and all(isinstance(tag, str) for tag in found):
+        found = tagging.from_bio(found, text, where)
     return [{"start": operator.index(span[0]), "end": operator.index(span[1]), "type": str(span[2])} for span in found]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6]))

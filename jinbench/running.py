@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinbench import files, recipes, rounds, submissions
@@ -23,6 +23,7 @@ SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *
 # One thread and one order of sets, so that the same recipe gives the same predictions everywhere. Who sets these
 # variables himself is left alone.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+SHOWN = 5  # problems of a round that are shown
 SETTINGS = {**dict.fromkeys(THREADS, "1"), "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -54,7 +55,8 @@ class Running:
         their_jobs, self.jobs = os.pipe()
         self.replies, their_replies = os.pipe()
         recipe = self.recipe
-        arguments = [str(recipe.path.resolve()), recipe.task, str(recipe.seed), str(their_jobs), str(their_replies)]
+        file, shown = str(recipe.path.resolve()), files.shown(recipe.path)
+        arguments = [file, shown, recipe.task, str(recipe.seed), str(their_jobs), str(their_replies)]
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self.process = subprocess.Popen(
@@ -62,7 +64,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a recipe prints is no result
                 pass_fds=(their_jobs, their_replies),
-                start_new_session=True,  # Ctrl-C ends this process, which ends that one and all that it started
+                start_new_session=True,  # when this process ends, however it does, that one and all of its own end too
                 env=SETTINGS | os.environ | {"PYTHONPATH": path},
             )
         except BaseException:
@@ -106,7 +108,7 @@ class Running:
             {row["id"]: self._checked(row, values, problems) for row, values in zip(rows, answers, strict=True)}
             for rows, answers in zip(batches, reply["batches"], strict=True)
         ]
-        raise_if_any(problems)
+        raise_if_any(_first(problems))
         fit, predict, memory = ((float(a), float(b)) for a, b in (reply["fit"], reply["predict"], reply["memory"]))
         return Reply(found, fit, predict, memory)
 
@@ -116,20 +118,30 @@ class Running:
         except (EOFError, ValueError):
             raise self._ended("no answer came") from None
         if "problems" in reply:
-            raise DataError(Problem(**problem) for problem in reply["problems"])
+            raise DataError(_first([Problem(**problem) for problem in reply["problems"]]))
         if "ended" in reply:
             code = int(reply["ended"])
-            raise self._ended(f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}")
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code} before it answered"
+            raise self._ended(how)
         return reply
 
     def _ended(self, how: str) -> DataError:
-        place, hint = files.shown(self.recipe.path), "run it on its own to see more; SIGKILL is often a lack of memory"
+        place, hint = files.shown(self.recipe.path), "take out what ends it; SIGKILL is often a lack of memory"
         expected = "a recipe that gives its predictions"
         return DataError(Problem("recipe-broken", place, expected, f"its process ended: {how}", hint))
 
     def _checked(self, row: dict[str, Any], values: list[Any], problems: list[Problem]) -> frozenset[Label]:
         where = f"{files.shown(self.recipe.path)} {row['id']}"
         return submissions.check(self.recipe.task, values, row["text"], self.names, where, problems)
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    """The first of many: one mistake is often made on every row."""
+    if len(problems) <= SHOWN:
+        return problems
+    last = problems[SHOWN - 1]
+    more = replace(last, hint=f"{last.hint} ({len(problems) - SHOWN} more problems are not shown)")
+    return [*problems[: SHOWN - 1], more]
 
 
 def seen(row: dict[str, Any]) -> dict[str, Any]:

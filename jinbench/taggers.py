@@ -7,6 +7,7 @@ span is a run of BIOES states.
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -33,6 +34,8 @@ def texts_of(X: Iterable[str | Mapping[str, Any]]) -> list[str]:
     """Texts, from texts or from rows of the dataset. Raises TypeError if X is one text, or holds something else."""
     if isinstance(X, (str, Mapping)):
         raise TypeError("X: expected a list of texts, found one text; write [text]")
+    if hasattr(X, "columns"):  # walking over a table gives the names of its columns
+        raise TypeError('X: expected a list of texts, found a table; write X["text"]')
     texts = [x.get("text") if isinstance(x, Mapping) else x for x in X]
     for i, text in enumerate(texts):
         if not isinstance(text, str):
@@ -40,10 +43,15 @@ def texts_of(X: Iterable[str | Mapping[str, Any]]) -> list[str]:
     return [str(text) for text in texts]
 
 
-def spans_of(texts: Sequence[str], y: Iterable[Any]) -> list[list[Span]]:
-    """The spans of each text, from spans (start, end, type, …) or from BIO tags.
+_KEYS = ("start", "end", "type")
+_EXPECTED = "expected a list of (start, end, type), of spans of the dataset, or one BIO tag per character"
 
-    Raises ValueError if there is not one entry per text, if a span lies outside its text or overlaps another.
+
+def spans_of(texts: Sequence[str], y: Iterable[Any]) -> list[list[Span]]:
+    """The spans of each text, from spans (start, end, type, …), from those of the dataset, or from BIO tags.
+
+    Raises TypeError if they are something else, ValueError if there is not one entry per text, if a span lies outside
+    its text or overlaps another, :class:`DataError` (wrong-shape) if tags are not BIO.
     """
     labels = list(y)
     if len(labels) != len(texts):
@@ -52,11 +60,17 @@ def spans_of(texts: Sequence[str], y: Iterable[Any]) -> list[list[Span]]:
         )
     found = []
     for i, (text, entry) in enumerate(zip(texts, labels, strict=True)):
-        row = list(entry)
-        if row and isinstance(row[0], str):
-            found.append(tagging.from_bio([str(tag) for tag in row], text, f"y[{i}]"))
-            continue
-        spans = sorted((operator.index(span[0]), operator.index(span[1]), str(span[2])) for span in row)
+        try:
+            row = list(entry)
+            if row and isinstance(row[0], str):
+                found.append(tagging.from_bio([str(tag) for tag in row], text, f"y[{i}]"))
+                continue
+            triples = [[span[key] for key in _KEYS] if isinstance(span, Mapping) else list(span)[:3] for span in row]
+            spans = sorted((operator.index(start), operator.index(end), str(type)) for start, end, type in triples)
+        except (TypeError, KeyError) as error:
+            raise TypeError(f"y[{i}]: {_EXPECTED}, found {reprlib.repr(entry)}") from error
+        except ValueError as error:  # too few to unpack
+            raise ValueError(f"y[{i}]: {_EXPECTED}, found {reprlib.repr(entry)}") from error
         end = 0
         for start, stop, type in spans:
             if not end <= start < stop <= len(text):
@@ -267,7 +281,7 @@ class CrfTagger(Tagger):
     def __init__(
         self,
         features: Features | None = None,
-        models: int = 3,
+        models: int = 2,
         epochs: int = 4,
         min_updates: int = 200,
         batch_size: int = 32,
@@ -306,9 +320,7 @@ class CrfTagger(Tagger):
     def _learn(
         self, texts: Sequence[str], rows: Array, path: Array, states: States, rng: np.random.RandomState
     ) -> None:
-        if min(self.models, self.batch_size, max(self.epochs, self.min_updates)) < 1 or not 0 <= self.dropout < 1:
-            counts = "models, batch_size, and epochs or min_updates of 1 or more"
-            raise ValueError(f"expected {counts}, and a dropout from 0 to below 1")
+        self._check()
         wide = characters.context(texts)
         self.wide_vocabulary_ = Vocabulary(wide, self.min_count)
         wide_rows = self.wide_vocabulary_.rows(wide)
@@ -343,6 +355,24 @@ class CrfTagger(Tagger):
             if not np.isfinite(total).all():
                 raise ValueError("the weights grew beyond all numbers: lower rate and wide_rate")
         self.weights_, self.wide_, self.transitions_, self.edges_ = sums
+
+    def _check(self) -> None:
+        """Raises ValueError if a parameter is outside of what makes sense."""
+        whole = {"models": 1, "batch_size": 1, "epochs": 1, "min_updates": 0, "min_count": 1}
+        for name, least in whole.items():
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"{name}: expected a whole number of {least} or more, found {value!r}")
+        for name, most in {
+            "rate": math.inf,
+            "wide_rate": math.inf,
+            "miss_cost": math.inf,
+            "dropout": 1,
+            "decay": 1,
+        }.items():
+            value = getattr(self, name)
+            if not 0 <= value < most:
+                raise ValueError(f"{name}: expected a number from 0 to below {most}, found {value!r}")
 
     def _parts(self, lengths: Array, rng: np.random.RandomState) -> list[Array]:
         """Random batches of texts of like lengths: what a step costs is the longest."""

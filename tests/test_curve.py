@@ -66,7 +66,7 @@ def test_what_is_said_follows_the_last_step(world: Rooms) -> None:
     assert "5 articles are too few to say" in curve.verdict
     last = replace(curve.gains[-1], articles=(9.2, 18.4), f1=0.05)
     for low, high, repeats, said in (
-        (0.01, 0.09, (0.02, 0.07), "more pages of this kind would help"),
+        (0.01, 0.09, (0.02, 0.07), "more pages of this kind would probably help"),
         (0.01, 0.09, (-0.02, 0.07), "cannot be told from 0"),
         (-0.01, 0.11, (0.02, 0.07), "cannot be told from 0"),
         (-0.09, -0.01, (-0.02, -0.07), "falls at its end"),

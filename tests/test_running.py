@@ -98,7 +98,11 @@ def make(): return M()
         ("os._exit(0)", "pass", "no answer came"),
         ("", "raise ValueError('no\\nsense')", "model.py:6"),
         ("", "[][1]", "IndexError"),
-        ("", "raise KeyboardInterrupt", "exit code 1"),
+        ("", "raise KeyboardInterrupt('no')", "model.py:6(.|\\n)*KeyboardInterrupt: no"),
+        ("", "os._exit(0)", "exit code 0 before it answered"),
+        ("", "import json; json.loads('{')", r"JSONDecodeError: .* \(in .*json/decoder.py:\d+\)"),
+        ("", "import no_such_package", "NEEDS"),
+        ("", "raise ValueError('x' * 5000)", "x{300} …"),
     ],
 )
 def test_a_recipe_may_end_as_it_likes(world: Rooms, tmp_path: Path, before: str, fit: str, found: str) -> None:
@@ -170,6 +174,7 @@ def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "jinbench.cli", "--root", str(world.root), "run", str(tmp_path / "model.py")],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip
     deadline = time.monotonic() + 30
     while not pulse.is_file():
@@ -184,3 +189,37 @@ def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
     time.sleep(0.5)
     assert pulse.stat().st_size == beats
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_recipe_outlives_the_command(world: Rooms, tmp_path: Path, number: int) -> None:
+    """However the command ends, a fit without an end does not go on alone."""
+    pulse = tmp_path / "pulse"
+    beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
+    (tmp_path / "model.py").write_text(ENDS.format(before="", fit=beat))
+    command = [sys.executable, "-m", "jinbench.cli", "--root", str(world.root), "run", str(tmp_path / "model.py")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not pulse.is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.wait(timeout=20)
+    time.sleep(1.5)
+    beats = pulse.stat().st_size
+    time.sleep(0.5)
+    assert pulse.stat().st_size == beats
+
+
+def test_a_fork_of_the_recipe_does_not_answer(world: Rooms, tmp_path: Path) -> None:
+    alone, forked = (
+        baselines.run(world, recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
+    )
+    assert alone.predictions == forked.predictions
+
+
+def test_the_rows_of_a_recipe_are_its_own(world: Rooms, tmp_path: Path) -> None:
+    """What it does to them changes nothing of what it is held against."""
+    text = ENDS.format(before="", fit="pass").replace("for _ in X]", "for row in X if row.clear() is None]")
+    assert "row.clear()" in text
+    assert baselines.run(world, recipe(tmp_path, text)).predictions["test"]

@@ -253,10 +253,12 @@ def test_nothing_to_learn_from(make: Make, X: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"models": 0}, {"epochs": 0, "min_updates": 0}, {"batch_size": 0}, {"dropout": 1}, {"dropout": 1.5}],
+    [{"models": 0}, {"models": 1.5}, {"epochs": 0}, {"batch_size": 0}, {"min_count": 0}]
+    + [{"dropout": 1}, {"dropout": 1.5}, {"rate": -1}, {"decay": 2}],
 )
 def test_settings_that_cannot_be_learnt_with(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected models, batch_size"):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name}: expected .*, found {value}"):
         crf(**options).fit(TEXTS[:9], SPANS[:9])
 
 
@@ -529,3 +531,23 @@ def test_matrices_are_refused(make: Make, X: Any) -> None:
         make().fit(X, [[], []])
     with pytest.raises(TypeError, match=r"X\[0\]: expected a text"):
         fitted(make).predict(X)
+
+
+@both
+def test_labels_as_the_dataset_has_them(make: Make) -> None:
+    rows = [[{"start": s.start, "end": s.end, "type": s.type, "surface": s.surface} for s in row] for row in SPANS]
+    assert make().fit(TEXTS, rows).predict_spans(NEW) == make().fit(TEXTS, SPANS).predict_spans(NEW)
+
+
+@pytest.mark.parametrize("labels", [[(0, 2)], [0, 1], 3, [(0.0, 2.0, "A")], [{"start": 0}]])
+def test_labels_that_are_none_are_named(labels: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"y\[1\]: expected a list of"):
+        crf().fit(["ab", "cd"], [[], labels])
+
+
+def test_a_table_is_no_list_of_texts() -> None:
+    class Table:
+        columns = ("text",)
+
+    with pytest.raises(TypeError, match=r"X\[\"text\"\]"):
+        crf().predict(Table())
