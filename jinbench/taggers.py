@@ -273,7 +273,8 @@ class CrfTagger(Tagger):
     rate, wide_rate : step size of AdaGrad, and that for the wider context.
     dropout : share of the features that each character loses while learning.
     decay : weight of the next character in the wider context; that of the one after it is the square, and so on.
-    miss_cost : while learning, this times the share of "O" is added to the score of "O" on the characters of entities.
+    miss_cost : while learning, this times the surprise of an entity, -log of the share of characters that stand in one, is
+        added to the score of "O" on such characters: the rarer entities are, the more a missed one costs.
     min_count : how often a feature must be seen to get a weight.
     random_state : seed of order and dropout.
     """
@@ -289,7 +290,7 @@ class CrfTagger(Tagger):
         wide_rate: float = 0.1,
         dropout: float = 0.5,
         decay: float = 0.95,
-        miss_cost: float = 1.6,
+        miss_cost: float = 0.7,
         min_count: int = 2,
         random_state: int | None = 0,
     ) -> None:
@@ -332,7 +333,8 @@ class CrfTagger(Tagger):
             (states.size, states.size),
             (2, states.size),
         ]
-        cost = self.miss_cost * float(np.mean(path == states.outside))
+        inside = float(np.mean(path != states.outside))
+        cost = self.miss_cost * -math.log(inside) if inside else 0.0
         settings = Settings(self.rate, self.wide_rate, self.dropout, self.decay, cost)
         sums = [np.zeros(shape, dtype=np.float32) for shape in shapes]
         count = 0

@@ -253,9 +253,11 @@ def test_nothing_to_learn_from(make: Make, X: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"models": 0}, {"models": 1.5}, {"epochs": 0}, {"batch_size": 0}, {"min_count": 0}]
-    + [{"dropout": 1}, {"dropout": 1.5}, {"rate": -1}, {"decay": 2}],
-)
+    [
+        {"models": 0}, {"models": 1.5}, {"epochs": 0}, {"batch_size": 0}, {"min_count": 0},
+        {"dropout": 1}, {"dropout": 1.5}, {"rate": -1}, {"decay": 2},
+    ],
+)  # fmt: skip
 def test_settings_that_cannot_be_learnt_with(options: dict[str, Any]) -> None:
     ((name, value),) = options.items()
     with pytest.raises(ValueError, match=f"{name}: expected .*, found {value}"):
