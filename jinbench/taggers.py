@@ -273,8 +273,8 @@ class CrfTagger(Tagger):
     rate, wide_rate : step size of AdaGrad, and that for the wider context.
     dropout : share of the features that each character loses while learning.
     decay : weight of the next character in the wider context; that of the one after it is the square, and so on.
-    miss_cost : while learning, this times the surprise of an entity, -log of the share of characters that stand in one, is
-        added to the score of "O" on such characters: the rarer entities are, the more a missed one costs.
+    miss_cost : while learning, this times the surprise of an entity, -log of the share of characters in one, is added
+        to the score of "O" on such characters: the rarer entities are, the more a missed one costs.
     min_count : how often a feature must be seen to get a weight.
     random_state : seed of order and dropout.
     """
