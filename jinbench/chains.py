@@ -135,18 +135,17 @@ def best_paths(scores: Array, transitions: Array, packed: Packed, states: States
     n, fresh, closed = states.types, states.fresh, states.closed
     begin, inside = slice(0, n), slice(3 * n + 1, None)
     between = np.ascontiguousarray(transitions[closed, fresh].T)[:, :, None]  # (to, from, 1)
-    # E and I, in this order, come from B or I of their type alone.
-    ways = [
-        np.concatenate([np.diag(transitions[way, to]) for to in (slice(2 * n + 1, 3 * n + 1), inside)])
+    # E and I, in this order, come from B or I of their type alone: (2, types) each.
+    starts, goes_on = (
+        np.stack([np.diag(transitions[way, to]) for to in (slice(2 * n + 1, 3 * n + 1), inside)])
         for way in (begin, inside)
-    ]
+    )
     best = scores.copy()
     for t in range(1, len(packed.blocks)):
         before, here = best[packed.staying[t - 1]], best[packed.blocks[t]]
         # Sentences innermost: the longest of the three axes runs fastest.
         here[:, fresh] += (between + np.ascontiguousarray(before[:, closed].T)).max(1).T
         going = here[:, 2 * n + 1 :].reshape(len(here), 2, n)
-        starts, goes_on = (way.reshape(2, n) for way in ways)
         going += np.maximum(before[:, None, begin] + starts, before[:, None, inside] + goes_on)
     # Where the best path came from is asked on that path alone, not kept for all.
     path = np.zeros(len(scores), dtype=np.int64)

@@ -146,7 +146,6 @@ class Cohesion:
         after = np.clip(np.floor(information), -4, 9).astype(np.int64) + 10
         after[layout.codes[layout.at + 1] == GAP] = 0
         before = np.concatenate([[0], after[:-1]])[: len(after)]
-        before[layout.codes[layout.at - 1] == GAP] = 0
         often, rare = (np.log2(found + 1).astype(np.int64) for found in (pairs, first))
         columns = (after * 32 + before + 1, after * 32 + np.minimum(often, 6) + 1, np.minimum(rare, 9) + 1)
         return [_labelled(column, 201 + i) for i, column in enumerate(columns)]

@@ -166,8 +166,8 @@ def test_what_a_recipe_prints_is_no_result(world: Rooms, tmp_path: Path) -> None
     assert done.stderr.count("fitting") == 5
 
 
-def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a fit: the command ends, the recipe with it, and no traceback is shown."""
+def in_a_fit(world: Rooms, tmp_path: Path) -> tuple["subprocess.Popen[str]", Path]:
+    """The command in the middle of a fit that takes long, and a file that grows as long as the fit goes on."""
     pulse = tmp_path / "pulse"
     beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
     (tmp_path / "model.py").write_text(ENDS.format(before="", fit=beat))
@@ -180,35 +180,35 @@ def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
     while not pulse.is_file():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    return process, pulse
+
+
+def goes_on(pulse: Path) -> bool:
+    beats = pulse.stat().st_size
+    time.sleep(0.5)
+    return pulse.stat().st_size != beats
+
+
+def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a fit: the command ends, the recipe with it, and no traceback is shown."""
+    process, pulse = in_a_fit(world, tmp_path)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode not in (0, None)
     assert "Traceback" not in said
     time.sleep(0.3)
-    beats = pulse.stat().st_size
-    time.sleep(0.5)
-    assert pulse.stat().st_size == beats
+    assert not goes_on(pulse)
     assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_recipe_outlives_the_command(world: Rooms, tmp_path: Path, number: int) -> None:
     """However the command ends, a fit without an end does not go on alone."""
-    pulse = tmp_path / "pulse"
-    beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
-    (tmp_path / "model.py").write_text(ENDS.format(before="", fit=beat))
-    command = [sys.executable, "-m", "jinbench.cli", "--root", str(world.root), "run", str(tmp_path / "model.py")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not pulse.is_file():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    process, pulse = in_a_fit(world, tmp_path)
     process.send_signal(number)
-    process.wait(timeout=20)
+    process.communicate(timeout=20)
     time.sleep(1.5)
-    beats = pulse.stat().st_size
-    time.sleep(0.5)
-    assert pulse.stat().st_size == beats
+    assert not goes_on(pulse)
 
 
 def test_a_fork_of_the_recipe_does_not_answer(world: Rooms, tmp_path: Path) -> None:
