@@ -27,6 +27,12 @@ def pin() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
+def without(*packages: str) -> None:
+    """Make these packages impossible to import, as on a machine that lacks them."""
+    for name in packages:
+        sys.modules[name] = None  # type: ignore[assignment]
+
+
 def peak_mb() -> float:
     """The largest resident set of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

@@ -8,8 +8,9 @@ the process itself had; printed are medians. Ours has the configuration that it 
 and Resume, and on the dev file of the latter. CRFsuite has L-BFGS with c1 = c2 = 0.1 and at most 100 iterations, and
 the usual features: characters from -2 to +2, pairs of them, classes of characters. Reading a corpus is not timed;
 making features is, on both sides. F1 is strict, over spans. Peak memory is that of the whole process; `of it, imports`
-is what it had before any data was read, which for scikit-learn depends on what else is installed (it imports pandas if
-that is there).
+is what it had before any data was read. scikit-learn imports pandas and pyarrow if it finds them; neither contestant
+needs them, so they are kept out of both processes, as on a machine that has only what a tagger needs (`--with-pandas`
+leaves them in).
 """
 
 import json
@@ -21,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 from corpora import Corpus, Spans, read
-from measuring import in_a_process, medians, peak_mb, pin, ratios
+from measuring import in_a_process, medians, peak_mb, pin, ratios, without
 
 MINE, THEIRS = "jinbench", "crfsuite"
 LEAST = 0.5  # seconds that prediction is measured for
@@ -129,6 +130,9 @@ def main(
     corpora: Annotated[Path, typer.Option(help="A folder of corpora, such as cluener/ and resume/.")],
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each contestant on each corpus.")] = 3,
     iterations: Annotated[int, typer.Option(help="CRFsuite: at most so many.")] = 100,
+    with_pandas: Annotated[
+        bool, typer.Option(help="Let scikit-learn import pandas and pyarrow if they are there.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as one line of JSON.")] = False,
     only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
@@ -136,6 +140,8 @@ def main(
     if only:
         name, contestant, seed = only.rsplit(":", 2)
         pin()
+        if not with_pandas:
+            without("pandas", "pyarrow")
         made = Mine(int(seed)) if contestant == MINE else CrfSuite(iterations)
         imports = peak_mb()
         print(json.dumps(measure(made, imports, next(corpus for corpus in read(corpora) if corpus.name == name))))

@@ -5,7 +5,7 @@ rows, and the sentences that go on are its first ones; no padding, and one matri
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,53 +14,77 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 FORBIDDEN = -1e4  # a score that no path takes; finite, so that sums of it stay numbers
+LARGEST = 2**25 - 2**13  # bytes: the largest block from which glibc learns
+
+
+def keep_freed_memory() -> None:
+    """Allocate a large block and free it, untouched.
+
+    From then on glibc's malloc keeps what is freed for the next array. Otherwise it gives the arrays of every batch
+    back to the system and takes them again, page by page, which can cost half as much as the arithmetic. Its limit
+    follows the largest block that was ever freed, up to 32 MB (mallopt(3), M_MMAP_THRESHOLD). Nothing depends on it.
+    """
+    np.empty(LARGEST, dtype=np.uint8)
 
 
 class States:
     """The states of a chain over entity types: B, I, E of spans of several characters, S of one, and O.
 
     They stand in the order B…, O, S…, E…, I…, so that what begins a span or stands outside (`fresh`), what may stand
-    before that (`closed`), and what goes on with a span, are ranges.
+    before that (`closed`), and what goes on with a span, are ranges. Only some types have an S: those in `single`, by
+    number and in ascending order, which is all of them unless told otherwise. Few types have spans of one character,
+    and every state costs time and memory.
     """
 
-    def __init__(self, types: int) -> None:
+    def __init__(self, types: int, single: Sequence[int] | None = None) -> None:
         self.types = types
-        self.size = 4 * types + 1
+        self.single = list(range(types) if single is None else single)
         self.outside = types
-        self.fresh = slice(0, 2 * types + 1)
-        self.closed = slice(types, 3 * types + 1)
+        self.ends = types + 1 + len(self.single)  # the first E
+        self.inside = self.ends + types  # the first I
+        self.size = self.inside + types
+        self.fresh = slice(0, self.ends)
+        self.closed = slice(types, self.inside)
+        self.alone = {type: types + 1 + i for i, type in enumerate(self.single)}
 
     def allowed(self) -> tuple[Array, Array]:
         """Booleans (from, to); and (2, states): which states a sentence may begin and end with."""
         n, numbers = self.types, np.arange(self.size)
         pairs = np.zeros((self.size, self.size), dtype=bool)
         pairs[self.closed, self.fresh] = True
-        for before in (numbers[:n], numbers[3 * n + 1 :]):  # after B and I of a type, E and I of the same
-            pairs[before, numbers[2 * n + 1 : 3 * n + 1]] = pairs[before, numbers[3 * n + 1 :]] = True
+        for before in (numbers[:n], numbers[self.inside :]):  # after B and I of a type, E and I of the same
+            pairs[before, numbers[self.ends : self.inside]] = pairs[before, numbers[self.inside :]] = True
         edges = np.zeros((2, self.size), dtype=bool)
         edges[0, self.fresh] = edges[1, self.closed] = True
         return pairs, edges
 
     def path(self, length: int, spans: Iterable[tuple[int, int, int]]) -> Array:
-        """The states of a text, from spans (start, end, number of the type) that do not overlap."""
+        """The states of a text, from spans (start, end, number of the type) that do not overlap.
+
+        Raises KeyError for a span of one character whose type is not in `single`.
+        """
         found = np.full(length, self.outside)
         for start, end, type in spans:
             if end - start == 1:
-                found[start] = self.types + 1 + type
+                found[start] = self.alone[type]
             else:
-                found[start:end] = 3 * self.types + 1 + type
-                found[start], found[end - 1] = type, 2 * self.types + 1 + type
+                found[start:end] = self.inside + type
+                found[start], found[end - 1] = type, self.ends + type
         return found
 
     def spans(self, path: Array) -> list[tuple[int, int, int]]:
-        """The spans (start, end, number of the type) of a valid path, or of several, one behind the other."""
-        n = self.types
-        begins = (path < 2 * n + 1) & (path != n)
-        ends = (path > n) & (path < 3 * n + 1)
-        starts = np.flatnonzero(begins)
-        states = path[starts]
-        types = np.where(states < n, states, states - n - 1)
-        return list(zip(starts.tolist(), (np.flatnonzero(ends) + 1).tolist(), types.tolist(), strict=True))
+        """The whole spans (start, end, number of the type) of a path, or of several, one behind the other: each S, and
+        each B with the E that follows it over nothing but I, all of one type. What is not whole is left out."""
+        at = np.arange(len(path))
+        broken = np.zeros(len(path), dtype=np.int64)
+        broken[1:] = np.cumsum(~self.allowed()[0][path[:-1], path[1:]])
+        starts = np.maximum.accumulate(np.where((path < self.ends) & (path != self.outside), at, -1))
+        ends = np.flatnonzero((path > self.outside) & (path < self.inside))
+        starts = starts[ends]
+        whole = (starts >= 0) & (broken[starts] == broken[ends])
+        starts, ends = starts[whole], ends[whole] + 1
+        types = np.array([*range(self.types), self.outside, *self.single])[path[starts]]
+        return list(zip(starts.tolist(), ends.tolist(), types.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -110,34 +134,49 @@ def forward_backward(scores: Array, transitions: Array, packed: Packed) -> tuple
 
     Scaled as in Rabiner (1989), A tutorial on hidden Markov models, section V.A.
     """
-    peak = scores.max(1, keepdims=True)
-    emitted = np.exp(scores - peak)
     moves = np.exp(transitions)
+    forward, backward, ahead, scale = _recursions(scores, moves, packed)
+    pairs = (forward[packed.before].T @ ahead[packed.first :]) * moves
+    return forward * backward, pairs, float(scale.sum(dtype=np.float64))
+
+
+def marginals(scores: Array, transitions: Array, packed: Packed) -> Array:
+    """The probability of each state (rows, states), for scores with edges."""
+    forward, backward, _, _ = _recursions(scores, np.exp(transitions), packed)
+    forward *= backward
+    return forward
+
+
+def _recursions(scores: Array, moves: Array, packed: Packed) -> tuple[Array, Array, Array, Array]:
+    """Scaled forward and backward variables (rows, states), the latter also times what is emitted; the logarithms of
+    the scales, whose sum is log Z."""
+    peak = np.ascontiguousarray(scores.T).max(0)[:, None]  # along the long axis: faster than along a short one
+    emitted = scores - peak
+    np.exp(emitted, out=emitted)
     forward, ahead = np.empty_like(scores), np.empty_like(scores)
     scale = np.empty((len(scores), 1), scores.dtype)
+    ones = np.ones((scores.shape[1], 1), scores.dtype)
     for t, here in enumerate(packed.blocks):
         reached = (forward[packed.staying[t - 1]] @ moves) * emitted[here] if t else emitted[here]
-        total = reached.sum(1, keepdims=True)
-        scale[here] = total
-        np.divide(reached, total, out=forward[here])
+        np.matmul(reached, ones, out=scale[here])  # the sum of each row
+        np.divide(reached, scale[here], out=forward[here])
     backward = np.ones_like(scores)
     emitted /= scale
     for t in range(len(packed.blocks) - 1, 0, -1):
         here = packed.blocks[t]
         np.multiply(backward[here], emitted[here], out=ahead[here])
         np.matmul(ahead[here], moves.T, out=backward[packed.staying[t - 1]])
-    pairs = (forward[packed.before].T @ ahead[packed.first :]) * moves
-    return forward * backward, pairs, float(np.log(scale).sum(dtype=np.float64) + peak.sum(dtype=np.float64))
+    return forward, backward, ahead, np.log(scale) + peak
 
 
 def best_paths(scores: Array, transitions: Array, packed: Packed, states: States) -> Array:
     """Viterbi: the states (rows,) of the best valid path of each sentence, for scores (rows, states) with edges."""
     n, fresh, closed = states.types, states.fresh, states.closed
-    begin, inside = slice(0, n), slice(3 * n + 1, None)
+    begin, inside = slice(0, n), slice(states.inside, None)
     between = np.ascontiguousarray(transitions[closed, fresh].T)[:, :, None]  # (to, from, 1)
     # E and I, in this order, come from B or I of their type alone: (2, types) each.
     starts, goes_on = (
-        np.stack([np.diag(transitions[way, to]) for to in (slice(2 * n + 1, 3 * n + 1), inside)])
+        np.stack([np.diag(transitions[way, to]) for to in (slice(states.ends, states.inside), inside)])
         for way in (begin, inside)
     )
     best = scores.copy()
@@ -145,7 +184,7 @@ def best_paths(scores: Array, transitions: Array, packed: Packed, states: States
         before, here = best[packed.staying[t - 1]], best[packed.blocks[t]]
         # Sentences innermost: the longest of the three axes runs fastest.
         here[:, fresh] += (between + np.ascontiguousarray(before[:, closed].T)).max(1).T
-        going = here[:, 2 * n + 1 :].reshape(len(here), 2, n)
+        going = here[:, states.ends :].reshape(len(here), 2, n)
         going += np.maximum(before[:, None, begin] + starts, before[:, None, inside] + goes_on)
     # Where the best path came from is asked on that path alone, not kept for all.
     path = np.zeros(len(scores), dtype=np.int64)

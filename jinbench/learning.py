@@ -1,5 +1,6 @@
 """How a linear-chain CRF learns: batches of texts, features dropped at random, a step of AdaGrad on the likelihood."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,84 +25,110 @@ class Settings:
 
 @dataclass
 class Batch:
-    """Sentences that are learnt from at once. `used`, `wide_used`: the rows of the tables that they need; `cells`,
-    `wide_cells`: for each character and feature the number of its row among those."""
+    """Sentences that are learnt from at once, `copies` times each: once for every model.
+
+    `packed` and `path` hold the copies of a character one behind the other, `moves` how often one state follows another
+    in `path`; the cells hold a character once. `used`, `wide_used`: the rows of the tables that the sentences need;
+    `cells`, `wide_cells`: for each character and feature the number of its row among those, -1 for nothing.
+    """
 
     packed: Packed
     path: Array
+    moves: Array
     used: Array
     cells: Array
     wide_used: Array
     wide_cells: Array
 
 
-def batch(packed: Packed, rows: Array, wide_rows: Array, path: Array) -> Batch:
-    return Batch(packed, path[packed.rows], *_numbered(rows[packed.rows]), *_numbered(wide_rows[packed.rows]))
+def batch(
+    lengths: Array, offsets: Array, rows: Array, wide_rows: Array, path: Array, states: States, copies: int
+) -> Batch:
+    """The sentences of `lengths`, each beginning at its offset in `rows`, `wide_rows` and `path`."""
+    packed = chains.pack(np.repeat(lengths, copies), np.repeat(offsets, copies))
+    once, here = packed.rows[::copies], path[packed.rows]
+    moves = np.zeros((states.size, states.size), dtype=np.float32)
+    np.add.at(moves, (here[packed.before], here[packed.first :]), 1)
+    return Batch(packed, here, moves, *_numbered(rows[once]), *_numbered(wide_rows[once]))
 
 
-class Model:
-    """One model while it learns.
+class Models:
+    """Several models that learn side by side, from the same batches but with other features dropped.
 
-    Its tables are for features, for the wider context (before, after), for transitions and for edges. A row has weights
-    and, behind them, AdaGrad's sum of squared gradients, so that one look-up gets both.
+    Each has tables of weights of its own for features and for the wider context (before, after); in `tables` one
+    stands behind the other. Transitions and edges they share. `squares` are AdaGrad's sums of squared gradients, one
+    for each row.
     """
 
-    def __init__(self, settings: Settings, shapes: Sequence[tuple[int, int]], states: States) -> None:
+    def __init__(self, settings: Settings, shapes: Sequence[tuple[int, int]], states: States, copies: int) -> None:
         self.settings = settings
         self.states = states
-        self.tables = [np.zeros((rows, width + 1), dtype=np.float32) for rows, width in shapes]
+        self.copies = copies
+        own = [(copies * rows, width) for rows, width in shapes[:2]]
+        self.tables = [np.zeros(shape, dtype=np.float32) for shape in (*own, *shapes[2:])]
+        self.squares = [np.zeros(len(table), dtype=np.float32) for table in self.tables]
         self.allowed = states.allowed()
         for table, allowed in zip(self.tables[2:], self.allowed, strict=True):
-            weights_of(table)[~allowed] = chains.FORBIDDEN
+            table[~allowed] = chains.FORBIDDEN
+
+    def average(self) -> list[Array]:
+        """The tables, each the mean of all models."""
+        own = [table.reshape(self.copies, -1, table.shape[1]).mean(0) for table in self.tables[:2]]
+        return own + self.tables[2:]
 
     def update(self, batch: Batch, rng: np.random.RandomState) -> None:
         """One step of AdaGrad on the negative log-likelihood of a batch."""
         given, packed, path, size = self.settings, batch.packed, batch.path, self.states.size
-        used, wide_used = self.tables[0][batch.used], self.tables[1][batch.wide_used]
-        near = _dropped(batch.cells, len(used), given.dropout, rng)
-        wide = _dropped(batch.wide_cells, len(wide_used), given.dropout, rng)
-        around = wide @ weights_of(wide_used)
-        scores = near @ weights_of(used)
+        near, rows = self._dropped(batch.cells, batch.used, len(self.tables[0]), rng)
+        wide, wide_rows = self._dropped(batch.wide_cells, batch.wide_used, len(self.tables[1]), rng)
+        weights, wide_weights = self.tables[0].take(rows, axis=0), self.tables[1].take(wide_rows, axis=0)
+        transitions, edges = self.tables[2:]
+        around = wide @ wide_weights
+        scores = near @ weights
         scores += chains.sums_before(around[:, :size], packed, given.decay)
         scores += chains.sums_after(around[:, size:], packed, given.decay)
         scores[:, self.states.outside] += np.float32(given.cost) * (path != self.states.outside)
-        chains.add_edges(scores, weights_of(self.tables[3]), packed)
-        gradient, moves, _ = chains.forward_backward(scores, weights_of(self.tables[2]), packed)
+        chains.add_edges(scores, edges, packed)
+        gradient, moves, _ = chains.forward_backward(scores, transitions, packed)
         gradient[np.arange(len(path)), path] -= 1
-        np.subtract.at(moves, (path[packed.before], path[packed.first :]), 1)
-        edges = np.stack([gradient[: packed.first].sum(0), gradient[packed.last].sum(0)])
+        moves -= batch.moves
+        ends = np.stack([gradient[: packed.first].sum(0), gradient[packed.last].sum(0)])
         # What a character adds to the scores after it, it learns from the gradients after it.
         after = chains.sums_after(gradient, packed, given.decay)
         before = chains.sums_before(gradient, packed, given.decay)
-        self.tables[0][batch.used] = _step(used, near.T @ gradient, given.rate)
-        self.tables[1][batch.wide_used] = _step(wide_used, wide.T @ np.hstack([after, before]), given.wide_rate)
-        for table, change, allowed in zip(self.tables[2:], (moves, edges), self.allowed, strict=True):
-            _step(table, change * allowed, given.rate)
+        self._step(0, rows, weights, near.T @ gradient, given.rate)
+        self._step(1, wide_rows, wide_weights, wide.T @ np.hstack([after, before]), given.wide_rate)
+        for i, (change, allowed) in enumerate(zip((moves, ends), self.allowed, strict=True), 2):
+            self._step(i, slice(None), self.tables[i], change * allowed, given.rate)
+
+    def _dropped(self, cells: Array, used: Array, size: int, rng: np.random.RandomState) -> tuple[Any, Array]:
+        """A matrix (copies of characters, rows) of the features that are left, scaled so that their sum is kept on
+        average; and the rows, of a table of `size`, that are left with them."""
+        shape = len(cells), self.copies, cells.shape[1]
+        model = np.arange(self.copies, dtype=np.int32)[:, None]
+        chance = np.frombuffer(rng.bytes(2 * math.prod(shape)), dtype="<u2").reshape(shape)
+        left = ((chance >= round(self.settings.dropout * 2**16)) & (cells >= 0)[:, None]).ravel()
+        columns = (cells[:, None] + len(used) * model).ravel().take(np.flatnonzero(left))
+        present = np.zeros((self.copies, len(used)), dtype=bool)
+        present.ravel()[columns] = True
+        number = np.cumsum(present, dtype=np.int32) - 1
+        rows = (used + size // self.copies * model)[present]
+        ends = np.zeros(len(cells) * self.copies + 1, dtype=np.int32)
+        np.cumsum(np.add.reduceat(left, np.arange(0, len(left), shape[2]), dtype=np.int32), out=ends[1:])
+        values = np.full(len(columns), 1 / (1 - self.settings.dropout), dtype=np.float32)
+        return sparse.csr_matrix((values, number.take(columns), ends), shape=(len(ends) - 1, len(rows))), rows
+
+    def _step(self, number: int, rows: Array | slice, weights: Array, gradient: Array, rate: float) -> None:
+        """A step on some rows of a table, of which these are the weights; one step size per row."""
+        squares = self.squares[number][rows]
+        squares += np.einsum("ij,ij->i", gradient, gradient)
+        gradient *= (np.float32(rate) / (np.sqrt(squares) + np.float32(1e-6)))[:, None]
+        weights -= gradient
+        self.tables[number][rows] = weights
+        self.squares[number][rows] = squares
 
 
 def _numbered(rows: Array) -> tuple[Array, Array]:
     """The distinct rows, and for each cell the number of its row among them; -1 for row 0, which is nothing."""
     used, cells = np.unique(rows, return_inverse=True)
     return used, np.where(rows == 0, -1, cells.reshape(rows.shape)).astype(np.int32)
-
-
-def _dropped(cells: Array, width: int, dropout: float, rng: np.random.RandomState) -> Any:
-    """A matrix (characters, rows in use) of the features that are left, scaled so that their sum is kept on average."""
-    left = (rng.random_sample(cells.shape) >= dropout) & (cells >= 0)
-    ends = np.concatenate([[0], np.cumsum(np.count_nonzero(left, axis=1))])
-    columns = cells[left]
-    values = np.full(len(columns), 1 / (1 - dropout), dtype=np.float32)
-    return sparse.csr_matrix((values, columns, ends), shape=(len(cells), width))
-
-
-def weights_of(rows: Array) -> Array:
-    """The weights in rows of weights and a sum of squared gradients."""
-    return rows[:, :-1]
-
-
-def _step(rows: Array, gradient: Array, rate: float) -> Array:
-    """AdaGrad with one step size per row, in place."""
-    rows[:, -1] += np.einsum("ij,ij->i", gradient, gradient)
-    gradient *= np.float32(rate) / (np.sqrt(rows[:, -1:]) + np.float32(1e-6))
-    rows[:, :-1] -= gradient
-    return rows

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ PRECISIONS = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 lengths_of_sentences = st.lists(st.integers(1, 9), min_size=1, max_size=7)
 
 
-def names(types: int) -> list[tuple[str, int]]:
+def names(types: int, single: Sequence[int] | None = None) -> list[tuple[str, int]]:
     """What each state is, in the order that `States` promises."""
-    of_types = {kind: [(kind, k) for k in range(types)] for kind in "BSEI"}
+    of_types = {kind: [(kind, k) for k in range(types)] for kind in "BEI"}
+    of_types["S"] = [("S", k) for k in (range(types) if single is None else single)]
     return [*of_types["B"], ("O", -1), *of_types["S"], *of_types["E"], *of_types["I"]]
 
 
@@ -85,11 +87,13 @@ class Case:
 # ---- states -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("types", [0, 1, 2, 5])
-def test_what_is_allowed_is_bioes(types: int) -> None:
-    pairs, edges = States(types).allowed()
-    states = names(types)
-    assert len(states) == States(types).size
+@pytest.mark.parametrize(
+    ("types", "single"), [(0, None), (1, None), (2, None), (5, None), (2, []), (3, [1]), (5, [0, 3])]
+)
+def test_what_is_allowed_is_bioes(types: int, single: list[int] | None) -> None:
+    pairs, edges = States(types, single).allowed()
+    states = names(types, single)
+    assert len(states) == States(types, single).size
     assert pairs.tolist() == [[may_follow(a, b) for b in states] for a in states]
     assert edges.tolist() == [[state[0] in kinds for state in states] for kinds in ("OSB", "OSE")]
 
@@ -127,6 +131,39 @@ def test_states_by_hand(length: int, spans: list[tuple[int, int, int]], written:
     path = States(2).path(length, spans)
     assert "".join(names(2)[state][0] for state in path) == written
     assert States(2).spans(path) == spans
+
+
+def test_a_state_for_a_single_character_only_where_it_is_asked_for() -> None:
+    spans = [(0, 1, 1), (1, 3, 0), (3, 4, 4), (4, 6, 2)]
+    states = States(5, [1, 4])
+    assert states.size == States(5).size - 3
+    assert states.spans(states.path(7, spans)) == spans
+    with pytest.raises(KeyError):
+        states.path(3, [(0, 1, 2)])
+
+
+def whole_spans(states: list[tuple[str, int]]) -> list[tuple[int, int, int]]:
+    """The same as `States.spans`, character by character."""
+    found, start = [], None
+    for i, (kind, type) in enumerate(states):
+        if start is not None and not (kind in "IE" and states[start][1] == type):
+            start = None
+        if kind == "S":
+            found.append((i, i + 1, type))
+        elif kind == "B":
+            start = i
+        elif kind == "E" and start is not None:
+            found.append((start, i + 1, type))
+            start = None
+    return found
+
+
+@given(st.lists(st.integers(0, 10), max_size=30))
+def test_what_is_not_whole_is_no_span(path: list[int]) -> None:
+    states = States(3, [2])
+    assert states.size == 11
+    expected = whole_spans([names(3, [2])[state] for state in path])
+    assert states.spans(np.array(path, dtype=np.int64)) == expected
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
@@ -216,6 +253,14 @@ def test_forward_backward_sums_over_every_valid_path(seed: int, dtype: type) -> 
     np.testing.assert_allclose(by_position, expected, atol=tolerance)
     np.testing.assert_allclose(moves, expected_moves, atol=tolerance)
     assert (marginals.dtype, moves.dtype) == (dtype, dtype)
+
+
+@SEEDS
+@PRECISIONS
+def test_marginals_alone_are_the_same(seed: int, dtype: type) -> None:
+    case = Case(seed)
+    given = *case.with_edges(dtype), case.packed
+    assert np.array_equal(chains.marginals(*given), chains.forward_backward(*given)[0])
 
 
 @PRECISIONS

@@ -8,7 +8,7 @@ import pytest
 
 from jinbench import chains, learning
 from jinbench.chains import States
-from jinbench.learning import Model, Settings
+from jinbench.learning import Models, Settings
 from tests.test_chains import scores_of, valid_paths
 
 
@@ -64,37 +64,89 @@ class Problem:
                 yield number, at, (above - below) / (2 * step)
 
 
+@pytest.mark.parametrize("copies", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("cost", [0, 0.9])
-def test_an_update_follows_the_gradient_of_the_likelihood(seed: int, cost: float) -> None:
-    """AdaGrad's first step is rate · gradient / its norm, and the square of the norm is kept: the gradient is found."""
+def test_an_update_follows_the_gradient_of_the_likelihood(seed: int, cost: float, copies: int) -> None:
+    """AdaGrad's first step is rate · gradient / its norm, and the square of the norm is kept: the gradient is found.
+
+    Every model has weights of its own and learns from its own likelihood; transitions and edges learn from all.
+    """
     problem = Problem(seed)
+    rng = np.random.default_rng(seed + 100)
+    own = [problem.tables[:2]] + [
+        [rng.normal(size=table.shape) for table in problem.tables[:2]] for _ in range(1, copies)
+    ]
+    for table in itertools.chain(*own):
+        table[0] = 0
+    starts = [np.concatenate(tables) for tables in zip(*own, strict=True)] + [t.copy() for t in problem.tables[2:]]
     rates = (0.3, 0.4, 0.3, 0.3)
-    model = Model(Settings(rates[0], rates[1], 0, problem.decay, cost), problem.shapes, problem.states)
-    for table, start in zip(model.tables, problem.tables, strict=True):
-        table[:, :-1] = start
-    packed = chains.pack(problem.lengths, problem.offsets)
-    batch = learning.batch(packed, problem.rows, problem.wide_rows, problem.path)
-    model.update(batch, np.random.RandomState(0))
-    moved = [table[:, :-1] - start for table, start in zip(model.tables, problem.tables, strict=True)]
+    models = Models(Settings(rates[0], rates[1], 0, problem.decay, cost), problem.shapes, problem.states, copies)
+    for table, start in zip(models.tables, starts, strict=True):
+        table[:] = start
+    batch = learning.batch(
+        problem.lengths, problem.offsets, problem.rows, problem.wide_rows, problem.path, problem.states, copies
+    )
+    models.update(batch, np.random.RandomState(0))
+    moved = [table - start for table, start in zip(models.tables, starts, strict=True)]
     gradients = [
-        -change * np.sqrt(table[:, -1:]) / rate for change, table, rate in zip(moved, model.tables, rates, strict=True)
+        -change * np.sqrt(squares)[:, None] / rate
+        for change, squares, rate in zip(moved, models.squares, rates, strict=True)
     ]
     pairs, edges = problem.states.allowed()
-    largest = 0.0
-    for number, at, expected in problem.differences(cost):
-        learnt = at[0] > 0 if number < 2 else (pairs, edges)[number - 2][at]
-        if learnt:
-            assert gradients[number][at] == pytest.approx(expected, abs=2e-4, rel=2e-3), (number, at)
-            largest = max(largest, abs(expected))
-        else:
-            assert moved[number][at] == 0  # nothing is learnt of nothing, and what is forbidden stays so
+    largest, shared = 0.0, [np.zeros_like(pairs, dtype=float), np.zeros_like(edges, dtype=float)]
+    for copy, tables in enumerate(own):
+        problem.tables[:2] = tables
+        for number, at, expected in problem.differences(cost):
+            if number >= 2:
+                shared[number - 2][at] += expected
+                continue
+            place = at[0] + copy * len(tables[number]), at[1]
+            if at[0] > 0:
+                assert gradients[number][place] == pytest.approx(expected, abs=2e-4, rel=2e-3), (copy, number, at)
+                largest = max(largest, abs(expected))
+            else:
+                assert moved[number][place] == 0  # nothing is learnt of nothing
+    for number, (allowed, expected) in enumerate(zip((pairs, edges), shared, strict=True), 2):
+        np.testing.assert_allclose(gradients[number][allowed], expected[allowed], atol=4e-4, rtol=2e-3)
+        assert not moved[number][~allowed].any()  # what is forbidden stays so
     assert largest > 0.5
 
 
-def test_dropout_keeps_sums_on_average() -> None:
+def test_the_average_is_over_all_models() -> None:
+    states = States(1)
+    models = Models(Settings(0.1, 0.1, 0, 0.9, 0), [(2, 5), (3, 10), (5, 5), (2, 5)], states, 2)
+    for number, table in enumerate(models.tables[:2]):
+        table[: len(table) // 2] = 1 + number
+        table[len(table) // 2 :] = 3 + number
+    near, wide, transitions, edges = models.average()
+    assert near.tolist() == np.full((2, 5), 2).tolist()
+    assert wide.tolist() == np.full((3, 10), 3).tolist()
+    assert (transitions.shape, edges.shape) == ((5, 5), (2, 5))
+
+
+def test_every_model_drops_other_features_and_keeps_sums_on_average() -> None:
+    models = Models(Settings(0.1, 0.1, 0.4, 0.9, 0), [(9, 5), (1, 10), (5, 5), (2, 5)], States(1), 3)
     cells = np.array([[0, 1, 2, -1]] * 20_000, dtype=np.int32)
-    kept = learning._dropped(cells, 3, 0.4, np.random.RandomState(0))
-    assert kept.shape == (20_000, 3)
-    assert np.asarray(kept.mean(0)).ravel() == pytest.approx([1, 1, 1], abs=0.03)
+    used = np.array([0, 4, 8])
+    kept, rows = models._dropped(cells, used, len(models.tables[0]), np.random.RandomState(0))
+    assert kept.shape == (60_000, 9)  # the copies of a character stand one behind the other
+    assert rows.tolist() == [*used, *(used + 9), *(used + 18)]
     assert set(kept.data.tolist()) == {np.float32(1 / 0.6)}
+    for copy in range(3):
+        own = np.asarray(kept[copy::3].mean(0)).ravel().reshape(3, 3)
+        assert own[copy] == pytest.approx([1, 1, 1], abs=0.03)
+        assert not np.delete(own, copy, axis=0).any()
+    assert (kept[0::3] != kept[1::3][:, [3, 4, 5, 0, 1, 2, 6, 7, 8]]).nnz > 20_000
+
+
+def test_rows_that_lose_all_their_features_are_left_alone() -> None:
+    """Of 40 features that occur once, those that are dropped are not looked up."""
+    models = Models(Settings(0.1, 0.1, 0.5, 0.9, 0), [(41, 5), (1, 10), (5, 5), (2, 5)], States(1), 2)
+    cells = np.arange(40, dtype=np.int32)[:, None]
+    kept, rows = models._dropped(cells, np.arange(1, 41), len(models.tables[0]), np.random.RandomState(0))
+    assert 20 < len(rows) < 60
+    assert kept.shape == (80, len(rows))
+    for row in range(80):
+        character, copy = divmod(row, 2)
+        assert [rows[i] for i in kept[[row]].indices] in ([], [character + 1 + 41 * copy])

@@ -377,15 +377,35 @@ def test_several_models_are_averaged() -> None:
 
 
 def test_the_second_half_of_the_epochs_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Counting(taggers.Model):
+    class Counting(taggers.Models):
         def update(self, batch: Any, rng: Any) -> None:
             for table in self.tables:
                 table[:] += 1
 
-    monkeypatch.setattr(taggers, "Model", Counting)
+    monkeypatch.setattr(taggers, "Models", Counting)
     for options, mean in (({"epochs": 4, "min_updates": 1}, 3.5), ({"epochs": 1, "min_updates": 6}, 5)):
         tagger = crf(models=2, batch_size=1000, **options).fit(TEXTS, SPANS)
         assert np.unique(tagger.weights_).tolist() == np.unique(tagger.wide_).tolist() == [mean]
+
+
+def test_between_borders_that_contend_nothing_is_guessed() -> None:
+    """Seven of fifteen say the first two, the others say something from the second on, but not where it ends."""
+    readings = [(0, 2)] * 7 + [(1, 3)] * 4 + [(1, 4)] * 4
+    texts, spans = ["甲乙丙丁"] * 150, [[(*reading, "X")] for reading in readings * 10]
+    tagger = crf(epochs=200, dropout=0, miss_cost=0, batch_size=150).fit(texts, spans)
+    assert tagger.predict_spans(texts[:1]) == [[]]
+    agreed = crf(epochs=200, dropout=0, miss_cost=0, batch_size=150).fit(texts[:60], [spans[0]] * 60)
+    assert agreed.predict(texts[:1]) == [["B-X", "I-X", "O", "O"]]
+
+
+@both
+def test_spans_of_one_character_are_of_types_that_had_one(make: Make) -> None:
+    texts = ["甲乙", "丙丁", "甲丙", "丁乙"] * 20
+    spans = [[(0, 1, "X")], [(0, 2, "Y")], [(0, 1, "X")], [(0, 2, "Y")]] * 20
+    tagger = make().fit(texts, spans)
+    assert tagger.single_ == [0]
+    assert {span.type for row in tagger.predict_spans([*"甲乙丙丁"]) for span in row} <= {"X"}
+    assert tagger.score(texts, spans) == 1
 
 
 @both
