@@ -401,5 +401,10 @@ class CrfTagger(Tagger):
         return scores
 
     def _path(self, scores: Array, packed: Packed, states: States) -> Array:
-        likeliest: Array = chains.marginals(scores, self.transitions_, packed).argmax(1)
+        with np.errstate(all="ignore"):
+            chances = chains.marginals(scores, self.transitions_, packed)
+        likeliest: Array = chances.argmax(1)
+        lost = np.isnan(chances.sum(1))
+        if lost.any():  # scores of a sentence lie too far apart for their exponentials: its best path is left
+            likeliest[lost] = super()._path(scores, packed, states)[lost]
         return likeliest

@@ -3,6 +3,7 @@
 import functools
 import pickle
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import SkipTest
@@ -396,6 +397,16 @@ def test_between_borders_that_contend_nothing_is_guessed() -> None:
     assert tagger.predict_spans(texts[:1]) == [[]]
     agreed = crf(epochs=200, dropout=0, miss_cost=0, batch_size=150).fit(texts[:60], [spans[0]] * 60)
     assert agreed.predict(texts[:1]) == [["B-X", "I-X", "O", "O"]]
+
+
+def test_scores_too_far_apart_for_exponentials_leave_the_best_path() -> None:
+    tagger = crf().fit(TEXTS, SPANS)
+    expected = tagger.predict(NEW)
+    for table in weights(tagger):
+        table *= 1000
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tagger.predict(NEW) == expected
 
 
 @both
