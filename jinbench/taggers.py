@@ -6,8 +6,6 @@ where a span is a run of BIOES states. Spans of one character are found of those
 """
 
 import math
-import operator
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -28,57 +26,6 @@ CHUNK = 20_000  # characters that are tagged at once
 NEVER = -30.0  # the log-odds of a state that training did not have
 POOL = 4  # batches among which texts are sorted by length
 Labels = list[list[tuple[int, int, int]]]  # for each text: start, end, number of the type
-
-
-def texts_of(X: Iterable[str | Mapping[str, Any]]) -> list[str]:
-    """Texts, from texts or from rows of the dataset. Raises TypeError if X is one text, or holds something else."""
-    if isinstance(X, (str, Mapping)):
-        raise TypeError("X: expected a list of texts, found one text; write [text]")
-    if hasattr(X, "columns"):  # walking over a table gives the names of its columns
-        raise TypeError('X: expected a list of texts, found a table; write X["text"]')
-    texts = [x.get("text") if isinstance(x, Mapping) else x for x in X]
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"X[{i}]: expected a text, or a row with a text, found {type(text).__name__}")
-    return [str(text) for text in texts]
-
-
-_KEYS = ("start", "end", "type")
-_EXPECTED = "expected a list of (start, end, type), of spans of the dataset, or one BIO tag per character"
-
-
-def spans_of(texts: Sequence[str], y: Iterable[Any]) -> list[list[Span]]:
-    """The spans of each text, from spans (start, end, type, …), from those of the dataset, or from BIO tags.
-
-    Raises TypeError if they are something else, ValueError if there is not one entry per text, if a span lies outside
-    its text or overlaps another, :class:`DataError` (wrong-shape) if tags are not BIO.
-    """
-    labels = list(y)
-    if len(labels) != len(texts):
-        raise ValueError(
-            f"X and y: expected as many labels as texts, found {len(texts)} texts and {len(labels)} labels"
-        )
-    found = []
-    for i, (text, entry) in enumerate(zip(texts, labels, strict=True)):
-        try:
-            row = list(entry)
-            if row and isinstance(row[0], str):
-                found.append(tagging.from_bio([str(tag) for tag in row], text, f"y[{i}]"))
-                continue
-            triples = [[span[key] for key in _KEYS] if isinstance(span, Mapping) else list(span)[:3] for span in row]
-            spans = sorted((operator.index(start), operator.index(end), str(type)) for start, end, type in triples)
-        except (TypeError, KeyError) as error:
-            raise TypeError(f"y[{i}]: {_EXPECTED}, found {reprlib.repr(entry)}") from error
-        except ValueError as error:  # too few to unpack
-            raise ValueError(f"y[{i}]: {_EXPECTED}, found {reprlib.repr(entry)}") from error
-        end = 0
-        for start, stop, type in spans:
-            if not end <= start < stop <= len(text):
-                expected = f"spans within 0:{len(text)} that do not overlap"
-                raise ValueError(f"y[{i}]: expected {expected}, found {(start, stop, type)} after {end}")
-            end = stop
-        found.append([Span(a, b, type, text[a:b]) for a, b, type in spans])
-    return found
 
 
 class Tagger(BaseEstimator):  # type: ignore[misc]
@@ -113,8 +60,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        texts = texts_of(X)
-        spans = spans_of(texts, y)
+        texts = tagging.texts_of(X)
+        spans = tagging.spans_of(texts, y)
         if not any(texts):
             raise ValueError("X: expected at least one text with a character in it, found none")
         chains.keep_freed_memory()
@@ -135,14 +82,14 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Iterable[str | Mapping[str, Any]]) -> list[list[str]]:
         """BIO tags, one for each character of each text; always valid."""
-        texts = texts_of(X)
+        texts = tagging.texts_of(X)
         return [tagging.to_bio(len(text), row) for text, row in zip(texts, self.predict_spans(texts), strict=True)]
 
     def predict_spans(self, X: Iterable[str | Mapping[str, Any]]) -> list[list[Span]]:
         """The spans of each text."""
         check_is_fitted(self)
         chains.keep_freed_memory()
-        texts = texts_of(X)
+        texts = tagging.texts_of(X)
         states, types = chains.States(len(self.classes_), self.single_), self.classes_.tolist()
         found: list[list[Span]] = [[] for _ in texts]
         order = [i for i in sorted(range(len(texts)), key=lambda i: len(texts[i])) if texts[i]]  # alike ones together
@@ -168,8 +115,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Iterable[str | Mapping[str, Any]], y: Iterable[Any]) -> float:
         """Strict micro-F1 over spans; 1 where there are none to find and none were found."""
-        texts = texts_of(X)
-        gold = spans_of(texts, y)
+        texts = tagging.texts_of(X)
+        gold = tagging.spans_of(texts, y)
         predicted = self.predict_spans(texts)
         right = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
         total = sum(map(len, gold)) + sum(map(len, predicted))
