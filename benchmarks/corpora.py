@@ -17,13 +17,13 @@ class Corpus(NamedTuple):
     tested_on: str
 
 
-def read(folder: Path) -> list[Corpus]:
-    """The corpora below `folder`: each sub-folder with a file train… and one to test on, test… or else dev….
+def read(folder: Path, only: str = "") -> list[Corpus]:
+    """The corpora below `folder`, or `only` one: each sub-folder with a file train… and one to test on, test… or dev….
 
     A test file without labels is passed over. Raises ValueError if there is none.
     """
     found = []
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for place in sorted(path for path in folder.iterdir() if path.is_dir() and only in ("", path.name)):
         parts = {}
         for part in ("train", "test", "dev", "valid"):
             for path in sorted(place.glob(f"*{part}*")):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,11 +30,6 @@ def without(*packages: str) -> None:
     """Make these packages impossible to import, as on a machine that lacks them."""
     for name in packages:
         sys.modules[name] = None  # type: ignore[assignment]
-
-
-def peak_mb() -> float:
-    """The largest resident set of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def medians(runs: Sequence[Figures]) -> Figures:

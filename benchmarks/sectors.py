@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from measuring import in_a_process, medians, peak_mb, pin, ratios
+from measuring import in_a_process, medians, pin, ratios
+
+from jinbench.rounds import peak_mb
 
 LEAST = 0.5  # seconds that a speed is measured for
 BATCH = 2000

@@ -22,7 +22,9 @@ from typing import Annotated, Any
 
 import typer
 from corpora import Corpus, Spans, read
-from measuring import in_a_process, medians, peak_mb, pin, ratios, without
+from measuring import in_a_process, medians, pin, ratios, without
+
+from jinbench.rounds import peak_mb
 
 MINE, THEIRS = "jinbench", "crfsuite"
 LEAST = 0.5  # seconds that prediction is measured for
@@ -144,7 +146,7 @@ def main(
             without("pandas", "pyarrow")
         made = Mine(int(seed)) if contestant == MINE else CrfSuite(iterations)
         imports = peak_mb()
-        print(json.dumps(measure(made, imports, next(corpus for corpus in read(corpora) if corpus.name == name))))
+        print(json.dumps(measure(made, imports, *read(corpora, name))))
         return
     found = read(corpora)
     results = {}

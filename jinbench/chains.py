@@ -63,7 +63,7 @@ class States:
 
         Raises KeyError for a span of one character whose type is not in `single`.
         """
-        found = np.full(length, self.outside)
+        found = np.full(length, self.outside, dtype=np.int32)
         for start, end, type in spans:
             if end - start == 1:
                 found[start] = self.alone[type]
@@ -120,7 +120,8 @@ def pack(lengths: Array, offsets: Array) -> Packed:
     staying = [slice(a, a + size) for a, size in zip(bounds, [*sizes[1:].tolist(), 0], strict=False)]
     before = (starts[step - 1] + place)[len(order) :]
     last = starts[longest_first - 1] + np.arange(len(order))
-    return Packed(offsets[place] + step, before, last, blocks, staying[:steps])
+    rows = offsets[place] + step
+    return Packed(rows.astype(np.int32), before.astype(np.int32), last, blocks, staying[:steps])
 
 
 def add_edges(scores: Array, edges: Array, packed: Packed) -> None:

@@ -71,10 +71,11 @@ class Models:
         for table, allowed in zip(self.tables[2:], self.allowed, strict=True):
             table[~allowed] = chains.FORBIDDEN
 
-    def average(self) -> list[Array]:
-        """The tables, each the mean of all models."""
-        own = [table.reshape(self.copies, -1, table.shape[1]).mean(0) for table in self.tables[:2]]
-        return own + self.tables[2:]
+    def add_to(self, sums: Sequence[Array]) -> None:
+        """Add to tables of the shapes of one model, in place, the mean of all models."""
+        for total, table in zip(sums, self.tables, strict=True):
+            for own in (parts := table.reshape(-1, *total.shape)):
+                total += own / np.float32(len(parts))
 
     def update(self, batch: Batch, rng: np.random.RandomState) -> None:
         """One step of AdaGrad on the negative log-likelihood of a batch."""
@@ -131,4 +132,5 @@ class Models:
 def _numbered(rows: Array) -> tuple[Array, Array]:
     """The distinct rows, and for each cell the number of its row among them; -1 for row 0, which is nothing."""
     used, cells = np.unique(rows, return_inverse=True)
-    return used, np.where(rows == 0, -1, cells.reshape(rows.shape)).astype(np.int32)
+    small = np.int16 if len(used) < 2**15 else np.int32  # cells are the largest thing that a batch has
+    return used, np.where(rows == 0, -1, cells.reshape(rows.shape)).astype(small)

@@ -305,8 +305,7 @@ class CrfTagger(Tagger):
             for i in rng.permutation(len(batches)):
                 models.update(batches[i], rng)
             if epoch >= epochs // 2:
-                for total, table in zip(sums, models.average(), strict=True):
-                    total += table
+                models.add_to(sums)
         for total in sums:
             total /= epochs - epochs // 2
             if not np.isfinite(total).all():

@@ -113,16 +113,27 @@ def test_an_update_follows_the_gradient_of_the_likelihood(seed: int, cost: float
     assert largest > 0.5
 
 
-def test_the_average_is_over_all_models() -> None:
+@pytest.mark.parametrize("distinct", [2**15 - 1, 2**15 + 5])
+def test_rows_are_numbered_however_many_there_are(distinct: int) -> None:
+    rows = np.random.default_rng(0).permutation(np.repeat(3 * np.arange(distinct, dtype=np.int32), 2)).reshape(-1, 2)
+    used, cells = learning._numbered(rows)
+    assert used.tolist() == (3 * np.arange(distinct)).tolist()
+    assert (cells[rows == 0] == -1).all()
+    assert np.array_equal(used[cells[rows != 0]], rows[rows != 0])
+
+
+def test_what_is_added_is_the_mean_of_all_models() -> None:
     states = States(1)
-    models = Models(Settings(0.1, 0.1, 0, 0.9, 0), [(2, 5), (3, 10), (5, 5), (2, 5)], states, 2)
+    shapes = [(2, 5), (3, 10), (5, 5), (2, 5)]
+    models = Models(Settings(0.1, 0.1, 0, 0.9, 0), shapes, states, 2)
     for number, table in enumerate(models.tables[:2]):
         table[: len(table) // 2] = 1 + number
         table[len(table) // 2 :] = 3 + number
-    near, wide, transitions, edges = models.average()
-    assert near.tolist() == np.full((2, 5), 2).tolist()
-    assert wide.tolist() == np.full((3, 10), 3).tolist()
-    assert (transitions.shape, edges.shape) == ((5, 5), (2, 5))
+    for table in models.tables[2:]:
+        table[:] = 7
+    sums = [np.ones(shape, dtype=np.float32) for shape in shapes]
+    models.add_to(sums)
+    assert [np.unique(table).tolist() for table in sums] == [[3], [4], [8], [8]]
 
 
 def test_every_model_drops_other_features_and_keeps_sums_on_average() -> None:

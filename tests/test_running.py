@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, running
+from jinbench import baselines, rounds, running
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT, recipe
@@ -131,9 +131,17 @@ def make(): return M()
     assert len(set(lines)) == 1
 
 
+def test_the_memory_of_who_started_a_process_is_not_its_own() -> None:
+    ours = b"x" * (300 << 20)
+    command = [sys.executable, "-c", "from jinbench.rounds import peak_mb; print(peak_mb())"]
+    found = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 5 < found < 100 < len(ours) >> 20
+    assert rounds.peak_mb() > 300
+
+
 def test_memory_is_that_of_the_recipe_alone(world: Rooms, tmp_path: Path) -> None:
     """What fit allocates shows; what this process has does not."""
-    ours = bytearray(300 << 20)
+    ours = b"x" * (300 << 20)
     memory = baselines.run(world, recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))).run[
         "memory_mb"
     ]
