@@ -22,15 +22,15 @@ from jinbench import (
     files,
     items,
     labels,
-    leaderboard,
     noise,
     plots,
+    ranking,
     scoring,
     seeds,
     submissions,
 )
-from jinbench.leaderboard import Board
 from jinbench.problems import DataError, Problem
+from jinbench.ranking import Board
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
 
@@ -309,7 +309,7 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "agreement": _agreement,
     "errata": _errata,
 }
-OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": leaderboard.markdown, "gaps": _gaps}
+OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": ranking.markdown, "gaps": _gaps}
 
 
 def build(where: Rooms) -> dict[str, bytes]:
@@ -318,7 +318,7 @@ def build(where: Rooms) -> dict[str, bytes]:
     Raises :class:`DataError` (wrong-shape) for a block that does not exist.
     """
     made: dict[str, str] = {}
-    boards = cache(lambda: leaderboard.build(where)[0])  # scored once, and only if something shows them
+    boards = cache(lambda: ranking.build(where)[0])  # scored once, and only if something shows them
 
     def block(match: re.Match[str]) -> str:
         name = match["name"]

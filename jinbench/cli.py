@@ -1,7 +1,7 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
-The commands for pages and labels are in `desk` and `review`, those for a finished dataset in `release`; here are the
-rest, and the entry point.
+The commands for pages and labels are in `desk` and `review`, those for a finished dataset in `release`, those for
+who wants to know how good a system is in `contest`; here are the rest, and the entry point.
 """
 
 import sys
@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jinbench import desk, release, review  # noqa: F401
+from jinbench import contest, desk, release, review  # noqa: F401
 from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError, JinbenchError, Problem, ServerError
 from jinbench.rooms import find
@@ -30,6 +30,7 @@ app.add_typer(desk.seeds_commands, name="seeds")
 app.add_typer(desk.labels_commands, name="labels")
 app.add_typer(desk.labelstudio_commands, name="labelstudio")
 app.add_typer(desk.annotate_commands, name="annotate")
+app.add_typer(contest.commands)
 app.add_typer(release.commands)
 
 
@@ -207,89 +208,6 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.command()
-def score(
-    ctx: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(help='JSON Lines: {"id", "spans": [{"start", "end", "type"}]} or {"id", "sectors"}.')
-    ],
-    task: Annotated[str, typer.Option(help="ner or sector.")] = "ner",
-    on: Annotated[str, typer.Option("--split", help="test, validation, train, or folds for all items.")] = "test",
-    as_json: JSON = False,
-) -> None:
-    """Score predictions: micro-F1 with its interval and signature, a row per label and per layout."""
-    from jinbench import scoring, submissions
-
-    gold = submissions.gold(rooms(ctx), task, on)
-    found = scoring.score(gold, submissions.read_predictions(file, gold))
-    emit(found.to_dict(), as_json, lambda: str(found))
-
-
-@app.command()
-def compare(
-    ctx: typer.Context,
-    a: Annotated[Path, typer.Argument(help="Predictions of one system.")],
-    b: Annotated[Path, typer.Argument(help="Predictions of another on the same items.")],
-    task: Annotated[str, typer.Option(help="ner or sector.")] = "ner",
-    on: Annotated[str, typer.Option("--split", help="test, validation, train, or folds.")] = "test",
-    as_json: JSON = False,
-) -> None:
-    """Say whether two systems can be told apart: paired, by article."""
-    from dataclasses import asdict
-
-    from jinbench import scoring, submissions
-
-    gold = submissions.gold(rooms(ctx), task, on)
-    found = scoring.compare(gold, submissions.read_predictions(a, gold), submissions.read_predictions(b, gold))
-    verdict = "they can be told apart" if found.told_apart else "they cannot be told apart on this gold"
-    if found.articles < scoring.ENOUGH:
-        verdict = f"{found.articles} articles are too few to tell systems apart"
-    emit(
-        asdict(found) | {"told_apart": found.told_apart},
-        as_json,
-        lambda: (
-            f"micro-F1 of {a} minus that of {b}: {found.value:+.3f}, "
-            f"95 % interval {found.low:+.3f} to {found.high:+.3f}: {verdict}"
-        ),
-    )
-
-
-@app.command()
-def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Score all baselines and entries again, print the tables and write them to leaderboard/."""
-    from jinbench import files
-    from jinbench import leaderboard as board
-
-    where = workshop(ctx)
-    boards, contents = board.build(where)
-    for name, text in contents.items():
-        files.write_text(where.leaderboard / name, text)
-    emit([found.to_dict() for found in boards], as_json, lambda: board.markdown(boards))
-
-
-@app.command()
-def rescore(
-    ctx: typer.Context,
-    first: Annotated[int, typer.Option("--from", min=0, help="The old gold has the first so many errata.")] = 0,
-    as_json: JSON = False,
-) -> None:
-    """Score every stored prediction on the gold without its errata and with them, and say which ranks moved."""
-    from jinbench import errata, rescoring
-
-    where = workshop(ctx)
-    if first > len(errata.read(where)):
-        raise typer.BadParameter(f"there are {len(errata.read(where))} errata", param_hint="--from")
-    moves, (old, new) = rescoring.rescore(where, first)
-    moved = sum(move.moved for move in moves)
-
-    def text() -> str:
-        return "\n".join(
-            [f"gold {old} → {new}", *(str(move) for move in moves), f"{moved} of {len(moves)} ranks moved."]
-        )
-
-    emit({"old": old, "new": new, "moves": [move.to_dict() for move in moves], "moved": moved}, as_json, text)
-
-
-@app.command()
 def card(
     ctx: typer.Context,
     check: Annotated[bool, typer.Option(help="Only say whether the documents are up to date.")] = False,
@@ -317,7 +235,7 @@ def reproduce(
     """Do the main job again from the pages, with a Label Studio of its own, and compare with what is committed."""
     from dataclasses import asdict
 
-    from jinbench import leaderboard as board
+    from jinbench import ranking
     from jinbench import reproduce as job
 
     where = workshop(ctx)
@@ -335,7 +253,7 @@ def reproduce(
         as_json,
         lambda: (
             "\n"
-            + board.markdown(board.build(where)[0])
+            + ranking.markdown(ranking.build(where)[0])
             + f"\n{found[job.OK]} [OK], {found[job.OKISH]} [OKish], {found[job.FAIL]} [FAIL]. Made again in {target}."
         ),
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import dataset
 from jinbench.curves import Curve
-from jinbench.leaderboard import Board
 from jinbench.problems import JinbenchError
+from jinbench.ranking import Board
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
 from jinbench.submissions import FOLDS

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, errata, items, labels, leaderboard, seeds, submissions
+from jinbench import dataset, errata, items, labels, ranking, seeds, submissions
 from jinbench.rooms import Rooms
 from jinbench.scoring import Score, rounded
 
@@ -46,15 +46,13 @@ def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
-    for task, split in leaderboard.BOARDS:
+    for task, split in ranking.BOARDS:
         boards = []
         for table, listing in zip(tables, listings, strict=True):
             parts = table[task]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
             gold = submissions.gold_of(task, split, rows, listing)
-            boards.append(
-                {row.system: row for row in leaderboard.rank(gold, leaderboard.predictions(where, gold)).rows}
-            )
+            boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(where, gold)).rows})
         old, new = boards
         moves += [
             Move(task, split, name, old[name].score, row.score, old[name].rank, row.rank) for name, row in new.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, conditions, dataset, files, leaderboard, noise, recipes, scoring, submissions
+from jinbench import baselines, card, conditions, dataset, files, noise, ranking, recipes, scoring, submissions
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
@@ -166,7 +166,7 @@ def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Rooms) -> None:
     assert coarse.coarse == {}
     assert fine.coarse["folds"].labels[0].gold == coarse.scores["folds"].labels[0].gold
 
-    boards = {board.title: board for board in leaderboard.build(world)[0]}
+    boards = {board.title: board for board in ranking.build(world)[0]}
     systems = {title: {row.system for row in board.rows if not row.annotator} for title, board in boards.items()}
     assert systems == {
         "ner, cross-validation over all articles": {"fine"},
@@ -180,7 +180,7 @@ def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Rooms) -> None:
     assert scores["fine"] == fine.coarse["folds"]
     assert scores["coarse"] == coarse.scores["folds"]
     assert scores["annotator-a"].micro.f1
-    assert "coarse (LOC, TIME)" in leaderboard.markdown([board])
+    assert "coarse (LOC, TIME)" in ranking.markdown([board])
 
 
 def test_fine_labels_from_a_coarse_recipe_are_refused(world: Rooms) -> None:
@@ -214,24 +214,24 @@ def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(wor
     result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
            .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
     gold = submissions.gold(world, "sector", "folds")
-    predicted = leaderboard.predictions(world, gold)
+    predicted = ranking.predictions(world, gold)
     assert predicted.given == {"oracle": ("entities",)}
-    board = leaderboard.board(world, "sector", "folds")
+    board = ranking.board(world, "sector", "folds")
     (row,) = (row for row in board.rows if row.given)
     assert row.shown == "oracle (given the gold entities)"
-    assert "| – | oracle (given the gold entities) |" in leaderboard.markdown([board])
+    assert "| – | oracle (given the gold entities) |" in ranking.markdown([board])
 
 
 def test_no_rank_counts_who_was_given_the_gold() -> None:
     gold = gold_of([{(0, 2, "X")}] * 30)
-    predicted = leaderboard.Predicted()
+    predicted = ranking.Predicted()
     predicted |= {
         "oracle": guesses(*gold.labels),
         "one": guesses(*gold.labels[:20]),
         "other": guesses(*gold.labels[:5]),
     }
     predicted.given["oracle"] = ("entities",)
-    board = leaderboard.rank(gold, predicted)
+    board = ranking.rank(gold, predicted)
     assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jinbench import adjudication, annotators, card, dataset, disagreements, files, labels, leaderboard, markup, seeds
+from jinbench import adjudication, annotators, card, dataset, disagreements, files, labels, markup, ranking, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels, Passage
 from jinbench.rooms import Rooms
@@ -130,7 +130,7 @@ def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Rooms) -> N
     path.write_text(f"{head}[[annotator]]{first}".replace('gold = "adjudicator"', 'gold = "annotator-a"'))
     dataset.write(dataset.build(mini), mini.dataset)
     assert len(dataset.read_rows(mini, "annotations")) == 8
-    assert leaderboard.board(mini, "ner", "folds").rows == ()
+    assert ranking.board(mini, "ner", "folds").rows == ()
 
 
 def test_text_of_a_data_file_stays_in_its_cell(mini: Rooms) -> None:

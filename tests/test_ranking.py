@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, files, leaderboard, recipes, scoring, submissions
+from jinbench import dataset, files, ranking, recipes, scoring, submissions
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.test_scoring import X, Y, gold_of, guesses
 
 
 def test_what_is_committed_is_what_is_made(real: Rooms) -> None:
-    _, contents = leaderboard.build(real)
+    _, contents = ranking.build(real)
     for name, text in contents.items():
         assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
 
@@ -55,9 +55,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     gold = gold_of([{X}] * 30)
     rng = random.Random(1)
     one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
-    board = leaderboard.rank(
-        gold, {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
-    )
+    board = ranking.rank(gold, {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)})
     assert [(row.rank, row.tied) for row in board.rows] == [(1, False), (2, True), (2, True), (4, False)]
     assert board.gap is not None
     assert board.gap > 0
@@ -65,9 +63,9 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
 
 def test_scores_of_different_gold_never_stand_in_one_table() -> None:
     golds = gold_of([{X}] * 30), replace(gold_of([{X}] * 30), sha256="9" * 64)
-    rows = [leaderboard.rank(gold, {"same": guesses(*[{X}] * 30)}).rows[0] for gold in golds]
+    rows = [ranking.rank(gold, {"same": guesses(*[{X}] * 30)}).rows[0] for gold in golds]
     with pytest.raises(DataError, match="wrong-version"):
-        leaderboard.Board("ner", "test", tuple(rows), None)
+        ranking.Board("ner", "test", tuple(rows), None)
 
 
 def test_every_score_names_the_manifest(real: Rooms) -> None:
@@ -81,16 +79,16 @@ def test_every_score_names_the_manifest(real: Rooms) -> None:
 @pytest.mark.parametrize("articles", [1, 2, scoring.ENOUGH - 1])
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
-    board = leaderboard.rank(gold, {"all": guesses(*[{X}] * articles), "none": {}})
+    board = ranking.rank(gold, {"all": guesses(*[{X}] * articles), "none": {}})
     assert [(row.rank, row.tied) for row in board.rows] == [(None, False), (None, False)]
     assert board.gap is None
-    assert "too few" in leaderboard.markdown([board])
+    assert "too few" in ranking.markdown([board])
 
 
 def test_an_empty_submission_is_on_the_board(mini: Rooms) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     files.write_text(mini.leaderboard / "entries" / "nothing" / "predictions-ner-test.jsonl", "")
-    (row,) = (row for row in leaderboard.board(mini, "ner", "test").rows if not row.annotator)
+    (row,) = (row for row in ranking.board(mini, "ner", "test").rows if not row.annotator)
     assert (row.system, row.score.micro.f1, row.score.missing) == ("nothing", 0.0, row.score.items)
 
 
@@ -99,18 +97,18 @@ def test_an_entry_cannot_take_the_name_of_a_baseline(mini: Rooms) -> None:
     for room in ("baselines", "leaderboard/entries"):
         files.write_text(mini.root / room / "same" / "predictions-ner-test.jsonl", "")
     with pytest.raises(DataError, match="duplicate-id"):
-        leaderboard.board(mini, "ner", "test")
+        ranking.board(mini, "ner", "test")
 
 
 def test_an_empty_board() -> None:
-    board = leaderboard.rank(gold_of([{X}]), {})
+    board = ranking.rank(gold_of([{X}]), {})
     assert board.rows == ()
-    assert "rank" in leaderboard.markdown([board])
+    assert "rank" in ranking.markdown([board])
 
 
 def test_a_name_stays_text() -> None:
-    board = leaderboard.rank(gold_of([{X}, {Y}]), {"<script>alert(1)</script>|x": {}})
-    text = leaderboard.markdown([board])
+    board = ranking.rank(gold_of([{X}, {Y}]), {"<script>alert(1)</script>|x": {}})
+    text = ranking.markdown([board])
     assert "<script>" not in text
     assert "\\|x" in text
 
@@ -122,6 +120,6 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
     gold = submissions.gold(real, "ner", "test")
     rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-ner-test.jsonl", files.dump_jsonl(rows))
-    board = leaderboard.board(where, "ner", "test")
+    board = ranking.board(where, "ner", "test")
     found = [(row.system, row.score.micro.f1) for row in board.rows if not row.annotator]
     assert found == [("oracle", 1.0)]
