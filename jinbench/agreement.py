@@ -9,12 +9,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotation, annotators, dataset, exports, files, items, scoring, submissions, tagging
+from jinbench import (
+    annotation,
+    annotators,
+    counting,
+    dataset,
+    exports,
+    files,
+    items,
+    scoring,
+    submissions,
+    tagging,
+    uncertainty,
+)
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
-from jinbench.scoring import Cell, Score, rounded
+from jinbench.scores import Cell, Score, rounded, with_interval
 from jinbench.seeds import Seeds
 from jinbench.splitting import REPEATS, Place
 from jinbench.submissions import FOLDS, Gold
@@ -40,7 +52,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None:
             return "– (one value throughout)"
-        return scoring.with_interval(self.value, self.low, self.high)
+        return with_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,7 @@ def pair(
         len(both),
         len(set(a["sector"].groups)),
         scoring.score(a["ner"], guess),
-        scoring.score(a["ner"], guess, scoring.OVERLAP),
+        scoring.score(a["ner"], guess, counting.TYPE),
         _kappa(a["ner"], b["ner"], label_set),
         alpha,
         decisions,
@@ -198,11 +210,12 @@ def _resampled(name: str, gold: Gold, units: "np.ndarray[Any, Any]", coefficient
     if len(order) < 2:
         return Estimate(name, rounded(float(value)), None, None)
     rows = {group: np.flatnonzero([found == group for found in gold.groups]) for group in order}
+    articles = float(uncertainty.effective(np.array([len(rows[group]) for group in order])))
     drawn = []
-    for draw in scoring.draws(len(order)):
+    for draw in uncertainty.draws(len(order)):
         chosen = np.concatenate([np.tile(rows[group], times) for group, times in zip(order, draw, strict=True)])
         drawn.append(coefficient(units[chosen]))
-    return Estimate(name, *rounded((float(value), *scoring.interval(np.array(drawn)))))
+    return Estimate(name, *rounded((float(value), *uncertainty.interval(np.array(drawn), articles))))
 
 
 def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:

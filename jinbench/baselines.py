@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -20,11 +20,9 @@ from jinbench.recipes import Recipe
 from jinbench.records import Step
 from jinbench.rooms import Rooms
 from jinbench.running import Reply, Running
-from jinbench.scoring import Cell, Score, rounded
-from jinbench.splitting import FOLD_COLUMNS
-from jinbench.submissions import FOLDS, Gold, Label
+from jinbench.scores import Score, rounded
+from jinbench.submissions import FOLD, FOLDS, NOISY, Gold, Label
 
-FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
 SPLITS = ("test", FOLDS)  # what a recipe is run on
 COARSE = "msra"  # the crosswalk on which fine and coarse systems stand in one table
 SCORES, RUN = "scores.json", "run"  # the record, and the part of it that is another one each time
@@ -97,13 +95,12 @@ def world(where: Rooms, recipe: Recipe) -> World:
 
 @dataclass(frozen=True)
 class Result:
-    """What a recipe predicts and scores, by split; for ner also under noise, by familiarity, and coarse."""
+    """What a recipe predicts and scores, by split; for ner also coarse, and under noise held against no noise."""
 
     recipe: Recipe
     predictions: dict[str, list[tuple[str, frozenset[Label]]]]
     scores: dict[str, Score]
     noise: tuple[Under, ...]
-    familiarity: dict[str, tuple[Cell, Cell]]
     coarse: dict[str, Score]
     run: dict[str, Any]
 
@@ -122,9 +119,6 @@ class Result:
         }
         if recipe.task == "ner":
             record["noise"] = [each.to_dict() for each in self.noise]
-            record["familiarity"] = {
-                split: {cell.name: asdict(cell) for cell in cells} for split, cells in self.familiarity.items()
-            }
             record["coarse"] = {split: score.to_dict() for split, score in self.coarse.items()}
         found: dict[str, Any] = rounded(record)
         return found
@@ -159,7 +153,8 @@ def stored(where: Rooms) -> dict[str, dict[str, Any]]:
         record = files.read_json(path)
         try:
             known = {score["manifest"] for score in record["scores"].values()}
-            complete = record["task"] != "ner" or {"noise", "familiarity"} <= record.keys()
+            complete = all("documents" in score for score in record["scores"].values())
+            complete &= record["task"] != "ner" or "noise" in record
         except (AttributeError, KeyError, TypeError):
             known, complete = set(), False
         if known != {manifest} or not complete:
@@ -181,6 +176,8 @@ def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: No
     on = world(where, recipe)
     steps = len(on.rounds) + (recipe.task == "ner")
     predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
+    golds = dict(on.golds)
+    noise: tuple[Under, ...] = ()
     replies = []
     with on.running() as process:
         for done, each in enumerate(on.rounds):
@@ -188,20 +185,23 @@ def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: No
             replies.append(process.round(each.train, on.labels(each.train), each.held_out))
             predicted[each.split] |= replies[-1].batches[0]
         progress(recipe.name, len(on.rounds), steps)
-        noise = _under_noise(on, process, predicted["test"]) if recipe.task == "ner" else ()
+        if recipe.task == "ner":
+            golds[NOISY] = submissions.gold(where, recipe.task, NOISY, recipe.crosswalk)
+            predicted[NOISY], noise = _under_noise(on, process, predicted["test"])
     progress(recipe.name, steps, steps)
     return Result(
         recipe,
-        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in on.golds.items()},
-        {split: scoring.score(gold, predicted[split]) for split, gold in on.golds.items()},
+        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in golds.items()},
+        {split: scoring.score(gold, predicted[split]) for split, gold in golds.items()},
         noise,
-        _familiarity(on, predicted) if recipe.task == "ner" else {},
         _coarse(on, predicted),
         _took(recipe, replies, sum(len(row["text"]) for each in on.rounds for row in each.held_out)),
     )
 
 
-def _under_noise(on: World, process: Running, clean: dict[str, frozenset[Label]]) -> tuple[Under, ...]:
+def _under_noise(
+    on: World, process: Running, clean: dict[str, frozenset[Label]]
+) -> tuple[dict[str, frozenset[Label]], tuple[Under, ...]]:
     """The test round once more, on noisy sentences alone: the process that predicts them never sees them clean.
 
     The highest level comes first, since what a level leaves alone, lower ones leave alone too.
@@ -209,18 +209,13 @@ def _under_noise(on: World, process: Running, clean: dict[str, frozenset[Label]]
     tiers = sorted(conditions.tiers(on.where, on.recipe.crosswalk), key=lambda tier: -tier.level)
     train = on.rounds[0].train
     reply = process.round(train, on.labels(train), *(tier.rows for tier in tiers))
-    found = [
-        conditions.under(tier, dict(zip(tier.gold.ids, batch.values(), strict=True)), on.golds["test"], clean)
-        for tier, batch in zip(tiers, reply.batches, strict=True)
-    ]
-    return tuple(sorted(found, key=lambda each: (each.kind, each.level)))
-
-
-def _familiarity(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, tuple[Cell, Cell]]:
-    known: dict[str, dict[str, frozenset[str]]] = {split: {} for split in SPLITS}
-    for each in on.rounds:
-        known[each.split] |= dict.fromkeys((row["id"] for row in each.held_out), conditions.surfaces(each.train))
-    return {split: conditions.familiarity(gold, predicted[split], known[split]) for split, gold in on.golds.items()}
+    predicted: dict[str, frozenset[Label]] = {}
+    found = []
+    for tier, batch in zip(tiers, reply.batches, strict=True):
+        here = dict(zip(tier.gold.ids, batch.values(), strict=True))
+        predicted |= here
+        found.append(conditions.under(tier, here, on.golds["test"], clean))
+    return predicted, tuple(sorted(found, key=lambda each: (each.kind, each.level)))
 
 
 def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:

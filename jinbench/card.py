@@ -25,7 +25,7 @@ from jinbench import (
     noise,
     plots,
     ranking,
-    scoring,
+    scores,
     seeds,
     submissions,
 )
@@ -121,15 +121,22 @@ def _noise(where: Rooms) -> str:
     return _table(["kind", "what is done", *levels], rows)
 
 
+def _scores(boards: list[Board]) -> str:
+    """The tables of the leaderboard but for those under noise."""
+    return ranking.markdown(board for board in boards if board.split != submissions.NOISY)
+
+
 def _gaps(boards: list[Board]) -> str:
     """What each gold can separate."""
     lines = []
     for board in boards:
+        if board.split == submissions.NOISY:
+            continue
         name = "cross-validation" if board.split == submissions.FOLDS else f"{board.split} split"
         name = f"coarse, {name}" if board.crosswalk else name
-        articles = board.rows[0].score.articles if board.rows else 0
+        articles = board.articles
         if board.gap is None:
-            lines.append(f"- {board.task}, {name}: nothing. {articles} articles are too few to rank systems.")
+            lines.append(f"- {board.task}, {name}, {articles} articles: nothing, too few articles or systems.")
         else:
             lines.append(f"- {board.task}, {name}, {articles} articles: about {board.gap:.3f} in micro-F1.")
     return "\n".join(lines) + "\n"
@@ -149,9 +156,11 @@ def _conditions(where: Rooms) -> str:
     parts = {
         name: {
             "all": folds[name]["micro"],
-            **{cell["name"]: cell for cell in folds[name]["layouts"]},
-            "words labelled in training": found[name]["familiarity"][submissions.FOLDS]["seen"],
-            "words not labelled in training": found[name]["familiarity"][submissions.FOLDS]["unseen"],
+            **{f"layout {cell['name']}": cell for cell in folds[name]["parts"]["layout"]},
+            **{
+                f"words {what} in training": cell
+                for what, cell in zip(("labelled", "not labelled"), folds[name]["parts"]["familiarity"], strict=True)
+            },
         }
         for name in names
     }
@@ -168,7 +177,7 @@ def _conditions(where: Rooms) -> str:
 
 
 def _enough(cell: dict[str, Any]) -> str:
-    return f"{cell['correct']} found" if cell["gold"] < scoring.FEW else _f1(cell)
+    return f"{cell['correct']} found" if cell["gold"] < scores.FEW else _f1(cell)
 
 
 def _change(tier: dict[str, Any] | None) -> str:
@@ -270,11 +279,11 @@ def _agreement(where: Rooms) -> str:
 
 
 def _f1(cell: dict[str, Any]) -> str:
-    return "–" if cell["f1"] is None else scoring.with_interval(cell["f1"], cell["low"], cell["high"])
+    return "–" if cell["f1"] is None else scores.with_interval(cell["f1"], cell["low"], cell["high"])
 
 
 def _estimate(found: dict[str, Any]) -> str:
-    return "–" if found["value"] is None else scoring.with_interval(found["value"], found["low"], found["high"])
+    return "–" if found["value"] is None else scores.with_interval(found["value"], found["low"], found["high"])
 
 
 def _errata(where: Rooms) -> str:
@@ -309,7 +318,7 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
     "agreement": _agreement,
     "errata": _errata,
 }
-OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": ranking.markdown, "gaps": _gaps}
+OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": _scores, "gaps": _gaps}
 
 
 def build(where: Rooms) -> dict[str, bytes]:
@@ -318,7 +327,7 @@ def build(where: Rooms) -> dict[str, bytes]:
     Raises :class:`DataError` (wrong-shape) for a block that does not exist.
     """
     made: dict[str, str] = {}
-    boards = cache(lambda: ranking.build(where)[0])  # scored once, and only if something shows them
+    boards = cache(lambda: ranking.build(where))  # scored once, and only if something shows them
 
     def block(match: re.Match[str]) -> str:
         name = match["name"]

@@ -194,12 +194,12 @@ def _places(folders: list[Path]) -> None:
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:
     """What a recipe came to, in a line."""
-    from jinbench import scoring
+    from jinbench import scores
 
     took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}
     keys = ("f1", "low", "high")
     shown = {
-        split: "–" if cell["f1"] is None else scoring.with_interval(*(cell[key] for key in keys))
+        split: "–" if cell["f1"] is None else scores.with_interval(*(cell[key] for key in keys))
         for split, cell in cells.items()
     }
     seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}
@@ -253,7 +253,7 @@ def reproduce(
         as_json,
         lambda: (
             "\n"
-            + ranking.markdown(ranking.build(where)[0])
+            + ranking.markdown(ranking.build(where))
             + f"\n{found[job.OK]} [OK], {found[job.OKISH]} [OKish], {found[job.FAIL]} [FAIL]. Made again in {target}."
         ),
     )

@@ -1,17 +1,19 @@
-"""Scores apart: under noise, and for mentions whose words were labelled in training or were not."""
+"""Under which conditions a recipe is run: with noise in what it reads, or with gold entities given to it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, pages, scoring, submissions
+from jinbench import comparing, dataset, pages, scoring, submissions
+from jinbench.comparing import Difference
 from jinbench.records import Span
 from jinbench.rooms import Rooms
-from jinbench.scoring import Cell, Difference
-from jinbench.submissions import Gold, Label
+from jinbench.scores import Cell
+from jinbench.scoring import Predicted
+from jinbench.submissions import NOISY, Gold
 
 CONFIG = "ner_noisy"
-Predicted = Mapping[str, frozenset[Label]]
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,12 @@ class Noisy:
 
 def tiers(where: Rooms, crosswalk: str = "") -> list[Noisy]:
     """The noisy sentences tier by tier. Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
-    listing = dataset.read_manifest(where)
-    by_tier: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in dataset.read_rows(where, CONFIG):
-        by_tier.setdefault((row["kind"], row["level"]), []).append(row)
+    rows = dataset.read_rows(where, CONFIG)
+    gold = submissions.gold(where, "ner", NOISY, crosswalk)
     found = []
-    for (kind, level), rows in by_tier.items():
-        gold = submissions.gold_of("ner", f"{kind}-{level}", rows, listing, CONFIG)
-        if crosswalk:
-            gold = submissions.coarse(gold, crosswalk, submissions.types(where, crosswalk))
-        found.append(Noisy(kind, level, gold, [*_masked(rows)]))
+    for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):
+        kept = [(row["kind"], row["level"]) == (kind, level) for row in rows]
+        found.append(Noisy(kind, level, gold.only(kept), [*_masked(itertools.compress(rows, kept))]))
     return found
 
 
@@ -70,29 +68,8 @@ def under(noisy: Noisy, predicted: Predicted, gold: Gold, clean: Predicted) -> U
     """`gold` and `clean` are the sentences without noise, and what was predicted for them."""
     cell = scoring.micro(noisy.gold, predicted)
     known = cell.f1 is not None and scoring.micro(gold, clean).f1 is not None
-    change = scoring.change((noisy.gold, predicted), (gold, clean)) if known else None
+    change = comparing.change((noisy.gold, predicted), (gold, clean)) if known else None
     return Under(noisy.kind, noisy.level, cell, change)
-
-
-def surfaces(train: Iterable[dict[str, Any]]) -> frozenset[str]:
-    """What is labelled anywhere in the rows, as whatever type."""
-    return frozenset(span["surface"] for row in train for span in row["spans"])
-
-
-def familiarity(gold: Gold, predicted: Predicted, known: Mapping[str, frozenset[str]]) -> tuple[Cell, Cell]:
-    """The cells of mentions whose surface was labelled in training, and of the others.
-
-    `known` has for each item the surfaces that were labelled in the training rows of its round.
-    """
-    texts = dict(zip(gold.ids, gold.texts, strict=True))
-
-    def seen(id: str, label: Label) -> bool:
-        return texts[id][label[0] : label[1]] in known[id]
-
-    return (
-        scoring.part("seen", gold, predicted, seen),
-        scoring.part("unseen", gold, predicted, lambda id, label: not seen(id, label)),
-    )
 
 
 def entities(where: Rooms, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,50 +10,68 @@ from jinbench.console import JSON, emit, rooms, workshop
 commands = typer.Typer()
 
 
+TASK = Annotated[str, typer.Option(help="ner or sector.")]
+SPLIT = Annotated[
+    str, typer.Option("--split", help="test, validation, train, folds for all items, or (ner) noisy: test under noise.")
+]
+CROSSWALK = Annotated[
+    str, typer.Option(help="Coarse labels: the name of a crosswalk of labels.toml, whose types the predictions have.")
+]
+
+
 @commands.command()
 def score(
     ctx: typer.Context,
     file: Annotated[
         Path, typer.Argument(help='JSON Lines: {"id", "spans": [{"start", "end", "type"}]} or {"id", "sectors"}.')
     ],
-    task: Annotated[str, typer.Option(help="ner or sector.")] = "ner",
-    on: Annotated[str, typer.Option("--split", help="test, validation, train, or folds for all items.")] = "test",
+    task: TASK = "ner",
+    on: SPLIT = "test",
+    crosswalk: CROSSWALK = "",
+    errors: Annotated[
+        int, typer.Option(min=0, help="Show what goes wrong: the kinds of mistakes, and so many of the worst items.")
+    ] = 0,
     as_json: JSON = False,
 ) -> None:
-    """Score predictions: micro-F1 with its interval and signature, a row per label and per layout."""
-    from jinbench import scoring, submissions
+    """Score predictions: micro-F1 with its interval and signature; by label, layout, sector, familiarity and more.
 
-    gold = submissions.gold(rooms(ctx), task, on)
-    found = scoring.score(gold, submissions.read_predictions(file, gold))
-    emit(found.to_dict(), as_json, lambda: str(found))
+    An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
+    """
+    from jinbench import mistakes, scoring, submissions
+
+    gold = submissions.gold(rooms(ctx), task, on, crosswalk)
+    predicted = submissions.read_predictions(file, gold)
+    found = scoring.score(gold, predicted)
+    wrong = mistakes.analyse(gold, predicted, errors) if errors else None
+    record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
+    emit(record, as_json, lambda: "\n\n".join(str(part) for part in (found, wrong) if part))
 
 
 @commands.command()
 def compare(
     ctx: typer.Context,
-    a: Annotated[Path, typer.Argument(help="Predictions of one system.")],
-    b: Annotated[Path, typer.Argument(help="Predictions of another on the same items.")],
-    task: Annotated[str, typer.Option(help="ner or sector.")] = "ner",
-    on: Annotated[str, typer.Option("--split", help="test, validation, train, or folds.")] = "test",
+    files: Annotated[list[Path], typer.Argument(help="Predictions of two or more systems on the same items.")],
+    task: TASK = "ner",
+    on: SPLIT = "test",
+    crosswalk: CROSSWALK = "",
     as_json: JSON = False,
 ) -> None:
-    """Say whether two systems can be told apart: paired, by article."""
-    from dataclasses import asdict
+    """Say whether systems can be told apart: paired, by article. With more than two, every pair, after Holm.
 
-    from jinbench import scoring, submissions
+    The interval is a bootstrap of the difference over articles; p comes from swapping the two article by article. Both
+    must say so before two systems count as different. With --split folds it also says what to expect if both were
+    trained again (the t-test over folds, corrected for overlapping training sets).
+    """
+    from jinbench import comparing, submissions
 
-    gold = submissions.gold(rooms(ctx), task, on)
-    found = scoring.compare(gold, submissions.read_predictions(a, gold), submissions.read_predictions(b, gold))
-    verdict = "they can be told apart" if found.told_apart else "they cannot be told apart on this gold"
-    if found.articles < scoring.ENOUGH:
-        verdict = f"{found.articles} articles are too few to tell systems apart"
+    if len(files) < 2:
+        raise typer.BadParameter("two files or more", param_hint="FILES")
+    gold = submissions.gold(rooms(ctx), task, on, crosswalk)
+    found = comparing.compare_all(gold, {str(path): submissions.read_predictions(path, gold) for path in files})
     emit(
-        asdict(found) | {"told_apart": found.told_apart},
+        [{"a": a, "b": b} | difference.to_dict() for (a, b), difference in found.items()],
         as_json,
-        lambda: (
-            f"micro-F1 of {a} minus that of {b}: {found.value:+.3f}, "
-            f"95 % interval {found.low:+.3f} to {found.high:+.3f}: {verdict}"
-        ),
+        lambda: "\n\n".join(f"{a} minus {b}:\n{difference}" for (a, b), difference in found.items()),
     )
 
 
@@ -63,8 +81,8 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     from jinbench import files, ranking
 
     where = workshop(ctx)
-    boards, contents = ranking.build(where)
-    for name, text in contents.items():
+    boards = ranking.build(where)
+    for name, text in ranking.tables(boards).items():
         files.write_text(where.leaderboard / name, text)
     emit([found.to_dict() for found in boards], as_json, lambda: ranking.markdown(boards))
 

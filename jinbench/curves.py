@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import baselines, dataset, files, scoring
+from jinbench import baselines, dataset, files, scoring, uncertainty
 from jinbench.baselines import Result, Round
 from jinbench.problems import DataError, Problem
 from jinbench.records import Step
 from jinbench.rooms import Rooms
-from jinbench.scoring import ENOUGH, rounded
-from jinbench.submissions import FOLDS
+from jinbench.scores import rounded
+from jinbench.submissions import FOLD, FOLDS
+from jinbench.uncertainty import ENOUGH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,13 +109,17 @@ def measure(where: Rooms, result: Result, progress: Step = lambda name, done, of
             predicted.setdefault((step, repeat), {}).update(reply.batches[0])
     progress(f"{result.recipe.name}, learning curve", len(jobs), len(jobs))
 
-    sums = {key: scoring.clusters(gold, scoring.counts(gold, found).sum(1)) for key, found in predicted.items()}
-    drawn = {step: _mean([scoring.f1(scoring.resample(sums[key])) for key in sums if key[0] == step]) for step in STEPS}
+    sums = {key: scoring.articles(gold, scoring.counts(gold, found).sum(1)) for key, found in predicted.items()}
+    drawn = {
+        step: _mean([uncertainty.f1(uncertainty.resample(sums[key])) for key in sums if key[0] == step])
+        for step in STEPS
+    }
+    weight = float(uncertainty.effective(scoring.sizes(sums[1.0, 0])))
     points = []
     for step in STEPS:
-        repeats = tuple(float(scoring.f1(sums[key].sum(0))) for key in sums if key[0] == step)
+        repeats = tuple(float(uncertainty.f1(sums[key].sum(0))) for key in sums if key[0] == step)
         rows = [_first(fold, step, repeat) for fold in folds for repeat in range(len(repeats))]
-        low, high = scoring.interval(drawn[step])
+        low, high = uncertainty.interval(drawn[step], weight)
         points.append(
             Point(
                 sum(len({row["article_id"] for row in part}) for part in rows) / len(rows),
@@ -128,13 +133,13 @@ def measure(where: Rooms, result: Result, progress: Step = lambda name, done, of
         )
     gains = []
     for i in range(1, len(STEPS)):
-        drift = points[i].f1 - points[i - 1].f1, *scoring.interval(drawn[STEPS[i]] - drawn[STEPS[i - 1]])
+        drift = points[i].f1 - points[i - 1].f1, *uncertainty.interval(drawn[STEPS[i]] - drawn[STEPS[i - 1]], weight)
         value, low, high = (round(part, 9) + 0.0 for part in drift)  # a mean of equal numbers is not always one of them
         before, after = points[i - 1].repeats, points[i].repeats
         each = tuple(b - a for a, b in zip(before, itertools.cycle(after), strict=False))  # the last point has but one
         gains.append(Gain((points[i - 1].articles, points[i].articles), value, low, high, each))
     score = result.scores[FOLDS]
-    signature = score.signature | {"column": baselines.FOLD, "repeats": str(REPEATS), "order": f"sha256 {SEED}"}
+    signature = score.signature | {"column": FOLD, "repeats": str(REPEATS), "order": f"sha256 {SEED}"}
     recipe = result.recipe
     return Curve(recipe.name, recipe.task, tuple(points), tuple(gains), score.articles, score.manifest, signature)
 

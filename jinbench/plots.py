@@ -80,7 +80,7 @@ def scores(boards: Sequence[Board]) -> bytes:
             cell = row.score.micro
             if cell.f1 is None or cell.low is None or cell.high is None:
                 continue
-            colour = GIVEN if row.given else ANNOTATOR if row.annotator else SYSTEM
+            colour = GIVEN if row.about.given else ANNOTATOR if row.about.annotator else SYSTEM
             axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot([cell.f1], [place], "o", color=colour, markersize=5)
         axes.set_yticks(
@@ -95,7 +95,7 @@ def scores(boards: Sequence[Board]) -> bytes:
     from matplotlib.lines import Line2D
 
     marks = {"system": SYSTEM, "annotator: the gold is made from labels like theirs": ANNOTATOR}
-    if any(row.given for board in shown for row in board.rows):
+    if any(row.about.given for board in shown for row in board.rows):
         marks["given some of the gold"] = GIVEN
     handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in marks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(marks), frameon=False, fontsize=8)

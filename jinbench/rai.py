@@ -6,7 +6,7 @@ Facts come from annotators.toml, errata and agreement.json; prose from the secti
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinbench import labelstudio, prose, scoring
+from jinbench import labelstudio, prose, scores
 from jinbench.annotators import Annotators
 from jinbench.errata import Erratum
 from jinbench.prose import Documents
@@ -137,4 +137,4 @@ def _analysis(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _number(found: Mapping[str, Any], key: str = "value") -> str:
-    return "not defined" if found[key] is None else scoring.with_interval(found[key], found["low"], found["high"])
+    return "not defined" if found[key] is None else scores.with_interval(found[key], found["low"], found["high"])

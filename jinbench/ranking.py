@@ -1,53 +1,93 @@
 """Who is ahead, and whether that can be told: all systems scored again on one gold, ranked with ties."""
 
-import itertools
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, scoring, submissions
+from jinbench import comparing, files, mistakes, recipes, scoring, submissions
 from jinbench.baselines import COARSE, SCORES
+from jinbench.comparing import Difference
+from jinbench.mistakes import Mistakes
 from jinbench.problems import DataError, Problem
 from jinbench.rooms import Rooms
-from jinbench.scoring import ENOUGH, Score, rounded
-from jinbench.submissions import FOLDS, Gold, Label
+from jinbench.scores import Score, rounded
+from jinbench.submissions import BOARDS, FOLDS, NOISY, Gold, Label
+from jinbench.uncertainty import ENOUGH
 
-BOARDS = tuple((task, split) for task in submissions.TASKS for split in (FOLDS, "test"))
-POWER = 1.96 + 0.8416  # two-sided 5 % level, 80 % power, in standard errors of a difference
+EXAMPLES = 8  # items shown of each system's mistakes
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a system. `kind`: baseline, entry, or what labelled (person, language model) for an annotator.
+
+    `given`: what it was given of the gold. `saw_test_articles`: no, yes, or unknown.
+    """
+
+    kind: str
+    name: str
+    who: str = ""
+    link: str = ""
+    trained_on: str = ""
+    saw_test_articles: str = "no"
+    note: str = ""
+    given: tuple[str, ...] = ()
+    annotator: bool = False
+
+    @property
+    def unranked(self) -> str:
+        """Why it has no rank; empty if it may have one."""
+        if self.annotator:
+            return self.kind
+        if self.given:
+            return f"given the gold {' and '.join(self.given)}"
+        return "saw the test articles" if self.saw_test_articles == "yes" else ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`rank`: one more than the number of systems that are better beyond chance; equal ranks are ties.
+    """`rank`: one more than the number of systems that are better beyond chance; `ties`: those not told apart from it.
 
-    None where nothing is ranked: with fewer than `ENOUGH` articles, for an annotator, because the gold is made from
-    labels like theirs, and for a system that was given some of the gold. `annotator` says what labelled (person,
-    language model); None for a system.
+    The rank is None where nothing is ranked: with fewer than `ENOUGH` articles, for an annotator, because the gold is
+    made from labels like theirs, and for a system that was given some of the gold, or saw the articles of the test.
     """
 
     rank: int | None
-    tied: bool
+    ties: tuple[str, ...]
     system: str
-    annotator: str | None
+    about: About
     score: Score
-    given: tuple[str, ...] = ()
+    mistakes: Mistakes
 
     @property
     def shown(self) -> str:
         """The name, and behind it why there is no rank."""
-        if self.given:
-            return f"{self.system} (given the gold {' and '.join(self.given)})"
-        return f"{self.system} ({self.annotator})" if self.annotator else self.system
+        why = self.about.unranked
+        unsure = " (may have seen the test articles)" if self.about.saw_test_articles == "unknown" else ""
+        return f"{self.about.name} ({why})" if why else f"{self.about.name}{unsure}"
+
+    @property
+    def place(self) -> str:
+        """The rank, with a sign for a tie; a dash where nothing is ranked."""
+        return "–" if self.rank is None else f"{self.rank}{'=' if self.ties else ''}"
 
 
-class Predicted(dict[str, Mapping[str, frozenset[Label]]]):
-    """What each system predicts. What some were given of the gold goes with it, so that nobody ranks them unawares."""
+@dataclass
+class Predicted:
+    """What systems predict, by name; and what is known of each, so that nobody ranks unawares what must not be."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.given: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, Mapping[str, frozenset[Label]]] = field(default_factory=dict)
+    about: dict[str, About] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two systems of a board, and what tells them apart. p is adjusted for all pairs of the board."""
+
+    a: str
+    b: str
+    difference: Difference
 
 
 @dataclass(frozen=True)
@@ -55,7 +95,8 @@ class Board:
     """One task on one split, with coarse labels if there is a `crosswalk`: `labels` are then what it leads to.
 
     `gap`: the smallest difference in micro-F1 that this gold separates in four of five cases, from the systems' own
-    predictions; None if there are fewer than two systems, or too few articles to rank them.
+    predictions; None if there are fewer than two systems, or too few articles to rank them. `pairs`: every two of the
+    systems that have a rank.
     """
 
     task: str
@@ -64,12 +105,21 @@ class Board:
     gap: float | None
     crosswalk: str = ""
     labels: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return "-".join(filter(None, (self.task, self.crosswalk, self.split)))
 
     @property
     def title(self) -> str:
-        name = "cross-validation over all articles" if self.split == FOLDS else f"{self.split} split"
+        names = {FOLDS: "cross-validation over all articles", NOISY: "test split under noise"}
         coarse = f"coarse ({', '.join(self.labels)}), " if self.crosswalk else ""
-        return f"{self.task}, {coarse}{name}"
+        return f"{self.task}, {coarse}{names.get(self.split, f'{self.split} split')}"
+
+    @property
+    def articles(self) -> int:
+        return self.rows[0].score.articles if self.rows else 0
 
     def __post_init__(self) -> None:
         """Raises :class:`DataError` (wrong-version): scores of different gold never stand in one table."""
@@ -79,8 +129,36 @@ class Board:
             raise DataError(Problem("wrong-version", "a table of scores", signed[0], ", ".join(signed[1:]), hint))
 
     def to_dict(self) -> dict[str, Any]:
+        """The record that is kept: all but the examples of mistakes."""
         record: dict[str, Any] = rounded(asdict(self))
+        for row in record["rows"]:
+            del row["mistakes"]["examples"]
+        for pair, kept in zip(self.pairs, record["pairs"], strict=True):
+            kept["difference"] = pair.difference.to_dict()
         return record
+
+    def to_pandas(self) -> Any:
+        """A table with a row per system."""
+        import pandas
+
+        rows = [
+            {
+                "rank": row.rank,
+                "system": row.system,
+                "kind": row.about.kind,
+                "micro_f1": row.score.micro.f1,
+                "low": row.score.micro.low,
+                "high": row.score.micro.high,
+                "macro_f1": row.score.macro.f1,
+                "missing": row.score.missing,
+                "tied_with": ", ".join(row.ties),
+            }
+            for row in self.rows
+        ]
+        return pandas.DataFrame(rows)
+
+    def __str__(self) -> str:
+        return markdown([self])
 
 
 def systems(where: Rooms, task: str, split: str, crosswalk: str = "") -> dict[str, Path]:
@@ -122,9 +200,8 @@ def predictions(where: Rooms, gold: Gold) -> Predicted:
         for system, path in systems(where, gold.task, gold.split, gold.crosswalk).items():
             try:
                 found = submissions.read_predictions(path, gold)
-                predicted[system] = {id: convert(labels) for id, labels in found.items()}
-                if given := _given(path.parent / SCORES):
-                    predicted.given[system] = given
+                predicted.labels[system] = {id: convert(labels) for id, labels in found.items()}
+                predicted.about[system] = _about(where, system, path.parent)
             except DataError as error:
                 problems.extend(error.problems)
 
@@ -137,97 +214,124 @@ def predictions(where: Rooms, gold: Gold) -> Predicted:
     return predicted
 
 
-def _given(path: Path) -> tuple[str, ...]:
-    """What a system was given of the gold, by its record."""
-    record = files.read_json(path) if path.is_file() else {}
+def _about(where: Rooms, system: str, folder: Path) -> About:
+    recipe = where.baselines / f"{system}.py"
+    if folder.parent == where.baselines and recipe.is_file():
+        found = recipes.load(recipe)
+        return About("baseline", system, note=found.summary, given=found.given)
+    record = files.read_json(folder / SCORES) if (folder / SCORES).is_file() else {}
     given = record.get("given", ()) if isinstance(record, dict) else ()
-    return tuple(map(str, given)) if isinstance(given, list) else ()
+    return About("entry", system, given=tuple(map(str, given)) if isinstance(given, list) else ())
 
 
 def rank(
     gold: Gold,
-    predicted: Mapping[str, Mapping[str, frozenset[Label]]],
+    predicted: Predicted,
     annotators: Mapping[tuple[str, str], Mapping[str, frozenset[Label]]] | None = None,
 ) -> Board:
     """The table of systems, best first, with the annotators among them, who have no rank."""
-    import numpy as np
-
-    given = predicted.given if isinstance(predicted, Predicted) else {}
-    scores = {system: scoring.score(gold, found) for system, found in predicted.items()}
-    order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
-    enough = len(set(gold.groups)) >= ENOUGH
-    ranked = [system for system in order if enough and system not in given]
-    drawn = {system: scoring.drawn_f1(gold, scoring.counts(gold, predicted[system])) for system in ranked}
-    ranks = {s: 1 + sum(scoring.interval(drawn[other] - drawn[s])[0] > 0 for other in ranked) for s in ranked}
-    times = Counter(ranks.values())
-    rows = [
-        Row(ranks.get(s), times[ranks[s]] > 1 if s in ranks else False, s, None, scores[s], given.get(s, ()))
-        for s in order
-    ]
+    about = {system: predicted.about.get(system, About("entry", system)) for system in predicted.labels}
+    labels = dict(predicted.labels)
     for (name, kind), found in (annotators or {}).items():
-        rows.append(Row(None, False, name, kind, scoring.score(gold, found)))
-    rows.sort(key=lambda row: -(row.score.micro.f1 or 0.0))
-    errors = [float(np.nanstd(drawn[a] - drawn[b])) for a, b in itertools.pairwise(ranked)]
-    gap = POWER * float(np.median(errors)) if errors else None
-    return Board(gold.task, gold.split, tuple(rows), gap, gold.crosswalk, gold.names)
+        labels[name], about[name] = found, About(kind, name, annotator=True)
+    scores = {system: scoring.score(gold, found) for system, found in labels.items()}
+    order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
+    sums = {
+        system: scoring.articles(gold, scoring.counts(gold, labels[system]).sum(1))
+        for system in order
+        if not about[system].unranked and len(set(gold.groups)) >= ENOUGH
+    }
+    pairs = comparing.pairs(sums)
+    better: dict[str, int] = dict.fromkeys(sums, 1)
+    ties: dict[str, list[str]] = {system: [] for system in sums}
+    for (first, second), difference in pairs.items():
+        if difference.told_apart:
+            better[second if difference.value > 0 else first] += 1
+        else:
+            ties[first].append(second)
+            ties[second].append(first)
+    rows = tuple(
+        Row(
+            better.get(system),
+            tuple(ties.get(system, ())),
+            system,
+            about[system],
+            scores[system],
+            mistakes.analyse(gold, labels[system], EXAMPLES),
+        )
+        for system in order
+    )
+    found_pairs = tuple(Pair(a, b, difference) for (a, b), difference in pairs.items())
+    gap = comparing.smallest_gap(sums)
+    return Board(gold.task, gold.split, rows, gap, gold.crosswalk, gold.names, found_pairs)
 
 
-def markdown(boards: list[Board]) -> str:
+def markdown(boards: Iterable[Board]) -> str:
     """The boards as Markdown tables."""
     lines = []
     for found in boards:
         lines += [
             f"**{found.title}**",
             "",
-            "| rank | system | micro-F1 [95 % interval] | macro-F1 (labels with enough mentions) | missing |",
-            "|---|---|---|---|---|",
+            "| rank | system | micro-F1 [95 % interval] | macro-F1 (labels scored) | not told apart from | missing |",
+            "|---|---|---|---|---|---|",
         ]
         for row in found.rows:
-            cells = _place(row), _escape(row.shown), row.score.micro.shown, row.score.macro, row.score.missing
+            score, ties = row.score, ", ".join(row.ties)
+            cells = row.place, _escape(row.shown), score.micro.shown, score.macro, _escape(ties), score.missing
             lines.append(f"| {' | '.join(map(str, cells))} |")
         lines.append("")
         if found.rows:
-            lines.append(f"`{found.rows[0].score.signed}`")
-            articles = found.rows[0].score.articles
-            if articles < ENOUGH:
-                lines.append(f"{articles} articles are too few to tell systems apart: no ranks.")
-            else:
-                lines.append("Systems with the same rank cannot be told apart.")
-            if any(row.annotator for row in found.rows):
-                lines.append("Annotators have no rank: the gold is made from labels like theirs.")
-            if any(row.given for row in found.rows):
-                lines.append("A system that is given some of the gold has no rank.")
-            if found.crosswalk:
-                lines.append(
-                    "Systems for the whole label set learnt that, and their predictions were mapped. "
-                    "One for the coarse labels alone may have learnt elsewhere: its recipe says where."
-                )
-            if found.gap is not None:
-                gap = f"about {found.gap:.3f}; now and then a smaller one too"
-                lines.append(f"Smallest gap that {articles} articles separate in four of five cases: {gap}.")
+            lines += [f"`{found.rows[0].score.signed}`", *remarks(found)]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _place(row: Row) -> str:
-    """The rank, with a sign for a tie; a dash where nothing is ranked."""
-    return "–" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
+def remarks(found: Board) -> list[str]:
+    """What a reader of a table must know, a sentence each."""
+    lines = []
+    if found.articles < ENOUGH:
+        lines.append(f"{found.articles} articles are too few to tell systems apart: no ranks.")
+    else:
+        lines.append(
+            "Systems with = behind their rank cannot be told apart from all others: which ones, the table says."
+        )
+    if any(row.about.annotator for row in found.rows):
+        lines.append("Annotators have no rank: the gold is made from labels like theirs.")
+    if any(row.about.given for row in found.rows):
+        lines.append("A system that is given some of the gold has no rank.")
+    if any(row.about.saw_test_articles == "yes" for row in found.rows):
+        lines.append("A system that saw the articles of the test has no rank.")
+    if found.crosswalk:
+        lines.append(
+            "Systems for the whole label set learnt that, and their predictions were mapped. "
+            "One for the coarse labels alone may have learnt elsewhere: its recipe says where."
+        )
+    if found.gap is not None:
+        gap = f"about {found.gap:.3f}; now and then a smaller one too"
+        lines.append(f"Smallest gap that {found.articles} articles separate in four of five cases: {gap}.")
+    return lines
 
 
 def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
-def build(where: Rooms) -> tuple[list[Board], dict[str, str]]:
-    """All boards, and the generated files of `leaderboard/` by name."""
+def build(where: Rooms) -> list[Board]:
+    """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = [board(where, task, split) for task, split in BOARDS]
     coarse = [
         board(where, "ner", FOLDS, name)
         for name in submissions.crosswalks(where)
         if name == COARSE or systems(where, "ner", FOLDS, name)
     ]
-    boards = [*(b for b in boards if b.task == "ner"), *coarse, *(b for b in boards if b.task != "ner")]
-    return boards, {
+    return [*(b for b in boards if b.task == "ner"), *coarse, *(b for b in boards if b.task != "ner")]
+
+
+def tables(boards: Iterable[Board]) -> dict[str, str]:
+    """The generated tables of `leaderboard/`, by name of the file."""
+    boards = list(boards)
+    return {
         "leaderboard.json": files.dump_json([found.to_dict() for found in boards]),
         "leaderboard.md": markdown(boards),
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinbench import dataset, errata, items, labels, ranking, seeds, submissions
 from jinbench.rooms import Rooms
-from jinbench.scoring import Score, rounded
+from jinbench.scores import Score, rounded
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
-    for task, split in ranking.BOARDS:
+    for task, split in submissions.BOARDS:
         boards = []
         for table, listing in zip(tables, listings, strict=True):
-            parts = table[task]
+            config = submissions.config_of(task, split)
+            parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
-            gold = submissions.gold_of(task, split, rows, listing)
+            gold = submissions.gold_of(task, split, rows, listing, config)
             boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(where, gold)).rows})
         old, new = boards
         moves += [

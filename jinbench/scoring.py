@@ -1,257 +1,82 @@
-"""Scores that say what they are worth. Counts per item first; every score, interval and table comes from their sums.
+"""Predictions held against gold. Counts per item first; every score, interval and table comes from their sums.
 
-A missing prediction counts as wrong, an unknown id is an error. What is resampled is the article: sentences of one
-article are alike, and an interval that ignores it is too narrow.
+What each number means, and where other scorers differ: docs/scoring.md. A missing prediction counts as wrong, an
+unknown id is an error.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from jinbench import counting, uncertainty
+from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
+from jinbench.scores import FEW, Cell, Macro, Mean, Score
 from jinbench.submissions import Gold, Label
+from jinbench.uncertainty import RESAMPLES, SEED, f1
 
 if TYPE_CHECKING:
     import numpy as np
 
-RESAMPLES = 2000
-SEED = 0
-# Articles: with fewer, the bootstrap takes chance for a difference far too often. Simulated with articles as uneven as
-# those of a newspaper, at a level of 5 %: in 13 of 100 cases over 10 articles, in 9 over 20.
-ENOUGH = 20
-FEW = 30  # below this number of gold mentions a table shows counts, not scores
-
-GOLD, PREDICTED, CORRECT = 0, 1, 2
-EXACT, OVERLAP = "exact", "overlap"  # what makes a predicted span correct, its type being right
+MILDER = (BOUNDARY, TYPE, OVERLAP)
+Predicted = Mapping[str, frozenset[Label]]
 
 
-def _overlapping(true: frozenset[Label], guess: frozenset[Label]) -> list[Label]:
-    """The gold spans that have a predicted span of their type to themselves which overlaps them.
+def columns(gold: Gold) -> Columns:
+    """The labels of the gold, side by side."""
+    return counting.of_labels(gold.labels, gold.names)
 
-    One to one, and as many as possible: spans of one side do not overlap each other, so of two that meet, the one that
-    ends first has no later partner, and pairing them loses nothing.
+
+def _columns(gold: Gold, predicted: Predicted) -> Columns:
+    return counting.of_labels([predicted.get(id, frozenset()) for id in gold.ids], gold.names)
+
+
+def counts(gold: Gold, predicted: Predicted, match: str = EXACT) -> "np.ndarray[Any, Any]":
+    """Integers (items, labels, 3): gold, predicted and correct labels of each name in each item.
+
+    `match` is what makes a predicted span correct: the same boundaries and type (exact), one of the two (boundary,
+    type), or any common character (overlap). Where only characters must be in common, spans are paired one to one.
     """
-    found: list[Label] = []
-    for type in {label[-1] for label in true}:
-        ours, theirs = (sorted(label for label in side if label[-1] == type) for side in (true, guess))
-        while ours and theirs:
-            a, b = ours[0], theirs[0]
-            if a[0] < b[1] and b[0] < a[1]:
-                found.append(a)
-                del ours[0], theirs[0]
-            elif a[1] <= b[0]:
-                del ours[0]
-            else:
-                del theirs[0]
-    return found
+    return counting.count(columns(gold), _columns(gold, predicted), len(gold.names), match)
 
 
-def counts(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EXACT) -> "np.ndarray[Any, Any]":
-    """An integer array (items, labels, 3): gold, predicted and correct mentions of each label in each item."""
-    import numpy as np
-
-    column = {name: i for i, name in enumerate(gold.names)}
-    table = np.zeros((len(gold.ids), len(gold.names), 3), dtype=np.int64)
-    for i, (id, true) in enumerate(zip(gold.ids, gold.labels, strict=True)):
-        guess = predicted.get(id, frozenset())
-        correct = _overlapping(true, guess) if match == OVERLAP else true & guess
-        for kind, found in ((GOLD, true), (PREDICTED, guess), (CORRECT, correct)):
-            for label in found:
-                table[i, column[label[-1]], kind] += 1
-    return table
-
-
-def f1(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """F1 from sums (…, 3). 0 where nothing is correct; NaN where there is neither gold nor prediction."""
-    import numpy as np
-
-    total = sums[..., GOLD] + sums[..., PREDICTED]
-    return np.where(total == 0, np.nan, 2 * sums[..., CORRECT] / np.maximum(total, 1))
+def articles(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """The sums (articles, …) of counts (items, …), articles in order of their ids."""
+    return counting.by_article(table, gold.groups)
 
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else 0.0
 
 
-def clusters(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """The sums (articles, …) of counts (items, …), articles in order of their ids."""
-    import numpy as np
-
-    row = {group: i for i, group in enumerate(sorted(set(gold.groups)))}
-    sums = np.zeros((len(row), *table.shape[1:]), dtype=np.int64)
-    np.add.at(sums, [row[group] for group in gold.groups], table)
-    return sums
-
-
-@cache
-def draws(articles: int, times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
-    """How often each article is drawn in each resample: an array (times, articles)."""
-    import numpy as np
-
-    return np.random.default_rng(seed).multinomial(articles, [1 / articles] * articles, size=times)
-
-
-def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
-    """Sums (times, …) over articles drawn with replacement from `sums` (articles, …): the cluster bootstrap.
-
-    Two systems get the same draws, so that their difference is paired.
-    """
-    import numpy as np
-
-    drawn: np.ndarray[Any, Any] = np.tensordot(draws(len(sums), times, seed), sums, axes=1)
-    return drawn
-
-
-def interval(drawn: "np.ndarray[Any, Any]") -> tuple[float, float]:
-    """The 95 % percentile interval of resampled values."""
-    import numpy as np
-
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def drawn_f1(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Micro-F1 in each resample, for counts (items, labels, 3)."""
-    return f1(resample(clusters(gold, table.sum(1))))
-
-
-def with_interval(value: float, low: float | None, high: float | None) -> str:
-    """A number with its interval: never without."""
-    if low is None or high is None:
-        return f"{value:.3f} (one article: no interval)"
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table with the counts behind it and its 95 % interval.
-
-    `f1` is None where there is neither gold nor prediction; `low` and `high` are None where fewer than two articles
-    have any, so that resampling them says nothing.
-    """
-
-    name: str
-    gold: int
-    predicted: int
-    correct: int
-    precision: float
-    recall: float
-    f1: float | None
-    low: float | None
-    high: float | None
-
-    @property
-    def shown(self) -> str:
-        return "–" if self.f1 is None else with_interval(self.f1, self.low, self.high)
-
-
-@dataclass(frozen=True)
-class Macro:
-    """The mean F1 of the labels with enough gold mentions to be scored, how many those are, and its interval."""
-
-    labels: int
-    of: int
-    f1: float | None
-    low: float | None
-    high: float | None
-
-    def __str__(self) -> str:
-        if self.f1 is None:
-            return f"– (no label of {self.of} has {FEW} mentions)"
-        return f"{with_interval(self.f1, self.low, self.high)} ({self.labels} of {self.of})"
-
-
-def rounded(value: Any) -> Any:
-    """Floats to six places: enough for any score, and the same on every machine."""
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(entry) for entry in value]
-    return value
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score with everything it depends on. `str()` gives the table, `to_dict()` the record that is stored."""
-
-    task: str
-    micro: Cell
-    macro: Macro
-    labels: tuple[Cell, ...]
-    layouts: tuple[Cell, ...]
-    exact: float
-    items: int
-    missing: int
-    articles: int
-    manifest: str
-    signature: dict[str, str]
-
-    def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = rounded(asdict(self))
-        return record
-
-    @property
-    def signed(self) -> str:
-        """The signature in square brackets."""
-        return f"[{'|'.join(f'{key}:{value}' for key, value in self.signature.items())}]"
-
-    @property
-    def headline(self) -> str:
-        """One line: the score, what it is worth, and its signature."""
-        return f"{self.task}:micro-F1 = {self.micro.shown} {self.signed}"
-
-    def __str__(self) -> str:
-        lines = [self.headline, ""]
-        lines += [f"{'':24}{'gold':>6}{'pred':>6}{'right':>6}   precision  recall   F1 [95 % interval]"]
-        lines += [_line(cell) for cell in (self.micro, *self.labels)]
-        lines += ["", *(_line(cell) for cell in self.layouts), ""]
-        lines += [
-            (
-                f"macro-F1 {self.macro} labels with {FEW} mentions or more; {self.exact:.1%} of items wholly right; "
-                f"{self.items} items of {self.articles} articles"
-            )
-        ]
-        if self.missing:
-            lines += [f"{self.missing} items have no prediction: each of their mentions counts as missed"]
-        return "\n".join(lines)
-
-
-def _line(cell: Cell) -> str:
-    start = f"{cell.name:24}{cell.gold:6}{cell.predicted:6}{cell.correct:6}"
-    if cell.gold < FEW:
-        return f"{start}   (fewer than {FEW} in gold: counts only)"
-    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}    {cell.shown}"
-
-
-def score(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EXACT) -> Score:
+def score(
+    gold: Gold, predicted: Predicted, match: str = EXACT, scores: Mapping[str, Mapping[str, float]] | None = None
+) -> Score:
     """Score predictions by id against `gold`. Every number has an interval from the same resampled articles.
 
-    `match` is what makes a span correct: exact (the same boundaries) or overlap (any common character, one to one).
+    `match` as in :func:`counts`; `scores` are those of sectors, by id and name, for the measures that rank.
     """
-    import numpy as np
-
-    table = counts(gold, predicted, match)
-    cells = tuple(_cell(name, clusters(gold, table[:, i])) for i, name in enumerate(gold.names))
-    layouts = []
-    for layout in sorted(set(gold.layouts)):
-        here = np.array([found == layout for found in gold.layouts])
-        layouts.append(_cell(f"layout {layout}", clusters(gold, table.sum(1) * here[:, None])))
-    exact = np.all(table[..., GOLD] == table[..., CORRECT], axis=1) & np.all(
-        table[..., PREDICTED] == table[..., CORRECT], axis=1
-    )
+    ours, theirs = columns(gold), _columns(gold, predicted)
+    table = counting.count(ours, theirs, len(gold.names), match)
+    sums, whole = articles(gold, table), table.sum(1)
+    spans = gold.task == "ner"
     return Score(
         gold.task,
-        _cell("micro", clusters(gold, table.sum(1))),
-        _macro(gold, table),
-        cells,
-        tuple(layouts),
-        float(exact.mean()),
+        cell("micro", sums.sum(1)),
+        _macro(sums),
+        _documents(sums.sum(1)),
+        _mean(gold, (whole[:, GOLD] == whole[:, CORRECT]) & (whole[:, PREDICTED] == whole[:, CORRECT])),
+        _mean(gold, _ranking(gold, scores)) if scores else None,
+        tuple(cell(name, sums[:, i]) for i, name in enumerate(gold.names)),
+        tuple(_milder(gold, ours, theirs, rule) for rule in MILDER) if spans and match == EXACT else (),
+        tuple(_coarse(gold, ours, theirs, name) for name in gold.crosswalks) if match == EXACT else (),
+        {
+            **{facet: _facet(gold, whole, of) for facet, of in gold.facets.items()},
+            **({"familiarity": familiarity(gold, predicted)} if gold.known else {}),
+        },
         len(gold.ids),
         len(set(gold.ids) - predicted.keys()),
-        len(set(gold.groups)),
+        len(sums),
         gold.manifest,
         {
             "task": gold.task,
@@ -267,72 +92,138 @@ def score(gold: Gold, predicted: Mapping[str, frozenset[Label]], match: str = EX
     )
 
 
-def part(
-    name: str, gold: Gold, predicted: Mapping[str, frozenset[Label]], belongs: Callable[[str, Label], bool]
-) -> Cell:
-    """The cell of some of the mentions: those of gold and predictions of which `belongs(id, label)` is true."""
-    ours = {id: frozenset(label for label in found if belongs(id, label)) for id, found in predicted.items()}
-    pairs = zip(gold.ids, gold.labels, strict=True)
-    true = tuple(frozenset(label for label in found if belongs(id, label)) for id, found in pairs)
-    return _cell(name, clusters(gold, counts(replace(gold, labels=true), ours).sum(1)))
+def _milder(gold: Gold, ours: Columns, theirs: Columns, rule: str) -> Cell:
+    return cell(rule, articles(gold, counting.count(ours, theirs, len(gold.names), rule).sum(1)))
 
 
-def micro(gold: Gold, predicted: Mapping[str, frozenset[Label]]) -> Cell:
-    """The micro-F1 alone."""
-    return _cell("micro", clusters(gold, counts(gold, predicted).sum(1)))
+def _coarse(gold: Gold, ours: Columns, theirs: Columns, crosswalk: str) -> Cell:
+    types = gold.crosswalks[crosswalk]
+    names = list(dict.fromkeys(types[name] for name in gold.names if types.get(name)))
+    numbers = [names.index(types[name]) if types.get(name) else -1 for name in gold.names]
+    table = counting.count(ours.mapped(numbers), theirs.mapped(numbers), len(names))
+    return cell(crosswalk, articles(gold, table.sum(1)))
 
 
-def _macro(gold: Gold, table: "np.ndarray[Any, Any]") -> Macro:
+def _facet(gold: Gold, whole: "np.ndarray[Any, Any]", belongs: Sequence[Sequence[str]]) -> tuple[Cell, ...]:
+    """A cell for each value of a facet; an item counts in each that it has."""
     import numpy as np
 
-    enough = table[..., GOLD].sum(0) >= FEW
-    sums = clusters(gold, table)[:, enough]
-    number, of = int(enough.sum()), len(gold.names)
+    found = []
+    for value in sorted({value for values in belongs for value in values}):
+        here = np.array([value in values for values in belongs])
+        found.append(cell(value, articles(gold, whole * here[:, None])))
+    return tuple(found)
+
+
+def familiarity(gold: Gold, predicted: Predicted) -> tuple[Cell, Cell]:
+    """The cells of mentions whose surface was labelled in training, as whatever type, and of the others."""
+    seen = {id: (text, known) for id, text, known in zip(gold.ids, gold.texts, gold.known, strict=True)}
+
+    def is_seen(id: str, label: Label) -> bool:
+        text, known = seen[id]
+        return text[label[0] : label[1]] in known
+
+    return (
+        part("seen", gold, predicted, is_seen),
+        part("unseen", gold, predicted, lambda id, label: not is_seen(id, label)),
+    )
+
+
+def part(name: str, gold: Gold, predicted: Predicted, belongs: Callable[[str, Label], bool]) -> Cell:
+    """The cell of some of the mentions: those of gold and predictions of which `belongs(id, label)` is true."""
+    known = set(gold.ids)
+    ours = {id: frozenset(x for x in found if belongs(id, x)) for id, found in predicted.items() if id in known}
+    pairs = zip(gold.ids, gold.labels, strict=True)
+    true = tuple(frozenset(label for label in found if belongs(id, label)) for id, found in pairs)
+    return cell(name, articles(gold, counts(replace(gold, labels=true), ours).sum(1)))
+
+
+def micro(gold: Gold, predicted: Predicted) -> Cell:
+    """The micro-F1 alone."""
+    return cell("micro", articles(gold, counts(gold, predicted).sum(1)))
+
+
+def cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
+    """The cell of counts (articles, 3)."""
+    total = sums.sum(0)
+    right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
+    low, high = None, None
+    if (sizes(sums) > 0).sum() >= 2:
+        low, high = uncertainty.interval(f1(uncertainty.resample(sums)), float(uncertainty.effective(sizes(sums))))
+    value = float(f1(total)) if true + guessed else None
+    return Cell(name, true, guessed, right, _share(right, guessed), _share(right, true), value, low, high)
+
+
+def sizes(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """How much each article weighs in an F1: its gold and predicted labels."""
+    found: np.ndarray[Any, Any] = sums[..., GOLD] + sums[..., PREDICTED]
+    return found
+
+
+def _macro(sums: "np.ndarray[Any, Any]") -> Macro:
+    """Of sums (articles, labels, 3)."""
+    import numpy as np
+
+    of = sums.shape[1]
+    sums = sums[:, sums[..., GOLD].sum(0) >= FEW]
+    number = sums.shape[1]
     if not number:
         return Macro(0, of, None, None, None)
     value = float(np.mean(f1(sums.sum(0))))
     if len(sums) < 2:
         return Macro(number, of, value, None, None)
-    low, high = interval(np.nanmean(f1(resample(sums)), axis=1))
+    fewest = float(uncertainty.effective(sizes(sums)).min())  # the label that fewest articles have decides
+    low, high = uncertainty.interval(np.nanmean(f1(uncertainty.resample(sums)), axis=1), fewest)
     return Macro(number, of, value, low, high)
 
 
-def _cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
-    """The cell of counts (articles, 3)."""
-    total = sums.sum(0)
-    right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
-    low, high = None, None
-    if (sums[:, [GOLD, PREDICTED]].sum(1) > 0).sum() >= 2:
-        low, high = interval(f1(resample(sums)))
-    value = float(f1(total)) if true + guessed else None
-    return Cell(name, true, guessed, right, _share(right, guessed), _share(right, true), value, low, high)
+def _documents(sums: "np.ndarray[Any, Any]") -> Mean:
+    """The mean F1 of the articles that have gold or predicted labels, of sums (articles, 3)."""
+    import numpy as np
+
+    single = f1(sums[sizes(sums) > 0])
+    return _of_articles(single, np.ones(len(single)))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much better `a` is than `b` in micro-F1, paired by article, with its 95 % interval."""
+def _mean(gold: Gold, values: "np.ndarray[Any, Any]") -> Mean:
+    """The mean of a value per item, resampled by article."""
+    import numpy as np
 
-    value: float
-    low: float
-    high: float
-    articles: int
-
-    @property
-    def told_apart(self) -> bool:
-        """Whether 0 lies outside the interval, which says nothing over fewer than `ENOUGH` articles."""
-        return self.articles >= ENOUGH and (self.low > 0 or self.high < 0)
+    pairs = articles(gold, np.stack([values.astype(float), np.ones(len(values))], axis=1))
+    return replace(_of_articles(pairs[:, 0], pairs[:, 1]), of=len(values))
 
 
-def compare(gold: Gold, a: Mapping[str, frozenset[Label]], b: Mapping[str, frozenset[Label]]) -> Difference:
-    """The difference of two systems with its 95 % interval: both see the same resampled articles."""
-    return change((gold, a), (gold, b))
+def _of_articles(sums: "np.ndarray[Any, Any]", sizes: "np.ndarray[Any, Any]") -> Mean:
+    import numpy as np
+
+    if not len(sums):
+        return Mean(None, None, None, 0)
+    value = float(sums.sum() / sizes.sum())
+    if len(sums) < 2:
+        return Mean(value, None, None, len(sums))
+    drawn = uncertainty.resample(np.stack([sums, sizes], axis=1))
+    low, high = uncertainty.interval(drawn[:, 0] / drawn[:, 1], float(uncertainty.effective(sizes)))
+    return Mean(value, low, high, len(sums))
 
 
-def change(
-    a: tuple[Gold, Mapping[str, frozenset[Label]]], b: tuple[Gold, Mapping[str, frozenset[Label]]]
-) -> Difference:
-    """The difference between two golds, each with what is predicted for it, over the same articles."""
-    tables = [(gold, counts(gold, predicted)) for gold, predicted in (a, b)]
-    low, high = interval(drawn_f1(*tables[0]) - drawn_f1(*tables[1]))
-    first, second = (float(f1(table.sum((0, 1)))) for _, table in tables)
-    return Difference(first - second, low, high, len(set(a[0].groups)))
+def _ranking(gold: Gold, scores: Mapping[str, Mapping[str, float]]) -> "np.ndarray[Any, Any]":
+    """Label-ranking average precision of each item (Schapire and Singer 2000); 0 where there are no scores.
+
+    For each true label: of the labels scored at least as high, which share is true; then the mean over the true ones.
+    A label without a score ranks below those that have one.
+    """
+    import numpy as np
+
+    found = np.zeros(len(gold.ids))
+    for i, (id, true) in enumerate(zip(gold.ids, gold.labels, strict=True)):
+        given = scores.get(id)
+        if given is None:
+            continue
+        values = np.array([given.get(name, -np.inf) for name in gold.names])
+        right = np.array([(name,) in true for name in gold.names])
+        if right.all() or not right.any():
+            found[i] = 1.0  # nothing to rank
+            continue
+        at_least = values[right][:, None] <= values[None]
+        found[i] = float(np.mean((at_least & right).sum(1) / at_least.sum(1)))
+    return found
