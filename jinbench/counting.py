@@ -138,6 +138,36 @@ def of_tags(
     return of_codes(codes, lengths, ["O", *known], names, scheme, repair)
 
 
+def of_arrow(
+    column: Any, tag_names: Sequence[str], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
+) -> Columns:
+    """From an Arrow list array, chunked or not, of class labels (indices into `tag_names`) or of tags as strings.
+
+    Raises :class:`DataError` (wrong-scheme, wrong-tags).
+    """
+    import numpy as np
+
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
+        if hasattr(column, "chunks"):  # without a chunk it stays chunked
+            column = column.chunk(0) if column.num_chunks else None
+    if column is None:
+        return of_tags([], names, scheme, repair)
+    values, lengths = column.flatten(), column.value_lengths().to_numpy(zero_copy_only=False)
+    if values.null_count or column.null_count:
+        expected, hint = "a tag for each token", "leave out items that have none"
+        raise DataError(Problem("wrong-tags", "an Arrow column", expected, "a null", hint))
+    if not str(values.type).startswith(("int", "uint")):
+        encoded = values if str(values.type).startswith("dictionary") else values.dictionary_encode()
+        values, tag_names = encoded.indices, encoded.dictionary.to_pylist()
+    codes = values.to_numpy(zero_copy_only=False)
+    if len(codes) and not 0 <= codes.min() <= codes.max() < len(tag_names):
+        expected = f"numbers of tags, 0 to {len(tag_names) - 1}"
+        wrong = int(codes.min()) if codes.min() < 0 else int(codes.max())
+        raise DataError(Problem("wrong-tags", "an Arrow column", expected, str(wrong), "name all tags, in their order"))
+    return of_codes(codes, np.asarray(lengths), tag_names, names, scheme, repair)
+
+
 def _unknown_tag(tags: Sequence[Sequence[Any]], code: dict[str, int], scheme: str) -> DataError:
     item, place, tag = next(
         (i, j, tag)

@@ -43,6 +43,18 @@ class Cell:
     def shown(self) -> str:
         return "–" if self.f1 is None else with_interval(self.f1, self.low, self.high)
 
+    def line(self, width: int, digits: int = 6) -> str:
+        """A row of a table: the name in `width` columns, each count in `digits`."""
+        start = f"{self.name:{width}}{self.gold:{digits}}{self.predicted:{digits}}{self.correct:{digits}}"
+        if self.gold < FEW:
+            return f"{start}   (fewer than {FEW} in gold: counts only)"
+        return f"{start}      {self.precision:.3f}   {self.recall:.3f}    {self.shown}"
+
+
+def shares(gold: int, predicted: int, correct: int) -> tuple[float, float]:
+    """Precision and recall; 0 where there is nothing to take a share of."""
+    return correct / predicted if predicted else 0.0, correct / gold if gold else 0.0
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -141,10 +153,10 @@ class Score:
         width = 2 + max(len(cell.name) for cells in self.cells.values() for cell in cells)
         lines = [self.headline, ""]
         lines += [f"{'':{width}}{'gold':>6}{'pred':>6}{'right':>6}   precision  recall   F1 [95 % interval]"]
-        lines += [_line(cell, width) for cell in (self.micro, *self.labels)]
+        lines += [cell.line(width) for cell in (self.micro, *self.labels)]
         for part, cells in self.cells.items():
             if part not in ("all", "label"):
-                lines += ["", f"{TITLES.get(part, part)}:", *(_line(cell, width) for cell in cells)]
+                lines += ["", f"{TITLES.get(part, part)}:", *(cell.line(width) for cell in cells)]
         lines += [
             "",
             f"macro-F1 {self.macro} labels with {FEW} mentions or more",
@@ -156,10 +168,3 @@ class Score:
         if self.missing:
             lines += [f"{self.missing} items have no prediction: each of their mentions counts as missed"]
         return "\n".join(lines)
-
-
-def _line(cell: Cell, width: int) -> str:
-    start = f"{cell.name:{width}}{cell.gold:6}{cell.predicted:6}{cell.correct:6}"
-    if cell.gold < FEW:
-        return f"{start}   (fewer than {FEW} in gold: counts only)"
-    return f"{start}      {cell.precision:.3f}   {cell.recall:.3f}    {cell.shown}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import counting, uncertainty
 from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
-from jinbench.scores import FEW, Cell, Macro, Mean, Score
+from jinbench.scores import FEW, Cell, Macro, Mean, Score, shares
 from jinbench.submissions import Gold, Label
 from jinbench.uncertainty import RESAMPLES, SEED, f1
 
@@ -43,10 +43,6 @@ def counts(gold: Gold, predicted: Predicted, match: str = EXACT) -> "np.ndarray[
 def articles(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """The sums (articles, …) of counts (items, …), articles in order of their ids."""
     return counting.by_article(table, gold.groups)
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 0.0
 
 
 def score(
@@ -151,7 +147,7 @@ def cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
     if (sizes(sums) > 0).sum() >= 2:
         low, high = uncertainty.interval(f1(uncertainty.resample(sums)), float(uncertainty.effective(sizes(sums))))
     value = float(f1(total)) if true + guessed else None
-    return Cell(name, true, guessed, right, _share(right, guessed), _share(right, true), value, low, high)
+    return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high)
 
 
 def sizes(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":

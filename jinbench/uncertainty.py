@@ -54,6 +54,27 @@ def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = S
     return drawn
 
 
+def resample_patterns(
+    patterns: "np.ndarray[Any, Any]", times_each: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED
+) -> "np.ndarray[Any, Any]":
+    """The same for units of which only is known how many have which counts: sums (times, 2).
+
+    `patterns` (patterns, 2) are integers whose sums stay below 2³¹; `times_each` (patterns,) says how many units have
+    each. Few patterns are drawn as one multinomial, many unit by unit, whichever is less work.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    units = int(times_each.sum())
+    if len(patterns) * 20 < units:  # a draw from a binomial costs as much as some twenty units
+        drawn: np.ndarray[Any, Any] = rng.multinomial(units, times_each / units, size=times) @ patterns
+        return drawn
+    packed = np.repeat(patterns[:, 0] << 32 | patterns[:, 1], times_each)
+    sums = [int(packed.take(rng.integers(0, units, units, dtype=np.uint32)).sum()) for _ in range(times)]
+    both = np.array(sums, dtype=np.int64)
+    return np.stack([both >> 32, both & 0xFFFFFFFF], axis=1)
+
+
 def effective(sizes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """How many articles of one size are worth as much as those of `sizes` (articles, …): (Σ size)² / Σ size².
 

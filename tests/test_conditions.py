@@ -68,7 +68,7 @@ def test_seen_and_unseen_by_hand() -> None:
     texts = ("一二", "一二")
     gold = replace(gold_of([{(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "X"), (1, 2, "X")}]), texts=texts)
     predicted = guesses({(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "Y")})
-    seen, unseen = conditions.familiarity(gold, predicted, dict.fromkeys(gold.ids, frozenset("一")))
+    seen, unseen = scoring.familiarity(replace(gold, known=(frozenset("一"),) * 2), predicted)
     assert (seen.name, seen.gold, seen.predicted, seen.correct) == ("seen", 2, 2, 1)
     assert (unseen.name, unseen.gold, unseen.predicted, unseen.correct) == ("unseen", 2, 1, 1)
     assert (unseen.precision, unseen.recall) == (1.0, 0.5)
@@ -78,7 +78,7 @@ def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Rooms) 
     """What is labelled in one fold alone is new there, and known everywhere else."""
     found = result(world, "memory", MEMORY.format(more=""))
     for split in baselines.SPLITS:
-        seen, unseen = found.familiarity[split]
+        seen, unseen = found.scores[split].parts["familiarity"]
         micro = found.scores[split].micro
         for key in ("gold", "predicted", "correct"):
             assert getattr(seen, key) + getattr(unseen, key) == getattr(micro, key)
@@ -160,17 +160,19 @@ def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Rooms) -> None:
     """It learns and predicts coarse labels; the fine one beside it predicts the same, once it is mapped."""
     fine = result(world, "fine", MEMORY.format(more=""))
     coarse = result(world, "coarse", MEMORY.format(more='CROSSWALK = "msra"'))
-    assert set(coarse.files()) == {"predictions-ner-msra-test.jsonl", "predictions-ner-msra-folds.jsonl", "scores.json"}
+    splits = ("test", "folds", "noisy")
+    assert set(coarse.files()) == {"scores.json", *(f"predictions-ner-msra-{split}.jsonl" for split in splits)}
     assert {label[-1] for _, found in coarse.predictions["folds"] for label in found} == {"LOC", "TIME"}
     assert json.loads(coarse.files()["scores.json"])["crosswalk"] == "msra"
     assert coarse.coarse == {}
     assert fine.coarse["folds"].labels[0].gold == coarse.scores["folds"].labels[0].gold
 
-    boards = {board.title: board for board in ranking.build(world)[0]}
-    systems = {title: {row.system for row in board.rows if not row.annotator} for title, board in boards.items()}
+    boards = {board.title: board for board in ranking.build(world)}
+    systems = {title: {row.system for row in board.rows if not row.about.annotator} for title, board in boards.items()}
     assert systems == {
         "ner, cross-validation over all articles": {"fine"},
         "ner, test split": {"fine"},
+        "ner, test split under noise": {"fine"},
         "ner, coarse (LOC, TIME), cross-validation over all articles": {"fine", "coarse"},
         "sector, cross-validation over all articles": set(),
         "sector, test split": set(),
@@ -215,22 +217,21 @@ def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(wor
            .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
     gold = submissions.gold(world, "sector", "folds")
     predicted = ranking.predictions(world, gold)
-    assert predicted.given == {"oracle": ("entities",)}
+    assert {name: about.given for name, about in predicted.about.items()} == {"oracle": ("entities",), "plain": ()}
     board = ranking.board(world, "sector", "folds")
-    (row,) = (row for row in board.rows if row.given)
+    (row,) = (row for row in board.rows if row.about.given)
     assert row.shown == "oracle (given the gold entities)"
     assert "| – | oracle (given the gold entities) |" in ranking.markdown([board])
 
 
 def test_no_rank_counts_who_was_given_the_gold() -> None:
     gold = gold_of([{(0, 2, "X")}] * 30)
-    predicted = ranking.Predicted()
-    predicted |= {
+    labels = {
         "oracle": guesses(*gold.labels),
         "one": guesses(*gold.labels[:20]),
         "other": guesses(*gold.labels[:5]),
     }
-    predicted.given["oracle"] = ("entities",)
+    predicted = ranking.Predicted(labels, {"oracle": ranking.About("baseline", "oracle", given=("entities",))})
     board = ranking.rank(gold, predicted)
     assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, files, ranking, recipes, scoring, submissions
+from jinbench import dataset, files, ranking, recipes, submissions, uncertainty
 from jinbench.problems import DataError
+from jinbench.ranking import Predicted
 from jinbench.rooms import Rooms
 from tests.test_scoring import X, Y, gold_of, guesses
 
 
 def test_what_is_committed_is_what_is_made(real: Rooms) -> None:
-    _, contents = ranking.build(real)
-    for name, text in contents.items():
+    for name, text in ranking.tables(ranking.build(real)).items():
         assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
 
 
@@ -25,14 +25,14 @@ def test_every_baseline_is_on_its_boards(real: Rooms) -> None:
         for board in json.loads((real.leaderboard / "leaderboard.json").read_text())
     }
     fine = {(task, split, "") for task in ("ner", "sector") for split in ("test", "folds")}
-    assert set(boards) == fine | {("ner", "folds", "msra")}
+    assert set(boards) == fine | {("ner", "noisy", ""), ("ner", "folds", "msra")}
     for (task, _, crosswalk), board in boards.items():
-        rows = {row["system"]: row for row in board["rows"] if not row["annotator"]}
+        rows = {row["system"]: row for row in board["rows"] if not row["about"]["annotator"]}
         known = [recipe for path in recipes.room(real) if (recipe := recipes.load(path)).task == task]
         assert set(rows) == {recipe.name for recipe in known if recipe.crosswalk in ("", crosswalk)}
         for recipe in known:
             if recipe.given:
-                assert (tuple(rows[recipe.name]["given"]), rows[recipe.name]["rank"]) == (recipe.given, None)
+                assert (tuple(rows[recipe.name]["about"]["given"]), rows[recipe.name]["rank"]) == (recipe.given, None)
 
 
 def test_annotators_stand_on_every_board_without_a_rank(real: Rooms) -> None:
@@ -40,9 +40,12 @@ def test_annotators_stand_on_every_board_without_a_rank(real: Rooms) -> None:
     measured = json.loads((real.annotation / "agreement.json").read_text())["against_gold"]
     boards = json.loads((real.leaderboard / "leaderboard.json").read_text())
     for board in boards:
-        rows = [row for row in board["rows"] if row["annotator"]]
+        rows = [row for row in board["rows"] if row["about"]["annotator"]]
+        if board["split"] == "noisy":
+            assert not rows, "they read the pages, not what noise made of them"
+            continue
         assert {row["system"] for row in rows} == {"annotator-a", "annotator-b"}
-        assert {row["annotator"] for row in rows} == {"language model"}
+        assert {row["about"]["kind"] for row in rows} == {"language model"}
         assert {row["rank"] for row in rows} == {None}
         if board["split"] == "folds" and not board["crosswalk"]:
             for row in rows:
@@ -55,15 +58,18 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     gold = gold_of([{X}] * 30)
     rng = random.Random(1)
     one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
-    board = ranking.rank(gold, {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)})
-    assert [(row.rank, row.tied) for row in board.rows] == [(1, False), (2, True), (2, True), (4, False)]
+    systems = {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
+    board = ranking.rank(gold, Predicted(systems))
+    assert [(row.place, len(row.ties)) for row in board.rows] == [("1", 0), ("2=", 1), ("2=", 1), ("4", 0)]
+    (tied,) = (pair for pair in board.pairs if not pair.difference.told_apart)
+    assert {tied.a, tied.b} == {"one", "other"}
     assert board.gap is not None
     assert board.gap > 0
 
 
 def test_scores_of_different_gold_never_stand_in_one_table() -> None:
     golds = gold_of([{X}] * 30), replace(gold_of([{X}] * 30), sha256="9" * 64)
-    rows = [ranking.rank(gold, {"same": guesses(*[{X}] * 30)}).rows[0] for gold in golds]
+    rows = [ranking.rank(gold, Predicted({"same": guesses(*[{X}] * 30)})).rows[0] for gold in golds]
     with pytest.raises(DataError, match="wrong-version"):
         ranking.Board("ner", "test", tuple(rows), None)
 
@@ -76,11 +82,11 @@ def test_every_score_names_the_manifest(real: Rooms) -> None:
     assert {row["score"]["manifest"] for board in boards for row in board["rows"]} == {sha}
 
 
-@pytest.mark.parametrize("articles", [1, 2, scoring.ENOUGH - 1])
+@pytest.mark.parametrize("articles", [1, 2, uncertainty.ENOUGH - 1])
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
-    board = ranking.rank(gold, {"all": guesses(*[{X}] * articles), "none": {}})
-    assert [(row.rank, row.tied) for row in board.rows] == [(None, False), (None, False)]
+    board = ranking.rank(gold, Predicted({"all": guesses(*[{X}] * articles), "none": {}}))
+    assert [(row.rank, row.place, row.ties) for row in board.rows] == [(None, "–", ())] * 2
     assert board.gap is None
     assert "too few" in ranking.markdown([board])
 
@@ -88,7 +94,7 @@ def test_few_articles_tell_nothing_apart(articles: int) -> None:
 def test_an_empty_submission_is_on_the_board(mini: Rooms) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     files.write_text(mini.leaderboard / "entries" / "nothing" / "predictions-ner-test.jsonl", "")
-    (row,) = (row for row in ranking.board(mini, "ner", "test").rows if not row.annotator)
+    (row,) = (row for row in ranking.board(mini, "ner", "test").rows if not row.about.annotator)
     assert (row.system, row.score.micro.f1, row.score.missing) == ("nothing", 0.0, row.score.items)
 
 
@@ -101,13 +107,13 @@ def test_an_entry_cannot_take_the_name_of_a_baseline(mini: Rooms) -> None:
 
 
 def test_an_empty_board() -> None:
-    board = ranking.rank(gold_of([{X}]), {})
+    board = ranking.rank(gold_of([{X}]), Predicted())
     assert board.rows == ()
     assert "rank" in ranking.markdown([board])
 
 
 def test_a_name_stays_text() -> None:
-    board = ranking.rank(gold_of([{X}, {Y}]), {"<script>alert(1)</script>|x": {}})
+    board = ranking.rank(gold_of([{X}, {Y}]), Predicted({"<script>alert(1)</script>|x": {}}))
     text = ranking.markdown([board])
     assert "<script>" not in text
     assert "\\|x" in text
@@ -121,5 +127,5 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
     rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-ner-test.jsonl", files.dump_jsonl(rows))
     board = ranking.board(where, "ner", "test")
-    found = [(row.system, row.score.micro.f1) for row in board.rows if not row.annotator]
+    found = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]
     assert found == [("oracle", 1.0)]
