@@ -36,7 +36,8 @@ _NUMBER = {"B": _BEGIN, "I": _INSIDE, "E": _END, "S": _SINGLE}
 class Columns:
     """The labels of `items` items: four integer arrays (labels,), in the order item, start, end, type, no label twice.
 
-    A label without a place in the text, such as a sector, stands at [0, 0).
+    A label without a place in the text, such as a sector, stands at [0, 0). `tokens` (items,) says how many tokens each
+    item has, where the labels come from tags.
     """
 
     items: int
@@ -44,13 +45,14 @@ class Columns:
     start: "np.ndarray[Any, Any]"
     end: "np.ndarray[Any, Any]"
     type: "np.ndarray[Any, Any]"
+    tokens: "np.ndarray[Any, Any] | None" = None
 
     def __len__(self) -> int:
         return len(self.item)
 
     def where(self, kept: "np.ndarray[Any, Any]") -> "Columns":
         """Those labels of which `kept` (labels,) is true."""
-        return Columns(self.items, self.item[kept], self.start[kept], self.end[kept], self.type[kept])
+        return Columns(self.items, self.item[kept], self.start[kept], self.end[kept], self.type[kept], self.tokens)
 
     def untyped(self) -> "Columns":
         """The places alone, as if there were one type."""
@@ -100,19 +102,40 @@ def of_labels(found: Sequence[Iterable[Sequence[Any]]], names: Sequence[str]) ->
     return _sorted(Columns(len(found), *columns))
 
 
-def _tag_table(scheme: str, tag_names: Sequence[str], names: Sequence[str]) -> list[int] | str:
-    """For each tag 8 × type + what it does, 0 for outside; or the first tag that scheme or `names` do not have."""
-    number, letters = {name: i for i, name in enumerate(names)}, SCHEMES[scheme]
-    table = []
-    for tag in tag_names:
-        prefix, _, name = tag.partition("-")
-        if tag == "O":
-            table.append(0)
-        elif prefix in letters and name in number:
-            table.append(8 * number[name] + _NUMBER[letters[prefix]])
-        else:
-            return tag
-    return table
+def encode(tags: Sequence[Sequence[str]]) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", list[str]]:
+    """Tags as numbers: those of all items one after the other, how many each item has, and what each number means.
+
+    Raises :class:`DataError` (wrong-tags) for what is not a string.
+    """
+    import numpy as np
+
+    class Codes(dict[str, int]):
+        def __missing__(self, tag: str) -> int:
+            self[tag] = number = len(self)
+            return number
+
+    code = Codes()
+    lengths = np.fromiter(map(len, tags), np.int64, len(tags))
+    try:
+        codes: np.ndarray[Any, Any] = np.frombuffer(bytes(map(code.__getitem__, chain.from_iterable(tags))), np.uint8)
+    except (ValueError, TypeError):  # more than 256 tags, or one that is no key
+        try:
+            codes = np.fromiter(map(code.__getitem__, chain.from_iterable(tags)), np.int64, int(lengths.sum()))
+        except TypeError:
+            code = Codes({"": 0})
+    wrong = next((tag for tag in code if not isinstance(tag, str) or not tag), None)
+    if wrong is not None:
+        rows = ((i, j, tag) for i, row in enumerate(tags) for j, tag in enumerate(row))
+        i, j, tag = next((row for row in rows if not isinstance(row[2], str) or not row[2]), (0, 0, wrong))
+        raise DataError(
+            Problem("wrong-tags", f"item {i}, tag {j}", "a tag, such as O or B-X", repr(tag), "write tags as strings")
+        )
+    return codes, lengths, list(code)
+
+
+def types_of(tag_names: Iterable[str]) -> list[str]:
+    """The types that tags name, in order of the alphabet."""
+    return sorted({tag.partition("-")[2] for tag in tag_names} - {""})
 
 
 def of_tags(
@@ -122,20 +145,8 @@ def of_tags(
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags): an invalid sequence is refused, unless a repair is named.
     """
-    import numpy as np
-
-    known = [f"{letter}-{name}" for name in names for letter in SCHEMES[_scheme(scheme)]]
-    code = {tag: number for number, tag in enumerate(["O", *known])}
-    lengths = np.fromiter(map(len, tags), np.int64, len(tags))
-    try:
-        codes = np.frombuffer(bytes(map(code.__getitem__, chain.from_iterable(tags))), np.uint8)
-    except (KeyError, TypeError, ValueError):  # ValueError: more than 256 tags
-        try:
-            flat = map(code.__getitem__, chain.from_iterable(tags))
-            codes = np.fromiter(flat, np.int64, int(lengths.sum()))
-        except (KeyError, TypeError):
-            raise _unknown_tag(tags, code, scheme) from None
-    return of_codes(codes, lengths, ["O", *known], names, scheme, repair)
+    codes, lengths, tag_names = encode(tags)
+    return of_codes(codes, lengths, tag_names, names, scheme, repair)
 
 
 def of_arrow(
@@ -168,18 +179,6 @@ def of_arrow(
     return of_codes(codes, np.asarray(lengths), tag_names, names, scheme, repair)
 
 
-def _unknown_tag(tags: Sequence[Sequence[Any]], code: dict[str, int], scheme: str) -> DataError:
-    item, place, tag = next(
-        (i, j, tag)
-        for i, row in enumerate(tags)
-        for j, tag in enumerate(row)
-        if not isinstance(tag, str) or tag not in code
-    )
-    expected = f"a tag of {scheme}: {', '.join(list(code)[:9])}{', …' if len(code) > 9 else ''}"
-    hint = f"name the scheme of your tags, one of {', '.join(SCHEMES)}, and all of your types"
-    return DataError(Problem("wrong-tags", f"item {item}, tag {place}", expected, repr(tag), hint))
-
-
 def _scheme(scheme: str) -> str:
     if scheme not in SCHEMES:
         expected = f"one of {', '.join(SCHEMES)}"
@@ -198,16 +197,14 @@ def of_codes(
     """
     import numpy as np
 
-    table, letters = _tag_table(_scheme(scheme), tag_names, names), SCHEMES[scheme]
-    if isinstance(table, str):
-        expected = f"tags of {scheme} over {', '.join(names)}"
-        raise DataError(Problem("wrong-tags", "tag names", expected, repr(table), "name the scheme, and all types"))
+    letters = SCHEMES[_scheme(scheme)]
     if repair is not None and repair not in REPAIRS:
         expected = f"one of {', '.join(REPAIRS)}, or none"
         raise DataError(Problem("wrong-scheme", "repair", expected, repr(repair), "correct the name"))
-    small = np.uint8 if len(names) <= 32 else np.int32
-    tags: np.ndarray[Any, Any] = np.asarray(table, dtype=small).take(codes)
     ends = np.cumsum(lengths)
+    small = np.uint8 if len(names) <= 32 else np.int32
+    table = np.asarray(_tag_table(codes, ends, tag_names, names, scheme), dtype=small)
+    tags: np.ndarray[Any, Any] = table.take(codes)
     # conlleval's rules (Tjong Kim Sang and Buchholz 2000): what begins a span if one takes tags as they come. I and E
     # go on with a B or an I of their type; since B, I, E are 1, 2, 3, that is a tag one less, or the same, or two less.
     before, now = tags[:-1], tags[1:]
@@ -230,12 +227,39 @@ def of_codes(
         valid = opened == _BEGIN
     item = np.searchsorted(ends, begins, side="right")
     offset = (ends - lengths)[item]
-    columns = Columns(len(lengths), item, begins - offset, last - offset, (tags[begins] >> 3).astype(np.int64))
+    columns = Columns(len(lengths), item, begins - offset, last - offset, (tags[begins] >> 3).astype(np.int64), lengths)
     if repair == "begin" or valid.all():
         return columns
     if repair is None:
         raise _invalid(columns, int(np.flatnonzero(~valid)[0]), codes[begins], tag_names, scheme)
     return columns.where(valid)
+
+
+def _tag_table(
+    codes: "np.ndarray[Any, Any]", ends: "np.ndarray[Any, Any]", tag_names: Sequence[str], names: Sequence[str],
+    scheme: str,
+) -> list[int]:  # fmt: skip
+    """For each tag 8 × type + what it does, 0 for outside. A tag that the scheme or `names` lacks must not be used."""
+    import numpy as np
+
+    number, letters = {name: i for i, name in enumerate(names)}, SCHEMES[scheme]
+    table = []
+    for code, tag in enumerate(tag_names):
+        prefix, _, name = tag.partition("-")
+        if tag == "O":
+            table.append(0)
+        elif prefix in letters and name in number:
+            table.append(8 * number[name] + _NUMBER[letters[prefix]])
+        elif not (places := np.flatnonzero(codes == code)).size:
+            table.append(0)
+        else:
+            item = int(np.searchsorted(ends, places[0], side="right"))
+            place = int(places[0] - (ends[item - 1] if item else 0))
+            prefixes = ", ".join(f"{letter}-" for letter in letters)
+            expected = f"a tag of {scheme}: O, or {prefixes} and one of {', '.join(names)}"
+            hint = f"name the scheme of your tags, one of {', '.join(SCHEMES)}, and all of your types"
+            raise DataError(Problem("wrong-tags", f"item {item}, tag {place}", expected, repr(tag), hint))
+    return table
 
 
 def _invalid(

@@ -84,6 +84,10 @@ class Tally:
         if ours.items != theirs.items:
             expected, hint = f"{ours.items} items, as in the gold", "predict each item, with no label if there is none"
             raise DataError(Problem("wrong-shape", "predictions", expected, f"{theirs.items} items", hint))
+        if ours.tokens is not None and theirs.tokens is not None and (differs := ours.tokens != theirs.tokens).any():
+            i = int(np.flatnonzero(differs)[0])
+            expected, hint = f"{ours.tokens[i]} tags, as in the gold", "predict a tag for each token"
+            raise DataError(Problem("wrong-shape", f"item {i}", expected, f"{theirs.tokens[i]}", hint))
         table = counting.count(ours, theirs, len(self.names))
         whole = table.sum(1)
         self._items += ours.items
