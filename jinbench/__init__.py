@@ -4,8 +4,8 @@ The modules, in reading order (each imports only earlier ones): problems, record
 annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio,
 projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
 learning, taggers, classifiers, submissions, scoring, agreement, recipes, rounds, running, conditions, baselines,
-curves, entries, ranking, rescoring, verifying, refusals, hub, fields, prose, rai, croissant, standoff, plots, card,
-reproduce, console, desk, review, contest, release, cli.
+curves, entries, forms, ranking, rescoring, verifying, refusals, hub, fields, prose, rai, croissant, standoff, plots,
+card, reproduce, console, desk, review, contest, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any

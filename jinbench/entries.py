@@ -333,21 +333,3 @@ def _put(contents: dict[str, bytes], target: Path, replace: bool) -> None:
                 problem = Problem("folder-taken", files.shown(target), expected, "one that came just now", hint)
                 raise DataError(problem) from None
             raise
-
-
-def template(where: Rooms) -> str:
-    """A system.toml to start from, with the version of the data at hand."""
-    return (
-        'name = "My system"\n'
-        'who = "Somebody, somewhere"\n'
-        'link = ""                        # https://… where one can read about it, or empty\n'
-        'trained_on = "train"             # all that it learnt from, what was there before included\n'
-        'saw_test_articles = "no"         # no, yes, unknown: were they in what it learnt from, labelled or not?\n'
-        f'data = "{dataset.read_manifest(where)["version"]}"                   # as jinbench info prints it\n'
-        "\n"
-        f"# of {PREDICTIONS}; not for files that are called predictions-<task>[-<crosswalk>]-<split>.jsonl\n"
-        'task = "ner"\n'
-        'split = "test"\n'
-        '# crosswalk = "…"                # coarse labels\n'
-        '# note = "…"                     # what else one should know\n'
-    )

@@ -52,13 +52,18 @@ def not_utf8(path: Path, line: int, byte: int, at: int) -> Problem:
     return Problem("not-utf8", f"{shown(path)}:{line}", "UTF-8", f"byte 0x{byte:02x} at byte {at}", hint)
 
 
+def read_schema(name: str) -> dict[str, Any]:
+    """`jinbench/schemas/<name>.json`."""
+    rules: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    return rules
+
+
 def check_shape(value: Any, schema: str, where: str) -> None:
     """Hold `value` against `jinbench/schemas/<schema>.json`. Raises :class:`DataError` (wrong-shape), all at once."""
     from jsonschema import Draft202012Validator
 
-    rules = json.loads((_SCHEMAS / f"{schema}.json").read_text())
     problems = []
-    for error in Draft202012Validator(rules).iter_errors(value):
+    for error in Draft202012Validator(read_schema(schema)).iter_errors(value):
         rule = {error.validator: error.validator_value} if error.validator != "type" else error.validator_value
         expected = rule if isinstance(rule, str) else json.dumps(rule, ensure_ascii=False)
         if error.validator == "pattern":  # what it is for says more, where the schema tells
