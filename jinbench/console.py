@@ -44,10 +44,10 @@ def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def told(problems: Sequence[Problem]) -> str:
-    """Problems as text. Where one file has more than `MANY` of a kind: the first `SHOWN`, and how many more."""
+    """Problems as text. Where the lines of a file have more than `MANY` of a kind: `SHOWN`, and how many more."""
 
     def kind(problem: Problem) -> tuple[str, str]:
-        return problem.code, re.split(r"[:\s]", problem.where)[0]
+        return problem.code, re.sub(r":\d+( .*)?$", "", problem.where)
 
     times = Counter(map(kind, problems))
     seen: Counter[tuple[str, str]] = Counter()
@@ -58,7 +58,7 @@ def told(problems: Sequence[Problem]) -> str:
         if times[found] <= MANY or seen[found] <= SHOWN:
             parts.append(str(problem))
         elif seen[found] == times[found]:
-            parts.append(f"{found[1]}: and {times[found] - SHOWN:,} more: {found[0]}")
+            parts.append(f"{found[1]}: {found[0]}, {times[found] - SHOWN:,} more")
     if len(problems) > 1:
         left = " Those left out here: --json, where the command has it." if len(parts) < len(problems) else ""
         parts.append(f"{len(problems):,} problems.{left}")

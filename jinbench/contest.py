@@ -107,7 +107,9 @@ def submit(
                 )
         lines += ["", *(f"Not read and not copied: {name}" for name in done.checked.entry.ignored)]
         lines.append(states[done.state])
-        lines.append(f"Next: {'jinbench submit ' + str(folder) if dry_run else 'jinbench leaderboard'}")
+        again = f"jinbench submit {folder}{' --replace' if done.state == 'replaced' else ''}"
+        would = dry_run and done.state in ("new", "replaced")
+        lines.append(f"Next: {again if would else 'jinbench leaderboard'}")
         return "\n".join(lines)
 
     record = {

@@ -209,7 +209,7 @@ def _predictions(where: Rooms, folder: Path, system: System, problems: list[Prob
         hint = "put the predictions there; jinbench format prints what they look like"
         there = shorten(", ".join(others), 80) if others else "none"
         problems.append(Problem("file-missing", files.shown(folder), expected, there, hint))
-    return found
+    return {board: found[board] for board in known.values() if board in found}
 
 
 def _board(folder: Path, system: System, problems: list[Problem]) -> Board | None:
