@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from jinbench import console, entries, files, forms, lines, scoring, submissions
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, shorten
 from jinbench.rooms import Rooms
 from tests.conftest import MINI, ROOT
 from tests.test_conditions import crossed
@@ -244,6 +244,12 @@ def test_offsets_that_begin_or_end_elsewhere(name: str, move: tuple[int, int], s
     found = problems(stable, folder(tmp_path, predictions__jsonl=files.dump_jsonl([row])))
     assert {problem.code for problem in found} == {"span-text-differs"}
     assert all(f"offsets count {name}: " in problem.hint for problem in found)
+
+
+def test_a_span_without_surface_could_begin_anywhere(stable: Rooms, tmp_path: Path) -> None:
+    """One past the end would fit if offsets began at 1: that says nothing."""
+    (found,) = problems(stable, folder(tmp_path, predictions__jsonl=spans((24, 26, "DATE"))))
+    assert found.hint == "offsets count Unicode code points of the text from 0, the end is exclusive"
 
 
 SECTORS = with_field("task", '"sector"')
@@ -489,9 +495,16 @@ def test_any_json(rows: list[Any], task: str, stable: Rooms, tmp_path_factory: p
     assert scoring.score(submissions.gold(stable, task, "test"), found).items - len(found) >= 0
 
 
-def test_half_a_surrogate_pair_is_no_traceback(
-    stable: Rooms, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_values_that_cannot_be_written_are_named() -> None:
+    layers: list[Any] = []
+    for _ in range(100_000):
+        layers = [layers]
+    assert shorten(layers) == "a list in many layers"
+    said = console.problems_as_json([Problem("unknown-id", "\udcff.jsonl", "x", "y", "z")])
+    assert json.loads(said.encode())["problems"][0]["where"] == "\udcff.jsonl"
+
+
+def test_half_a_surrogate_pair_is_no_traceback(stable: Rooms, tmp_path: Path) -> None:
     made = folder(tmp_path, predictions__jsonl='{"id": "\\ud800", "spans": []}\n{"\\udfff": 1}')
     done = subprocess.run(
         [sys.executable, "-m", "jinbench.cli", "--root", str(stable.root), "submit", str(made), "--dry-run", "--json"],
