@@ -532,6 +532,13 @@ def test_the_example_is_an_entry(task: str, stable: Rooms, tmp_path: Path) -> No
     assert set(tomllib.loads(text)) <= set(files.read_schema("system")["properties"])
 
 
+def test_the_example_has_a_label(real: Rooms) -> None:
+    """Though the shortest sentence of the test split has none."""
+    gold = submissions.gold(real, "ner", "test")
+    assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
+    assert json.loads(forms.explained(real, "ner").splitlines()[2])["spans"]
+
+
 def test_what_is_stored_fits_the_schema(real: Rooms) -> None:
     validators = {task: Draft202012Validator(forms.schema(real, task)) for task in submissions.TASKS}
     for task, validator in validators.items():
