@@ -1,11 +1,12 @@
 """JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
 
-The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
-restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio, projects,
-annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters, learning,
-taggers, classifiers, submissions, counting, uncertainty, scores, tallying, scoring, comparing, mistakes, agreement,
-recipes, rounds, running, conditions, baselines, curves, ranking, rescoring, verifying, refusals, hub, fields, prose,
-rai, croissant, standoff, plots, card, reproduce, console, desk, review, contest, release, cli.
+The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, labels,
+annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio,
+projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
+learning, taggers, classifiers, submissions, counting, uncertainty, scores, tallying, scoring, comparing, mistakes,
+agreement, recipes, rounds, running, conditions, baselines, curves, entries, forms, ranking, rescoring, verifying,
+refusals, hub, fields, prose, rai, croissant, standoff, plots, card, reproduce, console, desk, review, contest, release,
+cli.
 """
 
 from typing import TYPE_CHECKING, Any

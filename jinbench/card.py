@@ -122,15 +122,19 @@ def _noise(where: Rooms) -> str:
 
 
 def _scores(boards: list[Board]) -> str:
-    """The tables of the leaderboard but for those under noise."""
-    return ranking.markdown(board for board in boards if board.split != submissions.NOISY)
+    """The tables of the leaderboard that a reader should see first."""
+    return ranking.markdown(board for board in boards if _is_main(board))
+
+
+def _is_main(board: Board) -> bool:
+    return board.split == submissions.FOLDS or (board.split == "test" and not board.crosswalk)
 
 
 def _gaps(boards: list[Board]) -> str:
     """What each gold can separate."""
     lines = []
     for board in boards:
-        if board.split == submissions.NOISY:
+        if not _is_main(board):
             continue
         name = "cross-validation" if board.split == submissions.FOLDS else f"{board.split} split"
         name = f"coarse, {name}" if board.crosswalk else name

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinbench import pages
 from jinbench.labels import LabelSet
-from jinbench.problems import Problem
+from jinbench.problems import Problem, shorten
 from jinbench.records import Passage, Span
 
 
@@ -17,17 +17,20 @@ def span(
     if type not in names:
         problems.append(_unknown(names, type, where))
         return None
-    whole = all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end))
-    if not whole or not 0 <= start < end <= len(text):
-        hint = "offsets count Unicode code points of the text from 0, the end is exclusive"
-        problems.append(
-            Problem("span-outside-text", where, f"0 <= start < end <= {len(text)}", f"[{start}, {end})", hint)
-        )
+    hint = "offsets count Unicode code points of the text from 0, the end is exclusive"
+    found = f"[{shorten(start)}, {shorten(end)})"
+    if not all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end)):
+        expected = f"whole numbers, 0 <= start < end <= {len(text)}"
+        problems.append(Problem("span-outside-text", where, expected, found, f"write 3, not 3.0 or '3'; {hint}"))
+        return None
+    if not 0 <= start < end <= len(text):
+        found += ", which is empty" if start == end else ""
+        problems.append(Problem("span-outside-text", where, f"0 <= start < end <= {len(text)}", found, hint))
         return None
     if surface not in (None, text[start:end]):
         hint = "take the offsets and the surface from the same text"
         place = f"{where} [{start}, {end})"
-        problems.append(Problem("span-text-differs", place, repr(text[start:end]), repr(surface), hint))
+        problems.append(Problem("span-text-differs", place, repr(text[start:end]), shorten(surface), hint))
         return None
     return Span(start, end, type, text[start:end])
 
@@ -47,7 +50,7 @@ def sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: li
 
 def _unknown(names: Sequence[str], found: Any, where: str) -> Problem:
     hint = "use a label of this set; a new one goes into labels.toml first"
-    return Problem("unknown-label", where, f"one of {', '.join(names)}", repr(found), hint)
+    return Problem("unknown-label", where, f"one of {', '.join(names)}", shorten(found), hint)
 
 
 class Checker:

@@ -11,7 +11,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from jinbench import contest, desk, release, review  # noqa: F401
-from jinbench.console import EXIT_DATA, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.console import (
+    EXIT_DATA,
+    EXIT_SERVER,
+    JSON,
+    columns,
+    emit,
+    problems_as_json,
+    progress,
+    rooms,
+    say,
+    told,
+    workshop,
+)
 from jinbench.problems import DataError, JinbenchError, Problem, ServerError
 from jinbench.rooms import find
 
@@ -264,9 +276,9 @@ def reproduce(
 def _end(error: JinbenchError) -> NoReturn:
     """The one place where what went wrong becomes text and an exit code."""
     if isinstance(error, DataError):
-        typer.echo(str(error), err=True)
-        if len(error.problems) > 1:
-            typer.echo(f"{len(error.problems)} problems.", err=True)
+        if "--json" in sys.argv:
+            typer.echo(problems_as_json(error.problems))
+        typer.echo(told(error.problems), err=True)
         sys.exit(EXIT_DATA)
     typer.echo(str(error), err=True)
     sys.exit(EXIT_SERVER if isinstance(error, ServerError) else EXIT_DATA)

@@ -1,8 +1,11 @@
 """What the commands share: options, tables, progress bars, exit codes."""
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +16,7 @@ from jinbench.records import Step
 from jinbench.rooms import Rooms, is_installed
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
+MANY, SHOWN = 50, 20  # problems of one kind in one file: more than so many are cut to so many
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ANNOTATOR = Annotated[
@@ -37,6 +41,34 @@ def workshop(ctx: typer.Context) -> Rooms:
 
 def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else text())
+
+
+def told(problems: Sequence[Problem]) -> str:
+    """Problems as text. Where the lines of a file have more than `MANY` of a kind: `SHOWN`, and how many more."""
+
+    def kind(problem: Problem) -> tuple[str, str]:
+        return problem.code, re.sub(r":\d+( .*)?$", "", problem.where)
+
+    times = Counter(map(kind, problems))
+    seen: Counter[tuple[str, str]] = Counter()
+    parts = []
+    for problem in problems:
+        found = kind(problem)
+        seen[found] += 1
+        if times[found] <= MANY or seen[found] <= SHOWN:
+            parts.append(str(problem))
+        elif seen[found] == times[found]:
+            parts.append(f"{found[1]}: {found[0]}, {times[found] - SHOWN:,} more")
+    if len(problems) > 1:
+        left = " Those left out here: --json, where the command has it." if len(parts) < len(problems) else ""
+        parts.append(f"{len(problems):,} problems.{left}")
+    return "\n".join(parts)
+
+
+def problems_as_json(problems: Sequence[Problem]) -> str:
+    """`{"problems": […]}`, all of them. What UTF-8 does not have (half a surrogate pair) is written as an escape."""
+    text = json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def say(text: str) -> None:

@@ -43,26 +43,31 @@ def read_text(path: Path, hint: str = "check the path") -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            Problem(
-                "not-utf8",
-                f"{shown(path)}:{line}",
-                "UTF-8",
-                f"byte 0x{data[error.start]:02x} at byte {error.start}",
-                f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt",
-            )
-        ) from None
+        raise DataError(not_utf8(path, line, data[error.start], error.start)) from None
+
+
+def not_utf8(path: Path, line: int, byte: int, at: int) -> Problem:
+    """The problem of a `byte` at byte `at` of a file, in a line of it, that is not UTF-8."""
+    hint = f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt"
+    return Problem("not-utf8", f"{shown(path)}:{line}", "UTF-8", f"byte 0x{byte:02x} at byte {at}", hint)
+
+
+def read_schema(name: str) -> dict[str, Any]:
+    """`jinbench/schemas/<name>.json`."""
+    rules: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    return rules
 
 
 def check_shape(value: Any, schema: str, where: str) -> None:
     """Hold `value` against `jinbench/schemas/<schema>.json`. Raises :class:`DataError` (wrong-shape), all at once."""
     from jsonschema import Draft202012Validator
 
-    rules = json.loads((_SCHEMAS / f"{schema}.json").read_text())
     problems = []
-    for error in Draft202012Validator(rules).iter_errors(value):
+    for error in Draft202012Validator(read_schema(schema)).iter_errors(value):
         rule = {error.validator: error.validator_value} if error.validator != "type" else error.validator_value
         expected = rule if isinstance(rule, str) else json.dumps(rule, ensure_ascii=False)
+        if error.validator == "pattern":  # what it is for says more, where the schema tells
+            expected = error.schema.get("description", expected)
         place = error.json_path.removeprefix("$").removeprefix(".")
         hint = f"correct {place or 'the file'}; schemas/{schema}.json in the package gives the form"
         problems.append(Problem("wrong-shape", f"{where} {place}".strip(), expected, shorten(error.message, 100), hint))
@@ -111,28 +116,6 @@ def read_json(path: Path, hint: str = "check the path") -> Any:
         raise DataError(
             Problem("broken-json", shown(path), "JSON", shorten(str(error), 100), "write the file again")
         ) from None
-
-
-def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """(line number, object) for every line that is not blank; all broken lines are reported at once."""
-    rows: list[tuple[int, dict[str, Any]]] = []
-    problems = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{shown(path)}:{number}"
-        hint = "write one JSON object on each line"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
-            problems.append(Problem("broken-json", where, "one JSON object", f"{error}: {shorten(line)}", hint))
-            continue
-        if isinstance(row, dict):
-            rows.append((number, row))
-        else:
-            problems.append(Problem("broken-json", where, "one JSON object", type(row).__name__, hint))
-    raise_if_any(problems)
-    return rows
 
 
 def dump_json(value: Any) -> str:

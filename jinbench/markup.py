@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from jinbench import files
+from jinbench import files, lines
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any
@@ -44,7 +44,7 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
     by_id = {passage.id: passage for passage in passages}
     checker = Checker(files.shown(path), label_set)
     found: dict[str, Labels] = {}
-    rows = files.read_jsonl(path)
+    rows = lines.read(path)
     times = Counter(str(row.get("id")) for _, row in rows)
     for number, row in rows:
         files.check_shape(row, "marked", f"{files.shown(path)}:{number}")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 CODES = {
     "file-missing": "a file that should be there is not",
     "not-utf8": "a file is not UTF-8",
+    "file-binary": "a file is packed or binary where text is wanted",
+    "file-too-big": "a file is far larger than what belongs there can be",
     "broken-toml": "a TOML file does not parse",
     "broken-json": "a JSON file, or one line of a JSON Lines file, does not parse",
     "file-changed": "a file of the dataset is not the one that manifest.json lists",
@@ -107,9 +109,13 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
         raise DataError(found)
 
 
-def shorten(text: str, limit: int = 40) -> str:
-    """`text` in quotation marks, cut in the middle, for a message."""
+def shorten(value: object, limit: int = 40) -> str:
+    """`value` for a message: a text in quotation marks, anything else as Python writes it; cut in the middle."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} in many layers"
     if len(text) > limit:
         half = (limit - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"
-    return repr(text)
+    return repr(text) if isinstance(value, str) else text

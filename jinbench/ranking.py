@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinbench import comparing, files, mistakes, recipes, scoring, submissions
+from jinbench import comparing, entries, files, mistakes, recipes, scoring, submissions
 from jinbench.baselines import COARSE, SCORES
 from jinbench.comparing import Difference
 from jinbench.mistakes import Mistakes
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.rooms import Rooms
 from jinbench.scores import Score, rounded
-from jinbench.submissions import BOARDS, FOLDS, NOISY, Gold, Label
+from jinbench.submissions import BOARD_SPLITS, FOLDS, NOISY, Gold, Label
 from jinbench.uncertainty import ENOUGH
 
 EXAMPLES = 8  # items shown of each system's mistakes
@@ -79,6 +79,9 @@ class Predicted:
 
     labels: dict[str, Mapping[str, frozenset[Label]]] = field(default_factory=dict)
     about: dict[str, About] = field(default_factory=dict)
+    scores: dict[str, Mapping[str, Mapping[str, float]]] = field(
+        default_factory=dict
+    )  # of sectors, where there are any
 
 
 @dataclass(frozen=True)
@@ -161,24 +164,6 @@ class Board:
         return markdown([self])
 
 
-def systems(where: Rooms, task: str, split: str, crosswalk: str = "") -> dict[str, Path]:
-    """The predictions that lie in `baselines/` and `leaderboard/entries/`, by system.
-
-    Raises :class:`DataError` (duplicate-id) if an entry has the name of a baseline.
-    """
-    found: dict[str, Path] = {}
-    for room in (where.baselines, where.leaderboard / "entries"):
-        for path in sorted(room.glob(f"*/{submissions.file_name(task, split, crosswalk)}")):
-            name = path.parent.name
-            if name in found:
-                other = files.shown(found[name].parent)
-                raise DataError(
-                    Problem("duplicate-id", files.shown(path.parent), "a name of its own", other, "rename the entry")
-                )
-            found[name] = path
-    return found
-
-
 def board(where: Rooms, task: str, split: str, crosswalk: str = "") -> Board:
     """Score every system on `task` and `split`, and the annotators with them.
 
@@ -197,31 +182,55 @@ def predictions(where: Rooms, gold: Gold) -> Predicted:
     predicted = Predicted()
 
     def take(gold: Gold, convert: Callable[[frozenset[Label]], frozenset[Label]]) -> None:
-        for system, path in systems(where, gold.task, gold.split, gold.crosswalk).items():
+        for system, (about, path) in _systems(where, gold.task, gold.split, gold.crosswalk).items():
             try:
-                found = submissions.read_predictions(path, gold)
-                predicted.labels[system] = {id: convert(labels) for id, labels in found.items()}
-                predicted.about[system] = _about(where, system, path.parent)
+                found = submissions.read_predictions(path, gold, where)
             except DataError as error:
                 problems.extend(error.problems)
+                continue
+            predicted.labels[system] = {id: convert(labels) for id, labels in found.items()}
+            predicted.about[system], predicted.scores[system] = about, found.scores
 
     if gold.crosswalk:
         fine = submissions.gold(where, gold.task, gold.split)
         take(fine, submissions.through(submissions.types(where, gold.crosswalk)))
     take(gold, lambda labels: labels)
-    if problems:
-        raise DataError(problems)
+    raise_if_any(problems)
     return predicted
 
 
-def _about(where: Rooms, system: str, folder: Path) -> About:
-    recipe = where.baselines / f"{system}.py"
-    if folder.parent == where.baselines and recipe.is_file():
-        found = recipes.load(recipe)
-        return About("baseline", system, note=found.summary, given=found.given)
+def _systems(where: Rooms, task: str, split: str, crosswalk: str = "") -> dict[str, tuple[About, Path]]:
+    """What lies in `baselines/` and `leaderboard/entries/` for a board, by system.
+
+    Raises :class:`DataError` with what is wrong with any entry.
+    """
+    name = submissions.file_name(task, split, crosswalk)
+    found = {path.parent.name: (_recipe(path.parent), path) for path in sorted(where.baselines.glob(f"*/{name}"))}
+    for entry in entries.room(where):
+        if path := entry.files.get((task, split, crosswalk)):
+            system = entry.system
+            about = About(
+                "entry",
+                system.name,
+                system.who,
+                system.link,
+                system.trained_on,
+                system.saw_test_articles,
+                system.note,
+            )
+            found[system.id] = about, path
+    return found
+
+
+def _recipe(folder: Path) -> About:
+    """What is known of a recipe from its file, or else from its results."""
+    path = folder.with_suffix(".py")
+    if path.is_file():
+        recipe = recipes.load(path)
+        return About("baseline", recipe.name, note=recipe.summary, given=recipe.given)
     record = files.read_json(folder / SCORES) if (folder / SCORES).is_file() else {}
     given = record.get("given", ()) if isinstance(record, dict) else ()
-    return About("entry", system, given=tuple(map(str, given)) if isinstance(given, list) else ())
+    return About("baseline", folder.name, given=tuple(map(str, given)) if isinstance(given, list) else ())
 
 
 def rank(
@@ -234,7 +243,9 @@ def rank(
     labels = dict(predicted.labels)
     for (name, kind), found in (annotators or {}).items():
         labels[name], about[name] = found, About(kind, name, annotator=True)
-    scores = {system: scoring.score(gold, found) for system, found in labels.items()}
+    scores = {
+        system: scoring.score(gold, found, scores=predicted.scores.get(system)) for system, found in labels.items()
+    }
     order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
     sums = {
         system: scoring.articles(gold, scoring.counts(gold, labels[system]).sum(1))
@@ -319,13 +330,16 @@ def _escape(text: str) -> str:
 
 def build(where: Rooms) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
-    boards = [board(where, task, split) for task, split in BOARDS]
-    coarse = [
-        board(where, "ner", FOLDS, name)
-        for name in submissions.crosswalks(where)
-        if name == COARSE or systems(where, "ner", FOLDS, name)
-    ]
-    return [*(b for b in boards if b.task == "ner"), *coarse, *(b for b in boards if b.task != "ner")]
+    boards = []
+    for task, splits in BOARD_SPLITS.items():
+        boards += [board(where, task, split) for split in splits]
+        for crosswalk in submissions.crosswalks(where) if task == "ner" else ():
+            boards += [
+                board(where, task, split, crosswalk)
+                for split in splits
+                if (crosswalk, split) == (COARSE, FOLDS) or _systems(where, task, split, crosswalk)
+            ]
+    return boards
 
 
 def tables(boards: Iterable[Board]) -> dict[str, str]:

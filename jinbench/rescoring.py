@@ -46,7 +46,7 @@ def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
-    for task, split in submissions.BOARDS:
+    for task, split in ((task, split) for task, splits in submissions.BOARD_SPLITS.items() for split in splits):
         boards = []
         for table, listing in zip(tables, listings, strict=True):
             config = submissions.config_of(task, split)

@@ -1,22 +1,25 @@
 """Gold and predictions side by side: what is scored, and the form in which a system hands in what it says."""
 
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import checking, dataset, files, labels, pages
-from jinbench.problems import DataError, Problem, raise_if_any
+from jinbench import checking, dataset, files, labels, lines, pages
+from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Span, within
 from jinbench.rooms import Rooms
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 TASKS = ("ner", "sector")
+KEYS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
 FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
 NOISY = "noisy"  # that of the test sentences under noise
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
-BOARDS = (("ner", FOLDS), ("ner", "test"), ("ner", NOISY), ("sector", FOLDS), ("sector", "test"))
+BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against
 
 Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
 
@@ -206,53 +209,153 @@ def file_name(task: str, split: str, crosswalk: str = "") -> str:
     return f"predictions-{'-'.join(filter(None, (task, crosswalk, split)))}.jsonl"
 
 
-def read_predictions(path: Path, gold: Gold) -> dict[str, frozenset[Label]]:
+class Predictions(dict[str, frozenset[Label]]):
+    """What a system says, by id. `scores`, where it gives any: how sure it is of a sector, by id and sector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores: dict[str, dict[str, float]] = {}
+
+
+def size_limit(gold: Gold) -> int:
+    """The bytes that predictions for `gold` can have: some hundred times what labels and their surfaces take."""
+    return 2**20 + 4096 * len(gold.ids) + 512 * sum(map(len, gold.texts))
+
+
+def read_predictions(path: Path, gold: Gold, where: Rooms | None = None) -> Predictions:
     """Predictions by id, from JSON Lines `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
-    Raises :class:`DataError` with every problem in the file and its line number.
+    With `where`, an unknown id is said to belong to another split or task, if it does.
+    Raises :class:`DataError` with every problem in the file and its line number (file-missing, file-too-big,
+    file-binary, not-utf8, broken-json, wrong-task, wrong-shape, unknown-id, duplicate-id, and those of the labels).
     """
-    key = "spans" if gold.task == "ner" else "sectors"
+    key = KEYS[gold.task]
     texts = dict(zip(gold.ids, gold.texts, strict=True))
+    places: dict[str, str] | None = None
     problems: list[Problem] = []
-    found: dict[str, frozenset[Label]] = {}
-    lines: dict[str, int] = {}
-    for number, row in files.read_jsonl(path):
-        where = f"{files.shown(path)}:{number}"
-        id = row.get("id")
-        if not isinstance(id, str) or id not in texts:
-            problems.append(
-                Problem(
-                    "unknown-id",
-                    where,
-                    f"the id of an item of {gold.task}/{gold.split}",
-                    repr(id),
-                    f"predict the items of {gold.task}/{gold.split}, each under its id",
-                )
-            )
-            continue
-        if id in lines:
-            problems.append(
-                Problem(
-                    "duplicate-id", where, "each id once", f"{id} also on line {lines[id]}", "keep one of the two lines"
-                )
-            )
-            continue
-        lines[id] = number
-        values = row.get(key)
-        if not isinstance(values, list):
-            problems.append(
-                Problem(
-                    "wrong-task",
-                    where,
-                    f"a list {key!r}",
-                    f"fields {', '.join(sorted(row))}",
-                    f"a submission for {gold.task} has {key!r} on each line",
-                )
-            )
-            continue
-        found[id] = check(gold.task, values, texts[id], gold.names, where, problems)
+    found = Predictions()
+    first: dict[str, int] = {}
+    checked: list[tuple[str, list[Any]]] = []
+    for number, row in lines.stream(path, problems, size_limit(gold)):
+        place = f"{files.shown(path)}:{number}"
+        id, values = row.get("id"), row.get(key)
+        others = [other for task, other in KEYS.items() if task != gold.task and other in row]
+        if not isinstance(values, list) or others:
+            missing = others or key not in row
+            said = f"fields {shorten(', '.join(sorted(row)), 100)}" if missing else f"{key!r}: {shorten(values)}"
+            hint = f"a submission for {gold.task} has {key!r} on each line"
+            hint += f", and no {others[0]!r}; is this the file for the other task?" if others else ""
+            problems.append(Problem("wrong-task", place, f"a list {key!r}", said, hint))
+        elif not isinstance(id, str) or id not in texts:
+            if places is None:
+                places = elsewhere(where) if where else {}
+            problems.append(_unknown(id, gold, places, place))
+        elif id in first:
+            also, hint = f"{id} also on line {first[id]}", "keep one of the two lines"
+            problems.append(Problem("duplicate-id", place, "each id once", also, hint))
+        else:
+            first[id] = number
+            checked.append((texts[id], values))
+            found[id] = check(gold.task, values, texts[id], gold.names, place, problems)
+            if gold.task == "sector" and "scores" in row:
+                found.scores[id] = _scores(row["scores"], gold.names, place, problems)
+    if gold.task == "ner":
+        problems = _recounted(checked, problems)
     raise_if_any(problems)
     return found
+
+
+def elsewhere(where: Rooms) -> dict[str, str]:
+    """For every id of the dataset, the config and split it belongs to: the first, in the order of the configs."""
+    listed = dataset.read_manifest(where)["items"]
+    found: dict[str, str] = {}
+    for config in (*TASKS, *listed):
+        for split, ids in listed.get(config, {}).items():
+            for id in ids:
+                found.setdefault(id, f"{config}/{split}")
+    return found
+
+
+def _unknown(id: Any, gold: Gold, places: Mapping[str, str], place: str) -> Problem:
+    """The problem of an id that `gold` does not have."""
+    found = shorten(id) if id is not None else "no id"
+    hint = f"predict the items of {gold.task}/{gold.split}, each under its id"
+    other = places.get(id) if isinstance(id, str) else None
+    if other:
+        found = f"{found}, an item of {other}"
+        config, split = other.split("/")
+        meant = f"the split {split}, or {FOLDS}, which is all items" if config == gold.task else f"the task {config}"
+        hint += f"; or is the file for {meant}?" if config in TASKS else ""
+    return Problem("unknown-id", place, f"the id of an item of {gold.task}/{gold.split}", found, hint)
+
+
+def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem]) -> dict[str, float]:
+    """How sure a system is of the sectors of an item. What is wrong with it is added to `problems`."""
+    if not isinstance(value, dict) or len(value) > len(names):
+        expected = f'"scores": {{"{names[0] if names else "…"}": 0.5, …}}, each sector once'
+        hint = "give a number for each sector, or leave scores out"
+        problems.append(Problem("wrong-shape", where, expected, shorten(value), hint))
+        return {}
+    checking.sectors(list(value), names, where, problems)
+    found = {}
+    for name, score in value.items():
+        try:
+            number = float(score) if isinstance(score, int | float) and not isinstance(score, bool) else math.nan
+        except OverflowError:  # a whole number of hundreds of digits
+            number = math.inf
+        if not math.isfinite(number):
+            hint = "write a finite number, or leave the sector out of scores"
+            problems.append(Problem("wrong-shape", where, f"a finite number for {shorten(name)}", shorten(score), hint))
+        found[name] = number
+    return found
+
+
+# What a program may have counted in place of code points, and how that leads back to them: (text, start, end) to
+# code points, or None where it does not lead to any.
+Ends = tuple[int, int] | None
+
+
+def _units(size: Callable[[str], int]) -> Callable[[str], Callable[[int, int], Ends]]:
+    def of(text: str) -> Callable[[int, int], Ends]:
+        points = {unit: point for point, unit in enumerate(itertools.accumulate(map(size, text), initial=0))}
+        return lambda start, end: (points[start], points[end]) if start in points and end in points else None
+
+    return of
+
+
+_COUNTS: dict[str, Callable[[str], Callable[[int, int], Ends]]] = {
+    "bytes of UTF-8": _units(lambda character: len(character.encode("utf-8", "surrogatepass"))),
+    "UTF-16 units": _units(lambda character: 1 + (ord(character) > 0xFFFF)),
+    "code points with the end inclusive": lambda text: lambda start, end: (start, end + 1),
+    "code points from 1": lambda text: lambda start, end: (start - 1, end - 1),
+    "code points from 1 with the end inclusive": lambda text: lambda start, end: (start - 1, end),
+}
+
+
+def _recounted(checked: Sequence[tuple[str, list[Any]]], problems: list[Problem]) -> list[Problem]:
+    """`problems`; those of offsets say what the program seems to count, if one thing explains every span of the file.
+
+    Where a span has no surface, only bytes and UTF-16 units are thought of: anything could begin at 1.
+    """
+    shifted = ("span-outside-text", "span-text-differs")
+    if not any(problem.code in shifted for problem in problems):
+        return problems
+    spans = [(text, [value for value in values if isinstance(value, dict)]) for text, values in checked]
+    bare = any("surface" not in value for _, values in spans for value in values)
+    for name, of in itertools.islice(_COUNTS.items(), 2 if bare else None):
+        if all(_fits(text, of(text), value) for text, values in spans for value in values):
+            hint = f"every span of the file fits if offsets count {name}: "
+            hint += "count Unicode code points from 0, the end exclusive, as Python does"
+            return [replace(problem, hint=hint) if problem.code in shifted else problem for problem in problems]
+    return problems
+
+
+def _fits(text: str, count: Callable[[int, int], Ends], value: dict[str, Any]) -> bool:
+    start, end = value.get("start"), value.get("end")
+    ends = count(start, end) if type(start) is int and type(end) is int else None
+    if ends is None or not 0 <= ends[0] < ends[1] <= len(text):
+        return False
+    return value.get("surface") in (None, text[slice(*ends)])
 
 
 def check(
@@ -265,6 +368,11 @@ def check(
 def _check_spans(
     values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
 ) -> frozenset[Label]:
+    if len(values) > len(text):
+        hint = "send spans that do not overlap, each once"
+        expected, found = f"{len(text)} spans or fewer: the text has no more characters", f"{len(values):,} spans"
+        problems.append(Problem("spans-overlap", where, expected, found, hint))
+        return frozenset()
     spans: list[Span] = []
     for value in values:
         if not isinstance(value, dict) or not {"start", "end", "type"} <= value.keys():
@@ -273,7 +381,7 @@ def _check_spans(
                     "wrong-shape",
                     where,
                     '{"start": 0, "end": 2, "type": "…"}',
-                    repr(value),
+                    shorten(value),
                     "give each span its start, end and type",
                 )
             )
@@ -283,15 +391,25 @@ def _check_spans(
         if span is not None:
             spans.append(span)
     spans.sort()
-    checking.overlaps(spans, where, problems)
+    for span in (span for span, times in Counter(spans).items() if times > 1):
+        hint = "keep one of them"
+        problems.append(Problem("spans-overlap", where, "each span once", f"{tuple(span)} more than once", hint))
+    checking.overlaps(sorted(set(spans)), where, problems)
     return frozenset(span[:3] for span in spans)
 
 
 def _check_sectors(
     values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
 ) -> frozenset[Label]:
+    if len(values) > len(names):
+        expected, found = f"{len(names)} sectors or fewer: there are no more", f"{len(values):,}"
+        problems.append(Problem("wrong-shape", where, expected, found, "name each sector once"))
+        return frozenset()
     checking.sectors(values, names, where, problems)
-    return frozenset((str(value),) for value in values)
+    known = Counter(value for value in values if value in names)
+    for name in (name for name, times in known.items() if times > 1):
+        problems.append(Problem("wrong-shape", where, "each sector once", f"{name} twice or more", "keep one of them"))
+    return frozenset((name,) for name in known)
 
 
 def as_rows(task: str, predicted: Iterable[tuple[str, Iterable[Label]]]) -> list[dict[str, Any]]:

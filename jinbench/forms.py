@@ -1,0 +1,100 @@
+"""What an entry must look like, with an item of the dataset at hand for an example: what `jinbench format` prints."""
+
+import json
+from typing import Any
+
+from jinbench import dataset, entries, files, rooms, submissions
+from jinbench.rooms import Rooms
+from jinbench.submissions import BOARD_SPLITS, FOLDS
+
+KINDS = (*BOARD_SPLITS, "system")
+
+
+def schema(where: Rooms, kind: str) -> dict[str, Any]:
+    """The JSON Schema of a line of predictions for a task, with the labels of the dataset, or of system.toml."""
+    if kind == "system":
+        return files.read_schema("system")
+    whole = files.read_schema("prediction")
+    line: dict[str, Any] = whole["$defs"][kind]
+    names = {"enum": list(dataset.read_manifest(where)["labels"][kind])}
+    if kind == "ner":
+        line["properties"]["spans"]["items"]["properties"]["type"] |= names
+    else:
+        line["properties"]["sectors"]["items"] |= names
+        line["properties"]["scores"]["propertyNames"] = names
+    return {"$schema": whole["$schema"], "title": f"a line of predictions for {kind}", **line}
+
+
+def explained(where: Rooms, kind: str) -> str:
+    """What an entry must look like: the predictions for a task, or system.toml."""
+    if kind == "system":
+        return template(where)
+    listing = dataset.read_manifest(where)
+    names, split = listing["labels"][kind], BOARD_SPLITS[kind][0]
+    gold = submissions.gold(where, kind, split)
+    # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
+    labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
+    best = min(labelled, key=lambda i: len(gold.texts[i]))
+    (row,) = submissions.as_rows(kind, [(gold.ids[best], gold.labels[best])])
+    for span in row.get("spans", ()):
+        span["surface"] = gold.texts[best][span["start"] : span["end"]]
+    field = submissions.KEYS[kind]
+    more = {
+        "ner": "Offsets count Unicode code points of `text` from 0, the end is exclusive; spans do not overlap. "
+        "`surface` may be left out;\nwhere it is given it is checked.",
+        "sector": 'Beside them `scores` may say how sure the system is: {"'
+        + (names[0] if names else "…")
+        + '": 0.9, …}, finite numbers.',
+    }[kind]
+    own = where.root == rooms.own().root
+    load = f'jinbench.load("{kind}", "{split}")' if own else f'load_dataset("{where.dataset}", "{kind}")["{split}"]'
+    splits = ", ".join(BOARD_SPLITS[kind])
+    if FOLDS in BOARD_SPLITS[kind]:
+        splits += f" ({FOLDS}: all items, each predicted by a model that saw nothing of its fold_1)"
+    names_of_files = ", ".join(submissions.file_name(kind, split) for split in BOARD_SPLITS[kind])
+    coarse = {crosswalk for task, _, crosswalk in entries.boards(where).values() if task == kind and crosswalk}
+    if coarse:
+        names_of_files += f"\n         for coarse labels {submissions.file_name(kind, split, '<crosswalk>')}, …"
+        names_of_files += f" with {', '.join(sorted(coarse))}"
+    return "\n".join(
+        [
+            f"{kind}: JSON Lines in UTF-8, a line for each item, in any order",
+            "",
+            json.dumps(row, ensure_ascii=False),
+            "",
+            f"That is the gold of the item whose text is: {gold.texts[best]}",
+            f"{more}",
+            f"An empty list says: none. An item without a line counts as wrong, and so does each of its {field}.",
+            "",
+            f"labels   {', '.join(names)}",
+            f"items    {load}: {len(gold.ids)} of them; ids {gold.ids[0]} … {gold.ids[-1]}",
+            f"splits   {splits}",
+            f"files    {names_of_files}",
+            f"schema   jinbench format {kind} --json",
+        ]
+    )
+
+
+def template(where: Rooms) -> str:
+    """A system.toml to start from, with the version of the data at hand and a comment for each field."""
+    values = {
+        "name": '"My system"',
+        "who": '"Somebody, somewhere"',
+        "link": '""',
+        "trained_on": '"the split train; nothing else"',
+        "saw_test_articles": '"no"',
+        "data": f'"{dataset.read_manifest(where)["version"]}"',
+        "task": '"ner"',
+        "split": f'"{BOARD_SPLITS["ner"][0]}"',
+    }
+    lines = ["# The name of the folder that this file lies in is the id of the system."]
+    for name, rule in files.read_schema("system")["properties"].items():
+        if name == "task":
+            lines += [
+                "",
+                f"# These are of {entries.PREDICTIONS}. A file called predictions-<task>-<split>.jsonl says it.",
+            ]
+        choice = f": {', '.join(rule['enum'])}" if "enum" in rule else ""
+        lines.append(f"# {rule['description']}{choice}")
+        lines.append(f"{name} = {values[name]}" if name in values else f'# {name} = "…"')
+    return "\n".join(lines)
