@@ -82,7 +82,7 @@ def template(where: Rooms) -> str:
         "who": '"Somebody, somewhere"',
         "link": '""',
         "trained_on": '"the split train; nothing else"',
-        "saw_test_articles": '"no"',
+        "saw_test_articles": '"unknown"',
         "data": f'"{dataset.read_manifest(where)["version"]}"',
         "task": '"ner"',
         "split": f'"{BOARD_SPLITS["ner"][0]}"',

@@ -91,19 +91,44 @@ def test_few_articles_tell_nothing_apart(articles: int) -> None:
     assert "too few" in ranking.markdown([board])
 
 
-def test_an_empty_submission_is_on_the_board(mini: Rooms) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    files.write_text(mini.leaderboard / "entries" / "nothing" / "predictions-ner-test.jsonl", "")
-    (row,) = (row for row in ranking.board(mini, "ner", "test").rows if not row.about.annotator)
-    assert (row.system, row.score.micro.f1, row.score.missing) == ("nothing", 0.0, row.score.items)
+def enter(where: Rooms, id: str, text: str = "", **says: str) -> None:
+    """An entry for ner/test."""
+    values = {"name": id, "who": "Somebody", "link": "", "trained_on": "train", "saw_test_articles": "no"}
+    values |= {"data": dataset.read_manifest(where)["version"], **says}
+    folder = where.leaderboard / "entries" / id
+    files.write_text(folder / "system.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+    files.write_text(folder / "predictions-ner-test.jsonl", text)
 
 
-def test_an_entry_cannot_take_the_name_of_a_baseline(mini: Rooms) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
-    for room in ("baselines", "leaderboard/entries"):
-        files.write_text(mini.root / room / "same" / "predictions-ner-test.jsonl", "")
+def test_an_empty_submission_is_on_the_board(world: Rooms) -> None:
+    enter(world, "nothing", name="Nothing at all")
+    (row,) = (row for row in ranking.board(world, "ner", "test").rows if not row.about.annotator)
+    assert (row.system, row.shown, row.score.micro.f1, row.score.missing) == (
+        "nothing",
+        "Nothing at all",
+        0.0,
+        row.score.items,
+    )
+
+
+def test_an_entry_cannot_take_the_name_of_a_baseline(world: Rooms) -> None:
+    files.write_text(world.baselines / "same" / "predictions-ner-test.jsonl", "")
+    enter(world, "same")
     with pytest.raises(DataError, match="duplicate-id"):
-        ranking.board(mini, "ner", "test")
+        ranking.board(world, "ner", "test")
+
+
+def test_who_saw_the_test_articles_has_no_rank() -> None:
+    gold = gold_of([{X}] * 30)
+    seen = {"one": "no", "other": "yes", "third": "unknown"}
+    about = {name: ranking.About("entry", name, saw_test_articles=saw) for name, saw in seen.items()}
+    labels = {name: guesses(*[{X}] * number) for name, number in (("one", 9), ("other", 30), ("third", 20))}
+    board = ranking.rank(gold, Predicted(labels, about))
+    assert [(row.system, row.place) for row in board.rows] == [("other", "–"), ("third", "1"), ("one", "2")]
+    text = ranking.markdown([board])
+    assert "other (saw the test articles)" in text
+    assert "third (may have seen the test articles)" in text
+    assert "A system that saw the articles of the test has no rank." in text
 
 
 def test_an_empty_board() -> None:
@@ -125,7 +150,7 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
         (tmp_path / room).symlink_to(real.root / room)
     gold = submissions.gold(real, "ner", "test")
     rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
-    files.write_text(where.leaderboard / "entries" / "oracle" / "predictions-ner-test.jsonl", files.dump_jsonl(rows))
+    enter(where, "oracle", files.dump_jsonl(rows))
     board = ranking.board(where, "ner", "test")
     found = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]
     assert found == [("oracle", 1.0)]
