@@ -3,10 +3,10 @@
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, labels,
 annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio,
 projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
-learning, taggers, classifiers, submissions, counting, uncertainty, scores, tallying, scoring, comparing, mistakes,
-agreement, recipes, rounds, running, conditions, baselines, curves, entries, forms, ranking, rescoring, verifying,
-refusals, hub, fields, prose, rai, croissant, standoff, plots, card, reproduce, console, desk, review, contest, release,
-cli.
+learning, taggers, classifiers, counting, submissions, uncertainty, scores, tallying, scoring, comparing, mistakes,
+agreement, recipes, rounds, running, conditions, baselines, curves, entries, forms, ranking, evaluation, rescoring,
+verifying, refusals, hub, fields, prose, rai, croissant, standoff, plots, card, reproduce, console, desk, review,
+contest, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,20 @@ from jinbench.records import Span
 
 if TYPE_CHECKING:
     from jinbench.dataset import info, load
+    from jinbench.evaluation import compare, compute_metrics, leaderboard, score
     from jinbench.verifying import verify_loaded as verify
 
-__all__ = ["Span", "info", "load", "verify"]
+__all__ = ["Span", "compare", "compute_metrics", "info", "leaderboard", "load", "score", "verify"]
 
-_LAZY = {"info": ("dataset", "info"), "load": ("dataset", "load"), "verify": ("verifying", "verify_loaded")}
+_LAZY = {
+    "info": ("dataset", "info"),
+    "load": ("dataset", "load"),
+    "score": ("evaluation", "score"),
+    "compare": ("evaluation", "compare"),
+    "leaderboard": ("evaluation", "leaderboard"),
+    "compute_metrics": ("evaluation", "compute_metrics"),
+    "verify": ("verifying", "verify_loaded"),
+}
 
 
 def __getattr__(name: str) -> Any:

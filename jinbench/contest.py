@@ -20,6 +20,16 @@ CROSSWALK = Annotated[
 ]
 
 
+SCHEME = Annotated[
+    str,
+    typer.Option(help='Of predictions with "tags" in place of "spans", one per character: BIO, BIOES, BMES, BILOU.'),
+]
+REPAIR = Annotated[
+    str | None,
+    typer.Option(help="What to do with tags that the scheme forbids: begin (a span begins there) or drop. [refused]"),
+]
+
+
 @commands.command()
 def score(
     ctx: typer.Context,
@@ -29,6 +39,8 @@ def score(
     task: TASK = "ner",
     on: SPLIT = "test",
     crosswalk: CROSSWALK = "",
+    scheme: SCHEME = "BIO",
+    repair: REPAIR = None,
     errors: Annotated[
         int, typer.Option(min=0, help="Show what goes wrong: the kinds of mistakes, and so many of the worst items.")
     ] = 0,
@@ -41,7 +53,7 @@ def score(
     from jinbench import mistakes, scoring, submissions
 
     gold = submissions.gold(rooms(ctx), task, on, crosswalk)
-    predicted = submissions.read_predictions(file, gold, rooms(ctx))
+    predicted = submissions.read_predictions(file, gold, rooms(ctx), scheme, repair)
     found = scoring.score(gold, predicted, scores=predicted.scores)
     wrong = mistakes.analyse(gold, predicted, errors) if errors else None
     record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
@@ -55,6 +67,8 @@ def compare(
     task: TASK = "ner",
     on: SPLIT = "test",
     crosswalk: CROSSWALK = "",
+    scheme: SCHEME = "BIO",
+    repair: REPAIR = None,
     as_json: JSON = False,
 ) -> None:
     """Say whether systems can be told apart: paired, by article. With more than two, every pair, after Holm.
@@ -68,7 +82,7 @@ def compare(
     if len(files) < 2:
         raise typer.BadParameter("two files or more", param_hint="FILES")
     gold = submissions.gold(rooms(ctx), task, on, crosswalk)
-    predicted = {str(path): submissions.read_predictions(path, gold, rooms(ctx)) for path in files}
+    predicted = {str(path): submissions.read_predictions(path, gold, rooms(ctx), scheme, repair) for path in files}
     found = comparing.compare_all(gold, predicted)
     emit(
         [{"a": a, "b": b} | difference.to_dict() for (a, b), difference in found.items()],

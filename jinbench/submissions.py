@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import checking, dataset, files, labels, lines, pages
+from jinbench import checking, counting, dataset, files, labels, lines, pages
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Span, within
 from jinbench.rooms import Rooms
@@ -222,23 +222,42 @@ def size_limit(gold: Gold) -> int:
     return 2**20 + 4096 * len(gold.ids) + 512 * sum(map(len, gold.texts))
 
 
-def read_predictions(path: Path, gold: Gold, where: Rooms | None = None) -> Predictions:
-    """Predictions by id, from JSON Lines `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
+def read_predictions(
+    path: Path, gold: Gold, where: Rooms | None = None, scheme: str = "BIO", repair: str | None = None
+) -> Predictions:
+    """Predictions by id, from JSON Lines: `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
-    With `where`, an unknown id is said to belong to another split or task, if it does.
+    In place of spans, `tags` has one tag per character, of a scheme of :mod:`jinbench.counting`; invalid ones are
+    refused unless a repair is named. With `where`, it is said of an unknown id to which split or task it belongs.
     Raises :class:`DataError` with every problem in the file and its line number (file-missing, file-too-big,
-    file-binary, not-utf8, broken-json, wrong-task, wrong-shape, unknown-id, duplicate-id, and those of the labels).
+    file-binary, not-utf8, broken-json, and those of :func:`take`).
+    """
+    problems: list[Problem] = []
+    rows = lines.stream(path, problems, size_limit(gold))
+    return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, where, scheme, repair, problems)
+
+
+def take(
+    rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, where: Rooms | None = None, scheme: str = "BIO",
+    repair: str | None = None, problems: list[Problem] | None = None,
+) -> Predictions:  # fmt: skip
+    """The same from rows, each with the place that a message names. `problems` is what is wrong with them already.
+
+    Raises :class:`DataError` with everything that is wrong (wrong-task, wrong-shape, wrong-tags, wrong-scheme,
+    unknown-id, duplicate-id, and those of the labels).
     """
     key = KEYS[gold.task]
     texts = dict(zip(gold.ids, gold.texts, strict=True))
     places: dict[str, str] | None = None
-    problems: list[Problem] = []
+    problems = [] if problems is None else problems
     found = Predictions()
-    first: dict[str, int] = {}
+    first: dict[str, str] = {}
     checked: list[tuple[str, list[Any]]] = []
-    for number, row in lines.stream(path, problems, size_limit(gold)):
-        place = f"{files.shown(path)}:{number}"
-        id, values = row.get("id"), row.get(key)
+    for place, given in rows:
+        row, id = given, given.get("id")
+        if gold.task == "ner" and "tags" in row and key not in row and isinstance(id, str) and id in texts:
+            row = row | {key: _untagged(row["tags"], texts[id], gold.names, scheme, repair, place, problems)}
+        values = row.get(key)
         others = [other for task, other in KEYS.items() if task != gold.task and other in row]
         if not isinstance(values, list) or others:
             missing = others or key not in row
@@ -251,10 +270,10 @@ def read_predictions(path: Path, gold: Gold, where: Rooms | None = None) -> Pred
                 places = elsewhere(where) if where else {}
             problems.append(_unknown(id, gold, places, place))
         elif id in first:
-            also, hint = f"{id} also on line {first[id]}", "keep one of the two lines"
+            also, hint = f"{id} also at {first[id]}", "keep one of the two"
             problems.append(Problem("duplicate-id", place, "each id once", also, hint))
         else:
-            first[id] = number
+            first[id] = place
             checked.append((texts[id], values))
             found[id] = check(gold.task, values, texts[id], gold.names, place, problems)
             if gold.task == "sector" and "scores" in row:
@@ -263,6 +282,24 @@ def read_predictions(path: Path, gold: Gold, where: Rooms | None = None) -> Pred
         problems = _recounted(checked, problems)
     raise_if_any(problems)
     return found
+
+
+def _untagged(
+    tags: Any, text: str, names: Sequence[str], scheme: str, repair: str | None, place: str, problems: list[Problem]
+) -> list[dict[str, Any]]:
+    """The spans that tags mean. What is wrong with them is added to `problems`."""
+    if not isinstance(tags, list) or len(tags) != len(text):
+        said = f"{len(tags)} tags" if isinstance(tags, list) else shorten(tags)
+        hint = "tag characters, not words or sub-words"
+        problems.append(Problem("wrong-shape", place, f"{len(text)} tags, one per character", said, hint))
+        return []
+    try:
+        found = counting.of_tags([tags], names, scheme, repair)
+    except DataError as error:
+        problems += [replace(each, where=f"{place} {each.where.partition(', ')[2]}".strip()) for each in error.problems]
+        return []
+    columns = (found.start.tolist(), found.end.tolist(), found.type.tolist())
+    return [{"start": a, "end": b, "type": names[type]} for a, b, type in zip(*columns, strict=True)]
 
 
 def elsewhere(where: Rooms) -> dict[str, str]:
