@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import aligning, files, labels, tolerant
-from jinbench.aligning import Quoted
+from jinbench.aligning import Folded, Quoted
 from jinbench.problems import Problem, raise_if_any, shorten
 from jinbench.rooms import Rooms
 from jinbench.submissions import Gold, Label
@@ -57,6 +57,7 @@ _THOUGHT_END = re.compile(r"\A.*</(?:think|thinking|thought|reasoning)>", re.DOT
 _SQUARE = re.compile(r"\[(?P<surface>[^\[\]|\uff5c]*)[|\uff5c](?P<type>[^\[\]|\uff5c]*)\]")
 _TAGGED = re.compile(r"<(?P<type>[^<>/\s]{1,40})>(?P<surface>[^<>]*)</(?P=type)>")
 _SEPARATOR = re.compile(r"[\s,\uff0c、;\uff1b/|]+")
+_WORDS = 9  # how many words the name of a sector may have
 _TRIMMED = " \t\r\n\"'“”‘’`*.。-•[]{}()\uff08\uff09"
 
 Resolve = Callable[[str], str | None]  # the name of a label, from what a reply calls it
@@ -291,7 +292,7 @@ class _Reader:
             if reading and each.whole and not reading.single:
                 lists.append(reading.labels)
                 loose = loose if reading.labels else []  # what stood before “[]” was talk
-            elif reading:
+            elif reading and (each.whole or not reading.single):
                 loose += reading.labels
         good = [one for one in lists if self.any_known(one)]
         chosen: list[Quoted | None] | None = None
@@ -408,7 +409,9 @@ class _Ner(_Reader):
     def mapping(self, value: Pairs) -> _Reading | None:
         """{TYPE: [surface, …]}, {surface: TYPE}, or something around one of the forms of a list."""
         if not any(isinstance(part, list) for _, part in value):
-            found = [self.told(key, part) for key, part in value if isinstance(part, str)]
+            fields = {*_SURFACE, *_TYPE, *_LEFT}
+            said = [(key, part) for key, part in value if isinstance(part, str) and key.casefold() not in fields]
+            found = [self.told(key, part) for key, part in said]
             return _Reading(list(found)) if self.any_known(found) or not value else None
         labels: list[Quoted | None] = []
         empty = False
@@ -428,8 +431,8 @@ class _Ner(_Reader):
             elif self.resolve(key) is not None and not isinstance(part, Pairs):
                 records = [self.record(each, key) if isinstance(each, Pairs) else None for each in part]
                 labels += [Quoted(e, key) if isinstance(e, str) else r for e, r in zip(part, records, strict=True)]
-            elif found := self.reading(part):
-                labels += found.labels
+            elif inside := self.reading(part):
+                labels += inside.labels
                 empty = True
         return _Reading(labels) if labels or empty else None
 
@@ -446,15 +449,14 @@ class _Ner(_Reader):
             marks, quoted = [], []
         plain, spans = _without(reply, marks)
         page, said = aligning.fold(self.text), aligning.fold(plain)
-        begin = said.text.rfind(page.text) if page.text else -1
-        if begin < 0 and quoted:
-            self.report.notes["altered"] += 1
-            return self.labels(quoted)
-        if begin < 0 or not (quoted or _alone(plain, said.at[begin], said.at[begin + len(page.text) - 1] + 1)):
-            return None
+        inside = [tuple(bisect_left(said.at, place) for place in span) for span in spans]  # of the folded reply
+        begin = _copy(page.text, plain, said, inside)
+        if begin is None:
+            self.report.notes["altered"] += bool(quoted)
+            return self.labels(quoted) if quoted else None
         walked = []
-        for entry, (start, end) in zip(quoted, spans, strict=True):
-            first, last = (bisect_left(said.at, place) - begin for place in (start, end))
+        for entry, (start, end) in zip(quoted, inside, strict=True):
+            first, last = start - begin, end - begin
             if 0 <= first < last <= len(page.text):
                 begins, ends = page.at[first], page.at[last - 1] + 1
                 walked.append(Quoted(self.text[begins:ends], entry.type, None, begins, ends))
@@ -466,9 +468,27 @@ class _Ner(_Reader):
         return self.labels(walked, walked=True)
 
 
+def _copy(text: str, reply: str, said: Folded, marks: Sequence[tuple[int, ...]]) -> int | None:
+    """Where in the folded reply the folded text begins: the last copy with marks in it, else the last without.
+
+    One that fills its lines goes before one that stands in the middle of something. One without marks must fill them:
+    else the text is only talked about.
+    """
+    best: tuple[bool, bool, int] | None = None
+    begin = said.text.find(text) if text else -1
+    while begin >= 0:
+        end = begin + len(text)
+        marked = any(begin <= first and last <= end for first, last in marks)
+        alone = _alone(reply, said.at[begin], said.at[end - 1] + 1)
+        if marked or alone:
+            best = max(best or (marked, alone, begin), (marked, alone, begin))
+        begin = said.text.find(text, begin + 1)
+    return best[-1] if best else None
+
+
 def _alone(reply: str, start: int, end: int) -> bool:
-    """Whether what stands there fills its lines, so that it is not quoted in the middle of something."""
-    before, after = reply[:start].rstrip(" \t"), reply[end:].lstrip(" \t\r")
+    """Whether what stands there fills its lines."""
+    before, after = reply[max(0, start - 99) : start].rstrip(" \t"), reply[end : end + 99].lstrip(" \t\r")
     return (not before or before.endswith("\n")) and (not after or after.startswith("\n"))
 
 
@@ -512,12 +532,18 @@ class _Sector(_Reader):
         return None
 
     def unstructured(self, reply: str) -> frozenset[Label] | None:
-        """The last line that has a known name, between commas and the like; what stands before a colon is left out."""
+        """The last line that has a known name between commas and the like, with the lines just before it that have.
+
+        Of a line with a colon, what stands behind it counts if it has a known name, else what stands before it.
+        """
+        found: list[Quoted | None] = []
         for line in reversed(reply.splitlines()):
-            found = self.line(re.split(r"[:\uff1a]", line)[-1])
-            if self.any_known(found):
-                return self.labels(found)
-        return None
+            sides = [self.line(side) for side in reversed(re.split(r"[:\uff1a]", line, maxsplit=1))]
+            named = next((side for side in sides if self.any_known(side)), [])
+            if found and not named:
+                break
+            found = named + found
+        return self.labels(found) if found else None
 
     def line(self, text: str) -> list[Quoted | None]:
         """The names in a line. Names may have commas in them: the longest that fits is taken first."""
@@ -525,8 +551,8 @@ class _Sector(_Reader):
         longest = 2 * max(map(len, self.known), default=0) + 20  # with the white space that is not in the keys
         place = 0
         while place < len(text):
-            cuts = [match.start() for match in _SEPARATOR.finditer(text, place, place + longest)]
-            cuts += [len(text)] if len(text) <= place + longest else []
+            cuts = [match.start() for match in _SEPARATOR.finditer(text, place, place + longest)][:_WORDS]
+            cuts += [len(text)] if len(text) <= place + longest and len(cuts) < _WORDS else []
             fitting = [cut for cut in cuts if self.resolve(text[place:cut].strip(_TRIMMED)) is not None]
             cut = fitting[-1] if fitting else cuts[0] if cuts else place + longest
             if piece := text[place:cut].strip(_TRIMMED):

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 DEEPEST = 40  # levels of nesting; labels need three
+_COMMENT = 500  # how long a comment between /* and */ may be
 _ATTEMPTS = 16  # openings that may run to the end of the text in vain, so that hostile text costs no square time
 
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "”": "”", "\uff02": "\uff02"}
 _COMMAS, _COLONS = ",\uff0c\u3001;\uff1b", ":\uff1a="
-_SPACE = re.compile(r"(?:\s|//[^\n]*|#[^\n]*|/\*.{0,400}?\*/|\.\.\.|…)*", re.DOTALL)
+_SPACE = re.compile(r"(?:\s|//[^\n]*|#[^\n]*|\.\.\.|…)*")
 _WORD = re.compile(r"[A-Za-z_][\w-]*|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _AFTER = re.compile(r"\s*(?:[\]}),:\uff0c\uff1a]|//|#|$)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -119,9 +120,15 @@ class _Reader:
             self.place = match.end() if match else self.place
             if self.place >= len(self.text):
                 self.broken()
-            if self.text[self.place] not in also:
+            if self.text.startswith("/*", self.place):
+                end = self.text.find("*/", self.place, self.place + _COMMENT)
+                if end < 0:
+                    self.broken()
+                self.place = end + 2
+            elif self.text[self.place] not in also:
                 return self.text[self.place]
-            self.place += 1
+            else:
+                self.place += 1
 
     def word(self) -> Any:
         match = _WORD.match(self.text, self.place)
