@@ -89,7 +89,7 @@ def make(
     for fold in sorted({folds[article] for article in gold.groups}) if by_fold else [None]:
         mine = [n for n, article in enumerate(gold.groups) if fold is None or folds[article] == fold]
         shown = {gold.groups[n] for n in mine}
-        pool = [e for e in examples if e.article not in shown and (fold is None or folds[e.article] != fold)]
+        pool = [example for example in examples if example.article not in shown]
         chosen = choose(pool, shots, seed)
         system = words.system(chosen)
         for n in mine:

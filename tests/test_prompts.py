@@ -36,8 +36,13 @@ def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Rooms, t
         assert row["prompt"] == f"{system}\n\n{user}"
         assert text in user
         assert text not in system
-    groups = 5 if split in ("train", "folds") else 1
-    assert len({row["messages"][0]["content"] for row in made.rows}) == len(made.summary["groups"]) == groups
+    folds = {row["id"]: row["fold_1"] for row in dataset.read_rows(real, task)}
+    by_fold = split in ("train", "folds")
+    systems = defaultdict[int, set[str]](set)
+    for row in made.rows:
+        systems[folds[row["id"]] if by_fold else 0].add(row["messages"][0]["content"])
+    assert len(systems) == len(made.summary["groups"]) == (5 if by_fold else 1)
+    assert {len(found) for found in systems.values()} == {1}
     assert made.summary["characters"]["max"] == max(len(row["prompt"]) for row in made.rows)
 
 
@@ -186,6 +191,13 @@ def test_the_choice_covers_the_labels_and_has_an_item_without_any(pool: list[Exa
     missing = {name for example in pool for name in example.names} - covered
     # Each of the labelled ones brought something new, as long as there was something: so many labels, or all of them.
     assert not missing or len(covered) >= len(labelled)
+
+
+def test_of_two_that_show_as_many_new_labels_the_one_of_a_new_article_is_taken() -> None:
+    labels = {id: frozenset({(0, 1, name)}) for id, name in (("a", "A"), ("b", "B"), ("c", "C"))}
+    for seed in range(8):
+        pool = [Example(id, "y" if id == "c" else "x", "", "天津", found) for id, found in labels.items()]
+        assert {example.article for example in prompts.choose(pool, 2, seed)} == {"x", "y"}
 
 
 def test_another_seed_chooses_other_examples(real: Rooms) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_of_what_breaks_off_the_whole_elements_are_kept(value: list[dict[str, An
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "{", '["', '[{"a": \'', "[/*", "[[],", '[{"a":', "“", "<a>", "[a|", "</think>", ",、", "(["]
+    "piece", ["[", "{", '["', '["a', '[{"a": \'', "[/*", "[[],", '[{"a":', "“", "<a>", "[a|", "</think>", ",、", "(["]
 )
 def test_hostile_replies_cost_little(piece: str) -> None:
     import time
@@ -233,6 +234,23 @@ def test_left_is_given_where_surfaces_are_not_enough() -> None:
     spans = [Span(5, 7, "LOCATION", "天津")]
     assert aligning.quote(text, spans) == [Quoted("天津", "LOCATION", "程在")]
     assert aligning.align(text, [Quoted("天津", "LOCATION")]) == [Placed(0, 2, "exact", True)]
+
+
+def test_the_beginning_of_the_text_is_a_place_too() -> None:
+    """An empty `left`: else a model that folds widths would be led to the later place, where its words stand."""
+    text, spans = "\uff22与B", [Span(0, 1, "PRODUCT", "\uff22")]
+    assert aligning.quote(text, spans) == [Quoted("\uff22", "PRODUCT", "")]
+    assert aligning.align(text, [Quoted("B", "PRODUCT", "")]) == [Placed(0, 1, "folded", True)]
+    assert aligning.align(text, [Quoted("B", "PRODUCT")]) == [Placed(2, 3, "exact", True)]
+
+
+def test_a_name_that_two_labels_share_is_none(mini: Rooms) -> None:
+    gold = replace(gold_of("x"), names=("PLACE", "DATE", "QUANTITY"))
+    assert replies.names(mini, gold)["地点"] == "PLACE"
+    mini.labels.write_text(mini.labels.read_text().replace('zh = "地点"', 'zh = "时间"'))
+    known = replies.names(mini, gold)
+    assert "时间" not in known
+    assert (known["place"], known["date"]) == ("PLACE", "DATE")
 
 
 # --- the file ---
