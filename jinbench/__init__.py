@@ -3,9 +3,9 @@
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, labels, annotators,
 restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio, projects,
 annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters, learning,
-taggers, classifiers, submissions, aligning, prompts, tolerant, replies, scoring, agreement, recipes, rounds, running,
-conditions, baselines, curves, ranking, rescoring, verifying, refusals, hub, fields, prose, rai, croissant, standoff,
-plots, card, reproduce, console, desk, review, contest, release, cli.
+taggers, classifiers, submissions, aligning, prompts, tolerant, reports, answers, replies, scoring, agreement,
+recipes, rounds, running, conditions, baselines, curves, ranking, rescoring, verifying, refusals, hub, fields, prose,
+rai, croissant, standoff, plots, card, reproduce, console, desk, review, contest, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import aligning, dataset, labels, markup, prompts, replies, rooms, scoring, submissions, tolerant
+from jinbench import aligning, dataset, labels, markup, prompts, replies, reports, rooms, scoring, submissions, tolerant
 from jinbench.aligning import Placed, Quoted
 from jinbench.problems import DataError
 from jinbench.records import Span
-from jinbench.replies import Report
+from jinbench.reports import Report
 from jinbench.rooms import Rooms
 from jinbench.submissions import Gold, Label
 from jinbench.tolerant import Pairs
@@ -57,17 +57,17 @@ def test_replies_of_every_kind(file: str, case: dict[str, Any]) -> None:
     assert [*told["unusable"]] == [reason for reason in (case.get("unusable"),) if reason]
     assert {reason: entry["count"] for reason, entry in told["dropped"].items()} == case.get("dropped", {})
     assert told["notes"] == case.get("notes", {})
-    assert sum(entry["count"] for entry in told["mapped"]) == case.get("mapped", 0)
+    assert [entry["count"] for entry in told["mapped"]] == [1] * case.get("mapped", 0)
     assert told["ambiguous"] == case.get("ambiguous", 0)
     assert told["labels"] == told["kept"] + sum(entry["count"] for entry in told["dropped"].values())
 
 
 def test_every_reason_and_note_has_an_example() -> None:
     cases = [case for _, case in (param.values for param in CASES)]
-    assert {reason for case in cases for reason in case.get("dropped", {})} == set(replies.DROPPED)
-    assert {note for case in cases for note in case.get("notes", {})} == set(replies.NOTES)
+    assert {reason for case in cases for reason in case.get("dropped", {})} == set(reports.DROPPED)
+    assert {note for case in cases for note in case.get("notes", {})} == set(reports.NOTES)
     unusable = {case["unusable"] for case in cases if "unusable" in case}
-    assert unusable == set(replies.UNUSABLE) - {"refused", "no-reply"}  # which are of the file, see below
+    assert unusable == set(reports.UNUSABLE) - {"refused", "no-reply"}  # which are of the file, see below
 
 
 # --- JSON ---
