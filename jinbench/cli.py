@@ -1,7 +1,8 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
 The commands for pages and labels are in `desk` and `review`, those for a finished dataset in `release`, those for
-who wants to know how good a system is in `contest`; here are the rest, and the entry point.
+who wants to know how good a system is in `contest`, for who enters one in `entrants`; here are the rest, and the
+entry point.
 """
 
 import sys
@@ -10,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jinbench import contest, desk, release, review  # noqa: F401
+from jinbench import contest, desk, entrants, release, review  # noqa: F401
 from jinbench.console import (
     EXIT_DATA,
     EXIT_SERVER,
@@ -43,6 +44,7 @@ app.add_typer(desk.labels_commands, name="labels")
 app.add_typer(desk.labelstudio_commands, name="labelstudio")
 app.add_typer(desk.annotate_commands, name="annotate")
 app.add_typer(contest.commands)
+app.add_typer(entrants.commands)
 app.add_typer(release.commands)
 
 

@@ -1,12 +1,11 @@
 """The commands for who wants to know how good a system is: scoring, comparing, and the leaderboard."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, columns, emit, rooms, workshop
+from jinbench.console import JSON, emit, rooms, workshop
 
 commands = typer.Typer()
 
@@ -89,106 +88,6 @@ def compare(
         as_json,
         lambda: "\n\n".join(f"{a} minus {b}:\n{difference}" for (a, b), difference in found.items()),
     )
-
-
-@commands.command()
-def submit(
-    ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="system.toml and predictions. Its name is the id.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and score it, and write nothing.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Take the place of the entry that has this id.")] = False,
-    as_json: JSON = False,
-) -> None:
-    """Check an entry, say what it scores, and copy it to leaderboard/entries/.
-
-    \b
-    DIR holds
-      system.toml                                    what the system is: jinbench format system
-      predictions.jsonl                              for the task and split that system.toml names, or
-      predictions-<task>[-<crosswalk>]-<split>.jsonl one for each board, as jinbench run leaves them
-
-    Every problem of every file is printed at once, with its line. An item without a prediction is no error: it counts
-    as wrong. What else lies in DIR is named, and not copied. An entry that lies in leaderboard/entries is only checked.
-
-    With the package alone, outside a benchmark's folder: jinbench submit DIR --dry-run.
-    """
-    from jinbench import entries, files, scoring
-
-    where = rooms(ctx) if dry_run else workshop(ctx)
-    done = entries.submit(where, folder, replace, dry_run)
-    system, parts = done.checked.entry.system, done.checked.parts
-    scores = [scoring.score(part.gold, part.found) for part in parts]
-    target = files.shown(done.folder)
-    states = {
-        "checked": f"It lies in {target} and is in order.",
-        "the same": f"Nothing to do: {target} is the same.",
-        "new": f"It would go to {target}; nothing was written." if dry_run else f"Copied to {target}.",
-        "replaced": f"It would replace {target}; nothing was written." if dry_run else f"Replaced {target}.",
-    }
-
-    def text() -> str:
-        table = [
-            {"board": part.title, "items": part.items, "predicted": part.predicted, "missing": part.missing}
-            for part in parts
-        ]
-        lines = [f"{system.id}: {system.name}", "", columns(table), ""]
-        for part, found in zip(parts, scores, strict=True):
-            lines.append(found.headline)
-            if part.missing:
-                labels = "mentions" if part.gold.task == "ner" else "sectors"
-                lines.append(
-                    f"{part.missing:,} of {part.items:,} items have no prediction: each of their {labels} counts as "
-                    f"missed ({part.path.name})"
-                )
-        lines += ["", *(f"Not read and not copied: {name}" for name in done.checked.entry.ignored)]
-        lines.append(states[done.state])
-        again = f"jinbench submit {folder}{' --replace' if done.state == 'replaced' else ''}"
-        would = dry_run and done.state in ("new", "replaced")
-        lines.append(f"Next: {again if would else 'jinbench leaderboard'}")
-        return "\n".join(lines)
-
-    record = {
-        "system": asdict(system),
-        "files": [
-            {
-                "file": part.path.name,
-                "task": part.board[0],
-                "split": part.board[1],
-                "crosswalk": part.board[2],
-                "items": part.items,
-                "predicted": part.predicted,
-                "missing": part.missing,
-                "score": found.to_dict(),
-            }
-            for part, found in zip(parts, scores, strict=True)
-        ],
-        "ignored": done.checked.entry.ignored,
-        "folder": target,
-        "state": done.state,
-        "written": not dry_run and done.state in ("new", "replaced"),
-    }
-    emit(record, as_json, text)
-
-
-@commands.command("format")
-def show_format(
-    ctx: typer.Context,
-    what: Annotated[str | None, typer.Argument(help="ner, sector or system. [default: all of them]")] = None,
-    as_json: JSON = False,
-) -> None:
-    """Print what predictions and system.toml look like; with --json their JSON Schema.
-
-    The example is an item of the dataset at hand, and the schema of a line lists its labels.
-    """
-    from jinbench import forms
-
-    if what not in (None, *forms.KINDS):
-        raise typer.BadParameter(f"one of {', '.join(forms.KINDS)}", param_hint="WHAT")
-    where = rooms(ctx)
-    chosen = forms.KINDS if what is None else (what,)
-    schemas = {kind: forms.schema(where, kind) for kind in chosen}
-    text = "\n\n".join(forms.explained(where, kind) for kind in chosen)
-    emit(schemas[what] if what else schemas, as_json, lambda: text)
 
 
 @commands.command()

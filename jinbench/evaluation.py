@@ -56,8 +56,8 @@ def compare(
 ) -> Difference:  # fmt: skip
     """How much better `a` is than `b` in micro-F1, and whether that can be told. The arguments are those of `score`."""
     if gold is None:
-        true, (first, second) = _held_against(task, split, crosswalk, root, scheme, repair, a, b)
-        return comparing.compare(true, first, second)
+        true, found = _held_against(task, split, crosswalk, root, scheme, repair, a, b)
+        return comparing.compare(true, *found)
     (ours, *theirs), known = _columns([gold, a, b], names, scheme, repair)
     groups = list(range(ours.items) if articles is None else articles)
     first, second = (counting.by_article(counting.count(ours, side, len(known)).sum(1), groups) for side in theirs)
