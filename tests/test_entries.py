@@ -83,7 +83,7 @@ def spans(*found: tuple[Any, Any, Any], id: str = "b-L5-S1", **more: Any) -> str
 
 DATE = (3, 5, "DATE")
 BAD: list[tuple[str, str | bytes, str, list[str]]] = [
-    ("duplicate id", spans(DATE) + spans(DATE), "duplicate-id", [":2", "b-L5-S1 also on line 1", "keep one"]),
+    ("duplicate id", spans(DATE) + spans(DATE), "duplicate-id", [":2", "b-L5-S1 also at ", "keep one"]),
     ("unknown id", spans(DATE, id="nobody"), "unknown-id", [":1", "'nobody'", "items of ner/test"]),
     ("no id", '{"spans": []}', "unknown-id", ["no id"]),
     ("an id that is a number", '{"id": 5, "spans": []}', "unknown-id", ["found    5"]),
