@@ -54,8 +54,8 @@ def score(
 ) -> Score:
     """Score predictions by id against `gold`. Every number has an interval from the same resampled articles.
 
-    `match` as in :func:`counts`; those without types (boundary, overlap) have no labels and no macro. `scores` are those
-    of sectors, by id and name, for the measures that rank.
+    `match` as in :func:`counts`; those without types (boundary, overlap) have neither labels nor macro. `scores` are
+    those of sectors, by id and name, for the measures that rank.
     """
     ours, theirs = columns(gold), _columns(gold, predicted)
     table = counting.count(ours, theirs, len(gold.names), match)
