@@ -338,10 +338,11 @@ def _flat(columns: Columns) -> bool:
 
 
 def by_article(table: "np.ndarray[Any, Any]", groups: Sequence[Any]) -> "np.ndarray[Any, Any]":
-    """The sums (articles, …) of counts (items, …), articles in order of their ids."""
+    """The sums (articles, …) of counts or shares (items, …), articles in order of their ids."""
     import numpy as np
 
     _, article = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    sums = np.zeros((int(article.max(initial=-1)) + 1, *table.shape[1:]), dtype=np.int64)
+    kind = np.result_type(table.dtype, np.int64)  # what is not a count, such as a share, stays what it is
+    sums = np.zeros((int(article.max(initial=-1)) + 1, *table.shape[1:]), dtype=kind)
     np.add.at(sums, article, table)
     return sums

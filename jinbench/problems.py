@@ -64,6 +64,8 @@ CODES = {
     "wrong-task": "a recipe or submission is for another task",
     "recipe-broken": "a recipe does not run, or predicts the wrong number of items",
     "package-missing": "a recipe needs a package that is not installed",
+    "wrong-tags": "tags that the scheme does not have, or a sequence of them that is not valid",
+    "wrong-scheme": "a scheme of tags, or a repair of them, that does not exist",
     "declaration-unknown": "a recipe asks for a crosswalk that does not exist, or to be given what is not given",
 }
 

@@ -50,27 +50,28 @@ def score(
 ) -> Score:
     """Score predictions by id against `gold`. Every number has an interval from the same resampled articles.
 
-    `match` as in :func:`counts`; `scores` are those of sectors, by id and name, for the measures that rank.
+    `match` as in :func:`counts`; those without types (boundary, overlap) have neither labels nor macro. `scores` are
+    those of sectors, by id and name, for the measures that rank.
     """
     ours, theirs = columns(gold), _columns(gold, predicted)
     table = counting.count(ours, theirs, len(gold.names), match)
     sums, whole = articles(gold, table), table.sum(1)
-    spans = gold.task == "ner"
+    spans, typed = gold.task == "ner", match in (EXACT, TYPE)
     # Under noise a sentence is there once for each kind and level: thirty of them are not thirty mentions.
     repeats = len(set(gold.facets["noise"])) if "noise" in gold.facets else 1
     return Score(
         gold.task,
         cell("micro", sums.sum(1)),
-        _macro(sums, FEW * repeats),
+        _macro(sums, FEW * repeats) if typed else Macro(0, len(gold.names), None, None, None),
         _documents(sums.sum(1)),
         _mean(gold, (whole[:, GOLD] == whole[:, CORRECT]) & (whole[:, PREDICTED] == whole[:, CORRECT])),
         _mean(gold, _ranking(gold, scores)) if scores else None,
-        tuple(cell(name, sums[:, i]) for i, name in enumerate(gold.names)) if repeats == 1 else (),
+        tuple(cell(name, sums[:, i]) for i, name in enumerate(gold.names)) if typed and repeats == 1 else (),
         tuple(_milder(gold, ours, theirs, rule) for rule in MILDER) if spans and match == EXACT else (),
         tuple(_coarse(gold, ours, theirs, name) for name in gold.crosswalks) if match == EXACT else (),
         {
             **{facet: _facet(gold, whole, of) for facet, of in gold.facets.items()},
-            **({"familiarity": familiarity(gold, predicted)} if gold.known else {}),
+            **({"familiarity": familiarity(gold, predicted, match)} if gold.known else {}),
         },
         len(gold.ids),
         len(set(gold.ids) - predicted.keys()),
@@ -113,7 +114,7 @@ def _facet(gold: Gold, whole: "np.ndarray[Any, Any]", belongs: Sequence[Sequence
     return tuple(found)
 
 
-def familiarity(gold: Gold, predicted: Predicted) -> tuple[Cell, Cell]:
+def familiarity(gold: Gold, predicted: Predicted, match: str = EXACT) -> tuple[Cell, Cell]:
     """The cells of mentions whose surface was labelled in training, as whatever type, and of the others."""
     seen = {id: (text, known) for id, text, known in zip(gold.ids, gold.texts, gold.known, strict=True)}
 
@@ -122,18 +123,20 @@ def familiarity(gold: Gold, predicted: Predicted) -> tuple[Cell, Cell]:
         return text[label[0] : label[1]] in known
 
     return (
-        part("seen", gold, predicted, is_seen),
-        part("unseen", gold, predicted, lambda id, label: not is_seen(id, label)),
+        part("seen", gold, predicted, is_seen, match),
+        part("unseen", gold, predicted, lambda id, label: not is_seen(id, label), match),
     )
 
 
-def part(name: str, gold: Gold, predicted: Predicted, belongs: Callable[[str, Label], bool]) -> Cell:
+def part(
+    name: str, gold: Gold, predicted: Predicted, belongs: Callable[[str, Label], bool], match: str = EXACT
+) -> Cell:
     """The cell of some of the mentions: those of gold and predictions of which `belongs(id, label)` is true."""
     known = set(gold.ids)
     ours = {id: frozenset(x for x in found if belongs(id, x)) for id, found in predicted.items() if id in known}
     pairs = zip(gold.ids, gold.labels, strict=True)
     true = tuple(frozenset(label for label in found if belongs(id, label)) for id, found in pairs)
-    return cell(name, articles(gold, counts(replace(gold, labels=true), ours).sum(1)))
+    return cell(name, articles(gold, counts(replace(gold, labels=true), ours, match).sum(1)))
 
 
 def micro(gold: Gold, predicted: Predicted) -> Cell:

@@ -1,34 +1,45 @@
-"""The scorer against a table worked by hand, against seqeval, and against its own promises."""
+"""The scorer against the vectors, against seqeval and scikit-learn on random input, and against its own promises."""
 
-import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from seqeval.metrics import classification_report, f1_score
 from seqeval.scheme import IOB2
+from sklearn.metrics import accuracy_score, label_ranking_average_precision_score
+from sklearn.metrics import f1_score as sector_f1
 
-from jinbench import scoring, submissions, tagging
-from jinbench.records import Span
+from jinbench import comparing, scoring, submissions
+from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.rooms import Rooms
+from jinbench.scores import FEW, Cell
 from jinbench.submissions import Gold, Label
+from jinbench.uncertainty import ENOUGH
+from tests.test_counting import flat, named, tags_of, vectors
 
 Labelled = dict[str, frozenset[Label]]
 
 
-def gold_of(items: list[set[Label]], names: tuple[str, ...] = ("X", "Y"), per_article: int = 1) -> Gold:
+def gold_of(
+    items: list[set[Label]], names: tuple[str, ...] = ("X", "Y"), per_article: int = 1, task: str = "ner"
+) -> Gold:
+    """A gold of items s0, s1, … so many of which make an article."""
     return Gold(
-        "ner",
+        task,
         "test",
         names,
         tuple(f"s{i}" for i in range(len(items))),
         ("一" * 30,) * len(items),
         tuple(frozenset(item) for item in items),
         tuple(f"a{i // per_article}" for i in range(len(items))),
-        ("clean",) * len(items),
+        (0,) * len(items),
         "1.0.0",
         "0" * 64,
         "1" * 64,
+        facets={"layout": (("clean",),) * len(items)},
     )
 
 
@@ -39,51 +50,190 @@ def guesses(*items: set[Label]) -> Labelled:
 X, Y = (0, 2, "X"), (3, 5, "Y")
 
 
-@pytest.mark.parametrize(
-    ("gold", "predicted", "counts", "f1"),
-    [
-        ([{X, Y}], guesses({X, Y}), (2, 2, 2), 1.0),
-        ([{X, Y}], guesses({X}), (2, 1, 1), 2 / 3),
-        ([{X}], guesses({(0, 2, "Y")}), (1, 1, 0), 0.0),  # wrong type
-        ([{X}], guesses({(0, 3, "X")}), (1, 1, 0), 0.0),  # wrong boundary
-        ([{X}], guesses(set()), (1, 0, 0), 0.0),
-        ([set()], guesses({X}), (0, 1, 0), 0.0),
-        ([set()], guesses(set()), (0, 0, 0), None),  # nothing to find and nothing found: undefined
-        ([{X}, {X, Y}], guesses({X}), (3, 1, 1), 0.5),  # the second item has no prediction
-        ([{(0, 1, "X"), (1, 2, "X")}], guesses({(0, 2, "X")}), (2, 1, 0), 0.0),  # adjacent spans are two
-    ],
-)
-def test_counts_and_f1_by_hand(
-    gold: list[set[Label]], predicted: Labelled, counts: tuple[int, int, int], f1: float | None
-) -> None:
-    cell = scoring.score(gold_of(gold), predicted).micro
-    assert (cell.gold, cell.predicted, cell.correct) == counts
-    assert cell.f1 == (None if f1 is None else pytest.approx(f1))
+def counts(cell: Cell) -> list[int]:
+    return [cell.gold, cell.predicted, cell.correct]
 
 
-def random_spans(rng: random.Random, length: int) -> list[Span]:
-    cuts = sorted(rng.sample(range(length + 1), rng.randint(0, min(8, length))))
-    return [Span(a, b, rng.choice("XYZ"), "一" * (b - a)) for a, b in itertools.pairwise(cuts) if rng.random() < 0.5]
+def check_cell(cell: Cell, expected: list[int]) -> None:
+    """The counts, and what follows from them: 0 where there is nothing to divide by, no F1 where there is nothing."""
+    gold, predicted, correct = expected
+    assert counts(cell) == expected
+    assert cell.precision == (correct / predicted if predicted else 0.0)
+    assert cell.recall == (correct / gold if gold else 0.0)
+    assert cell.f1 == (pytest.approx(2 * correct / (gold + predicted)) if gold + predicted else None)
+
+
+def answers(case: dict[str, Any]) -> Labelled:
+    """The predictions of a vector, without those items that have none."""
+    missing = case.get("missing", ())
+    return {f"s{i}": frozenset(map(tuple, item)) for i, item in enumerate(case["predicted"]) if i not in missing}
+
+
+@pytest.mark.parametrize("case", **named(vectors("spans")[1]))
+def test_spans(case: dict[str, Any]) -> None:
+    types, _ = vectors("spans")
+    gold = gold_of([set(map(tuple, item)) for item in case["gold"]], tuple(types))
+    found = scoring.score(gold, answers(case))
+    assert (found.micro.f1 if found.micro.f1 is not None else "undefined") == case["f1"]
+    assert (found.items, found.missing) == (len(case["gold"]), len(case.get("missing", ())))
+    check_cell(found.micro, case[EXACT]["micro"])
+    for cell in found.labels:
+        check_cell(cell, case[EXACT][cell.name])
+    milder = {cell.name: cell for cell in found.milder}
+    check_cell(milder[TYPE], case[TYPE]["micro"])
+    check_cell(milder[BOUNDARY], case[BOUNDARY])
+    check_cell(milder[OVERLAP], case[OVERLAP])
+    for rule in (TYPE, BOUNDARY, OVERLAP):
+        alone = scoring.score(gold, answers(case), rule)
+        assert counts(alone.micro) == counts(milder[rule])
+        assert alone.signature["match"] == rule
+        assert [cell.name for cell in alone.labels] == (types if rule == TYPE else [])
+        assert str(alone)
+        if rule == TYPE:
+            for cell in alone.labels:
+                check_cell(cell, case[TYPE][cell.name])
+
+
+@pytest.mark.parametrize("case", **named(vectors("sectors")[1]))
+def test_sectors(case: dict[str, Any]) -> None:
+    types, _ = vectors("sectors")
+    gold = gold_of([{(name,) for name in item} for item in case["gold"]], tuple(types), task="sector")
+    missing = case.get("missing", ())
+    predicted = {
+        f"s{i}": frozenset((name,) for name in item) for i, item in enumerate(case["predicted"]) if i not in missing
+    }
+    scores = {f"s{i}": given for i, given in enumerate(case.get("scores", ()))}
+    found = scoring.score(gold, predicted, scores=scores)
+    assert (found.micro.f1 if found.micro.f1 is not None else "undefined") == case["f1"]
+    check_cell(found.micro, case["counts"]["micro"])
+    for cell in found.labels:
+        check_cell(cell, case["counts"][cell.name])
+    assert found.exact.value == pytest.approx(case["subset"] / len(case["gold"]))
+    assert found.missing == len(missing)
+    assert found.milder == ()
+    if "ranking" in case:
+        assert found.ranking is not None
+        assert found.ranking.value == pytest.approx(np.mean(case["ranking"]))
+    else:
+        assert found.ranking is None
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_the_same_as_seqeval_strict(seed: int) -> None:
     rng = random.Random(seed)
-    lengths = [rng.randint(1, 30) for _ in range(25)]
-    true = [random_spans(rng, n) for n in lengths]
-    guess = [spans if rng.random() < 0.4 else random_spans(rng, n) for spans, n in zip(true, lengths, strict=True)]
-    tags = [[tagging.to_bio(n, spans) for n, spans in zip(lengths, side, strict=True)] for side in (true, guess)]
-    ours = scoring.score(
-        gold_of([{s[:3] for s in spans} for spans in true], ("X", "Y", "Z")),
-        guesses(*({s[:3] for s in g} for g in guess)),
-    )
+    lengths = [rng.randint(1, 30) for _ in range(100)]
+    true: list[set[Label]] = [flat(rng, n) for n in lengths]
+    guess = [spans if rng.random() < 0.4 else flat(rng, n) for spans, n in zip(true, lengths, strict=True)]
+    tags = [[tags_of(n, spans, "BIO") for n, spans in zip(lengths, side, strict=True)] for side in (true, guess)]
+    ours = scoring.score(gold_of(true, ("X", "Y", "Z")), guesses(*guess))
     assert ours.micro.f1 == pytest.approx(f1_score(*tags, mode="strict", scheme=IOB2, zero_division=0))
     report = classification_report(*tags, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
     for cell in ours.labels:
-        if cell.gold:
-            assert cell.f1 == pytest.approx(report[cell.name]["f1-score"])
-            assert cell.precision == pytest.approx(report[cell.name]["precision"])
-            assert cell.recall == pytest.approx(report[cell.name]["recall"])
+        theirs = report[cell.name]
+        assert (cell.f1, cell.precision, cell.recall) == pytest.approx(
+            (theirs["f1-score"], theirs["precision"], theirs["recall"])
+        )
+    measured = [theirs["f1-score"] for cell in ours.labels if (theirs := report[cell.name])["support"] >= FEW]
+    assert measured
+    assert ours.macro.labels == len(measured)
+    assert ours.macro.f1 == pytest.approx(np.mean(measured))
+
+
+def sectors(rng: random.Random, items: int) -> tuple[list[set[Label]], list[set[Label]], tuple[str, ...]]:
+    names = ("a", "b", "c", "d", "e")
+    sides = [[{(name,) for name in names if rng.random() < 0.35} for _ in range(items)] for _ in range(2)]
+    return sides[0], sides[1], names
+
+
+def matrix(items: list[set[Label]], names: tuple[str, ...]) -> Any:
+    return np.array([[(name,) in item for name in names] for item in items])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sectors_as_scikit_learn_scores_them(seed: int) -> None:
+    rng = random.Random(seed)
+    true, guess, names = sectors(rng, 200)
+    found = scoring.score(gold_of(true, names, task="sector"), guesses(*guess))
+    table = matrix(true, names), matrix(guess, names)
+    assert found.micro.f1 == pytest.approx(sector_f1(*table, average="micro"))
+    assert found.macro.labels == len(names)
+    assert found.macro.f1 == pytest.approx(sector_f1(*table, average="macro"))
+    assert [cell.f1 for cell in found.labels] == pytest.approx(sector_f1(*table, average=None))
+    assert found.exact.value == pytest.approx(accuracy_score(*table))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ranking_as_scikit_learn_scores_it(seed: int) -> None:
+    """With scores that are often the same."""
+    rng = random.Random(seed)
+    true, _, names = sectors(rng, 200)
+    table = np.array([[rng.randint(0, 4) / 4 for _ in names] for _ in true])
+    gold = gold_of(true, names, task="sector")
+    scores = {id: dict(zip(names, row, strict=True)) for id, row in zip(gold.ids, table.tolist(), strict=True)}
+    found = scoring.score(gold, {}, scores=scores)
+    assert found.ranking is not None
+    assert found.ranking.value == pytest.approx(label_ranking_average_precision_score(matrix(true, names), table))
+
+
+def test_the_mean_over_articles_gives_each_the_same_weight() -> None:
+    """F1 of the articles: 1, 0, and one with neither gold nor prediction, which has none; micro is that of three."""
+    found = scoring.score(gold_of([{X, Y}, {X}, set()]), guesses({X, Y}, set(), set()))
+    assert (found.documents.value, found.documents.of) == (0.5, 2)
+    assert found.micro.f1 == pytest.approx(2 * 2 / (3 + 2))
+
+
+def test_an_item_is_wholly_right_or_not() -> None:
+    found = scoring.score(gold_of([{X, Y}, {X}, set(), {X}]), guesses({X, Y}, {X, Y}, set()))
+    assert (found.exact.value, found.exact.of) == (0.5, 4)
+
+
+def test_facets_divide_the_items() -> None:
+    gold = replace(
+        gold_of([{X}, {X, Y}, {Y}]),
+        facets={"layout": (("torn",), ("clean",), ("torn",)), "sector": (("a", "b"), (), ("b",))},
+    )
+    parts = scoring.score(gold, guesses({X}, {X}, {X})).parts
+    assert {cell.name: counts(cell) for cell in parts["layout"]} == {"clean": [2, 1, 1], "torn": [2, 2, 1]}
+    assert {cell.name: counts(cell) for cell in parts["sector"]} == {"a": [1, 1, 1], "b": [2, 2, 1]}
+
+
+def test_familiarity_goes_by_the_surface_of_each_side() -> None:
+    """Known from training: 天津, as whatever type. What is predicted counts with its own words."""
+    gold = replace(
+        gold_of([{(0, 2, "X"), (3, 5, "Y")}]),
+        texts=("天津在北京港",),
+        known=(frozenset({"天津", "北京港"}),),
+    )
+    seen, unseen = scoring.score(gold, guesses({(0, 2, "X"), (3, 6, "Y")})).parts["familiarity"]
+    assert (seen.name, counts(seen)) == ("seen", [1, 2, 1])  # 北京港 is predicted, and known
+    assert (unseen.name, counts(unseen)) == ("unseen", [1, 0, 0])  # 北京 is gold, and is not known
+    wider = scoring.score(gold, guesses({(0, 1, "X"), (3, 6, "Y")}), TYPE).parts["familiarity"]
+    assert [counts(cell) for cell in wider] == [[1, 1, 0], [1, 1, 0]]  # each half is paired alone
+    assert "familiarity" not in scoring.score(replace(gold, known=()), {}).parts
+
+
+def test_parts_follow_the_rule_that_is_asked_for() -> None:
+    gold = replace(gold_of([{X}, {Y}]), known=(frozenset({"一一", "一"}),) * 2)
+    predicted = guesses({(0, 1, "X")}, {(3, 5, "Y")})
+    for rule, right in ((EXACT, 1), (TYPE, 2), (OVERLAP, 2)):
+        found = scoring.score(gold, predicted, rule)
+        assert counts(found.parts["familiarity"][0]) == counts(found.parts["layout"][0]) == [2, 2, right]
+
+
+def test_coarse_labels_are_those_of_the_crosswalk() -> None:
+    """X and Y become one; Z has no counterpart and is left out on both sides."""
+    gold = replace(
+        gold_of([{(0, 2, "X"), (3, 5, "Y"), (6, 8, "Z")}], ("X", "Y", "Z")),
+        crosswalks={"wide": {"X": "A", "Y": "A", "Z": ""}},
+    )
+    predicted = guesses({(0, 2, "Y"), (3, 5, "X"), (6, 8, "Z"), (9, 10, "X")})
+    (cell,) = scoring.score(gold, predicted).coarse
+    assert (cell.name, counts(cell)) == ("wide", [2, 3, 2])
+    wide = submissions.coarse(gold, "wide", gold.crosswalks["wide"])
+    through = submissions.through(gold.crosswalks["wide"])
+    found = scoring.score(wide, {id: through(labels) for id, labels in predicted.items()})
+    assert counts(found.micro) == counts(cell)
+    assert found.signature["crosswalk"] == "wide"
 
 
 def test_gold_against_itself_and_against_nothing(real: Rooms) -> None:
@@ -91,12 +241,16 @@ def test_gold_against_itself_and_against_nothing(real: Rooms) -> None:
         for split in ("train", "validation", "test", submissions.FOLDS):
             gold = submissions.gold(real, task, split)
             perfect = scoring.score(gold, dict(zip(gold.ids, gold.labels, strict=True)))
-            assert perfect.micro.f1 == perfect.exact == 1.0
+            assert (perfect.micro.f1, perfect.micro.low, perfect.micro.high) == (1.0, 1.0, 1.0)
+            assert perfect.exact.value == perfect.documents.value == 1.0
             assert perfect.macro.f1 in (1.0, None)
-            assert {cell.f1 for cell in perfect.labels} <= {1.0, None}
+            assert {cell.f1 for cells in perfect.cells.values() for cell in cells} <= {1.0, None}
+            assert perfect.missing == 0
             empty = scoring.score(gold, {})
-            assert empty.micro.f1 == 0.0
+            assert (empty.micro.f1, empty.documents.value) == (0.0, 0.0)
+            assert empty.exact.value == pytest.approx(np.mean([not labels for labels in gold.labels]))
             assert empty.macro.f1 in (0.0, None)
+            assert {cell.f1 for cells in empty.cells.values() for cell in cells} <= {0.0, None}
             assert empty.missing == len(gold.ids)
 
 
@@ -117,9 +271,11 @@ def test_an_interval_comes_from_articles_not_sentences() -> None:
 
 
 def test_one_article_has_no_interval() -> None:
-    cell = scoring.score(gold_of([{X}, {Y}], per_article=2), guesses({X}, set())).micro
-    assert (cell.low, cell.high) == (None, None)
-    assert "no interval" in cell.shown
+    """Nor have several of which only one has anything."""
+    for gold in (gold_of([{X}, {Y}], per_article=2), gold_of([{X}, set()])):
+        found = scoring.score(gold, guesses({X}, set()))
+        assert (found.micro.low, found.micro.high) == (None, None)
+        assert "no interval" in found.micro.shown
 
 
 def test_a_score_never_travels_alone(real: Rooms) -> None:
@@ -130,10 +286,12 @@ def test_a_score_never_travels_alone(real: Rooms) -> None:
 
 
 def test_the_same_predictions_give_the_same_numbers(real: Rooms) -> None:
-    gold = submissions.gold(real, "ner", "folds")
-    path = real.baselines / "gazetteer" / "predictions-ner-folds.jsonl"
-    first, second = (scoring.score(gold, submissions.read_predictions(path, gold)) for _ in range(2))
-    assert first.to_dict() == second.to_dict()
+    gold = submissions.gold(real, "ner", "test")
+    path = real.baselines / "gazetteer" / "predictions-ner-test.jsonl"
+    predicted = submissions.read_predictions(path, gold)
+    first = scoring.score(gold, predicted)
+    assert first.to_dict() == scoring.score(gold, dict(reversed(predicted.items()))).to_dict()
+    assert first.micro == scoring.micro(gold, predicted)
 
 
 def test_macro_f1_takes_only_what_can_be_measured() -> None:
@@ -143,25 +301,32 @@ def test_macro_f1_takes_only_what_can_be_measured() -> None:
     assert (score.macro.labels, score.macro.of, score.macro.f1) == (1, 2, 1.0)
     assert (score.macro.low, score.macro.high) == (1.0, 1.0)
     assert scoring.score(gold_of([{X}, {X}]), {}).macro.f1 is None
+    for mentions in (FEW - 1, FEW):
+        assert scoring.score(gold_of([{X}] * mentions), {}).macro.labels == (mentions == FEW)
 
 
 def test_compare_is_paired() -> None:
     """A system that is a little better everywhere is told apart, however much the articles differ."""
-    items: list[set[Label]] = [{(i, i + 1, "X") for i in range(20)} for _ in range(scoring.ENOUGH)]
+    items: list[set[Label]] = [{(i, i + 1, "X") for i in range(20)} for _ in range(12)]
     gold = gold_of(items)
     rng = random.Random(0)
     share = [rng.randint(2, 18) for _ in items]
     worse = guesses(*({(i, i + 1, "X") for i in range(n)} for n in share))
     better = guesses(*({(i, i + 1, "X") for i in range(n + 1)} for n in share))
-    assert scoring.compare(gold, better, worse).told_apart
-    assert not scoring.compare(gold, better, better).told_apart
+    found, back = comparing.compare(gold, better, worse), comparing.compare(gold, worse, better)
+    assert found.told_apart
+    assert found.value > 0
+    assert (back.value, back.low, back.high, back.p) == pytest.approx((-found.value, -found.high, -found.low, found.p))
+    assert not comparing.compare(gold, better, better).told_apart
 
 
 def test_few_articles_tell_nothing_apart() -> None:
-    """The same rule as on the board: all right against all wrong, but on nine articles."""
-    items: list[set[Label]] = [{X}] * (scoring.ENOUGH - 1)
-    assert not scoring.compare(gold_of(items), guesses(*items), {}).told_apart
-    assert scoring.compare(gold_of([*items, {X}]), guesses(*items, {X}), {}).told_apart
+    """The same rule as on the board: all right against all wrong, but on five articles."""
+    items: list[set[Label]] = [{X}] * (ENOUGH - 1)
+    few = comparing.compare(gold_of(items), guesses(*items), {})
+    assert not few.told_apart
+    assert few.verdict == "5 articles are too few to tell systems apart"
+    assert comparing.compare(gold_of([*items, {X}]), guesses(*items, {X}), {}).told_apart
 
 
 def test_an_empty_file_is_an_empty_submission(real: Rooms, tmp_path: Path) -> None:
