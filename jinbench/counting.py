@@ -123,10 +123,9 @@ def encode(tags: Sequence[Sequence[str]]) -> tuple["np.ndarray[Any, Any]", "np.n
             codes = np.fromiter(map(code.__getitem__, chain.from_iterable(tags)), np.int64, int(lengths.sum()))
         except TypeError:
             code = Codes({"": 0})
-    wrong = next((tag for tag in code if not isinstance(tag, str) or not tag), None)
-    if wrong is not None:
+    if not all(isinstance(tag, str) and tag for tag in code):
         rows = ((i, j, tag) for i, row in enumerate(tags) for j, tag in enumerate(row))
-        i, j, tag = next((row for row in rows if not isinstance(row[2], str) or not row[2]), (0, 0, wrong))
+        i, j, tag = next(row for row in rows if not isinstance(row[2], str) or not row[2])
         raise DataError(
             Problem("wrong-tags", f"item {i}, tag {j}", "a tag, such as O or B-X", repr(tag), "write tags as strings")
         )

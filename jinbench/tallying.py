@@ -144,7 +144,7 @@ class Tally:
             counts = dict(patterns) | (
                 {0: self._articles - patterns.total()} if patterns.total() < self._articles else {}
             )
-            keys, each = (np.array(list(side), dtype=np.int64) for side in (counts.keys(), counts.values()))
+            keys, each = np.array(sorted(counts.items()), dtype=np.int64).T  # in an order that batches do not change
             both = np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
             drawn = uncertainty.resample_patterns(both, each, times)
             found = np.where(drawn[:, 0] == 0, np.nan, 2 * drawn[:, 1] / np.maximum(drawn[:, 0], 1))

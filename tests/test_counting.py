@@ -129,8 +129,9 @@ def test_an_invalid_sequence_says_where_it_stands() -> None:
         counting.of_tags([["O", "E-X"]], NAMES)
     with pytest.raises(DataError, match="repair: wrong-scheme"):
         counting.of_tags([["O"]], NAMES, repair="guess")
-    with pytest.raises(DataError, match="tag names: wrong-tags"):
+    with pytest.raises(DataError, match="item 0, tag 1: wrong-tags"):
         counting.of_codes(np.array([0, 1]), np.array([2]), ["O", "E-X"], NAMES)
+    assert not len(counting.of_codes(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), "a tag that nobody uses"
     with pytest.raises(DataError, match="item 0, tag 0: wrong-tags"):
         counting.of_tags([[3]], NAMES)  # type: ignore[list-item]
 

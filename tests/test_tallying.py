@@ -1,0 +1,139 @@
+"""A stream gives the numbers of all items at once, whatever the batches; what is kept does not grow."""
+
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jinbench import counting, scoring, tagging
+from jinbench.problems import DataError
+from jinbench.records import Span
+from jinbench.tallying import Report, Tally
+from tests.test_counting import flat
+from tests.test_scoring import gold_of, guesses
+
+NAMES = ("X", "Y", "Z")
+Tags = list[list[str]]
+
+
+def random_spans(rng: random.Random, length: int) -> list[Span]:
+    return [Span(*triple, "") for triple in sorted(flat(rng, length))]
+
+
+def sentences(number: int, seed: int = 0) -> tuple[list[list[Span]], list[list[Span]], Tags, Tags]:
+    rng = random.Random(seed)
+    lengths = [rng.randint(1, 30) for _ in range(number)]
+    true = [random_spans(rng, n) for n in lengths]
+    guess = [spans if rng.random() < 0.5 else random_spans(rng, n) for spans, n in zip(true, lengths, strict=True)]
+    tags = [[tagging.to_bio(n, spans) for n, spans in zip(lengths, side, strict=True)] for side in (true, guess)]
+    return true, guess, tags[0], tags[1]
+
+
+def test_the_same_as_the_score_of_all_items() -> None:
+    """Counts and F1 to the last digit; intervals within what another draw changes."""
+    true, guess, gold, predicted = sentences(600)
+    articles = [i // 10 for i in range(600)]
+    report = Tally(NAMES).add(gold, predicted, articles).report(4000)
+    score = scoring.score(
+        gold_of([{s[:3] for s in spans} for spans in true], NAMES, per_article=10),
+        guesses(*({s[:3] for s in spans} for spans in guess)),
+    )
+    assert (report.items, report.articles) == (score.items, score.articles) == (600, 60)
+    assert report.exact / report.items == score.exact.value
+    for ours, other in zip((report.micro, *report.labels), (score.micro, *score.labels), strict=True):
+        same = ("name", "gold", "predicted", "correct", "precision", "recall", "f1")
+        assert [getattr(ours, key) for key in same] == [getattr(other, key) for key in same]
+        assert (ours.low, ours.high) == (pytest.approx(other.low, abs=0.01), pytest.approx(other.high, abs=0.01))
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 50, 200])
+def test_batches_change_nothing(size: int) -> None:
+    """Articles go on from one batch to the next."""
+    _, _, gold, predicted = sentences(200)
+    rng = random.Random(1)
+    articles = [0]
+    while len(articles) < 200:
+        articles.append(articles[-1] + (rng.random() < 0.2))
+    whole = Tally(NAMES).add(gold, predicted, articles).report()
+    tally = Tally(NAMES)
+    for start in range(0, 200, size):
+        rows = slice(start, start + size)
+        tally.add(gold[rows], predicted[rows], articles[rows])
+    assert tally.report() == whole
+    assert whole.articles == len(set(articles))
+
+
+def arrow(tags: Tags, kind: str) -> Any:
+    names = ["O", *(f"{letter}-{name}" for name in NAMES for letter in "BI")]
+    if kind == "strings":
+        return pa.array(tags)
+    column = pa.array([[names.index(tag) for tag in row] for row in tags], pa.list_(pa.int64()))
+    if kind == "a slice":
+        return pa.concat_arrays([column[:3], column])[3:]
+    return pa.chunked_array([column[:7], column[7:7], column[7:]]) if kind == "chunks" else column
+
+
+@pytest.mark.parametrize("kind", ["numbers", "strings", "chunks", "a slice"])
+def test_arrow_columns_are_the_lists(kind: str) -> None:
+    _, _, gold, predicted = sentences(50)
+    expected = Tally(NAMES).add(gold, predicted).report()
+    assert Tally(NAMES).add(arrow(gold, kind), arrow(predicted, kind)).report() == expected
+    assert Tally(NAMES).add(arrow(gold, kind), predicted).report() == expected
+
+
+def test_no_items_and_no_labels() -> None:
+    empty = Tally(NAMES).report()
+    assert (empty.items, empty.articles, empty.micro.f1) == (0, 0, None)
+    assert Tally(NAMES).add([], []).report() == empty
+    assert Tally(NAMES).add(pa.chunked_array([], pa.list_(pa.int64())), []).report() == empty
+    nothing = Tally(NAMES).add([["O"], []], [["O"], []]).report()
+    assert (nothing.items, nothing.exact, nothing.micro.f1, nothing.micro.low) == (2, 2, None, None)
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "articles", "said"),
+    [
+        ([["O"]], [], None, "expected 1 items"),
+        ([["O"], ["O", "O"]], [["O"], ["O"]], None, "item 1: wrong-shape"),
+        ([["O"]], [["O"]], [1, 2], "articles: wrong-shape"),
+        ([["O"]], [["I-X"]], None, "item 0, tags 0 to 0: wrong-tags"),
+        ([["O"]], [["B-W"]], None, "item 0, tag 0: wrong-tags"),
+        ([["O"]], [[None]], None, "item 0, tag 0: wrong-tags"),
+        ([["O"]], [[["O"]]], None, "item 0, tag 0: wrong-tags"),
+        ([["O"]], pa.array([[7]]), None, "numbers of tags, 0 to 6"),
+        ([["O"]], pa.array([[-1]]), None, "found    -1"),
+        ([["O"]], pa.array([None], pa.list_(pa.int64())), None, "a null"),
+        ([["O"]], pa.array([[None]], pa.list_(pa.int64())), None, "a null"),
+    ],
+)
+def test_what_is_wrong_is_named(gold: Any, predicted: Any, articles: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said.replace("[", r"\[")):
+        Tally(NAMES).add(gold, predicted, articles)
+
+
+def test_more_tags_than_a_byte_can_hold() -> None:
+    names = [f"T{i:03}" for i in range(200)]
+    gold = [[f"B-{name}", f"I-{name}"] for name in names]
+    assert Tally(names).add(gold, gold).report().micro.correct == 200
+
+
+def test_what_is_kept_does_not_grow() -> None:
+    """The histogram of what articles look like has an end; nothing else is kept of a batch."""
+    _, _, gold, predicted = sentences(2000)
+    tally, kept = Tally(NAMES), []
+    for _ in range(8):
+        tally.add(gold, predicted, [i // 4 for i in range(2000)])
+        kept.append([len(patterns) for patterns in tally._patterns])
+    assert kept[0] == kept[-1]
+    assert tally.report(0).items == 16000
+
+
+def test_a_report_says_what_it_is() -> None:
+    _, _, gold, predicted = sentences(100)
+    report = Tally(NAMES).add(gold, predicted, [i // 5 for i in range(100)]).report()
+    assert isinstance(report, Report)
+    assert report.to_dict()["micro"]["f1"] == round(report.micro.f1 or 0, 6)
+    assert list(report.to_pandas()["name"]) == ["micro", *NAMES]
+    assert "items wholly right; 20 articles" in str(report)
+    assert counting.types_of(["O", "B-X", "I-X", "E-Y"]) == ["X", "Y"]
