@@ -171,7 +171,12 @@ def of_arrow(
         encoded = values if str(values.type).startswith("dictionary") else values.dictionary_encode()
         values, tag_names = encoded.indices, encoded.dictionary.to_pylist()
     codes = values.to_numpy(zero_copy_only=False)
-    if len(codes) and not 0 <= codes.min() <= codes.max() < len(tag_names):
+    # No number is larger than all of them with their bits together, which takes but one look at each.
+    if (
+        len(codes)
+        and not 0 <= np.bitwise_or.reduce(codes) < len(tag_names)
+        and not (0 <= codes.min() <= codes.max() < len(tag_names))
+    ):
         expected = f"numbers of tags, 0 to {len(tag_names) - 1}"
         wrong = int(codes.min()) if codes.min() < 0 else int(codes.max())
         raise DataError(Problem("wrong-tags", "an Arrow column", expected, str(wrong), "name all tags, in their order"))
@@ -201,30 +206,29 @@ def of_codes(
         expected = f"one of {', '.join(REPAIRS)}, or none"
         raise DataError(Problem("wrong-scheme", "repair", expected, repr(repair), "correct the name"))
     ends = np.cumsum(lengths)
-    small = np.uint8 if len(names) <= 32 else np.int32
+    small = np.uint8 if len(names) <= 32 else np.uint32
     table = np.asarray(_tag_table(codes, ends, tag_names, names, scheme), dtype=small)
     tags: np.ndarray[Any, Any] = table.take(codes)
     # conlleval's rules (Tjong Kim Sang and Buchholz 2000): what begins a span if one takes tags as they come. I and E
     # go on with a B or an I of their type; since B, I, E are 1, 2, 3, that is a tag one less, or the same, or two less.
     before, now = tags[:-1], tags[1:]
     what: Any = now & 7
-    step: Any = now - before
+    step: Any = now - before  # of numbers without a sign: one that falls becomes large
     goes_on = np.zeros(len(tags) + 1, dtype=bool)  # one more: what runs until the end of all ends there
-    goes_on[1:-1] = (step == 1) & ((what == _INSIDE) | (what == _END))
-    goes_on[1:-1] |= (step == 0) & (what == _INSIDE)
+    goes_on[1:-1] = (what == _INSIDE) & (step <= 1)
     if "E" in letters.values():
-        goes_on[1:-1] |= (step == 2) & (what == _END)
+        goes_on[1:-1] |= (what == _END) & ((step == 1) | (step == 2))
     goes_on[ends - lengths] = False  # nothing goes on from one item to the next
-    inside = tags != _OUTSIDE
-    begins = np.flatnonzero(inside & ~goes_on[:-1])
-    last = np.flatnonzero(inside & ~goes_on[1:]) + 1  # as many, in the same order: each span ends before the next
+    inside, breaks = tags != _OUTSIDE, ~goes_on
+    begins = np.flatnonzero(inside & breaks[:-1])
+    last = np.flatnonzero(inside & breaks[1:]) + 1  # as many, in the same order: each span ends before the next
     opened, closed = tags[begins] & 7, tags[last - 1] & 7
     if "E" in letters.values():
         single = last - begins == 1
         valid = np.where(single, opened == _SINGLE, (opened == _BEGIN) & (closed == _END))
     else:
         valid = opened == _BEGIN
-    item = np.searchsorted(ends, begins, side="right")
+    item = np.repeat(np.arange(len(ends)), np.diff(np.searchsorted(begins, ends), prepend=0))
     offset = (ends - lengths)[item]
     columns = Columns(len(lengths), item, begins - offset, last - offset, (tags[begins] >> 3).astype(np.int64), lengths)
     if repair == "begin" or valid.all():
@@ -280,23 +284,37 @@ def count(gold: Columns, predicted: Columns, types: int, match: str = EXACT) -> 
 
     if match in (BOUNDARY, OVERLAP):
         gold, predicted, types = gold.untyped(), predicted.untyped(), 1
-    correct = _exact(gold, predicted) if match in (EXACT, BOUNDARY) else _overlapping(gold, predicted)
+    correct = _exact(gold, predicted)[0] if match in (EXACT, BOUNDARY) else _overlapping(gold, predicted)
     table = np.zeros((gold.items * types, 3), dtype=np.int64)
     for kind, side in ((GOLD, gold), (PREDICTED, predicted), (CORRECT, gold.where(correct))):
         table[:, kind] = np.bincount(side.item * types + side.type, minlength=len(table))
     return table.reshape(gold.items, types, 3)
 
 
-def _exact(gold: Columns, predicted: Columns) -> "np.ndarray[Any, Any]":
-    """Which gold labels are predicted."""
+def totals(gold: Columns, predicted: Columns, types: int) -> tuple["np.ndarray[Any, Any]", int]:
+    """The sums (types, 3) of what :func:`count` gives under the exact rule, and how many items are wholly right."""
+    import numpy as np
+
+    found, others = _exact(gold, predicted)
+    kinds = {GOLD: gold.type, PREDICTED: predicted.type, CORRECT: gold.type[found]}
+    sums = np.stack([np.bincount(kinds[kind], minlength=types) for kind in sorted(kinds)], axis=1)
+    wrong = np.zeros(gold.items, dtype=bool)
+    wrong[gold.item[~found]] = wrong[predicted.item[~others]] = True
+    return sums, gold.items - int(wrong.sum())
+
+
+def _exact(gold: Columns, predicted: Columns) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+    """Which gold labels are predicted, and which predicted labels are gold."""
     import numpy as np
 
     ours, theirs = _keys(gold, predicted)
+    right = np.zeros(len(theirs), dtype=bool)
     if not len(theirs):
-        return np.zeros(len(ours), dtype=bool)
+        return np.zeros(len(ours), dtype=bool), right
     place = np.minimum(np.searchsorted(theirs, ours), len(theirs) - 1)
     found: np.ndarray[Any, Any] = theirs[place] == ours
-    return found
+    right[place[found]] = True
+    return found, right
 
 
 def _overlapping(gold: Columns, predicted: Columns) -> "np.ndarray[Any, Any]":
@@ -309,7 +327,7 @@ def _overlapping(gold: Columns, predicted: Columns) -> "np.ndarray[Any, Any]":
 
     correct, others = np.zeros(len(gold), dtype=bool), np.zeros(len(predicted), dtype=bool)
     if _flat(gold) and _flat(predicted):  # the same span on both sides meets no other: no need to look for it
-        correct, others = _exact(gold, predicted), _exact(predicted, gold)
+        correct, others = _exact(gold, predicted)
     pending: dict[tuple[int, int], tuple[list[Any], list[Any]]] = {}
     for which, (side, done) in enumerate(((gold, correct), (predicted, others))):
         rows = np.flatnonzero(~done)

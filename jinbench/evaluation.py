@@ -168,7 +168,7 @@ def compute_metrics(
             counting.of_codes(side[counted], counted.sum(1), tag_names, names, scheme, rule)
             for side, rule in ((labels, None), (predicted, repair))
         )
-        report = Tally(names).add(true, guess).report(0)
+        report = Tally(names, intervals=False).add(true, guess).report()
         scores = {"precision": report.micro.precision, "recall": report.micro.recall, "f1": report.micro.f1 or 0.0}
         return scores | {f"f1_{cell.name}": cell.f1 for cell in report.labels if cell.f1 is not None}
 

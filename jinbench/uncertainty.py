@@ -70,8 +70,13 @@ def resample_patterns(
         drawn: np.ndarray[Any, Any] = rng.multinomial(units, times_each / units, size=times) @ patterns
         return drawn
     packed = np.repeat(patterns[:, 0] << 32 | patterns[:, 1], times_each)
-    sums = [int(packed.take(rng.integers(0, units, units, dtype=np.uint32)).sum()) for _ in range(times)]
-    both = np.array(sums, dtype=np.int64)
+    rows = max(1, 100_000 // units)
+    both = np.concatenate(
+        [
+            packed.take(rng.integers(0, units, (min(rows, times - start), units), dtype=np.uint32)).sum(1)
+            for start in range(0, times, rows)
+        ]
+    )
     return np.stack([both >> 32, both & 0xFFFFFFFF], axis=1)
 
 
