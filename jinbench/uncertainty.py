@@ -95,11 +95,13 @@ def effective(sizes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 def _student(freedom: float) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
     """Student's t with `freedom` >= 1 degrees as a table: angles θ with t = √freedom · tan θ, and P(T <= t) for each.
 
-    In the angle the density is cos(θ)^(freedom - 1): smooth, and on a finite range.
+    In the angle the density is cos(θ)^(freedom - 1): smooth, and on a finite range. Its spread is 1/√freedom: beyond
+    ten of these there is nothing, and with many degrees a table of the whole range would step over the rest.
     """
     import numpy as np
 
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 20001)
+    most = min(np.pi / 2, 10 / math.sqrt(freedom))
+    angle = np.linspace(-most, most, 20001)
     density = np.maximum(np.cos(angle), 0) ** (freedom - 1)
     below = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
     return angle, below / below[-1]

@@ -305,6 +305,22 @@ def test_macro_f1_takes_only_what_can_be_measured() -> None:
         assert scoring.score(gold_of([{X}] * mentions), {}).macro.labels == (mentions == FEW)
 
 
+def test_the_interval_of_macro_f1_goes_by_the_label_that_fewest_articles_have() -> None:
+    """With one label it is that label's; a second that is always right halves it, but for what its few articles add."""
+    names = [{(i, i + 1, "X") for i in range(6)} for _ in range(20)]
+    predicted = guesses(*({(i, i + 1, "X") for i in range(n % 7)} for n in range(20)))
+    found = scoring.score(gold_of(list(names)), predicted)
+    assert (found.macro.low, found.macro.high) == (found.labels[0].low, found.labels[0].high)
+    more: set[Label] = {(i, i + 1, "Y") for i in range(6, 22)}
+    two = scoring.score(
+        gold_of([item | more if i < 3 else item for i, item in enumerate(names)]),
+        {id: labels | more if int(id[1:]) < 3 else labels for id, labels in predicted.items()},
+    )
+    assert two.macro.labels == 2
+    widths = [found.macro.high - found.macro.low for found in (found, two)]  # type: ignore[operator]
+    assert widths[1] > 1.2 * widths[0] / 2
+
+
 def test_compare_is_paired() -> None:
     """A system that is a little better everywhere is told apart, however much the articles differ."""
     items: list[set[Label]] = [{(i, i + 1, "X") for i in range(20)} for _ in range(12)]

@@ -28,10 +28,11 @@ def spread(rng: np.random.Generator, mean: float, alike: float, shape: tuple[int
 
 
 def systems(
-    rng: np.random.Generator, articles: int, times: int, rates: list[tuple[float, float]], alike: float = 0.1
-) -> list[Any]:
+    rng: np.random.Generator, articles: int, times: int, rates: list[tuple[float, float]], alike: float = 0.1,
+    uneven: float = 1.0, typical: float = 12.0,
+) -> list[Any]:  # fmt: skip
     """Sums (articles, times, 3) of systems on the same gold, each with its shares of found and of spurious mentions."""
-    gold = 1 + np.floor(12 * rng.lognormal(0, 1, (articles, times))).astype(int)
+    gold = 1 + np.floor(typical * rng.lognormal(0, uneven, (articles, times))).astype(int)
     found = []
     for right, spurious in rates:
         correct = rng.binomial(gold, spread(rng, right, alike, gold.shape))
@@ -45,28 +46,30 @@ def in_the_long_run(right: float, spurious: float) -> float:
     return 2 * right / (1 + right + spurious)
 
 
-def table(title: str) -> list[list[float]]:
-    """The numbers of a table of the document, by row."""
+def table(title: str) -> list[list[Any]]:
+    """The rows of a table of the document: numbers, but for the names with which a row may begin."""
     text = DOCUMENT.read_text(encoding="utf-8")
     part = text[text.index(f"<!-- {title} -->") : text.index(f"<!-- end:{title} -->")]
     rows = [line.strip("| ").split("|") for line in part.splitlines() if line.startswith("|")][2:]
-    return [[float(re.sub(r"[^0-9.]", "", cell)) for cell in row] for row in rows]
+    return [[float(cell) if re.fullmatch(r"[0-9. ]+", cell) else cell.strip() for cell in row] for row in rows]
 
 
-def coverage(articles: int, alike: float, times: int, seed: int = 0) -> tuple[float, float]:
+def coverage(
+    articles: int, alike: float, times: int, seed: int = 0, rates: tuple[float, float] = (RIGHT, SPURIOUS), **other: Any
+) -> tuple[float, float]:
     """How often (percent) the interval holds the truth, and how often a plain percentile interval does."""
-    truth = in_the_long_run(RIGHT, SPURIOUS)
+    truth = in_the_long_run(*rates)
     rng = np.random.default_rng([articles, seed])
     held = np.zeros(2)
     for _ in range(times // 500):
-        (sums,) = systems(rng, articles, 500, [(RIGHT, SPURIOUS)], alike)
+        (sums,) = systems(rng, articles, 500, [rates], alike, **other)
         drawn, enough = f1(uncertainty.resample(sums)), uncertainty.effective(scoring.sizes(sums))
         plain = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
         for i in range(500):
             low, high = uncertainty.interval(drawn[:, i], float(enough[i]))
             held += low <= truth <= high, plain[0, i] <= truth <= plain[1, i]
     expanded, percentile = 100 * held / times
-    return expanded, percentile
+    return float(expanded), float(percentile)
 
 
 def error(percent: float, times: int) -> float:
@@ -83,14 +86,35 @@ def test_intervals_hold_the_truth_as_often_as_is_written(row: list[float]) -> No
         assert abs(plain - percentile) < error(percentile, 1000)
     ours = (found[0][0] + found[1][0]) / 2
     if articles >= 10:
-        assert 93 <= ours <= 97
+        assert all(93 <= stated <= 97 for stated in written[:2])
+        assert 93 - error(95, 2000) / 4 <= ours <= 97 + error(95, 2000) / 4
     else:
-        assert ours < 93  # the shortfall with few articles that the document speaks of
+        assert 90 < ours < 95  # the shortfall with few articles that the document speaks of
     assert ours > (found[0][1] + found[1][1]) / 2
+
+
+# Other newspapers and other systems, each with what is not as above.
+OTHERS: dict[str, dict[str, Any]] = {
+    "a system with F1 = 0.95": {"rates": (0.95, 0.05)},
+    "a system with F1 = 0.20": {"rates": (0.15, 0.35)},
+    "articles of one length": {"uneven": 0.01},
+    "articles still more uneven (1.5)": {"uneven": 1.5},
+    "few mentions (median 2)": {"typical": 1.5},
+}
+
+
+@pytest.mark.parametrize("row", table("others"), ids=lambda row: row[0])
+def test_what_intervals_hold_elsewhere(row: list[Any]) -> None:
+    name, *written = row
+    for articles, stated in zip((5, 10, 40), written, strict=True):
+        found, _ = coverage(articles, 0.1, 500, **OTHERS[name])
+        assert abs(found - stated) < error(stated, 500)
+        assert articles == 5 or 93 <= stated <= 97.5
 
 
 def test_the_table_has_what_was_promised() -> None:
     assert [row[0] for row in table("coverage")] == [5, 10, 20, 40, 100, 200]
+    assert [row[0] for row in table("others")] == list(OTHERS)
 
 
 def test_a_simulation_is_a_score() -> None:
@@ -145,7 +169,7 @@ def alarms(articles: int, rates: list[tuple[float, float]], times: int, seed: in
 @pytest.mark.parametrize("row", table("alarms"), ids=lambda row: f"{row[0]:.0f} articles")
 def test_false_alarms_are_as_rare_as_is_written(row: list[float]) -> None:
     articles, *written = row
-    times = 500
+    times = 1000
     for stated, (name, rates) in zip((written[:3], written[3:]), ALIKE.items(), strict=True):
         first, second = (in_the_long_run(*each) for each in rates)
         assert first == pytest.approx(second)
@@ -187,10 +211,10 @@ def test_the_smallest_gap_is_told_apart_as_often_as_is_written(row: list[float])
     articles, level, gap, told = row
     rates = STRONG if level > in_the_long_run(RIGHT, SPURIOUS) else (RIGHT, SPURIOUS)
     assert in_the_long_run(*rates) == pytest.approx(level)
-    found = stated_gaps(int(articles), rates, 100)
-    assert found.mean() == pytest.approx(gap, abs=4 * found.std() / 10)
-    again = power(int(articles), rates, gap, 300)
-    assert abs(again - told) < error(told, 300)
+    found = stated_gaps(int(articles), rates, 64)
+    assert found.mean() == pytest.approx(gap, abs=4 * found.std() / 8)
+    again = power(int(articles), rates, gap, 200)
+    assert abs(again - told) < error(told, 200)
     if articles == 23:
         assert 70 <= again <= 90
         assert 0.25 < found.std() / found.mean() < 0.45  # about a third
@@ -217,7 +241,7 @@ def test_where_an_interval_ends() -> None:
     for articles in (2, 3.3, 5, 23, 200):
         expected = stats.norm.cdf(-math.sqrt(articles / (articles - 1)) * stats.t.ppf(0.975, articles - 1))
         assert uncertainty.tail(articles) == pytest.approx(expected, rel=1e-3, abs=1e-12)
-    assert uncertainty.tail(10**6) == pytest.approx(0.025, rel=1e-3)
+    assert uncertainty.tail(10**6) == pytest.approx(0.025, rel=1e-4)
     assert uncertainty.tail(5) < 0.002  # ends far further out
     assert uncertainty.tail(1.0) == uncertainty.tail(1.5)
     drawn = np.array([math.nan, *range(101)])
@@ -225,7 +249,7 @@ def test_where_an_interval_ends() -> None:
 
 
 def test_student_as_scipy_has_it() -> None:
-    for freedom in (1, 1.7, 2, 4.5, 9, 22, 100, 1000):
+    for freedom in (1, 1.7, 2, 4.5, 9, 22, 40, 41, 100, 1000, 10**5, 10**7):
         for probability in (0.001, 0.025, 0.2, 0.5, 0.8, 0.9, 0.975, 0.999):
             expected = stats.t.ppf(probability, freedom)
             assert uncertainty.t_quantile(probability, freedom) == pytest.approx(expected, rel=1e-4, abs=1e-5)
@@ -338,10 +362,14 @@ def tables(times: int) -> dict[str, str]:
         enough = float(uncertainty.effective(scoring.sizes(sums)).mean())
         values = [held[0][0], held[1][0], held[0][1], held[1][1]]
         found["coverage"].append([str(articles), f"{enough:.1f}", *(f"{value:.1f}" for value in values)])
+    found["others"] = [["otherwise as above", "5 articles", "10 articles", "40 articles"]]
+    for name, other in OTHERS.items():
+        held = [coverage(articles, 0.1, times, 1, **other) for articles in (5, 10, 40)]
+        found["others"].append([name, *(f"{ours:.1f}" for ours, _ in held)])
     kinds = ("interval", "swaps", "both")
     found["alarms"] = [["articles", *(f"{name}: {kind}" for name in ALIKE for kind in kinds)]]
     for articles in (ENOUGH, 10, 20, 40):
-        values = np.concatenate([alarms(articles, rates, times, 1) for rates in ALIKE.values()])
+        values = np.concatenate([alarms(articles, rates, 2 * times, 1) for rates in ALIKE.values()])
         found["alarms"].append([str(articles), *(f"{value:.1f}" for value in values)])
     found["power"] = [["articles", "F1 of the better", "gap", "told apart"]]
     for articles, rates in itertools.product((10, 23, 40, 100), ((RIGHT, SPURIOUS), STRONG)):
