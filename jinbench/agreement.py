@@ -16,12 +16,13 @@ from jinbench import (
     dataset,
     exports,
     files,
+    golds,
     items,
     scoring,
-    submissions,
     tagging,
     uncertainty,
 )
+from jinbench.golds import FOLDS, Gold
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Span
@@ -29,7 +30,6 @@ from jinbench.rooms import Rooms
 from jinbench.scores import Cell, Score, rounded, with_interval
 from jinbench.seeds import Seeds
 from jinbench.splitting import REPEATS, Place
-from jinbench.submissions import FOLDS, Gold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,10 +153,10 @@ def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, Labels]) -> dic
     anywhere = {article.id: Place("train", (0,) * REPEATS) for article in seed.articles}  # agreement knows no splits
     table = items.rows(seed, label_set, dict(found), anywhere)
     listing = items.manifest(table, label_set)
-    return {task: submissions.gold_of(task, FOLDS, table[task]["train"], listing) for task in submissions.TASKS}
+    return {task: golds.gold_of(task, FOLDS, table[task]["train"], listing) for task in golds.TASKS}
 
 
-def _as_predictions(gold: Gold) -> dict[str, frozenset[submissions.Label]]:
+def _as_predictions(gold: Gold) -> dict[str, frozenset[golds.Label]]:
     return dict(zip(gold.ids, gold.labels, strict=True))
 
 

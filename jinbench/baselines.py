@@ -13,15 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import conditions, dataset, files, running, scoring, submissions
+from jinbench import conditions, dataset, files, golds, running, scoring, submissions
 from jinbench.conditions import Under
+from jinbench.golds import FOLD, FOLDS, NOISY, Gold, Label
 from jinbench.problems import DataError, Problem
 from jinbench.recipes import Recipe
 from jinbench.records import Step
 from jinbench.rooms import Rooms
 from jinbench.running import Reply, Running
 from jinbench.scores import Score, rounded
-from jinbench.submissions import FOLD, FOLDS, NOISY, Gold, Label
 
 SPLITS = ("test", FOLDS)  # what a recipe is run on
 COARSE = "msra"  # the crosswalk on which fine and coarse systems stand in one table
@@ -47,7 +47,7 @@ class World:
     where: Rooms
     recipe: Recipe
     rows: list[Row]
-    golds: dict[str, Gold]
+    held_against: dict[str, Gold]
     names: tuple[str, ...]  # of the labels that it may predict
     sectors: tuple[str, ...]
 
@@ -64,7 +64,7 @@ class World:
     @cached_property
     def _types(self) -> dict[str, str]:
         crosswalk = self.recipe.crosswalk
-        return submissions.types(self.where, crosswalk) if crosswalk else {name: name for name in self.names}
+        return golds.types(self.where, crosswalk) if crosswalk else {name: name for name in self.names}
 
     @cached_property
     def rounds(self) -> list[Round]:
@@ -85,12 +85,12 @@ def world(where: Rooms, recipe: Recipe) -> World:
     """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
     rows = dataset.read_rows(where, recipe.task)
     if recipe.crosswalk:
-        submissions.types(where, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
-    golds = {split: submissions.gold(where, recipe.task, split, recipe.crosswalk) for split in SPLITS}
+        golds.types(where, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
+    true = {split: golds.read(where, recipe.task, split, recipe.crosswalk) for split in SPLITS}
     sectors = tuple(dataset.read_manifest(where)["labels"]["sector"])
     if "entities" in recipe.given:
         rows = conditions.entities(where, rows)
-    return World(where, recipe, rows, golds, golds["test"].names, sectors)
+    return World(where, recipe, rows, true, true["test"].names, sectors)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: No
     on = world(where, recipe)
     steps = len(on.rounds) + (recipe.task == "ner")
     predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
-    golds = dict(on.golds)
+    true = dict(on.held_against)
     noise: tuple[Under, ...] = ()
     replies = []
     with on.running() as process:
@@ -186,13 +186,13 @@ def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: No
             predicted[each.split] |= replies[-1].batches[0]
         progress(recipe.name, len(on.rounds), steps)
         if recipe.task == "ner":
-            golds[NOISY] = submissions.gold(where, recipe.task, NOISY, recipe.crosswalk)
+            true[NOISY] = golds.read(where, recipe.task, NOISY, recipe.crosswalk)
             predicted[NOISY], noise = _under_noise(on, process, predicted["test"])
     progress(recipe.name, steps, steps)
     return Result(
         recipe,
-        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in golds.items()},
-        {split: scoring.score(gold, predicted[split]) for split, gold in golds.items()},
+        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in true.items()},
+        {split: scoring.score(gold, predicted[split]) for split, gold in true.items()},
         noise,
         _coarse(on, predicted),
         _took(recipe, replies, sum(len(row["text"]) for each in on.rounds for row in each.held_out)),
@@ -214,17 +214,17 @@ def _under_noise(
     for tier, batch in zip(tiers, reply.batches, strict=True):
         here = dict(zip(tier.gold.ids, batch.values(), strict=True))
         predicted |= here
-        found.append(conditions.under(tier, here, on.golds["test"], clean))
+        found.append(conditions.under(tier, here, on.held_against["test"], clean))
     return predicted, tuple(sorted(found, key=lambda each: (each.kind, each.level)))
 
 
 def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
-    known = submissions.crosswalks(on.where)
+    known = golds.crosswalks(on.where)
     if on.recipe.task != "ner" or on.recipe.crosswalk or COARSE not in known:
         return {}
-    convert = submissions.through(known[COARSE])
-    gold = submissions.coarse(on.golds[FOLDS], COARSE, known[COARSE])
+    convert = golds.through(known[COARSE])
+    gold = golds.coarse(on.held_against[FOLDS], COARSE, known[COARSE])
     return {FOLDS: scoring.score(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 
 

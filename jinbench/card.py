@@ -20,6 +20,7 @@ from jinbench import (
     errata,
     fields,
     files,
+    golds,
     items,
     labels,
     noise,
@@ -27,7 +28,6 @@ from jinbench import (
     ranking,
     scores,
     seeds,
-    submissions,
 )
 from jinbench.problems import DataError, Problem
 from jinbench.ranking import Board
@@ -127,7 +127,7 @@ def _scores(boards: list[Board]) -> str:
 
 
 def _is_main(board: Board) -> bool:
-    return board.split == submissions.FOLDS or (board.split == "test" and not board.crosswalk)
+    return board.split == golds.FOLDS or (board.split == "test" and not board.crosswalk)
 
 
 def _gaps(boards: list[Board]) -> str:
@@ -136,7 +136,7 @@ def _gaps(boards: list[Board]) -> str:
     for board in boards:
         if not _is_main(board):
             continue
-        name = "cross-validation" if board.split == submissions.FOLDS else f"{board.split} split"
+        name = "cross-validation" if board.split == golds.FOLDS else f"{board.split} split"
         name = f"coarse, {name}" if board.crosswalk else name
         articles = board.articles
         if board.gap is None:
@@ -155,8 +155,8 @@ def _conditions(where: Rooms) -> str:
     }
     if not found:
         return "No system has been run.\n"
-    names = sorted(found, key=lambda name: -(found[name]["scores"][submissions.FOLDS]["micro"]["f1"] or 0))
-    folds = {name: found[name]["scores"][submissions.FOLDS] for name in names}
+    names = sorted(found, key=lambda name: -(found[name]["scores"][golds.FOLDS]["micro"]["f1"] or 0))
+    folds = {name: found[name]["scores"][golds.FOLDS] for name in names}
     parts = {
         name: {
             "all": folds[name]["micro"],

@@ -6,9 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from jinbench import uncertainty
+from jinbench.golds import FOLDS, Gold
 from jinbench.scores import rounded
 from jinbench.scoring import Predicted, articles, counts, sizes
-from jinbench.submissions import FOLDS, Gold
 from jinbench.uncertainty import ENOUGH, LEVEL, PERMUTATIONS, f1
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import comparing, dataset, pages, scoring, submissions
+from jinbench import comparing, dataset, golds, pages, scoring
 from jinbench.comparing import Difference
+from jinbench.golds import NOISY, Gold
 from jinbench.records import Span
 from jinbench.rooms import Rooms
 from jinbench.scores import Cell
 from jinbench.scoring import Predicted
-from jinbench.submissions import NOISY, Gold
 
 CONFIG = "ner_noisy"
 
@@ -29,7 +29,7 @@ class Noisy:
 def tiers(where: Rooms, crosswalk: str = "") -> list[Noisy]:
     """The noisy sentences tier by tier. Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
     rows = dataset.read_rows(where, CONFIG)
-    gold = submissions.gold(where, "ner", NOISY, crosswalk)
+    gold = golds.read(where, "ner", NOISY, crosswalk)
     found = []
     for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):
         kept = [(row["kind"], row["level"]) == (kind, level) for row in rows]

@@ -49,9 +49,9 @@ def score(
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """
-    from jinbench import mistakes, scoring, submissions
+    from jinbench import golds, mistakes, scoring, submissions
 
-    gold = submissions.gold(rooms(ctx), task, on, crosswalk)
+    gold = golds.read(rooms(ctx), task, on, crosswalk)
     predicted = submissions.read_predictions(file, gold, rooms(ctx), scheme, repair)
     found = scoring.score(gold, predicted, scores=predicted.scores)
     wrong = mistakes.analyse(gold, predicted, errors) if errors else None
@@ -76,11 +76,11 @@ def compare(
     must say so before two systems count as different. With --split folds it also says what to expect if both were
     trained again (the t-test over folds, corrected for overlapping training sets).
     """
-    from jinbench import comparing, submissions
+    from jinbench import comparing, golds, submissions
 
     if len(files) < 2:
         raise typer.BadParameter("two files or more", param_hint="FILES")
-    gold = submissions.gold(rooms(ctx), task, on, crosswalk)
+    gold = golds.read(rooms(ctx), task, on, crosswalk)
     predicted = {str(path): submissions.read_predictions(path, gold, rooms(ctx), scheme, repair) for path in files}
     found = comparing.compare_all(gold, predicted)
     emit(

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import baselines, dataset, files, scoring, uncertainty
 from jinbench.baselines import Result, Round
+from jinbench.golds import FOLD, FOLDS
 from jinbench.problems import DataError, Problem
 from jinbench.records import Step
 from jinbench.rooms import Rooms
 from jinbench.scores import rounded
-from jinbench.submissions import FOLD, FOLDS
 from jinbench.uncertainty import ENOUGH
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def measure(where: Rooms, result: Result, progress: Step = lambda name, done, of
     Raises :class:`DataError` (what :func:`baselines.run` raises).
     """
     on = baselines.world(where, result.recipe)
-    gold = on.golds[FOLDS]
+    gold = on.held_against[FOLDS]
     folds = list(on.folds)
     jobs = [(step, repeat, fold) for step in STEPS[:-1] for repeat in range(REPEATS) for fold in folds]
     predicted: dict[tuple[float, int], dict[str, Any]] = {(1.0, 0): dict(result.predictions[FOLDS])}

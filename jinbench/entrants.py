@@ -197,10 +197,10 @@ def parse(
     An item whose reply cannot be used gets no prediction: `jinbench score` counts it as missing. A reply that says
     that there is nothing gets an empty one.
     """
-    from jinbench import files, replies, submissions
+    from jinbench import files, golds, replies, submissions
 
     where = rooms(ctx)
-    gold = submissions.gold(where, task, on)
+    gold = golds.read(where, task, on)
     predicted, found = replies.parse(gold, replies.read(file, gold), replies.names(where, gold))
     if out:
         files.write_text(out, files.dump_jsonl(submissions.as_rows(task, predicted.items())))

@@ -11,12 +11,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinbench import annotators, dataset, files, lines, submissions
+from jinbench import annotators, dataset, files, golds, lines, submissions
 from jinbench.baselines import SCORES
 from jinbench.curves import NAME as CURVE
+from jinbench.golds import BOARD_SPLITS, FOLDS, Gold
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.rooms import Rooms
-from jinbench.submissions import BOARD_SPLITS, FOLDS, Gold, Predictions
+from jinbench.submissions import Predictions
 
 SYSTEM, PREDICTIONS = "system.toml", "predictions.jsonl"
 LEFT_OUT = (SCORES, CURVE)  # what `jinbench run` leaves besides predictions: made again here, so never copied
@@ -108,7 +109,7 @@ def home(where: Rooms) -> Path:
 def boards(where: Rooms) -> dict[str, Board]:
     """Every board that an entry can stand on, by the name of the file for it."""
     found = [(task, split, "") for task, splits in BOARD_SPLITS.items() for split in splits]
-    found += [("ner", split, name) for name in submissions.crosswalks(where) for split in BOARD_SPLITS["ner"]]
+    found += [("ner", split, name) for name in golds.crosswalks(where) for split in BOARD_SPLITS["ner"]]
     return {submissions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
 
 
@@ -173,7 +174,7 @@ def _system(where: Rooms, folder: Path, problems: list[Problem]) -> System | Non
         problems.append(Problem("wrong-version", f"{place} data", expected, system.data, hint))
     if system.crosswalk:
         try:
-            submissions.types(where, system.crosswalk, f"{place} crosswalk")
+            golds.types(where, system.crosswalk, f"{place} crosswalk")
         except DataError as error:
             problems += error.problems
     return system
@@ -262,7 +263,7 @@ def check(where: Rooms, folder: Path) -> Checked:
     problems: list[Problem] = []
     parts = []
     for board, path in entry.files.items():
-        gold = submissions.gold(where, *board)
+        gold = golds.read(where, *board)
         try:
             parts.append(Part(board, path, gold, submissions.read_predictions(path, gold, where)))
         except DataError as error:

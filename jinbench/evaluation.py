@@ -9,13 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import comparing, counting, ranking, rooms, scoring, submissions
+from jinbench import comparing, counting, golds, ranking, rooms, scoring, submissions
 from jinbench.comparing import Difference
 from jinbench.counting import Columns
+from jinbench.golds import Gold
 from jinbench.problems import DataError, Problem, shorten
 from jinbench.ranking import Board
 from jinbench.scores import Score
-from jinbench.submissions import KEYS, Gold, Predictions
+from jinbench.submissions import KEYS, Predictions
 from jinbench.tallying import Report, Tally
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _held_against(
     *systems: Any,
 ) -> tuple[Gold, list[Predictions]]:  # fmt: skip
     where = rooms.find(root)
-    gold = submissions.gold(where, task, split, crosswalk)
+    gold = golds.read(where, task, split, crosswalk)
     found = []
     for given in systems:
         if isinstance(given, str | os.PathLike):

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from jinbench import dataset, entries, files, rooms, submissions
+from jinbench import dataset, entries, files, golds, rooms, submissions
+from jinbench.golds import BOARD_SPLITS, FOLDS
 from jinbench.rooms import Rooms
-from jinbench.submissions import BOARD_SPLITS, FOLDS
 
 KINDS = (*BOARD_SPLITS, "system")
 
@@ -31,7 +31,7 @@ def explained(where: Rooms, kind: str) -> str:
         return template(where)
     listing = dataset.read_manifest(where)
     names, split = listing["labels"][kind], BOARD_SPLITS[kind][0]
-    gold = submissions.gold(where, kind, split)
+    gold = golds.read(where, kind, split)
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
     labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
     best = min(labelled, key=lambda i: len(gold.texts[i]))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import dataset
 from jinbench.curves import Curve
+from jinbench.golds import FOLDS
 from jinbench.problems import JinbenchError
 from jinbench.ranking import Board
 from jinbench.rooms import Rooms
 from jinbench.splitting import SPLITS
-from jinbench.submissions import FOLDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,11 +16,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from jinbench import aligning, dataset, files, labels, markup, submissions
+from jinbench import aligning, dataset, files, golds, labels, markup
+from jinbench.golds import FOLDS, TASKS, Label
 from jinbench.records import Span
 from jinbench.rooms import Rooms
 from jinbench.splitting import FOLD_COLUMNS
-from jinbench.submissions import FOLDS, TASKS, Label
 
 STYLES = ("json", "markup")
 LANGUAGES = ("zh", "en")
@@ -76,7 +76,7 @@ def make(
     from all items of other folds; a fold keeps articles of one story together. For a seed they are the same everywhere.
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, and what is wrong with labels.toml).
     """
-    gold = submissions.gold(where, task, split)  # of which ids, texts and articles are used, never `labels`
+    gold = golds.read(where, task, split)  # of which ids, texts and articles are used, never `labels`
     rows = dataset.read_rows(where, task)
     titles = {row["id"]: row.get("title", "") for row in rows}
     folds = {row["article_id"]: row[_FOLD] for row in rows}
@@ -123,7 +123,7 @@ def _row(id: str, system: str, item: str) -> dict[str, Any]:
 
 
 def _examples(task: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any]) -> list[Example]:
-    gold = submissions.gold_of(task, "train", rows, listing)
+    gold = golds.gold_of(task, "train", rows, listing)
     return [
         Example(row["id"], row["article_id"], row.get("title", ""), row["text"], found)
         for row, found in zip(rows, gold.labels, strict=True)

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinbench import comparing, entries, files, mistakes, recipes, scoring, submissions
+from jinbench import comparing, entries, files, golds, mistakes, recipes, scoring, submissions
 from jinbench.baselines import COARSE, SCORES
 from jinbench.comparing import Difference
+from jinbench.golds import BOARD_SPLITS, FOLDS, NOISY, Gold, Label
 from jinbench.mistakes import Mistakes
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.rooms import Rooms
 from jinbench.scores import Score, rounded
-from jinbench.submissions import BOARD_SPLITS, FOLDS, NOISY, Gold, Label
 from jinbench.uncertainty import ENOUGH
 
 EXAMPLES = 8  # items shown of each system's mistakes
@@ -169,8 +169,8 @@ def board(where: Rooms, task: str, split: str, crosswalk: str = "") -> Board:
 
     Raises :class:`DataError` with what is wrong in any of them.
     """
-    gold = submissions.gold(where, task, split, crosswalk)
-    return rank(gold, predictions(where, gold), submissions.readings(where, gold))
+    gold = golds.read(where, task, split, crosswalk)
+    return rank(gold, predictions(where, gold), golds.readings(where, gold))
 
 
 def predictions(where: Rooms, gold: Gold) -> Predicted:
@@ -192,8 +192,8 @@ def predictions(where: Rooms, gold: Gold) -> Predicted:
             predicted.about[system], predicted.scores[system] = about, found.scores
 
     if gold.crosswalk:
-        fine = submissions.gold(where, gold.task, gold.split)
-        take(fine, submissions.through(submissions.types(where, gold.crosswalk)))
+        fine = golds.read(where, gold.task, gold.split)
+        take(fine, golds.through(golds.types(where, gold.crosswalk)))
     take(gold, lambda labels: labels)
     raise_if_any(problems)
     return predicted
@@ -333,7 +333,7 @@ def build(where: Rooms) -> list[Board]:
     boards = []
     for task, splits in BOARD_SPLITS.items():
         boards += [board(where, task, split) for split in splits]
-        for crosswalk in submissions.crosswalks(where) if task == "ner" else ():
+        for crosswalk in golds.crosswalks(where) if task == "ner" else ():
             boards += [
                 board(where, task, split, crosswalk)
                 for split in splits

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, submissions
+from jinbench import files, golds
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.rooms import Rooms
 
@@ -77,8 +77,8 @@ def load(path: Path) -> Recipe:
         hint = "put them at the top level of the file, as in baselines/gazetteer.py"
         raise _broken(place, "TASK, SEED and make()", f"no {', '.join(missing)}", hint)
     values = {name: _value(found[name], name, place) for name in ("TASK", *_TYPES) if name in found}
-    if values["TASK"] not in submissions.TASKS:
-        expected, hint = f"one of {', '.join(submissions.TASKS)}", "say which task the recipe is for"
+    if values["TASK"] not in golds.TASKS:
+        expected, hint = f"one of {', '.join(golds.TASKS)}", "say which task the recipe is for"
         raise DataError(Problem("wrong-task", f"{place} TASK", expected, repr(values["TASK"]), hint))
     recipe = Recipe(
         name=path.stem,

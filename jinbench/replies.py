@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import answers, files, labels, lines
+from jinbench.golds import Gold, Label
 from jinbench.problems import Problem, raise_if_any, shorten
 from jinbench.reports import Report
 from jinbench.rooms import Rooms
-from jinbench.submissions import Gold, Label
 
 
 def names(where: Rooms, gold: Gold) -> dict[str, str]:

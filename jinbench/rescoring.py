@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, errata, items, labels, ranking, seeds, submissions
+from jinbench import dataset, errata, golds, items, labels, ranking, seeds
 from jinbench.rooms import Rooms
 from jinbench.scores import Score, rounded
 
@@ -46,13 +46,13 @@ def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
-    for task, split in ((task, split) for task, splits in submissions.BOARD_SPLITS.items() for split in splits):
+    for task, split in ((task, split) for task, splits in golds.BOARD_SPLITS.items() for split in splits):
         boards = []
         for table, listing in zip(tables, listings, strict=True):
-            config = submissions.config_of(task, split)
+            config = golds.config_of(task, split)
             parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
-            gold = submissions.gold_of(task, split, rows, listing, config)
+            gold = golds.gold_of(task, split, rows, listing, config)
             boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(where, gold)).rows})
         old, new = boards
         moves += [

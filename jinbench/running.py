@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jinbench import files, recipes, rounds, submissions
+from jinbench.golds import Label
 from jinbench.problems import DataError, JinbenchError, Problem, raise_if_any
 from jinbench.recipes import Recipe
-from jinbench.submissions import Label
 
 # The fields of a row that a recipe gets, if the row has them.
 SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *recipes.GIVEABLE["sector"])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import counting, uncertainty
 from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
+from jinbench.golds import Gold, Label
 from jinbench.scores import FEW, Cell, Macro, Mean, Score, shares
-from jinbench.submissions import Gold, Label
 from jinbench.uncertainty import RESAMPLES, SEED, f1
 
 if TYPE_CHECKING:

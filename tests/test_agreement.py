@@ -12,10 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
 from jinbench import agreement, annotation, counting, exports, labels, scoring, seeds, tagging
+from jinbench.golds import Gold
 from jinbench.problems import DataError
 from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
-from jinbench.submissions import Gold
 
 Two = tuple[seeds.Seeds, labels.LabelSet, list[Labels], list[Labels]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, dataset, noise, recipes, running, submissions
+from jinbench import baselines, dataset, golds, noise, recipes, running
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT, recipe
@@ -23,7 +23,7 @@ def make(): return M()
 
 def test_the_recipes_of_the_room(real: Rooms) -> None:
     found = [recipes.load(path) for path in recipes.room(real)]
-    assert {r.task for r in found} == set(submissions.TASKS)
+    assert {r.task for r in found} == set(golds.TASKS)
     assert all(len(r.summary) > 30 for r in found)
     assert all((real.baselines / r.name / "curve.json").is_file() == r.curve for r in found)
 
@@ -141,5 +141,5 @@ def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Rooms, tmp_pat
     result = baselines.run(world, recipes.load(tmp_path / "mine.py"))
     baselines.write(result, tmp_path / "mine")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
-        "predictions-ner-folds.jsonl", "predictions-ner-test.jsonl", "scores.json",
+        "predictions-ner-folds.jsonl", "predictions-ner-noisy.jsonl", "predictions-ner-test.jsonl", "scores.json",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, conditions, dataset, files, noise, ranking, recipes, scoring, submissions
+from jinbench import baselines, card, conditions, dataset, files, golds, noise, ranking, recipes, scoring
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
@@ -104,7 +104,7 @@ def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world:
 
 def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Rooms) -> None:
     """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
-    gold = submissions.gold(world, "ner", "test")
+    gold = golds.read(world, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
     for tier in conditions.tiers(world):
         perfect = conditions.under(tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean)
@@ -139,10 +139,10 @@ def test_noise_does_not_reach_the_clean_scores(world: Rooms) -> None:
 
 
 def test_labels_through_a_crosswalk(world: Rooms) -> None:
-    types = submissions.types(world, "msra")
-    convert = submissions.through(types)
+    types = golds.types(world, "msra")
+    convert = golds.through(types)
     assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
-    fine, coarse = (submissions.gold(world, "ner", "folds", name) for name in ("", "msra"))
+    fine, coarse = (golds.read(world, "ner", "folds", name) for name in ("", "msra"))
     assert coarse.names == ("LOC", "TIME")
     assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for found in fine.labels for s in found)
     assert scoring.score(coarse, {}).signature["crosswalk"] == "msra"
@@ -152,7 +152,7 @@ def test_labels_through_a_crosswalk(world: Rooms) -> None:
 def test_an_unknown_crosswalk_is_refused(world: Rooms, real: Rooms) -> None:
     for where, known in ((world, "msra, other"), (real, "msra, cluener, ontonotes")):
         with pytest.raises(DataError, match=known):
-            submissions.gold(where, "ner", "test", "conll")
+            golds.read(where, "ner", "test", "conll")
     with pytest.raises(DataError, match="declaration-unknown"):
         result(world, "coarse", MEMORY.format(more='CROSSWALK = "conll"'))
 
@@ -218,7 +218,7 @@ def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(wor
     result(world, "oracle", ORACLE)
     result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
            .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
-    gold = submissions.gold(world, "sector", "folds")
+    gold = golds.read(world, "sector", "folds")
     predicted = ranking.predictions(world, gold)
     assert {name: about.given for name, about in predicted.about.items()} == {"oracle": ("entities",), "plain": ()}
     board = ranking.board(world, "sector", "folds")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jinbench import baselines, card, curves, dataset, files, recipes
+from jinbench.golds import FOLDS
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
-from jinbench.submissions import FOLDS
 from tests.test_conditions import MEMORY, crossed, result
 from tests.test_problems import run
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import card, dataset, exports, files, items, labels, seeds, submissions
+from jinbench import card, dataset, exports, files, golds, items, labels, seeds
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -146,10 +146,10 @@ def test_a_moved_fold_changes_the_hash(mini: Rooms) -> None:
 
 def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Rooms) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
-    gold = submissions.gold(mini, "sector", "train")
+    gold = golds.read(mini, "sector", "train")
     text = mini.labels.read_text()
     mini.labels.write_text(text.replace('"port"', '"x"').replace('"water"', '"port"').replace('"x"', '"water"'))
-    assert submissions.gold(mini, "sector", "train") == gold
+    assert golds.read(mini, "sector", "train") == gold
 
 
 def test_the_manifest_names_every_file(real: Rooms) -> None:

@@ -13,8 +13,8 @@ from seqeval.scheme import IOB2, IOBES
 
 from jinbench import counting, scoring
 from jinbench.counting import BOUNDARY, EXACT, OVERLAP, REPAIRS, TYPE
+from jinbench.golds import Label
 from jinbench.problems import DataError
-from jinbench.submissions import Label
 from tests.conftest import ROOT
 from tests.test_counting import labels, named, vectors
 from tests.test_scoring import gold_of, guesses

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from jinbench import console, entries, files, forms, lines, scoring, submissions
+from jinbench import console, entries, files, forms, golds, lines, scoring, submissions
 from jinbench.problems import DataError, Problem, shorten
 from jinbench.rooms import Rooms
 from tests.conftest import MINI, ROOT
@@ -168,9 +168,9 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
 
 
 def test_the_limit_is_far_from_any_sane_submission(real: Rooms) -> None:
-    for task, splits in submissions.BOARD_SPLITS.items():
+    for task, splits in golds.BOARD_SPLITS.items():
         for split in splits:
-            gold = submissions.gold(real, task, split)
+            gold = golds.read(real, task, split)
             rows = submissions.as_rows(task, zip(gold.ids, gold.labels, strict=True))
             talkative = [row | {"text": text, "tokens": list(text)} for row, text in zip(rows, gold.texts, strict=True)]
             assert 10 * len(json.dumps(talkative)) < submissions.size_limit(gold) < 2**27
@@ -204,7 +204,7 @@ OF_BYTES, OF_UTF_16 = (lambda text: len(text.encode())), (lambda text: len(text.
 
 def counted(where: Rooms, row: dict[str, Any], count: Any = len, surface: bool = True) -> dict[str, Any]:
     """A line of predictions whose offsets count something else."""
-    gold = submissions.gold(where, "ner", "test")
+    gold = golds.read(where, "ner", "test")
     text = gold.texts[gold.ids.index(row["id"])]
     found = []
     for span in row["spans"]:
@@ -460,7 +460,7 @@ LINE = st.fixed_dictionaries(
 
 def either(where: Rooms, task: str, path: Path) -> submissions.Predictions | None:
     """What is read, or None where it is refused in words that a terminal and a file can take."""
-    gold = submissions.gold(where, task, "test")
+    gold = golds.read(where, task, "test")
     try:
         return submissions.read_predictions(path, gold, where)
     except DataError as error:
@@ -471,7 +471,7 @@ def either(where: Rooms, task: str, path: Path) -> submissions.Predictions | Non
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.binary(max_size=300), task=st.sampled_from(submissions.TASKS))
+@given(data=st.binary(max_size=300), task=st.sampled_from(golds.TASKS))
 def test_any_bytes(data: bytes, task: str, stable: Rooms, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any-bytes.jsonl"
     path.write_bytes(data)
@@ -481,7 +481,7 @@ def test_any_bytes(data: bytes, task: str, stable: Rooms, tmp_path_factory: pyte
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(submissions.TASKS))
+@given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(golds.TASKS))
 def test_any_json(rows: list[Any], task: str, stable: Rooms, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Either it is refused, or every line of it is what the schema allows, and it can be scored."""
     path = tmp_path_factory.getbasetemp() / "any-json.jsonl"
@@ -492,7 +492,7 @@ def test_any_json(rows: list[Any], task: str, stable: Rooms, tmp_path_factory: p
     validator = Draft202012Validator(forms.schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
-    assert scoring.score(submissions.gold(stable, task, "test"), found).items - len(found) >= 0
+    assert scoring.score(golds.read(stable, task, "test"), found).items - len(found) >= 0
 
 
 def test_values_that_cannot_be_written_are_named() -> None:
@@ -518,7 +518,7 @@ def test_half_a_surrogate_pair_is_no_traceback(stable: Rooms, tmp_path: Path) ->
 # ---- what it looks like ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", submissions.TASKS)
+@pytest.mark.parametrize("task", golds.TASKS)
 def test_the_example_is_an_entry(task: str, stable: Rooms, tmp_path: Path) -> None:
     """What `jinbench format` prints is taken as it stands, and its example is right."""
     text = forms.explained(stable, "system").replace('task = "ner"', f'task = "{task}"')
@@ -534,13 +534,13 @@ def test_the_example_is_an_entry(task: str, stable: Rooms, tmp_path: Path) -> No
 
 def test_the_example_has_a_label(real: Rooms) -> None:
     """Though the shortest sentence of the test split has none."""
-    gold = submissions.gold(real, "ner", "test")
+    gold = golds.read(real, "ner", "test")
     assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
     assert json.loads(forms.explained(real, "ner").splitlines()[2])["spans"]
 
 
 def test_what_is_stored_fits_the_schema(real: Rooms) -> None:
-    validators = {task: Draft202012Validator(forms.schema(real, task)) for task in submissions.TASKS}
+    validators = {task: Draft202012Validator(forms.schema(real, task)) for task in golds.TASKS}
     for task, validator in validators.items():
         paths = list(real.baselines.glob(f"*/predictions-{task}-test.jsonl"))
         assert paths
@@ -614,7 +614,7 @@ def test_an_entry_comes_in(world: Rooms, tmp_path: Path, capsys: pytest.CaptureF
     assert sorted(os.listdir(target.parent)) == ["mine"]
 
 
-@pytest.mark.parametrize("task", submissions.TASKS)
+@pytest.mark.parametrize("task", golds.TASKS)
 def test_an_empty_submission(task: str, world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = folder(tmp_path / "in", system=with_field("task", f'"{task}"'), predictions__jsonl="")
     assert submit(world, made) == 0

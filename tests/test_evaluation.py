@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import jinbench
-from jinbench import comparing, files, ranking, scoring, submissions, tagging
+from jinbench import comparing, files, golds, ranking, scoring, submissions, tagging
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.rooms import Rooms
@@ -23,7 +23,7 @@ from tests.test_problems import run
 
 def test_every_form_of_predictions_gives_the_same_score(real: Rooms) -> None:
     path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
-    gold = submissions.gold(real, "ner", "test")
+    gold = golds.read(real, "ner", "test")
     texts = dict(zip(gold.ids, gold.texts, strict=True))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     triples = {row["id"]: [(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows}
@@ -41,7 +41,7 @@ def test_every_form_of_predictions_gives_the_same_score(real: Rooms) -> None:
 
 
 def test_sectors_and_their_scores(real: Rooms) -> None:
-    gold = submissions.gold(real, "sector", "test")
+    gold = golds.read(real, "sector", "test")
     said = {id: sorted(label[0] for label in labels) for id, labels in zip(gold.ids, gold.labels, strict=True)}
     perfect = jinbench.score(said, task="sector", root=real.root)
     assert isinstance(perfect, Score)
@@ -76,7 +76,7 @@ def test_many_systems_are_compared_two_by_two(real: Rooms, capsys: pytest.Captur
         (paths[0], paths[2]),
         (paths[1], paths[2]),
     ]
-    gold = submissions.gold(real, "ner", "test")
+    gold = golds.read(real, "ner", "test")
     single = [comparing.compare(gold, *(submissions.read_predictions(Path(each[key]), gold) for key in "ab")).p
               for each in record]  # fmt: skip
     assert [each["p"] for each in record] == [round(p, 6) for p in single]
@@ -181,7 +181,7 @@ def test_metrics_for_a_trainer() -> None:
 def test_tags_as_predictions_on_the_command_line(
     world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gold = submissions.gold(world, "ner", "test")
+    gold = golds.read(world, "ner", "test")
     rows = [
         {"id": id, "tags": tagging.to_bio(len(text), [Span(*label, "") for label in labels])}
         for id, text, labels in zip(gold.ids, gold.texts, gold.labels, strict=True)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jinbench import mistakes, scoring
+from jinbench.golds import Label
 from jinbench.mistakes import BOTH, BOUNDARY, CORRECT, KINDS, MISSED, SPURIOUS, TYPE, Mistake
-from jinbench.submissions import Label
 from tests.test_counting import flat, pair, tangled
 from tests.test_scoring import X, Y, gold_of, guesses
 

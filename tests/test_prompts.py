@@ -13,21 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jinbench import dataset, files, labels, prompts, replies, submissions
+from jinbench import dataset, files, golds, labels, prompts, replies
 from jinbench.problems import DataError
 from jinbench.prompts import Example
 from jinbench.rooms import Rooms
 from tests.conftest import ROOT
 from tests.test_problems import run
 
-BOTH = pytest.mark.parametrize("task", submissions.TASKS)
+BOTH = pytest.mark.parametrize("task", golds.TASKS)
 SPLITS = ("train", "validation", "test", "folds")
 
 
 @BOTH
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Rooms, task: str, split: str) -> None:
-    gold = submissions.gold(real, task, split)
+    gold = golds.read(real, task, split)
     made = prompts.make(real, task, split)
     assert [row["id"] for row in made.rows] == list(gold.ids)
     for row, text in zip(made.rows, gold.texts, strict=True):
@@ -75,7 +75,7 @@ def relabelled(where: Rooms, root: Path, task: str, chosen: Callable[[dict[str, 
 
     (root / "annotation").mkdir(parents=True)
     shutil.copyfile(where.labels, root / "annotation" / "labels.toml")
-    for config in submissions.TASKS:
+    for config in golds.TASKS:
         shutil.copytree(where.dataset / config, root / "dataset" / config)
     listing = dataset.read_manifest(where)
     for path in (root / "dataset" / task).glob("*.parquet"):
@@ -100,7 +100,7 @@ def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
     real: Rooms, tmp_path: Path, task: str, split: str
 ) -> None:
     other = relabelled(real, tmp_path / "other", task, lambda row: row["split"] != "train")
-    assert submissions.gold(other, task, split).labels != submissions.gold(real, task, split).labels
+    assert golds.read(other, task, split).labels != golds.read(real, task, split).labels
     assert prompts.make(other, task, split).rows == prompts.make(real, task, split).rows
 
 
@@ -149,7 +149,7 @@ def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Rooms) -> N
 @pytest.mark.parametrize("style", prompts.STYLES)
 @BOTH
 def test_what_the_examples_answer_is_what_a_reply_may_be(real: Rooms, task: str, style: str) -> None:
-    gold = submissions.gold(real, task, "train")
+    gold = golds.read(real, task, "train")
     made = prompts.make(real, task, "test", shots=12, style=style)
     system = made.rows[0]["messages"][0]["content"]
     known = replies.names(real, gold)

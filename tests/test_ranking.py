@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, files, ranking, recipes, submissions, uncertainty
+from jinbench import dataset, files, golds, ranking, recipes, submissions, uncertainty
 from jinbench.problems import DataError
 from jinbench.ranking import Predicted
 from jinbench.rooms import Rooms
@@ -149,7 +149,7 @@ def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> N
     where = Rooms(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
-    gold = submissions.gold(real, "ner", "test")
+    gold = golds.read(real, "ner", "test")
     rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     enter(where, "oracle", files.dump_jsonl(rows))
     board = ranking.board(where, "ner", "test")

@@ -10,13 +10,26 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import aligning, dataset, labels, markup, prompts, replies, reports, rooms, scoring, submissions, tolerant
+from jinbench import (
+    aligning,
+    dataset,
+    golds,
+    labels,
+    markup,
+    prompts,
+    replies,
+    reports,
+    rooms,
+    scoring,
+    submissions,
+    tolerant,
+)
 from jinbench.aligning import Placed, Quoted
+from jinbench.golds import Gold, Label
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.reports import Report
 from jinbench.rooms import Rooms
-from jinbench.submissions import Gold, Label
 from jinbench.tolerant import Pairs
 from tests.conftest import ROOT
 from tests.test_problems import run
@@ -207,9 +220,9 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
 
 
 @pytest.mark.parametrize("style", prompts.STYLES)
-@pytest.mark.parametrize("task", submissions.TASKS)
+@pytest.mark.parametrize("task", golds.TASKS)
 def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Rooms, task: str, style: str) -> None:
-    gold = submissions.gold(real, task, "folds")
+    gold = golds.read(real, task, "folds")
     said = {
         id: (prompts.answer(task, style, text, found, gold.names), False)
         for id, text, found in zip(gold.ids, gold.texts, gold.labels, strict=True)

@@ -12,11 +12,11 @@ from seqeval.scheme import IOB2
 from sklearn.metrics import accuracy_score, label_ranking_average_precision_score
 from sklearn.metrics import f1_score as sector_f1
 
-from jinbench import comparing, scoring, submissions
+from jinbench import comparing, golds, scoring, submissions
 from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
+from jinbench.golds import Gold, Label
 from jinbench.rooms import Rooms
 from jinbench.scores import FEW, Cell
-from jinbench.submissions import Gold, Label
 from jinbench.uncertainty import ENOUGH
 from tests.test_counting import flat, named, tags_of, vectors
 
@@ -229,17 +229,17 @@ def test_coarse_labels_are_those_of_the_crosswalk() -> None:
     predicted = guesses({(0, 2, "Y"), (3, 5, "X"), (6, 8, "Z"), (9, 10, "X")})
     (cell,) = scoring.score(gold, predicted).coarse
     assert (cell.name, counts(cell)) == ("wide", [2, 3, 2])
-    wide = submissions.coarse(gold, "wide", gold.crosswalks["wide"])
-    through = submissions.through(gold.crosswalks["wide"])
+    wide = golds.coarse(gold, "wide", gold.crosswalks["wide"])
+    through = golds.through(gold.crosswalks["wide"])
     found = scoring.score(wide, {id: through(labels) for id, labels in predicted.items()})
     assert counts(found.micro) == counts(cell)
     assert found.signature["crosswalk"] == "wide"
 
 
 def test_gold_against_itself_and_against_nothing(real: Rooms) -> None:
-    for task in submissions.TASKS:
-        for split in ("train", "validation", "test", submissions.FOLDS):
-            gold = submissions.gold(real, task, split)
+    for task in golds.TASKS:
+        for split in ("train", "validation", "test", golds.FOLDS):
+            gold = golds.read(real, task, split)
             perfect = scoring.score(gold, dict(zip(gold.ids, gold.labels, strict=True)))
             assert (perfect.micro.f1, perfect.micro.low, perfect.micro.high) == (1.0, 1.0, 1.0)
             assert perfect.exact.value == perfect.documents.value == 1.0
@@ -279,14 +279,14 @@ def test_one_article_has_no_interval() -> None:
 
 
 def test_a_score_never_travels_alone(real: Rooms) -> None:
-    score = scoring.score(submissions.gold(real, "ner", "test"), {})
+    score = scoring.score(golds.read(real, "ner", "test"), {})
     assert score.headline.startswith("ner:micro-F1 = 0.000 [0.000, 0.000] [task:ner|data:")
     assert set(score.signature) == {"task", "data", "gold", "split", "match", "boot", "seed", "jinbench"}
     assert score.to_dict()["signature"] == score.signature
 
 
 def test_the_same_predictions_give_the_same_numbers(real: Rooms) -> None:
-    gold = submissions.gold(real, "ner", "test")
+    gold = golds.read(real, "ner", "test")
     path = real.baselines / "gazetteer" / "predictions-ner-test.jsonl"
     predicted = submissions.read_predictions(path, gold)
     first = scoring.score(gold, predicted)
@@ -347,7 +347,7 @@ def test_few_articles_tell_nothing_apart() -> None:
 
 def test_an_empty_file_is_an_empty_submission(real: Rooms, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n")
-    gold = submissions.gold(real, "ner", "test")
+    gold = golds.read(real, "ner", "test")
     score = scoring.score(gold, submissions.read_predictions(tmp_path / "none.jsonl", gold))
     assert score.missing == len(gold.ids)
     assert "have no prediction" in str(score)

@@ -1,0 +1,200 @@
+"""What predictions are held against: the gold of a task on a split, and what annotators say of the same items."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jinbench import dataset, files, labels, pages
+from jinbench.problems import DataError, Problem
+from jinbench.records import Span, within
+from jinbench.rooms import Rooms
+from jinbench.splitting import FOLD_COLUMNS, SPLITS
+
+TASKS = ("ner", "sector")
+FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
+NOISY = "noisy"  # that of the test sentences under noise
+FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
+BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against
+
+Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What predictions are held against: items in a fixed order.
+
+    `labels[i]` is the set of labels of item i; `groups` its article, the unit of resampling. `facets` says for each way
+    to divide the items, such as by layout, to which parts each belongs. `folds` is the fold of each item in the
+    repeat that is scored. `known` has for each item the surfaces that were labelled in what a system may have learnt
+    from; empty where that is not asked. `crosswalks`: what the types become in coarser label sets.
+    """
+
+    task: str
+    split: str
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: tuple[frozenset[Label], ...]
+    groups: tuple[str, ...]
+    folds: tuple[int, ...]
+    version: str
+    sha256: str
+    manifest: str  # the sha256 of the whole dataset, where `sha256` is that of the config
+    crosswalk: str = ""  # the one through which the entity types went, if any
+    facets: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    known: tuple[frozenset[str], ...] = ()
+    crosswalks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def only(self, kept: Sequence[bool]) -> "Gold":
+        """The items of which `kept` is true."""
+
+        def of(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(itertools.compress(values, kept))
+
+        return replace(
+            self,
+            ids=of(self.ids),
+            texts=of(self.texts),
+            labels=of(self.labels),
+            groups=of(self.groups),
+            folds=of(self.folds),
+            known=of(self.known),
+            facets={name: of(values) for name, values in self.facets.items()},
+        )
+
+
+def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
+    """The gold of a task: `split` is train, validation, test, folds for all items, or of ner noisy; or a coarse one.
+
+    Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, declaration-unknown).
+    """
+    if task not in TASKS:
+        raise DataError(Problem("wrong-task", "--task", f"one of {', '.join(TASKS)}", repr(task), "correct the name"))
+    splits = (*SPLITS, FOLDS, *((NOISY,) if task == "ner" else ()))
+    if split not in splits:
+        expected = (
+            f"one of {', '.join(splits)}; {FOLDS} has all items"
+            + f", {NOISY} the test sentences under noise" * (task == "ner")
+        )
+        raise DataError(Problem("unknown-id", "--split", expected, repr(split), "correct the name"))
+    listing = dataset.read_manifest(where)
+    config = config_of(task, split)
+    rows = dataset.read_rows(where, config, None if split in (FOLDS, NOISY) else split)
+    found = gold_of(task, split, rows, listing, config)
+    if task == "ner":
+        facets = {"sector": _sectors(where, rows, listing["labels"]["sector"])} if listing["labels"]["sector"] else {}
+        if split == NOISY:
+            facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
+        known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(where, task, "train"))
+        found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=crosswalks(where))
+    return coarse(found, crosswalk, types(where, crosswalk)) if crosswalk else found
+
+
+def config_of(task: str, split: str) -> str:
+    """The config of the dataset that has the items of a split."""
+    return f"{task}_noisy" if split == NOISY else task
+
+
+def _sectors(where: Rooms, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The sectors of the passages that sentences are from."""
+    of = {row["id"]: tuple(names[number] for number in row["sectors"]) for row in dataset.read_rows(where, "sector")}
+    return tuple(of[row["passage_id"]] for row in rows)
+
+
+def _known(split: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str, Any]]) -> tuple[frozenset[str], ...]:
+    """The surfaces that are labelled, as whatever type, in what a system may learn from before it predicts each row."""
+    if split != FOLDS:
+        return (surfaces(train),) * len(rows)
+    of = {fold: surfaces(row for row in train if row[FOLD] != fold) for fold in {row[FOLD] for row in rows}}
+    return tuple(of[row[FOLD]] for row in rows)
+
+
+def surfaces(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
+    """What is labelled anywhere in the rows."""
+    return frozenset(span["surface"] for row in rows for span in row["spans"])
+
+
+def gold_of(
+    task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any], config: str | None = None
+) -> Gold:
+    """The gold that `rows` hold, of the config `task` or another with its labels; `listing` is their manifest."""
+    names = tuple(listing["labels"][task])
+    found: list[Iterable[Label]]
+    if task == "ner":
+        found = [[(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows]
+    else:
+        found = [[(names[number],) for number in row["sectors"]] for row in rows]
+    return Gold(
+        task,
+        split,
+        names,
+        tuple(row["id"] for row in rows),
+        tuple(row["text"] for row in rows),
+        tuple(frozenset(labels) for labels in found),
+        tuple(row["article_id"] for row in rows),
+        tuple(row[FOLD] for row in rows),
+        str(listing["version"]),
+        str(listing["configs"][config or task]),
+        str(listing["sha256"]),
+        facets={"layout": tuple((row["layout"],) for row in rows)},
+    )
+
+
+def crosswalks(where: Rooms) -> dict[str, dict[str, str]]:
+    """For each crosswalk of the label set, what the entity types become in it; "" is left out.
+
+    Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
+    """
+    entities = labels.read(where).entities if where.labels.is_file() else ()
+    names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
+    return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
+
+
+def types(where: Rooms, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
+    """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
+    known = crosswalks(where)
+    if crosswalk not in known:
+        expected = f"a crosswalk of {files.shown(where.labels)}: {', '.join(known) or 'it has none'}"
+        raise DataError(Problem("declaration-unknown", place, expected, repr(crosswalk), "correct the name"))
+    return known[crosswalk]
+
+
+def coarse(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
+    """The gold of a fine label set, seen through a crosswalk."""
+    names = tuple(dict.fromkeys(types[name] for name in gold.names if types.get(name)))
+    labels = tuple(map(through(types), gold.labels))
+    return replace(gold, names=names, labels=labels, crosswalk=crosswalk, crosswalks={})
+
+
+def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[Label]]:
+    """A function that takes the labels of an item through a crosswalk: types without a counterpart are left out."""
+    return lambda found: frozenset((*label[:-1], types[label[-1]]) for label in found if types.get(label[-1]))
+
+
+def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
+    """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
+
+    One whose labels are the gold is left out; none has labelled sentences under noise.
+    Raises :class:`DataError` (file-missing, file-changed).
+    """
+    if gold.split == NOISY:
+        return {}  # they read the pages, not what noise made of them
+    rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
+    listing = dataset.read_manifest(where)
+    names = listing["labels"]["sector"]
+    found: dict[tuple[str, str], dict[str, frozenset[Label]]] = {}
+    for row in rows:
+        if row["annotator"] == listing["gold"]:
+            continue
+        said = found.setdefault((row["annotator"], row["kind"]), {})
+        if gold.task == "sector":
+            said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
+            continue
+        spans = [Span(**span) for span in row["spans"]]
+        for sentence in pages.sentences(row["passage_id"], row["text"]):
+            said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
+    if gold.crosswalk:
+        convert = through(types(where, gold.crosswalk))
+        found = {who: {id: convert(spans) for id, spans in said.items()} for who, said in found.items()}
+    return found
