@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import comparing, counting, golds, ranking, rooms, scoring, submissions
+from jinbench import comparing, counting, golds, ranking, rooms, schemes, scoring, submissions
 from jinbench.comparing import Difference
 from jinbench.counting import Columns
 from jinbench.golds import Gold
@@ -114,7 +114,7 @@ def _columns(
     """Gold and systems in columns over one list of types."""
     known = set(names)
     if not names:
-        known.update(*(counting.types_of(_named(side)) for side in sides))
+        known.update(*(schemes.types_of(_named(side)) for side in sides))
     order = tuple(names) or tuple(sorted(known))
     return [_side(side, order, scheme, repair) for side in sides], order
 
@@ -142,9 +142,9 @@ def _triple(label: Any) -> tuple[Any, ...]:
 
 def _side(side: Any, names: tuple[str, ...], scheme: str, repair: str | None) -> Columns:
     if _is_arrow(side):
-        return counting.of_arrow(side, (), names, scheme, repair)
+        return schemes.of_arrow(side, (), names, scheme, repair)
     if _is_tags(side):
-        return counting.of_tags(side, names, scheme, repair)
+        return schemes.of_tags(side, names, scheme, repair)
     return counting.of_labels([[_triple(label) for label in row] for row in side], names)
 
 
@@ -157,7 +157,7 @@ def compute_metrics(
     -100 are left out. A model tags token by token and may break the scheme, so that by default spans begin where tags
     do; `repair=None` refuses such tags. Returns precision, recall and f1 (micro, exact), and f1 by type.
     """
-    names = counting.types_of(tag_names)
+    names = schemes.types_of(tag_names)
 
     def compute(found: "EvalPrediction") -> dict[str, float]:
         import numpy as np
@@ -166,7 +166,7 @@ def compute_metrics(
         predicted = logits.argmax(-1) if logits.ndim == labels.ndim + 1 else logits
         counted = labels != IGNORED
         true, guess = (
-            counting.of_codes(side[counted], counted.sum(1), tag_names, names, scheme, rule)
+            schemes.of_codes(side[counted], counted.sum(1), tag_names, names, scheme, rule)
             for side, rule in ((labels, None), (predicted, repair))
         )
         report = Tally(names, intervals=False).add(true, guess).report()

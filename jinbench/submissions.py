@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import checking, counting, dataset, files, lines
+from jinbench import checking, dataset, files, lines, schemes
 from jinbench.golds import FOLDS, TASKS, Gold, Label
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Span
@@ -40,7 +40,7 @@ def read_predictions(
 ) -> Predictions:
     """Predictions by id, from JSON Lines: `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
-    In place of spans, `tags` has one tag per character, of a scheme of :mod:`jinbench.counting`; invalid ones are
+    In place of spans, `tags` has one tag per character, of a scheme of :mod:`jinbench.schemes`; invalid ones are
     refused unless a repair is named. With `where`, it is said of an unknown id to which split or task it belongs.
     Raises :class:`DataError` with every problem in the file and its line number (file-missing, file-too-big,
     file-binary, not-utf8, broken-json, and those of :func:`take`).
@@ -107,7 +107,7 @@ def _untagged(
         problems.append(Problem("wrong-shape", place, f"{len(text)} tags, one per character", said, hint))
         return []
     try:
-        found = counting.of_tags([tags], names, scheme, repair)
+        found = schemes.of_tags([tags], names, scheme, repair)
     except DataError as error:
         problems += [replace(each, where=f"{place} {each.where.partition(', ')[2]}".strip()) for each in error.problems]
         return []

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import counting, uncertainty
+from jinbench import counting, schemes, uncertainty
 from jinbench.counting import CORRECT, GOLD, PREDICTED, Columns
 from jinbench.problems import DataError, Problem
 from jinbench.scores import Cell, rounded, shares
@@ -48,7 +48,7 @@ class Report:
 class Tally:
     """Counts of tagged sentences that come in batches.
 
-    `names` are the types; `scheme` and `repair` as in :mod:`jinbench.counting`; `tag_names` what the numbers of class
+    `names` are the types; `scheme` and `repair` as in :mod:`jinbench.schemes`; `tag_names` what the numbers of class
     labels mean, as in an Arrow column of the dataset. Without `intervals` there are none, and it takes half the time.
     """
 
@@ -67,10 +67,10 @@ class Tally:
 
     def _columns(self, side: Any) -> Columns:
         if hasattr(side, "value_lengths") or hasattr(side, "combine_chunks"):
-            return counting.of_arrow(side, self.tag_names, self.names, self.scheme, self.repair)
+            return schemes.of_arrow(side, self.tag_names, self.names, self.scheme, self.repair)
         if isinstance(side, Columns):
             return side
-        return counting.of_tags(side, self.names, self.scheme, self.repair)
+        return schemes.of_tags(side, self.names, self.scheme, self.repair)
 
     def add(self, gold: Any, predicted: Any, articles: Iterable[Any] | None = None) -> "Tally":
         """Count a batch: lists of tags, Arrow columns of them, or :class:`Columns`, one per item, in the same order.

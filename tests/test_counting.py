@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-from jinbench import counting, submissions, tagging
+from jinbench import counting, schemes, submissions, tagging
 from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, SCHEMES, TYPE, Columns
 from jinbench.problems import DataError, Problem
 
@@ -108,32 +108,32 @@ def test_tags(case: dict[str, Any]) -> None:
 
     def read(repair: str | None) -> Labels | str:
         try:
-            return labels(counting.of_tags(case["tags"], types, case["scheme"], repair), types)
+            return labels(schemes.of_tags(case["tags"], types, case["scheme"], repair), types)
         except DataError as error:
             (problem,) = error.problems
             assert problem.expected
             assert problem.hint
             return problem.code
 
-    for repair in (None, *counting.REPAIRS):
+    for repair in (None, *schemes.REPAIRS):
         expected = case.get(repair or "", case.get("error", case.get("spans")))
         assert read(repair) == (expected if isinstance(expected, str) else sets(expected)), repair
 
 
 def test_an_invalid_sequence_says_where_it_stands() -> None:
     with pytest.raises(DataError, match=r"item 1, tags 2 to 3: wrong-tags") as caught:
-        counting.of_tags([["B-X"], ["O", "O", "I-X", "I-X"]], NAMES)
+        schemes.of_tags([["B-X"], ["O", "O", "I-X", "I-X"]], NAMES)
     assert "begins with I-X" in str(caught.value)
     assert "drop: a span that is not tagged" in str(caught.value)
     with pytest.raises(DataError, match="item 0, tag 1: wrong-tags"):
-        counting.of_tags([["O", "E-X"]], NAMES)
+        schemes.of_tags([["O", "E-X"]], NAMES)
     with pytest.raises(DataError, match="repair: wrong-scheme"):
-        counting.of_tags([["O"]], NAMES, repair="guess")
+        schemes.of_tags([["O"]], NAMES, repair="guess")
     with pytest.raises(DataError, match="item 0, tag 1: wrong-tags"):
-        counting.of_codes(np.array([0, 1]), np.array([2]), ["O", "E-X"], NAMES)
-    assert not len(counting.of_codes(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), "a tag that nobody uses"
+        schemes.of_codes(np.array([0, 1]), np.array([2]), ["O", "E-X"], NAMES)
+    assert not len(schemes.of_codes(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), "a tag that nobody uses"
     with pytest.raises(DataError, match="item 0, tag 0: wrong-tags"):
-        counting.of_tags([[3]], NAMES)  # type: ignore[list-item]
+        schemes.of_tags([[3]], NAMES)  # type: ignore[list-item]
 
 
 # Random input
@@ -302,14 +302,14 @@ def test_tags_as_a_plain_reader_reads_them(scheme: str) -> None:
     plain = [runs(item) for item in tags]
     begin = [{each[:3] for each in item} for item in plain]
     drop = [{each[:3] for each in item if well_tagged(each[3], scheme)} for item in plain]
-    assert labels(counting.of_tags(tags, NAMES, scheme, "begin")) == begin
-    assert labels(counting.of_tags(tags, NAMES, scheme, "drop")) == drop
+    assert labels(schemes.of_tags(tags, NAMES, scheme, "begin")) == begin
+    assert labels(schemes.of_tags(tags, NAMES, scheme, "drop")) == drop
     valid = [i for i in range(len(tags)) if begin[i] == drop[i]]
     assert 500 < len(valid) < 2500
-    assert labels(counting.of_tags([tags[i] for i in valid], NAMES, scheme)) == [begin[i] for i in valid]
+    assert labels(schemes.of_tags([tags[i] for i in valid], NAMES, scheme)) == [begin[i] for i in valid]
     for i in set(range(300)) - set(valid):
         with pytest.raises(DataError, match="wrong-tags"):
-            counting.of_tags([tags[i]], NAMES, scheme)
+            schemes.of_tags([tags[i]], NAMES, scheme)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -326,9 +326,9 @@ def test_integers_mean_what_their_names_say(scheme: str, types: int) -> None:
     ends = list(itertools.accumulate(lengths, initial=0))
     tags = [[known[code] for code in codes[a:b]] for a, b in itertools.pairwise(ends)]
     plain = [{each[:3] for each in runs(item)} for item in tags]
-    for repair in counting.REPAIRS:
-        found = counting.of_codes(codes, np.array(lengths), known, names, scheme, repair)
-        assert labels(found, names) == labels(counting.of_tags(tags, names, scheme, repair), names)
+    for repair in schemes.REPAIRS:
+        found = schemes.of_codes(codes, np.array(lengths), known, names, scheme, repair)
+        assert labels(found, names) == labels(schemes.of_tags(tags, names, scheme, repair), names)
         if repair == "begin":
             assert labels(found, names) == plain
 
@@ -339,7 +339,7 @@ def test_spans_to_tags_and_back(scheme: str) -> None:
     lengths = [rng.randint(1, 30) for _ in range(2000)]
     spans = [flat(rng, length) for length in lengths]
     tags = [tags_of(length, item, scheme) for length, item in zip(lengths, spans, strict=True)]
-    assert labels(counting.of_tags(tags, NAMES, scheme)) == spans
+    assert labels(schemes.of_tags(tags, NAMES, scheme)) == spans
     if scheme == "BIO":
         assert [{s[:3] for s in tagging.from_bio(item, "一" * len(item))} for item in tags] == spans
 
@@ -348,14 +348,14 @@ def test_spans_to_tags_and_back(scheme: str) -> None:
 def test_the_same_spans_as_seqeval_strict(scheme: str, theirs: Any) -> None:
     tags = any_tags(random.Random(9), scheme, 3000)
     found = [{(e.start, e.end, e.tag) for e in item} for item in Entities(tags, theirs).entities]
-    assert labels(counting.of_tags(tags, NAMES, scheme, "drop")) == found
+    assert labels(schemes.of_tags(tags, NAMES, scheme, "drop")) == found
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
 def test_the_same_spans_as_seqeval_default(scheme: str) -> None:
     tags = any_tags(random.Random(10), scheme, 3000)
     found = [{(start, end + 1, type) for type, start, end in get_entities(item)} for item in tags]
-    assert labels(counting.of_tags(tags, NAMES, scheme, "begin")) == found
+    assert labels(schemes.of_tags(tags, NAMES, scheme, "begin")) == found
 
 
 # Spans against nervaluate

@@ -11,7 +11,7 @@ from seqeval.metrics import f1_score
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, IOBES
 
-from jinbench import counting, scoring
+from jinbench import schemes, scoring
 from jinbench.counting import BOUNDARY, EXACT, OVERLAP, REPAIRS, TYPE
 from jinbench.golds import Label
 from jinbench.problems import DataError
@@ -47,7 +47,7 @@ def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[Label
         return [[set(map(tuple, item)) for item in row[side]] for side in ("gold", "predicted")]
     scheme = row.get("scheme", "BIO")
     return [
-        labels(counting.of_tags(row[side], TYPES, scheme, how), TYPES)  # type: ignore[misc]
+        labels(schemes.of_tags(row[side], TYPES, scheme, how), TYPES)  # type: ignore[misc]
         for side, how in (("gold", None), ("predicted", repair))
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jinbench import counting, scoring, tagging
+from jinbench import schemes, scoring, tagging
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.tallying import Report, Tally
@@ -136,4 +136,4 @@ def test_a_report_says_what_it_is() -> None:
     assert report.to_dict()["micro"]["f1"] == round(report.micro.f1 or 0, 6)
     assert list(report.to_pandas()["name"]) == ["micro", *NAMES]
     assert "items wholly right; 20 articles" in str(report)
-    assert counting.types_of(["O", "B-X", "I-X", "E-Y"]) == ["X", "Y"]
+    assert schemes.types_of(["O", "B-X", "I-X", "E-Y"]) == ["X", "Y"]
