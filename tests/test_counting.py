@@ -16,8 +16,9 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
 from jinbench import counting, schemes, submissions, tagging
-from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, SCHEMES, TYPE, Columns
+from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
 from jinbench.problems import DataError, Problem
+from jinbench.schemes import SCHEMES
 
 VECTORS = Path(__file__).parent / "vectors"
 NAMES = ("X", "Y", "Z")

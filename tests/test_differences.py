@@ -12,9 +12,10 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, IOBES
 
 from jinbench import schemes, scoring
-from jinbench.counting import BOUNDARY, EXACT, OVERLAP, REPAIRS, TYPE
+from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.golds import Label
 from jinbench.problems import DataError
+from jinbench.schemes import REPAIRS
 from tests.conftest import ROOT
 from tests.test_counting import labels, named, vectors
 from tests.test_scoring import gold_of, guesses

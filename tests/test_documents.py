@@ -74,7 +74,8 @@ def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for path in [*ROOT.glob("*.md"), *(ROOT / room / "README.md" for room in ("seeds", "annotation", "baselines"))]:
+    rooms = ("seeds", "annotation", "baselines", "leaderboard", "benchmarks")
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / room / "README.md" for room in rooms)]:
         prose = re.sub(r"`[^`\n]*`", "", path.read_text())
         for link in re.findall(r"\]\(([^)#:]+)\)", prose):
             assert (path.parent / link).exists(), f"{path.name}: {link}"

@@ -1,6 +1,7 @@
 """What scripts call: the same numbers as on the command line, in every form that predictions come in."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,14 @@ def test_compare_on_gold_of_ones_own() -> None:
 def test_what_is_wrong_is_named(world: Rooms, predictions: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         jinbench.score(predictions, root=world.root)
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    match = re.search(r"## In scripts\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert match
+    done = subprocess.run([sys.executable, "-c", match[1]], cwd=ROOT, capture_output=True, text=True, check=True)
+    for part in ("task:ner|data:", "micro-F1, 95 % interval", "| rank | system |", "1 of 1 items wholly right"):
+        assert part in done.stdout
 
 
 # ---- with other libraries -------------------------------------------------------------------------------------
