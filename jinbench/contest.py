@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, emit, rooms, workshop
+from jinbench.console import JSON, emit, rooms, say, workshop
 
 commands = typer.Typer()
-
 
 TASK = Annotated[str, typer.Option(help="ner or sector.")]
 SPLIT = Annotated[
@@ -92,14 +91,20 @@ def compare(
 
 @commands.command()
 def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Score all baselines and entries again, print the tables and write them to leaderboard/."""
-    from jinbench import files, ranking
+    """Score all baselines and entries again, print the tables and write them to leaderboard/.
+
+    index.html is the page to open: every table to sort and switch, every system's mistakes in context, any two side by
+    side. It needs no server and no network. The same as Markdown and JSON: leaderboard.md and leaderboard.json.
+    """
+    from jinbench import files, page, ranking
 
     where = workshop(ctx)
     boards = ranking.build(where)
-    for name, text in ranking.tables(boards).items():
+    for name, text in page.build(where, boards).items():
         files.write_text(where.leaderboard / name, text)
     emit([found.to_dict() for found in boards], as_json, lambda: ranking.markdown(boards))
+    if not as_json:
+        say(f"Open {files.shown(where.leaderboard / page.NAME)} in a browser.")
 
 
 @commands.command()
