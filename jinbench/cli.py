@@ -100,8 +100,11 @@ def split(
     write: Annotated[
         bool, typer.Option(help="Replace splits.csv. Scores made before are not comparable after.")
     ] = False,
+    as_json: JSON = False,
 ) -> None:
     """Search for the split into train, validation and test, and for the folds; print it."""
+    import csv
+
     from jinbench import dataset, files, labels, searching, seeds
 
     where = workshop(ctx)
@@ -111,24 +114,26 @@ def split(
         text = searching.search(seed, gold, step=step)
     if write:
         files.write_text(where.splits, text)
-    typer.echo(text, nl=False)
+    emit([*csv.DictReader(text.splitlines())], as_json, text.rstrip)
 
 
 @app.command()
-def build(ctx: typer.Context) -> None:
+def build(ctx: typer.Context, as_json: JSON = False) -> None:
     """Make dataset/ from the pages and the gold export. Scores and documents are made after it, from its items."""
     from jinbench import dataset
 
     where = workshop(ctx)
     built = dataset.build(where)
     changed = dataset.write(built, where.dataset)
-    for name in changed:
-        typer.echo(f"wrote dataset/{name}")
     listing = built.manifest
     spans = sum(built.statistics["spans"].values())
-    typer.echo(f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {spans} spans")
-    if changed:
-        typer.echo("Next: jinbench run && jinbench leaderboard && jinbench card")
+    lines = [
+        *(f"wrote dataset/{name}" for name in changed),
+        f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {spans} spans",
+        *(["Next: jinbench run && jinbench leaderboard && jinbench card"] if changed else []),
+    ]
+    record = {"version": listing["version"], "sha256": listing["sha256"], "spans": spans, "wrote": list(changed)}
+    emit(record, as_json, lambda: "\n".join(lines))
 
 
 @app.command()
@@ -225,15 +230,16 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
 def card(
     ctx: typer.Context,
     check: Annotated[bool, typer.Option(help="Only say whether the documents are up to date.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
     from jinbench import card as documents
 
     where = workshop(ctx)
-    names = documents.stale(where) if check else documents.write(where)
-    typer.echo(
-        "\n".join(f"{'stale' if check else 'wrote'} {name}" for name in names) or "The documents are up to date."
-    )
+    names = list(documents.stale(where) if check else documents.write(where))
+    said = "stale" if check else "wrote"
+    lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
+    emit({said: names}, as_json, lambda: "\n".join(lines))
     if check and names:
         raise typer.Exit(EXIT_DATA)
 

@@ -38,7 +38,11 @@ def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
 
 
 @seeds_commands.command("show")
-def seeds_show(ctx: typer.Context, article: Annotated[str, typer.Argument(help="The id of an article.")]) -> None:
+def seeds_show(
+    ctx: typer.Context,
+    article: Annotated[str, typer.Argument(help="The id of an article.")],
+    as_json: JSON = False,
+) -> None:
     """Print an article as it was put together, each passage under its id."""
     from jinbench import seeds
 
@@ -54,15 +58,21 @@ def seeds_show(ctx: typer.Context, article: Annotated[str, typer.Argument(help="
                 "jinbench seeds check lists the articles",
             )
         )
-    for piece in found[0].pieces:
-        lines = "+".join(map(str, piece.lines))
-        typer.echo(f"[{piece.passage_id or piece.kind}, line {lines}] {piece.text}")
+    pieces = found[0].pieces
+    emit(
+        [{"id": each.passage_id, "kind": each.kind, "lines": list(each.lines), "text": each.text} for each in pieces],
+        as_json,
+        lambda: "\n".join(
+            f"[{each.passage_id or each.kind}, line {'+'.join(map(str, each.lines))}] {each.text}" for each in pieces
+        ),
+    )
 
 
 @labels_commands.command("config")
 def labels_config(
     ctx: typer.Context,
     check: Annotated[bool, typer.Option(help="Only say whether the file is up to date.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Write labeling_config.xml, the page that annotators see, from labels.toml."""
     from jinbench import files, labels
@@ -73,8 +83,9 @@ def labels_config(
         labels.check_config(where, label_set)
     else:
         files.write_text(where.labeling_config, labels.labeling_config(label_set))
-    counts = f"{len(label_set.entities)} entity types, {len(label_set.sectors)} sectors"
-    typer.echo(f"{files.shown(where.labeling_config)}: {counts}")
+    file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
+    record = {"file": file, "entity_types": types, "sectors": sectors}
+    emit(record, as_json, lambda: f"{file}: {types} entity types, {sectors} sectors")
 
 
 # ---- Label Studio ---------------------------------------------------------------------------------------------
@@ -113,11 +124,12 @@ def labelstudio_start(
 
 
 @labelstudio_commands.command("stop")
-def labelstudio_stop() -> None:
+def labelstudio_stop(as_json: JSON = False) -> None:
     """End the server. Everything it holds stays where it is."""
     from jinbench import labelstudio
 
-    typer.echo("Label Studio has ended." if labelstudio.stop() else "No Label Studio was running.")
+    ended = labelstudio.stop()
+    emit({"ended": ended}, as_json, lambda: "Label Studio has ended." if ended else "No Label Studio was running.")
 
 
 @labelstudio_commands.command("status")
@@ -216,6 +228,7 @@ def annotate_sheet(
     adjudicate: Annotated[
         bool, typer.Option("--adjudicate", help="Only passages on which annotators differ, with their readings.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
 ) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
     from jinbench import adjudication, annotators, disagreements, files, labels, markup, seeds
@@ -226,7 +239,7 @@ def annotate_sheet(
         rows = [
             {"id": p.id, "title": a.title, "marked": p.text, "sectors": []} for a in seed.articles for p in a.passages
         ]
-        typer.echo(files.dump_jsonl(rows), nl=False)
+        emit(rows, as_json, files.dump_jsonl(rows).rstrip)
         return
     label_set, adjudicator = labels.read(where), annotators.read(where).gold
     readings = adjudication.readings(where, seed, label_set, adjudicator)
@@ -247,7 +260,7 @@ def annotate_sheet(
                 },
             }
         )
-    typer.echo(files.dump_jsonl(to_decide), nl=False)
+    emit(to_decide, as_json, files.dump_jsonl(to_decide).rstrip)
 
 
 @annotate_commands.command("enter")
@@ -257,6 +270,7 @@ def annotate_enter(
     annotator: Annotated[str, typer.Option("--annotator", "-a", help="In whose name.")],
     replace: Annotated[bool, typer.Option(help="Put these labels in place of different ones on the server.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and send nothing.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
     from jinbench import annotation, labels, labelstudio, projects, seeds
@@ -266,8 +280,10 @@ def annotate_enter(
     names_of(where, [annotator])
     labelled = annotation.read_labels(file, seed, label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
+    record = {"annotator": annotator, "passages": len(labelled), "spans": spans}
     if dry_run:
-        typer.echo(f"{len(labelled)} passages with {spans} spans are in order; nothing was sent.")
+        text = f"{len(labelled)} passages with {spans} spans are in order; nothing was sent."
+        emit(record | {"entered": 0}, as_json, lambda: text)
         return
     client = labelstudio.connect()
     with progress() as step:
@@ -280,7 +296,8 @@ def annotate_enter(
             projects.counter(step, f"enter {annotator}", len(labelled)),
             replace,
         )
-    typer.echo(f"{annotator}: {entered} passages entered, {there} were there already; {spans} spans in all.")
+    text = f"{annotator}: {entered} passages entered, {there} were there already; {spans} spans in all."
+    emit(record | {"entered": entered, "there": there}, as_json, lambda: text)
 
 
 @annotate_commands.command("pull")
@@ -313,17 +330,22 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 
 
 @annotate_commands.command("check")
-def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None) -> None:
+def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences, reasons."""
     from jinbench import adjudication, annotators, exports, files, labels, seeds
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
+    results: list[dict[str, Any]] = []
     for name in names_of(where, annotator):
         path = exports.path_of(where, name)
         found = exports.read(path, seed.passages(), label_set, name)
         if annotators.read(where).between(name):
             adjudication.check(where, seed, label_set, name)
-        typer.echo(
-            f"{files.shown(path)}: {len(found)} passages, {sum(len(entry.spans) for entry in found)} spans, in order"
-        )
+        spans = sum(len(entry.spans) for entry in found)
+        results.append({"annotator": name, "file": files.shown(path), "passages": len(found), "spans": spans})
+    emit(
+        results,
+        as_json,
+        lambda: "\n".join(f"{r['file']}: {r['passages']} passages, {r['spans']} spans, in order" for r in results),
+    )

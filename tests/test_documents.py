@@ -31,6 +31,7 @@ def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -
     assert len(command.help or "") > 30
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+    assert any("--json" in parameter.opts for parameter in command.params), f"{name} has no --json"
     readme = (ROOT / "README.md").read_text()
     group, _, sub = name.rpartition(" ")
     row = next(line for line in readme.splitlines() if line.startswith("| `") and f"`jinbench {group or sub}" in line)
