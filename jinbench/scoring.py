@@ -57,8 +57,10 @@ def score(
     table = counting.count(ours, theirs, len(gold.names), match)
     sums, whole = articles(gold, table), table.sum(1)
     spans, typed = gold.task == "ner", match in (EXACT, TYPE)
-    # Under noise a sentence is there once for each kind and level: thirty of them are not thirty mentions.
+    # Under noise a sentence is there once for each kind and level: thirty of them are not thirty mentions. Hence there
+    # are no labels, and no facets but that.
     repeats = len(set(gold.facets["noise"])) if "noise" in gold.facets else 1
+    facets = gold.facets if repeats == 1 else {"noise": gold.facets["noise"]}
     return Score(
         gold.task,
         cell("micro", sums.sum(1)),
@@ -70,8 +72,8 @@ def score(
         tuple(_milder(gold, ours, theirs, rule) for rule in MILDER) if spans and match == EXACT else (),
         tuple(_coarse(gold, ours, theirs, name) for name in gold.crosswalks) if match == EXACT else (),
         {
-            **{facet: _facet(gold, whole, of) for facet, of in gold.facets.items()},
-            **({"familiarity": familiarity(gold, predicted, match)} if gold.known else {}),
+            **{facet: _facet(gold, whole, of) for facet, of in facets.items()},
+            **({"familiarity": familiarity(gold, predicted, match)} if gold.known and repeats == 1 else {}),
         },
         len(gold.ids),
         len(set(gold.ids) - predicted.keys()),
