@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinbench import comparing, entries, files, golds, mistakes, recipes, scoring, submissions
 from jinbench.baselines import COARSE, SCORES
@@ -293,35 +293,48 @@ def markdown(boards: Iterable[Board]) -> str:
             lines.append(f"| {' | '.join(map(str, cells))} |")
         lines.append("")
         if found.rows:
-            lines += [f"`{found.rows[0].score.signed}`", *remarks(found)]
+            lines += [f"`{found.rows[0].score.signed}`", *map(str, remarks(found))]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def remarks(found: Board) -> list[str]:
+REMARKS = {
+    "few": "{articles} articles are too few to tell systems apart: no ranks.",
+    "ties": "Systems with = behind their rank cannot be told apart from all others: which ones, the table says.",
+    "annotators": "Annotators have no rank: the gold is made from labels like theirs.",
+    "given": "A system that is given some of the gold has no rank.",
+    "saw": "A system that saw the articles of the test has no rank.",
+    "crosswalk": "Systems for the whole label set learnt that, and their predictions were mapped. "
+    "One for the coarse labels alone may have learnt elsewhere: its recipe says where.",
+    "gap": "Smallest gap that {articles} articles separate in four of five cases: about {gap}; "
+    "now and then a smaller one too.",
+}
+
+
+class Remark(NamedTuple):
+    """A sentence below a table. `kind` is that of `REMARKS`, so that it can be said in another language too."""
+
+    kind: str
+    values: dict[str, str]
+
+    def __str__(self) -> str:
+        return REMARKS[self.kind].format(**self.values)
+
+
+def remarks(found: Board) -> list[Remark]:
     """What a reader of a table must know, a sentence each."""
-    lines = []
-    if found.articles < ENOUGH:
-        lines.append(f"{found.articles} articles are too few to tell systems apart: no ranks.")
-    else:
-        lines.append(
-            "Systems with = behind their rank cannot be told apart from all others: which ones, the table says."
-        )
-    if any(row.about.annotator for row in found.rows):
-        lines.append("Annotators have no rank: the gold is made from labels like theirs.")
-    if any(row.about.given for row in found.rows):
-        lines.append("A system that is given some of the gold has no rank.")
-    if any(row.about.saw_test_articles == "yes" for row in found.rows):
-        lines.append("A system that saw the articles of the test has no rank.")
-    if found.crosswalk:
-        lines.append(
-            "Systems for the whole label set learnt that, and their predictions were mapped. "
-            "One for the coarse labels alone may have learnt elsewhere: its recipe says where."
-        )
-    if found.gap is not None:
-        gap = f"about {found.gap:.3f}; now and then a smaller one too"
-        lines.append(f"Smallest gap that {found.articles} articles separate in four of five cases: {gap}.")
-    return lines
+    gap = "" if found.gap is None else f"{found.gap:.3f}"
+    said = {
+        "few": found.articles < ENOUGH,
+        "ties": found.articles >= ENOUGH,
+        "annotators": any(row.about.annotator for row in found.rows),
+        "given": any(row.about.given for row in found.rows),
+        "saw": any(row.about.saw_test_articles == "yes" for row in found.rows),
+        "crosswalk": bool(found.crosswalk),
+        "gap": bool(gap),
+    }
+    values = {"articles": str(found.articles), "gap": gap}
+    return [Remark(kind, {key: value for key, value in values.items() if f"{{{key}}}" in REMARKS[kind]}) for kind in said if said[kind]]
 
 
 def _escape(text: str) -> str:
