@@ -5,7 +5,7 @@ annotators, restoring, pages, seeds, checking, exports, markup, disagreements, l
 projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
 learning, taggers, classifiers, golds, counting, schemes, submissions, aligning, prompts, tolerant, reports, answers,
 replies, uncertainty, scores, tallying, scoring, comparing, mistakes, agreement, recipes, rounds, running, conditions,
-baselines, curves, entries, forms, ranking, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai,
+baselines, curves, entries, forms, ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai,
 croissant, standoff, plots, card, reproduce, console, desk, review, contest, entrants, release, cli.
 """
 

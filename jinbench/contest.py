@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, emit, rooms, workshop
+from jinbench.console import JSON, emit, rooms, say, workshop
 
 commands = typer.Typer()
 
@@ -92,13 +92,18 @@ def compare(
 
 @commands.command()
 def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Score all baselines and entries again, print the tables and write them to leaderboard/."""
-    from jinbench import files, ranking
+    """Score all baselines and entries again, print the tables and write them to leaderboard/.
+
+    Beside the tables it writes a page, leaderboard/index.html: open it in a browser to sort, to compare two systems,
+    and to see what each gets wrong in context. It is one file and needs no network.
+    """
+    from jinbench import files, page, ranking
 
     where = workshop(ctx)
     boards = ranking.build(where)
-    for name, text in ranking.tables(boards).items():
+    for name, text in page.build(where, boards).items():
         files.write_text(where.leaderboard / name, text)
+    say(f"The page: {files.shown(where.leaderboard / page.NAME)}")
     emit([found.to_dict() for found in boards], as_json, lambda: ranking.markdown(boards))
 
 

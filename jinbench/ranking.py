@@ -334,7 +334,11 @@ def remarks(found: Board) -> list[Remark]:
         "gap": bool(gap),
     }
     values = {"articles": str(found.articles), "gap": gap}
-    return [Remark(kind, {key: value for key, value in values.items() if f"{{{key}}}" in REMARKS[kind]}) for kind in said if said[kind]]
+    return [
+        Remark(kind, {key: value for key, value in values.items() if f"{{{key}}}" in REMARKS[kind]})
+        for kind in said
+        if said[kind]
+    ]
 
 
 def _escape(text: str) -> str:

@@ -29,6 +29,7 @@ from jinbench import (
     files,
     labels,
     labelstudio,
+    page,
     projects,
     ranking,
     recipes,
@@ -84,7 +85,7 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
         yield _same(where, again, f"dataset/{name}")
     for path in recipes.room(again):
         yield from _run_again(where, again, recipes.load(path), step)
-    for name, text in ranking.tables(ranking.build(again)).items():
+    for name, text in page.build(again, ranking.build(again)).items():
         files.write_text(again.leaderboard / name, text)
         yield _same(where, again, f"leaderboard/{name}")
     for name, data in card.build(again).items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, files, golds, ranking, recipes, submissions, uncertainty
+from jinbench import dataset, files, golds, page, ranking, recipes, submissions, uncertainty
 from jinbench.problems import DataError
 from jinbench.ranking import Predicted
 from jinbench.rooms import Rooms
@@ -15,7 +15,7 @@ from tests.test_scoring import X, Y, gold_of, guesses
 
 
 def test_what_is_committed_is_what_is_made(real: Rooms) -> None:
-    for name, text in ranking.tables(ranking.build(real)).items():
+    for name, text in page.build(real, ranking.build(real)).items():
         assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
 
 

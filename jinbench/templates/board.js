@@ -123,7 +123,7 @@ function line(board, row, found, state, go) {
     el("td", { role: "cell", class: "compare" }, el("input", { type: "checkbox", id: `pick-${id}`, checked: picked, "aria-label": say("compare_pick", { name: isolated(name) }), change: () => go(pick(state, row.system)) })),
     cell("rank", row.place),
     el("th", { scope: "row", role: "rowheader", class: "system" }, el("button", { type: "button", id: `open-${id}`, class: "name", title: say("details_of", { name: isolated(name) }), "aria-haspopup": "dialog", click: () => go({ system: row.system }) }, el("bdi", {}, name)), el("span", { class: "chips" }, chips(row))),
-    el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, interval || (found.value !== null && say("no_interval")), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
+    el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
     el("td", { role: "cell", class: "plot" }, bar([{ ...found, mark: markOf(row) }], label)),
     cell("precision", found.cell && !found.few ? shown(found.cell.precision) : "\u2013"),
     cell("recall", found.cell && !found.few ? shown(found.cell.recall) : "\u2013"),
