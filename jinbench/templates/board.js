@@ -2,10 +2,13 @@
 
 const OVERALL = ["micro", "macro", "documents", "exact", "ranking"];
 
+/** Whether a score has one of them: no macro-F1 without labels, no ranking without scores. */
+const has = (row, name) => (name === "macro" ? row.score.labels.length > 0 : row.score[name] !== null);
+
 /** What a board can show, by group: the key of the fragment, and how it is said. */
 function choices(board) {
   const score = board.rows[0].score;
-  const overall = OVERALL.filter((name) => score[name]).map((name) => ({ key: name, text: say(`figure.${name}`) }));
+  const overall = OVERALL.filter((name) => board.rows.some((row) => has(row, name))).map((name) => ({ key: name, text: say(`figure.${name}`) }));
   const groups = [{ name: "all", entries: overall }];
   for (const [name, cells] of parts(score)) {
     groups.push({ name, entries: cells.map((cell) => ({ key: `${name}:${cell.name}`, text: part(cell.name) })) });

@@ -58,7 +58,7 @@ function cellLine(group, cell, mark) {
 
 /** Macro-F1 and the other means: no counts stand behind them. */
 function means(row) {
-  return OVERALL.filter((name) => name !== "micro" && row.score[name]).map((name) => {
+  return OVERALL.filter((name) => name !== "micro" && has(row, name)).map((name) => {
     const found = figure(row, name);
     const value = `${shown(found.value)} ${between(found.low, found.high)}`;
     const over = name === "macro" && el("span", { class: "over" }, say("over", found.mean));
