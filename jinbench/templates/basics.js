@@ -37,6 +37,9 @@ function fixed(value, sign = false) {
 const shown = (value) => (value === null ? "\u2013" : fixed(value));
 const between = (low, high, sign = false) => (low === null || high === null ? "" : `[${fixed(low, sign)}, ${fixed(high, sign)}]`);
 
+/** The interval behind a score, or why there is none. */
+const worth = ({ value, low, high }) => (value === null ? "" : between(low, high) || say("no_interval"));
+
 /** The name of a layout, a kind of noise with its level, and so on, as it is said. */
 function part(name) {
   const tier = /^(.+)-(\d+)$/.exec(name);

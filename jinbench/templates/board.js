@@ -2,10 +2,13 @@
 
 const OVERALL = ["micro", "macro", "documents", "exact", "ranking"];
 
+/** Whether a score has one of them: no macro-F1 without labels, no ranking without scores. */
+const has = (row, name) => (name === "macro" ? row.score.labels.length > 0 : row.score[name] !== null);
+
 /** What a board can show, by group: the key of the fragment, and how it is said. */
 function choices(board) {
   const score = board.rows[0].score;
-  const overall = OVERALL.filter((name) => score[name]).map((name) => ({ key: name, text: say(`figure.${name}`) }));
+  const overall = OVERALL.filter((name) => board.rows.some((row) => has(row, name))).map((name) => ({ key: name, text: say(`figure.${name}`) }));
   const groups = [{ name: "all", entries: overall }];
   for (const [name, cells] of parts(score)) {
     groups.push({ name, entries: cells.map((cell) => ({ key: `${name}:${cell.name}`, text: part(cell.name) })) });
@@ -123,7 +126,7 @@ function line(board, row, found, state, go) {
     el("td", { role: "cell", class: "compare" }, el("input", { type: "checkbox", id: `pick-${id}`, checked: picked, "aria-label": say("compare_pick", { name: isolated(name) }), change: () => go(pick(state, row.system)) })),
     cell("rank", row.place),
     el("th", { scope: "row", role: "rowheader", class: "system" }, el("button", { type: "button", id: `open-${id}`, class: "name", title: say("details_of", { name: isolated(name) }), "aria-haspopup": "dialog", click: () => go({ system: row.system }) }, el("bdi", {}, name)), el("span", { class: "chips" }, chips(row))),
-    el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, interval || (found.value !== null && say("no_interval")), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
+    el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
     el("td", { role: "cell", class: "plot" }, bar([{ ...found, mark: markOf(row) }], label)),
     cell("precision", found.cell && !found.few ? shown(found.cell.precision) : "\u2013"),
     cell("recall", found.cell && !found.few ? shown(found.cell.recall) : "\u2013"),

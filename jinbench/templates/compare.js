@@ -45,15 +45,15 @@ function differenceBar({ value, low, high }) {
 
 function sides(a, b) {
   const heads = [el("th", { scope: "col" }, ""), ...[a, b].map((row, place) => el("th", { scope: "col", class: "side-head" }, el("i", { class: `key ${place ? "b" : "a"}`, "aria-hidden": "true" }), el("bdi", {}, row.about.name))), el("th", { scope: "col", class: "plot" }, axis(null)), el("th", { scope: "col", class: "minus" }, "\u0394")];
-  const overall = OVERALL.filter((name) => a.score[name] && b.score[name]).map((name) => ({ key: name, text: say(`figure.${name}`) }));
+  const overall = OVERALL.filter((name) => has(a, name) && has(b, name)).map((name) => ({ key: name, text: say(`figure.${name}`) }));
   const groups = [["all", overall], ...parts(a.score).map(([group, cells]) => [group, cells.map((cell) => ({ key: `${group}:${cell.name}`, text: part(cell.name) }))])];
   const bodies = groups.map(([group, entries]) => el("tbody", { "data-group": group }, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: 5 }, say(`group.${group}`))), entries.map((entry) => both(entry, a, b))));
-  return [el("table", { class: "sides" }, el("thead", {}, el("tr", {}, heads)), bodies), el("p", { class: "soft" }, `${say("compare.single")} ${say("counts_note", DATA)}.`)];
+  return [el("table", { class: "sides" }, el("thead", {}, el("tr", {}, heads)), bodies), el("p", { class: "soft" }, `${say("compare.single")} ${say("counts_note", DATA)}`)];
 }
 
 function both({ key, text }, a, b) {
   const found = [a, b].map((row) => figure(row, key));
-  const cells = found.map((each, place) => el("td", { class: "figure", "data-head": [a, b][place].about.name }, el("i", { class: `key ${place ? "b" : "a"}`, "aria-hidden": "true" }), each.few ? el("span", { class: "soft" }, `${each.cell.correct} / ${each.cell.gold}`) : [el("b", {}, shown(each.value)), " ", el("span", { class: "soft" }, between(each.low, each.high))]));
+  const cells = found.map((each, place) => el("td", { class: "figure", "data-head": [a, b][place].about.name }, el("i", { class: `key ${place ? "b" : "a"}`, "aria-hidden": "true" }), each.few ? el("span", { class: "soft" }, `${each.cell.correct} / ${each.cell.gold}`) : [el("b", {}, shown(each.value)), " ", el("span", { class: "soft" }, worth(each))]));
   const difference = found.every((each) => each.value !== null) ? fixed(found[0].value - found[1].value, true) : "\u2013";
   const label = say("plot_bare", { name: text, value: found.map((each) => `${shown(each.value)} ${between(each.low, each.high)}`).join(" / ") });
   return el("tr", { "data-key": key }, el("th", { scope: "row" }, text), cells, el("td", { class: "plot" }, bar(found.map((each, place) => ({ ...each, mark: place ? "second" : "ranked" })), label)), el("td", { class: "minus" }, difference));

@@ -36,18 +36,18 @@ function cellTable(row) {
     const title = el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: heads.length }, say(`group.${group}`)));
     return el("tbody", { "data-group": group }, title, cells.map((cell) => cellLine(group, cell, markOf(row))), group === "all" && means(row));
   });
-  return el("section", {}, el("h3", {}, say("group.label")), el("table", { class: "cells" }, head, bodies), el("p", { class: "soft" }, say("counts_note", DATA)));
+  return el("section", {}, el("h3", {}, say("figures")), el("table", { class: "cells" }, head, bodies), el("p", { class: "soft" }, say("counts_note", DATA)));
 }
 
 function cellLine(group, cell, mark) {
   const found = ofCell(cell);
   const name = group === "all" ? say("figure.micro") : part(cell.name);
-  const label = found.few ? say("plot_bare", { name, value: say("counts_only") }) : say("plot_bare", { name, value: `${shown(found.value)} ${between(found.low, found.high)}` });
+  const label = found.few ? say("plot_bare", { name, value: say("counts_only") }) : say("plot_bare", { name, value: `${shown(found.value)} ${worth(found)}` });
   return el(
     "tr",
     { "data-name": cell.name },
     el("th", { scope: "row", class: "label" }, name),
-    el("td", { class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, between(found.low, found.high))]),
+    el("td", { class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found))]),
     el("td", { class: "plot" }, bar([{ ...found, mark }], label)),
     el("td", { class: "precision" }, found.few ? "\u2013" : shown(cell.precision)),
     el("td", { class: "recall" }, found.few ? "\u2013" : shown(cell.recall)),
@@ -58,15 +58,15 @@ function cellLine(group, cell, mark) {
 
 /** Macro-F1 and the other means: no counts stand behind them. */
 function means(row) {
-  return OVERALL.filter((name) => name !== "micro" && row.score[name]).map((name) => {
+  return OVERALL.filter((name) => name !== "micro" && has(row, name)).map((name) => {
     const found = figure(row, name);
     const value = `${shown(found.value)} ${between(found.low, found.high)}`;
-    const over = name === "macro" ? ` ${say("over", found.mean)}` : "";
+    const over = name === "macro" && el("span", { class: "over" }, say("over", found.mean));
     return el(
       "tr",
       { "data-name": name },
       el("th", { scope: "row", class: "label" }, say(`figure.${name}`)),
-      el("td", { class: "figure" }, el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, between(found.low, found.high), over)),
+      el("td", { class: "figure" }, el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found), over)),
       el("td", { class: "plot" }, bar([{ ...found, mark: markOf(row) }], say("plot_bare", { name: say(`figure.${name}`), value }))),
       ["precision", "recall", "right", "predicted"].map((key) => el("td", { class: key }, "\u2013")),
     );
