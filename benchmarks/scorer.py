@@ -6,8 +6,8 @@
 Every measurement is made in a process of its own, on one core, the contestants in turn, and in seconds of that core
 that the process itself had; printed are medians. What is timed is a second call. The sentences are made up, from a
 seed: as long as newspaper sentences, with ten types, and predictions that are right seven times in ten. Making them is
-not in any figure; memory is what comes on top of them. Tags are valid BIO, so that all scorers must agree, and it is checked
-that they do.
+not in any figure; memory is what comes on top of them. Tags are valid BIO, so that all scorers must agree, and it is
+checked that they do.
 """
 
 import ctypes
