@@ -1,0 +1,88 @@
+"""A headless Chromium without a network, for the tests of pages."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NOWHERE = "127.0.0.1:9"  # a port where nothing listens: whatever asks for an address fails
+
+
+class Browser:
+    """One tab, which is emptied before each page. `requests` holds every address that was asked for since."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def open(self, path: Path, fragment: str = "", scripts: bool = True) -> None:
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
+        self.driver.get("about:blank")
+        self.driver.get_log("performance")
+        self.driver.get(f"{path.resolve().as_uri()}#{fragment}")
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, script: str, *arguments: Any) -> Any:
+        """What `script` returns, as soon as that is true."""
+        return WebDriverWait(self.driver, 10, poll_frequency=0.02).until(lambda _: self.run(script, *arguments))
+
+    def size(self, width: int, height: int = 900) -> None:
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
+    def media(self, scheme: str) -> None:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    @property
+    def requests(self) -> list[str]:
+        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        sent = [each for each in messages if each["method"] == "Network.requestWillBeSent"]
+        return [each["params"]["request"]["url"] for each in sent]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the page wrote to the console since this was last asked: errors, and what its policy stopped."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Skips where there is no Chromium; where CI is set, that is a failure."""
+    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if not program or not driver:
+        reason = "needs Chromium and chromedriver; type: make browser"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    options = Options()
+    options.binary_location = str(program)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    for argument in (
+        "--headless=new",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--lang=en-US",
+        f"--proxy-server={NOWHERE}",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium does not start as root with it
+    ):
+        options.add_argument(argument)
+    started = webdriver.Chrome(options=options, service=Service(str(driver)))
+    try:
+        started.execute_cdp_cmd("Network.enable", {})
+        offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        started.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+        yield Browser(started)
+    finally:
+        started.quit()
