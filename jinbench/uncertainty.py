@@ -70,7 +70,7 @@ def resample_patterns(
         drawn: np.ndarray[Any, Any] = rng.multinomial(units, times_each / units, size=times) @ patterns
         return drawn
     packed = np.repeat(patterns[:, 0] << 32 | patterns[:, 1], times_each)
-    rows = max(1, 100_000 // units)
+    rows = max(1, 16_000 // units)  # small enough to take place in memory that is already there
     both = np.concatenate(
         [
             packed.take(rng.integers(0, units, (min(rows, times - start), units), dtype=np.uint32)).sum(1)
