@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from selenium.webdriver.common.keys import Keys
 
 from jinbench import page, ranking
+from jinbench.mistakes import Example
 from jinbench.ranking import About, Board, Predicted
 from jinbench.rooms import Rooms
 from jinbench.scores import FEW
@@ -307,6 +308,17 @@ def test_mistakes_stand_in_their_context(browser: Browser, real: Rooms, key: str
             assert bare == re.sub("[\u2713\u2260\u2194\u2212+]|(?:[A-Z]+)", "", example.text)
         else:
             assert whole == example.text
+
+
+def test_offsets_count_characters_not_halves(browser: Browser, small: Board, tmp_path: Path) -> None:
+    """A character beyond the first 65536 is one for Python, and two for JavaScript."""
+    row = small.rows[0]
+    example = Example("x", "\U00020bb7\U00020bb7\u5929\u6d25\u6e2f", ((2, 4, "A"),), (), True)
+    board = replace(small, rows=(replace(row, mistakes=replace(row.mistakes, examples=(example,))),), pairs=())
+    browser.open(written(tmp_path, board), f"system={row.system}")
+    assert browser.run("return document.querySelector('.mark.correct .stretch + small').textContent") == "A"
+    marked = "return [...document.querySelectorAll('.side .stretch')].map(each => each.textContent)"
+    assert browser.run(marked) == ["\u5929\u6d25"] * 2
 
 
 def test_two_systems_are_compared_with_the_numbers_of_their_test(browser: Browser, boards: dict[str, Any]) -> None:
