@@ -207,15 +207,13 @@ def _resampled(name: str, gold: Gold, units: "np.ndarray[Any, Any]", coefficient
     if np.isnan(value):
         return Estimate(name, None, None, None)
     order = sorted(set(gold.groups))
-    if len(order) < 2:
-        return Estimate(name, rounded(float(value)), None, None)
     rows = {group: np.flatnonzero([found == group for found in gold.groups]) for group in order}
-    articles = float(uncertainty.effective(np.array([len(rows[group]) for group in order])))
+    sizes = np.array([len(rows[group]) for group in order])
     drawn = []
     for draw in uncertainty.draws(len(order)):
         chosen = np.concatenate([np.tile(rows[group], times) for group, times in zip(order, draw, strict=True)])
         drawn.append(coefficient(units[chosen]))
-    return Estimate(name, *rounded((float(value), *uncertainty.interval(np.array(drawn), articles))))
+    return Estimate(name, *rounded((float(value), *uncertainty.bounds(np.array(drawn), sizes))))
 
 
 def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:

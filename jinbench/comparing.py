@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from jinbench import uncertainty
@@ -33,22 +33,29 @@ class AcrossFolds:
 class Difference:
     """How much better `a` is than `b` in micro-F1, paired by article, with its 95 % interval.
 
-    `p` is that of swapping the two article by article; `adjusted` the same after Holm, where several pairs were tested.
+    `error` is its standard error by the bootstrap, and `effective` how many articles of one size it rests on. `p` goes
+    by these; `adjusted` is the same after Holm, where several pairs were tested. `swapped` is the p-value of swapping
+    the two article by article. `gap`: the smallest difference that these articles would separate in four of five cases.
     `folds` is there where the predictions are those of a cross-validation.
     """
 
     value: float
     low: float
     high: float
+    error: float
+    effective: float
     p: float
     adjusted: float
+    swapped: float
+    gap: float
     articles: int
     folds: AcrossFolds | None = None
 
     @property
     def told_apart(self) -> bool:
-        """Whether the interval leaves out 0 and swapping says so too. Over fewer than `ENOUGH` articles nothing is."""
-        return self.articles >= ENOUGH and (self.low > 0 or self.high < 0) and self.adjusted <= LEVEL
+        """Whether interval, adjusted p and swapping all say so. Over fewer than `ENOUGH` articles nothing is told."""
+        apart = self.low > 0 or self.high < 0
+        return self.articles >= ENOUGH and apart and self.adjusted <= LEVEL and self.swapped <= LEVEL
 
     @property
     def verdict(self) -> str:
@@ -67,10 +74,13 @@ class Difference:
         return pandas.json_normalize(self.to_dict())
 
     def __str__(self) -> str:
+        several = " after Holm" if self.adjusted != self.p else ""
         text = (
-            f"{self.value:+.3f} micro-F1, 95 % interval {self.low:+.3f} to {self.high:+.3f}, "
-            f"p = {self.p:.4f} over {self.articles} articles: {self.verdict}"
+            f"{self.value:+.3f} micro-F1, 95 % interval {self.low:+.3f} to {self.high:+.3f}, p = {self.adjusted:.4f}"
+            f"{several}, {self.swapped:.4f} by swapping, over {self.articles} articles: {self.verdict}"
         )
+        if self.articles >= ENOUGH and self.gap > 0:
+            text += f"\nsmallest gap that these articles separate in four of five cases: about {self.gap:.3f}"
         if self.folds:
             text += (
                 f"\nfrom fold to fold {self.folds.value:+.3f}, {self.folds.low:+.3f} to {self.folds.high:+.3f}, "
@@ -92,14 +102,16 @@ def change(a: tuple[Gold, Predicted], b: tuple[Gold, Predicted]) -> Difference:
 
 
 def difference(a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", times: int = PERMUTATIONS) -> Difference:
-    """The same from the sums (articles, 3) of each."""
+    """The same from the sums (articles, 3) of each; they are swapped so many times."""
     import numpy as np
 
     value = float(np.nan_to_num(f1(a.sum(0))) - np.nan_to_num(f1(b.sum(0))))
     drawn = np.nan_to_num(f1(uncertainty.resample(a))) - np.nan_to_num(f1(uncertainty.resample(b)))
-    low, high = uncertainty.interval(drawn, float(uncertainty.effective(sizes(a) + sizes(b))))
-    p = uncertainty.swap_test(a, b, times)
-    return Difference(value, low, high, p, p, len(a))
+    articles, error = float(uncertainty.effective(sizes(a) + sizes(b))), float(np.std(drawn))
+    low, high = uncertainty.interval(drawn, articles)
+    p = uncertainty.wald_test(value, error, articles)
+    swapped, gap = uncertainty.swap_test(a, b, times), uncertainty.gap(error, articles)
+    return Difference(value, low, high, error, articles, p, p, swapped, gap, len(a))
 
 
 def _across_folds(folds: Iterable[int], a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]") -> AcrossFolds | None:
@@ -132,24 +144,19 @@ def pairs(sums: Mapping[str, "np.ndarray[Any, Any]"]) -> dict[tuple[str, str], D
     """Every pair of systems from their sums (articles, 3), p adjusted after Holm for that they are so many."""
     names = list(sums)
     both = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    times = max(PERMUTATIONS, 200 * len(both))  # p can get so small that it is still small times the number of pairs
-    found = {pair: difference(sums[pair[0]], sums[pair[1]], times) for pair in both}
+    found = {pair: difference(sums[pair[0]], sums[pair[1]]) for pair in both}
     adjusted = uncertainty.holm([each.p for each in found.values()])
-    return {pair: replace(each, adjusted=p) for (pair, each), p in zip(found.items(), adjusted, strict=True)}
+    return {
+        pair: replace(each, adjusted=p, gap=uncertainty.gap(each.error, each.effective, len(both)))
+        for (pair, each), p in zip(found.items(), adjusted, strict=True)
+    }
 
 
-def smallest_gap(sums: Mapping[str, "np.ndarray[Any, Any]"]) -> float | None:
-    """The smallest difference in micro-F1 that these articles separate in four of five cases.
+def smallest_gap(found: Mapping[tuple[str, str], Difference]) -> float | None:
+    """The smallest difference in micro-F1 that these articles separate in four of five cases, in a table of all pairs.
 
-    From the systems' own predictions: `sums` (articles, 3) of each, in order of rank. The standard error is the median
-    over neighbours, by the bootstrap. None with fewer than two systems, or too few articles.
+    From the systems' own predictions: the median over all pairs that differ at all. None without such a pair, or with
+    too few articles.
     """
-    import numpy as np
-
-    found = list(sums.values())
-    if len(found) < 2 or len(found[0]) < ENOUGH:
-        return None
-    drawn = [np.nan_to_num(f1(uncertainty.resample(each))) for each in found]
-    error = float(np.median([np.std(a - b) for a, b in pairwise(drawn)]))
-    fewest = min(float(uncertainty.effective(sizes(each))) for each in found)
-    return uncertainty.gap(error, fewest)
+    gaps = [each.gap for each in found.values() if each.error > 0 and each.articles >= ENOUGH]
+    return median(gaps) if gaps else None

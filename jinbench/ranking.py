@@ -1,5 +1,6 @@
 """Who is ahead, and whether that can be told: all systems scored again on one gold, ranked with ties."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,13 +48,16 @@ class About:
 
 @dataclass(frozen=True)
 class Row:
-    """`rank`: one more than the number of systems that are better beyond chance; `ties`: those not told apart from it.
+    """`rank`: one more than the number of systems that are better beyond chance; `worst`: the place behind all that are
+    not worse beyond chance. Between them lie the places that the articles leave open. `ties`: the ids of those that are
+    not told apart from it.
 
-    The rank is None where nothing is ranked: with fewer than `ENOUGH` articles, for an annotator, because the gold is
+    The ranks are None where nothing is ranked: with fewer than `ENOUGH` articles, for an annotator, because the gold is
     made from labels like theirs, and for a system that was given some of the gold, or saw the articles of the test.
     """
 
     rank: int | None
+    worst: int | None
     ties: tuple[str, ...]
     system: str
     about: About
@@ -69,8 +73,10 @@ class Row:
 
     @property
     def place(self) -> str:
-        """The rank, with a sign for a tie; a dash where nothing is ranked."""
-        return "–" if self.rank is None else f"{self.rank}{'=' if self.ties else ''}"
+        """The places that it may have, as 2 or 2–4; a dash where nothing is ranked."""
+        if self.rank is None:
+            return "–"
+        return str(self.rank) if self.rank == self.worst else f"{self.rank}–{self.worst}"
 
 
 @dataclass
@@ -253,17 +259,20 @@ def rank(
         if not about[system].unranked and len(set(gold.groups)) >= ENOUGH
     }
     pairs = comparing.pairs(sums)
-    better: dict[str, int] = dict.fromkeys(sums, 1)
+    best, worst = dict.fromkeys(sums, 1), dict.fromkeys(sums, len(sums))
     ties: dict[str, list[str]] = {system: [] for system in sums}
     for (first, second), difference in pairs.items():
         if difference.told_apart:
-            better[second if difference.value > 0 else first] += 1
+            ahead, behind = (first, second) if difference.value > 0 else (second, first)
+            best[behind] += 1
+            worst[ahead] -= 1
         else:
             ties[first].append(second)
             ties[second].append(first)
     rows = tuple(
         Row(
-            better.get(system),
+            best.get(system),
+            worst.get(system),
             tuple(ties.get(system, ())),
             system,
             about[system],
@@ -273,7 +282,7 @@ def rank(
         for system in order
     )
     found_pairs = tuple(Pair(a, b, difference) for (a, b), difference in pairs.items())
-    gap = comparing.smallest_gap(sums)
+    gap = comparing.smallest_gap(pairs)
     return Board(gold.task, gold.split, rows, gap, gold.crosswalk, gold.names, found_pairs)
 
 
@@ -287,8 +296,9 @@ def markdown(boards: Iterable[Board]) -> str:
             "| rank | system | micro-F1 [95 % interval] | macro-F1 (labels scored) | not told apart from | missing |",
             "|---|---|---|---|---|---|",
         ]
+        names = {row.system: row.about.name for row in found.rows}
         for row in found.rows:
-            score, ties = row.score, ", ".join(row.ties)
+            score, ties = row.score, ", ".join(names.get(tie, tie) for tie in row.ties)
             cells = row.place, _escape(row.shown), score.micro.shown, score.macro, _escape(ties), score.missing
             lines.append(f"| {' | '.join(map(str, cells))} |")
         lines.append("")
@@ -300,7 +310,8 @@ def markdown(boards: Iterable[Board]) -> str:
 
 REMARKS = {
     "few": "{articles} articles are too few to tell systems apart: no ranks.",
-    "ties": "Systems with = behind their rank cannot be told apart from all others: which ones, the table says.",
+    "ties": "A rank such as 2–4 names the best and the worst place that these articles leave open: "
+    "the system is not told apart from those named beside it.",
     "annotators": "Annotators have no rank: the gold is made from labels like theirs.",
     "given": "A system that is given some of the gold has no rank.",
     "saw": "A system that saw the articles of the test has no rank.",
@@ -326,7 +337,7 @@ def remarks(found: Board) -> list[Remark]:
     gap = "" if found.gap is None else f"{found.gap:.3f}"
     said = {
         "few": found.articles < ENOUGH,
-        "ties": found.articles >= ENOUGH,
+        "ties": any(row.ties for row in found.rows),
         "annotators": any(row.about.annotator for row in found.rows),
         "given": any(row.about.given for row in found.rows),
         "saw": any(row.about.saw_test_articles == "yes" for row in found.rows),
@@ -342,7 +353,9 @@ def remarks(found: Board) -> list[Remark]:
 
 
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    """Text of an entrant for a cell: no markup, no link and no picture comes of it."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("://", "&#58;//")
+    return re.sub(r"([\\`*\[\]|!])", r"\\\1", text)
 
 
 def build(where: Rooms) -> list[Board]:

@@ -15,9 +15,9 @@ TITLES = {
 
 
 def with_interval(value: float, low: float | None, high: float | None) -> str:
-    """A number with its interval: never without."""
+    """A number with its interval: never without a word on it."""
     if low is None or high is None:
-        return f"{value:.3f} (one article: no interval)"
+        return f"{value:.3f} (no interval)"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
@@ -25,8 +25,8 @@ def with_interval(value: float, low: float | None, high: float | None) -> str:
 class Cell:
     """One number of a table with the counts behind it and its 95 % interval.
 
-    `f1` is None where there is neither gold nor prediction; `low` and `high` are None where fewer than two articles
-    have any, so that resampling them says nothing.
+    `articles` is how many have any gold or prediction of it. `f1` is None where there is neither; `low` and `high` are
+    None where resampling says nothing: with fewer than five articles, or where nothing varies among them.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Cell:
     f1: float | None
     low: float | None
     high: float | None
+    articles: int
 
     @property
     def shown(self) -> str:
@@ -81,7 +82,7 @@ class Macro:
 
     def __str__(self) -> str:
         if self.f1 is None:
-            return f"– (no label of {self.of} has {FEW} mentions)"
+            return f"– (no label of {self.of} has {FEW} in gold)"
         return f"{with_interval(self.f1, self.low, self.high)} ({self.labels} of {self.of})"
 
 
@@ -159,9 +160,10 @@ class Score:
                 lines += ["", f"{TITLES.get(part, part)}:", *(cell.line(width) for cell in cells)]
         lines += [
             "",
-            f"macro-F1 {self.macro} labels with {FEW} mentions or more",
+            f"macro-F1 {self.macro}" + (f" labels with {FEW} in gold or more" if self.macro.f1 is not None else ""),
             f"mean of the articles' F1 {self.documents}; items wholly right {self.exact}",
             f"{self.items} items of {self.articles} articles",
+            "no interval: fewer than five articles have any, or nothing varies among them",
         ]
         if self.ranking:
             lines += [f"label-ranking average precision {self.ranking}"]

@@ -13,7 +13,7 @@ from jinbench import counting, uncertainty
 from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
 from jinbench.golds import Gold, Label
 from jinbench.scores import FEW, Cell, Macro, Mean, Score, shares
-from jinbench.uncertainty import RESAMPLES, SEED, f1
+from jinbench.uncertainty import FEWEST, RESAMPLES, SEED, f1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ def score(
         cell("micro", sums.sum(1)),
         _macro(sums, FEW * repeats) if typed else Macro(0, len(gold.names), None, None, None),
         _documents(sums.sum(1)),
-        _mean(gold, (whole[:, GOLD] == whole[:, CORRECT]) & (whole[:, PREDICTED] == whole[:, CORRECT])),
+        _mean(gold, _wholly_right(gold, predicted, whole)),
         _mean(gold, _ranking(gold, scores)) if scores else None,
         tuple(cell(name, sums[:, i]) for i, name in enumerate(gold.names)) if typed and repeats == 1 else (),
         tuple(_milder(gold, ours, theirs, rule) for rule in MILDER) if spans and match == EXACT else (),
@@ -91,6 +91,16 @@ def score(
         }
         | ({"crosswalk": gold.crosswalk} if gold.crosswalk else {}),
     )
+
+
+def _wholly_right(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Whether each item is; one without a prediction is not, also if there was nothing to find."""
+    import numpy as np
+
+    there = np.array([id in predicted for id in gold.ids], dtype=bool)
+    right: np.ndarray[Any, Any] = (whole[:, GOLD] == whole[:, CORRECT]) & (whole[:, PREDICTED] == whole[:, CORRECT])
+    found: np.ndarray[Any, Any] = right & there
+    return found
 
 
 def _milder(gold: Gold, ours: Columns, theirs: Columns, rule: str) -> Cell:
@@ -150,11 +160,10 @@ def cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
     """The cell of counts (articles, 3)."""
     total = sums.sum(0)
     right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
-    low, high = None, None
-    if (sizes(sums) > 0).sum() >= 2:
-        low, high = uncertainty.interval(f1(uncertainty.resample(sums)), float(uncertainty.effective(sizes(sums))))
+    low, high = uncertainty.bounds(f1(uncertainty.resample(sums)), sizes(sums)) if len(sums) else (None, None)
     value = float(f1(total)) if true + guessed else None
-    return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high)
+    articles = int((sizes(sums) > 0).sum())
+    return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, articles)
 
 
 def sizes(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
@@ -173,11 +182,14 @@ def _macro(sums: "np.ndarray[Any, Any]", few: int) -> Macro:
     if not number:
         return Macro(0, of, None, None, None)
     value = float(np.mean(f1(sums.sum(0))))
-    if len(sums) < 2:
+    # The label that fewest articles have decides whether there is an interval, and how wide it is.
+    rarest = min((sizes(sums[:, i]) for i in range(number)), key=lambda each: float(uncertainty.effective(each)))
+    if (sizes(sums) > 0).sum(0).min() < FEWEST:
         return Macro(number, of, value, None, None)
-    fewest = float(uncertainty.effective(sizes(sums)).min())  # the label that fewest articles have decides
-    low, high = uncertainty.interval(np.nanmean(f1(uncertainty.resample(sums)), axis=1), fewest)
-    return Macro(number, of, value, low, high)
+    drawn = f1(uncertainty.resample(sums))  # a label that a resample has not stands in no mean
+    there = ~np.isnan(drawn)
+    means = np.nansum(drawn, axis=1) / np.maximum(there.sum(1), 1)
+    return Macro(number, of, value, *uncertainty.bounds(np.where(there.any(1), means, np.nan), rarest))
 
 
 def _documents(sums: "np.ndarray[Any, Any]") -> Mean:
@@ -201,12 +213,9 @@ def _of_articles(sums: "np.ndarray[Any, Any]", sizes: "np.ndarray[Any, Any]") ->
 
     if not len(sums):
         return Mean(None, None, None, 0)
-    value = float(sums.sum() / sizes.sum())
-    if len(sums) < 2:
-        return Mean(value, None, None, len(sums))
     drawn = uncertainty.resample(np.stack([sums, sizes], axis=1))
-    low, high = uncertainty.interval(drawn[:, 0] / drawn[:, 1], float(uncertainty.effective(sizes)))
-    return Mean(value, low, high, len(sums))
+    low, high = uncertainty.bounds(drawn[:, 0] / drawn[:, 1], sizes)
+    return Mean(float(sums.sum() / sizes.sum()), low, high, len(sums))
 
 
 def _ranking(gold: Gold, scores: Mapping[str, Mapping[str, float]]) -> "np.ndarray[Any, Any]":

@@ -148,16 +148,14 @@ class Tally:
         import numpy as np
 
         low = high = None
-        if patterns.total() >= 2 and times:
-            counts = dict(patterns) | (
-                {0: self._articles - patterns.total()} if patterns.total() < self._articles else {}
-            )
+        if patterns.total() and times:
+            rest = self._articles - patterns.total()
+            counts = dict(patterns) | ({0: rest} if rest else {})
             keys, each = np.array(sorted(counts.items()), dtype=np.int64).T  # in an order that batches do not change
             both = np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
             drawn = uncertainty.resample_patterns(both, each, times)
             found = np.where(drawn[:, 0] == 0, np.nan, 2 * drawn[:, 1] / np.maximum(drawn[:, 0], 1))
-            sizes = both[:, 0].astype(float)
-            low, high = uncertainty.interval(found, float(uncertainty.effective(np.repeat(sizes, each))))
+            low, high = uncertainty.bounds(found, np.repeat(both[:, 0], each))
         true, guessed, right = (int(sums[kind]) for kind in (GOLD, PREDICTED, CORRECT))
         value = float(f1(sums)) if true + guessed else None
-        return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high)
+        return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, patterns.total())

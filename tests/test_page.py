@@ -159,7 +159,7 @@ def expected(row: dict[str, Any], show: str) -> str:
     (cell,) = [score["micro"]] if group == "micro" else [each for each in groups[group] if each["name"] == name]
     if cell["gold"] < FEW:
         return "counts only"
-    worth = "no interval: one article" if cell["low"] is None else f"[{cell['low']:.3f}, {cell['high']:.3f}]"
+    worth = "no interval" if cell["low"] is None else f"[{cell['low']:.3f}, {cell['high']:.3f}]"
     return f"{cell['f1']:.3f} {worth}"
 
 
@@ -180,18 +180,24 @@ next(0);
 """
 
 
+def place_of(row: dict[str, Any]) -> str:
+    if row["rank"] is None:
+        return "–"
+    return str(row["rank"]) if row["rank"] == row["worst"] else f"{row['rank']}–{row['worst']}"
+
+
 def test_every_board_shows_every_figure_of_the_table(browser: Browser, boards: dict[str, Any]) -> None:
     browser.size(1280)
     seen = 0
     for key, board in boards.items():
         browser.open(REAL, f"board={key}")
         rows = {row["system"]: row for row in board["rows"]}
-        places = {name: "–" if row["rank"] is None else str(row["rank"]) for name, row in rows.items()}
+        places = {name: place_of(row) for name, row in rows.items()}
         found = browser.driver.execute_async_script(EVERY, key)
         parts = {part for part, cells in board["rows"][0]["score"]["parts"].items() if cells}
         assert parts | {"micro", "exact"} <= {show.partition(":")[0] for show in found}
         for show, shown in found.items():
-            assert {name: place.rstrip("=") for name, _, place in shown} == places, "the rank stays that of micro-F1"
+            assert {name: place for name, _, place in shown} == places, "the rank stays that of micro-F1"
             for name, text, _ in shown:
                 assert text.startswith(expected(rows[name], show)), (key, show, name)
                 seen += 1
@@ -217,7 +223,7 @@ def test_boards_are_switched_by_keys_and_the_back_button_works(browser: Browser,
 def test_two_that_differ_by_chance_are_shown_tied(browser: Browser, small: Board, tmp_path: Path) -> None:
     browser.open(written(tmp_path, small))
     assert dict(zip(names(browser), texts(browser, "rank"), strict=True)) == {
-        "all": "1", "half": "2=", "most": "2=", "none": "4"
+        "all": "1", "half": "2–3", "most": "2–3", "none": "4"
     }  # fmt: skip
     assert dict(zip(names(browser), texts(browser, "ties"), strict=True))["half"] == "most"
     place = [row.system for row in small.rows].index("half")

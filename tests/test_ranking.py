@@ -61,7 +61,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
     systems = {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
     board = ranking.rank(gold, Predicted(systems))
-    assert [(row.place, len(row.ties)) for row in board.rows] == [("1", 0), ("2=", 1), ("2=", 1), ("4", 0)]
+    assert [(row.place, len(row.ties)) for row in board.rows] == [("1", 0), ("2–3", 1), ("2–3", 1), ("4", 0)]
     (tied,) = (pair for pair in board.pairs if not pair.difference.told_apart)
     assert {tied.a, tied.b} == {"one", "other"}
     assert board.gap is not None

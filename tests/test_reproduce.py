@@ -136,7 +136,7 @@ def test_a_recipe_is_run_again_with_its_curve(mini: Rooms, tmp_path: Path) -> No
     recipe = recipes.load(again.baselines / "memory.py")
     checks = {check.artefact: check for check in reproduce._run_again(where, again, recipe, silent)}
     assert {name.rpartition("/")[2]: check.status for name, check in checks.items()} == dict.fromkeys(
-        ("predictions-ner-test.jsonl", "predictions-ner-folds.jsonl", "scores.json", "curve.json"), "OK"
+        (*(f"predictions-ner-{split}.jsonl" for split in ("test", "folds", "noisy")), "scores.json", "curve.json"), "OK"
     )
     path = where.baselines / "memory" / "curve.json"
     for shift, status in ((0.001, "OKish"), (0.5, "FAIL")):

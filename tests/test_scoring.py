@@ -17,7 +17,7 @@ from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.golds import Gold, Label
 from jinbench.rooms import Rooms
 from jinbench.scores import FEW, Cell
-from jinbench.uncertainty import ENOUGH
+from jinbench.uncertainty import ENOUGH, FEWEST
 from tests.test_counting import flat, named, tags_of, vectors
 
 Labelled = dict[str, frozenset[Label]]
@@ -241,14 +241,14 @@ def test_gold_against_itself_and_against_nothing(real: Rooms) -> None:
         for split in ("train", "validation", "test", golds.FOLDS):
             gold = golds.read(real, task, split)
             perfect = scoring.score(gold, dict(zip(gold.ids, gold.labels, strict=True)))
-            assert (perfect.micro.f1, perfect.micro.low, perfect.micro.high) == (1.0, 1.0, 1.0)
+            assert (perfect.micro.f1, perfect.micro.low, perfect.micro.high) == (1.0, None, None), "nothing varies"
             assert perfect.exact.value == perfect.documents.value == 1.0
             assert perfect.macro.f1 in (1.0, None)
             assert {cell.f1 for cells in perfect.cells.values() for cell in cells} <= {1.0, None}
             assert perfect.missing == 0
             empty = scoring.score(gold, {})
             assert (empty.micro.f1, empty.documents.value) == (0.0, 0.0)
-            assert empty.exact.value == pytest.approx(np.mean([not labels for labels in gold.labels]))
+            assert empty.exact.value == 0.0, "nothing was predicted, also where there is nothing to find"
             assert empty.macro.f1 in (0.0, None)
             assert {cell.f1 for cells in empty.cells.values() for cell in cells} <= {0.0, None}
             assert empty.missing == len(gold.ids)
@@ -270,17 +270,28 @@ def test_an_interval_comes_from_articles_not_sentences() -> None:
     assert by_article.high - by_article.low > 2 * (by_sentence.high - by_sentence.low)
 
 
-def test_one_article_has_no_interval() -> None:
-    """Nor have several of which only one has anything."""
-    for gold in (gold_of([{X}, {Y}], per_article=2), gold_of([{X}, set()])):
-        found = scoring.score(gold, guesses({X}, set()))
-        assert (found.micro.low, found.micro.high) == (None, None)
-        assert "no interval" in found.micro.shown
+@pytest.mark.parametrize("articles", [1, FEWEST - 1, FEWEST])
+def test_few_articles_have_no_interval(articles: int) -> None:
+    """Those that have nothing do not count."""
+    items: list[set[Label]] = [*([{X}] * articles), set(), set()]
+    found = scoring.score(gold_of(items), guesses({X}))
+    assert found.micro.articles == articles
+    assert ("no interval" in found.micro.shown) == (found.micro.low is None) == (articles < FEWEST)
+    assert ("no interval" in str(found.macro)) or found.macro.f1 is None
+
+
+def test_a_macro_f1_needs_articles_for_each_label() -> None:
+    """X is in every article, Y with all its mentions in one."""
+    x, y = {(i, i + 1, "X") for i in range(6)}, {(i, i + 1, "Y") for i in range(6, 46)}
+    gold = gold_of([x | y, *([x] * 9)])
+    found = scoring.score(gold, guesses(*([{(0, 1, "X")}] * 5), *([x] * 5)))
+    assert (found.macro.labels, found.macro.low, found.labels[1].low) == (2, None, None)
+    assert found.labels[0].low is not None
 
 
 def test_a_score_never_travels_alone(real: Rooms) -> None:
     score = scoring.score(golds.read(real, "ner", "test"), {})
-    assert score.headline.startswith("ner:micro-F1 = 0.000 [0.000, 0.000] [task:ner|data:")
+    assert score.headline.startswith("ner:micro-F1 = 0.000 (no interval) [task:ner|data:")
     assert set(score.signature) == {"task", "data", "gold", "split", "match", "boot", "seed", "jinbench"}
     assert score.to_dict()["signature"] == score.signature
 
@@ -299,7 +310,7 @@ def test_macro_f1_takes_only_what_can_be_measured() -> None:
     gold = gold_of([{X, Y}] * 5 + [{X}] * 35)
     score = scoring.score(gold, guesses(*[{X}] * 40))
     assert (score.macro.labels, score.macro.of, score.macro.f1) == (1, 2, 1.0)
-    assert (score.macro.low, score.macro.high) == (1.0, 1.0)
+    assert (score.macro.low, score.macro.high) == (None, None), "nothing varies"
     assert scoring.score(gold_of([{X}, {X}]), {}).macro.f1 is None
     for mentions in (FEW - 1, FEW):
         assert scoring.score(gold_of([{X}] * mentions), {}).macro.labels == (mentions == FEW)
@@ -313,8 +324,8 @@ def test_the_interval_of_macro_f1_goes_by_the_label_that_fewest_articles_have() 
     assert (found.macro.low, found.macro.high) == (found.labels[0].low, found.labels[0].high)
     more: set[Label] = {(i, i + 1, "Y") for i in range(6, 22)}
     two = scoring.score(
-        gold_of([item | more if i < 3 else item for i, item in enumerate(names)]),
-        {id: labels | more if int(id[1:]) < 3 else labels for id, labels in predicted.items()},
+        gold_of([item | more if i < 6 else item for i, item in enumerate(names)]),
+        {id: labels | more if int(id[1:]) < 6 else labels for id, labels in predicted.items()},
     )
     assert two.macro.labels == 2
     widths = [found.macro.high - found.macro.low for found in (found, two)]  # type: ignore[operator]

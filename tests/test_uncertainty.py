@@ -131,7 +131,7 @@ def test_a_simulation_is_a_score() -> None:
 
 
 def verdicts(a: Any, b: Any) -> Any:
-    """For each simulation (times, 3): whether the interval leaves out 0, whether swapping says so, and both."""
+    """For each simulation (times, 3): whether the interval leaves out 0, whether swapping says so, and the verdict."""
     drawn = f1(uncertainty.resample(a)) - f1(uncertainty.resample(b))
     enough = uncertainty.effective(scoring.sizes(a) + scoring.sizes(b))
     found = []
@@ -139,7 +139,9 @@ def verdicts(a: Any, b: Any) -> Any:
         low, high = uncertainty.interval(drawn[:, i], float(enough[i]))
         apart = low > 0 or high < 0
         swapped = uncertainty.swap_test(a[:, i], b[:, i], 999) <= LEVEL
-        found.append((apart, swapped, apart and swapped))
+        value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
+        p = uncertainty.wald_test(value, float(drawn[:, i].std()), float(enough[i]))
+        found.append((apart, swapped, apart and swapped and p <= LEVEL))
     return np.array(found)
 
 
@@ -196,7 +198,7 @@ def stated_gaps(articles: int, rates: tuple[float, float], times: int, seed: int
     for _ in range(3):
         rng = np.random.default_rng([articles, seed])
         a, b = systems(rng, articles, times, [rates, lower(rates, float(found.mean()))])
-        found = np.array([comparing.smallest_gap({"a": a[:, i], "b": b[:, i]}) for i in range(times)])
+        found = np.array([comparing.difference(a[:, i], b[:, i], 1).gap for i in range(times)])
     return found
 
 
@@ -222,9 +224,10 @@ def test_the_smallest_gap_is_told_apart_as_often_as_is_written(row: list[float])
 
 def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
     a, b = (each[:, 0] for each in systems(np.random.default_rng(0), ENOUGH, 1, [(RIGHT, SPURIOUS)] * 2))
-    assert comparing.smallest_gap({"a": a, "b": b}) is not None
-    assert comparing.smallest_gap({"a": a}) is None
-    assert comparing.smallest_gap({"a": a[:-1], "b": b[:-1]}) is None
+    assert comparing.smallest_gap(comparing.pairs({"a": a, "b": b})) is not None
+    assert comparing.smallest_gap(comparing.pairs({"a": a})) is None
+    assert comparing.smallest_gap(comparing.pairs({"a": a, "b": a})) is None, "two that say the same"
+    assert comparing.smallest_gap(comparing.pairs({"a": a[:-1], "b": b[:-1]})) is None
 
 
 # The parts, one by one
