@@ -14,6 +14,7 @@ from typing import Any
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 
 _SCHEMAS = Path(__file__).with_name("schemas")
+_NONE = "no field of this name"
 
 
 def sha256(data: bytes) -> str:
@@ -69,6 +70,7 @@ def check_shape(value: Any, schema: str, where: str) -> None:
         for inside, expected, found in _in_words(error):
             at = ".".join(filter(None, (place, inside)))
             what = f"fill in {at}" if found == "nothing" else f"correct {at or 'the file'}"
+            what = f"correct its name, or take {at} out" if expected == _NONE else what
             hint = f"{what}; schemas/{schema}.json in the package gives the form"
             problems.append(Problem("wrong-shape", f"{where} {at}".strip(), expected, found, hint))
     raise_if_any(problems)
@@ -84,7 +86,7 @@ def _in_words(error: Any) -> list[tuple[str, str, str]]:
     if error.validator == "additionalProperties" and rule is False:
         patterns = error.schema.get("patternProperties", ())
         unknown = [name for name in value if name not in fields and not any(re.search(p, name) for p in patterns)]
-        return [(str(name), "no field of this name", shorten(value[name], 100)) for name in unknown]
+        return [(str(name), _NONE, shorten(value[name], 100)) for name in unknown]
     if error.validator == "type":
         return [("", rule if isinstance(rule, str) else " or ".join(rule), shorten(error.message, 100))]
     texts: dict[str, Callable[[], str]] = {

@@ -322,6 +322,7 @@ BAD_SYSTEMS = [
     ("split", '"train"', "unknown-id", "a split that ner has a board for: folds, test, noisy"),
     ("crosswalk", '"conll"', "declaration-unknown", "a crosswalk of"),
     ("rank", "1", "wrong-shape", "system.toml rank: wrong-shape\n  expected no field of this name\n  found    1"),
+    ("rank", "1", "wrong-shape", "try      correct its name, or take rank out"),
 ]
 
 
