@@ -21,9 +21,19 @@ _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)", re
 _THOUGHT_END = re.compile(r"\A.*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
 _SQUARE = re.compile(r"\[(?P<surface>[^\[\]|\uff5c]*)[|\uff5c](?P<type>[^\[\]|\uff5c]*)\]")
 _TAGGED = re.compile(r"<(?P<type>[^<>/\s]{1,40})>(?P<surface>[^<>]*)</(?P=type)>")
-_SEPARATOR = re.compile(r"[\s,\uff0c、;\uff1b/|]+")
-_WORDS = 9  # how many words the name of a sector may have
-_TRIMMED = " \t\r\n\"'“”‘’`*.。-•[]{}()\uff08\uff09"
+_LIST = (
+    *_TYPE, "sectors", "labels", "categories", "tags", "classes", "answer", "answers", "result", "results", "output",
+    "prediction", "predictions", "产业", "行业", "领域", "分类", "答案", "结果", "输出",
+)  # fmt: skip
+_SEPARATOR = re.compile(r"\s*[,\uff0c、;\uff1b][\s,\uff0c、;\uff1b]*")
+_WORDS = 9  # how many commas are looked at for the end of a name
+_TRIMMED = " \t\r\n\"'“”‘’`*\u3000"
+_BULLET = re.compile(r"(?:>\s*)*(?:[-+*•·–]\s+|[-•·–]|[(\uff08]?\d{1,2}(?:[.、]|[)\uff09])\s*)?")
+_LEAD = re.compile(
+    rf"(?:the\s+)?(?:final\s+|最终|所属)?(?:{'|'.join(sorted(_LIST, key=len, reverse=True))})(?:类别|标签)?"
+    r"[*\"'`”’]*\s*[:\uff1a]",
+    re.IGNORECASE,
+)
 
 
 def key(name: str) -> str:
@@ -289,51 +299,86 @@ class SectorReader(_Reader):
 
     def reading(self, value: Any) -> _Reading | None:
         if isinstance(value, Pairs):
-            if value and all(isinstance(part, bool) for _, part in value):  # {"port": true, "water": false}
-                return _Reading([Quoted("", key) for key, part in value if part])
-            named = [part for key, part in value if key.strip().casefold() in _TYPE and isinstance(part, str)]
-            if named:
-                return _Reading([Quoted("", name) for name in named], single=True)
-            parts = [part for _, part in value if isinstance(part, list)]
-            words = [label for _, part in value if isinstance(part, str) for label in self.line(part)]
-            inner = [inside for part in parts if (inside := self.reading(part)) is not None]
-            if inner or not value:
-                return _Reading([label for inside in inner for label in inside.labels])
-            return _Reading(words) if self.any_known(words) else None
+            return self.mapping(value)
         if isinstance(value, list):
             labels: list[Quoted | None] = []
             for part in value:
                 inside = self.reading(part) if isinstance(part, list) else None
                 labels += [Quoted("", part)] if isinstance(part, str) else inside.labels if inside else [None]
-            return _Reading(labels) if not value or any(labels) else None
+            return _Reading(labels) if any(labels) or None not in labels else None
         return None
 
-    def unstructured(self, reply: str) -> frozenset[Label] | None:
-        """The last line that has a known name between commas and the like, with the lines just before it that have.
+    def mapping(self, value: Pairs) -> _Reading | None:
+        """{sector: true or false}, or what stands under a key that means the list; other keys say nothing.
 
-        Of a line with a colon, what stands behind it counts if it has a known name, else what stands before it.
+        Two such keys that say different things leave it open what the answer is.
         """
+        if value and all(self.resolve(key) is not None and _yes_or_no(part) for key, part in value):
+            return _Reading([Quoted("", key) for key, part in value if part])
+        found: dict[str, _Reading] = {}
+        for key, part in value:
+            name = key.strip().casefold()
+            if name not in _LIST:
+                continue
+            inside = self.reading(part) if isinstance(part, list) else self.told(part, name in _TYPE)
+            if inside:
+                labels = [*found[name].labels, *inside.labels] if name in found else inside.labels
+                found[name] = _Reading(labels, inside.single)
+        if not found:
+            return None if value else _Reading([])
+        first, *others = found.values()
+        return first if all(other.labels == first.labels for other in others) else None
+
+    def told(self, part: Any, single: bool) -> _Reading | None:
+        """The names in a string; one that is not a list of known names is a label that may not exist."""
+        if not isinstance(part, str):
+            return None
+        if names := self.line(part):
+            return _Reading([*names], single=single and len(names) == 1)
+        return _Reading([Quoted("", part)], single=True) if single else None
+
+    def unstructured(self, reply: str) -> frozenset[Label] | None:
+        """The last line outside of JSON that is nothing but known names, with the lines just before it that are.
+
+        A line that says anything else may as well deny what it names, so that none of it is taken.
+        """
+        outside, end = [], 0
+        for each in tolerant.values(reply):
+            outside += [reply[end : each.start], "\N{OBJECT REPLACEMENT CHARACTER}"]
+            end = each.end
         found: list[Quoted | None] = []
-        for line in reversed(reply.splitlines()):
-            sides = [self.line(side) for side in reversed(re.split(r"[:\uff1a]", line, maxsplit=1))]
-            named = next((side for side in sides if self.any_known(side)), [])
+        for line in reversed("".join([*outside, reply[end:]]).splitlines()):
+            if not line.strip():
+                continue
+            named = self.line(line)
             if found and not named:
                 break
-            found = named + found
+            found = [*named, *found]
         return self.labels(found) if found else None
 
-    def line(self, text: str) -> list[Quoted | None]:
-        """The names in a line. Names may have commas in them: the longest that fits is taken first."""
-        found: list[Quoted | None] = []
+    def line(self, text: str) -> list[Quoted]:
+        """The names in a line; none at all if anything in it is no name.
+
+        A bullet, quotation marks, a word such as “sectors:” and a full stop do not count. Names may have commas in
+        them: the longest that fits is taken first.
+        """
+        text = _LEAD.sub("", _BULLET.sub("", text.strip()).strip(_TRIMMED), count=1).strip(_TRIMMED)
+        text = re.sub(r"[.\u3002]\Z", "", text).strip(_TRIMMED)
+        found: list[Quoted] = []
         longest = 2 * max(map(len, self.known), default=0) + 20  # with the white space that is not in the keys
         place = 0
         while place < len(text):
             cuts = [match.start() for match in _SEPARATOR.finditer(text, place, place + longest)][:_WORDS]
             cuts += [len(text)] if len(text) <= place + longest and len(cuts) < _WORDS else []
-            fitting = [cut for cut in cuts if self.resolve(text[place:cut].strip(_TRIMMED)) is not None]
-            cut = fitting[-1] if fitting else cuts[0] if cuts else place + longest
-            if piece := text[place:cut].strip(_TRIMMED):
-                found.append(Quoted("", piece))
-            match = _SEPARATOR.match(text, cut)
-            place = match.end() if match else cut
+            pieces = [(text[place:cut].strip(_TRIMMED), cut) for cut in cuts]
+            fitting = [(piece, cut) for piece, cut in pieces if self.resolve(piece) is not None]
+            if not fitting:
+                return []
+            found.append(Quoted("", fitting[-1][0]))
+            match = _SEPARATOR.match(text, fitting[-1][1])
+            place = match.end() if match else len(text)
         return found
+
+
+def _yes_or_no(value: Any) -> bool:
+    return isinstance(value, bool) or (type(value) is int and value in (0, 1))

@@ -33,6 +33,7 @@ def submit(
     With the package alone, outside a benchmark's folder: jinbench submit DIR --dry-run.
     """
     from jinbench import entries, files, scoring
+    from jinbench.rooms import is_installed
 
     where = rooms(ctx) if dry_run else workshop(ctx)
     done = entries.submit(where, folder, replace, dry_run)
@@ -45,6 +46,8 @@ def submit(
         "new": f"It would go to {target}; nothing was written." if dry_run else f"Copied to {target}.",
         "replaced": f"It would replace {target}; nothing was written." if dry_run else f"Replaced {target}.",
     }
+
+    alone = is_installed(where)  # nothing can be entered there
 
     def text() -> str:
         table = [
@@ -60,7 +63,13 @@ def submit(
                     f"{part.missing:,} of {part.items:,} items have no prediction: each of their {labels} counts as "
                     f"missed ({part.path.name})"
                 )
+            if part.narrower:
+                lines.append(f"All of them are items of the split {part.narrower}: is the file for that?")
         lines += ["", *(f"Not read and not copied: {name}" for name in done.checked.entry.ignored)]
+        if alone:
+            lines.append("It is in order; nothing was written.")
+            lines.append(f"Next, to enter it: in a checkout of the benchmark, jinbench submit {folder.absolute()}")
+            return "\n".join(lines)
         lines.append(states[done.state])
         again = f"jinbench submit {folder}{' --replace' if done.state == 'replaced' else ''}"
         would = dry_run and done.state in ("new", "replaced")
@@ -78,12 +87,13 @@ def submit(
                 "items": part.items,
                 "predicted": part.predicted,
                 "missing": part.missing,
+                "all_of_split": part.narrower,
                 "score": found.to_dict(),
             }
             for part, found in zip(parts, scores, strict=True)
         ],
         "ignored": done.checked.entry.ignored,
-        "folder": target,
+        "folder": None if alone else target,
         "state": done.state,
         "written": not dry_run and done.state in ("new", "replaced"),
     }
@@ -116,13 +126,16 @@ def prompt(
     ctx: typer.Context,
     task: Annotated[str, typer.Option(help="ner or sector.")] = "ner",
     on: Annotated[
-        str, typer.Option("--split", help="What to predict: test, validation, train, or folds for all items.")
+        str,
+        typer.Option("--split", help="What to predict: test, validation, train, folds for all items, or of ner noisy."),
     ] = "test",
     shots: Annotated[int, typer.Option(min=0, help="How many examples with their labels each prompt has.")] = 5,
     seed: Annotated[int, typer.Option(help="Another seed chooses other examples.")] = 0,
     style: Annotated[str, typer.Option(help="What the model is to answer with: json or markup.")] = "json",
     lang: Annotated[str, typer.Option(help="The language of the instructions: zh or en.")] = "zh",
-    out: Annotated[Path | None, typer.Option(help="File for the prompts. [default: standard output]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File for the prompts. [default: standard output]")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Write a prompt for every item, for a language model that is to be entered.
@@ -166,9 +179,15 @@ def parse(
         Path, typer.Argument(help='Replies as JSON Lines: {"id", "reply"}, or as a batch service has them.')
     ],
     task: Annotated[str, typer.Option(help="ner or sector.")] = "ner",
-    on: Annotated[str, typer.Option("--split", help="test, validation, train, or folds for all items.")] = "test",
-    out: Annotated[Path | None, typer.Option(help="File for the predictions. [default: none, only the report]")] = None,
-    report: Annotated[Path | None, typer.Option(help="File for the report with every label left out, as JSON.")] = None,
+    on: Annotated[
+        str, typer.Option("--split", help="test, validation, train, folds for all items, or of ner noisy.")
+    ] = "test",
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File for the predictions. [default: none, only the report]")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File for the report with every label left out, as JSON.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Turn replies of a language model into predictions, and say what could not be used, and why.
@@ -185,7 +204,7 @@ def parse(
       [{"surface": "…", "type": "…"}, …]             also under other usual names; "left", "start" and "end" if given
       [["…", "TYPE"], …], {"TYPE": ["…"]}, {"…": "TYPE"}
       the text with [surface|TYPE] or <TYPE>surface</TYPE> in it
-      ["sector", …] or a line of names with commas   for sectors
+      ["sector", …] or a line of names with commas   for sectors; a line with anything else in it is left alone
     among chatter, behind <think>…</think>, in fences, with slips against JSON. Of several lists the last one counts;
     of a list that breaks off, what is whole.
 

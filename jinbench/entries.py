@@ -67,6 +67,7 @@ class Part:
     path: Path
     gold: Gold
     found: Predictions
+    narrower: str = ""  # the split that all of the predictions are of, where the board has others too
 
     @property
     def items(self) -> int:
@@ -265,7 +266,8 @@ def check(where: Rooms, folder: Path) -> Checked:
     for board, path in entry.files.items():
         gold = golds.read(where, *board)
         try:
-            parts.append(Part(board, path, gold, submissions.read_predictions(path, gold, where)))
+            predicted = submissions.read_predictions(path, gold, where)
+            parts.append(Part(board, path, gold, predicted, submissions.narrower(predicted, gold, where)))
         except DataError as error:
             problems += error.problems
     problems += _given(entry)

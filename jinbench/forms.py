@@ -76,18 +76,24 @@ def explained(where: Rooms, kind: str) -> str:
 
 
 def template(where: Rooms) -> str:
-    """A system.toml to start from, with the version of the data at hand and a comment for each field."""
+    """A system.toml to start from, with the version of the data at hand and a comment for each field.
+
+    What only its author knows is left empty, so that it is no entry until it is filled in.
+    """
     values = {
-        "name": '"My system"',
-        "who": '"Somebody, somewhere"',
+        "name": '""',
+        "who": '""',
         "link": '""',
-        "trained_on": '"the split train; nothing else"',
+        "trained_on": '""',
         "saw_test_articles": '"unknown"',
         "data": f'"{dataset.read_manifest(where)["version"]}"',
         "task": '"ner"',
         "split": f'"{BOARD_SPLITS["ner"][0]}"',
     }
-    lines = ["# The name of the folder that this file lies in is the id of the system."]
+    lines = [
+        "# The name of the folder that this file lies in is the id of the system.",
+        "# Fill in name, who and trained_on: as it stands, this file is refused.",
+    ]
     for name, rule in files.read_schema("system")["properties"].items():
         if name == "task":
             lines += [

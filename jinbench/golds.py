@@ -78,6 +78,9 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
             + f", {NOISY} the test sentences under noise" * (task == "ner")
         )
         raise DataError(Problem("unknown-id", "--split", expected, repr(split), "correct the name"))
+    if crosswalk and task != "ner":
+        expected, hint = "no crosswalk: sectors have none", "leave it out"
+        raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
     listing = dataset.read_manifest(where)
     config = config_of(task, split)
     rows = dataset.read_rows(where, config, None if split in (FOLDS, NOISY) else split)

@@ -60,8 +60,12 @@ def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return rows
 
 
-def stream(path: Path, problems: list[Problem], limit: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+def stream(
+    path: Path, problems: list[Problem], limit: int | None = None, longest: int | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) for every line that is not blank, a line at a time; no more than `limit` bytes are read.
+
+    With `limit`, no line may have more than `longest` bytes either: a line is in memory whole.
 
     A byte order mark before the first line is skipped, and a line may end with `\\r\\n`. What is wrong is added to
     `problems`. After a broken line (broken-json) it goes on, until there are `MOST` problems; it ends where the file
@@ -75,11 +79,15 @@ def stream(path: Path, problems: list[Problem], limit: int | None = None) -> Ite
                 return
             at, begun = 0, False
             for number in itertools.count(1):
-                raw = file.readline() if limit is None else file.readline(limit - at + 1)
+                most = -1 if limit is None else min(limit - at, limit if longest is None else longest)
+                raw = file.readline(most + 1 if most >= 0 else -1)
                 if not raw:
                     return
                 if limit is not None and at + len(raw) > limit:
                     problems.append(_too_big(path, limit, "more"))
+                    return
+                if 0 <= most < len(raw):
+                    problems.append(_too_big(path, most, f"more on line {number} alone"))
                     return
                 problem = _not_text(path, raw, number, at)
                 if problem:
@@ -145,7 +153,7 @@ def too_big(path: Path, limit: int) -> Problem | None:
 
 
 def _too_big(path: Path, limit: int, found: str) -> Problem:
-    hint = "send what is asked for alone: a line for each item, with its id and its labels"
+    hint = "send what is asked for alone: a line for each item, with its id and what is said of it"
     return Problem("file-too-big", files.shown(path), f"{limit:,} bytes or fewer", found, hint)
 
 

@@ -16,6 +16,8 @@ from jinbench.problems import Problem, raise_if_any, shorten
 from jinbench.reports import Report
 from jinbench.rooms import Rooms
 
+_LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
+
 
 def names(where: Rooms, gold: Gold) -> dict[str, str]:
     """What a reply may call each label: its name, and its Chinese or English one, in lower case."""
@@ -31,17 +33,22 @@ def names(where: Rooms, gold: Gold) -> dict[str, str]:
     return {key: next(iter(meant)) for key, meant in found.items() if len(meant) == 1}
 
 
+def size_limit(gold: Gold) -> int:
+    """The bytes that replies for `gold` can have, prompts and thoughts with them."""
+    return 2**20 + 2**18 * len(gold.ids)
+
+
 def read(path: Path, gold: Gold) -> dict[str, tuple[str, bool]]:
     """Replies by id, each with whether it was refused, from JSON Lines in one of the forms that `jinbench parse` takes.
 
-    Raises :class:`DataError` (file-missing, not-utf8, broken-json, wrong-shape, unknown-id, duplicate-id) with every
-    problem of the file and its line number.
+    Raises :class:`DataError` (file-missing, file-too-big, file-binary, not-utf8, broken-json, wrong-shape, unknown-id,
+    duplicate-id) with every problem of the file and its line number.
     """
     known = set(gold.ids)
     problems: list[Problem] = []
     found: dict[str, tuple[str, bool]] = {}
     first: dict[str, int] = {}
-    for number, row in lines.read(path):
+    for number, row in lines.stream(path, problems, size_limit(gold), _LONGEST):
         where = f"{files.shown(path)}:{number}"
         id = row.get("id") if "custom_id" not in row else row["custom_id"]
         if not isinstance(id, str) or id not in known:

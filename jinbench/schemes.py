@@ -109,11 +109,14 @@ def of_arrow(
     return of_codes(codes, np.asarray(lengths), tag_names, names, scheme, repair)
 
 
-def _scheme(scheme: str) -> str:
+def check(scheme: str, repair: str | None = None) -> None:
+    """Raises :class:`DataError` (wrong-scheme) for a scheme or a repair that does not exist."""
     if scheme not in SCHEMES:
         expected = f"one of {', '.join(SCHEMES)}"
         raise DataError(Problem("wrong-scheme", "scheme", expected, repr(scheme), "name the scheme of your tags"))
-    return scheme
+    if repair is not None and repair not in REPAIRS:
+        expected = f"one of {', '.join(REPAIRS)}, or none"
+        raise DataError(Problem("wrong-scheme", "repair", expected, repr(repair), "correct the name"))
 
 
 def of_codes(
@@ -127,10 +130,8 @@ def of_codes(
     """
     import numpy as np
 
-    letters = SCHEMES[_scheme(scheme)]
-    if repair is not None and repair not in REPAIRS:
-        expected = f"one of {', '.join(REPAIRS)}, or none"
-        raise DataError(Problem("wrong-scheme", "repair", expected, repr(repair), "correct the name"))
+    check(scheme, repair)
+    letters = SCHEMES[scheme]
     ends = np.cumsum(lengths)
     small = np.uint8 if len(names) <= 32 else np.uint32
     table = np.asarray(_tag_table(codes, ends, tag_names, names, scheme), dtype=small)

@@ -41,7 +41,8 @@ def read_predictions(
     """Predictions by id, from JSON Lines: `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
     In place of spans, `tags` has one tag per character, of a scheme of :mod:`jinbench.schemes`; invalid ones are
-    refused unless a repair is named. With `where`, it is said of an unknown id to which split or task it belongs.
+    refused unless a repair is named. A row has one of the two. With `where`, it is said of an unknown id to which
+    split or task it belongs.
     Raises :class:`DataError` with every problem in the file and its line number (file-missing, file-too-big,
     file-binary, not-utf8, broken-json, and those of :func:`take`).
     """
@@ -63,16 +64,18 @@ def take(
     texts = dict(zip(gold.ids, gold.texts, strict=True))
     places: dict[str, str] | None = None
     problems = [] if problems is None else problems
+    schemes.check(scheme, repair)
     found = Predictions()
     first: dict[str, str] = {}
     checked: list[tuple[str, list[Any]]] = []
-    for place, given in rows:
-        row, id = given, given.get("id")
-        if gold.task == "ner" and "tags" in row and key not in row and isinstance(id, str) and id in texts:
-            row = row | {key: _untagged(row["tags"], texts[id], gold.names, scheme, repair, place, problems)}
-        values = row.get(key)
+    for place, row in rows:
+        id, values = row.get("id"), row.get(key)
+        tagged = gold.task == "ner" and "tags" in row
         others = [other for task, other in KEYS.items() if task != gold.task and other in row]
-        if not isinstance(values, list) or others:
+        if tagged and key in row:
+            said, hint = f"'tags' and {key!r}", "leave out the one that you do not mean"
+            problems.append(Problem("wrong-shape", place, "one of the two", said, hint))
+        elif others or not (tagged or isinstance(values, list)):
             missing = others or key not in row
             said = f"fields {shorten(', '.join(sorted(row)), 100)}" if missing else f"{key!r}: {shorten(values)}"
             hint = f"a submission for {gold.task} has {key!r} on each line"
@@ -87,6 +90,9 @@ def take(
             problems.append(Problem("duplicate-id", place, "each id once", also, hint))
         else:
             first[id] = place
+            if tagged:
+                values = _untagged(row["tags"], texts[id], gold.names, scheme, repair, place, problems)
+            assert isinstance(values, list)
             checked.append((texts[id], values))
             found[id] = check(gold.task, values, texts[id], gold.names, place, problems)
             if gold.task == "sector" and "scores" in row:
@@ -126,6 +132,18 @@ def elsewhere(where: Rooms) -> dict[str, str]:
     return found
 
 
+def narrower(found: Iterable[str], gold: Gold, where: Rooms) -> str:
+    """The split that all ids of `found` belong to, if `gold` is of all splits and has more; else an empty text.
+
+    Such a file may be meant for that split: everything else counts as missing.
+    """
+    ids = set(found)
+    if gold.split != FOLDS or not ids or len(ids) == len(gold.ids):
+        return ""
+    listed = dataset.read_manifest(where)["items"].get(gold.task, {})
+    return next((split for split, known in listed.items() if ids <= set(known)), "")
+
+
 def _unknown(id: Any, gold: Gold, places: Mapping[str, str], place: str) -> Problem:
     """The problem of an id that `gold` does not have."""
     found = shorten(id) if id is not None else "no id"
@@ -146,7 +164,9 @@ def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem
         hint = "give a number for each sector, or leave scores out"
         problems.append(Problem("wrong-shape", where, expected, shorten(value), hint))
         return {}
-    checking.sectors(list(value), names, where, problems)
+    unknown: list[Problem] = []
+    checking.sectors(list(value), names, where, unknown)
+    problems += map(_own_label, unknown)
     found = {}
     for name, score in value.items():
         try:
@@ -212,7 +232,15 @@ def check(
     task: str, values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
 ) -> frozenset[Label]:
     """The labels of one item, from the values of a submission. What is wrong with them is added to `problems`."""
-    return (_check_spans if task == "ner" else _check_sectors)(values, text, names, where, problems)
+    new: list[Problem] = []
+    found = (_check_spans if task == "ner" else _check_sectors)(values, text, names, where, new)
+    problems += map(_own_label, new)
+    return found
+
+
+def _own_label(problem: Problem) -> Problem:
+    """The problem as it is said to whoever predicts: the labels are not theirs to add to."""
+    return replace(problem, hint="use one of these labels") if problem.code == "unknown-label" else problem
 
 
 def _check_spans(

@@ -34,6 +34,8 @@ class Found:
     value: Any
     whole: bool
     truncated: bool  # it reaches to the end of the text, and is not closed there
+    start: int  # where it begins in the text
+    end: int
 
 
 def values(text: str) -> list[Found]:
@@ -49,12 +51,12 @@ def values(text: str) -> list[Found]:
             truncated = reader.place >= len(text)
             attempts += truncated
             if value or truncated:
-                found.append(Found(value, False, truncated))
+                found.append(Found(value, False, truncated, match.start(), reader.place))
             if value and truncated:
                 break
             place = reader.place if value else match.start() + 1
         else:
-            found.append(Found(value, True, False))
+            found.append(Found(value, True, False, match.start(), reader.place))
             place = reader.place
     return found
 

@@ -92,6 +92,9 @@ BAD: list[tuple[str, str | bytes, str, list[str]]] = [
     ("an id of another config", spans(id="b-L3-S1@width-1"), "unknown-id", ["an item of ner_noisy/test"]),
     ("another task", '{"id": "b-L3", "sectors": ["port"]}', "wrong-task", ["fields 'id, sectors'", "the other task?"]),
     ("two tasks", spans(DATE, sectors=[]), "wrong-task", ["no 'sectors'"]),
+    ("tags under an unknown id", '{"id": "nobody", "tags": ["O"]}', "unknown-id", ["'nobody'"]),
+    ("tags and spans", spans(DATE, tags=["O"] * 25), "wrong-shape", ["one of the two", "'tags' and 'spans'"]),
+    ("tags and sectors", '{"id": "b-L5-S1", "tags": ["O"], "sectors": []}', "wrong-task", ["no 'sectors'"]),
     ("labels that are no list", '{"id": "b-L3-S1", "spans": {}}', "wrong-task", ["'spans': {}"]),
     ("out of range", spans((21, 26, "DATE")), "span-outside-text", ["0 <= start < end <= 25", "[21, 26)"]),
     ("negative", spans((-2, 2, "DATE")), "span-outside-text", ["[-2, 2)", "from 0"]),
@@ -104,7 +107,7 @@ BAD: list[tuple[str, str | bytes, str, list[str]]] = [
     ("overlapping", spans((3, 5, "DATE"), (4, 6, "DATE")), "spans-overlap", ["(3, 5, ", "keep one of the two"]),
     ("twice", spans(DATE, DATE), "spans-overlap", ["each span once", "more than once"]),
     ("more spans than characters", spans(*[DATE] * 26), "spans-overlap", ["25 spans or fewer", "26 spans"]),
-    ("unknown label", spans((3, 5, "PLANET")), "unknown-label", ["one of PLACE, DATE, QUANTITY", "'PLANET'"]),
+    ("unknown label", spans((3, 5, "PLANET")), "unknown-label", ["one of PLACE, DATE, QUANTITY", "use one of these"]),
     ("a label in a list", spans((3, 5, ["DATE"])), "unknown-label", ["['DATE']"]),
     ("spans as triples", '{"id": "b-L5-S1", "spans": [[3, 5, "DATE"]]}', "wrong-shape", ["give each span its start"]),
     ("NaN", spans(DATE, score=float("nan")), "broken-json", [":1", "NaN, which JSON does not have", "finite"]),
@@ -257,6 +260,8 @@ BAD_SECTORS = [
     ('"sectors": ["port", "port"]', "wrong-shape", "each sector once"),
     ('"sectors": ["port", "water", "general", "port"]', "wrong-shape", "3 sectors or fewer"),
     ('"sectors": ["space"]', "unknown-label", "one of port, water, general"),
+    ('"sectors": ["space"]', "unknown-label", "try      use one of these labels"),
+    ('"sectors": [], "scores": {"space": 1}', "unknown-label", "try      use one of these labels"),
     ('"sectors": [["port"]]', "unknown-label", "['port']"),
     ('"sectors": [], "scores": {"port": NaN}', "broken-json", "NaN"),
     ('"sectors": [], "scores": {"port": 1e999}', "wrong-shape", "a finite number for 'port'"),
@@ -306,7 +311,8 @@ BAD_SYSTEMS = [
     ("link", '"https://x.org/\\"><script>"', "wrong-shape", "an http or https address"),
     ("link", '"https://x.org\\n"', "wrong-shape", "an http or https address"),
     ("trained_on", '" "', "wrong-shape", "all that it learnt from"),
-    ("saw_test_articles", "true", "wrong-shape", '"unknown"'),
+    ("saw_test_articles", "true", "wrong-shape", "one of no, yes, unknown\n  found    True"),
+    ("data", "", "wrong-shape", "system.toml data: wrong-shape\n  expected the version of the dataset"),
     ("data", '"1.0"', "wrong-shape", "jinbench info"),
     ("data", '"1.1.0"', "wrong-version", 'data = "1.0.0"'),
     ("data", '"2.0.0"', "wrong-version", "1.0.…, as the data at hand (1.0.0)"),
@@ -315,7 +321,8 @@ BAD_SYSTEMS = [
     ("split", "", "wrong-shape", "which split predictions.jsonl is for: folds, test, noisy"),
     ("split", '"train"', "unknown-id", "a split that ner has a board for: folds, test, noisy"),
     ("crosswalk", '"conll"', "declaration-unknown", "a crosswalk of"),
-    ("rank", "1", "wrong-shape", "rank"),
+    ("rank", "1", "wrong-shape", "system.toml rank: wrong-shape\n  expected no field of this name\n  found    1"),
+    ("rank", "1", "wrong-shape", "try      correct its name, or take rank out"),
 ]
 
 
@@ -326,6 +333,7 @@ def test_what_is_wrong_with_system_toml(
     found = problems(stable, folder(tmp_path, system=with_field(field, value)))
     assert code in {problem.code for problem in found}
     assert says in "\n".join(map(str, found)), found
+    assert not any(part in str(found) for part in ("(?=", '{"', "additionalProperties"))
     assert all("system.toml" in problem.where for problem in found)
 
 
@@ -518,10 +526,25 @@ def test_half_a_surrogate_pair_is_no_traceback(stable: Rooms, tmp_path: Path) ->
 # ---- what it looks like ---------------------------------------------------------------------------------------
 
 
+def filled(template: str) -> str:
+    for field in ("name", "who", "trained_on"):
+        assert f'\n{field} = ""\n' in template
+        template = template.replace(f'\n{field} = ""\n', f'\n{field} = "something"\n')
+    return template
+
+
+def test_the_template_claims_nothing(stable: Rooms, tmp_path: Path) -> None:
+    """As `jinbench format system` prints it, it is refused, and the fields to fill in are named."""
+    found = problems(stable, folder(tmp_path, system=forms.explained(stable, "system")))
+    hints = [problem.hint.partition(";")[0] for problem in found]
+    assert hints == ["fill in name", "fill in who", "fill in trained_on"]
+    assert {problem.found for problem in found} == {"nothing"}
+
+
 @pytest.mark.parametrize("task", golds.TASKS)
 def test_the_example_is_an_entry(task: str, stable: Rooms, tmp_path: Path) -> None:
-    """What `jinbench format` prints is taken as it stands, and its example is right."""
-    text = forms.explained(stable, "system").replace('task = "ner"', f'task = "{task}"')
+    """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
+    text = filled(forms.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
     line = forms.explained(stable, task).splitlines()[2]
     (part,) = entries.check(stable, folder(tmp_path, system=text, predictions__jsonl=line)).parts
     ((id, labels),) = part.found.items()
@@ -754,6 +777,50 @@ def test_with_the_package_alone_an_entry_can_be_checked(
     assert run([*root, "submit", str(made)]) == 1
     assert "a benchmark" in capsys.readouterr().err
     assert run([*root, "submit", str(made), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "It is in order; nothing was written.\n" in said
+    assert f"in a checkout of the benchmark, jinbench submit {made}" in said
+    assert "_rooms" not in said
+    assert run([*root, "submit", str(made), "--dry-run", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["folder"], record["written"]) == (None, False)
+
+
+# ---- what may be meant otherwise ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("split", "more", "narrower"),
+    [("folds", "", "test"), ("folds", spans(id="a-L5-S1"), ""), ("test", "", "")],
+)
+def test_items_of_one_split_may_be_meant_for_it(
+    split: str, more: str, narrower: str, stable: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = folder(tmp_path, system=with_field("split", f'"{split}"'), predictions__jsonl=GOOD + more)
+    assert submit(stable, made, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert ("All of them are items of the split test: is the file for that?" in said) == bool(narrower)
+    assert submit(stable, made, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["all_of_split"] == narrower
+
+
+@pytest.mark.parametrize(("scheme", "repair"), [("IOB1", None), ("BIO", "guess")])
+def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
+    scheme: str, repair: str | None, stable: Rooms
+) -> None:
+    gold = golds.read(stable, "ner", "test")
+    with pytest.raises(DataError) as caught:
+        submissions.take([("a row", FIRST)], gold, stable, scheme, repair)
+    assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
+
+
+def test_sectors_have_no_crosswalk(stable: Rooms) -> None:
+    assert golds.read(stable, "ner", "test", crosswalk="msra").names
+    with pytest.raises(DataError) as caught:
+        golds.read(stable, "sector", "test", crosswalk="msra")
+    assert [(problem.code, problem.expected) for problem in caught.value.problems] == [
+        ("wrong-task", "no crosswalk: sectors have none")
+    ]
 
 
 # ---- very many problems ---------------------------------------------------------------------------------------

@@ -240,6 +240,17 @@ def test_what_is_typed_wrongly_is_a_usage_error(wrong: list[str]) -> None:
     assert run(["--root", str(ROOT), "prompt", *wrong]) == 2
 
 
+def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--root", str(ROOT), "prompt", "--out", str(tmp_path)]) == 2
+    assert "is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["prompt", "parse"])
+def test_help_names_every_split(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert "noisy" in capsys.readouterr().out
+
+
 def test_an_unknown_task_or_split_is_named(real: Rooms) -> None:
     with pytest.raises(DataError, match="wrong-task"):
         prompts.make(real, "translation", "test")

@@ -1,6 +1,8 @@
 """Replies of language models: every broken kind by example, perfect ones without loss, and whatever there may be."""
 
 import json
+import os
+import resource
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -307,6 +309,35 @@ def test_refusals_are_told_from_other_replies(row: dict[str, Any], tmp_path: Pat
     found, report = replies.parse(gold, replies.read(tmp_path / "r.jsonl", gold), {})
     assert found == {}
     assert [*report.to_dict()["unusable"]] == ["refused"]
+
+
+def test_ten_gigabytes_are_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps(LINES["reply"]) + "\n")
+    os.truncate(path, 10 * 2**30)
+    with pytest.raises(DataError) as caught:
+        replies.read(path, gold_of("天津"))
+    (found,) = caught.value.problems
+    assert (found.code, found.found) == ("file-too-big", "10,737,418,240 bytes")
+
+
+def test_a_line_without_end_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    """However many items there are: what has no size could else fill the memory with one line."""
+    gold = replace(gold_of("天津"), ids=("x",) * 10_000)
+    assert replies.size_limit(gold) > 2**31
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError) as caught:
+        replies.read(Path("/dev/zero"), gold)
+    assert [problem.code for problem in caught.value.problems] == ["file-too-big"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # kB
+
+
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_a_folder_is_no_file_to_write(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "r.jsonl").write_text("")
+    assert run(["--root", str(ROOT), "parse", str(tmp_path / "r.jsonl"), option, str(tmp_path)]) == 2
+    assert "is a directory" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
 def test_all_that_is_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
