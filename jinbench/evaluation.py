@@ -15,11 +15,11 @@ from jinbench import comparing, counting, golds, ranking, rooms, schemes, scorin
 from jinbench.comparing import Difference
 from jinbench.counting import Columns
 from jinbench.golds import Gold
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
+from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.ranking import Board
 from jinbench.scores import Score
 from jinbench.submissions import KEYS, Predictions
-from jinbench.tallying import Report, Tally
+from jinbench.tallying import Report, Tally, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,11 +109,11 @@ def _rows(given: Any, task: str, problems: list[Problem]) -> Iterable[tuple[str,
     key, hint = KEYS[task], "give rows, a path, or labels by id; or gold too"
     if isinstance(given, Mapping):
         for id, labels in given.items():
-            place = f"predictions[{shorten(id)}]"
+            place = f"predictions[{written(id)}]"
             if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
                 example = "[]" if task != "ner" else "[(0, 2, '…')]"
                 expected = f"a list of labels, such as {example}; an empty one if there are none"
-                problems.append(Problem("wrong-shape", place, expected, shorten(labels), hint))
+                problems.append(Problem("wrong-shape", place, expected, written(labels), hint))
                 continue
             values = list(labels)
             tagged = task == "ner" and bool(values) and isinstance(values[0], str)
@@ -122,14 +122,14 @@ def _rows(given: Any, task: str, problems: list[Problem]) -> Iterable[tuple[str,
         return
     expected = f"a row: {{'id': …, {key!r}: […]}}"
     if isinstance(given, bytes) or not isinstance(given, Iterable):
-        problems.append(Problem("wrong-shape", "predictions", "rows, a path, or labels by id", shorten(given), hint))
+        problems.append(Problem("wrong-shape", "predictions", "rows, a path, or labels by id", written(given), hint))
         return
     for i, row in enumerate(given):
         place = f"predictions[{i}]"
         if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
             yield place, dict(row)
         else:
-            problems.append(Problem("wrong-shape", place, expected, shorten(row), hint))
+            problems.append(Problem("wrong-shape", place, expected, written(row), hint))
 
 
 def _as_row(value: Any) -> Any:
@@ -154,7 +154,7 @@ def _columns(
         if kind == "spans" and not types <= set(order):
             for i, label in ((i, label) for i, row in enumerate(rows) for label in row if label[2] not in order):
                 hint = "name all of your types"
-                problems.append(Problem("wrong-shape", f"{place}[{i}]", _one_of(order), shorten(label[2]), hint))
+                problems.append(Problem("wrong-shape", f"{place}[{i}]", _one_of(order), written(label[2]), hint))
     raise_if_any(problems)
     columns = [_in_columns(place, *found[place][:2], numbers, order, scheme, repair) for place in sides]
     for place, theirs in zip(list(sides)[1:], columns[1:], strict=True):
@@ -193,7 +193,7 @@ def _side(side: Any, place: str, numbers: Sequence[str], problems: list[Problem]
         return "tags", rows, set(schemes.types_of(tags))
     if _is_whole(first):
         if not numbers:
-            raise _unnamed(f"{place}[{i}]", shorten(rows[i]))
+            raise _unnamed(f"{place}[{i}]", written(rows[i]))
         return "numbers", rows, set()
     spans = [[_triple(label, f"{place}[{i}]", problems) for label in row] for i, row in enumerate(rows)]
     kept = [[label for label in row if label is not None] for row in spans]
@@ -223,7 +223,7 @@ def _triple(label: Any, place: str, problems: list[Problem]) -> tuple[int, int, 
             return start, end, type
     expected = "a span (start, end, type): whole numbers, 0 <= start < end, and the name of a type"
     hint = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
-    problems.append(Problem("wrong-shape", place, expected, shorten(label), hint))
+    problems.append(Problem("wrong-shape", place, expected, written(label), hint))
     return None
 
 
@@ -246,7 +246,7 @@ def _tags(rows: Sequence[Sequence[Any]], numbers: Sequence[str]) -> list[list[st
     """Class labels as tags."""
     expected, hint = f"numbers of tags, 0 to {len(numbers) - 1}", "name all tags, in their order"
     raise_if_any(
-        Problem("wrong-tags", f"item {i}, tag {j}", expected, shorten(code), hint)
+        Problem("wrong-tags", f"item {i}, tag {j}", expected, written(code), hint)
         for i, row in enumerate(rows)
         for j, code in enumerate(row)
         if not _is_whole(code) or not 0 <= code < len(numbers)
@@ -272,11 +272,11 @@ def _listed_names(names: Any, place: str) -> tuple[str, ...]:
         names = [by_number.get(str(i)) for i in range(len(names))]
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         expected, hint = "a list of names, or a mapping from 0, 1, … to names", f"give {place} as a list"
-        raise DataError(Problem("wrong-shape", place, expected, shorten(names), hint))
+        raise DataError(Problem("wrong-shape", place, expected, written(names), hint))
     found = tuple(names)
     hint = "name each number from 0 on"
     raise_if_any(
-        Problem("wrong-shape", f"{place}[{i}]", "a name", "nothing" if name is None else shorten(name), hint)
+        Problem("wrong-shape", f"{place}[{i}]", "a name", "nothing" if name is None else written(name), hint)
         for i, name in enumerate(found)
         if not isinstance(name, str) or not name
     )
@@ -332,5 +332,5 @@ def _array(side: Any, place: str) -> "np.ndarray[Any, Any]":
     except ValueError:  # rows of different lengths
         found = np.asarray(None)
     if found.dtype.kind not in "iufb":
-        raise DataError(Problem("wrong-shape", place, "an array of numbers", shorten(side), "pad rows to one length"))
+        raise DataError(Problem("wrong-shape", place, "an array of numbers", written(side), "pad rows to one length"))
     return found

@@ -52,6 +52,14 @@ _ALONE = "each item is taken for an article of its own: too narrow an interval w
 _LABELS = "write one list for each item, of tags such as B-X or of spans (start, end, type)"
 
 
+def written(value: object) -> str:
+    """`value` for a message, be it a number with more digits than Python writes."""
+    try:
+        return shorten(value)
+    except ValueError:
+        return f"{type(value).__name__} with thousands of digits"
+
+
 def is_arrow(side: Any) -> bool:
     """Whether these are lists in an Arrow array, chunked or not, of strings or whole numbers."""
     if type(side).__module__.partition(".")[0] != "pyarrow":
@@ -75,11 +83,11 @@ def listed(side: Any, place: str) -> list[Sequence[Any]]:
     if type(side).__module__.partition(".")[0] == "pyarrow" and hasattr(side, "to_pylist"):
         side = side.to_pylist()
     if not _is_many(side):
-        raise DataError(Problem("wrong-shape", place, "a list with one entry per item", shorten(side), _LABELS))
+        raise DataError(Problem("wrong-shape", place, "a list with one entry per item", written(side), _LABELS))
     rows = list(side)
     expected = "the labels of an item: a list of tags or of spans"
     raise_if_any(
-        Problem("wrong-shape", f"{place}[{i}]", expected, shorten(row), _LABELS)
+        Problem("wrong-shape", f"{place}[{i}]", expected, written(row), _LABELS)
         for i, row in enumerate(rows)
         if not isinstance(row, list | tuple) and not _is_many(row)
     )
@@ -117,7 +125,7 @@ def groups(articles: Any, items: int) -> list[Any]:
     """The article of each of `items` items, as a list. Raises :class:`DataError` (wrong-shape)."""
     expected = f"the article of each of {items} items"
     if not _is_many(articles):
-        raise DataError(Problem("wrong-shape", "articles", expected, shorten(articles), "name one for each item"))
+        raise DataError(Problem("wrong-shape", "articles", expected, written(articles), "name one for each item"))
     found = articles.tolist() if hasattr(articles, "tolist") else list(articles)
     if len(found) != items:
         raise DataError(Problem("wrong-shape", "articles", expected, f"{len(found)}", "name one for each item"))
@@ -126,7 +134,7 @@ def groups(articles: Any, items: int) -> list[Any]:
             hash(article)
         except TypeError:
             where, hint = f"articles[{i}]", "name articles by strings or whole numbers"
-            raise DataError(Problem("wrong-shape", where, "the id of an article", shorten(article), hint)) from None
+            raise DataError(Problem("wrong-shape", where, "the id of an article", written(article), hint)) from None
     return found
 
 
@@ -249,6 +257,6 @@ def _starts(ids: Sequence[Hashable]) -> list[int]:
         if ids[i] in seen:
             expected = "items of an article that come one after the other"
             hint = "sort items, and what is predicted for them, by article"
-            raise DataError(Problem("wrong-shape", f"articles[{i}]", expected, f"{shorten(ids[i])} once more", hint))
+            raise DataError(Problem("wrong-shape", f"articles[{i}]", expected, f"{written(ids[i])} once more", hint))
         seen.add(ids[i])
     return starts

@@ -214,6 +214,8 @@ SPAN = [[(0, 2, "P")]]
         ([[(-1, 2, "P")]], "{}[0]: wrong-shape"),
         ([[(2, 2, "P")]], "{}[0]: wrong-shape"),
         ([[(0, 2**63, "P")]], "{}[0]: wrong-shape"),
+        ([[(0, 10**5000, "P")]], "{}[0]: wrong-shape"),
+        ([10**5000], "{}[0]: wrong-shape"),
         ([[(0, 2, 5)]], "{}[0]: wrong-shape"),
         ([[(0, 2, ["P"])]], "{}[0]: wrong-shape"),
         ([[(0, 2, "Q")]], "{}[0]: wrong-shape"),
@@ -263,7 +265,7 @@ def test_a_comparison_checks_what_a_score_checks(a: Any, articles: Any, said: st
 
 
 def test_nothing_is_compared_on_nothing() -> None:
-    with pytest.raises(DataError, match="(?s)gold: wrong-shape.*no items"):
+    with pytest.raises(DataError, match=r"(?s)gold: wrong-shape.*no items"):
         jinbench.compare([], [], [])
 
 
