@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -143,6 +144,15 @@ def test_what_can_be_gone_through_once_is_counted() -> None:
     assert found == expected
 
 
+def test_items_in_another_order_keep_their_labels_and_lengths() -> None:
+    _, _, gold, _ = sentences(50)
+    order = random.Random(2).sample(range(50), 50)
+    found, expected = (schemes.of_tags(tags, NAMES) for tags in (gold, [gold[i] for i in order]))
+    found = found.reordered(np.array(order))
+    for name in ("item", "start", "end", "type", "tokens"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+
+
 def test_more_tags_than_a_byte_can_hold() -> None:
     names = [f"T{i:03}" for i in range(200)]
     gold = [[f"B-{name}", f"I-{name}"] for name in names]
@@ -173,7 +183,7 @@ def test_a_report_says_what_it_is() -> None:
 
 def test_a_report_says_when_no_articles_were_given() -> None:
     _, _, gold, predicted = sentences(100)
-    alone = Tally(NAMES).add(gold[:50], predicted[:50], range(50)).add(gold[50:], predicted[50:]).report()
+    alone = Tally(NAMES).add(gold[:50], predicted[:50]).add(gold[50:], predicted[50:], range(50)).report()
     assert (alone.grouped, alone.to_dict()["grouped"]) == (False, False)
     said = "each item is taken for an article of its own: too narrow an interval where items are alike"
     assert str(alone).endswith(f"100 articles\n{said}")
