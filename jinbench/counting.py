@@ -48,6 +48,15 @@ class Columns:
         found = replace(self, type=np.asarray(types, dtype=np.int64)[self.type])
         return _sorted(found.where(found.type >= 0))
 
+    def reordered(self, order: "np.ndarray[Any, Any]") -> "Columns":
+        """With item `order[i]` as item i; `order` (items,) names each item once."""
+        import numpy as np
+
+        place = np.empty(self.items, dtype=np.int64)
+        place[order] = np.arange(self.items)
+        tokens = None if self.tokens is None else self.tokens[order]
+        return _sorted(replace(self, item=place[self.item], tokens=tokens))
+
 
 def _keys(*sides: Columns) -> list["np.ndarray[Any, Any]"]:
     """One number per label, the same for the same label on every side, and in the order of the columns."""

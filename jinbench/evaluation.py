@@ -4,31 +4,35 @@ Each record has `to_dict()`, `to_pandas()`, and a table as its text.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import comparing, counting, golds, ranking, rooms, schemes, scoring, submissions
+from jinbench import comparing, counting, golds, ranking, rooms, schemes, scoring, submissions, tallying
 from jinbench.comparing import Difference
 from jinbench.counting import Columns
 from jinbench.golds import Gold
-from jinbench.problems import DataError, Problem, shorten
+from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.ranking import Board
 from jinbench.scores import Score
 from jinbench.submissions import KEYS, Predictions
 from jinbench.tallying import Report, Tally
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import EvalPrediction
 
+TagNames = Sequence[str] | Mapping[int, str] | Mapping[str, str]
 IGNORED = -100  # what a model that is fine-tuned has as the label of a token that does not count
 
 
 def score(
     predictions: Any, gold: Any = None, *, task: str = "ner", split: str = "test", crosswalk: str = "",
     articles: Iterable[Any] | None = None, names: Sequence[str] = (), scheme: str = "BIO", repair: str | None = None,
-    root: str | os.PathLike[str] | None = None,
+    tag_names: TagNames = (), root: str | os.PathLike[str] | None = None,
 ) -> Score | Report:  # fmt: skip
     """Score predictions.
 
@@ -36,32 +40,44 @@ def score(
     that came with the package): `predictions` is a path, rows as in such a file, or labels by id, where labels are a
     list of (start, end, type), of spans of the dataset, of tags, or of sectors. Returns a :class:`Score`.
 
-    With `gold`, on anything else: both are lists with one entry per item, of tags or of spans, or Arrow columns of
-    tags; `articles` says which article each item is from, for the intervals. Returns a :class:`Report`.
+    With `gold`, on anything else: both have one entry per item, of tags, of class labels, or of spans, as lists or
+    whatever can be gone through, or as Arrow columns of tags or class labels; `articles` says which article each item
+    is from, in whatever order, for the intervals. Returns a :class:`Report`.
 
     `scheme` (BIO, BIOES, BMES, BILOU) is that of tags; an invalid sequence is refused unless `repair` is named: begin
-    (what conlleval makes of it) or drop. `names` gives the types and their order.
+    (what conlleval makes of it) or drop. `tag_names` says what the numbers of class labels mean, e.g.
+    `features["ner_tags"].feature.names`. `names` gives the types and their order; without it they are those of
+    `tag_names`, or else those that are found, in order of the alphabet.
     Raises :class:`DataError` with everything that is wrong with either.
     """
     if gold is None:
         true, (found,) = _held_against(task, split, crosswalk, root, scheme, repair, predictions)
         return scoring.score(true, found, scores=found.scores)
-    (ours, theirs), known = _columns([gold, predictions], names, scheme, repair)
-    return Tally(known).add(ours, theirs, articles).report()
+    sides = {"gold": gold, "predictions": predictions}
+    (ours, theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
+    if groups is not None:  # a tally wants the items of an article one after the other
+        order = _together(groups)
+        ours, theirs, groups = ours.reordered(order), theirs.reordered(order), [groups[i] for i in order]
+    return Tally(known).add(ours, theirs, groups).report()
 
 
 def compare(
     a: Any, b: Any, gold: Any = None, *, task: str = "ner", split: str = "test", crosswalk: str = "",
     articles: Iterable[Any] | None = None, names: Sequence[str] = (), scheme: str = "BIO", repair: str | None = None,
-    root: str | os.PathLike[str] | None = None,
+    tag_names: TagNames = (), root: str | os.PathLike[str] | None = None,
 ) -> Difference:  # fmt: skip
     """How much better `a` is than `b` in micro-F1, and whether that can be told. The arguments are those of `score`."""
     if gold is None:
         true, found = _held_against(task, split, crosswalk, root, scheme, repair, a, b)
         return comparing.compare(true, *found)
-    (ours, *theirs), known = _columns([gold, a, b], names, scheme, repair)
-    groups = list(range(ours.items) if articles is None else articles)
-    first, second = (counting.by_article(counting.count(ours, side, len(known)).sum(1), groups) for side in theirs)
+    sides = {"gold": gold, "a": a, "b": b}
+    (ours, *theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
+    if not ours.items:
+        hint = "give what both systems are held against"
+        raise DataError(Problem("wrong-shape", "gold", "an item or more to compare systems on", "no items", hint))
+    same: dict[Any, str] = {}  # what is equal is one article, as in a score; 1 and "1" are two
+    keys = [same.setdefault(group, repr(group)) for group in (range(ours.items) if groups is None else groups)]
+    first, second = (counting.by_article(counting.count(ours, side, len(known)).sum(1), keys) for side in theirs)
     return comparing.difference(first, second)
 
 
@@ -83,90 +99,221 @@ def _held_against(
         if isinstance(given, str | os.PathLike):
             found.append(submissions.read_predictions(Path(given), gold, where, scheme, repair))
         else:
-            found.append(submissions.take(_rows(given, task), gold, where, scheme, repair))
+            problems: list[Problem] = []
+            found.append(submissions.take(_rows(given, task, problems), gold, where, scheme, repair, problems))
     return gold, found
 
 
-def _rows(given: Any, task: str) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Rows of a submission, each with its place, from rows or from labels by id."""
+def _rows(given: Any, task: str, problems: list[Problem]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Rows of a submission, each with its place, from rows or from labels by id. What is neither is a problem."""
+    key, hint = KEYS[task], "give rows, a path, or labels by id; or gold too"
     if isinstance(given, Mapping):
         for id, labels in given.items():
+            place = f"predictions[{shorten(id)}]"
+            if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
+                example = "[]" if task != "ner" else "[(0, 2, '…')]"
+                expected = f"a list of labels, such as {example}; an empty one if there are none"
+                problems.append(Problem("wrong-shape", place, expected, shorten(labels), hint))
+                continue
             values = list(labels)
             tagged = task == "ner" and bool(values) and isinstance(values[0], str)
-            key = "tags" if tagged else KEYS[task]
-            yield f"predictions[{id!r}]", {"id": id, key: values if tagged or task != "ner" else _spans(values)}
+            spans = values if tagged or task != "ner" else list(map(_as_row, values))
+            yield place, {"id": id, "tags" if tagged else key: spans}
+        return
+    expected = f"a row: {{'id': …, {key!r}: […]}}"
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        problems.append(Problem("wrong-shape", "predictions", "rows, a path, or labels by id", shorten(given), hint))
         return
     for i, row in enumerate(given):
-        if not isinstance(row, Mapping):
-            expected, hint = "a row: {'id': …, 'spans': […]}", "give rows, a path, or labels by id; or gold too"
-            raise DataError(Problem("wrong-shape", f"predictions[{i}]", expected, shorten(row), hint))
-        yield f"predictions[{i}]", dict(row)
+        place = f"predictions[{i}]"
+        if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
+            yield place, dict(row)
+        else:
+            problems.append(Problem("wrong-shape", place, expected, shorten(row), hint))
 
 
-def _spans(values: Iterable[Any]) -> list[Any]:
-    keys = ("start", "end", "type")
-    return [value if isinstance(value, Mapping) else dict(zip(keys, list(value)[:3], strict=False)) for value in values]
+def _as_row(value: Any) -> Any:
+    """A span as in a submission; what is none stays what it is, to be refused there."""
+    return dict(zip(("start", "end", "type"), value, strict=False)) if isinstance(value, list | tuple) else value
 
 
 def _columns(
-    sides: Sequence[Any], names: Sequence[str], scheme: str, repair: str | None
-) -> tuple[list[Columns], tuple[str, ...]]:
-    """Gold and systems in columns over one list of types."""
-    known = set(names)
-    if not names:
-        known.update(*(schemes.types_of(_named(side)) for side in sides))
-    order = tuple(names) or tuple(sorted(known))
-    return [_side(side, order, scheme, repair) for side in sides], order
+    sides: Mapping[str, Any], articles: Any, names: Iterable[str], scheme: str, repair: str | None, tag_names: TagNames
+) -> tuple[list[Columns], tuple[str, ...], list[Any] | None]:
+    """Gold and systems in columns over one list of types, checked against the gold, and the article of each item.
+
+    The keys of `sides` are what a message calls them; the gold is the first.
+    """
+    numbers = _listed_names(tag_names, "tag_names")
+    problems: list[Problem] = []
+    found = {place: _side(side, place, numbers, problems) for place, side in sides.items()}
+    order = tuple(dict.fromkeys(_listed_names(names, "names"))) or tuple(schemes.types_of(numbers))
+    if not order:
+        order = tuple(sorted(set().union(*(types for _, _, types in found.values()))))
+    for place, (kind, rows, types) in found.items():
+        if kind == "spans" and not types <= set(order):
+            for i, label in ((i, label) for i, row in enumerate(rows) for label in row if label[2] not in order):
+                hint = "name all of your types"
+                problems.append(Problem("wrong-shape", f"{place}[{i}]", _one_of(order), shorten(label[2]), hint))
+    raise_if_any(problems)
+    columns = [_in_columns(place, *found[place][:2], numbers, order, scheme, repair) for place in sides]
+    for place, theirs in zip(list(sides)[1:], columns[1:], strict=True):
+        tallying.check(columns[0], theirs, place)
+    return columns, order, None if articles is None else tallying.groups(articles, columns[0].items)
 
 
-def _is_arrow(side: Any) -> bool:
-    return hasattr(side, "value_lengths") or hasattr(side, "combine_chunks")
+def _one_of(names: Sequence[str]) -> str:
+    return f"a span with a type that is one of {', '.join(names)}" if names else "no span: there are no types"
 
 
-def _is_tags(side: Any) -> bool:
-    return isinstance(next((row[0] for row in side if len(row)), None), str)
+def _together(groups: Sequence[Any]) -> "np.ndarray[Any, Any]":
+    """An order (items,) of items in which those of each article come one after the other, as they were."""
+    import numpy as np
+
+    number: dict[Any, int] = {}
+    return np.argsort([number.setdefault(group, len(number)) for group in groups], kind="stable")
 
 
-def _named(side: Any) -> Iterable[str]:
-    """Tags, or something like them, with all types of a side."""
-    if _is_arrow(side):
-        return set(chain.from_iterable(side.to_pylist()))
-    if _is_tags(side):
-        return set().union(*side)
-    return {f"B-{_triple(label)[2]}" for row in side for label in row}
+def _side(side: Any, place: str, numbers: Sequence[str], problems: list[Problem]) -> tuple[str, Any, set[str]]:
+    """What a side holds (arrow, tags, numbers, spans), it as lists or an Arrow array, and the types in it.
+
+    What is wrong with spans is added to `problems`.
+    """
+    if tallying.is_arrow(side):
+        if "int" not in str(side.type.value_type):
+            tags = {tag for row in side.to_pylist() if row for tag in row if tag}
+            return "arrow", side, set(schemes.types_of(tags))
+        if not numbers:
+            raise _unnamed(place, f"an Arrow column of {side.type}")
+        return "arrow", side, set()
+    rows = tallying.listed(side, place)
+    first, i = next(((row[0], i) for i, row in enumerate(rows) if len(row)), (None, 0))
+    if isinstance(first, str):
+        tags = {tag for row in rows for tag in row if isinstance(tag, str)}
+        return "tags", rows, set(schemes.types_of(tags))
+    if _is_whole(first):
+        if not numbers:
+            raise _unnamed(f"{place}[{i}]", shorten(rows[i]))
+        return "numbers", rows, set()
+    spans = [[_triple(label, f"{place}[{i}]", problems) for label in row] for i, row in enumerate(rows)]
+    kept = [[label for label in row if label is not None] for row in spans]
+    return "spans", kept, {label[2] for row in kept for label in row}
 
 
-def _triple(label: Any) -> tuple[Any, ...]:
-    return (label["start"], label["end"], label["type"]) if isinstance(label, Mapping) else tuple(label)[:3]
+def _unnamed(place: str, said: str) -> DataError:
+    hint = "give tag_names, what the numbers mean, e.g. features['ner_tags'].feature.names"
+    hint += "; or, if these are spans, a list of them for each item"
+    return DataError(Problem("wrong-shape", place, "tags, spans, or class labels with tag_names", said, hint))
 
 
-def _side(side: Any, names: tuple[str, ...], scheme: str, repair: str | None) -> Columns:
-    if _is_arrow(side):
-        return schemes.of_arrow(side, (), names, scheme, repair)
-    if _is_tags(side):
-        return schemes.of_tags(side, names, scheme, repair)
-    return counting.of_labels([[_triple(label) for label in row] for row in side], names)
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _triple(label: Any, place: str, problems: list[Problem]) -> tuple[int, int, str] | None:
+    """A span as (start, end, type). What is wrong with it is added to `problems`."""
+    parts: Sequence[Any] = ()
+    if isinstance(label, Mapping):
+        parts = [label.get(key) for key in ("start", "end", "type")]
+    elif isinstance(label, list | tuple) and len(label) in (3, 4):  # a span of the dataset has its surface too
+        parts = label[:3]
+    if len(parts) == 3 and _is_whole(parts[0]) and _is_whole(parts[1]) and isinstance(parts[2], str) and parts[2]:
+        start, end, type = int(parts[0]), int(parts[1]), str(parts[2])
+        if 0 <= start < end <= sys.maxsize:
+            return start, end, type
+    expected = "a span (start, end, type): whole numbers, 0 <= start < end, and the name of a type"
+    hint = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
+    problems.append(Problem("wrong-shape", place, expected, shorten(label), hint))
+    return None
+
+
+def _in_columns(
+    place: str, kind: str, rows: Any, numbers: Sequence[str], names: tuple[str, ...], scheme: str, repair: str | None
+) -> Columns:
+    if kind == "spans":
+        return counting.of_labels(rows, names)
+    try:
+        if kind == "arrow":
+            return schemes.of_arrow(rows, numbers, names, scheme, repair)
+        if kind == "tags":
+            return schemes.of_tags(rows, names, scheme, repair)
+        return schemes.of_tags(_tags(rows, numbers), names, scheme, repair)
+    except DataError as error:
+        raise DataError(replace(each, where=_named(each.where, place)) for each in error.problems) from None
+
+
+def _tags(rows: Sequence[Sequence[Any]], numbers: Sequence[str]) -> list[list[str]]:
+    """Class labels as tags."""
+    expected, hint = f"numbers of tags, 0 to {len(numbers) - 1}", "name all tags, in their order"
+    raise_if_any(
+        Problem("wrong-tags", f"item {i}, tag {j}", expected, shorten(code), hint)
+        for i, row in enumerate(rows)
+        for j, code in enumerate(row)
+        if not _is_whole(code) or not 0 <= code < len(numbers)
+    )
+    return [[numbers[code] for code in row] for row in rows]
+
+
+def _named(where: str, place: str) -> str:
+    """The place of a problem with tags, with the name of the side that they are on."""
+    if where.startswith("item "):
+        item, comma, rest = where.removeprefix("item ").partition(",")
+        return f"{place}[{item}]{comma}{rest}"
+    return place if where == "an Arrow column" else where
+
+
+def _listed_names(names: Any, place: str) -> tuple[str, ...]:
+    """Names as a tuple, from a sequence, or from a mapping with the number of each, such as `id2label`.
+
+    Raises :class:`DataError` (wrong-shape).
+    """
+    if isinstance(names, Mapping):
+        by_number = {str(number): name for number, name in names.items()}  # read from JSON, numbers are strings
+        names = [by_number.get(str(i)) for i in range(len(names))]
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        expected, hint = "a list of names, or a mapping from 0, 1, … to names", f"give {place} as a list"
+        raise DataError(Problem("wrong-shape", place, expected, shorten(names), hint))
+    found = tuple(names)
+    hint = "name each number from 0 on"
+    raise_if_any(
+        Problem("wrong-shape", f"{place}[{i}]", "a name", "nothing" if name is None else shorten(name), hint)
+        for i, name in enumerate(found)
+        if not isinstance(name, str) or not name
+    )
+    return found
 
 
 def compute_metrics(
-    tag_names: Sequence[str], scheme: str = "BIO", repair: str | None = "begin"
+    tag_names: TagNames, scheme: str = "BIO", repair: str | None = "begin"
 ) -> Callable[["EvalPrediction"], dict[str, float]]:
     """A function for the `compute_metrics` of `transformers.Trainer`, for token classification.
 
-    `tag_names` are the names of the labels, such as `dataset.features["ner_tags"].feature.names`. Tokens with the label
-    -100 are left out. A model tags token by token and may break the scheme, so that by default spans begin where tags
-    do; `repair=None` refuses such tags. Returns precision, recall and f1 (micro, exact), and f1 by type.
+    `tag_names` are the names of the labels, such as `dataset.features["ner_tags"].feature.names`, or a mapping such as
+    `model.config.id2label`. Tokens with the label -100 are left out. A model tags token by token and may break the
+    scheme, so that by default spans begin where tags do; `repair=None` refuses such tags. Returns precision, recall and
+    f1 (micro, exact), and f1 by type.
+    Raises :class:`DataError`: wrong-shape for names that are none; the function wrong-shape for predictions and labels
+    of different shapes, wrong-tags for numbers without a name.
     """
-    names = schemes.types_of(tag_names)
+    tags = _listed_names(tag_names, "tag_names")
+    names = schemes.types_of(tags)
 
     def compute(found: "EvalPrediction") -> dict[str, float]:
-        import numpy as np
-
-        logits, labels = (np.asarray(side[0] if isinstance(side, tuple) else side) for side in (found[0], found[1]))
-        predicted = logits.argmax(-1) if logits.ndim == labels.ndim + 1 else logits
+        logits, labels = (_array(found[i], place) for i, place in enumerate(("predictions", "labels")))
+        predicted = logits.argmax(-1) if logits.ndim == labels.ndim + 1 and logits.shape[-1] else logits
+        if labels.ndim != 2 or predicted.shape != labels.shape:
+            expected = "labels (items, tokens), and for each a number or logits"
+            shapes, hint = f"{logits.shape} and {labels.shape}", "pad both alike"
+            raise DataError(Problem("wrong-shape", "predictions and labels", expected, shapes, hint))
         counted = labels != IGNORED
+        for place, side in (("labels", labels), ("predictions", predicted)):
+            wrong = side[counted & ((side < 0) | (side >= len(tags)))]
+            if side.dtype.kind not in "iu" or wrong.size:
+                expected = f"numbers of tags, 0 to {len(tags) - 1}, or {IGNORED} as a label of what does not count"
+                said, hint = str(wrong[0] if wrong.size else side.dtype), "name all tags, in their order"
+                raise DataError(Problem("wrong-tags", place, expected, said, hint))
         true, guess = (
-            schemes.of_codes(side[counted], counted.sum(1), tag_names, names, scheme, rule)
+            schemes.of_codes(side[counted], counted.sum(1), tags, names, scheme, rule)
             for side, rule in ((labels, None), (predicted, repair))
         )
         report = Tally(names, intervals=False).add(true, guess).report()
@@ -174,3 +321,16 @@ def compute_metrics(
         return scores | {f"f1_{cell.name}": cell.f1 for cell in report.labels if cell.f1 is not None}
 
     return compute
+
+
+def _array(side: Any, place: str) -> "np.ndarray[Any, Any]":
+    """What a model gives, as numbers: of several outputs the first. Raises :class:`DataError` (wrong-shape)."""
+    import numpy as np
+
+    try:
+        found = np.asarray(side[0] if isinstance(side, tuple) and side else side)
+    except ValueError:  # rows of different lengths
+        found = np.asarray(None)
+    if found.dtype.kind not in "iufb":
+        raise DataError(Problem("wrong-shape", place, "an array of numbers", shorten(side), "pad rows to one length"))
+    return found

@@ -117,6 +117,8 @@ def shorten(value: object, limit: int = 40) -> str:
         text = value if isinstance(value, str) else repr(value)
     except RecursionError:
         text = f"a {type(value).__name__} in many layers"
+    except ValueError:  # Python does not write a number of more than some thousand digits
+        text = f"a {type(value).__name__} with thousands of digits"
     if len(text) > limit:
         half = (limit - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"

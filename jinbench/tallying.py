@@ -3,14 +3,15 @@
 Kept are a few sums, and how many articles have which counts; intervals come from these as from the articles themselves.
 """
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import counting, schemes, uncertainty
 from jinbench.counting import CORRECT, GOLD, PREDICTED, Columns
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.scores import Cell, rounded, shares
 from jinbench.uncertainty import f1
 
@@ -27,6 +28,7 @@ class Report:
     items: int
     exact: int  # items that are wholly right
     articles: int
+    grouped: bool  # whether it was said which article each item is from; if not, each counts as one
 
     def to_dict(self) -> dict[str, Any]:
         record: dict[str, Any] = rounded(asdict(self))
@@ -42,7 +44,90 @@ class Report:
         width = 2 + max(len(cell.name) for cell in (self.micro, *self.labels))
         lines = [f"{'':{width}}{'gold':>8}{'pred':>8}{'right':>8}   precision  recall   F1 [95 % interval]"]
         lines += [cell.line(width, 8) for cell in (self.micro, *self.labels)]
-        return "\n".join([*lines, "", f"{self.exact} of {self.items} items wholly right; {self.articles} articles"])
+        lines += ["", f"{self.exact} of {self.items} items wholly right; {self.articles} articles"]
+        return "\n".join(lines if self.grouped or not self.articles else [*lines, _ALONE])
+
+
+_ALONE = "each item is taken for an article of its own: too narrow an interval where items are alike"
+_LABELS = "write one list for each item, of tags such as B-X or of spans (start, end, type)"
+
+
+def is_arrow(side: Any) -> bool:
+    """Whether these are lists in an Arrow array, chunked or not, of strings or whole numbers."""
+    if type(side).__module__.partition(".")[0] != "pyarrow":
+        return False
+    import pyarrow as pa
+
+    is_type = pa.types
+    lists = isinstance(side, pa.Array | pa.ChunkedArray) and (
+        is_type.is_list(side.type) or is_type.is_large_list(side.type)
+    )
+    return bool(lists) and any(
+        fits(side.type.value_type) for fits in (is_type.is_integer, is_type.is_string, is_type.is_large_string)
+    )
+
+
+def listed(side: Any, place: str) -> list[Sequence[Any]]:
+    """The labels of each item as a list, from whatever can be gone through once.
+
+    Raises :class:`DataError` (wrong-shape) that names `place` and the item.
+    """
+    if type(side).__module__.partition(".")[0] == "pyarrow" and hasattr(side, "to_pylist"):
+        side = side.to_pylist()
+    if not _is_many(side):
+        raise DataError(Problem("wrong-shape", place, "a list with one entry per item", shorten(side), _LABELS))
+    rows = list(side)
+    expected = "the labels of an item: a list of tags or of spans"
+    raise_if_any(
+        Problem("wrong-shape", f"{place}[{i}]", expected, shorten(row), _LABELS)
+        for i, row in enumerate(rows)
+        if not isinstance(row, list | tuple) and not _is_many(row)
+    )
+    return [row if isinstance(row, list | tuple) else list(row) for row in rows]
+
+
+def _is_many(value: Any) -> bool:
+    """Whether it can be gone through, and is neither a text, nor a path, nor values by name."""
+    if isinstance(value, str | bytes | os.PathLike | Mapping):
+        return False
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
+
+
+def check(gold: Columns, predicted: Columns, place: str = "predictions") -> None:
+    """Refuse predictions for fewer or more items, or with fewer or more tags, than gold has.
+
+    Raises :class:`DataError` (wrong-shape).
+    """
+    import numpy as np
+
+    if gold.items != predicted.items:
+        expected, hint = f"{gold.items} items, as in the gold", "predict each item, with no label if there is none"
+        raise DataError(Problem("wrong-shape", place, expected, f"{predicted.items} items", hint))
+    if gold.tokens is not None and predicted.tokens is not None and (differs := gold.tokens != predicted.tokens).any():
+        i = int(np.flatnonzero(differs)[0])
+        expected, hint = f"{gold.tokens[i]} tags, as in the gold", "predict a tag for each token"
+        raise DataError(Problem("wrong-shape", f"{place}[{i}]", expected, f"{predicted.tokens[i]}", hint))
+
+
+def groups(articles: Any, items: int) -> list[Any]:
+    """The article of each of `items` items, as a list. Raises :class:`DataError` (wrong-shape)."""
+    expected = f"the article of each of {items} items"
+    if not _is_many(articles):
+        raise DataError(Problem("wrong-shape", "articles", expected, shorten(articles), "name one for each item"))
+    found = articles.tolist() if hasattr(articles, "tolist") else list(articles)
+    if len(found) != items:
+        raise DataError(Problem("wrong-shape", "articles", expected, f"{len(found)}", "name one for each item"))
+    for i, article in enumerate(found):
+        try:
+            hash(article)
+        except TypeError:
+            where, hint = f"articles[{i}]", "name articles by strings or whole numbers"
+            raise DataError(Problem("wrong-shape", where, "the id of an article", shorten(article), hint)) from None
+    return found
 
 
 class Tally:
@@ -64,59 +149,52 @@ class Tally:
         self._patterns: list[Counter[int]] = [Counter() for _ in range(len(self.names) + 1)]  # the first is of all
         self._sums = np.zeros((len(self.names), 3), dtype=np.int64)
         self._items = self._exact = self._articles = 0
+        self._grouped = True  # so far: whether each batch said its articles
 
-    def _columns(self, side: Any) -> Columns:
-        if hasattr(side, "value_lengths") or hasattr(side, "combine_chunks"):
-            return schemes.of_arrow(side, self.tag_names, self.names, self.scheme, self.repair)
+    def _columns(self, side: Any, place: str) -> Columns:
         if isinstance(side, Columns):
             return side
-        return schemes.of_tags(side, self.names, self.scheme, self.repair)
+        if is_arrow(side):
+            return schemes.of_arrow(side, self.tag_names, self.names, self.scheme, self.repair)
+        return schemes.of_tags(listed(side, place), self.names, self.scheme, self.repair)
 
     def add(self, gold: Any, predicted: Any, articles: Iterable[Any] | None = None) -> "Tally":
-        """Count a batch: lists of tags, Arrow columns of them, or :class:`Columns`, one per item, in the same order.
+        """Count a batch: a list of tags per item, Arrow columns of them, or :class:`Columns`, in the same order.
 
         `articles` says of each item which article it is from; without it each item stands for itself. The items of an
-        article must come one after the other, but may go on in the next batch.
-        Raises :class:`DataError` (wrong-scheme, wrong-tags, wrong-shape).
+        article must come one after the other, but may go on in the next batch. One that comes back within a batch is
+        refused; one that comes back in a later batch cannot be seen, since no ids are kept, and counts as two.
+        Raises :class:`DataError` (wrong-scheme, wrong-tags, wrong-shape); nothing of the batch is counted then.
         """
-        import numpy as np
-
-        ours, theirs = self._columns(gold), self._columns(predicted)
-        if ours.items != theirs.items:
-            expected, hint = f"{ours.items} items, as in the gold", "predict each item, with no label if there is none"
-            raise DataError(Problem("wrong-shape", "predictions", expected, f"{theirs.items} items", hint))
-        if ours.tokens is not None and theirs.tokens is not None and (differs := ours.tokens != theirs.tokens).any():
-            i = int(np.flatnonzero(differs)[0])
-            expected, hint = f"{ours.tokens[i]} tags, as in the gold", "predict a tag for each token"
-            raise DataError(Problem("wrong-shape", f"item {i}", expected, f"{theirs.tokens[i]}", hint))
+        ours, theirs = self._columns(gold, "gold"), self._columns(predicted, "predictions")
+        check(ours, theirs)
+        ids = None if articles is None else groups(articles, ours.items)
+        starts = [] if ids is None else _starts(ids)
         sums, exact = counting.totals(ours, theirs, len(self.names))
+        table = counting.count(ours, theirs, len(self.names)) if self.intervals and ours.items else None
         self._sums += sums
         self._items += ours.items
         self._exact += exact
-        groups = None if articles is None else list(articles)
-        if groups is not None and len(groups) != ours.items:
-            expected = f"the article of each of {ours.items} items"
-            raise DataError(Problem("wrong-shape", "articles", expected, f"{len(groups)}", "name one for each item"))
-        if self.intervals and ours.items:
-            self._note_items(counting.count(ours, theirs, len(self.names)), groups)
+        self._grouped &= ids is not None or not ours.items
+        if table is not None:
+            self._note_items(table, ids, starts)
         return self
 
-    def _note_items(self, table: "np.ndarray[Any, Any]", groups: list[Any] | None) -> None:
-        """Take in the counts (items, labels, 3) of a batch."""
+    def _note_items(self, table: "np.ndarray[Any, Any]", ids: list[Any] | None, starts: list[int]) -> None:
+        """Take in the counts (items, labels, 3) of a batch, of which each article begins at one of `starts`."""
         import numpy as np
 
-        if groups is None:
+        if ids is None:
             self._close()
             self._note(table)
             return
-        starts = [i for i, group in enumerate(groups) if i == 0 or group != groups[i - 1]]
         sums = np.add.reduceat(table, starts, axis=0)
-        if self._open and self._open[0] == groups[0]:
+        if self._open and self._open[0] == ids[0]:
             sums[0] += self._open[1]
         else:
             self._close()
         self._note(sums[:-1])
-        self._open = groups[-1], sums[-1]
+        self._open = ids[-1], sums[-1]
 
     def _close(self) -> None:
         if self._open:
@@ -142,7 +220,7 @@ class Tally:
         whole = self._cell("micro", self._sums.sum(0), self._patterns[0], times)
         rows = zip(self.names, self._sums, self._patterns[1:], strict=True)
         cells = tuple(self._cell(name, sums, patterns, times * labels) for name, sums, patterns in rows)
-        return Report(whole, cells, self._items, self._exact, self._articles)
+        return Report(whole, cells, self._items, self._exact, self._articles, self._grouped and self._items > 0)
 
     def _cell(self, name: str, sums: "np.ndarray[Any, Any]", patterns: Counter[int], times: int) -> Cell:
         import numpy as np
@@ -159,3 +237,16 @@ class Tally:
         true, guessed, right = (int(sums[kind]) for kind in (GOLD, PREDICTED, CORRECT))
         value = float(f1(sums)) if true + guessed else None
         return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, patterns.total())
+
+
+def _starts(ids: Sequence[Hashable]) -> list[int]:
+    """Where each article begins. Raises :class:`DataError` (wrong-shape) for one that comes back."""
+    starts = [i for i, id in enumerate(ids) if i == 0 or id != ids[i - 1]]
+    seen: set[Hashable] = set()
+    for i in starts:
+        if ids[i] in seen:
+            expected = "items of an article that come one after the other"
+            hint = "sort items, and what is predicted for them, by article"
+            raise DataError(Problem("wrong-shape", f"articles[{i}]", expected, f"{shorten(ids[i])} once more", hint))
+        seen.add(ids[i])
+    return starts

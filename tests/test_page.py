@@ -154,13 +154,16 @@ def expected(row: dict[str, Any], show: str) -> str:
     if not name and group != "micro":
         mean = score[group]
         value = mean["f1"] if group == "macro" else mean["value"]
-        return "–" if value is None else f"{value:.3f} [{mean['low']:.3f}, {mean['high']:.3f}]"
+        return "–" if value is None else f"{value:.3f} {worth(mean)}"
     groups = {"label": score["labels"], "milder": score["milder"], "coarse": score["coarse"], **score["parts"]}
     (cell,) = [score["micro"]] if group == "micro" else [each for each in groups[group] if each["name"] == name]
     if cell["gold"] < FEW:
         return "counts only"
-    worth = "no interval" if cell["low"] is None else f"[{cell['low']:.3f}, {cell['high']:.3f}]"
-    return f"{cell['f1']:.3f} {worth}"
+    return f"{cell['f1']:.3f} {worth(cell)}"
+
+
+def worth(found: dict[str, Any]) -> str:
+    return "no interval" if found["low"] is None else f"[{found['low']:.3f}, {found['high']:.3f}]"
 
 
 # Every choice of what to show, one after the other: for each row its name, figure and rank.

@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -95,8 +96,14 @@ def test_no_items_and_no_labels() -> None:
     ("gold", "predicted", "articles", "said"),
     [
         ([["O"]], [], None, "expected 1 items"),
-        ([["O"], ["O", "O"]], [["O"], ["O"]], None, "item 1: wrong-shape"),
+        ([["O"], ["O", "O"]], [["O"], ["O"]], None, "predictions[1]: wrong-shape"),
         ([["O"]], [["O"]], [1, 2], "articles: wrong-shape"),
+        ([["O"]], [["O"]], 3, "articles: wrong-shape"),
+        ([["O"]], [["O"]], "a", "articles: wrong-shape"),
+        ([["O"]], [["O"]], [[]], "articles[0]: wrong-shape"),
+        ([["O"]], None, None, "predictions: wrong-shape"),
+        ("O", [["O"]], None, "gold: wrong-shape"),
+        (["O"], [["O"]], None, "gold[0]: wrong-shape"),
         ([["O"]], [["I-X"]], None, "item 0, tags 0 to 0: wrong-tags"),
         ([["O"]], [["B-W"]], None, "item 0, tag 0: wrong-tags"),
         ([["O"]], [[None]], None, "item 0, tag 0: wrong-tags"),
@@ -110,6 +117,40 @@ def test_no_items_and_no_labels() -> None:
 def test_what_is_wrong_is_named(gold: Any, predicted: Any, articles: Any, said: str) -> None:
     with pytest.raises(DataError, match=said.replace("[", r"\[")):
         Tally(NAMES).add(gold, predicted, articles)
+
+
+def test_an_article_that_comes_back_is_refused() -> None:
+    """Within a batch; in a later one it cannot be seen."""
+    tags = [["B-X"]] * 3
+    tally = Tally(NAMES).add(tags, tags, ["a", "a", "b"])
+    with pytest.raises(DataError, match=r"(?s)articles\[2\]: wrong-shape.*one after the other.*'c' once more"):
+        tally.add(tags, tags, ["c", "b", "c"])
+    assert tally.add(tags[:2], tags[:2], ["b", "a"]).report(0).articles == 3
+
+
+@pytest.mark.parametrize("articles", [[1], ["a", "b", "a"], [[], 1, 2], 7])
+def test_nothing_is_counted_of_a_batch_that_is_refused(articles: Any) -> None:
+    tally, tags = Tally(NAMES), [["B-X"], ["O"], ["B-Y"]]
+    with pytest.raises(DataError):
+        tally.add(tags, tags, articles)
+    assert tally.report() == Tally(NAMES).report()
+    assert tally.add(tags, tags).report() == Tally(NAMES).add(tags, tags).report()
+
+
+def test_what_can_be_gone_through_once_is_counted() -> None:
+    _, _, gold, predicted = sentences(50)
+    expected = Tally(NAMES).add(gold, predicted, [i // 5 for i in range(50)]).report()
+    found = Tally(NAMES).add(map(iter, gold), (tuple(row) for row in predicted), (i // 5 for i in range(50))).report()
+    assert found == expected
+
+
+def test_items_in_another_order_keep_their_labels_and_lengths() -> None:
+    _, _, gold, _ = sentences(50)
+    order = random.Random(2).sample(range(50), 50)
+    found, expected = (schemes.of_tags(tags, NAMES) for tags in (gold, [gold[i] for i in order]))
+    found = found.reordered(np.array(order))
+    for name in ("item", "start", "end", "type", "tokens"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
 
 
 def test_more_tags_than_a_byte_can_hold() -> None:
@@ -135,5 +176,14 @@ def test_a_report_says_what_it_is() -> None:
     assert isinstance(report, Report)
     assert report.to_dict()["micro"]["f1"] == round(report.micro.f1 or 0, 6)
     assert list(report.to_pandas()["name"]) == ["micro", *NAMES]
-    assert "items wholly right; 20 articles" in str(report)
+    assert str(report).endswith("items wholly right; 20 articles")
+    assert (report.grouped, report.to_dict()["grouped"]) == (True, True)
     assert schemes.types_of(["O", "B-X", "I-X", "E-Y"]) == ["X", "Y"]
+
+
+def test_a_report_says_when_no_articles_were_given() -> None:
+    _, _, gold, predicted = sentences(100)
+    alone = Tally(NAMES).add(gold[:50], predicted[:50]).add(gold[50:], predicted[50:], range(50)).report()
+    assert (alone.grouped, alone.to_dict()["grouped"]) == (False, False)
+    said = "each item is taken for an article of its own: too narrow an interval where items are alike"
+    assert str(alone).endswith(f"100 articles\n{said}")

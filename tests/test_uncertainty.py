@@ -163,7 +163,7 @@ STRONG = (0.85, 0.15)
 
 
 def alarms(articles: int, rates: list[tuple[float, float]], times: int, seed: int = 0) -> Any:
-    """How often (percent) the interval, the swaps, and both tell two systems apart."""
+    """How often (percent) the interval, the swaps, and the verdict tell two systems apart."""
     rng = np.random.default_rng([articles, seed])
     return 100 * np.concatenate([verdicts(*systems(rng, articles, 500, rates)) for _ in range(times // 500)]).mean(0)
 
@@ -369,7 +369,7 @@ def tables(times: int) -> dict[str, str]:
     for name, other in OTHERS.items():
         held = [coverage(articles, 0.1, times, 1, **other) for articles in (5, 10, 40)]
         found["others"].append([name, *(f"{ours:.1f}" for ours, _ in held)])
-    kinds = ("interval", "swaps", "both")
+    kinds = ("interval", "swaps", "verdict")
     found["alarms"] = [["articles", *(f"{name}: {kind}" for name in ALIKE for kind in kinds)]]
     for articles in (ENOUGH, 10, 20, 40):
         values = np.concatenate([alarms(articles, rates, 2 * times, 1) for rates in ALIKE.values()])

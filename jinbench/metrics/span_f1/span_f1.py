@@ -10,17 +10,17 @@ import evaluate
 
 import jinbench
 
-_DESCRIPTION = """Strict span F1 of tagged sequences: a span is right if its boundaries and its type are. The numbers
-are those of `jinbench score`, with a 95 % interval over articles. Tags that their scheme forbids are refused unless a
-repair is named."""
+_DESCRIPTION = """Strict span F1 of tagged sequences: a span is right if its boundaries and its type are. Counts,
+precision, recall and F1 are those of `jinbench score`; the 95 % intervals over articles come from other draws, so that
+their last digits can differ. Tags that their scheme forbids are refused unless a repair is named."""
 _INPUTS = """
 Args:
     predictions: a list of tags for each item.
     references: the same for the gold.
     scheme: BIO (default), BIOES, BMES or BILOU.
     repair: what to do with tags that the scheme forbids: "begin" (what conlleval makes of them) or "drop".
-    articles: for each item the article it is from; an interval that takes items of one article for independent is too
-        narrow. Without it each item stands for itself.
+    articles: for each item the article it is from, in whatever order. Without it each item stands for itself; an
+        interval that takes items of one article for independent is too narrow.
 Returns:
     precision, recall, f1 (micro); low and high, the 95 % interval of f1; and for each type its precision, recall, f1,
     low, high, and number in the gold.
