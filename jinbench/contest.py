@@ -71,21 +71,23 @@ def compare(
 ) -> None:
     """Say whether systems can be told apart: paired, by article. With more than two, every pair, after Holm.
 
-    The interval is a bootstrap of the difference over articles; p comes from swapping the two article by article. Both
-    must say so before two systems count as different. With --split folds it also says what to expect if both were
+    Two systems count as different only if the interval of the difference, a bootstrap over articles, leaves out 0, its
+    p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to expect if both were
     trained again (the t-test over folds, corrected for overlapping training sets).
     """
-    from jinbench import comparing, golds, submissions
+    from jinbench import comparing, golds, scoring, submissions
+    from jinbench.scores import signed
 
-    if len(files) < 2:
-        raise typer.BadParameter("two files or more", param_hint="FILES")
+    if len({path.resolve() for path in files}) < max(len(files), 2):
+        raise typer.BadParameter("two files or more, each once", param_hint="FILES")
     gold = golds.read(rooms(ctx), task, on, crosswalk)
     predicted = {str(path): submissions.read_predictions(path, gold, rooms(ctx), scheme, repair) for path in files}
     found = comparing.compare_all(gold, predicted)
+    signature = scoring.signature(gold)
     emit(
-        [{"a": a, "b": b} | difference.to_dict() for (a, b), difference in found.items()],
+        [{"a": a, "b": b, "signature": signature} | each.to_dict() for (a, b), each in found.items()],
         as_json,
-        lambda: "\n\n".join(f"{a} minus {b}:\n{difference}" for (a, b), difference in found.items()),
+        lambda: "\n\n".join([signed(signature), *(f"{a} minus {b}:\n{each}" for (a, b), each in found.items())]),
     )
 
 

@@ -97,6 +97,11 @@ def rounded(value: Any) -> Any:
     return value
 
 
+def signed(signature: dict[str, str]) -> str:
+    """A signature as it stands behind a number."""
+    return f"[{'|'.join(f'{key}:{value}' for key, value in signature.items())}]"
+
+
 @dataclass(frozen=True)
 class Score:
     """A score with everything it depends on. `str()` gives the table, `to_dict()` the record that is stored.
@@ -143,7 +148,7 @@ class Score:
     @property
     def signed(self) -> str:
         """The signature in square brackets."""
-        return f"[{'|'.join(f'{key}:{value}' for key, value in self.signature.items())}]"
+        return signed(self.signature)
 
     @property
     def headline(self) -> str:

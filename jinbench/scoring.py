@@ -79,18 +79,23 @@ def score(
         len(set(gold.ids) - predicted.keys()),
         len(sums),
         gold.manifest,
-        {
-            "task": gold.task,
-            "data": gold.version,
-            "gold": gold.sha256[:8],
-            "split": gold.split,
-            "match": match,
-            "boot": str(RESAMPLES),
-            "seed": str(SEED),
-            "jinbench": version("jinbench"),
-        }
-        | ({"crosswalk": gold.crosswalk} if gold.crosswalk else {}),
+        signature(gold, match),
     )
+
+
+def signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
+    """Everything that numbers on `gold` depend on, but for the predictions."""
+    found = {
+        "task": gold.task,
+        "data": gold.version,
+        "gold": gold.sha256[:8],
+        "split": gold.split,
+        "match": match,
+        "boot": str(RESAMPLES),
+        "seed": str(SEED),
+        "jinbench": version("jinbench"),
+    }
+    return found | ({"crosswalk": gold.crosswalk} if gold.crosswalk else {})
 
 
 def _wholly_right(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":

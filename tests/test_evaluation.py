@@ -64,7 +64,7 @@ def test_compare_is_that_of_the_command(real: Rooms, capsys: pytest.CaptureFixtu
     found = jinbench.compare(*paths, split="folds", root=real.root)
     assert run(["--root", str(real.root), "compare", *map(str, paths), "--split", "folds", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
-    assert found.to_dict() == {key: value for key, value in record.items() if key not in ("a", "b")}
+    assert found.to_dict() == {key: value for key, value in record.items() if key not in ("a", "b", "signature")}
     assert found.folds is not None
     assert found.folds.folds == 5
     assert "from fold to fold" in str(found)
@@ -87,6 +87,12 @@ def test_many_systems_are_compared_two_by_two(real: Rooms, capsys: pytest.Captur
     assert [each["p"] for each in record] == [round(p, 6) for p in single]
     assert max(each["adjusted"] for each in record) >= round(max(single), 6)
     assert run(["--root", str(real.root), "compare", paths[0]]) == 2
+    assert run(["--root", str(real.root), "compare", paths[0], paths[1], paths[0]]) == 2
+    assert run(["--root", str(real.root), "compare", *paths]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("[task:ner|data:")
+    assert "after Holm" in said
+    assert said.count("smallest gap that these articles separate") == 3
 
 
 def test_a_board_is_that_of_the_leaderboard(real: Rooms) -> None:
