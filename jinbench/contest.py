@@ -72,8 +72,8 @@ def compare(
     """Say whether systems can be told apart: paired, by article. With more than two, every pair, after Holm.
 
     Two systems count as different only if the interval of the difference, a bootstrap over articles, leaves out 0, its
-    p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to expect if both were
-    trained again (the t-test over folds, corrected for overlapping training sets).
+    p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to
+    expect if both were trained again (the t-test over folds, corrected for overlapping training sets).
     """
     from jinbench import comparing, golds, scoring, submissions
     from jinbench.scores import signed
