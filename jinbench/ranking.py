@@ -153,6 +153,7 @@ class Board:
         rows = [
             {
                 "rank": row.rank,
+                "worst_rank": row.worst,
                 "system": row.system,
                 "kind": row.about.kind,
                 "micro_f1": row.score.micro.f1,
