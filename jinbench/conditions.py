@@ -13,8 +13,6 @@ from jinbench.rooms import Rooms
 from jinbench.scores import Cell
 from jinbench.scoring import Predicted
 
-CONFIG = "ner_noisy"
-
 
 @dataclass(frozen=True)
 class Noisy:
@@ -28,7 +26,7 @@ class Noisy:
 
 def tiers(where: Rooms, crosswalk: str = "") -> list[Noisy]:
     """The noisy sentences tier by tier. Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
-    rows = dataset.read_rows(where, CONFIG)
+    rows = dataset.read_rows(where, golds.config_of("ner", NOISY))
     gold = golds.read(where, "ner", NOISY, crosswalk)
     found = []
     for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):

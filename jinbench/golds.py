@@ -165,9 +165,13 @@ def types(where: Rooms, crosswalk: str, place: str = "CROSSWALK") -> dict[str, s
 
 def coarse(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
     """The gold of a fine label set, seen through a crosswalk."""
-    names = tuple(dict.fromkeys(types[name] for name in gold.names if types.get(name)))
     labels = tuple(map(through(types), gold.labels))
-    return replace(gold, names=names, labels=labels, crosswalk=crosswalk, crosswalks={})
+    return replace(gold, names=coarse_names(gold.names, types), labels=labels, crosswalk=crosswalk, crosswalks={})
+
+
+def coarse_names(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, ...]:
+    """What types become in a crosswalk, each once and in their order, without those that have no counterpart."""
+    return tuple(dict.fromkeys(types[name] for name in names if types.get(name)))
 
 
 def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[Label]]:

@@ -85,9 +85,8 @@ class Predicted:
 
     labels: dict[str, Mapping[str, frozenset[Label]]] = field(default_factory=dict)
     about: dict[str, About] = field(default_factory=dict)
-    scores: dict[str, Mapping[str, Mapping[str, float]]] = field(
-        default_factory=dict
-    )  # of sectors, where there are any
+    # Of sectors, where there are any.
+    scores: dict[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import counting, uncertainty
 from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
-from jinbench.golds import Gold, Label
+from jinbench.golds import Gold, Label, coarse_names
 from jinbench.scores import FEW, Cell, Macro, Mean, Score, shares
 from jinbench.uncertainty import FEWEST, RESAMPLES, SEED, f1
 
@@ -114,7 +114,7 @@ def _milder(gold: Gold, ours: Columns, theirs: Columns, rule: str) -> Cell:
 
 def _coarse(gold: Gold, ours: Columns, theirs: Columns, crosswalk: str) -> Cell:
     types = gold.crosswalks[crosswalk]
-    names = list(dict.fromkeys(types[name] for name in gold.names if types.get(name)))
+    names = coarse_names(gold.names, types)
     numbers = [names.index(types[name]) if types.get(name) else -1 for name in gold.names]
     table = counting.count(ours.mapped(numbers), theirs.mapped(numbers), len(names))
     return cell(crosswalk, articles(gold, table.sum(1)))
