@@ -103,10 +103,23 @@ def change(a: tuple[Gold, Predicted], b: tuple[Gold, Predicted]) -> Difference:
 
 def difference(a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", times: int = PERMUTATIONS) -> Difference:
     """The same from the sums (articles, 3) of each; they are swapped so many times."""
+    return _difference(a, b, _drawn(a) - _drawn(b), times)
+
+
+def _drawn(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Micro-F1 in each resample; 0 where there is neither gold nor prediction."""
+    import numpy as np
+
+    return np.nan_to_num(f1(uncertainty.resample(sums)))
+
+
+def _difference(
+    a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", drawn: "np.ndarray[Any, Any]", times: int = PERMUTATIONS
+) -> Difference:
+    """`drawn` is the difference in each resample."""
     import numpy as np
 
     value = float(np.nan_to_num(f1(a.sum(0))) - np.nan_to_num(f1(b.sum(0))))
-    drawn = np.nan_to_num(f1(uncertainty.resample(a))) - np.nan_to_num(f1(uncertainty.resample(b)))
     articles, error = float(uncertainty.effective(sizes(a) + sizes(b))), float(np.std(drawn))
     low, high = uncertainty.interval(drawn, articles)
     p = uncertainty.wald_test(value, error, articles)
@@ -144,7 +157,8 @@ def pairs(sums: Mapping[str, "np.ndarray[Any, Any]"]) -> dict[tuple[str, str], D
     """Every pair of systems from their sums (articles, 3), p adjusted after Holm for that they are so many."""
     names = list(sums)
     both = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    found = {pair: difference(sums[pair[0]], sums[pair[1]]) for pair in both}
+    drawn = {name: _drawn(found) for name, found in sums.items()}
+    found = {(a, b): _difference(sums[a], sums[b], drawn[a] - drawn[b]) for a, b in both}
     adjusted = uncertainty.holm([each.p for each in found.values()])
     return {
         pair: replace(each, adjusted=p, gap=uncertainty.gap(each.error, each.effective, len(both)))
