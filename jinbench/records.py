@@ -98,6 +98,17 @@ class Sentence(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """What a model says about one passage. `chances`: how likely it holds each of the spans to be right, 0 to 1;
+    `certainty`: how sure it is of the passage as a whole, 0 to 1. By it queues are ordered.
+    """
+
+    spans: tuple[Span, ...]
+    chances: tuple[float, ...]
+    certainty: float
+
+
+@dataclass(frozen=True)
 class Labels:
     """What one annotator, or the adjudicator, says about one passage.
 
