@@ -113,8 +113,8 @@ def _line(strict: Cell, overlap: Cell) -> str:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Every pair of annotators; each annotator scored against the gold exactly as a model is; and each reader of a
-    sample beside the gold.
+    """Every pair of annotators; each annotator scored against the gold of what it labelled, as a model is; and each
+    reader of a sample beside the gold.
     """
 
     pairs: tuple[Pair, ...]
@@ -295,14 +295,17 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     if not known.adjudicated:
         place, hint = files.shown(where.annotation / "annotators.toml"), "see CONTRIBUTING.md on a second annotator"
         raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
+    sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(
-        pair(seed, label_set, found[a], found[b], (a, b)) for a, b in itertools.combinations(known.adjudicated, 2)
+        pair(seed, label_set, found[a], found[b], (a, b))
+        for a, b in itertools.combinations(known.adjudicated, 2)
+        if sides[a].keys() & sides[b].keys()  # with shares, some two may have no article in common
     )
     gold = dataset.gold(where, seed, label_set)
-    of_gold = _golds(seed, label_set, gold)
     against = {}
-    for name in known.adjudicated:
-        said = _golds(seed, label_set, _by_passage(found[name]))
+    for name, side in sides.items():
+        said = _golds(seed, label_set, side)
+        of_gold = _golds(seed, label_set, {id: entry for id, entry in gold.items() if id in side})
         against[name] = {
             task: scoring.score(true, _as_predictions(said[task])) for task, true in of_gold.items() if true.names
         }

@@ -257,6 +257,7 @@ def annotate_sheet(
                 "readings": {
                     name: {"marked": markup.mark(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
                     for name, found in readings.items()
+                    if id in found
                 },
             }
         )

@@ -3,7 +3,7 @@
 Label Studio itself accepts almost anything (unknown labels, offsets outside the text), so everything is checked here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,16 @@ def path_of(rooms: Rooms, annotator: str) -> Path:
 
 
 def read(
-    path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str | None = None, whole: bool = False
+    path: Path,
+    passages: Iterable[Passage],
+    label_set: LabelSet,
+    annotator: str | None = None,
+    whole: bool | Collection[str] = False,
 ) -> list[Labels]:
     """The labels in an export, in the order of `passages`.
 
-    `annotator` keeps those of one account; `whole` demands a submitted annotation for every passage.
+    `annotator` keeps those of one account; `whole` demands a submitted annotation for every passage, or for those
+    whose ids it has.
     Raises :class:`DataError` with every problem in the file.
     """
     return check(files.read_json(path), files.shown(path), passages, label_set, annotator, whole)
@@ -36,7 +41,7 @@ def check(
     passages: Iterable[Passage],
     label_set: LabelSet,
     annotator: str | None = None,
-    whole: bool = False,
+    whole: bool | Collection[str] = False,
 ) -> list[Labels]:
     """As :func:`read`, for an export that is already in memory."""
     checker = Checker(where, label_set)
@@ -84,7 +89,7 @@ def check(
             hint = "tick one in Label Studio and pull again"
             checker.problem("passage-unlabelled", f"task {id}", "at least one sector", "none", hint)
     if whole:
-        for id in by_id.keys() - found.keys():
+        for id in (by_id.keys() if whole is True else set(whole)) - found.keys():
             checker.problem(
                 "passage-unlabelled",
                 f"task {id}",
