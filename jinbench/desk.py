@@ -311,10 +311,14 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     total = sum(1 for _ in seed.passages())
     client = labelstudio.connect()
     results = []
-    for name in names_of(where, annotator):
-        if annotator is None and listed.between(name) and not annotation.has_project(client, label_set, name):
-            say(f"{name}: nothing to pull yet. Next: jinbench annotate adjudicate")
-            continue
+    names = names_of(where, annotator)
+    if annotator is None:
+        there = [name for name in names if annotation.has_project(client, label_set, name)]
+        for name in set(names) - set(there) if there else ():
+            after = "adjudicate" if listed.between(name) else f"push --annotator {name}"
+            say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
+        names = there or names
+    for name in names:
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)
