@@ -1,7 +1,8 @@
 """JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
 
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, labels,
-annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio,
+annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, addresses,
+databases, labelstudio,
 projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
 learning, taggers, classifiers, golds, counting, schemes, submissions, aligning, prompts, tolerant, reports, answers,
 replies, uncertainty, scores, tallying, scoring, comparing, mistakes, agreement, recipes, rounds, running, conditions,
