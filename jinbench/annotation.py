@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotators, exports, files, markup
+from jinbench import accounts, addresses, annotators, exports, files, markup
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
 from jinbench.projects import ONCE, find_project, patiently, project_title, reaching, tasks_by_passage
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def _user_ids(client: "LabelStudio") -> dict[str, int]:
-    return {exports.account(user.email): int(user.id) for user in client.users.list() if user.id is not None}
+    ids = {str(user.email): int(user.id) for user in client.users.list() if user.id is not None}
+    names = accounts.names(list(ids), addresses.named())
+    return {names[login]: id for login, id in ids.items()}
 
 
 def _by_name(tasks: list[dict[str, Any]], users: dict[str, int]) -> list[dict[str, Any]]:
@@ -86,7 +88,8 @@ def _own_labels(
         by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
         raise ServerError(
             f"In the project of {annotator} others have labelled: {by}.\n"
-            f"Log in as {annotators.email(annotator)} and submit those passages there; then delete the others."
+            f"Log in as {accounts.login_of(annotator, addresses.named())} and submit those passages there; then delete "
+            "the others."
         )
     return exports.check(tasks, where, seeds.passages(), label_set, annotator)
 

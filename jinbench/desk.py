@@ -1,6 +1,7 @@
 """The commands for pages and labels: seeds, labels, labelstudio, and of annotate all that `review` does not have."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,27 +101,41 @@ def labelstudio_start(
             help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"
         ),
     ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="The address to listen on, 0.0.0.0 for all; it says what that changes. Not remembered. [127.0.0.1]"
+        ),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Start the server (installing it on first use), make the accounts, and say how to log in."""
-    from jinbench import accounts, annotators, labelstudio
+    """Start the server (installing it on first use), make the accounts, and say how to log in.
 
-    server = labelstudio.start(port, say=say)
-    names = annotators.read(rooms(ctx)).names
-    for name in names:
+    It keeps its work in SQLite, or in the PostgreSQL that DJANGO_DB=default and POSTGRE_HOST, _PORT, _NAME, _USER and
+    _PASSWORD name. docs/labelstudio.md says when that is worth it, and how to take the work along.
+    """
+    from jinbench import accounts, annotators, databases, labelstudio
+
+    server = labelstudio.start(port, say=say, host=host)
+    for name in annotators.read(rooms(ctx)).names:
         labelstudio.member(server, name)
-    logins = [annotators.email(name) for name in (accounts.ADMIN, *names)]
-    kept = accounts.home() / "accounts.json"
+    logins = [account.address for account in accounts.known().values()]
+    warning = labelstudio.exposure(server)
+    if warning:
+        say(warning)
+    reach = "on this machine only" if server.is_private else f"reachable at {server.host}:{server.port} from outside"
 
     def text() -> str:
         return (
-            f"Label Studio {server.version} at {server.url} (process {server.pid}), on this machine only.\n"
+            f"Label Studio {server.version} at {server.url} (process {server.pid}), {reach}.\n"
             f"Log in as  {chr(10).join(logins).replace(chr(10), chr(10) + '           ')}\n"
-            f"Passwords  {kept} (readable by you alone)\n"
+            f"Passwords  jinbench labelstudio accounts --passwords\n"
+            f"           (kept in {accounts.kept()}, readable by you alone)\n"
             "Next       jinbench annotate push     End  jinbench labelstudio stop"
         )
 
-    emit({"url": server.url, "pid": server.pid, "logins": logins, "passwords": str(kept)}, as_json, text)
+    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(databases.used())}
+    emit(record | {"logins": logins, "passwords": str(accounts.kept())}, as_json, text)
 
 
 @labelstudio_commands.command("stop")
@@ -134,27 +149,93 @@ def labelstudio_stop(as_json: JSON = False) -> None:
 
 @labelstudio_commands.command("status")
 def labelstudio_status(as_json: JSON = False) -> None:
-    """Say whether the server runs, and where. Exit code 3 if it does not."""
-    from jinbench import accounts, labelstudio
+    """Say whether the server runs, where, and on which database. Exit code 3 if it does not."""
+    from jinbench import accounts, databases, labelstudio
 
-    server = labelstudio.running()
+    server, database = labelstudio.running(), databases.used()
     found = {
         "running": server is not None,
         "url": server.url if server else None,
+        "host": server.host if server else None,
         "pid": server.pid if server else None,
+        "database": str(database) if database else None,
         "home": str(accounts.home()),
     }
+    reach = "" if server is None or server.is_private else f", reachable at {server.host}:{server.port} from outside"
     emit(
         found,
         as_json,
         lambda: (
-            f"Label Studio at {server.url} (process {server.pid})."
+            f"Label Studio at {server.url} (process {server.pid}) on {database}{reach}."
             if server
             else "No Label Studio is running. Type: jinbench labelstudio start"
         ),
     )
     if server is None:
         raise typer.Exit(EXIT_SERVER)
+
+
+@labelstudio_commands.command("accounts")
+def labelstudio_accounts(
+    logins: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=LOGIN]...",
+            help="With --url: which login an annotator has there, if it is not of our making.",
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Only the server at this address.")] = None,
+    passwords: Annotated[bool, typer.Option("--passwords", help="Show the passwords too.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """List the accounts of Label Studio that are kept on this machine. Tokens are never shown.
+
+    On a server that somebody else runs, annotators often have logins already: `accounts --url https://label.example
+    a=anna@lab.example` says that annotator a is anna there. Exports go on saying a.
+    """
+    from jinbench import accounts, addresses
+
+    there = addresses.checked(url) if url else None
+    if logins and not there:
+        raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
+    for pair in logins or ():
+        name, _, login = pair.partition("=")
+        if not name or "@" not in login:
+            raise typer.BadParameter(f"{pair!r} is not like a=anna@lab.example", param_hint="NAME=LOGIN")
+        accounts.map_login(name, login, str(there))
+    accounts.tighten()
+    found = [account for account in accounts.everything() if there is None or account.url == there]
+    rows = [
+        {"name": each.name, "login": each.address, "server": each.url or "this machine"}
+        | ({"password": each.password or "(not kept here)"} if passwords else {})
+        for each in found
+    ]
+    emit(rows, as_json, lambda: columns(rows) or "There are no accounts yet. Type: jinbench labelstudio start")
+
+
+@annotate_commands.callback()
+def _annotate(
+    ctx: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="A Label Studio that somebody else runs. [LABEL_STUDIO_URL, else the server of this machine]"
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the token for it, of mode 600. [LABEL_STUDIO_API_KEY_FILE, or LABEL_STUDIO_API_KEY]"
+        ),
+    ] = None,
+) -> None:
+    from jinbench import addresses
+
+    ctx.with_resource(addresses.at(url, token_file))
+    if os.environ.get(addresses.URL):
+        warning = addresses.concern(addresses.checked(os.environ[addresses.URL]))
+        if warning:
+            say(warning)
 
 
 def names_of(where: Rooms, chosen: list[str] | None, blind: bool = False) -> list[str]:
@@ -200,7 +281,7 @@ def annotate_push(
     client = labelstudio.connect()
     results = []
     for name in names:
-        labelstudio.member_if_ours(name)
+        labelstudio.ensure_member(name)
         with progress() as step:
             done = projects.push(
                 client,

@@ -29,7 +29,7 @@ def annotate_adjudicate(
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
         return
     client = labelstudio.connect()
-    labelstudio.member_if_ours(adjudicator)
+    labelstudio.ensure_member(adjudicator)
     with progress() as step:
         done = adjudication.push(client, where, seed, label_set, adjudicator, step)
     passages = len({each.passage_id for each in done.to_decide})

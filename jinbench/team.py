@@ -43,7 +43,7 @@ def annotate_desk(
     from dataclasses import asdict
 
     from jinbench import annotators as listing
-    from jinbench import enlisting, files, labels, labelstudio, projects, seeds, shares
+    from jinbench import accounts, addresses, enlisting, files, labels, labelstudio, projects, seeds, shares
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
     seed, label_set = seeds.read(where), labels.read(where)
@@ -70,18 +70,18 @@ def annotate_desk(
     new = enlisting.enlist(where, label_set, chosen, kind)
     if dealt != given:
         shares.write(where, dealt)
-    if not os.environ.get("LABEL_STUDIO_URL"):
+    if not addresses.named():
         labelstudio.start(say=say)
     client = labelstudio.connect()
     results = []
     for name, share in zip(chosen, having_shares, strict=True):
-        labelstudio.member_if_ours(name)
+        labelstudio.ensure_member(name)
         with progress() as step:
             counted = projects.counter(step, f"desk of {name}", int(str(share["passages"])))
             done = projects.push(
                 client, where, seed, label_set, name, counted, share=shares.passages_of(dealt, seed, name)
             )
-        results.append(share | {"login": listing.email(name)} | asdict(done))
+        results.append(share | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": overlap, "new": new, "desks": results}
     file = files.shown(where.annotators)
     emit(record, as_json, lambda: _told(record, file))

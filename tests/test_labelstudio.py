@@ -72,6 +72,6 @@ def test_stop_and_status(server: labelstudio.Server) -> None:
 def test_a_member_can_log_in(server: labelstudio.Server) -> None:
     account = labelstudio.member(server, "somebody")
     assert labelstudio.member(server, "somebody") == account
-    with labelstudio._session(server) as http:
+    with labelstudio._session(server.url) as http:
         labelstudio._log_in(http, account)
         assert http.get("/api/current-user/whoami").json()["email"] == "somebody@jinbench.localhost"

@@ -1,0 +1,136 @@
+"""Which Label Studio is meant: an address and a token for one that somebody else runs, else the one of this machine.
+
+The address comes from `LABEL_STUDIO_URL`, the token from `LABEL_STUDIO_API_KEY` or from the file that
+`LABEL_STUDIO_API_KEY_FILE` names. No message repeats a token, nor an address that could hold one.
+"""
+
+import contextlib
+import ipaddress
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinbench.problems import ServerError
+
+URL, TOKEN, TOKEN_FILE = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"
+_PORTS = {"http": 80, "https": 443}
+
+
+def checked(url: str) -> str:
+    """An address in one fixed form, without a slash at its end. Raises :class:`ServerError` for any other."""
+    try:
+        parts = urlsplit(url.strip())
+        scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        raise ServerError("That is no address of a Label Studio. Write it as https://label.example") from None
+    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        raise ServerError(
+            "There is a user or a password in the address, where logs and other users can see it. Take it out; "
+            f"the token belongs in {TOKEN}, or in a file for --token-file."
+        )
+    if "://" not in url:
+        raise ServerError(f"{url!r} does not say how to get there. Write https://… (or http:// on this machine).")
+    if scheme not in _PORTS or not host or re.search(r"[\s\\]", url.strip()):
+        raise ServerError("That is no address of a Label Studio. Write it as https://label.example")
+    named = f"[{host}]" if ":" in host else host
+    plain = f"{scheme}://{named}" + (f":{port}" if port and port != _PORTS[scheme] else "")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ServerError(
+            f"The address goes on after the server's name. Write {plain} alone. A Label Studio that is served below "
+            "a path cannot be used: its SDK does not find the way back there with a personal access token."
+        )
+    return plain
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address leads to this machine, by a way that no other machine sees."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def concern(url: str) -> str | None:
+    """What somebody should know before work goes to `url`."""
+    if url.startswith("https://") or is_loopback(url):
+        return None
+    return (
+        f"{url} is not encrypted: whoever sees the traffic on the way can read the token and all labels. "
+        "Ask its owner for an https:// address."
+    )
+
+
+def named() -> str | None:
+    """The address of the server that somebody else runs, or None for the one of this machine.
+
+    Raises :class:`ServerError` for half of what is needed, and for an address that is none.
+    """
+    url, token = os.environ.get(URL), os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE)
+    if token and not url:
+        raise ServerError(f"Set both {URL} and {TOKEN} (or {TOKEN_FILE}), or neither for the server of this machine.")
+    return checked(url) if url else None
+
+
+def token() -> str:
+    """The token for the server that :func:`named` gives. Raises :class:`ServerError`."""
+    given, file = os.environ.get(TOKEN), os.environ.get(TOKEN_FILE)
+    if given and file:
+        raise ServerError(f"{TOKEN} and {TOKEN_FILE} are both set. Unset one of them.")
+    if not (given or file):
+        raise ServerError(
+            f"There is no token for {named()}. Set {TOKEN}, or give --token-file FILE. "
+            "A personal access token is made in Label Studio under Account & Settings."
+        )
+    found = given if given else read_token(Path(str(file)))
+    # A character that a header cannot have would bring an error that shows the whole of it.
+    if not re.fullmatch(r"[\x21-\x7e]+", found.strip()):
+        raise ServerError("The token is not one word of plain characters. Copy it again.")
+    return found.strip()
+
+
+def read_token(path: Path) -> str:
+    """What the file holds. Raises :class:`ServerError` if anybody but its owner may read it."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(100_000)
+    except OSError as error:
+        raise ServerError(f"{path} cannot be read ({error.strerror or type(error).__name__}).") from None
+    if mode & 0o077:
+        raise ServerError(f"Others may read {path} (mode {mode:04o}). Type: chmod 600 {path}")
+    if not data.strip():
+        raise ServerError(f"{path} is empty. Put the token there, in one line.")
+    return data.decode("ascii", "replace")
+
+
+@contextlib.contextmanager
+def at(url: str | None, token_file: Path | None) -> Iterator[None]:
+    """What the options --url and --token-file say, as if the environment said it.
+
+    Raises :class:`ServerError` if a token of the environment would go to a server that it was not meant for.
+    """
+    before = {key: os.environ.get(key) for key in (URL, TOKEN, TOKEN_FILE)}
+    other = before[URL]
+    if url is not None and token_file is None and other and checked(other) != checked(url):
+        raise ServerError(
+            f"{URL} names another server than --url, and the token of the environment is that one's. "
+            f"Give --token-file too, or unset {URL}."
+        )
+    new = {key: value or "" for key, value in before.items()}
+    if url is not None:
+        new[URL] = checked(url)
+    if token_file is not None:
+        new |= {TOKEN: "", TOKEN_FILE: str(token_file)}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
