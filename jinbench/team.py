@@ -42,8 +42,8 @@ def annotate_desk(
     """
     from dataclasses import asdict
 
-    from jinbench import annotators as listing
     from jinbench import accounts, addresses, enlisting, files, labels, labelstudio, projects, seeds, shares
+    from jinbench import annotators as listing
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
     seed, label_set = seeds.read(where), labels.read(where)
