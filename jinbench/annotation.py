@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, annotators, exports, files, markup
+from jinbench.exchange import patiently, reaching
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
-from jinbench.projects import ONCE, find_project, patiently, project_title, reaching, tasks_by_passage
+from jinbench.projects import find_project, project_title, tasks_by_passage
 from jinbench.records import Labels, Progress
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
+
+ONCE: Any = {"max_retries": 0}
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

@@ -11,7 +11,7 @@ from jinbench import annotators, files, labels
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any, shorten
-from jinbench.records import Labels, Passage
+from jinbench.records import Labels, Passage, Suggestion
 from jinbench.rooms import Rooms
 
 
@@ -153,6 +153,7 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
         annotation.get("created_at"),
         annotation.get("lead_time"),
         tuple(regions),
+        annotation.get("updated_at"),
     )
 
 
@@ -197,6 +198,14 @@ def regions(labelled: Labels) -> list[dict[str, Any]]:
     return results
 
 
+def suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
+    """What a model suggests as Label Studio results, each with how likely it is held to be right as its `score`."""
+    return [
+        region | {"score": chance}
+        for region, chance in zip(regions(Labels("", "", suggestion.spans, ())), suggestion.chances, strict=True)
+    ]
+
+
 def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: dict[str, str]) -> list[dict[str, Any]]:
     """An export that Label Studio can import again, without what changes from server to server.
 
@@ -221,6 +230,7 @@ def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: d
                     "ground_truth": False,
                     "was_cancelled": False,
                     "result": regions(entry),
+                    **({"updated_at": entry.updated_at} if entry.updated_at else {}),
                 }
                 for entry in of[passage.id]
             ],

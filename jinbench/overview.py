@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from jinbench import agreement, annotation, projects, shares
+from jinbench import agreement, annotation, exchange, projects, shares
 from jinbench.agreement import NOTHING, Glance
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError
@@ -104,11 +104,11 @@ def _person(
 ) -> tuple[Person, list[Labels]]:
     texts = {passage.id: passage.text for passage in seed.passages()}
     wanted = set(texts) if share is None else set(share)
-    project = projects.reaching(lambda: projects.find_project(client, projects.project_title(label_set, name)))
+    project = exchange.reaching(lambda: projects.find_project(client, projects.project_title(label_set, name)))
     if project is None:
         return Person(name, None, len(wanted), 0, 0, 0, None, None, None, ()), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
-    index = projects.reaching(lambda: projects.tasks_by_passage(client, project.id))
+    index = exchange.reaching(lambda: projects.tasks_by_passage(client, project.id))
     tasks = [task for id, found in index.items() if id in wanted for task in found]
     labelled: list[Labels] = []
     problems: tuple[str, ...] = ()
