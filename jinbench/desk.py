@@ -265,18 +265,20 @@ def annotate_push(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Make a project for each annotator with one task per passage. Safe to repeat, also after it was cut off."""
+    """Make a project for each annotator with a task for each passage of its share. Safe to repeat and to cut off."""
     from dataclasses import asdict
 
-    from jinbench import labels, labelstudio, projects, seeds
+    from jinbench import labels, labelstudio, projects, seeds, shares
 
     where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
-    tasks = projects.task_data(seed)
+    tasks, dealt = projects.task_data(seed), shares.read(where, seed)
+    share = {name: shares.passages_of(dealt, seed, name) for name in names}
+    number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
-        typer.echo(json.dumps(tasks[0], ensure_ascii=False, indent=1))
-        titles = [projects.project_title(label_set, name) for name in names]
-        typer.echo(f"{len(tasks)} tasks would go into each of: {', '.join(titles)}")
+        plan = [{"project": projects.project_title(label_set, name), "tasks": number[name]} for name in names]
+        first = json.dumps(tasks[0], ensure_ascii=False, indent=1)
+        emit({"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{columns(plan)}\nNothing was sent.")
         return
     client = labelstudio.connect()
     results = []
@@ -289,7 +291,8 @@ def annotate_push(
                 seed,
                 label_set,
                 name,
-                projects.counter(step, f"push {name}", len(tasks)),
+                projects.counter(step, f"push {name}", number[name]),
+                share=share[name],
             )
         results.append({"annotator": name, **asdict(done)})
     emit(

@@ -50,8 +50,9 @@ def annotate_desk(
     known = listing.read(where) if where.annotators.is_file() else None
     dealt = shares.read(where, seed) if known else {}
     if not chosen:
-        having = dict.fromkeys(name for names in dealt.values() for name in names)
-        chosen = list(having) or ([entry.name for entry in known.blind] if known else ["annotator-a"])
+        blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
+        having = {name for names in dealt.values() for name in names}
+        chosen = [name for name in blind if name in having] or blind
     if known:
         names_of(where, [name for name in chosen if name in known.names], blind=True)
     elif len(chosen) > 1 and enlisting.ADJUDICATOR in chosen:
