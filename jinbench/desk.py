@@ -260,12 +260,21 @@ def names_of(where: Rooms, chosen: list[str] | None, blind: bool = False) -> lis
 def annotate_push(
     ctx: typer.Context,
     annotator: ANNOTATOR = None,
+    with_labels: Annotated[
+        bool,
+        typer.Option(
+            "--with-labels", help="Send the labels of annotation/exports/ too: work goes on here that began elsewhere."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first task and the number, and send nothing.")
     ] = False,
     as_json: JSON = False,
 ) -> None:
     """Make a project for each annotator with a task for each passage of its share. Safe to repeat and to cut off."""
+    if with_labels and not dry_run:
+        _push_with_labels(workshop(ctx), annotator, as_json)
+        return
     from dataclasses import asdict
 
     from jinbench import labels, labelstudio, projects, seeds, shares
@@ -302,6 +311,31 @@ def annotate_push(
             f"{r['annotator']}: {r['created']} tasks created, {r['updated']} updated, {r['unchanged']} as they were, "
             f"{r['removed']} doubles removed. Label at {r['url']}"
             for r in results
+        ),
+    )
+
+
+def _push_with_labels(where: Rooms, chosen: list[str] | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from jinbench import annotators, exports, labels, labelstudio, moving, seeds
+
+    seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
+    names = sorted(names_of(where, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
+    if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
+        names = [name for name in names if not listed.between(name) or exports.path_of(where, name).is_file()]
+    client, done = labelstudio.connect(), []
+    for name in names:
+        labelstudio.ensure_member(name)
+        with progress() as step:
+            done.append(moving.with_labels(client, where, seed, label_set, name, step))
+    emit(
+        [{"annotator": m.annotator, "entered": m.entered, "there": m.there, **asdict(m.pushed)} for m in done],
+        as_json,
+        lambda: "\n".join(
+            f"{m.annotator}: {m.pushed.created} tasks created, {m.entered} passages entered with their labels, "
+            f"{m.there} were there already. Label at {m.pushed.url}"
+            for m in done
         ),
     )
 
@@ -388,7 +422,7 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, exports, files, labels, labelstudio, seeds
+    from jinbench import annotation, annotators, exports, files, labels, labelstudio, moving, seeds
 
     where = workshop(ctx)
     seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
@@ -406,13 +440,16 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)
+        skipped, drafts = moving.left_behind(client, label_set, name)
         file = files.shown(exports.path_of(where, name))
-        results.append({"annotator": name, "passages": count, "of": total, "changed": changed, "file": file})
+        record = {"annotator": name, "passages": count, "of": total, "changed": changed, "file": file}
+        results.append(record | {"skipped": skipped, "drafts": drafts})
     emit(
         results,
         as_json,
         lambda: "\n".join(
             f"{r['annotator']}: {r['passages']} of {r['of']} passages, {r['changed']} new or changed → {r['file']}"
+            + (f"; {r['skipped']} skipped and {r['drafts']} drafts stay there" if r["skipped"] or r["drafts"] else "")
             for r in results
         ),
     )
