@@ -11,7 +11,7 @@ from jinbench import annotators, files, labels
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any, shorten
-from jinbench.records import Labels, Passage
+from jinbench.records import Labels, Passage, Suggestion
 from jinbench.rooms import Rooms
 
 
@@ -190,6 +190,14 @@ def regions(labelled: Labels) -> list[dict[str, Any]]:
             }
         )
     return results
+
+
+def suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
+    """A suggestion as Label Studio results, each with its chance as `score`; ids as those of :func:`regions`."""
+    said = Labels("", "", suggestion.spans, ())
+    return [
+        region | {"score": round(chance, 4)} for region, chance in zip(regions(said), suggestion.chances, strict=True)
+    ]
 
 
 def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: dict[str, str]) -> list[dict[str, Any]]:
