@@ -86,23 +86,21 @@ def learn(articles: Sequence[Article], known: Sequence[Labels], *, folds: int = 
     they are. Raises :class:`DataError` (passage-unlabelled) if nothing is known.
     """
     story = {article.id: article.story for article in articles}
-    passages = {passage.id: passage for article in articles for passage in article.passages}
-    examples = sorted((e for e in known if e.passage_id in passages), key=lambda e: (e.passage_id, e.annotator))
+    passages, examples = _examples(articles, known)
     if not examples:
         raise nothing_labelled("labels")
-    version = f"tagger {metadata.version('jinbench')} {_hash(examples, passages, folds)}"
-    rest = _fit(examples, passages)
+    name, rest = version(articles, known, folds), _fit(examples, passages)
     if not folds:
-        return Suggester(version, (), rest)
+        return Suggester(name, (), rest)
     stories = sorted({story[passages[entry.passage_id].article_id] for entry in examples})
-    members = {name: frozenset(id for id, of in story.items() if of == name) for name in stories}
+    members = {each: frozenset(id for id, of in story.items() if of == each) for each in stories}
     random.Random(0).shuffle(stories)
     models: list[tuple[frozenset[str], CrfTagger | None]] = []
     for fold in range(min(folds, len(stories))):
-        held = frozenset[str]().union(*(members[name] for name in stories[fold::folds]))
+        held = frozenset[str]().union(*(members[each] for each in stories[fold::folds]))
         others = [entry for entry in examples if passages[entry.passage_id].article_id not in held]
         models.append((held, _fit(others, passages) if others else None))
-    return Suggester(version, tuple(models), rest)
+    return Suggester(name, tuple(models), rest)
 
 
 def certainty(scored: Sequence["Scored"]) -> float:
@@ -120,9 +118,19 @@ def order(suggestions: Mapping[str, Suggestion]) -> list[str]:
     return sorted(suggestions, key=lambda id: (suggestions[id].certainty, id))
 
 
-def _hash(examples: Sequence[Labels], passages: Mapping[str, Passage], folds: int) -> str:
+def version(articles: Sequence[Article], known: Sequence[Labels], folds: int = FOLDS) -> str:
+    """The version that :func:`learn` gives to what it makes of the same, without learning."""
+    passages, examples = _examples(articles, known)
     learnt = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
-    return files.sha256(json.dumps([learnt, folds], ensure_ascii=False).encode())[:8]
+    hash = files.sha256(json.dumps([learnt, folds], ensure_ascii=False).encode())
+    return f"tagger {metadata.version('jinbench')} {hash[:8]}"
+
+
+def _examples(articles: Sequence[Article], known: Sequence[Labels]) -> tuple[dict[str, Passage], list[Labels]]:
+    """All passages by id, and the labels on them in one order, whatever order they came in."""
+    passages = {passage.id: passage for article in articles for passage in article.passages}
+    examples = [entry for entry in known if entry.passage_id in passages]
+    return passages, sorted(examples, key=lambda entry: (entry.passage_id, entry.annotator))
 
 
 def _fit(examples: Sequence[Labels], passages: Mapping[str, Passage]) -> "CrfTagger":
