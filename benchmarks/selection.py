@@ -3,14 +3,14 @@
     python benchmarks/selection.py                  # the passages of this benchmark
     python benchmarks/selection.py --corpora DIR    # a part of each corpus in DIR, sentence by sentence
 
-Everything is labelled already; labels are uncovered as if they were being made. A few passages drawn at random are
-the start. Then, batch by batch, the tagger learns from what is uncovered, and the next ones are drawn at random or are
+Everything is labelled already; labels are uncovered as if they were being made. A few passages drawn at random are the
+start. Then, batch by batch, the tagger learns from what is uncovered, and the next ones are drawn at random or are
 those of the pool that it is least sure of, by several measures of doubt. Held out are whole articles (a fold of the
 dataset, each in turn); of a corpus its own test file. Printed is how much had to be labelled to reach 95 % of the F1
 that all labels of the pool give: passages, characters and spans, as medians over the runs with the quartiles, and the
-ratio of the medians to random order. A point of a curve is the median of itself and the two after it, so that one lucky fit
-does not end a run. The tagger is CrfTagger with one model and at least 100 updates: four models, as in use, cost three
-times the time. What is long costs more to label: read the characters, not the passages.
+ratio of the medians to random order. A point of a curve is the median of itself and the two after it, so that one
+lucky fit does not end a run. The tagger is CrfTagger with one model and at least 100 updates: four models, as in use,
+cost three times the time. What is long costs more to label: read the characters, not the passages.
 """
 
 import json
