@@ -64,6 +64,11 @@ def _project_or_error(client: "LabelStudio", label_set: LabelSet, annotator: str
     return project
 
 
+def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
+    """The number of the annotator's project. Raises :class:`ServerError` if there is none."""
+    return int(_project_or_error(client, label_set, annotator).id)
+
+
 def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:
     """The annotator's submitted labels as the server has them now, every one checked.
 
