@@ -244,6 +244,9 @@ class _Push:
                 break
         else:
             raise ServerError("Somebody else changes the tasks all the time. Run the same command again when it ends.")
+        if self.shown.model_version:  # what an annotation begins with; the server knows the name only now
+            shown = {"show_collab_predictions": True, "model_version": self.shown.model_version}
+            patiently(self.client, lambda: call(self.client, "PATCH", f"api/projects/{self.project}/", json=shown))
         url = f"{self.client._client_wrapper.get_base_url()}/projects/{self.project}/data"
         created = len(self.wanted.keys() - (self.before or set()))
         unchanged = len(self.wanted) - created - len(self.updated)

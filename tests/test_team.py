@@ -147,3 +147,26 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) ->
     assert person.submitted == 8
     assert len(person.problems) >= 1
     assert "unknown-label" in person.problems[0]
+
+
+def test_suggestions_where_passages_are_labelled_once(mini: Rooms, server: labelstudio.Server) -> None:
+    """From the gold, but never from the labels of the same story; nobody's blind pass has any unless asked for."""
+    once = jinbench(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
+    assert once["suggestions"].startswith("tagger ")
+    (desk,) = once["desks"]
+    client = labelstudio.connect()
+    found = list(client.predictions.list(project=desk["project"]))
+    assert {prediction.model_version for prediction in found} == {once["suggestions"]}
+    assert len({prediction.task for prediction in found}) == len(found) == 8
+    assert all(0 <= float(prediction.score or 0) <= 1 for prediction in found)
+    assert client.projects.get(id=desk["project"]).model_version == once["suggestions"]
+    jinbench(mini.root, "annotate", "desk", "--json")
+    assert len(list(client.predictions.list(project=desk["project"]))) == 8
+    twice = jinbench(mini.root, "annotate", "desk", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
+    assert twice["overlap"] == 2
+    mini.shares.unlink()
+    blind = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
+    assert blind["suggestions"] is None
+    assert not [p for desk in blind["desks"] for p in client.predictions.list(project=desk["project"])]
+    asked = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--suggest", "--json")
+    assert all(list(client.predictions.list(project=desk["project"])) for desk in asked["desks"])
