@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, annotation, exchange, exports, files, suggesting
+from jinbench.exchange import ONCE
 from jinbench.labels import LabelSet
 from jinbench.problems import JinbenchError, ServerError
 from jinbench.records import Article, Labels, Passage
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 HOST = "127.0.0.1"
-ONCE: Any = {"max_retries": 0}  # the SDK would send a request that failed again
 USER = "jinbench"
 TITLE = "jinbench assist"
 UNTAUGHT = "tagger that has learnt nothing yet"

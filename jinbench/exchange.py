@@ -20,6 +20,7 @@ ATTEMPTS = 5
 SETTLE = 1.0  # seconds after a failure: what was sent before it may still be under way in the server
 PIECE = 1 << 16  # characters of a list that are read at a time
 
+ONCE: Any = {"max_retries": 0}  # for calls of the SDK
 _GONE = 404  # somebody else removed it meanwhile
 
 
@@ -124,7 +125,7 @@ def _explain(error: Exception) -> str:
 
 
 def reaching(act: Callable[[], Any]) -> Any:
-    """`act()`, with what the SDK raises turned into :class:`ServerError`."""
+    """`act()`, once, with what it raises turned into :class:`ServerError`."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
 

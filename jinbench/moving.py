@@ -44,13 +44,11 @@ def with_labels(
     if annotators.read(where).between(annotator):
         # Before anything is accepted: what agreed by itself may be overruled in the export.
         pushed = adjudication.show(client, where, seed, label_set, annotator, step)
-    else:
-        counted = projects.counter(step, f"push {annotator}", sum(1 for _ in seed.passages()))
-        share = shares.share_of(where, seed, annotator)
-        pushed = projects.push(client, where, seed, label_set, annotator, counted, share=share, labelled=labelled)
-    counted = projects.counter(step, f"enter {annotator}", len(labelled))
-    if labelled:  # those whose task was here before
+        counted = projects.counter(step, f"enter {annotator}", len(labelled))
         annotation.enter(client, seed, label_set, annotator, labelled, counted)
+    else:
+        share = shares.share_of(where, seed, annotator)
+        pushed, _ = annotation.move(client, where, seed, label_set, annotator, labelled, step, share=share)
     entered = sum(entry.passage_id not in there for entry in labelled)
     return Moved(annotator, pushed, entered, len(labelled) - entered)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import annotators, exports, files
+from jinbench import accounts, addresses, exports, files
 from jinbench.disagreements import Readings
 from jinbench.exchange import alone, call, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
@@ -310,7 +310,7 @@ class _Push:
         ]
         annotations = [
             {
-                "completed_by": {"email": annotators.email(entry.annotator)},
+                "completed_by": {"email": accounts.login_of(entry.annotator, addresses.named())},
                 "result": exports.regions(entry),
                 "lead_time": entry.lead_time,
                 "ground_truth": False,
