@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, annotators, exports, files, markup
+from jinbench.checking import check_storable
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
 from jinbench.projects import ONCE, find_project, patiently, project_title, reaching, tasks_by_passage
@@ -132,6 +133,8 @@ def enter(
 
     A passage that the annotator has labelled differently is an error, unless `replace_different`.
     """
+    for entry in labelled:
+        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
     project = _project_or_error(client, label_set, annotator)
     users = reaching(lambda: _user_ids(client))
     if annotator not in users:

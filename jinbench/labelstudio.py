@@ -97,7 +97,7 @@ def environment(say: Say = print) -> Path:
             ],
         ):
             done = subprocess.run(
-                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=_without_secrets()
+                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=without_secrets()
             )
             if done.returncode:
                 tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
@@ -109,14 +109,14 @@ def environment(say: Say = print) -> Path:
     return python
 
 
-def _without_secrets() -> dict[str, str]:
+def without_secrets() -> dict[str, str]:
     """The environment without what only this process or the server needs to know."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_SECRETS)}
 
 
 def _settings() -> dict[str, str]:
     """The environment of the server process: quiet, offline, closed."""
-    env = {key: value for key, value in _without_secrets().items() if key not in _ITS_OWN}
+    env = {key: value for key, value in without_secrets().items() if key not in _ITS_OWN}
     return env | {
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
@@ -176,7 +176,7 @@ def _is_ours(pid: int) -> bool:
         if Path("/proc/self").exists():
             return False
         listing = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
-        command = subprocess.run(listing, capture_output=True, text=True, env=_without_secrets()).stdout
+        command = subprocess.run(listing, capture_output=True, text=True, env=without_secrets()).stdout
     return str(accounts.home() / "data") in command
 
 
@@ -479,7 +479,8 @@ def connect() -> "LabelStudio":
     else:
         # A proxy cannot reach this machine.
         token, through = addresses.token(), not addresses.is_loopback(url)
-    http = httpx.Client(timeout=600, follow_redirects=False, trust_env=through)
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hide]}
+    http = httpx.Client(timeout=600, follow_redirects=False, trust_env=through, event_hooks=hooks)
     if addresses.named() is not None:
         _look(http, url)
     make: Any = LabelStudio  # the SDK's constructor is untyped
@@ -488,6 +489,18 @@ def connect() -> "LabelStudio":
     except ApiError:  # it looks at the token's date
         raise ServerError(f"The access token for {url} is out of date. Make a new one in Label Studio.") from None
     return client
+
+
+def _hide(response: "httpx.Response") -> None:
+    """Take out of the body of an error what the request was let in by: a server may say it back, and it is printed."""
+    if not response.is_error:
+        return
+    body = response.read()
+    given = response.request.headers.get("authorization", "").rpartition(" ")[2].encode()
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        given = given or json.loads(response.request.content).get("refresh", "").encode()
+    if given and given in body:
+        response._content = body.replace(given, b"(token)")
 
 
 def _look(http: "httpx.Client", url: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import files, labelstudio
+from jinbench.checking import check_storable
 from jinbench.disagreements import Readings
 from jinbench.exports import regions
 from jinbench.labels import LabelSet, labeling_config
@@ -171,6 +172,7 @@ def push(
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
+    check_storable({**settings, "title": title}, "project")
     project: Any = reaching(lambda: find_project(client, title))
     if project is None:
         project = reaching(lambda: client.projects.create(title=title, request_options=ONCE, **settings))
