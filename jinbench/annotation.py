@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, exports, files, markup
+from jinbench.checking import check_storable
 from jinbench.exchange import PIECE, alone, call, elements, listed, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
@@ -162,6 +163,8 @@ def enter(
 
     A passage that the annotator has labelled differently is an error, unless `replace_different`.
     """
+    for entry in labelled:
+        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
     with alone():
         project = project_number(client, label_set, annotator)
         run = _Enter(client, project, seeds, label_set, annotator, labelled, progress, replace_different)

@@ -1,14 +1,14 @@
 """The commands for pages and labels: seeds, labels, labelstudio, and of annotate all that `review` does not have."""
 
+import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from jinbench.console import ANNOTATOR, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, ServerError
 from jinbench.rooms import Rooms
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
@@ -232,9 +232,9 @@ def _annotate(
     from jinbench import addresses
 
     ctx.with_resource(addresses.at(url, token_file))
-    if os.environ.get(addresses.URL):
-        warning = addresses.concern(addresses.checked(os.environ[addresses.URL]))
-        if warning:
+    with contextlib.suppress(ServerError):  # one that is no address is refused by what needs a server
+        named = addresses.named()
+        if named and (warning := addresses.concern(named)):
             say(warning)
 
 

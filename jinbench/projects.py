@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinbench import accounts, addresses, exports, files
+from jinbench.checking import check_storable
 from jinbench.disagreements import Readings
 from jinbench.exchange import alone, call, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
@@ -176,6 +177,7 @@ def push(
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
+    check_storable(settings, "project")
     shown = _Shown(readings or {}, suggestions or {}, model_version)
     with alone():
         run = _Push(client, settings, seeds, share, shown, labelled, progress)

@@ -223,5 +223,5 @@ def test_the_password_of_the_database_is_nobody_elses(elsewhere: Path, postgres:
     server = labelstudio.start()
     assert postgres.password not in Path(f"/proc/{server.pid}/cmdline").read_text()
     assert all(postgres.password not in path.read_text(errors="replace") for path in elsewhere.glob("*.*"))
-    assert not any(name.startswith("POSTGRE_") for name in labelstudio._without_secrets())
+    assert not any(name.startswith("POSTGRE_") for name in labelstudio.without_secrets())
     assert os.environ["POSTGRE_PASSWORD"] == postgres.password
