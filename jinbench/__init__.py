@@ -1,6 +1,6 @@
 """JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
 
-The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, labels,
+The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, colours, labels,
 annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio,
 projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
 learning, taggers, classifiers, golds, counting, schemes, submissions, aligning, prompts, tolerant, reports, answers,
