@@ -85,8 +85,23 @@ def labels_config(
     else:
         files.write_text(where.labeling_config, labels.labeling_config(label_set))
     file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
-    record = {"file": file, "entity_types": types, "sectors": sectors}
-    emit(record, as_json, lambda: f"{file}: {types} entity types, {sectors} sectors")
+    alike = labels.alike(label_set)
+    worst = min(alike, default=None)
+    if worst is not None and worst.distance < labels.APART:
+        say(
+            f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
+            f"{worst.distance:.1f}, where {labels.APART:g} is enough): change one in {files.shown(where.labels)}"
+        )
+    record = {"file": file, "entity_types": types, "sectors": sectors, "alike": [pair._asdict() for pair in alike]}
+
+    def text() -> str:
+        line = f"{file}: {types} entity types, {sectors} sectors"
+        if not alike:
+            return line
+        nearest = "; ".join(f"{pair.vision} {pair.distance:.1f}, {pair.first} and {pair.second}" for pair in alike)
+        return f"{line}\nThe two colours that look most alike, and how far apart they are (CIEDE2000): {nearest}"
+
+    emit(record, as_json, text)
 
 
 # ---- Label Studio ---------------------------------------------------------------------------------------------
