@@ -3,11 +3,11 @@
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, labels,
 annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, labelstudio,
 projects, annotation, adjudication, tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
-learning, taggers, suggesting, assist, classifiers, golds, counting, schemes, submissions, aligning, prompts,
-tolerant, reports, answers, replies, uncertainty, scores, tallying, scoring, comparing, mistakes, agreement, recipes,
-rounds, running, conditions, baselines, curves, entries, forms, ranking, page, evaluation, rescoring, verifying,
-refusals, hub, fields, prose, rai, croissant, standoff, plots, card, reproduce, console, desk, review, helping,
-contest, entrants, release, cli.
+learning, taggers, suggesting, queueing, assist, classifiers, golds, counting, schemes, submissions, aligning,
+prompts, tolerant, reports, answers, replies, uncertainty, scores, tallying, scoring, comparing, mistakes, agreement,
+recipes, rounds, running, conditions, baselines, curves, entries, forms, ranking, page, evaluation, rescoring,
+verifying, refusals, hub, fields, prose, rai, croissant, standoff, plots, card, reproduce, console, desk, review,
+helping, contest, entrants, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any
