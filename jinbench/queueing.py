@@ -54,18 +54,15 @@ def plan(
 def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
     """Let Label Studio hand out the passages in the order of `queue`. Safe to repeat.
 
-    Raises :class:`ServerError` if the project shows suggestions: the page would then take the empty ones for them.
+    Where the project shows uploaded suggestions, their own scores order it, and what is returned is in that order.
+    Raises :class:`ServerError` if it shows those of a backend: Label Studio cannot order by these.
     """
     project: Any = projects.reaching(lambda: client.projects.get(id=queue.project))
+    tasks = projects.reaching(lambda: projects.tasks_by_passage(client, queue.project))
     shown = str(project.model_version or "")
     if shown and not shown.startswith(PREFIX) and project.show_collab_predictions:
-        raise ServerError(
-            f"The project of {queue.annotator} shows the suggestions of {shown!r}; Label Studio orders a queue only by"
-            " the scores of what it shows. End `jinbench annotate assist` for it and remove its model in the project's"
-            " settings, or label in reading order."
-        )
+        return _by_what_is_shown(client, queue, shown, {int(found[0].id): id for id, found in tasks.items()})
     name = PREFIX + version
-    tasks = projects.reaching(lambda: projects.tasks_by_passage(client, queue.project))
     wanted = [
         (int(tasks[id][0].id), name, 1.0 if certainty is None else certainty)
         for id, certainty in queue.passages
@@ -90,6 +87,22 @@ def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
         settings: dict[str, Any] = {"sampling": UNCERTAIN, "show_collab_predictions": False, "model_version": name}
         projects.reaching(lambda: client.projects.update(id=queue.project, **settings))
     return Queue(queue.annotator, queue.project, queue.passages, **counts)
+
+
+def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapping[int, str]) -> Queue:
+    """By the scores of the suggestions of this model version. Passages without one are listed last."""
+    found: Any = projects.reaching(lambda: client.predictions.list(project=queue.project))
+    scores = {ids.get(int(each.task)): each.score for each in found if str(each.model_version) == shown}
+    if not any(score is not None for score in scores.values()):
+        raise ServerError(
+            f"The project of {queue.annotator} shows the suggestions of {shown!r}, and Label Studio cannot order one "
+            "by what a backend says. End `jinbench annotate assist` and remove its model in the project's settings, or "
+            "label in reading order."
+        )
+    said = [(id, scores[id]) for id, _ in queue.passages if scores.get(id) is not None]
+    rest = [(id, None) for id, _ in queue.passages if scores.get(id) is None]
+    projects.reaching(lambda: client.projects.update(id=queue.project, sampling=UNCERTAIN))
+    return Queue(queue.annotator, queue.project, (*sorted(said, key=lambda each: (each[1], each[0])), *rest))
 
 
 def by_order(client: "LabelStudio", queue: Queue) -> Queue:

@@ -382,14 +382,26 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
 
 
 @pytest.mark.server
-def test_a_queue_is_not_ordered_where_suggestions_are_shown(desk: Desk) -> None:
+def test_where_suggestions_are_shown_their_own_scores_order_the_queue(desk: Desk) -> None:
     project = desk.push().project
-    task = desk.tasks()[0].id
-    desk.client.predictions.create(task=task, model_version="tagger x", score=0.5, result=[])
-    desk.client.projects.update(id=project, show_collab_predictions=True, model_version="tagger x")
+    reading = [passage.id for passage in desk.seed.passages()]
     queue = queueing.plan(desk.client, desk.label_set, desk.annotator, {})
+    assert queue.passages == tuple((id, None) for id in reading)
+    tasks = desk.tasks()
+    desk.client.predictions.create(task=tasks[0].id, model_version="tagger x", result=[])
+    shown: dict[str, Any] = {"show_collab_predictions": True, "model_version": "tagger x"}
+    desk.client.projects.update(id=project, **shown)
     with pytest.raises(ServerError, match="shows the suggestions of 'tagger x'"):
         queueing.by_uncertainty(desk.client, queue, "y")
+    for number, task in enumerate(tasks[1:]):
+        desk.client.predictions.create(task=task.id, model_version="tagger x", score=0.9 - number / 10, result=[])
+    ordered = queueing.by_uncertainty(desk.client, queue, "y")
+    assert [id for id, _ in ordered.passages] == [*reading[:0:-1], reading[0]]
+    with labelstudio._session(desk.server) as page:
+        labelstudio._log_in(page, accounts.known()[desk.annotator])
+        answer = page.get(f"/api/projects/{project}/next").json()
+        assert answer["data"]["passage_id"] in (reading[0], reading[-1])  # SQLite has no score before all scores
+        assert [each["model_version"] for each in answer["predictions"]] == ["tagger x"]
     queueing.by_order(desk.client, queue)  # what others have set up stays
-    assert [each.model_version for each in desk.client.predictions.list(project=project)] == ["tagger x"]
+    assert len(list(desk.client.predictions.list(project=project))) == len(reading)
     assert desk.client.projects.get(id=project).model_version == "tagger x"
