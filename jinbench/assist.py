@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, annotation, exchange, exports, files, suggesting
+from jinbench import accounts, annotation, exchange, exports, files, queueing, suggesting
 from jinbench.exchange import ONCE
 from jinbench.labels import LabelSet
 from jinbench.problems import JinbenchError, ServerError
@@ -472,6 +472,8 @@ def serve(
         server.RequestHandlerClass = handler(place.header, mind)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
+        for name in names:  # live suggestions and an order by certainty do not go together
+            queueing.by_order(client, queueing.plan(client, label_set, name))
         called = [register(client, number, place) for number in numbers.values()]
         if not all(called):
             say("Label Studio does not call back when something is submitted: the backend looks for itself.")

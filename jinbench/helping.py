@@ -2,15 +2,23 @@
 
 import json
 import os
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from jinbench.console import JSON, say, workshop
+from jinbench.console import ANNOTATOR, JSON, emit, say, workshop
 from jinbench.desk import annotate_commands, names_of
 from jinbench.rooms import Rooms
 
 GOLD = "--even-for-gold"
+
+
+class By(StrEnum):
+    """What orders a queue."""
+
+    uncertainty = "uncertainty"
+    order = "order"
 
 
 def _helped(where: Rooms, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
@@ -79,3 +87,50 @@ def annotate_assist(
         assist.serve(labelstudio.connect(), seed, label_set, names, ready, say, port)
     except KeyboardInterrupt:
         say("Ended. Passages are opened without suggestions until it is started again.")
+
+
+@annotate_commands.command("next")
+def annotate_next(
+    ctx: typer.Context,
+    annotator: ANNOTATOR = None,
+    by: Annotated[
+        By, typer.Option(help="uncertainty: what the tagger is least sure of first; order: as the pages are read.")
+    ] = By.uncertainty,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the order; change nothing.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Order the passages that an annotator still has to label: first those that teach our tagger most.
+
+    The tagger learns from the gold, or else from what has been pulled, and says how certain it is of each passage. That
+    number alone goes to Label Studio; no suggestion is shown or filled in, so it does not touch a blind pass. Repeat
+    it after each `annotate pull`. `--by order` brings the reading order back. Safe to repeat.
+    """
+    from dataclasses import asdict
+
+    from jinbench import labels, labelstudio, queueing, seeds, suggesting
+
+    where = workshop(ctx)
+    seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
+    version, suggestions = "", None
+    if by is By.uncertainty:
+        known = suggesting.labelled(where, seed, label_set)
+        client = labelstudio.connect()  # before the work: without a server it is in vain
+        suggester = suggesting.learn(seed.articles, known)
+        version, suggestions = suggester.version, suggester.suggest(seed.passages())
+    else:
+        client = labelstudio.connect()
+    results, lines = [], []
+    for name in names:
+        queue = queueing.plan(client, label_set, name, suggestions)
+        if not dry_run and by is By.uncertainty:
+            queue = queueing.by_uncertainty(client, queue, version)
+        elif not dry_run:
+            queue = queueing.by_order(client, queue)
+        rows = [{"passage_id": id, "certainty": certainty} for id, certainty in queue.passages]
+        results.append(asdict(queue) | {"by": by.value, "version": version or None, "passages": rows})
+        if dry_run:
+            lines += [f"{name}:", *(f"  {c if c is not None else '–':<8}  {id}" for id, c in queue.passages)]
+        else:
+            first = ", ".join(id for id, _ in queue.passages[:5]) or "none"
+            lines.append(f"{name}: {len(queue.passages)} passages left to label; the first: {first}")
+    emit(results, as_json, lambda: "\n".join(lines))

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jinbench import accounts, annotation, assist, labels, labelstudio, seeds, suggesting
+from jinbench import accounts, annotation, assist, labels, labelstudio, queueing, seeds, suggesting
 from jinbench.problems import ServerError
 from jinbench.rooms import Rooms
 from jinbench.suggesting import Suggester
@@ -316,3 +316,92 @@ def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Rooms, home: 
     listing.write_text(listing.read_text() + entry)
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # the guest alone
     assert done.returncode == 3
+
+
+def handed_out(desk: Desk, project: int, given: dict[str, Any], most: int = 100) -> list[str]:
+    """The passages in the order in which the page gets them, each submitted before the next is asked for."""
+    found = []
+    with labelstudio._session(desk.server) as page:
+        labelstudio._log_in(page, accounts.known()[desk.annotator])
+        while len(found) < most and (answer := page.get(f"/api/projects/{project}/next")).status_code == 200:
+            assert answer.json()["predictions"] == []
+            found.append(str(answer.json()["data"]["passage_id"]))
+            shown = page.get(f"/api/tasks/{answer.json()['id']}?project={project}").json()
+            assert all(prediction["result"] == [] for prediction in shown["predictions"])
+            desk.enter([given[found[-1]]])
+    return found
+
+
+def commanded(where: Rooms, *arguments: str) -> Any:
+    command = [sys.executable, "-m", "jinbench.cli", "--root", str(where.root), "annotate", "next", "--json"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.server
+def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> None:
+    project = desk.push().project
+    given = {entry.passage_id: entry for entry in desk.labels()}
+    reading = [passage.id for passage in desk.seed.passages()]
+    suggester = taught(desk.where, folds=suggesting.FOLDS)
+    suggestions = suggester.suggest(desk.seed.passages())
+    expected = suggesting.order(suggestions)
+    assert expected != reading
+
+    def predictions() -> list[Any]:
+        return list(desk.client.predictions.list(project=project))
+
+    def ordered() -> queueing.Queue:
+        plan = queueing.plan(desk.client, desk.label_set, desk.annotator, suggestions)
+        return queueing.by_uncertainty(desk.client, plan, suggester.version)
+
+    (planned,) = commanded(desk.where, "-a", desk.annotator, "--dry-run")
+    assert [row["passage_id"] for row in planned["passages"]] == expected
+    assert predictions() == []
+    (first,) = commanded(desk.where, "-a", desk.annotator)
+    assert (first["sent"], first["removed"], first["version"]) == (len(reading), 0, suggester.version)
+    again = ordered()
+    assert (again.sent, again.removed) == (0, 0)
+    assert len(predictions()) == len(reading)
+    assert all(each.result == [] and each.model_version == f"queue {suggester.version}" for each in predictions())
+    assert desk.push().unchanged == len(reading)  # a push leaves the order alone
+    assert desk.client.projects.get(id=project).model_version == f"queue {suggester.version}"
+    desk.enter([given[reading[0]]])
+    left = ordered()
+    assert (left.sent, left.removed) == (len(reading) - 1, len(reading))
+    assert handed_out(desk, project, given, 4) == [id for id in expected if id != reading[0]][:4]
+    queue = queueing.plan(desk.client, desk.label_set, desk.annotator)
+    assert queueing.by_order(desk.client, queue).removed == len(reading) - 1
+    assert predictions() == []
+    unlabelled = [id for id in reading[1:] if id not in [id for id in expected if id != reading[0]][:4]]
+    assert [id for id, _ in queue.passages] == unlabelled
+    assert handed_out(desk, project, given) == unlabelled
+    assert ordered().passages == ()
+    assert desk.pull()[0] == len(reading)
+
+
+@pytest.mark.server
+def test_where_suggestions_are_shown_their_own_scores_order_the_queue(desk: Desk) -> None:
+    project = desk.push().project
+    reading = [passage.id for passage in desk.seed.passages()]
+    queue = queueing.plan(desk.client, desk.label_set, desk.annotator, {})
+    assert queue.passages == tuple((id, None) for id in reading)
+    tasks = desk.tasks()
+    desk.client.predictions.create(task=tasks[0].id, model_version="tagger x", result=[])
+    shown: dict[str, Any] = {"show_collab_predictions": True, "model_version": "tagger x"}
+    desk.client.projects.update(id=project, **shown)
+    with pytest.raises(ServerError, match="shows the suggestions of 'tagger x'"):
+        queueing.by_uncertainty(desk.client, queue, "y")
+    for number, task in enumerate(tasks[1:]):
+        desk.client.predictions.create(task=task.id, model_version="tagger x", score=0.9 - number / 10, result=[])
+    ordered = queueing.by_uncertainty(desk.client, queue, "y")
+    assert [id for id, _ in ordered.passages] == [*reading[:0:-1], reading[0]]
+    with labelstudio._session(desk.server) as page:
+        labelstudio._log_in(page, accounts.known()[desk.annotator])
+        answer = page.get(f"/api/projects/{project}/next").json()
+        assert answer["data"]["passage_id"] in (reading[0], reading[-1])  # SQLite has no score before all scores
+        assert [each["model_version"] for each in answer["predictions"]] == ["tagger x"]
+    queueing.by_order(desk.client, queue)  # what others have set up stays
+    assert len(list(desk.client.predictions.list(project=project))) == len(reading)
+    assert desk.client.projects.get(id=project).model_version == "tagger x"

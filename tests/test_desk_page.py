@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from selenium.webdriver import ActionChains
 
-from jinbench import colours, (
+from jinbench import (
     accounts,
     adjudication,
     annotation,
     annotators,
+    colours,
     exports,
     files,
     labels,
