@@ -32,7 +32,7 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from jinbench import accounts, labelstudio
+from jinbench import accounts, exchange, labelstudio
 from jinbench.exchange import call
 from tests.proxy import KINDS, Proxy, proxy_to
 from tests.trials import COMMANDS, People, Trial
@@ -219,6 +219,7 @@ def main(
 ) -> None:
     """Faults in push, enter, pull and adjudicate against a real Label Studio."""
     begun = time.monotonic()
+    exchange.SETTLE = 0.1
     with tempfile.TemporaryDirectory(prefix="jinbench-faults-") as name, accounts.at(Path(name) / "home"):
         server = labelstudio.start(port=0, say=lambda text: typer.echo(text, err=True))
         try:

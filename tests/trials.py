@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,9 @@ class Trial:
         self.where = Rooms(folder / stamp)
         role = "adjudicator" if command == "adjudicate" else "annotator-a"
         self.name = people.names[role]
-        self.seed, self.label_set = seeds.read(self.where), replace(labels.read(self.where), title=stamp)
+        named = self.where.annotation / "labels.toml"
+        named.write_text(named.read_text().replace('title = "Mini"', f'title = "{stamp}"'))
+        self.seed, self.label_set = seeds.read(self.where), labels.read(self.where)
         self.labels = annotation.read_labels(exports.path_of(self.where, role), self.seed, self.label_set, self.name)
         listing = self.where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace(f'"{role}"', f'"{self.name}"'))
