@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jinbench import annotation, annotators, disagreements, exports, files, projects, shares
 from jinbench.disagreements import Disagreement
+from jinbench.exchange import patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.projects import Pushed
@@ -79,7 +80,7 @@ def push(
     common = agreed(found, adjudicator)
     pushed = show(client, where, seed, label_set, adjudicator, step)
     questions = disagreements.find(seed.passages(), found, {})
-    tasks = projects.tasks_by_passage(client, pushed.project)
+    tasks = patiently(client, lambda: projects.tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
     decided = {entry.passage_id: entry for entry in annotation.fetch(client, seed, label_set, adjudicator)}
     accepted = [entry for id, entry in common.items() if id not in begun | {each.passage_id for each in questions}]

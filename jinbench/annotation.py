@@ -57,7 +57,8 @@ def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -
             f"There is no project {title!r} on this server. Type: jinbench annotate push --annotator {annotator}"
             " (for an adjudicator: jinbench annotate adjudicate)"
         )
-    return int(project.id)
+    id: int = project.id
+    return id
 
 
 def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:

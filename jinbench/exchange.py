@@ -138,8 +138,5 @@ def reaching(act: Callable[[], Any]) -> Any:
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """One writer at a time on this machine; the others wait. The lock goes when its process does, however it ends."""
-    from filelock import FileLock
-
-    accounts.home().mkdir(parents=True, exist_ok=True)
-    with FileLock(str(accounts.home() / "writing.lock")):
+    with accounts.lock("writing"):
         yield

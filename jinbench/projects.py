@@ -46,6 +46,14 @@ class Pushed:
     removed: int
 
 
+class Project(NamedTuple):
+    """A project, and how many tasks it has."""
+
+    id: int
+    title: str
+    task_number: int
+
+
 class Task(NamedTuple):
     """A task as a listing has it. `drafts`: whether anybody has left one."""
 
@@ -98,11 +106,22 @@ def _instructions(rooms: Rooms) -> str:
     return rendered
 
 
-def find_project(client: "LabelStudio", title: str) -> Any | None:
+def find_project(client: "LabelStudio", title: str) -> Project | None:
     """The project with this title; the oldest if there are several."""
-    projects: Any = client.projects.list(title=title)
-    found = [project for project in projects if project.title == title]
-    return min(found, key=lambda project: int(project.id), default=None)
+    return next(iter(_projects(client, title)), None)
+
+
+def _projects(client: "LabelStudio", title: str) -> list[Project]:
+    """The projects of exactly this title, oldest first."""
+    found: list[Project] = []
+    page = 1
+    while True:
+        parameters = {"title": title, "include": "id,title,task_number", "page_size": 100, "page": page}
+        answer = call(client, "GET", "api/projects/", params=parameters)
+        found += [Project(each["id"], each["title"], each["task_number"]) for each in answer["results"]]
+        if not answer["next"]:
+            return sorted(project for project in found if project.title == title)
+        page += 1
 
 
 def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -427,41 +446,28 @@ def _project(client: "LabelStudio", settings: dict[str, Any]) -> tuple[int, bool
     """The one project of a title with these settings, made if there is none, and whether it is empty."""
     found = _projects(client, settings["title"])
     if found:
-        call(client, "PATCH", f"api/projects/{found[0]['id']}/", json=settings)
+        call(client, "PATCH", f"api/projects/{found[0].id}/", json=settings)
     else:
         call(client, "POST", "api/projects/", json=settings)
         found = _projects(client, settings["title"])  # another push may have made one at the same moment
     if len(found) > 1:
         found = [_without_twins(client, found)]
-    return found[0]["id"], found[0]["task_number"] == 0
+    return found[0].id, found[0].task_number == 0
 
 
-def _projects(client: "LabelStudio", title: str) -> list[dict[str, Any]]:
-    """The projects of exactly this title, oldest first."""
-    found: list[dict[str, Any]] = []
-    page = 1
-    while True:
-        parameters = {"title": title, "include": "id,title,task_number", "page_size": 100, "page": page}
-        answer = call(client, "GET", "api/projects/", params=parameters)
-        found += [project for project in answer["results"] if project["title"] == title]
-        if not answer["next"]:
-            return sorted(found, key=lambda project: int(project["id"]))
-        page += 1
-
-
-def _without_twins(client: "LabelStudio", found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _without_twins(client: "LabelStudio", found: Sequence[Project]) -> Project:
     """The project of several with one title that has been worked in, else the oldest. The others are deleted."""
 
-    def begun(project: dict[str, Any]) -> bool:
-        return any(touched(task) or not _ours(task) for task in tasks(client, project["id"]))
+    def begun(project: Project) -> bool:
+        return any(touched(task) or not _ours(task) for task in tasks(client, project.id))
 
     kept = next((project for project in found if begun(project)), found[0])
     for twin in found:
         if twin is not kept:
             if begun(twin):
                 raise ServerError(
-                    f"Projects {kept['id']} and {twin['id']} are both called {kept['title']!r}, and both have been "
+                    f"Projects {kept.id} and {twin.id} are both called {kept.title!r}, and both have been "
                     "worked in. Delete or rename one of them in Label Studio, then push again."
                 )
-            delete(client, f"api/projects/{twin['id']}/")
+            delete(client, f"api/projects/{twin.id}/")
     return kept

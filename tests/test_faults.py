@@ -1,18 +1,30 @@
-"""Client and server killed in the middle of a push or an enter: never a task or an annotation lost or doubled."""
+"""Broken exchanges, killed clients and servers, two at once, a full disk: nothing is lost, and nothing is doubled.
 
+`benchmarks/faults.py` does the same at random, some hundreds of times.
+"""
+
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
-from jinbench import annotation, exports, labelstudio, projects
+from jinbench import annotation, exchange, exports, labelstudio, projects
+from jinbench.exchange import call
+from jinbench.problems import ServerError
 from tests.desk import Desk
+from tests.proxy import KINDS, Proxy, proxy_to
+from tests.trials import COMMANDS, People, Trial
 
 pytestmark = pytest.mark.server
 
@@ -113,3 +125,123 @@ def slowly(seen: list[int]) -> Any:
         time.sleep(0.05)
 
     return progress
+
+
+@pytest.fixture(scope="module")
+def people(server_home: Path) -> People:
+    return People(labelstudio.start())
+
+
+@pytest.fixture
+def proxy(server: labelstudio.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    monkeypatch.setattr(exchange, "SETTLE", 0.05)
+    with proxy_to(server.url) as found:
+        yield found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_request_is_broken_once(command: str, people: People, proxy: Proxy, tmp_path: Path) -> None:
+    """The n-th request of a whole command, for every n, each in one of the ways, what was committed before all."""
+    trial = Trial(tmp_path, people, command)
+    assert trial.through(proxy.url) is None
+    trial.check()
+    ways = ["dropped after", "502 after", "dropped meanwhile", "cut answer", "dropped before", "502 before"]
+    for n in range(1, proxy.number + 1):
+        trial = Trial(tmp_path, people, command)
+        proxy.reset(lambda k, n=n: ways[n % len(ways)] if k == n else None)
+        told = trial.through(proxy.url)
+        assert proxy.broken == 1
+        proxy.reset()
+        assert told is None or trial.through(proxy.url) is None
+        trial.check()
+
+
+A_STEP = some.tuples(
+    some.sampled_from(["push", "enter", "pull"]), some.sampled_from(sorted(KINDS)), some.integers(1, 15)
+)
+
+
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(some.lists(A_STEP, min_size=2, max_size=4))
+def test_any_order_of_commands_and_faults(
+    people: People, proxy: Proxy, tmp_path: Path, steps: list[tuple[str, str, int]]
+) -> None:
+    trial = Trial(tmp_path, people, "push")
+    for command, kind, at in [*steps, ("push", "", 0), ("enter", "", 0), ("pull", "", 0)]:
+        trial.command = command
+        proxy.reset(lambda k, at=at, kind=kind: kind if k == at else None)
+        told = trial.through(proxy.url)
+        assert kind or told is None
+    trial.check()
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+@pytest.mark.parametrize("command", ["push", "enter"])
+def test_two_at_once(
+    command: str, machines: int, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When neither project exists yet, too. Two machines have no lock in common."""
+    trial = Trial(tmp_path, people, command)
+    if machines == 2:
+        monkeypatch.setattr(projects, "alone", contextlib.nullcontext)
+        monkeypatch.setattr(annotation, "alone", contextlib.nullcontext)
+    told: list[Exception] = []
+    barrier = threading.Barrier(2)
+
+    def run() -> None:
+        client = labelstudio.connect()
+        barrier.wait()
+        try:
+            trial.run(client)
+        except ServerError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if told:
+        trial.run(trial.client)
+    trial.check()
+
+
+def test_two_projects_end_as_one(people: People, tmp_path: Path) -> None:
+    """The one that somebody has worked in stays; if there are two of those, a person must choose."""
+    trial = Trial(tmp_path, people, "push")
+    title = projects.project_title(trial.label_set, trial.name)
+    call(trial.client, "POST", "api/projects/", json={"title": title})
+    trial.push(trial.client)
+    worked = call(trial.client, "POST", "api/projects/", json={"title": title, "label_config": "<View></View>"})["id"]
+    data = projects.task_data(trial.seed)[0]
+    path = f"api/projects/{worked}/import"
+    task = call(trial.client, "POST", path, params={"return_task_ids": "true"}, json=[{"data": data}])["task_ids"][0]
+    call(trial.client, "POST", f"api/tasks/{task}/drafts", json={"result": []})
+    trial.push(trial.client)
+    assert len(trial.tasks) == 8
+    assert trial.project == worked
+    other = call(trial.client, "POST", "api/projects/", json={"title": title})["id"]
+    call(trial.client, "POST", f"api/projects/{other}/import", json=[{"data": {"text": "by hand"}}])
+    with pytest.raises(ServerError, match=rf"Projects {worked} and {other} are both called"):
+        trial.push(trial.client)
+
+
+def test_a_full_disk_leaves_the_export_as_it_was(people: People, tmp_path: Path, server: labelstudio.Server) -> None:
+    """By the command itself: one sentence, no traceback, nothing half there; with room it gets through."""
+    trial = Trial(tmp_path, people, "pull")
+    trial.run(trial.client)
+    trial.path.write_bytes(b"[]\n")
+    for room in (100, 3000):  # too little for what is put together, and for the export
+        done = pull(trial, room)
+        assert (done.returncode, trial.path.read_bytes()) == (1, b"[]\n"), done.stderr
+        assert done.stderr.strip().count("\n") == 0
+        assert "file too large" in done.stderr
+    assert [path.name for path in trial.path.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def pull(trial: Trial, room: int) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "jinbench.cli", "--root", str(trial.where.root)]
+    return subprocess.run(
+        [*command, "annotate", "pull", "-a", trial.name, "--json"], capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""What is tried under faults, on the three-page world, and what must hold after each: one task per passage, every
+annotation once, every prediction once, one project, and an export that is whole or as before."""
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jinbench import accounts, adjudication, annotation, annotators, exports, labels, labelstudio, projects, seeds
+from jinbench.exchange import call, listed
+from jinbench.problems import ServerError
+from jinbench.records import Suggestion
+from jinbench.rooms import Rooms
+
+MINI = Path(__file__).with_name("mini")
+COMMANDS = ("push", "enter", "pull", "adjudicate")
+MODEL = "tagger 1 abc"
+AGREED = 5  # passages of the world on which both annotators agree
+
+
+@contextmanager
+def reached_by(url: str, token: str, home: Path) -> Iterator[None]:
+    """A server at `url` that somebody else runs, for a user with a home of their own."""
+    own = {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": token, "JINBENCH_HOME": str(home)}
+    before = {key: os.environ.get(key) for key in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None)
+            if value is not None:
+                os.environ[key] = value
+
+
+class People:
+    """An annotator and an adjudicator of the server, with names of their own, for any number of trials."""
+
+    def __init__(self, server: labelstudio.Server) -> None:
+        stamp = f"{time.time_ns():x}"
+        self.names = {"annotator-a": f"a{stamp}", "adjudicator": f"z{stamp}"}
+        for name in self.names.values():
+            labelstudio.member(server, name)
+        self.client = labelstudio.connect()
+        self.token = str(accounts.known()[accounts.ADMIN].token)
+
+
+class Trial:
+    """One command of one person, in a world and a project of its own."""
+
+    def __init__(self, folder: Path, people: People, command: str) -> None:
+        self.command, self.client, self.token = command, people.client, people.token
+        stamp = f"{time.time_ns():x}"
+        shutil.copytree(MINI, folder / stamp)
+        self.where = Rooms(folder / stamp)
+        role = "adjudicator" if command == "adjudicate" else "annotator-a"
+        self.name = people.names[role]
+        named = self.where.annotation / "labels.toml"
+        named.write_text(named.read_text().replace('title = "Mini"', f'title = "{stamp}"'))
+        self.seed, self.label_set = seeds.read(self.where), labels.read(self.where)
+        self.labels = annotation.read_labels(exports.path_of(self.where, role), self.seed, self.label_set, self.name)
+        listing = self.where.annotation / "annotators.toml"
+        listing.write_text(listing.read_text().replace(f'"{role}"', f'"{self.name}"'))
+        if command == "push":
+            exports.path_of(self.where, role).unlink()
+        self.path = exports.path_of(self.where, self.name)
+        self.suggestions = {
+            each.passage_id: Suggestion(each.spans, (0.5,) * len(each.spans), 0.25) for each in self.labels
+        }
+        if command in ("enter", "pull"):
+            self.push(self.client)
+        if command == "pull":
+            self.enter(self.client)
+
+    def push(self, client: Any) -> None:
+        projects.push(client, self.where, self.seed, self.label_set, self.name, lambda done: None,
+                      suggestions=self.suggestions, model_version=MODEL)  # fmt: skip
+
+    def enter(self, client: Any) -> None:
+        annotation.enter(client, self.seed, self.label_set, self.name, self.labels, lambda done: None)
+
+    def run(self, client: Any) -> None:
+        """The command. Raises what it raises."""
+        if self.command == "push":
+            self.push(client)
+        elif self.command == "enter":
+            self.enter(client)
+        elif self.command == "pull":
+            annotation.pull(client, self.where, self.seed, self.label_set, self.name)
+        else:
+            adjudication.push(client, self.where, self.seed, self.label_set, self.name, lambda *_: None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "client": None}  # another process runs the command through a client of its own
+
+    def through(self, url: str, home: str = "home") -> str | None:
+        """The command by way of `url`, on a machine with this home. What the user is told if it fails."""
+        with reached_by(url, self.token, self.where.root / home):
+            try:
+                self.run(labelstudio.connect())
+            except ServerError as error:
+                return str(error)
+        return None
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """What the project holds, as the server exports it."""
+        title = projects.project_title(self.label_set, self.name)
+        found = [each for each in self.client.projects.list(title=title) if each.title == title]  # by the SDK
+        if not found:
+            return []
+        assert len(found) == 1, f"{len(found)} projects"
+        self.project = int(found[0].id or 0)
+        every = {"exportType": "JSON", "download_all_tasks": "true"}
+        return list(listed(self.client, f"api/projects/{self.project}/export", params=every))
+
+    def check(self) -> None:
+        """The invariants, when the command has got through. Raises AssertionError."""
+        tasks = self.tasks
+        texts = {passage.id: passage.text for passage in self.seed.passages()}
+        assert Counter(task["data"]["passage_id"] for task in tasks) == Counter(dict.fromkeys(texts, 1)), "tasks"
+        assert all(task["data"]["text"] == texts[task["data"]["passage_id"]] for task in tasks), "texts"
+        each = Counter(len(task["annotations"]) for task in tasks)
+        wanted = {"push": {0: len(texts)}, "adjudicate": {0: len(texts) - AGREED, 1: AGREED}}
+        assert each == wanted.get(self.command, {1: len(texts)}), f"annotations: {dict(each)}"
+        ids = {task["id"]: task["data"]["passage_id"] for task in tasks}
+        predictions = call(self.client, "GET", "api/predictions", params={"project": self.project})
+        names = [MODEL] if self.command != "adjudicate" else [*self.between(), adjudication.AGREED]
+        found = Counter((ids[each["task"]], each["model_version"]) for each in predictions)
+        assert found == Counter({(id, name): 1 for id in texts for name in names}), "predictions"
+        if self.command in ("enter", "pull"):
+            labelled = annotation.fetch(self.client, self.seed, self.label_set, self.name)
+            assert all(a.says_as(b) for a, b in zip(labelled, self.labels, strict=True)), "labels"
+        if self.command == "pull":
+            self.check_export(len(texts))
+
+    def between(self) -> tuple[str, ...]:
+        return annotators.read(self.where).between(self.name)
+
+    def check_export(self, *numbers: int) -> None:
+        """The export is there with one of these numbers of passages, or, with a zero, not there."""
+        if not self.path.exists():
+            assert 0 in numbers, "no export"
+            return
+        assert len(json.loads(self.path.read_text())) in numbers, "a broken export"
+        exports.read(self.path, self.seed.passages(), self.label_set, self.name)
