@@ -80,6 +80,13 @@ def annotate_desk(
     if dealt or annotators or not known:  # the annotators of a benchmark without shares label everything
         dealt = shares.deal(seed.articles, chosen, overlap, given)
     having_shares = shares.summary(dealt, seed, chosen)
+    idle = [str(row["annotator"]) for row in having_shares if not row["articles"]]
+    if idle:
+        raise typer.BadParameter(
+            f"nothing is left for {', '.join(idle)}: every passage has {overlap} annotators. Raise --overlap, or move "
+            f"{files.shown(where.shares)} away to deal anew",
+            param_hint="--annotators",
+        )
     if dry_run:
         text = f"{columns(having_shares)}\nEach passage is labelled by {overlap}. Nothing was written or sent."
         emit({"overlap": overlap, "shares": having_shares}, as_json, lambda: text)

@@ -101,6 +101,10 @@ def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
     again = jinbench(mini.root, "annotate", "desk", "--json")
     assert [(desk["annotator"], desk["created"]) for desk in again["desks"]] == [(name, 0) for name in names]
     assert (again["overlap"], again["new"]) == (2, [])
+    before = mini.annotators.read_bytes()
+    late = jinbench(mini.root, "annotate", "desk", "--annotators", "ann-1,ann-4", code=2)
+    assert "nothing is left for ann-4" in " ".join(late.split())
+    assert mini.annotators.read_bytes() == before
     pushed = jinbench(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
     assert (pushed[0]["created"], pushed[0]["removed"]) == (0, 0)
     with mini.shares.open() as file:
