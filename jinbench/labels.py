@@ -183,8 +183,8 @@ def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
     ]
     if labels.sectors:
         lines += [
-            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true" required="true"'
-            ' requiredMessage="至少勾选一个产业">',
+            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true"',
+            '           required="true" requiredMessage="至少勾选一个产业">',
             *(choice(entry) for entry in labels.sectors),
             "  </Choices>",
         ]

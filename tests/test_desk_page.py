@@ -20,6 +20,7 @@ from jinbench import (
     adjudication,
     annotation,
     annotators,
+    colours,
     exports,
     files,
     labels,
@@ -452,7 +453,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Rooms, 
     assert (found.spans, found.sectors) == (wanted.spans, wanted.sectors)
 
 
-def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, server: labelstudio.Server, tmp_path: Path) -> None:
+def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Rooms, tmp_path: Path) -> None:
     where = real_copy
     seed, label_set = seeds.read(where), labels.read(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
@@ -467,13 +468,13 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, server: labe
     ]
     exports.path_of(where, "adjudicator").unlink()
     client = labelstudio.connect()
-    labelstudio.member(server, "adjudicator")
+    labelstudio.member(seat.server, "adjudicator")
     pushed = adjudication.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
     assert [each.passage_id for each in pushed.to_decide] == [id]
 
     seat.log_in("adjudicator")
     task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
-    seat.browser.driver.get(f"{server.url}/projects/{pushed.pushed.project}/data?task={task}")
+    seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
     seat.at(next(passage.text for passage in article.passages if passage.id == id))
     names = "return [...document.querySelectorAll('.lsf-annotation-button')].map(e => e.innerText.split('\\n'))"
     tabs = [next(name for name in lines if len(name) > 2) for lines in seat.browser.run(names)]
@@ -491,10 +492,10 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, server: labe
     seat.browser.wait(marks, len(agreed.spans))
     assert subject not in {span.surface for span in agreed.spans}
     seat.mark("6", subject)
-    seat.click("return document.querySelector('.desk textarea, .reasons input')")
+    seat.click("return document.querySelector('.reasons input')")
     seat.press(f"{gold.reasons[0]}\ue007")
     seat.browser.wait("return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0])
-    assert seat.unseen(".desk textarea") == []
+    assert seat.unseen(".reasons input") == []
     seat.picture("adjudicating.png", tmp_path)
     seat.button("Submit")
     seat.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
