@@ -1,7 +1,6 @@
 """The page of annotators and adjudicators: the real Label Studio in a real browser, worked with mouse and keys."""
 
 import base64
-import io
 import json
 import os
 import re
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from selenium.webdriver import ActionChains
+from selenium.webdriver.support.ui import WebDriverWait
 
 from jinbench import (
     accounts,
@@ -199,10 +198,7 @@ class Seat:
             folder = ROOT / "docs" / "images"
         folder.mkdir(exist_ok=True)
         image = self.browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-        # Flat colours: as many as a palette holds, in a third of the bytes.
-        Image.open(io.BytesIO(base64.b64decode(image["data"]))).convert("RGB").quantize(256).save(
-            folder / name, optimize=True
-        )
+        (folder / name).write_bytes(base64.b64decode(image["data"]))
         return folder / name
 
 
@@ -324,6 +320,15 @@ def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: Desk) ->
     seat.submit()
     (found,) = fetched(desk)
     assert spans(found) == [("昨天", "DATE")]
+    texts = [passage.text for passage in desk.seed.passages()]
+    seat.at(texts[1])
+    seat.click("return document.querySelector('[data-testid=prev-task]:not([disabled])')")
+    seat.at(texts[0])  # what was submitted is opened again, and corrected
+    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
+    seat.mark("1", "天津港")
+    seat.button("Update")
+    corrected = [("天津港", "PLACE"), ("昨天", "DATE")]
+    WebDriverWait(seat.browser.driver, 30).until(lambda _: sorted(spans(fetched(desk)[0])) == corrected)
 
 
 WIDE = [
