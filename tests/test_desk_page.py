@@ -1,7 +1,6 @@
 """The page of annotators and adjudicators: the real Label Studio in a real browser, worked with mouse and keys."""
 
 import base64
-import io
 import json
 import os
 import re
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from selenium.webdriver import ActionChains
+from selenium.webdriver.support.ui import WebDriverWait
 
 from jinbench import (
     accounts,
@@ -199,10 +198,7 @@ class Seat:
             folder = ROOT / "docs" / "images"
         folder.mkdir(exist_ok=True)
         image = self.browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-        # Flat colours: as many as a palette holds, in a third of the bytes.
-        Image.open(io.BytesIO(base64.b64decode(image["data"]))).convert("RGB").quantize(256).save(
-            folder / name, optimize=True
-        )
+        (folder / name).write_bytes(base64.b64decode(image["data"]))
         return folder / name
 
 
@@ -324,6 +320,15 @@ def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: Desk) ->
     seat.submit()
     (found,) = fetched(desk)
     assert spans(found) == [("昨天", "DATE")]
+    texts = [passage.text for passage in desk.seed.passages()]
+    seat.at(texts[1])
+    seat.click("return document.querySelector('[data-testid=prev-task]:not([disabled])')")
+    seat.at(texts[0])  # what was submitted is opened again, and corrected
+    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
+    seat.mark("1", "天津港")
+    seat.button("Update")
+    corrected = [("天津港", "PLACE"), ("昨天", "DATE")]
+    WebDriverWait(seat.browser.driver, 30).until(lambda _: sorted(spans(fetched(desk)[0])) == corrected)
 
 
 WIDE = [
@@ -453,7 +458,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Rooms, 
     assert (found.spans, found.sectors) == (wanted.spans, wanted.sectors)
 
 
-def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, server: labelstudio.Server, tmp_path: Path) -> None:
+def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Rooms, tmp_path: Path) -> None:
     where = real_copy
     seed, label_set = seeds.read(where), labels.read(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
@@ -468,13 +473,13 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, server: labe
     ]
     exports.path_of(where, "adjudicator").unlink()
     client = labelstudio.connect()
-    labelstudio.member(server, "adjudicator")
+    labelstudio.member(seat.server, "adjudicator")
     pushed = adjudication.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
     assert [each.passage_id for each in pushed.to_decide] == [id]
 
     seat.log_in("adjudicator")
     task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
-    seat.browser.driver.get(f"{server.url}/projects/{pushed.pushed.project}/data?task={task}")
+    seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
     seat.at(next(passage.text for passage in article.passages if passage.id == id))
     names = "return [...document.querySelectorAll('.lsf-annotation-button')].map(e => e.innerText.split('\\n'))"
     tabs = [next(name for name in lines if len(name) > 2) for lines in seat.browser.run(names)]
@@ -492,10 +497,10 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, server: labe
     seat.browser.wait(marks, len(agreed.spans))
     assert subject not in {span.surface for span in agreed.spans}
     seat.mark("6", subject)
-    seat.click("return document.querySelector('.desk textarea, .reasons input')")
+    seat.click("return document.querySelector('.reasons input')")
     seat.press(f"{gold.reasons[0]}\ue007")
     seat.browser.wait("return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0])
-    assert seat.unseen(".desk textarea") == []
+    assert seat.unseen(".reasons input") == []
     seat.picture("adjudicating.png", tmp_path)
     seat.button("Submit")
     seat.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
