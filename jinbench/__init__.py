@@ -1,13 +1,13 @@
 """JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
 
-The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, lines, labels,
-annotators, restoring, pages, seeds, checking, exports, markup, disagreements, linting, errata, accounts, addresses,
-databases, labelstudio, projects, annotation, adjudication, moving,
-tagging, leaks, splitting, searching, noise, items, dataset, chains, characters,
-learning, taggers, classifiers, golds, counting, schemes, submissions, aligning, prompts, tolerant, reports, answers,
-replies, uncertainty, scores, tallying, scoring, comparing, mistakes, agreement, recipes, rounds, running, conditions,
-baselines, curves, entries, forms, ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai,
-croissant, standoff, plots, card, reproduce, console, desk, review, contest, entrants, release, cli.
+The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, colours, lines,
+labels, annotators, restoring, pages, seeds, shares, enlisting, checking, exports, markup, disagreements, linting,
+errata, accounts, addresses, databases, labelstudio, exchange, projects, annotation, adjudication, moving, tagging,
+leaks, splitting, searching, noise, items, dataset, chains, characters, learning, taggers, classifiers, golds, counting,
+schemes, submissions, aligning, prompts, tolerant, reports, answers, replies, uncertainty, scores, tallying, scoring,
+comparing, mistakes, agreement, overview, recipes, rounds, running, conditions, baselines, curves, entries, forms,
+ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai, croissant, standoff, plots, card,
+reproduce, console, desk, review, team, contest, entrants, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any

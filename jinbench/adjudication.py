@@ -6,7 +6,7 @@ What they agree on is accepted; what they do not is left to the adjudicator.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jinbench import annotation, annotators, disagreements, exports, files, projects
+from jinbench import annotation, annotators, disagreements, exports, files, projects, shares
 from jinbench.disagreements import Disagreement
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
@@ -34,7 +34,7 @@ class Adjudication:
 
 
 def readings(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> dict[str, dict[str, Labels]]:
-    """The labels of the annotators between whom `adjudicator` decides, by name and passage.
+    """The labels of the annotators between whom `adjudicator` decides, by name and passage, each of its whole share.
 
     Raises :class:`DataError` (wrong-shape, file-missing, passage-unlabelled, and those of the exports).
     """
@@ -43,21 +43,22 @@ def readings(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -
         place = f"{files.shown(where.annotation / 'annotators.toml')} {adjudicator}"
         hint = "name there the annotators between whom it decides"
         raise DataError(Problem("wrong-shape", place, 'adjudicates = ["…", "…"]', "none", hint))
-    return {
-        name: {
-            entry.passage_id: entry
-            for entry in exports.read(exports.path_of(where, name), seed.passages(), label_set, name, whole=True)
-        }
-        for name in names
-    }
+    dealt = shares.read(where, seed)
+    found = {}
+    for name in names:
+        share = shares.passages_of(dealt, seed, name)
+        whole = True if share is None else share
+        labelled = exports.read(exports.path_of(where, name), seed.passages(), label_set, name, whole)
+        found[name] = {entry.passage_id: entry for entry in labelled}
+    return found
 
 
 def agreed(found: dict[str, dict[str, Labels]], adjudicator: str) -> dict[str, Labels]:
-    """What all readings have in common, by passage."""
-    first, *others = found.values()
-    common = {id: disagreements.agreed(entry, entry, adjudicator) for id, entry in first.items()}
-    for other in others:
-        common = {id: disagreements.agreed(entry, other[id], adjudicator) for id, entry in common.items()}
+    """What all who labelled a passage have in common, by passage."""
+    common: dict[str, Labels] = {}
+    for reading in found.values():
+        for id, entry in reading.items():
+            common[id] = disagreements.agreed(common.get(id, entry), entry, adjudicator)
     return common
 
 
@@ -101,7 +102,8 @@ def show(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, 
 def _decisions(
     seed: Seeds, found: dict[str, dict[str, Labels]], adjudicator: str, decided: dict[str, Labels]
 ) -> list[Disagreement]:
-    return disagreements.find(seed.passages(), {**found, adjudicator: decided}, _reasons(decided))
+    passages = (passage for passage in seed.passages() if passage.id in decided)
+    return disagreements.find(passages, {**found, adjudicator: decided}, _reasons(decided))
 
 
 def _reasons(decided: dict[str, Labels]) -> dict[str, tuple[str, ...]]:

@@ -113,8 +113,8 @@ def _line(strict: Cell, overlap: Cell) -> str:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Every pair of annotators; each annotator scored against the gold exactly as a model is; and each reader of a
-    sample beside the gold.
+    """Every pair of annotators; each annotator scored against the gold of what it labelled, as a model is; and each
+    reader of a sample beside the gold.
     """
 
     pairs: tuple[Pair, ...]
@@ -167,18 +167,13 @@ def pair(
 
     Raises :class:`DataError` (nothing-in-common).
     """
-    sides = [_by_passage(side) for side in (first, second)]
-    both = sides[0].keys() & sides[1].keys()
-    if not both:
-        expected = "passages that both labelled"
-        raise DataError(Problem("nothing-in-common", " and ".join(names), expected, "none", "name two others"))
-    a, b = (_golds(seed, label_set, {id: entry for id, entry in side.items() if id in both}) for side in sides)
+    a, b = _both(seed, label_set, first, second, names)
     guess = _as_predictions(b["ner"])
     alpha, decisions, single = _alphas(a["sector"], b["sector"])
     return Pair(
         names[0],
         names[1],
-        len(both),
+        len(a["sector"].ids),
         len(set(a["sector"].groups)),
         scoring.score(a["ner"], guess),
         scoring.score(a["ner"], guess, counting.TYPE),
@@ -188,6 +183,42 @@ def pair(
         single,
         _confusion(a["ner"], b["ner"]),
     )
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The agreement of two annotators in brief, while they are still labelling: strict F1 of spans, F1 of sectors
+    (None where there are none), and `confusion` as :class:`Pair` has it.
+    """
+
+    first: str
+    second: str
+    passages: int
+    spans: Score
+    sectors: Score | None
+    confusion: dict[str, dict[str, int]]
+
+
+def glance(
+    seed: Seeds, label_set: LabelSet, first: Sequence[Labels], second: Sequence[Labels], names: Sequence[str]
+) -> Glance:
+    """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
+    a, b = _both(seed, label_set, first, second, names)
+    scores = {task: scoring.score(a[task], _as_predictions(b[task])) for task in golds.TASKS if a[task].names}
+    passages = len(a["sector"].ids)
+    return Glance(names[0], names[1], passages, scores["ner"], scores.get("sector"), _confusion(a["ner"], b["ner"]))
+
+
+def _both(
+    seed: Seeds, label_set: LabelSet, first: Sequence[Labels], second: Sequence[Labels], names: Sequence[str]
+) -> tuple[dict[str, Gold], dict[str, Gold]]:
+    sides = [_by_passage(side) for side in (first, second)]
+    both = sides[0].keys() & sides[1].keys()
+    if not both:
+        expected = "passages that both labelled"
+        raise DataError(Problem("nothing-in-common", " and ".join(names), expected, "none", "name two others"))
+    a, b = (_golds(seed, label_set, {id: entry for id, entry in side.items() if id in both}) for side in sides)
+    return a, b
 
 
 def _confusion(a: Gold, b: Gold) -> dict[str, dict[str, int]]:
@@ -295,14 +326,17 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
     if not known.adjudicated:
         place, hint = files.shown(where.annotation / "annotators.toml"), "see CONTRIBUTING.md on a second annotator"
         raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
+    sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(
-        pair(seed, label_set, found[a], found[b], (a, b)) for a, b in itertools.combinations(known.adjudicated, 2)
+        pair(seed, label_set, found[a], found[b], (a, b))
+        for a, b in itertools.combinations(known.adjudicated, 2)
+        if sides[a].keys() & sides[b].keys()  # with shares, some two may have no article in common
     )
     gold = dataset.gold(where, seed, label_set)
-    of_gold = _golds(seed, label_set, gold)
     against = {}
-    for name in known.adjudicated:
-        said = _golds(seed, label_set, _by_passage(found[name]))
+    for name, side in sides.items():
+        said = _golds(seed, label_set, side)
+        of_gold = _golds(seed, label_set, {id: entry for id, entry in gold.items() if id in side})
         against[name] = {
             task: scoring.score(true, _as_predictions(said[task])) for task, true in of_gold.items() if true.names
         }

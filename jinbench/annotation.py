@@ -3,19 +3,20 @@
 Like a push: what is there is read back first, and only what is missing is sent.
 """
 
-import json
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, addresses, annotators, exports, files, markup
+from jinbench import accounts, addresses, exports, files, markup
 from jinbench.checking import check_storable
+from jinbench.exchange import PIECE, alone, call, elements, listed, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
-from jinbench.projects import ONCE, find_project, patiently, project_title, reaching, tasks_by_passage
-from jinbench.records import Labels, Progress
+from jinbench.projects import ROUNDS, Pushed, counter, delete, find_project, project_title, push
+from jinbench.records import Labels, Progress, Step
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 
@@ -24,66 +25,71 @@ if TYPE_CHECKING:
 
 
 def _user_ids(client: "LabelStudio") -> dict[str, int]:
-    ids = {str(user.email): int(user.id) for user in client.users.list() if user.id is not None}
+    ids = {str(user["email"]): int(user["id"]) for user in call(client, "GET", "api/users/")}
     names = accounts.names(list(ids), addresses.named())
     return {names[login]: id for login, id in ids.items()}
 
 
-def _by_name(tasks: list[dict[str, Any]], users: dict[str, int]) -> list[dict[str, Any]]:
-    """An export in which `completed_by` is a name: the ids of users differ from server to server."""
+def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """The tasks of a project with their annotations, `completed_by` by name: ids of users differ between servers.
+
+    By the plain export. A snapshot takes a quarter less time, but with SQLite nobody can submit while it is made.
+    """
     names = {id: name for name, id in users.items()}
-    for task in tasks:
-        for annotation in task.get("annotations", ()):
+    parameters = {"exportType": "JSON", "download_all_tasks": "true"}
+    for task in listed(client, f"api/projects/{project}/export", params=parameters):
+        for annotation in task["annotations"]:
             annotation["completed_by"] = names.get(annotation["completed_by"], annotation["completed_by"])
-    return tasks
-
-
-def _download(client: "LabelStudio", project: int) -> list[dict[str, Any]]:
-    chunks = client.projects.exports.download_sync(
-        project, export_type="JSON", download_all_tasks=True, request_options={"timeout_in_seconds": 600}
-    )
-    tasks: list[dict[str, Any]] = json.loads(b"".join(chunks))
-    return tasks
+        yield task
 
 
 def has_project(client: "LabelStudio", label_set: LabelSet, annotator: str) -> bool:
     """Whether the annotator's project is on this server. Raises :class:`ServerError`."""
-    return reaching(lambda: find_project(client, project_title(label_set, annotator))) is not None
+    return patiently(client, lambda: find_project(client, project_title(label_set, annotator))) is not None
 
 
-def _project_or_error(client: "LabelStudio", label_set: LabelSet, annotator: str) -> Any:
+def _project_or_error(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
     title = project_title(label_set, annotator)
-    project = reaching(lambda: find_project(client, title))
+    project = patiently(client, lambda: find_project(client, title))
     if project is None:
         raise ServerError(
             f"There is no project {title!r} on this server. Type: jinbench annotate push --annotator {annotator}"
             " (for an adjudicator: jinbench annotate adjudicate)"
         )
-    return project
+    return int(project.id)
 
 
 def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:
-    """The annotator's submitted labels as the server has them now, every one checked.
+    """The annotator's submitted labels as the server has them now, every one checked, in the order of the passages.
 
     Raises :class:`ServerError`, :class:`DataError`.
     """
     project = _project_or_error(client, label_set, annotator)
-    tasks = reaching(lambda: _by_name(_download(client, project.id), _user_ids(client)))
-    return _own_labels(tasks, f"project {project.id}", seeds, label_set, annotator)
+
+    def act() -> dict[str, Labels]:
+        tasks = _tasks(client, project, _user_ids(client))
+        return {entry.passage_id: entry for entry in _own_labels(tasks, project, seeds, label_set, annotator)}
+
+    found = patiently(client, act)
+    return [found[passage.id] for passage in seeds.passages() if passage.id in found]
 
 
 def _own_labels(
-    tasks: list[dict[str, Any]], where: str, seeds: Seeds, label_set: LabelSet, annotator: str
-) -> list[Labels]:
-    """The labels of `annotator` on passages that there are. Another account's labels in the project are an error."""
-    known = {passage.id for passage in seeds.passages()}
-    tasks = [task for task in tasks if task["data"].get("passage_id") in known]
-    others = Counter(
-        exports.account(annotation["completed_by"])
-        for task in tasks
-        for annotation in task["annotations"]
-        if not annotation["was_cancelled"]
-    )
+    tasks: Iterable[dict[str, Any]], project: int, seeds: Seeds, label_set: LabelSet, annotator: str
+) -> Iterator[Labels]:
+    """The labels of `annotator` on passages that there are, as they come.
+
+    What is wrong is raised at the end; another account's labels in the project are an error.
+    """
+    reader = exports.Reader(f"project {project}", seeds.passages(), label_set, annotator)
+    others: Counter[str] = Counter()
+    for task in tasks:
+        if task["data"].get("passage_id") in reader.passages:
+            submitted = [each for each in task["annotations"] if not each["was_cancelled"]]
+            others.update(exports.account(each["completed_by"]) for each in submitted)
+            entry = reader.read(task)
+            if entry is not None:
+                yield entry
     del others[annotator]
     if others:
         by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
@@ -92,32 +98,55 @@ def _own_labels(
             f"Log in as {accounts.login_of(annotator, addresses.named())} and submit those passages there; then delete "
             "the others."
         )
-    return exports.check(tasks, where, seeds.passages(), label_set, annotator)
+    reader.end()
 
 
 def pull(client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet, annotator: str) -> tuple[int, int]:
     """Write the annotator's export. Returns the numbers of labelled passages and of those that changed.
 
     What says the same as before keeps its record; a passage that has lost its annotation on the server is an error.
+    The memory that it takes hardly grows with the number of passages.
     """
-    fetched = fetch(client, seeds, label_set, annotator)
+    project = _project_or_error(client, label_set, annotator)
     path = exports.path_of(rooms, annotator)
-    before = []
-    if path.is_file():  # what was labelled on another text than today's cannot be compared
-        tasks = exports.fitting(files.read_json(path), seeds.passages())
-        before = exports.check(tasks, files.shown(path), seeds.passages(), label_set, annotator)
-    lost = {entry.passage_id for entry in before} - {entry.passage_id for entry in fetched}
-    if lost:
-        raise ServerError(
-            f"{len(lost)} passages that {files.shown(path)} holds have no annotation on the server, "
-            f"{', '.join(sorted(lost)[:5])} among them.\nIf that is another server, enter them there first: "
-            f"jinbench annotate enter {files.shown(path)} --annotator {annotator}. "
-            "If they were deleted on purpose, move the file away and pull again."
-        )
-    kept = exports.keep_times(fetched, before)
-    titles = {article.id: article.title for article in seeds.articles}
-    files.write_text(path, files.dump_json(exports.canonical(kept, seeds.passages(), titles)))
-    return len(kept), len([entry for entry in kept if entry not in before])
+    passages = {passage.id: passage for passage in seeds.passages()}
+    with exports.Spool({article.id: article.title for article in seeds.articles}) as spool:
+        if path.is_file():
+            for entry in _before(path, seeds, label_set, annotator):
+                spool.keep(entry, passages[entry.passage_id])
+
+        def act() -> None:
+            spool.forget()
+            tasks = _tasks(client, project, _user_ids(client))
+            for entry in _own_labels(tasks, project, seeds, label_set, annotator):
+                spool.add(entry, passages[entry.passage_id])
+
+        patiently(client, act)
+        lost = spool.lost()
+        if lost:
+            raise ServerError(
+                f"{len(lost)} passages that {files.shown(path)} holds have no annotation on the server, "
+                f"{', '.join(sorted(lost)[:5])} among them.\nIf that is another server, enter them there first: "
+                f"jinbench annotate enter {files.shown(path)} --annotator {annotator}. "
+                "If they were deleted on purpose, move the file away and pull again."
+            )
+        spool.write(path, passages.values())
+        return len(spool.found), spool.changed
+
+
+def _before(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> Iterator[Labels]:
+    """What an export held; what was labelled on another text than today's cannot be compared, and is left out."""
+    reader = exports.Reader(files.shown(path), seeds.passages(), label_set, annotator)
+    try:
+        with path.open(encoding="utf-8") as file:
+            for task in elements(iter(lambda: file.read(PIECE), "")):
+                entry = reader.read(task) if reader.fits(task) else None
+                if entry is not None:
+                    yield entry
+    except ValueError:  # read as a whole it says where it is broken
+        exports.check(files.read_json(path), files.shown(path), seeds.passages(), label_set, annotator)
+        raise
+    reader.end()
 
 
 def enter(
@@ -135,66 +164,133 @@ def enter(
     """
     for entry in labelled:
         check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
-    project = _project_or_error(client, label_set, annotator)
-    users = reaching(lambda: _user_ids(client))
-    if annotator not in users:
-        raise ServerError(
-            f"The server has no account {annotators.email(annotator)}. "
-            f"Type: jinbench annotate push --annotator {annotator}"
-        )
-    counts = {"entered": 0}
+    with alone():
+        project = _project_or_error(client, label_set, annotator)
+        run = _Enter(client, project, seeds, label_set, annotator, labelled, progress, replace_different)
+        for _ in range(ROUNDS):
+            if patiently(client, run.round):
+                break
+        return run.entered, len(labelled) - run.entered
 
-    def act() -> None:
-        tasks = {id: found[0].id for id, found in tasks_by_passage(client, project.id).items()}
-        raw = _by_name(_download(client, project.id), users)
-        own = {
-            task["data"].get("passage_id"): annotation["id"]
-            for task in raw
-            for annotation in task["annotations"]
-            if annotation["completed_by"] == annotator and not annotation["was_cancelled"]
-        }
-        there = {
-            entry.passage_id: entry for entry in _own_labels(raw, f"project {project.id}", seeds, label_set, annotator)
-        }
-        unpushed = [entry.passage_id for entry in labelled if entry.passage_id not in tasks]
+
+class _Enter:
+    """One enter. Each round reads back what is there, and says whether nothing is left to look at again."""
+
+    def __init__(
+        self,
+        client: "LabelStudio",
+        project: int,
+        seeds: Seeds,
+        label_set: LabelSet,
+        annotator: str,
+        labelled: Sequence[Labels],
+        progress: Progress,
+        replace_different: bool,
+    ) -> None:
+        self.client, self.project, self.seeds, self.label_set = client, project, seeds, label_set
+        self.annotator, self.labelled, self.progress = annotator, labelled, progress
+        self.replace_different = replace_different
+        self.first = True
+        self.entered = 0
+
+    def round(self) -> bool:
+        users = _user_ids(self.client)
+        if self.annotator not in users:
+            raise ServerError(
+                f"The server has no account {accounts.login_of(self.annotator, addresses.named())}. "
+                f"Type: jinbench annotate push --annotator {self.annotator}"
+            )
+        tasks: dict[str, int] = {}
+        own: dict[str, int] = {}
+        doubles: list[tuple[int, Any]] = []
+        number = 0
+
+        def noted() -> Iterator[dict[str, Any]]:
+            nonlocal number
+            for task in _tasks(self.client, self.project, users):
+                submitted = [each for each in task["annotations"] if not each["was_cancelled"]]
+                number += len(submitted)
+                mine = sorted((e for e in submitted if e["completed_by"] == self.annotator), key=lambda e: e["id"])
+                same = [each for each in mine[1:] if each["result"] == mine[0]["result"]]
+                doubles.extend((each["id"], each["result"]) for each in same)
+                task["annotations"] = [each for each in task["annotations"] if each not in same]
+                id = task["data"].get("passage_id")
+                tasks.setdefault(id, task["id"])
+                if mine:
+                    own[id] = mine[0]["id"]
+                yield task
+
+        read = _own_labels(noted(), self.project, self.seeds, self.label_set, self.annotator)
+        there = {entry.passage_id: entry for entry in read}
+        unpushed = [entry.passage_id for entry in self.labelled if entry.passage_id not in tasks]
         if unpushed:
             raise ServerError(
                 f"{len(unpushed)} passages have no task in the project, {unpushed[0]} among them. "
-                f"Type: jinbench annotate push --annotator {annotator}"
+                f"Type: jinbench annotate push --annotator {self.annotator}"
             )
-        different = [
-            entry for entry in labelled if entry.passage_id in there and not entry.says_as(there[entry.passage_id])
-        ]
-        if different and not replace_different:
+        missing = [entry for entry in self.labelled if entry.passage_id not in there]
+        known = [entry for entry in self.labelled if entry.passage_id in there]
+        different = [entry for entry in known if not entry.says_as(there[entry.passage_id])]
+        if different and not self.replace_different:
             raise ServerError(
-                f"{annotator} has labelled {len(different)} of these passages differently on the server, "
+                f"{self.annotator} has labelled {len(different)} of these passages differently on the server, "
                 f"{different[0].passage_id} among them. Nothing was entered. To put the new labels in place of those: "
                 "--replace"
             )
-        missing = [entry for entry in labelled if entry.passage_id not in there]
-        done = len(labelled) - len(missing) - len(different)
-        progress(done)
-        for entry in different:
-            client.annotations.update(id=own[entry.passage_id], result=exports.regions(entry), request_options=ONCE)
-            counts["entered"] += 1
+        if self.first:
+            self.first, self.entered = False, len(missing) + len(different)
+        for id, result in doubles:  # two enters at once
+            self.remove(id, result)
+        done = len(self.labelled) - len(missing) - len(different)
+        self.progress(done)
+        for entry in [*different, *missing]:
+            self.submit(entry, own.get(entry.passage_id), tasks[entry.passage_id], users[self.annotator])
             done += 1
-            progress(done)
-        for entry in missing:
-            client.annotations.create(
-                id=tasks[entry.passage_id],
-                result=exports.regions(entry),
-                completed_by=users[annotator],
-                lead_time=entry.lead_time,
-                ground_truth=False,
-                was_cancelled=False,
-                request_options=ONCE,
-            )
-            counts["entered"] += 1
-            done += 1
-            progress(done)
+            self.progress(done)
+        if not (doubles or different or missing):
+            return True
+        parameters = {"include": "total_annotations_number"}
+        now = call(self.client, "GET", f"api/projects/{self.project}", params=parameters)
+        return bool(now["total_annotations_number"] == number + len(missing) - len(doubles))
 
-    patiently(client, act)
-    return counts["entered"], len(labelled) - counts["entered"]
+    def submit(self, entry: Labels, annotation: int | None, task: int, user: int) -> None:
+        """Put labels into the annotation that there is, or make one."""
+        body: dict[str, Any] = {"result": exports.regions(entry)}
+        if annotation is not None:
+            call(self.client, "PATCH", f"api/annotations/{annotation}/", json=body)
+            return
+        body |= {"completed_by": user, "lead_time": entry.lead_time, "ground_truth": False, "was_cancelled": False}
+        call(self.client, "POST", f"api/tasks/{task}/annotations/", json=body)
+
+    def remove(self, annotation: int, result: Any) -> None:
+        """Delete an annotation that says what another of the same account says, if it still does."""
+        from label_studio_sdk.core.api_error import ApiError
+
+        path = f"api/annotations/{annotation}/"
+        with contextlib.suppress(ApiError):  # gone already; the next round looks again
+            if call(self.client, "GET", path)["result"] == result:
+                delete(self.client, path)
+
+
+def move(
+    client: "LabelStudio",
+    rooms: Rooms,
+    seeds: Seeds,
+    label_set: LabelSet,
+    annotator: str,
+    labelled: Sequence[Labels],
+    step: Step,
+    **also: Any,
+) -> tuple[Pushed, int]:
+    """Push with labels that come from another server: in bulk with tasks that are new here, else entered one by one.
+
+    `also` are the share and the suggestions of :func:`projects.push`. Returns what it returns, and how many labels
+    were entered one by one.
+    """
+    count = counter(step, f"push {annotator}", sum(1 for _ in seeds.passages()))
+    pushed = push(client, rooms, seeds, label_set, annotator, count, labelled=labelled, **also)
+    count = counter(step, f"enter {annotator}", len(labelled))
+    return pushed, enter(client, seeds, label_set, annotator, labelled, count)[0]
 
 
 def read_labels(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:

@@ -56,6 +56,11 @@ class Annotators:
     def names(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self.entries)
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What made the labels that the gold is made from."""
+        return frozenset(entry.kind for entry in self.entries if entry.name in (self.gold, *self.adjudicated))
+
     def between(self, name: str) -> tuple[str, ...]:
         """The annotators between whose labels `name` decides; empty if it labels by itself."""
         return next((entry.adjudicates for entry in self.entries if entry.name == name), ())

@@ -228,8 +228,8 @@ def _agreement(where: Rooms) -> str:
     seed, label_set = seeds.read(where), labels.read(where)
     known = annotators.read(where)
     decided = adjudication.check(where, seed, label_set, known.gold)
-    names = known.adjudicated
-    overruled = sum(len({each.readings[name] for name in names}) == 1 for each in decided)
+    said = [{each.readings[name] for name in known.adjudicated if name in each.readings} for each in decided]
+    overruled = sum(len(readings) == 1 for readings in said)
     text = ""
     for pair in record["pairs"]:
         strict, overlap = pair["strict"], pair["overlap"]

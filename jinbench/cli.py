@@ -1,7 +1,7 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
-The commands for pages and labels are in `desk` and `review`, those for a finished dataset in `release`, those for
-who wants to know how good a system is in `contest`, for who enters one in `entrants`; here are the rest, and the
+The commands for pages and labels are in `desk`, `review` and `team`, those for a finished dataset in `release`, those
+for who wants to know how good a system is in `contest`, for who enters one in `entrants`; here are the rest, and the
 entry point.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jinbench import contest, desk, entrants, release, review  # noqa: F401
+from jinbench import contest, desk, entrants, release, review, team  # noqa: F401
 from jinbench.console import (
     EXIT_DATA,
     EXIT_SERVER,

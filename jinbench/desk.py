@@ -327,11 +327,11 @@ def _push_with_labels(where: Rooms, chosen: list[str] | None, as_json: bool) -> 
         with progress() as step:
             done.append(moving.with_labels(client, where, seed, label_set, name, step))
     emit(
-        [{"annotator": m.annotator, "entered": m.entered, "there": m.there, **asdict(m.pushed)} for m in done],
+        [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
         as_json,
         lambda: "\n".join(
-            f"{m.annotator}: {m.pushed.created} tasks created, {m.entered} passages entered with their labels, "
-            f"{m.there} were there already. Label at {m.pushed.url}"
+            f"{m.annotator}: {m.pushed.created} tasks created, {m.pushed.unchanged} as they were; the labels of "
+            f"{m.labelled} passages are there. Label at {m.pushed.url}"
             for m in done
         ),
     )
@@ -372,6 +372,7 @@ def annotate_sheet(
                 "readings": {
                     name: {"marked": markup.mark(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
                     for name, found in readings.items()
+                    if id in found
                 },
             }
         )
@@ -425,10 +426,14 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     total = sum(1 for _ in seed.passages())
     client = labelstudio.connect()
     results = []
-    for name in names_of(where, annotator):
-        if annotator is None and listed.between(name) and not annotation.has_project(client, label_set, name):
-            say(f"{name}: nothing to pull yet. Next: jinbench annotate adjudicate")
-            continue
+    names = names_of(where, annotator)
+    if annotator is None:
+        there = [name for name in names if annotation.has_project(client, label_set, name)]
+        for name in set(names) - set(there) if there else ():
+            after = "adjudicate" if listed.between(name) else f"push --annotator {name}"
+            say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
+        names = there or names
+    for name in names:
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)

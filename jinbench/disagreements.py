@@ -34,12 +34,12 @@ class Disagreement:
 def find(passages: Iterable[Passage], readings: Readings, reasons: Mapping[str, Sequence[str]]) -> list[Disagreement]:
     """Every stretch and every set of sectors on which the readings are not all the same, in reading order.
 
-    Only passages that all of them have. `reasons` are by passage, each as `subject: why`.
+    A passage is compared between those who have it. `reasons` are by passage, each as `subject: why`.
     """
     found = []
     for passage in passages:
         entries = {name: labelled[passage.id] for name, labelled in readings.items() if passage.id in labelled}
-        if len(entries) < len(readings):
+        if len(entries) < 2:
             continue
         because = _Reasons(reasons.get(passage.id, ()))
         for start, end in _stretches([entry.spans for entry in entries.values()]):

@@ -3,15 +3,19 @@
 Label Studio itself accepts almost anything (unknown labels, offsets outside the text), so everything is checked here.
 """
 
-from collections.abc import Iterable
+import contextlib
+import io
+import tempfile
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinbench import annotators, files, labels
 from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any, shorten
-from jinbench.records import Labels, Passage
+from jinbench.records import Labels, Passage, Suggestion
 from jinbench.rooms import Rooms
 
 
@@ -20,11 +24,16 @@ def path_of(rooms: Rooms, annotator: str) -> Path:
 
 
 def read(
-    path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str | None = None, whole: bool = False
+    path: Path,
+    passages: Iterable[Passage],
+    label_set: LabelSet,
+    annotator: str | None = None,
+    whole: bool | Collection[str] = False,
 ) -> list[Labels]:
     """The labels in an export, in the order of `passages`.
 
-    `annotator` keeps those of one account; `whole` demands a submitted annotation for every passage.
+    `annotator` keeps those of one account; `whole` demands a submitted annotation for every passage, or for those
+    whose ids it has.
     Raises :class:`DataError` with every problem in the file.
     """
     return check(files.read_json(path), files.shown(path), passages, label_set, annotator, whole)
@@ -36,41 +45,64 @@ def check(
     passages: Iterable[Passage],
     label_set: LabelSet,
     annotator: str | None = None,
-    whole: bool = False,
+    whole: bool | Collection[str] = False,
 ) -> list[Labels]:
     """As :func:`read`, for an export that is already in memory."""
-    checker = Checker(where, label_set)
-    by_id = {passage.id: passage for passage in passages}
-    found: dict[str, Labels] = {}
-    files.check_shape(tasks, "export", where)
-    for number, task in enumerate(tasks, 1):
+    if not (isinstance(tasks, list) and all(map(_plain, tasks))):
+        files.check_shape(tasks, "export", where)
+    reader = Reader(where, passages, label_set, annotator)
+    found = {entry.passage_id: entry for entry in map(reader.read, tasks) if entry is not None}
+    if whole:
+        reader.lacking(found, reader.passages if whole is True else whole)
+    reader.end()
+    return [found[id] for id in reader.passages if id in found]
+
+
+class Reader:
+    """Reads an export one task at a time, every label checked. What is wrong is collected until `end`."""
+
+    def __init__(
+        self, where: str, passages: Iterable[Passage], label_set: LabelSet, annotator: str | None = None
+    ) -> None:
+        self.checker = Checker(where, label_set)
+        self.annotator = annotator
+        self.passages = {passage.id: passage for passage in passages}
+        self.number = 0
+        self.seen: set[str] = set()
+
+    def read(self, task: Any) -> Labels | None:
+        """The labels in a task; None if there are none. Raises :class:`DataError` (wrong-shape)."""
+        self.number += 1
+        if not _plain(task):
+            files.check_shape([task], "export", f"{self.checker.where} task {self.number}")
         id = task["data"].get("passage_id")
-        passage = by_id.get(id)
-        place = f"task {id or number}"
+        place = f"task {id or self.number}"
+        passage = self.passages.get(id)
         if passage is None:
-            checker.problem(
+            self.checker.problem(
                 "foreign-export",
                 place,
                 "the passage_id of a passage in seeds/",
                 repr(id),
                 "export the project that `jinbench annotate push` made from these pages",
             )
-            continue
+            return None
         if task["data"].get("text") != passage.text:
-            checker.problem(
+            self.checker.problem(
                 "export-text-differs",
                 place,
                 shorten(passage.text),
                 shorten(str(task["data"].get("text"))),
                 "the labels belong to another version of the text: label this passage again",
             )
-            continue
+            return None
+        found = None
         for annotation in task.get("annotations", ()):
             by = account(annotation.get("completed_by"))
-            if annotation.get("was_cancelled") or (annotator is not None and by != annotator):
+            if annotation.get("was_cancelled") or (self.annotator is not None and by != self.annotator):
                 continue
-            if id in found:
-                checker.problem(
+            if id in self.seen:
+                self.checker.problem(
                     "annotated-twice",
                     place,
                     "one annotation of each annotator",
@@ -78,31 +110,68 @@ def check(
                     "delete one of them in Label Studio and pull again",
                 )
                 continue
-            found[id] = _labels(checker, passage, annotation, by, place)
-    if whole and label_set.sectors:
-        for id in (id for id, entry in found.items() if not entry.sectors):
-            hint = "tick one in Label Studio and pull again"
-            checker.problem("passage-unlabelled", f"task {id}", "at least one sector", "none", hint)
-    if whole:
-        for id in by_id.keys() - found.keys():
-            checker.problem(
+            self.seen.add(id)
+            found = _labels(self.checker, passage, annotation, by, place)
+        return found
+
+    def fits(self, task: Any) -> bool:
+        """Whether the text of a task is that of a present passage. What has no form fits: `read` refuses it."""
+        data = task.get("data") if isinstance(task, dict) else None
+        passage = self.passages.get(str(data.get("passage_id"))) if isinstance(data, dict) else None
+        return not isinstance(data, dict) or (passage is not None and data.get("text") == passage.text)
+
+    def lacking(self, found: Mapping[str, Labels], wanted: Collection[str]) -> None:
+        """Report which of the `wanted` have no annotation, and labels without a sector where there are sectors."""
+        if self.checker.label_set.sectors:
+            for id in (id for id, entry in found.items() if not entry.sectors):
+                hint = "tick one in Label Studio and pull again"
+                self.checker.problem("passage-unlabelled", f"task {id}", "at least one sector", "none", hint)
+        for id in set(wanted) - found.keys():
+            self.checker.problem(
                 "passage-unlabelled",
                 f"task {id}",
-                f"an annotation{f' of {annotator}' if annotator else ''}",
+                f"an annotation{f' of {self.annotator}' if self.annotator else ''}",
                 "none",
                 "submit it in Label Studio and pull again",
             )
-    raise_if_any(sorted(checker.problems, key=lambda problem: problem.where))
-    return [found[id] for id in by_id if id in found]
+
+    def end(self) -> None:
+        """Raises :class:`DataError` with everything that was wrong."""
+        raise_if_any(sorted(self.checker.problems, key=lambda problem: problem.where))
 
 
-def fitting(tasks: Any, passages: Iterable[Passage]) -> Any:
-    """Of an export, the tasks whose text is that of a present passage."""
-    texts = {passage.id: passage.text for passage in passages}
-    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        return tasks  # for the check to refuse
-    data = [task.get("data") or {} for task in tasks]
-    return [t for t, d in zip(tasks, data, strict=True) if d.get("text") == texts.get(str(d.get("passage_id")), "")]
+def _plain(task: Any) -> bool:
+    """Whether a task plainly has the form of schemas/export.json, which can say what is wrong, but takes longer."""
+    try:
+        annotations = task.get("annotations", [])
+        return (
+            type(task["data"]) is dict
+            and type(annotations) is list
+            and all(
+                type(each["completed_by"]) in (str, int, dict)
+                and type(each.get("was_cancelled", False)) is bool
+                and type(each.get("created_at")) in (str, type(None))
+                and type(each.get("updated_at")) in (str, type(None))
+                and type(each.get("lead_time")) in (int, float, type(None))
+                and type(each["result"]) is list
+                and all(map(_plain_region, each["result"]))
+                for each in annotations
+            )
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
+def _plain_region(region: Any) -> bool:
+    value = region["value"]
+    text = value.get("text", "")
+    lists = value.get("labels", []), value.get("choices", []), [text] if type(text) is str else text
+    return (
+        type(region["from_name"]) is str
+        and type(region.get("id", "")) is str
+        and type(value) is dict
+        and all(type(each) is list and all(type(name) is str for name in each) for each in lists)
+    )
 
 
 def account(completed_by: Any) -> str:
@@ -148,6 +217,7 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
         annotation.get("created_at"),
         annotation.get("lead_time"),
         tuple(regions),
+        annotation.get("updated_at"),
     )
 
 
@@ -192,7 +262,17 @@ def regions(labelled: Labels) -> list[dict[str, Any]]:
     return results
 
 
-def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: dict[str, str]) -> list[dict[str, Any]]:
+def suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
+    """What a model suggests as Label Studio results, each with how likely it is held to be right as its `score`."""
+    return [
+        region | {"score": chance}
+        for region, chance in zip(regions(Labels("", "", suggestion.spans, ())), suggestion.chances, strict=True)
+    ]
+
+
+def canonical(
+    labelled: Iterable[Labels], passages: Iterable[Passage], titles: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """An export that Label Studio can import again, without what changes from server to server.
 
     In the order of `passages`; no ids of tasks, annotations or users; surfaces taken from the text.
@@ -216,6 +296,7 @@ def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: d
                     "ground_truth": False,
                     "was_cancelled": False,
                     "result": regions(entry),
+                    **({"updated_at": entry.updated_at} if entry.updated_at else {}),
                 }
                 for entry in of[passage.id]
             ],
@@ -225,15 +306,71 @@ def canonical(labelled: Iterable[Labels], passages: Iterable[Passage], titles: d
     ]
 
 
-def keep_times(new: Iterable[Labels], old: Iterable[Labels]) -> list[Labels]:
-    """`new`, but whatever says the same as in `old` keeps its old record with its times.
+class Spool:
+    """An export that is put together on disk: labels come in any order and go out in that of the passages.
 
-    Importing an annotation into another server gives it today's date; what was not changed was made when it was made.
+    What says the same as was there before keeps its old record, with its times: importing an annotation into another
+    server gives it today's date, and what was not changed was made when it was made. In memory are a few words a task.
     """
-    known = {(entry.passage_id, entry.annotator): entry for entry in old}
 
-    def same(entry: Labels) -> Labels:
-        before = known.get((entry.passage_id, entry.annotator))
-        return before if before is not None and entry.says_as(before) else entry
+    def __init__(self, titles: Mapping[str, str]) -> None:
+        self.titles = titles
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 (closed on the way out)
+        self.before: dict[str, _Place] = {}
+        self.found: dict[str, _Place] = {}
+        self.changed = 0
 
-    return [same(entry) for entry in new]
+    def keep(self, entry: Labels, passage: Passage) -> None:
+        """Take a record that the export had before."""
+        self.before[entry.passage_id] = self._written(entry, passage)
+
+    def add(self, entry: Labels, passage: Passage) -> None:
+        """Take labels as they are now."""
+        before = self.before.get(entry.passage_id)
+        if before is not None and before.says == _says(entry):
+            self.found[entry.passage_id] = before
+        else:
+            self.found[entry.passage_id] = self._written(entry, passage)
+            self.changed += 1
+
+    def forget(self) -> None:
+        """Begin again with what was there before."""
+        self.found, self.changed = {}, 0
+
+    def lost(self) -> set[str]:
+        """The passages that have no labels any more."""
+        return self.before.keys() - self.found.keys()
+
+    def write(self, path: Path, passages: Iterable[Passage]) -> None:
+        """Write the export, whole or not at all, byte for byte as `files.dump_json` of :func:`canonical`."""
+        files.write_pieces(path, self._pieces([passage.id for passage in passages if passage.id in self.found]))
+
+    def _pieces(self, ids: Sequence[str]) -> Iterator[bytes]:
+        for number, id in enumerate(ids):
+            self.file.seek(self.found[id].start)
+            yield (b",\n" if number else b"[\n") + self.file.read(self.found[id].length)
+        yield b"\n]\n" if ids else b"[]\n"
+
+    def _written(self, entry: Labels, passage: Passage) -> "_Place":
+        (record,) = canonical([entry], [passage], self.titles)
+        text = textwrap.indent(files.dump_json(record).rstrip("\n"), " ").encode()
+        start = self.file.seek(0, io.SEEK_END)
+        self.file.write(text)
+        return _Place(start, len(text), _says(entry))
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # what could not be written for want of room is not wanted any more
+            self.file.close()
+
+
+class _Place(NamedTuple):
+    start: int
+    length: int
+    says: str
+
+
+def _says(entry: Labels) -> str:
+    return files.sha256(repr((entry.spans, entry.sectors, entry.reasons)).encode())

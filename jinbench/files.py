@@ -165,11 +165,16 @@ def dump_jsonl(rows: Iterable[Any]) -> str:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write to a temporary name beside `path`, then move: readers see the old file or the whole new one."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """As :func:`write_bytes`, for what is too long to be held at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)

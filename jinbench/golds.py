@@ -182,7 +182,8 @@ def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[L
 def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
     """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
 
-    One whose labels are the gold is left out; none has labelled sentences under noise.
+    One whose labels are the gold is left out, and one who was given only some of the items: what somebody was not
+    asked is no mistake. None has labelled sentences under noise.
     Raises :class:`DataError` (file-missing, file-changed).
     """
     if gold.split == NOISY:
@@ -201,6 +202,7 @@ def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozen
         spans = [Span(**span) for span in row["spans"]]
         for sentence in pages.sentences(row["passage_id"], row["text"]):
             said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
+    found = {who: said for who, said in found.items() if said.keys() >= set(gold.ids)}
     if gold.crosswalk:
         convert = through(types(where, gold.crosswalk))
         found = {who: {id: convert(spans) for id, spans in said.items()} for who, said in found.items()}

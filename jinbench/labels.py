@@ -1,5 +1,6 @@
 """The one label set: reads `annotation/labels.toml` and makes the labeling configuration of Label Studio from it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,46 +112,74 @@ def _label(entry: dict[str, Any]) -> Label:
 # The names by which an export refers to the parts of the page.
 TEXT, SPANS, SECTORS, REASONS = "text", "entities", "sectors", "reasons"
 
+TINT = 0.3  # the opacity with which Label Studio paints a labelled stretch
+
+# Compact enough for a passage of usual length at 1280 x 800. Whatever stands here is text of the page that Label Studio
+# takes through its cleaner of HTML, so it holds none of & < >. A type that is picked turns dark: white on its
+# own colour would be too faint on some. The instructions are shown over the page and lose their form otherwise.
+_STYLE = """
+    .desk h3 { margin: 4px 0 !important; font-size: 18px; line-height: 24px; }
+    .desk .lsf-labels { margin: 4px 0; gap: 5px; }
+    .desk .lsf-label { margin: 0; padding: 0 7px; border-left-width: 8px; }
+    .desk .lsf-label__hotkey { margin-left: 6px; }
+    .desk .lsf-label__hotkey, .desk .lsf-hint { top: 0; padding: 0 3px; border: 1px solid var(--color-neutral-border);
+      border-radius: 3px; color: var(--color-neutral-content); font: 11px/15px monospace; vertical-align: 1px; }
+    .desk .lsf-label_selected { background: #1f2328; color: #ffffff; }
+    .desk .lsf-label_selected .lsf-label__hotkey { color: #ffffff; }
+    .desk .context .lsf-richtext__container { color: var(--color-neutral-content-subtler); font-size: 13px; }
+    .desk .passage { margin: 4px 0; padding: 2px 0; border: solid var(--color-neutral-border); border-width: 1px 0; }
+    .desk .passage .lsf-richtext__container { font-size: 18px; line-height: 34px; }
+    .desk .passage .htx-highlight { padding: 3px 0; }
+    .desk .lsf-choices { display: grid; grid-template-columns: repeat(auto-fill, minmax(228px, 1fr)); margin: 4px 0; }
+    .desk .lsf-choice { line-height: 26px; white-space: nowrap; }
+    .desk .lsf-hint { margin-left: 6px; }
+    .desk h6 { margin: 0 !important; font-size: 13px; line-height: 18px; }
+    .lsf-modal-ls__body h2, .lsf-modal-ls__body h3 { margin-top: 1em; font-weight: bold; }
+    .lsf-modal-ls__body p, .lsf-modal-ls__body table { margin: 0.5em 0; }
+    .lsf-modal-ls__body ul, .lsf-modal-ls__body ol { margin: 0.5em 0; padding-left: 1.5em; list-style: disc; }
+    .lsf-modal-ls__body ol { list-style: decimal; }
+    .lsf-modal-ls__body th, .lsf-modal-ls__body td { padding: 2px 6px; border: 1px solid var(--color-neutral-border); }
+"""
+
 
 def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
     """The page an annotator sees, as Label Studio XML; with `reasons`, what an adjudicator sees.
 
     The stored values are the names (`alias`), what is shown is Chinese. Characters are selected one by one
-    (`granularity="symbol"`): word by word the selection would snap to the browser's own dictionary.
+    (`granularity="symbol"`): word by word the selection would snap to the browser's own dictionary. Whatever a label
+    says stays text: neither a tag, nor a style, nor a variable of the task.
     """
 
     def label(entry: Label) -> str:
         return (
-            f"    <Label value={quoteattr(entry.zh)} alias={quoteattr(entry.name)} hotkey={quoteattr(entry.hotkey)}"
-            f" background={quoteattr(entry.colour)} hint={quoteattr(entry.definition)}/>"
+            f"      <Label value={_attribute(entry.zh)} alias={quoteattr(entry.name)} hotkey={quoteattr(entry.hotkey)}"
+            f" background={quoteattr(entry.colour)} hint={_attribute(entry.definition)}/>"
         )
 
     def choice(entry: Label) -> str:
         return (
-            f"      <Choice value={quoteattr(entry.zh)} alias={quoteattr(entry.name)} hotkey={quoteattr(entry.hotkey)}"
-            f" hint={quoteattr(entry.definition)}/>"
+            f"      <Choice value={_attribute(entry.zh)} alias={quoteattr(entry.name)}"
+            f" hotkey={quoteattr(entry.hotkey)} hint={_attribute(entry.definition)}/>"
         )
 
     lines = [
         "<!-- Generated from labels.toml by `jinbench labels config`. -->",
-        "<View>",
-        "  <Style>",
-        "    .passage { font-size: 18px; line-height: 2; margin: 8px 0; }",
-        "    .context { color: #5f6368; font-size: 14px; }",
-        "  </Style>",
+        '<View className="desk">',
+        f"  <Style>{_STYLE}{''.join(map(_underline, labels.entities))}  </Style>",
         '  <Header value="$title" size="4"/>',
         f'  <Labels name="{SPANS}" toName="{TEXT}" showInline="true">',
         *(label(entry) for entry in labels.entities),
         "  </Labels>",
         '  <View className="context"><Text name="before" value="$before"/></View>',
         '  <View className="passage">',
-        f'    <Text name="{TEXT}" value="$text" granularity="symbol"/>',
+        f'    <Text name="{TEXT}" value="$text" granularity="symbol" showLabels="true"/>',
         "  </View>",
         '  <View className="context"><Text name="after" value="$after"/></View>',
     ]
     if labels.sectors:
         lines += [
-            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true" required="true">',
+            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true" required="true"'
+            ' requiredMessage="至少勾选一个产业">',
             *(choice(entry) for entry in labels.sectors),
             "  </Choices>",
         ]
@@ -160,6 +189,27 @@ def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
             f'  <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
         ]
     return "\n".join([*lines, "</View>"]) + "\n"
+
+
+def _shown(text: str) -> str:
+    """`text` as Label Studio shows it letter by letter: a `$name` in it would be taken for a field of the task.
+
+    A word joiner, which is not seen, stands behind such a dollar; a character that XML cannot hold becomes U+FFFD.
+    """
+    text = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+    text = re.sub(r"\$(?=[\w\[\].{}])", "$\u2060", text)
+    return f"\u2060{text}" if text.startswith("$") else text
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_shown(text))
+
+
+def _underline(entry: Label) -> str:
+    """The rule that underlines what is labelled so in the full colour, which the tint is too pale to tell apart."""
+    name = "".join(c if c.isalnum() else f"\\{ord(c):x} " for c in _shown(entry.zh))
+    selector = f'.desk .htx-highlight[data-label$=":{name}"]'
+    return f"    {selector} {{ box-shadow: inset 0 -3px {entry.colour}; }}\n" if entry.colour else ""
 
 
 def check_config(rooms: Rooms, labels: LabelSet) -> None:

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import adjudication, annotation, annotators, exports, projects
+from jinbench import adjudication, annotation, annotators, exports, projects, shares
+from jinbench.exchange import call, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
 from jinbench.projects import Pushed
@@ -22,55 +23,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moved:
-    """What a push with labels did: the annotations that it entered, and those that were there already."""
+    """What a push with labels did. `labelled`: the passages of the export, all of them on the server now."""
 
     annotator: str
     pushed: Pushed
-    entered: int
-    there: int
+    labelled: int
 
 
 def with_labels(
     client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
 ) -> Moved:
-    """Push the annotator's passages and the labels of the export in annotation/exports/, if there is one.
+    """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
 
     An adjudicator's project shows the readings again. Safe to repeat.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
     path = exports.path_of(where, annotator)
     labelled = exports.read(path, seed.passages(), label_set, annotator) if path.is_file() else []
-    adjudicates = bool(annotators.read(where).between(annotator))
-    if adjudicates:
-        # Before anything is accepted: what agreed by itself may be overruled in the export.
+    if annotators.read(where).between(annotator):
+        # Nothing is accepted before it is entered: what agreed by itself may be overruled in the export.
         pushed = adjudication.show(client, where, seed, label_set, annotator, step)
+        counted = projects.counter(step, f"enter {annotator}", len(labelled))
+        annotation.enter(client, seed, label_set, annotator, labelled, counted)
     else:
-        counted = projects.counter(step, f"push {annotator}", sum(1 for _ in seed.passages()))
-        pushed = projects.push(client, where, seed, label_set, annotator, counted)
-    if not labelled:
-        return Moved(annotator, pushed, 0, 0)
-    counted = projects.counter(step, f"enter {annotator}", len(labelled))
-    return Moved(annotator, pushed, *annotation.enter(client, seed, label_set, annotator, labelled, counted))
+        share = shares.passages_of(shares.read(where, seed), seed, annotator)
+        pushed, _ = annotation.move(client, where, seed, label_set, annotator, labelled, step, share=share)
+    return Moved(annotator, pushed, len(labelled))
 
 
 def left_behind(client: "LabelStudio", label_set: LabelSet, annotator: str) -> tuple[int, int]:
-    """How many passages the annotator has skipped on the server, and how many are drafts there."""
-    project = projects.reaching(lambda: projects.find_project(client, projects.project_title(label_set, annotator)))
+    """How many passages of the annotator's project are skipped, and how many have drafts. Raises ServerError."""
+    title = projects.project_title(label_set, annotator)
+    project = patiently(client, lambda: projects.find_project(client, title))
     if project is None:
         raise ServerError(f"{annotator} has no project on this server.")
-    filters = (
+    filters: tuple[dict[str, Any], ...] = (
         {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
         {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True},
     )
-    skipped, drafts = projects.reaching(lambda: [_count(client, project.id, each) for each in filters])
+    skipped, drafts = patiently(client, lambda: [_count(client, project.id, each) for each in filters])
     return skipped, drafts
 
 
 def _count(client: "LabelStudio", project: int, filter: dict[str, Any]) -> int:
     """How many tasks of a project pass a filter. A listing itself shows nobody's drafts but one's own."""
     query = json.dumps({"filters": {"conjunction": "and", "items": [filter]}})
-    http: Any = client._client_wrapper.httpx_client
-    answer = http.request("api/tasks", method="GET", params={"project": project, "page_size": 1, "query": query})
-    if answer.status_code != 200:
-        raise ServerError(f"Label Studio answered HTTP {answer.status_code}.")
-    return int(answer.json()["total"])
+    parameters = {"project": project, "fields": "task_only", "include": "id", "page_size": 1, "query": query}
+    return int(call(client, "GET", "api/tasks", params=parameters)["total"])

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinbench import labels, ranking
+from jinbench import annotators, labels, ranking
+from jinbench.annotators import Annotators
 from jinbench.ranking import REMARKS, Board, Row
 from jinbench.rooms import Rooms
 from jinbench.scores import FEW, Cell, rounded
@@ -28,13 +29,14 @@ _LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 def build(where: Rooms, boards: Sequence[Board]) -> dict[str, str]:
     """Everything that is generated in `leaderboard/`, by name of the file: the tables, and the page.
 
-    Raises :class:`DataError` (what is wrong with labels.toml).
+    Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
     """
-    return ranking.tables(boards) | {NAME: render(boards, labels.read(where).title)}
+    page = render(boards, labels.read(where).title, labelled(annotators.read(where)))
+    return ranking.tables(boards) | {NAME: page}
 
 
-def render(boards: Sequence[Board], title: str) -> str:
-    """The page. The same boards give the same text."""
+def render(boards: Sequence[Board], title: str, labelled: str = "") -> str:
+    """The page. The same boards give the same text. `labelled`: what made the labels, see :func:`labelled`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -52,10 +54,10 @@ def render(boards: Sequence[Board], title: str) -> str:
     text = environment.get_template("page.html").render(
         title=title,
         boards=[board for board in boards if board.rows],
-        data=_data(boards, title, said),
+        data=_data(boards, title, labelled, said),
         said=said,
         languages=LANGUAGES,
-        labelled=labelled(boards),
+        labelled=labelled,
         remarks=ranking.remarks,
         figure=_figure,
         unranked=_unranked,
@@ -75,10 +77,9 @@ def strings() -> dict[str, dict[str, str]]:
     return {language: _flat(tables[language]) for language in LANGUAGES}
 
 
-def labelled(boards: Sequence[Board]) -> str:
-    """What made the labels that the gold is made from: a kind of annotator, `mixed`, or nothing if there is none."""
-    kinds = {row.about.kind for board in boards for row in board.rows if row.about.annotator}
-    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else ""
+def labelled(known: Annotators) -> str:
+    """What made the labels that the gold is made from: a kind of annotator, or `mixed`."""
+    return next(iter(known.kinds)) if len(known.kinds) == 1 else "mixed"
 
 
 def link(text: str) -> str:
@@ -102,14 +103,14 @@ def _flat(table: dict[str, Any], before: str = "") -> dict[str, str]:
     return found
 
 
-def _data(boards: Sequence[Board], title: str, said: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _data(boards: Sequence[Board], title: str, labelled: str, said: dict[str, dict[str, str]]) -> dict[str, Any]:
     """What the script of the page works from: the records of leaderboard.json, with examples and what is said."""
     return {
         "title": title,
         "few": FEW,
         "languages": LANGUAGES,
         "strings": said,
-        "labelled": labelled(boards),
+        "labelled": labelled,
         "boards": [_board(board) for board in boards if board.rows],
     }
 

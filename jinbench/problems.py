@@ -28,6 +28,7 @@ CODES = {
     "repair-unknown": "articles.toml asks for a repair that does not exist",
     "label-set": "labels.toml contradicts itself",
     "stale-config": "labeling_config.xml is not what labels.toml gives",
+    "share-unknown": "shares.csv deals an article that there is not, or to nobody, or twice",
     "foreign-export": "an export comes from another project or from other pages",
     "export-text-differs": "the text of an exported task is not the text of its passage",
     "passage-unlabelled": "a passage has no submitted annotation in the export",

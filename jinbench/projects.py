@@ -4,18 +4,20 @@ A task is known by the passage id in its `data`; `text_sha256` there marks it as
 the next run reads back what is there and sends only what is missing.
 """
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import files, labelstudio
+from jinbench import accounts, addresses, exports, files
 from jinbench.checking import check_storable
 from jinbench.disagreements import Readings
-from jinbench.exports import regions
+from jinbench.exchange import alone, call, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.problems import ServerError
-from jinbench.records import Progress, Step
+from jinbench.records import Article, Labels, Progress, Step, Suggestion
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 CONTEXT = 120  # characters shown of the passages before and after
-BATCH = 200
-ATTEMPTS = 5
+BATCH = 500  # tasks in one request; nobody can submit while the server writes them
+PAGE = 1000  # tasks in one page of a listing
+FEW = 50  # tasks looked at again together before they are deleted
+ROUNDS = 5
 
-# The SDK sends an import again by itself after a dropped connection, and doubles it. Repeating is done here.
-ONCE: Any = {"max_retries": 0}
+Row = dict[str, str]
+AS_WANTED: dict[str, Any] = {}  # stands for the data of a task that shows what it should
 
 
 @dataclass(frozen=True)
@@ -42,31 +46,40 @@ class Pushed:
     removed: int
 
 
+class Task(NamedTuple):
+    """A task as a listing has it. `drafts`: whether anybody has left one."""
+
+    id: int
+    data: dict[str, Any]
+    total_annotations: int
+    cancelled_annotations: int
+    drafts: bool
+
+
 def counter(step: Step, what: str, total: int) -> Progress:
     """A progress of `total` passages as a step called `what`."""
     return lambda done: step(what, done, total)
 
 
-def task_data(seeds: Seeds) -> list[dict[str, str]]:
+def task_data(seeds: Seeds) -> list[Row]:
     """What is shown for each passage, in reading order."""
-    rows = []
-    for article in seeds.articles:
-        texts = [passage.text for passage in article.passages]
-        for number, passage in enumerate(article.passages):
-            before = texts[number - 1] if number else ""
-            after = texts[number + 1] if number + 1 < len(texts) else ""
-            rows.append(
-                {
-                    "passage_id": passage.id,
-                    "article_id": article.id,
-                    "title": article.title,
-                    "before": f"…{before[-CONTEXT:]}" if len(before) > CONTEXT else before,
-                    "text": passage.text,
-                    "after": f"{after[:CONTEXT]}…" if len(after) > CONTEXT else after,
-                    "text_sha256": files.sha256(passage.text.encode()),
-                }
-            )
-    return rows
+    return [_row(article, number) for article in seeds.articles for number in range(len(article.passages))]
+
+
+def _row(article: Article, number: int) -> Row:
+    """What is shown for one passage of an article."""
+    passage = article.passages[number]
+    before = article.passages[number - 1].text if number else ""
+    after = article.passages[number + 1].text if number + 1 < len(article.passages) else ""
+    return {
+        "passage_id": passage.id,
+        "article_id": article.id,
+        "title": article.title,
+        "before": f"…{before[-CONTEXT:]}" if len(before) > CONTEXT else before,
+        "text": passage.text,
+        "after": f"{after[:CONTEXT]}…" if len(after) > CONTEXT else after,
+        "text_sha256": files.sha256(passage.text.encode()),
+    }
 
 
 def project_title(label_set: LabelSet, annotator: str) -> str:
@@ -92,62 +105,45 @@ def find_project(client: "LabelStudio", title: str) -> Any | None:
     return min(found, key=lambda project: int(project.id), default=None)
 
 
-def tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Any]]:
+def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The tasks that meet all conditions, by id. A page begins behind the last id: deleting does not shift it."""
+    last = 0
+    while True:
+        items = [{"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}, *conditions]
+        query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
+        parameters = {"project": project, "fields": "task_only", "include": include, "resolve_uri": "false"}
+        found = call(client, "GET", "api/tasks", params={**parameters, "page_size": PAGE, "query": query})["tasks"]
+        yield from found
+        if len(found) < PAGE:
+            return
+        last = found[-1]["id"]
+
+
+def tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
+    """All tasks of a project, by id. A listing shows nobody's drafts but one's own; its filter knows all."""
+    draft = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
+    drafted = {task["id"] for task in _pages(client, project, "id", draft)}
+    for task in _pages(client, project, "id,data,total_annotations,cancelled_annotations"):
+        counts = task["total_annotations"], task["cancelled_annotations"]
+        yield Task(task["id"], task["data"], *counts, task["id"] in drafted)
+
+
+def tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Task]]:
     """The tasks that a push made in a project, by passage id, oldest first. Tasks that others made are left alone."""
     found = defaultdict(list)
-    include = "id,data,total_annotations,cancelled_annotations,drafts"
-    tasks: Any = client.tasks.list(project=project, fields="task_only", include=include, page_size=BATCH)
-    for task in tasks:
-        if task.data and "text_sha256" in task.data:
+    for task in tasks(client, project):
+        if _ours(task):
             found[str(task.data.get("passage_id"))].append(task)
-    for same in found.values():
-        same.sort(key=lambda task: int(task.id))
     return found
 
 
-def touched(task: Any) -> bool:
+def _ours(task: Task) -> bool:
+    return "text_sha256" in task.data
+
+
+def touched(task: Task) -> bool:
     """Whether somebody has worked on a task: submitted, skipped, or left a draft."""
     return bool(task.total_annotations or task.cancelled_annotations or task.drafts)
-
-
-def patiently(client: "LabelStudio", act: Callable[[], None]) -> None:
-    """Run `act`, which reads back what is there and does what is missing, until it gets through."""
-    import httpx
-    from label_studio_sdk.core.api_error import ApiError
-
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return act()
-        except (httpx.HTTPError, ApiError) as error:
-            status = getattr(error, "status_code", None)
-            if attempt == ATTEMPTS or (status is not None and status < 500):
-                raise ServerError(_explain(error)) from None
-            labelstudio.wait_until_up(client)
-    return None
-
-
-def _explain(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    if status == 401:
-        return (
-            "Label Studio refused the access token (HTTP 401). Check LABEL_STUDIO_API_KEY, or start the server again."
-        )
-    if status is not None:
-        return f"Label Studio answered HTTP {status}: {str(getattr(error, 'body', ''))[:300]}"
-    if isinstance(error, ValueError):
-        return f"What answers there is no Label Studio ({type(error).__name__}). Check LABEL_STUDIO_URL."
-    return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"
-
-
-def reaching(act: Callable[[], Any]) -> Any:
-    """`act()`, with what the SDK raises turned into :class:`ServerError`."""
-    import httpx
-    from label_studio_sdk.core.api_error import ApiError
-
-    try:
-        return act()
-    except (httpx.HTTPError, ApiError, httpx.InvalidURL, ValueError) as error:
-        raise ServerError(_explain(error)) from None
 
 
 def push(
@@ -158,107 +154,313 @@ def push(
     annotator: str,
     progress: Progress,
     readings: Readings | None = None,
+    *,
+    share: Collection[str] | None = None,
+    suggestions: Mapping[str, Suggestion] | None = None,
+    model_version: str = "",
+    labelled: Sequence[Labels] = (),
 ) -> Pushed:
     """Make the annotator's project, or bring it up to date: exactly one task per passage, no annotation touched.
 
+    `share`: the ids of the passages that are this annotator's; tasks of others go if nobody has touched them.
     `readings`, labels by name and passage, are shown as predictions beside each other, for an adjudicator, who is
-    asked for reasons. Raises :class:`ServerError` if a passage that is already annotated has another text now.
+    asked for reasons. `suggestions`, by passage, are shown as predictions of `model_version`, in the place of those of
+    its older versions: of all whose names begin with the same word. `labelled` goes along as annotations of
+    `annotator` with the tasks that are new on this server; for those that are not, see :func:`annotation.move`.
+
+    Raises :class:`ServerError` if a passage that is already annotated has another text now.
     """
-    title = project_title(label_set, annotator)
-    config, instructions = labeling_config(label_set, reasons=readings is not None), _instructions(rooms)
     settings: dict[str, Any] = {
-        "label_config": config,
-        "expert_instruction": instructions,
+        "title": project_title(label_set, annotator),
+        "label_config": labeling_config(label_set, reasons=readings is not None),
+        "expert_instruction": _instructions(rooms),
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
-    check_storable({**settings, "title": title}, "project")
-    project: Any = reaching(lambda: find_project(client, title))
-    if project is None:
-        project = reaching(lambda: client.projects.create(title=title, request_options=ONCE, **settings))
-    else:
-        reaching(lambda: client.projects.update(id=project.id, **settings))
-    wanted = {row["passage_id"]: row for row in task_data(seeds)}
-    counts = {"created": 0, "updated": 0, "removed": 0}
+    check_storable(settings, "project")
+    for entry in labelled:
+        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
+    shown = _Shown(readings or {}, suggestions or {}, model_version)
+    with alone():
+        run = _Push(client, settings, seeds, share, shown, labelled, progress)
+        return run.run()
 
-    def act() -> None:
-        index = tasks_by_passage(client, project.id)
-        _refuse_changed_texts(index, wanted)
-        for id, tasks in index.items():
-            spare = [task for task in tasks if not touched(task)]
-            if id in wanted and len(spare) == len(tasks):
-                spare = spare[1:]  # keep one
-            elif id in wanted and len(tasks) == 1:
-                spare = []
-            for task in spare:  # a double, or left over from a passage that is no more
-                client.tasks.delete(id=str(task.id), request_options=ONCE)
-                tasks.remove(task)
-                counts["removed"] += 1
-            for task in tasks:
-                if id in wanted and task.data != wanted[id]:
-                    client.tasks.update(id=str(task.id), data=wanted[id], request_options=ONCE)
-                    counts["updated"] += 1
-        missing = [row for id, row in wanted.items() if id not in index]
-        done = len(wanted) - len(missing)
-        progress(done)
-        for batch in _batches(missing):
-            request: Any = [{"data": row} for row in batch]
-            client.projects.import_tasks(id=project.id, request=request, return_task_ids=True, request_options=ONCE)
-            counts["created"] += len(batch)
+
+class _Shown:
+    """The predictions that tasks are to have, by passage."""
+
+    def __init__(self, readings: Readings, suggestions: Mapping[str, Suggestion], model_version: str) -> None:
+        self.readings, self.suggestions, self.model_version = readings, suggestions, model_version
+
+    def of(self, id: str) -> dict[str, tuple[list[dict[str, Any]], float | None]]:
+        """Result and score by name."""
+        found: dict[str, tuple[list[dict[str, Any]], float | None]] = {
+            name: (exports.regions(labelled[id]), None) for name, labelled in self.readings.items() if id in labelled
+        }
+        if self.model_version and id in self.suggestions:
+            suggestion = self.suggestions[id]
+            found[self.model_version] = exports.suggested_regions(suggestion), suggestion.certainty
+        return found
+
+    def governs(self, name: str) -> bool:
+        """Whether predictions of this name are ours to replace."""
+        return name in self.readings or bool(self.model_version and _family(name) == _family(self.model_version))
+
+    def __bool__(self) -> bool:
+        return bool(self.readings or self.model_version)
+
+
+def _family(name: str) -> str:
+    """The word that the versions of one model begin with."""
+    return re.split(r"[^a-z]", name.lower(), maxsplit=1)[0]
+
+
+class _Push:
+    """One push. Each round reads back what is there, mends it, and says whether the server then counts as it should."""
+
+    def __init__(
+        self,
+        client: "LabelStudio",
+        settings: dict[str, Any],
+        seeds: Seeds,
+        share: Collection[str] | None,
+        shown: _Shown,
+        labelled: Sequence[Labels],
+        progress: Progress,
+    ) -> None:
+        self.client, self.settings, self.shown, self.progress = client, settings, shown, progress
+        self.places = {
+            passage.id: (article, number)
+            for article in seeds.articles
+            for number, passage in enumerate(article.passages)
+        }
+        self.wanted = {id: None for id in self.places if share is None or id in share}  # a set in reading order
+        self.labelled = {entry.passage_id: entry for entry in labelled}
+        self.project = 0
+        self.before: set[str] | None = None  # the passages that had a task when this push began
+        self.updated: set[int] = set()
+        self.removed: set[int] = set()
+        self.tasks: dict[str, int] = {}  # the task of each passage
+
+    def run(self) -> Pushed:
+        for _ in range(ROUNDS):
+            if patiently(self.client, self.round):
+                break
+        else:
+            raise ServerError("Somebody else changes the tasks all the time. Run the same command again when it ends.")
+        url = f"{self.client._client_wrapper.get_base_url()}/projects/{self.project}/data"
+        created = len(self.wanted.keys() - (self.before or set()))
+        unchanged = len(self.wanted) - created - len(self.updated)
+        return Pushed(self.project, url, created, len(self.updated), unchanged, len(self.removed))
+
+    def row(self, id: str) -> Row:
+        return _row(*self.places[id])
+
+    def round(self) -> bool:
+        self.project, empty = _project(self.client, self.settings)
+        index: dict[str, list[Task]] = defaultdict(list)
+        number = 0
+        for task in () if empty else tasks(self.client, self.project):
+            number += 1
+            if _ours(task):
+                id = str(task.data.get("passage_id"))
+                same = id in self.places and task.data == self.row(id)
+                index[id].append(task._replace(data=AS_WANTED) if same else task)
+        self.refuse_changed_texts(index)
+        if self.before is None:
+            self.before = {id for id in index if id in self.wanted}
+        removed, whole = self.remove_spare(index)
+        for id, (task, *others) in ((id, found) for id, found in index.items() if found and id in self.wanted):
+            if others and whole:
+                raise ServerError(
+                    f"{len(others) + 1} tasks of passage {id} have been worked on: {task.id}, "
+                    f"{', '.join(str(other.id) for other in others)}. Delete all but one in Label Studio, then push."
+                )
+            if task.data is not AS_WANTED:
+                call(self.client, "PATCH", f"api/tasks/{task.id}/", json={"data": self.row(id)})
+                self.updated.add(task.id)
+        self.tasks = {id: found[0].id for id, found in index.items() if found and id in self.wanted}
+        missing = [id for id in self.wanted if id not in self.tasks]
+        self.create(missing)
+        counts = "task_number,total_predictions_number"
+        now = call(self.client, "GET", f"api/projects/{self.project}", params={"include": counts})
+        if not whole or now["task_number"] != number - removed + len(missing):
+            return False
+        if self.shown and not (empty and now["total_predictions_number"] == self.predictions):
+            return self.show()
+        return True
+
+    def create(self, missing: Sequence[str]) -> None:
+        """Import the tasks of these passages, with what goes along."""
+        done = len(self.wanted) - len(missing)
+        self.predictions = 0
+        self.progress(done)
+        for batch in _batches(missing, BATCH):
+            request = [self.task(id) for id in batch]
+            path = f"api/projects/{self.project}/import"
+            made = call(self.client, "POST", path, params={"return_task_ids": "true"}, json=request)
+            self.tasks |= zip(batch, made["task_ids"], strict=True)
+            self.predictions += sum(len(task["predictions"]) for task in request)
             done += len(batch)
-            progress(done)
+            self.progress(done)
 
-    patiently(client, act)
-    patiently(client, lambda: _verify(tasks_by_passage(client, project.id), list(wanted)))
-    if readings is not None:
-        patiently(client, lambda: _show(client, project.id, readings))
-    url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
-    unchanged = len(wanted) - counts["created"] - counts["updated"]
-    return Pushed(project.id, url, unchanged=unchanged, **counts)
+    def task(self, id: str) -> dict[str, Any]:
+        predictions = [
+            {"model_version": name, "result": result, "score": score}
+            for name, (result, score) in self.shown.of(id).items()
+        ]
+        annotations = [
+            {
+                "completed_by": {"email": accounts.login_of(entry.annotator, addresses.named())},
+                "result": exports.regions(entry),
+                "lead_time": entry.lead_time,
+                "ground_truth": False,
+                "was_cancelled": False,
+            }
+            for entry in [self.labelled.get(id)]
+            if entry is not None
+        ]
+        return {"data": self.row(id), "predictions": predictions, "annotations": annotations}
+
+    def refuse_changed_texts(self, index: Mapping[str, Sequence[Task]]) -> None:
+        changed = [
+            id
+            for id, found in index.items()
+            for task in found
+            if id in self.places
+            and touched(task)
+            and task.data.get("text", self.row(id)["text"]) != self.row(id)["text"]
+        ]
+        if changed:
+            raise ServerError(
+                f"{len(changed)} passages that somebody has worked on have another text now: {', '.join(changed[:5])}."
+                "\nTheir labels would move. Delete those tasks in Label Studio and push again; those passages then "
+                "have to be labelled anew."
+            )
+
+    def remove_spare(self, index: dict[str, list[Task]]) -> tuple[int, bool]:
+        """Delete doubles, and what is no longer wanted, but nothing that somebody has worked on, unless the same work
+        stands in the task that is kept. How many went, and whether all did that should.
+        """
+        spare: list[tuple[Task, Task | None]] = []  # and the task whose work it may repeat
+        for id, found in index.items():
+            idle, busy = [t for t in found if not touched(t)], [t for t in found if touched(t)]
+            spare += [(task, None) for task in (idle if busy or id not in self.wanted else idle[1:])]
+            spare += [(task, busy[0]) for task in busy[1:]]
+        gone: set[int] = set()
+        for batch in _batches(spare, FEW):
+            gone |= self.remove([(task.id, kept.id if kept else None) for task, kept in batch])
+        for found in index.values():
+            found[:] = [task for task in found if task.id not in gone]
+        self.removed |= gone
+        return len(gone), all(kept is not None or task.id in gone for task, kept in spare)
+
+    def remove(self, spare: Sequence[tuple[int, int | None]]) -> set[int]:
+        """Look at tasks once more, with all they hold, and delete at once those that may go."""
+        ids = {id for pair in spare for id in pair if id is not None}
+        parameters = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": sorted(ids)}
+        now = {t["id"]: _work(t) for t in listed(self.client, f"api/projects/{self.project}/export", params=parameters)}
+        going = [id for id, kept in spare if id in now and now[id] in ([], now.get(kept) if kept else [])]
+        if going:  # an empty list would mean all tasks
+            call(
+                self.client,
+                "POST",
+                "api/dm/actions",
+                params={"id": "delete_tasks", "project": self.project},
+                json={"selectedItems": {"all": False, "included": going}},
+            )
+        return set(going)
+
+    def show(self) -> bool:
+        """See that each task has the predictions that it should, once each. Whether nothing was left to do.
+
+        Predictions of other names are left alone.
+        """
+        of = {task: id for id, task in self.tasks.items()}
+        stale: list[int] = []
+        seen: set[tuple[int, str]] = set()
+        for prediction in listed(self.client, "api/predictions", params={"project": self.project}):
+            task, name = prediction["task"], str(prediction["model_version"])
+            if task in of and self.shown.governs(name):
+                stands = self.shown.of(of[task]).get(name) == (prediction["result"], prediction["score"])
+                if not stands or (task, name) in seen:
+                    stale.append(prediction["id"])
+                else:
+                    seen.add((task, name))
+        lacking = [
+            {"task": task, "model_version": name, "result": result, "score": score}
+            for id, task in self.tasks.items()
+            for name, (result, score) in self.shown.of(id).items()
+            if (task, name) not in seen
+        ]
+        for batch in _batches(lacking, BATCH):
+            call(self.client, "POST", f"api/projects/{self.project}/import/predictions", json=list(batch))
+        for id in stale:
+            delete(self.client, f"api/predictions/{id}/")
+        return not (lacking or stale)
 
 
-def _batches(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+def _work(task: dict[str, Any]) -> list[Any]:
+    """What people have left in a task, as an export has it; two drafts are never the same."""
+    submitted = [[each["completed_by"], each["was_cancelled"], each["result"]] for each in task["annotations"]]
+    return submitted + [draft["id"] for draft in task["drafts"]]
 
 
-def _show(client: "LabelStudio", project: int, readings: Readings) -> None:
-    """Of each reading exactly one prediction per task, as it is now. Predictions of other names are left alone."""
-    there: dict[tuple[int, str], list[Any]] = defaultdict(list)
-    for prediction in client.predictions.list(project=project):
-        there[int(prediction.task), str(prediction.model_version)].append(prediction)
-    for id, tasks in tasks_by_passage(client, project).items():
-        for name, labelled in readings.items():
-            found = there.pop((int(tasks[0].id), name), [])
-            wanted = regions(labelled[id]) if id in labelled else None
-            same = [prediction for prediction in found if prediction.result == wanted]
-            for prediction in found:
-                if prediction not in same[:1]:
-                    client.predictions.delete(id=prediction.id, request_options=ONCE)
-            if wanted is not None and not same:
-                client.predictions.create(task=tasks[0].id, model_version=name, result=wanted, request_options=ONCE)
+def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
-def _refuse_changed_texts(index: dict[str, list[Any]], wanted: dict[str, dict[str, str]]) -> None:
-    changed = [
-        id
-        for id, tasks in index.items()
-        for task in tasks
-        if id in wanted and touched(task) and task.data.get("text") != wanted[id]["text"]
-    ]
-    if changed:
-        raise ServerError(
-            f"{len(changed)} passages that somebody has worked on have another text now: {', '.join(changed[:5])}.\n"
-            "Their labels would move. Delete those tasks in Label Studio and push again; those passages then have to "
-            "be labelled anew."
-        )
+def delete(client: "LabelStudio", path: str) -> None:
+    """Delete what may be gone already."""
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        call(client, "DELETE", path)
+    except ApiError as error:
+        if error.status_code != 404:
+            raise
 
 
-def _verify(index: dict[str, list[Any]], wanted: Sequence[str]) -> None:
-    missing = [id for id in wanted if id not in index]
-    double = [id for id in wanted if len(index.get(id, ())) > 1]
-    if missing or double:
-        raise ServerError(
-            f"After the push {len(missing)} passages have no task and {len(double)} have several, all annotated: "
-            f"{', '.join((missing + double)[:5])}.\nPush again; if several are annotated, delete all but one."
-        )
+def _project(client: "LabelStudio", settings: dict[str, Any]) -> tuple[int, bool]:
+    """The one project of a title with these settings, made if there is none, and whether it is empty."""
+    found = _projects(client, settings["title"])
+    if found:
+        call(client, "PATCH", f"api/projects/{found[0]['id']}/", json=settings)
+    else:
+        call(client, "POST", "api/projects/", json=settings)
+        found = _projects(client, settings["title"])  # another push may have made one at the same moment
+    if len(found) > 1:
+        found = [_without_twins(client, found)]
+    return found[0]["id"], found[0]["task_number"] == 0
+
+
+def _projects(client: "LabelStudio", title: str) -> list[dict[str, Any]]:
+    """The projects of exactly this title, oldest first."""
+    found: list[dict[str, Any]] = []
+    page = 1
+    while True:
+        parameters = {"title": title, "include": "id,title,task_number", "page_size": 100, "page": page}
+        answer = call(client, "GET", "api/projects/", params=parameters)
+        found += [project for project in answer["results"] if project["title"] == title]
+        if not answer["next"]:
+            return sorted(found, key=lambda project: int(project["id"]))
+        page += 1
+
+
+def _without_twins(client: "LabelStudio", found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The project of several with one title that has been worked in, else the oldest. The others are deleted."""
+
+    def begun(project: dict[str, Any]) -> bool:
+        return any(touched(task) or not _ours(task) for task in tasks(client, project["id"]))
+
+    kept = next((project for project in found if begun(project)), found[0])
+    for twin in found:
+        if twin is not kept:
+            if begun(twin):
+                raise ServerError(
+                    f"Projects {kept['id']} and {twin['id']} are both called {kept['title']!r}, and both have been "
+                    "worked in. Delete or rename one of them in Label Studio, then push again."
+                )
+            delete(client, f"api/projects/{twin['id']}/")
+    return kept

@@ -112,7 +112,7 @@ class Suggestion:
 class Labels:
     """What one annotator, or the adjudicator, says about one passage.
 
-    `reasons`: why it was decided as it was, each as `subject: why`.
+    `reasons`: why it was decided as it was, each as `subject: why`. `updated_at`: when it was last saved, if known.
     """
 
     passage_id: str
@@ -123,6 +123,7 @@ class Labels:
     created_at: str | None = None
     lead_time: float | None = None
     regions: tuple[dict[str, object], ...] = field(default=(), compare=False, repr=False)
+    updated_at: str | None = None
 
     def says_as(self, other: "Labels | None") -> bool:
         """Whether both say the same about the passage, whoever said it and whenever."""

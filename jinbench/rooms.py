@@ -38,6 +38,10 @@ class Rooms:
         return self.annotation / "annotators.toml"
 
     @property
+    def shares(self) -> Path:
+        return self.annotation / "shares.csv"
+
+    @property
     def guidelines(self) -> Path:
         return self.annotation / "guidelines.zh.md"
 

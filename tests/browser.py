@@ -1,5 +1,6 @@
-"""A headless Chromium without a network, for the tests of pages."""
+"""A headless Chromium without a network, for the tests of pages; and one that reaches this machine alone."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,11 +24,14 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
-    def open(self, path: Path, fragment: str = "", scripts: bool = True) -> None:
+    def go(self, address: str, scripts: bool = True) -> None:
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
         self.driver.get("about:blank")
         self.driver.get_log("performance")
-        self.driver.get(f"{path.resolve().as_uri()}#{fragment}")
+        self.driver.get(address)
+
+    def open(self, path: Path, fragment: str = "", scripts: bool = True) -> None:
+        self.go(f"{path.resolve().as_uri()}#{fragment}", scripts)
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -60,7 +64,22 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Skips where there is no Chromium; where CI is set, that is a failure."""
+    """One that reaches nothing. Skips where there is no Chromium; where CI is set, that is a failure."""
+    with started() as driver:
+        offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+        yield Browser(driver)
+
+
+@pytest.fixture(scope="module")
+def local_browser() -> Iterator[Browser]:
+    """One that reaches this machine and nothing else: Chromium asks no proxy for a loopback address."""
+    with started() as driver:
+        yield Browser(driver)
+
+
+@contextlib.contextmanager
+def started() -> Iterator[webdriver.Chrome]:
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if not program or not driver:
@@ -78,11 +97,9 @@ def browser() -> Iterator[Browser]:
         *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium does not start as root with it
     ):
         options.add_argument(argument)
-    started = webdriver.Chrome(options=options, service=Service(str(driver)))
+    running = webdriver.Chrome(options=options, service=Service(str(driver)))
     try:
-        started.execute_cdp_cmd("Network.enable", {})
-        offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        started.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
-        yield Browser(started)
+        running.execute_cdp_cmd("Network.enable", {})
+        yield running
     finally:
-        started.quit()
+        running.quit()

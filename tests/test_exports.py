@@ -35,11 +35,22 @@ def test_every_span_says_what_stands_there(real: Rooms) -> None:
 
 
 def test_unchanged_labels_keep_their_times(mini: Rooms) -> None:
-    _, _, before = everything(mini)
+    seed, label_set, before = everything(mini)
     later = [dataclasses.replace(entry, created_at="2030-01-01T00:00:00Z") for entry in before]
     later[0] = dataclasses.replace(later[0], sectors=("water",))
-    kept = exports.keep_times(later, before)
+    passages = {passage.id: passage for passage in seed.passages()}
+    path = mini.root / "kept.json"
+    with exports.Spool({article.id: article.title for article in seed.articles}) as spool:
+        for entry in before:
+            spool.keep(entry, passages[entry.passage_id])
+        for entry in reversed(later):
+            spool.add(entry, passages[entry.passage_id])
+        spool.write(path, passages.values())
+    kept = exports.read(path, passages.values(), label_set)
     assert [entry.created_at for entry in kept] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (len(before) - 1)
+    assert (kept[0].sectors, spool.changed, spool.lost()) == (("water",), 1, set())
+    titles = {article.id: article.title for article in seed.articles}
+    assert path.read_text() == files.dump_json(exports.canonical(kept, passages.values(), titles))
 
 
 def test_a_region_drawn_by_hand_keeps_its_id(mini: Rooms) -> None:

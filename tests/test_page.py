@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from selenium.webdriver.common.keys import Keys
 
 from jinbench import page, ranking
+from jinbench.annotators import Annotator, Annotators
 from jinbench.mistakes import Example
 from jinbench.ranking import About, Board, Predicted
 from jinbench.rooms import Rooms
@@ -57,7 +58,7 @@ def small() -> Board:
 
 def written(tmp_path: Path, *boards: Board) -> Path:
     path = tmp_path / page.NAME
-    path.write_text(page.render(boards, "A title"), encoding="utf-8")
+    path.write_text(page.render(boards, "A title", "language model"), encoding="utf-8")
     return path
 
 
@@ -545,18 +546,16 @@ def test_the_language_is_switched_and_kept_in_the_address(browser: Browser) -> N
     assert browser.complaints == []
 
 
-def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], small: Board, real: Rooms) -> None:
+def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], real: Rooms) -> None:
     by = {row["about"]["kind"] for board in boards.values() for row in board["rows"] if row["about"]["annotator"]}
     assert by == {"language model"}
     assert page.strings()["en"]["by.language model"] in REAL.read_text()
 
     def labelled(*kinds: str) -> str:
-        rows = tuple(
-            replace(row, about=About(kind, kind, annotator=True)) for kind, row in zip(kinds, small.rows, strict=False)
-        )
-        return page.labelled([replace(small, rows=rows)])
+        entries = tuple(Annotator(kind, kind, "how", "1.0.0", "2026-11-22", ()) for kind in kinds)
+        return page.labelled(Annotators(kinds[0], (replace(entries[0], adjudicates=kinds[1:]), *entries[1:])))
 
-    assert [labelled(), labelled("person"), labelled("person", "language model")] == ["", "person", "mixed"]
+    assert [labelled("person"), labelled("person", "language model")] == ["person", "mixed"]
 
 
 def test_without_scripts_every_board_is_there(browser: Browser, boards: dict[str, Any]) -> None:

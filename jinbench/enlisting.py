@@ -1,0 +1,61 @@
+"""Who is to label: new entries in annotators.toml; and a small benchmark to begin with, where there is none yet."""
+
+import datetime
+import json
+import shutil
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinbench import annotators, files, labels
+from jinbench.labels import LabelSet
+from jinbench.rooms import Rooms
+
+ADJUDICATOR = "adjudicator"
+_STARTER = Path(__file__).with_name("starter")
+_HOW = "Labels in Label Studio. Say here who or what it is, and how it works."
+
+
+def starter(folder: Path) -> Rooms:
+    """A page of two articles, a label set and guidelines, to try things out with and then to replace.
+
+    Raises :class:`DataError` (folder-taken) unless `folder` is empty, or not there.
+    """
+    files.check_free(folder, "go to an empty folder, or to one that has annotation/labels.toml")
+    rooms = Rooms(folder)
+    for path in files.below(_STARTER):
+        target = folder / path.relative_to(_STARTER)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    files.write_text(rooms.labeling_config, labels.labeling_config(labels.read(rooms)))
+    return rooms
+
+
+def enlist(rooms: Rooms, label_set: LabelSet, names: Sequence[str], kind: str) -> list[str]:
+    """Add to annotators.toml those of `names` that are not in it. Returns the new ones.
+
+    Where there is no such file, one is made: two or more are adjudicated between, the labels of one alone are the gold.
+    Raises :class:`DataError` (wrong-shape, and those of the file that is there).
+    """
+    path = rooms.annotators
+    today = datetime.date.today().isoformat()
+    if path.is_file():
+        known, text = annotators.read(rooms).names, files.read_text(path).rstrip("\n") + "\n"
+    else:
+        known = ()
+        gold = ADJUDICATOR if len(names) > 1 else names[0]
+        text = f"# Who labels. `gold` names the export that `dataset/` is built from.\ngold = {json.dumps(gold)}\n"
+        names = [*names, *([ADJUDICATOR] if gold == ADJUDICATOR else [])]
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    for name in new:
+        description = "Decides where annotators differ." if name == ADJUDICATOR else _HOW
+        fields = {"name": name, "kind": kind, "description": description, "guidelines": label_set.version}
+        text += "\n[[annotator]]\n"
+        text += "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in fields.items())
+        text += f"date = {today}\n"
+        if name == ADJUDICATOR and not known:
+            text += f"adjudicates = {json.dumps([name for name in names if name != ADJUDICATOR])}\n"
+    if new:
+        files.check_shape(tomllib.loads(text), "annotators", files.shown(path))
+        files.write_text(path, text)
+    return new

@@ -1,0 +1,194 @@
+"""The commands for a team: annotate desk, status."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.desk import annotate_commands, names_of
+from jinbench.overview import Overview
+from jinbench.rooms import Rooms, own
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@annotate_commands.command("desk")
+def annotate_desk(
+    ctx: typer.Context,
+    annotators: Annotated[
+        str | None,
+        typer.Option(help="Who labels, as a,b,c. [default: those of shares.csv, else of annotators.toml]"),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(help="How many label each passage. [default: as dealt; else 2, or 1 for one alone]", min=1),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="What the new ones are: the card will say so. Not a person? 'language model'.")
+    ] = "person",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the shares; write and send nothing.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Make everything ready for a team: accounts, a project for each with its share, and the instructions.
+
+    Starts Label Studio where none is running. Whole articles go to `--overlap` annotators each, so that all have about
+    as much to read and every two have something in common; annotation/shares.csv keeps who has what, and what was
+    dealt once stays dealt. Names that annotators.toml does not have are added to it. Safe to repeat.
+
+    In an empty folder it begins with a small example: a page, a label set and guidelines, to be replaced by yours.
+    """
+    from dataclasses import asdict
+
+    from jinbench import accounts, addresses, enlisting, files, labels, labelstudio, projects, seeds, shares
+    from jinbench import annotators as listing
+
+    chosen, where = _names(annotators), _place(ctx, dry_run)
+    seed, label_set = seeds.read(where), labels.read(where)
+    known = listing.read(where) if where.annotators.is_file() else None
+    dealt = shares.read(where, seed) if known else {}
+    if not chosen:
+        having = dict.fromkeys(name for names in dealt.values() for name in names)
+        chosen = list(having) or ([entry.name for entry in known.blind] if known else ["annotator-a"])
+    if known:
+        names_of(where, [name for name in chosen if name in known.names], blind=True)
+    elif len(chosen) > 1 and enlisting.ADJUDICATOR in chosen:
+        raise typer.BadParameter(f"{enlisting.ADJUDICATOR} will decide between them", param_hint="--annotators")
+    overlap = overlap or max(map(len, dealt.values()), default=0) or min(2, len(chosen))
+    if overlap > len(chosen):
+        raise typer.BadParameter(f"{overlap} of {len(chosen)} annotators", param_hint="--overlap")
+    given = dealt
+    if dealt or annotators or not known:  # the annotators of a benchmark without shares label everything
+        dealt = shares.deal(seed.articles, chosen, overlap, given)
+    having_shares = shares.summary(dealt, seed, chosen)
+    if dry_run:
+        text = f"{columns(having_shares)}\nEach passage is labelled by {overlap}. Nothing was written or sent."
+        emit({"overlap": overlap, "shares": having_shares}, as_json, lambda: text)
+        return
+    new = enlisting.enlist(where, label_set, chosen, kind)
+    if dealt != given:
+        shares.write(where, dealt)
+    if not addresses.named():
+        labelstudio.start(say=say)
+    client = labelstudio.connect()
+    results = []
+    for name, share in zip(chosen, having_shares, strict=True):
+        labelstudio.ensure_member(name)
+        with progress() as step:
+            counted = projects.counter(step, f"desk of {name}", int(str(share["passages"])))
+            done = projects.push(
+                client, where, seed, label_set, name, counted, share=shares.passages_of(dealt, seed, name)
+            )
+        results.append(share | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
+    record = {"url": str(client._client_wrapper.get_base_url()), "overlap": overlap, "new": new, "desks": results}
+    file = files.shown(where.annotators)
+    emit(record, as_json, lambda: _told(record, file))
+
+
+def _names(text: str | None) -> list[str]:
+    names = [name.strip() for name in text.split(",")] if text is not None else []
+    wrong = [name for name in names if not _NAME.fullmatch(name)]
+    if wrong:
+        expected = "names of letters, digits, dots and hyphens, as a,b,c"
+        raise typer.BadParameter(f"{expected}; found {wrong[0]!r}", param_hint="--annotators")
+    return list(dict.fromkeys(names))
+
+
+def _place(ctx: typer.Context, dry_run: bool) -> Rooms:
+    """The benchmark; where there is none, an example in the current folder, or in the one that was named."""
+    from jinbench import enlisting
+
+    where = rooms(ctx)
+    named = ctx.find_root().params.get("root") or os.environ.get("JINBENCH_ROOT")
+    elsewhere = where == own() and where.root not in (Path.cwd(), *Path.cwd().parents)
+    if where.labels.is_file() and (named or not elsewhere):
+        return workshop(ctx)
+    folder = where.root if named else Path.cwd()
+    if dry_run:
+        say(f"There is no benchmark in {folder}. Without --dry-run an example would be written there.")
+        raise typer.Exit
+    where = enlisting.starter(folder)
+    say(f"An example to begin with is in {where.root}: seeds/ and annotation/. Put your own pages and labels there.")
+    return where
+
+
+def _told(record: dict[str, Any], file: str) -> str:
+    keys = ("annotator", "articles", "passages", "characters", "created", "unchanged", "url")
+    lines = [columns([{key: desk[key] for key in keys} for desk in record["desks"]])]
+    if record["new"]:
+        lines += ["", f"New in {file}: {', '.join(record['new'])}. Say there who or what they are."]
+    first = record["desks"][0]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"To label   1. Open {first['url']}, log in as {first['login']};",
+            "              the passwords: jinbench labelstudio accounts --passwords",
+            "           2. Press “Label All Tasks”, and read the instructions.",
+            "           3. Press the key of a type and draw over the characters; tick sectors; press Submit.",
+            "Then       jinbench annotate status     how far everybody is, and where two differ",
+            "           jinbench annotate pull       their labels, checked, to annotation/exports/",
+        ]
+    )
+
+
+@annotate_commands.command("status")
+def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
+    """Say how far everybody is, how fast, how well those agree who labelled the same, and on which types they do not.
+
+    Counts are passages of each one's share, as the server has them now. Speed is the median over passages that were
+    labelled in the browser. Agreement is strict: the same characters and the same type.
+    """
+    from jinbench import labels, labelstudio, overview, seeds
+
+    where = rooms(ctx)
+    seed, label_set = seeds.read(where), labels.read(where)
+    names = names_of(where, annotator, blind=True)
+    found = overview.look(labelstudio.connect(), where, seed, label_set, names)
+    emit(found.to_dict(), as_json, lambda: _overview(found))
+
+
+def _overview(found: Overview) -> str:
+    def shown(value: float | None) -> str:
+        return "–" if value is None else f"{value:.0f}"
+
+    lines = [
+        columns(
+            [
+                {
+                    "annotator": each.annotator,
+                    "done": each.submitted,
+                    "of": each.passages,
+                    "%": round(100 * each.submitted / each.passages) if each.passages else "–",
+                    "skipped": each.skipped,
+                    "drafts": each.drafts,
+                    "left": each.left,
+                    "characters/min": shown(each.characters_per_minute),
+                    "s/passage": shown(each.seconds_per_passage),
+                    "last": (each.last or ("–" if each.url else "no project yet"))[:16],
+                }
+                for each in found.people
+            ]
+        )
+    ]
+    for each in found.people:
+        if each.problems:
+            lines += ["", f"{each.annotator}: {len(each.problems)} to mend, then the agreement can be measured:"]
+            lines += [*each.problems[:3]]
+    if found.pairs:
+        lines += ["", "Agreement so far [95 % interval]:"]
+    for pair in found.pairs:
+        sectors = f", sectors {pair.sectors.micro.shown}" if pair.sectors else ""
+        lines.append(
+            f"  {pair.first} and {pair.second}, {pair.passages} passages: F1 {pair.spans.micro.shown}{sectors}"
+        )
+    if found.drifts:
+        lines += ["", "Types on which they differ, the worst first:"]
+        lines += [
+            f"  {each.name:14} F1 {each.f1:.3f}: {each.first} and {each.second}, {each.same} the same"
+            + (f"; instead mostly {each.mostly}" if each.mostly else "")
+            for each in found.drifts
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""Who labels which article: an even deal that stays dealt, and all that follows when nobody labelled everything."""
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jinbench import adjudication, agreement, annotators, dataset, golds, labels, ranking, seeds, shares
+from jinbench.problems import DataError
+from jinbench.records import Article, Passage
+from jinbench.rooms import Rooms
+
+
+def article(id: str, length: int) -> Article:
+    return Article(id, "p", id, "clean", (), (Passage(f"{id}-1", id, "p", "字" * length, ()),))
+
+
+ARTICLES = st.lists(st.integers(1, 3000), min_size=1, max_size=40).map(
+    lambda lengths: [article(f"a{i}", length) for i, length in enumerate(lengths)]
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(ARTICLES, st.integers(1, 6), st.data())
+def test_every_article_has_so_many_annotators(articles: list[Article], people: int, data: st.DataObject) -> None:
+    names = [f"n{i}" for i in range(people)]
+    overlap = data.draw(st.integers(1, people))
+    dealt = shares.deal(articles, names, overlap)
+    assert list(dealt) == [each.id for each in articles]
+    assert all(len(set(having)) == len(having) == overlap for having in dealt.values())
+    assert shares.deal(articles, names, overlap) == dealt
+
+
+@settings(deadline=None, max_examples=50)
+@given(ARTICLES, ARTICLES)
+def test_what_is_dealt_stays_dealt(first: list[Article], more: list[Article]) -> None:
+    before = shares.deal(first, ["x", "y", "z"], 2)
+    longer = [*first, *(article(f"b{each.id}", len(each.passages[0].text)) for each in more)]
+    after = shares.deal(longer, ["x", "y", "z", "w"], 2, before)
+    assert {id: after[id] for id in before} == before
+    thrice = shares.deal(first, ["x", "y", "z"], 3, before)
+    assert all(set(having) == {"x", "y", "z"} for having in thrice.values())
+
+
+@pytest.mark.parametrize(("people", "overlap"), [(2, 1), (3, 2), (4, 3), (5, 1), (5, 2)])
+def test_shares_are_even(real: Rooms, people: int, overlap: int) -> None:
+    seed, names = seeds.read(real), [f"n{i}" for i in range(people)]
+    dealt = shares.deal(seed.articles, names, overlap)
+    rows = shares.summary(dealt, seed, names)
+    characters = [int(str(row["characters"])) for row in rows]
+    total = sum(len(passage.text) for passage in seed.passages())
+    assert sum(characters) == overlap * total
+    assert max(characters) <= 1.08 * min(characters)
+    articles = [int(str(row["articles"])) for row in rows]
+    assert max(articles) - min(articles) <= 4
+    if overlap > 1:  # every two have something in common, so that agreement is measured between all
+        together = {frozenset(pair) for having in dealt.values() for pair in itertools.combinations(having, 2)}
+        assert len(together) == people * (people - 1) / 2
+
+
+@pytest.mark.parametrize("overlap", [0, 3])
+def test_an_overlap_that_cannot_be(overlap: int) -> None:
+    with pytest.raises(ValueError, match="1 to 2"):
+        shares.deal([article("a", 5)], ["x", "y"], overlap)
+
+
+def test_it_comes_back_as_it_was_written(mini: Rooms) -> None:
+    seed = seeds.read(mini)
+    assert shares.read(mini, seed) == {}
+    assert shares.passages_of({}, seed, "annotator-a") is None
+    dealt = shares.deal(seed.articles, ["annotator-a", "annotator-b"], 1)
+    shares.write(mini, dealt)
+    assert shares.read(mini, seed) == dealt
+    parts = [shares.passages_of(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
+    assert sorted(parts[0] + parts[1]) == sorted(passage.id for passage in seed.passages())
+    assert shares.passages_of(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
+
+
+def test_everything_wrong_with_it_is_said_at_once(mini: Rooms) -> None:
+    text = "article,annotator\nno-such,annotator-a\ntrees,nobody\ntrees\ntrees,annotator-a\ntrees,annotator-a\n"
+    mini.shares.write_text(text)
+    with pytest.raises(DataError) as caught:
+        shares.read(mini, seeds.read(mini))
+    assert [problem.where.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
+
+
+@pytest.fixture
+def shared(mini: Rooms) -> Rooms:
+    """The three-page world as labelled by three, two to an article: b and c have what b labelled, between them."""
+    listing = mini.annotators
+    entry = 'name = "annotator-c"\nkind = "test data"\ndescription = "A third."\nguidelines = "1.0.0"\n'
+    third = f"[[annotator]]\n{entry}date = 2026-11-22\n"
+    text = listing.read_text().replace('"annotator-b"]', '"annotator-b", "annotator-c"]')
+    listing.write_text(f"{text}\n{third}")
+    seed = seeds.read(mini)
+    ids = [each.id for each in seed.articles]
+    dealt = {id: ("annotator-a", "annotator-b" if number % 2 else "annotator-c") for number, id in enumerate(ids)}
+    shares.write(mini, dealt)
+    tasks = json.loads((mini.exports / "annotator-b.json").read_text())
+    for name in ("annotator-b", "annotator-c"):
+        own = [task for task in tasks if name in dealt[task["data"]["article_id"]]]
+        said = json.dumps(own, ensure_ascii=False).replace("annotator-b@", f"{name}@")
+        (mini.exports / f"{name}.json").write_text(said)
+    return mini
+
+
+def test_decisions_are_between_those_who_labelled(shared: Rooms) -> None:
+    seed, label_set = seeds.read(shared), labels.read(shared)
+    found = adjudication.check(shared, seed, label_set, "adjudicator")
+    assert [each.subject for each in found] == ["3万平方米", "产业", "滦河"]
+    dealt = shares.read(shared, seed)
+    of = {passage.id: passage.article_id for passage in seed.passages()}
+    assert all({*each.readings} == {*dealt[of[each.passage_id]], "adjudicator"} for each in found)
+
+
+def test_a_share_that_is_not_finished_is_named(shared: Rooms) -> None:
+    path = shared.exports / "annotator-c.json"
+    tasks = json.loads(path.read_text())
+    path.write_text(json.dumps(tasks[1:]))
+    with pytest.raises(DataError, match=r"passage-unlabelled(.|\n)*annotator-c") as caught:
+        adjudication.check(shared, seeds.read(shared), labels.read(shared), "adjudicator")
+    assert len(caught.value.problems) == 1
+
+
+def test_agreement_and_dataset_of_shares(shared: Rooms) -> None:
+    seed, label_set = seeds.read(shared), labels.read(shared)
+    found = agreement.measure(shared, seed, label_set)
+    assert [(pair.first, pair.second) for pair in found.pairs] == [
+        ("annotator-a", "annotator-b"), ("annotator-a", "annotator-c"),
+    ]  # fmt: skip
+    assert sum(pair.passages for pair in found.pairs) == 8
+    for scores in found.against_gold.values():  # what somebody was not given is not missing
+        assert scores["ner"].missing == 0
+    built = dataset.build(shared)
+    dataset.write(built, shared.dataset)
+    by = [row["annotator"] for row in dataset.read_rows(shared, "annotations")]
+    assert by.count("annotator-a") == by.count("annotator-b") + by.count("annotator-c") == 8
+    board = ranking.board(shared, "ner", golds.FOLDS)
+    assert [row.system for row in board.rows] == ["annotator-a"]  # the others were not given every passage
+    assert annotators.read(shared).kinds == {"test data"}

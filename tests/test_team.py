@@ -1,0 +1,149 @@
+"""A team's desks on a real server: from an empty folder to a first passage, shares, and how far everybody is."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jinbench import agreement, annotation, exports, labels, labelstudio, overview, projects, seeds, shares
+from jinbench.records import Labels, Span
+from jinbench.rooms import Rooms
+from tests.desk import Desk
+
+pytestmark = pytest.mark.server
+
+
+def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
+    """What a command says, as typed in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jinbench.cli", *arguments], cwd=folder, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout) if "--json" in arguments and not code else done.stdout + done.stderr
+
+
+def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp_path: Path) -> None:
+    """Nothing but what the command itself prints is needed. The browser's part is played by the same account."""
+    said = jinbench(tmp_path, "annotate", "desk", "--annotators", "newcomer")
+    assert "log in as newcomer@jinbench.localhost" in said
+    assert "Label All Tasks" in said
+    where = Rooms(tmp_path)
+    assert len(list(seeds.read(where).passages())) == 4
+    label_set = labels.read(where)
+    labels.check_config(where, label_set)
+    client = labelstudio.connect()
+    project = projects.find_project(client, projects.project_title(label_set, "newcomer"))
+    assert project is not None
+    assert f"/projects/{project.id}/data" in said
+    text = next(seeds.read(where).passages()).text
+    start = text.index("昨天")
+    span = Span(start, start + 2, "DATE", "昨天")
+    first = Labels("example-L5", "newcomer", (span,), ("transport",))
+    annotation.enter(client, seeds.read(where), label_set, "newcomer", [first], lambda done: None)
+    (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
+    assert (person["submitted"], person["left"], person["passages"]) == (1, 3, 4)
+    jinbench(tmp_path, "annotate", "pull")
+    (found,) = exports.read(exports.path_of(where, "newcomer"), seeds.read(where).passages(), label_set)
+    assert (found.spans, found.sectors) == ((span,), ("transport",))
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    said = jinbench(tmp_path, "annotate", "desk", code=1)
+    assert "folder-taken" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--annotators", "a,b", "--overlap", "3"], "3 of 2 annotators"),
+        (["--annotators", "a b"], "'a b'"),
+        (["--annotators", ""], "''"),
+        (["--annotators", "adjudicator,a"], "adjudicator"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(
+    options: list[str], says: str, mini: Rooms, server: labelstudio.Server
+) -> None:
+    before = mini.annotators.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "desk", *options],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert says in done.stderr
+    assert mini.annotators.read_bytes() == before
+    assert not mini.shares.exists()
+
+
+def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
+    names = ["ann-1", "ann-2", "ann-3"]
+    options = ["annotate", "desk", "--annotators", ",".join(names), "--kind", "test data"]
+    planned = jinbench(mini.root, *options, "--dry-run", "--json")
+    assert not mini.shares.exists()
+    made = jinbench(mini.root, *options, "--json")
+    seed = seeds.read(mini)
+    dealt = shares.read(mini, seed)
+    assert all(len(having) == 2 for having in dealt.values())
+    assert [desk["passages"] for desk in made["desks"]] == [row["passages"] for row in planned["shares"]]
+    assert made["new"] == names
+    client = labelstudio.connect()
+    for desk in made["desks"]:
+        there = set(projects.tasks_by_passage(client, desk["project"]))
+        assert there == set(shares.passages_of(dealt, seed, desk["annotator"]) or [])
+        assert desk["created"] == len(there)
+    again = jinbench(mini.root, "annotate", "desk", "--json")
+    assert [(desk["annotator"], desk["created"]) for desk in again["desks"]] == [(name, 0) for name in names]
+    assert (again["overlap"], again["new"]) == (2, [])
+    pushed = jinbench(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
+    assert (pushed[0]["created"], pushed[0]["removed"]) == (0, 0)
+    with mini.shares.open() as file:
+        assert {row["annotator"] for row in csv.DictReader(file)} == set(names)
+
+
+def test_how_far_everybody_is(desk: Desk) -> None:
+    """Counts, speed and agreement are those of what was submitted; the worst type comes first."""
+    other = f"{desk.annotator}-b"
+    listing = desk.where.annotators
+    listing.write_text(listing.read_text().replace('"annotator-b"', f'"{other}"'))
+    labelstudio.member(desk.server, other)
+    desk.push()
+    mine = desk.labels()
+    timed = [Labels(e.passage_id, e.annotator, e.spans, e.sectors, lead_time=30.0) for e in mine[:5]]
+    desk.enter(timed)
+    skipped = next(task for task in desk.tasks() if task.data["passage_id"] == mine[5].passage_id)
+    desk.client.annotations.create(id=skipped.id, result=[], was_cancelled=True)
+    projects.push(desk.client, desk.where, desk.seed, desk.label_set, other, lambda done: None)
+    theirs = annotation.read_labels(exports.path_of(desk.where, "annotator-b"), desk.seed, desk.label_set, other)
+    annotation.enter(desk.client, desk.seed, desk.label_set, other, theirs, lambda done: None)
+    found = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator, other])
+    first, second = found.people
+    assert (first.submitted, first.skipped, first.left, first.passages) == (5, 1, 2, 8)
+    assert (second.submitted, second.left, second.characters_per_minute) == (8, 0, None)
+    lengths = sorted(len(p.text) for p in desk.seed.passages() if p.id in {e.passage_id for e in timed})
+    assert first.characters_per_minute == lengths[2] * 2
+    assert first.seconds_per_passage == 30
+    (pair,) = found.pairs
+    whole = agreement.pair(desk.seed, desk.label_set, timed, theirs, ("a", "b"))
+    assert (pair.passages, pair.spans.micro) == (5, whole.strict.micro)
+    differing = [cell.name for cell in whole.strict.labels if not cell.gold == cell.predicted == cell.correct]
+    assert {drift.name for drift in found.drifts} <= set(differing)
+
+
+def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) -> None:
+    desk.push()
+    desk.enter(desk.labels())
+    value = {"start": 5, "end": 500, "text": "x", "labels": ["PLANET"]}
+    result: Any = [{"id": "x", "from_name": "entities", "to_name": "text", "type": "labels", "value": value}]
+    (annotation_, *_) = desk.client.annotations.list(id=desk.tasks()[0].id)
+    desk.client.annotations.update(id=int(annotation_.id), result=result)
+    (person,) = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
+    assert person.submitted == 8
+    assert len(person.problems) >= 1
+    assert "unknown-label" in person.problems[0]
