@@ -345,11 +345,11 @@ def _push_with_labels(where: Rooms, chosen: list[str] | None, as_json: bool) -> 
         with progress() as step:
             done.append(moving.with_labels(client, where, seed, label_set, name, step))
     emit(
-        [{"annotator": m.annotator, "entered": m.entered, "there": m.there, **asdict(m.pushed)} for m in done],
+        [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
         as_json,
         lambda: "\n".join(
-            f"{m.annotator}: {m.pushed.created} tasks created, {m.entered} passages entered with their labels, "
-            f"{m.there} were there already. Label at {m.pushed.url}"
+            f"{m.annotator}: {m.pushed.created} tasks created, {m.pushed.unchanged} as they were; the labels of "
+            f"{m.labelled} passages are there. Label at {m.pushed.url}"
             for m in done
         ),
     )

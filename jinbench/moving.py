@@ -4,11 +4,14 @@ What goes along is what the exports hold: every submitted annotation, in its aut
 skipped or left as a draft is nobody's answer yet; it stays behind, and is counted when labels are pulled.
 """
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jinbench import adjudication, annotation, annotators, exchange, exports, projects, shares
+from jinbench import adjudication, annotation, annotators, exports, projects, shares
+from jinbench.exchange import call, patiently
 from jinbench.labels import LabelSet
+from jinbench.problems import ServerError
 from jinbench.projects import Pushed
 from jinbench.records import Step
 from jinbench.rooms import Rooms
@@ -20,44 +23,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moved:
-    """What a push with labels did: the annotations that it entered, and those that were there already."""
+    """What a push with labels did. `labelled`: the passages of the export, all of them on the server now."""
 
     annotator: str
     pushed: Pushed
-    entered: int
-    there: int
+    labelled: int
 
 
 def with_labels(
     client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
 ) -> Moved:
-    """Push the annotator's passages and the labels of the export in annotation/exports/, if there is one.
+    """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
 
     An adjudicator's project shows the readings again. Safe to repeat.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
     path = exports.path_of(where, annotator)
     labelled = exports.read(path, seed.passages(), label_set, annotator) if path.is_file() else []
-    there = set()
-    if annotation.has_project(client, label_set, annotator):
-        there = {entry.passage_id for entry in annotation.fetch(client, seed, label_set, annotator)}
     if annotators.read(where).between(annotator):
-        # Before anything is accepted: what agreed by itself may be overruled in the export.
+        # Nothing is accepted before it is entered: what agreed by itself may be overruled in the export.
         pushed = adjudication.show(client, where, seed, label_set, annotator, step)
         counted = projects.counter(step, f"enter {annotator}", len(labelled))
         annotation.enter(client, seed, label_set, annotator, labelled, counted)
     else:
         share = shares.share_of(where, seed, annotator)
         pushed, _ = annotation.move(client, where, seed, label_set, annotator, labelled, step, share=share)
-    entered = sum(entry.passage_id not in there for entry in labelled)
-    return Moved(annotator, pushed, entered, len(labelled) - entered)
+    return Moved(annotator, pushed, len(labelled))
 
 
 def left_behind(client: "LabelStudio", label_set: LabelSet, annotator: str) -> tuple[int, int]:
-    """How many passages the annotator has skipped on the server, and how many are drafts there."""
-    project = exchange.reaching(lambda: projects.find_project(client, projects.project_title(label_set, annotator)))
+    """How many passages of the annotator's project are skipped, and how many have drafts. Raises ServerError."""
+    title = projects.project_title(label_set, annotator)
+    project = patiently(client, lambda: projects.find_project(client, title))
     if project is None:
-        return 0, 0
-    found = exchange.reaching(lambda: list(projects.tasks(client, project.id)))
-    skipped = sum(bool(task.cancelled_annotations and not task.total_annotations) for task in found)
-    return skipped, sum(task.drafts for task in found)
+        raise ServerError(f"{annotator} has no project on this server.")
+    filters: tuple[dict[str, Any], ...] = (
+        {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
+        {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True},
+    )
+    skipped, drafts = patiently(client, lambda: [_count(client, project.id, each) for each in filters])
+    return skipped, drafts
+
+
+def _count(client: "LabelStudio", project: int, filter: dict[str, Any]) -> int:
+    """How many tasks of a project pass a filter. A listing itself shows nobody's drafts but one's own."""
+    query = json.dumps({"filters": {"conjunction": "and", "items": [filter]}})
+    parameters = {"project": project, "fields": "task_only", "include": "id", "page_size": 1, "query": query}
+    return int(call(client, "GET", "api/tasks", params=parameters)["total"])

@@ -197,6 +197,8 @@ def push(
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
     check_storable(settings, "project")
+    for entry in labelled:
+        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
     shown = _Shown(readings or {}, suggestions or {}, model_version)
     with alone():
         run = _Push(client, settings, seeds, share, shown, labelled, progress)

@@ -349,7 +349,7 @@ def test_labels_of_a_login_of_theirs(
     client = labelstudio.connect()
     project: Any = projects.find_project(client, projects.project_title(labels.read(mini), "guest-c"))
     anna = {str(user.email): user.id for user in client.users.list()}["anna@lab.example"]
-    raw = annotation._download(client, project.id)
+    raw = annotation._tasks(client, project.id, {})
     assert {each["completed_by"] for task in raw for each in task["annotations"]} == {anna}
     assert "guest-c@jinbench.localhost" not in {user.email for user in client.users.list()}
 

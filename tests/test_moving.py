@@ -109,22 +109,21 @@ def test_a_half_finished_desk_moves(
 
     # There: one command, and the exports are the same to the byte.
     sent = jinbench(desk, capsys, "annotate", "push", "--with-labels")
-    assert [(row["annotator"], row["created"], row["entered"]) for row in sent] == [
+    assert [(row["annotator"], row["created"], row["labelled"]) for row in sent] == [
         ("moving-a", 8, 5),
         ("moving-b", 8, 6),
     ]
     assert [row["changed"] for row in jinbench(desk, capsys, "annotate", "pull")] == [0, 0]
     assert {name: path.read_bytes() for name, path in paths.items()} == before
     again = jinbench(desk, capsys, "annotate", "push", "--with-labels")
-    assert [(row["created"], row["entered"], row["there"]) for row in again] == [(0, 0, 5), (0, 0, 6)]
+    assert [(row["created"], row["unchanged"], row["labelled"]) for row in again] == [(0, 8, 5), (0, 8, 6)]
 
     # The server itself says so too: each annotation once, by its author.
     client = labelstudio.connect()
     ids_of = annotation._user_ids(client)
     for name, number in (("moving-a", 5), ("moving-b", 6)):
-        raw = annotation._download(
-            client, projects.find_project(client, projects.project_title(labels.read(desk), name)).id
-        )
+        project: Any = projects.find_project(client, projects.project_title(labels.read(desk), name))
+        raw = annotation._tasks(client, project.id, {})
         by = [each["completed_by"] for task in raw for each in task["annotations"]]
         assert by == [ids_of[name]] * number
 
@@ -150,9 +149,9 @@ def test_a_half_finished_desk_moves(
     assert len(everything) == 3
     with accounts.at(server_home):
         sent = jinbench(desk, capsys, "annotate", "push", "--with-labels")
-        assert [(row["annotator"], row["entered"]) for row in sent] == [
-            ("moving-a", 3),
-            ("moving-b", 2),
+        assert [(row["annotator"], row["labelled"]) for row in sent] == [
+            ("moving-a", 8),
+            ("moving-b", 8),
             ("moving-judge", 8),
         ]
         jinbench(desk, capsys, "annotate", "pull")
