@@ -447,7 +447,7 @@ def serve(
     folds = suggesting.FOLDS if len(names) > 1 else 0
     whose = json.dumps([metadata.version("jinbench"), label_set.title, sorted(names)])
     try:
-        lock = FileLock(str(folder() / "lock"), mode=0o600).acquire(timeout=3)
+        lock = FileLock(str(folder() / "lock"), mode=0o600).acquire(timeout=1)
     except Timeout:
         raise ServerError(f"A backend is running already for {accounts.home()}. End it first.") from None
 

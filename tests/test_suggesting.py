@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from jinbench import annotators, exports, labels, seeds, suggesting
+from jinbench import annotators, chains, exports, labels, seeds, suggesting
 from jinbench.problems import DataError
 from jinbench.records import Labels, Span, Suggestion
 from jinbench.rooms import Rooms
@@ -77,8 +78,16 @@ def test_what_is_scored_is_what_is_predicted(tagger: CrfTagger) -> None:
 
 
 def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
-    from sklearn.base import clone
-
+    """O and then E, each so much likelier than all else that nothing of any valid path is left in 64 bits."""
+    states = chains.States(1)
+    scores = np.full((2, states.size), -2000.0)
+    scores[0, states.outside] = scores[1, states.ends] = 0
+    moves = np.where(states.allowed()[0], 0, chains.FORBIDDEN)
+    sureness = chains.Sureness(scores, moves, chains.pack(np.array([2]), np.array([0])))
+    path = np.array([0, states.ends])  # B and E
+    assert sureness.along(path)(0, 2) == sureness.along(path)(1, 2) == 0
+    assert sureness.likeliest()[1] == 0
+    assert sureness.steps(path).sum() == -math.inf
     wild = clone(tagger).fit(TEXTS * 3, SPANS * 3)
     wild.weights_ = wild.weights_ * 1e6
     for entry in wild.predict_scored(TEXTS):
