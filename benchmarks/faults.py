@@ -38,7 +38,7 @@ from tests.proxy import KINDS, Proxy, proxy_to
 from tests.trials import COMMANDS, People, Trial
 
 THROUGH, TOLD, BROKEN = 0, 3, 4  # how a process of its own ends
-CLIENT_KILLS, SERVER_KILLS, RACES, DISKS, BUSY = 24, 5, 12, 12, 8
+CLIENT_KILLS, SERVER_KILLS, RACES, DISKS, BUSY = 24, 5, 12, 10, 6
 
 
 def alone(trial: Trial, url: str, home: str, room: int | None, barrier: Any) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONTEXT = 120  # characters shown of the passages before and after
 BATCH = 500  # tasks in one request; nobody can submit while the server writes them
 PAGE = 1000  # tasks in one page of a listing
-FEW = 50  # tasks looked at again together before they are deleted
+FEW = 10  # tasks looked at again together before they are deleted
 ROUNDS = 5
 
 Row = dict[str, str]
@@ -383,14 +383,8 @@ class _Push:
         parameters = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": sorted(ids)}
         now = {t["id"]: _work(t) for t in listed(self.client, f"api/projects/{self.project}/export", params=parameters)}
         going = [id for id, kept in spare if id in now and now[id] in ([], now.get(kept) if kept else [])]
-        if going:  # an empty list would mean all tasks
-            call(
-                self.client,
-                "POST",
-                "api/dm/actions",
-                params={"id": "delete_tasks", "project": self.project},
-                json={"selectedItems": {"all": False, "included": going}},
-            )
+        for id in going:  # one at a time: the server's own action for many first unlinks them, and may end there
+            delete(self.client, f"api/tasks/{id}/")
         return set(going)
 
     def show(self) -> bool:

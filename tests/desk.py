@@ -19,8 +19,10 @@ class Desk:
         listing = where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 
-    def push(self) -> projects.Pushed:
-        return projects.push(self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None)
+    def push(self, **options: Any) -> projects.Pushed:
+        return projects.push(
+            self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None, **options
+        )
 
     def labels(self) -> list[Labels]:
         path = exports.path_of(self.where, "annotator-a")

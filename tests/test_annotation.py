@@ -1,13 +1,15 @@
 """Push, enter and pull against the real server: safe to repeat, nothing dropped, nothing doubled."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from jinbench import annotation, exports, labels, labelstudio, projects, seeds
+from jinbench.exchange import call
 from jinbench.problems import DataError, ServerError
-from jinbench.records import Labels
+from jinbench.records import Labels, Suggestion
 from jinbench.rooms import Rooms
 from tests.desk import Desk
 
@@ -42,6 +44,115 @@ def test_doubles_are_removed_and_annotated_ones_kept(desk: Desk) -> None:
     tasks = desk.tasks()
     assert sum("passage_id" not in task.data for task in tasks) == 2  # what others made is left alone
     assert sorted(task.total_annotations for task in tasks) == [0, 0] + [1] * 8
+
+
+def test_a_double_with_a_draft_is_kept(desk: Desk) -> None:
+    """A listing shows nobody's drafts but one's own."""
+    project = desk.push().project
+    request: Any = [{"data": projects.task_data(desk.seed)[0]}]
+    desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
+    double = max(task.id for task in desk.tasks())
+    call(desk.client, "POST", f"api/tasks/{double}/drafts", json={"result": []})
+    assert projects.touched(projects.tasks_by_passage(desk.client, project)[request[0]["data"]["passage_id"]][1])
+    assert desk.push().removed == 1
+    assert double in {task.id for task in desk.tasks()}
+
+
+def test_a_double_with_the_same_labels_goes(desk: Desk) -> None:
+    """Labels that went along with tasks whose import was answered by silence, and was sent again."""
+    project = desk.push(labelled=desk.labels()).project
+    desk.assert_one_task_per_passage(annotations=1)
+    user = next(user.id for user in desk.client.users.list() if str(user.email).startswith(desk.annotator))
+    entry = desk.labels()[0]
+    data = next(row for row in projects.task_data(desk.seed) if row["passage_id"] == entry.passage_id)
+    work = {"result": exports.regions(entry), "completed_by": user, "ground_truth": False}
+    path = f"api/projects/{project}/import"
+    call(desk.client, "POST", path, json=[{"data": data, "annotations": [work]}])
+    assert desk.push().removed == 1
+    desk.assert_one_task_per_passage(annotations=1)
+    call(desk.client, "POST", path, json=[{"data": data, "annotations": [work | {"result": []}]}])
+    with pytest.raises(ServerError, match=f"2 tasks of passage {entry.passage_id} have been worked on"):
+        desk.push()
+
+
+def test_a_share(desk: Desk) -> None:
+    """What is another's goes if nobody touched it; what stands around a passage stays."""
+    ids = [passage.id for passage in desk.seed.passages()]
+    desk.push()
+    desk.enter([entry for entry in desk.labels() if entry.passage_id == ids[0]])
+    pushed = desk.push(share=ids[3:])
+    assert (pushed.created, pushed.removed, pushed.unchanged) == (0, 2, 5)
+    assert {task.data["passage_id"] for task in desk.tasks()} == {ids[0], *ids[3:]}
+    wanted = {row["passage_id"]: row for row in projects.task_data(desk.seed)}
+    assert all(task.data == wanted[task.data["passage_id"]] for task in desk.tasks())
+    assert desk.push(share=ids).created == 2
+
+
+def test_suggestions_are_shown_once_and_renewed(desk: Desk) -> None:
+    """Older ones of the same model are replaced; what others predict is left alone."""
+    labelled = desk.labels()
+    found = {entry.passage_id: Suggestion(entry.spans, (0.5,) * len(entry.spans), 0.25) for entry in labelled}
+
+    def shown() -> Counter[tuple[str, float | None]]:
+        each = call(desk.client, "GET", "api/predictions", params={"project": project})
+        return Counter((prediction["model_version"], prediction["score"]) for prediction in each)
+
+    project = desk.push(suggestions=found, model_version="tagger 1 abc").project
+    assert shown() == {("tagger 1 abc", 0.25): 8}
+    predictions = call(desk.client, "GET", "api/predictions", params={"project": project})
+    scores = {region["score"] for prediction in predictions for region in prediction["result"]}
+    assert scores == {0.5}
+    foreign = {"task": desk.tasks()[0].id, "model_version": "somebody", "result": []}
+    call(desk.client, "POST", "api/predictions/", json=foreign)
+    desk.push(suggestions=found, model_version="tagger 1 abc")
+    assert shown() == {("tagger 1 abc", 0.25): 8, ("somebody", None): 1}
+    newer = dict(list(found.items())[:5])
+    desk.push(suggestions=newer, model_version="tagger 2 def")
+    assert shown() == {("tagger 2 def", 0.25): 5, ("somebody", None): 1}
+    desk.push()
+    assert shown() == {("tagger 2 def", 0.25): 5, ("somebody", None): 1}
+
+
+def test_labels_move_in_bulk_and_one_by_one(desk: Desk) -> None:
+    labelled = desk.labels()
+    ids = [entry.passage_id for entry in labelled]
+    desk.push(share=ids[:3])
+    pushed, entered = annotation.move(
+        desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, labelled[:6], lambda *_: None
+    )
+    assert (pushed.created, entered) == (5, 3)
+    assert desk.pull() == (6, 6)
+    assert (
+        annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[5].lead_time == labelled[5].lead_time
+    )
+
+
+def test_doubles_of_two_enters_go(desk: Desk) -> None:
+    desk.push()
+    desk.enter(desk.labels())
+    task = desk.tasks()[0]
+    listing: Any = desk.client.annotations.list(id=task.id)
+    again = {"result": listing[0].result, "completed_by": listing[0].completed_by, "ground_truth": False}
+    call(desk.client, "POST", f"api/tasks/{task.id}/annotations/", json=again)
+    with pytest.raises(DataError, match="annotated-twice"):
+        desk.pull()
+    assert desk.enter(desk.labels()) == (0, 8)
+    desk.assert_one_task_per_passage(annotations=1)
+
+
+def test_a_correction_has_a_time_of_its_own(desk: Desk) -> None:
+    desk.push()
+    desk.enter(desk.labels())
+    desk.pull()
+    path = exports.path_of(desk.where, desk.annotator)
+    before = {t["data"]["passage_id"]: t["annotations"][0] for t in json.loads(path.read_text())}
+    corrected = Labels(desk.labels()[0].passage_id, desk.annotator, (), ("water",))
+    desk.enter([corrected], replace=True)
+    assert desk.pull() == (8, 1)
+    for task in json.loads(path.read_text()):
+        old, now = before[task["data"]["passage_id"]], task["annotations"][0]
+        assert now["created_at"] == old["created_at"]
+        assert (now["updated_at"] > old["updated_at"]) == (task["data"]["passage_id"] == corrected.passage_id)
 
 
 def test_a_changed_title_updates_the_task(desk: Desk) -> None:
