@@ -1,7 +1,6 @@
 """A team's desks on a real server: from an empty folder to a first passage, shares, and how far everybody is."""
 
 import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +11,9 @@ import pytest
 from jinbench import agreement, annotation, exports, labels, labelstudio, overview, projects, seeds, shares
 from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
-from tests.desk import Desk
+from tests.desk import Desk, jinbench
 
 pytestmark = pytest.mark.server
-
-
-def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
-    """What a command says, as typed in a folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", *arguments], cwd=folder, capture_output=True, text=True
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return json.loads(done.stdout) if "--json" in arguments and not code else done.stdout + done.stderr
 
 
 def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp_path: Path) -> None:
