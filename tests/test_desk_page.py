@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -191,6 +192,25 @@ class Seat:
         self.browser.run("document.querySelector('.passage').dataset.before = 'here'")
         self.button("Submit")
         self.browser.wait("return !document.querySelector('.passage[data-before]')")
+
+    def tabs(self, count: int) -> list[str]:
+        """The names on the tabs above a passage, once there are so many."""
+        script = """
+        const tabs = [...document.querySelectorAll(".lsf-annotation-button")];
+        const names = tabs.map(tab => tab.innerText.split("\\n").find(line => line.length > 2));
+        return names.length === arguments[0] && names.every(Boolean) && names;
+        """
+        found: list[str] = self.browser.wait(script, count)
+        return found
+
+    def open_tab(self, number: int, marks: list[str]) -> None:
+        """A click on a tab, until the passage has these types on it: a tab may come before it answers."""
+
+        def opened(_: Any) -> bool:
+            self.click("return document.querySelectorAll('.lsf-annotation-button')[arguments[0]]", number)
+            return sorted(self.browser.run(REGIONS)) == sorted(marks)
+
+        WebDriverWait(self.browser.driver, 30, 0.2, [StaleElementReferenceException]).until(opened)
 
     def unseen(self, *more: str) -> list[str]:
         """What is not wholly in the window of all that is needed, and what would have to be scrolled."""
@@ -536,20 +556,14 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: R
     task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
     seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
     seat.at(next(passage.text for passage in article.passages if passage.id == id))
-    names = "return [...document.querySelectorAll('.lsf-annotation-button')].map(e => e.innerText.split('\\n'))"
-    tabs = [next(name for name in lines if len(name) > 2) for lines in seat.browser.run(names)]
-    assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
     read = adjudication.readings(where, seed, label_set, "adjudicator")
-    marks = f"return (() => {{ {REGIONS} }})().length === arguments[0]"
+    shown = {label.name: label.zh for label in label_set.entities}
+    tabs = seat.tabs(4)
+    assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
     for name, found in read.items():
-        seat.click("return document.querySelectorAll('.lsf-annotation-button')[arguments[0]]", tabs.index(name))
-        seat.browser.wait(marks, len(found[id].spans))
-        assert sorted(seat.browser.run(REGIONS)) == sorted(
-            label.zh for span in found[id].spans for label in label_set.entities if label.name == span.type
-        )
-    seat.click("return document.querySelector('.lsf-annotation-button')")
+        seat.open_tab(tabs.index(name), [shown[span.type] for span in found[id].spans])
     agreed = adjudication.agreed(read, "adjudicator")[id]
-    seat.browser.wait(marks, len(agreed.spans))
+    seat.open_tab(0, [shown[span.type] for span in agreed.spans])
     assert subject not in {span.surface for span in agreed.spans}
     seat.mark("6", subject)
     seat.click("return document.querySelector('.reasons input')")
