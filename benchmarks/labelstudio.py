@@ -29,7 +29,7 @@ from jinbench.records import Labels, Suggestion
 from jinbench.rooms import Rooms
 from jinbench.rounds import peak_mb
 
-FEW = 300
+FEW = 150
 MODEL = "tagger 1"
 NAME = "annotator-a"
 WAYS = ("ours", "bulk", "naive")
@@ -48,8 +48,9 @@ class World:
         for round in itertools.count():
             for article in found.articles:
                 left = size - len(self.labels)
-                new = [replace(each, id=f"{each.id}-{round}") for each in article.passages[:left]]
-                articles.append(replace(article, id=f"{article.id}-{round}", passages=tuple(new)))
+                id = f"{article.id}-{round}"
+                new = [replace(each, id=f"{each.id}-{round}", article_id=id) for each in article.passages[:left]]
+                articles.append(replace(article, id=id, passages=tuple(new)))
                 for old, passage in zip(article.passages, new, strict=False):
                     entry = replace(known[old.id], passage_id=passage.id)
                     self.labels.append(entry)
