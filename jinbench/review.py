@@ -36,12 +36,14 @@ def annotate_adjudicate(
     left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
     emit(
         {"project": done.pushed.project, "url": done.pushed.url, "accepted": done.accepted}
-        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide), "left": done.left},
+        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide), "left": done.left}
+        | {"urls": done.urls},
         as_json,
         lambda: (
             f"{adjudicator}: {done.accepted} passages accepted now, because all agree; "
             f"{len(done.to_decide)} disagreements in {passages} passages to decide at {done.pushed.url}{left}\n"
-            f"Then: jinbench annotate pull --annotator {adjudicator}"
+            + "".join(f"  {id}  {url}\n" for id, url in done.urls.items())
+            + f"Then: jinbench annotate pull --annotator {adjudicator}"
         ),
     )
 

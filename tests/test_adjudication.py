@@ -59,6 +59,9 @@ def test_from_two_readings_to_a_gold_with_reasons(bench: Bench) -> None:
     done = bench.push()
     assert {each.passage_id for each in done.to_decide} == OPEN
     assert (done.pushed.created, done.accepted) == (8, 5)
+    assert set(done.urls) == OPEN
+    tasks = projects.tasks_by_passage(bench.client, done.pushed.project)
+    assert done.urls["c-L3"].endswith(f"/projects/{done.pushed.project}/data?task={tasks['c-L3'][0].id}")
     bench.pull()
     with pytest.raises(DataError, match="passage-unlabelled"):  # three still wait
         exports.read(exports.path_of(bench.where, bench.name), bench.seed.passages(), bench.label_set, whole=True)
