@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, labelstudio
+from jinbench import accounts, clients
 from jinbench.problems import ServerError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def patiently(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -
                 raise ServerError(_explain(error)) from None
             if status != _GONE:
                 time.sleep(SETTLE)
-                labelstudio.wait_until_up(client, wait)
+                clients.wait_until_up(client, wait)
     return None
 
 

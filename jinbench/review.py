@@ -20,7 +20,7 @@ def annotate_adjudicate(
     Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
     prediction to start from; every decision is given a reason there. Safe to repeat.
     """
-    from jinbench import adjudication, annotators, labels, labelstudio, seeds
+    from jinbench import adjudication, annotators, clients, labels, seeds
 
     where = workshop(ctx)
     seed, label_set, adjudicator = seeds.read(where), labels.read(where), annotators.read(where).gold
@@ -28,8 +28,8 @@ def annotate_adjudicate(
         found = adjudication.open_questions(where, seed, label_set, adjudicator)
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
         return
-    client = labelstudio.connect()
-    labelstudio.ensure_member(adjudicator)
+    client = clients.connect()
+    clients.ensure_member(adjudicator)
     with progress() as step:
         done = adjudication.push(client, where, seed, label_set, adjudicator, step)
     passages = len({each.passage_id for each in done.to_decide})

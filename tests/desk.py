@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotation, exports, labels, labelstudio, projects, seeds
+from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, seeds
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
 
@@ -28,8 +28,8 @@ class Desk:
     def __init__(self, where: Rooms, server: labelstudio.Server, annotator: str) -> None:
         self.where, self.annotator, self.server = where, annotator, server
         self.seed, self.label_set = seeds.read(where), labels.read(where)
-        self.client = labelstudio.connect()
-        labelstudio.member(server, annotator)
+        self.client = clients.connect()
+        members.member(server.url, annotator)
         listing = where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import adjudication, annotation, exports, files, labels, labelstudio, projects, seeds
+from jinbench import adjudication, annotation, clients, exports, files, labels, labelstudio, members, projects, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
@@ -25,8 +25,8 @@ class Bench:
         committed = exports.path_of(where, "adjudicator")
         self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
         committed.unlink()
-        self.client = labelstudio.connect()
-        labelstudio.member(server, name)
+        self.client = clients.connect()
+        members.member(server.url, name)
 
     def push(self) -> adjudication.Adjudication:
         return adjudication.push(

@@ -20,11 +20,13 @@ from jinbench import (
     adjudication,
     annotation,
     annotators,
+    clients,
     colours,
     exports,
     files,
     labels,
     labelstudio,
+    members,
     projects,
     seeds,
 )
@@ -352,7 +354,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     gold.write_text(json.dumps(json.loads(gold.read_text())[:40]))  # to learn from; more would take longer
     made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
     first = next(seeds.read(real_copy).passages())
-    client = labelstudio.connect()
+    client = clients.connect()
     tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
     (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
     seat.log_in("helped")
@@ -547,8 +549,8 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: R
         id
     ]
     exports.path_of(where, "adjudicator").unlink()
-    client = labelstudio.connect()
-    labelstudio.member(seat.server, "adjudicator")
+    client = clients.connect()
+    members.member(seat.server.url, "adjudicator")
     pushed = adjudication.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
     assert [each.passage_id for each in pushed.to_decide] == [id]
 
