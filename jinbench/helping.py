@@ -71,13 +71,13 @@ def annotate_assist(
 
     With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
     """
-    from jinbench import assist, clients, labels, seeds
+    from jinbench import assist, backend, clients, labels, seeds
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
     seed, label_set = seeds.read(where), labels.read(where)
 
-    def ready(place: assist.Place, numbers: dict[str, int], version: str) -> None:
+    def ready(place: backend.Place, numbers: dict[str, int], version: str) -> None:
         record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
         listed = ", ".join(f"{name} (project {number})" for name, number in numbers.items())
         text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jinbench import accounts, annotation, assist, labels, members, queueing, seeds, suggesting
+from jinbench import accounts, annotation, assist, backend, labels, members, queueing, seeds, suggesting, teaching
 from jinbench.problems import ServerError
 from jinbench.rooms import Rooms
 from jinbench.suggesting import Suggester
@@ -39,32 +39,32 @@ def taught(where: Rooms, folds: int = 0) -> Suggester:
     return suggesting.learn(seed.articles, suggesting.labelled(where, seed, labels.read(where)), folds=folds)
 
 
-def mind(where: Rooms, suggester: Suggester | None, said: list[str] | None = None) -> assist.Mind:
+def mind(where: Rooms, suggester: Suggester | None, said: list[str] | None = None) -> teaching.Mind:
     """One that never looks for anything new."""
     heard = [] if said is None else said
-    return assist.Mind(seeds.read(where).articles, int, list, 0, lambda data: None, suggester, heard.append)
+    return teaching.Mind(seeds.read(where).articles, int, list, 0, lambda data: None, suggester, heard.append)
 
 
 @pytest.fixture
-def backend(mini: Rooms) -> Iterator[tuple[assist.Place, assist.Mind]]:
+def backend(mini: Rooms) -> Iterator[tuple[backend.Place, teaching.Mind]]:
     """The backend with a model, in this process."""
-    server = assist.Server((assist.HOST, 0), http.server.BaseHTTPRequestHandler)
-    place, thinking = assist.Place(server.server_port, SECRET), mind(mini, taught(mini))
-    server.RequestHandlerClass = assist.handler(place.header, thinking)
+    server = backend.Server((backend.HOST, 0), http.server.BaseHTTPRequestHandler)
+    place, thinking = backend.Place(server.server_port, SECRET), mind(mini, taught(mini))
+    server.RequestHandlerClass = backend.handler(place.header, thinking)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield place, thinking
     server.shutdown()
     server.server_close()
 
 
-WRONG = [None, "", "Basic", "Basic eDp5", f"Bearer {SECRET}", SECRET, assist.Place(1, SECRET + "x").header]
+WRONG = [None, "", "Basic", "Basic eDp5", f"Bearer {SECRET}", SECRET, backend.Place(1, SECRET + "x").header]
 REQUESTS = [("GET", "/health"), ("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/nothing"),
             ("PUT", "/setup"), ("OPTIONS", "/")]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", WRONG)
 def test_without_the_secret_there_is_nothing_to_learn(
-    backend: tuple[assist.Place, assist.Mind], header: str | None
+    backend: tuple[backend.Place, teaching.Mind], header: str | None
 ) -> None:
     place, thinking = backend
     answers = set()
@@ -76,10 +76,10 @@ def test_without_the_secret_there_is_nothing_to_learn(
     assert not thinking.wake.is_set()
 
 
-def test_with_the_secret_it_speaks_the_protocol(backend: tuple[assist.Place, assist.Mind], mini: Rooms) -> None:
+def test_with_the_secret_it_speaks_the_protocol(backend: tuple[backend.Place, teaching.Mind], mini: Rooms) -> None:
     place, thinking = backend
     assert thinking.suggester is not None
-    with httpx.Client(base_url=place.url, auth=(assist.USER, SECRET), trust_env=False) as http:
+    with httpx.Client(base_url=place.url, auth=(backend.USER, SECRET), trust_env=False) as http:
         assert http.get("/health").json()["status"] == "UP"
         sent = {"project": "1.2", "access_token": TOKEN, "hostname": "http://localhost", "schema": "<View/>"}
         assert http.post("/setup", json=sent).json() == {"model_version": thinking.version}
@@ -106,16 +106,16 @@ def test_with_the_secret_it_speaks_the_protocol(backend: tuple[assist.Place, ass
         assert thinking.stale.is_set()
 
 
-def test_what_is_too_large_or_no_json_is_refused(backend: tuple[assist.Place, assist.Mind]) -> None:
+def test_what_is_too_large_or_no_json_is_refused(backend: tuple[backend.Place, teaching.Mind]) -> None:
     place, _ = backend
 
     def send(head: str, body: bytes = b"") -> int:
-        with socket.create_connection((assist.HOST, place.port), timeout=10) as line:
+        with socket.create_connection((backend.HOST, place.port), timeout=10) as line:
             text = f"POST /predict HTTP/1.1\r\nAuthorization: {place.header}\r\n{head}\r\n\r\n"
             line.sendall(text.encode() + body)
             return int(line.recv(100).split()[1])
 
-    assert send(f"Content-Length: {assist.LARGEST + 1}") == 413
+    assert send(f"Content-Length: {backend.LARGEST + 1}") == 413
     assert send("Content-Length: 99999999999999999999") == 411
     assert send("Content-Length: -5") == 411
     assert send("Transfer-Encoding: chunked") == 411
@@ -127,32 +127,32 @@ def test_what_is_too_large_or_no_json_is_refused(backend: tuple[assist.Place, as
 def test_an_untaught_backend_says_nothing(mini: Rooms) -> None:
     new = mind(mini, None)
     assert new.predict([{"data": {"passage_id": "a", "article_id": "b", "text": "\u6d25"}}]) == [[]]
-    assert new.version == assist.UNTAUGHT
+    assert new.version == teaching.UNTAUGHT
 
 
 def test_a_kept_model_is_ours_or_none(home: Path, mini: Rooms) -> None:
     import pickle
 
     model = taught(mini)
-    assist.keep_model(SECRET, "me", pickle.dumps(model))
+    backend.keep_model(SECRET, "me", pickle.dumps(model))
     path = home / "assist" / "model"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    found = assist.kept_model(SECRET, "me")
+    found = backend.kept_model(SECRET, "me")
     assert found is not None
     passages = list(seeds.read(mini).passages())
     assert found.suggest(passages) == model.suggest(passages)
-    assert assist.kept_model(SECRET, "somebody else") is None
-    assert assist.kept_model(SECRET + "x", "me") is None
+    assert backend.kept_model(SECRET, "somebody else") is None
+    assert backend.kept_model(SECRET + "x", "me") is None
     whole = path.read_bytes()
     mark = home / "was-run"
     foreign = pickle.dumps(Harm(str(mark)))
     for broken in (b"", whole[:-1], whole[: len(whole) // 2], b"\0" * 100, whole[:32] + foreign, foreign):
         path.write_bytes(broken)
-        assert assist.kept_model(SECRET, "me") is None
+        assert backend.kept_model(SECRET, "me") is None
     assert not mark.exists()
-    assist.keep_model(SECRET, "me", pickle.dumps("no suggester"))
-    assert assist.kept_model(SECRET, "me") is None
+    backend.keep_model(SECRET, "me", pickle.dumps("no suggester"))
+    assert backend.kept_model(SECRET, "me") is None
 
 
 class Harm:
@@ -169,7 +169,7 @@ def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Roo
     seed = seeds.read(mini)
     known = suggesting.labelled(mini, seed, labels.read(mini))
     here, kept, said = known[:3], [], []
-    thinking = assist.Mind(seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append)
+    thinking = teaching.Mind(seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append)
     thinking.tell()
     thinking._learn_if_new()
     first = thinking.version
@@ -224,7 +224,7 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
     project = desk.push().project
     given = desk.labels()
     running = Assist(desk.where, "--annotator", desk.annotator, "--even-for-gold")
-    assert running.up["model_version"] == assist.UNTAUGHT
+    assert running.up["model_version"] == teaching.UNTAUGHT
     assert running.up["projects"] == {desk.annotator: project}
     with members.session(desk.server) as page:
         members.log_in(page, accounts.known()[desk.annotator])
@@ -277,26 +277,26 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
     log = (server_home / "server.log").read_text(errors="replace")
     for text in (running.line, again.line, running.errors.read_text(), again.errors.read_text(), log, str(backends)):
         assert secret not in text
-        assert assist.Place(1, secret).header not in text
+        assert backend.Place(1, secret).header not in text
 
 
 @pytest.mark.server
 def test_a_registration_is_brought_up_to_date(desk: Desk) -> None:
     project = desk.push().project
-    server = assist.Server((assist.HOST, 0), http.server.BaseHTTPRequestHandler)
-    place = assist.Place(server.server_port, SECRET)
-    server.RequestHandlerClass = assist.handler(place.header, mind(desk.where, None))
+    server = backend.Server((backend.HOST, 0), http.server.BaseHTTPRequestHandler)
+    place = backend.Place(server.server_port, SECRET)
+    server.RequestHandlerClass = backend.handler(place.header, mind(desk.where, None))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    other = assist.Server((assist.HOST, 0), server.RequestHandlerClass)
+    other = backend.Server((backend.HOST, 0), server.RequestHandlerClass)
     threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True).start()
     try:
         for port in (place.port, place.port, other.server_port):
-            assist.register(desk.client, project, assist.Place(port, SECRET))
+            assist.register(desk.client, project, backend.Place(port, SECRET))
             backends: Any = desk.client.ml.list(project=project)
             assert [each.url for each in backends] == [f"http://127.0.0.1:{port}"]
             assert [str(each.state) for each in backends] == ["CO"]
         with pytest.raises(ServerError, match="could not be told"):
-            assist.register(desk.client, project, assist.Place(port, "another secret"))
+            assist.register(desk.client, project, backend.Place(port, "another secret"))
     finally:
         for each in (server, other):
             each.shutdown()
