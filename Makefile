@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check format lock clean
+.PHONY: help setup browser postgres run test check format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,8 +21,8 @@ $(VENV)/made-from: requirements.lock pyproject.toml
 run: setup ## pages → Label Studio → labels → dataset → baselines → leaderboard, compared with what is committed
 	$(BIN)/jinbench reproduce
 
-# Where CI is set the machine may be new, and the tests of pages may not be skipped.
-test: setup check $(if $(CI),browser) ## every check and every test, the ones with the real Label Studio included
+# Where CI is set the machine may be new, and the tests of pages and of PostgreSQL may not be skipped.
+test: setup check $(if $(CI),browser postgres) ## every check and every test, the ones with the real Label Studio included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 browser: ## install Chromium, its driver and a Chinese font, for the tests of pages
@@ -36,6 +36,20 @@ browser: ## install Chromium, its driver and a Chinese font, for the tests of pa
 	  echo "Install Chromium, the chromedriver of the same version and Noto Sans CJK, for example:" >&2; \
 	  echo "  sudo apt-get install chromium chromium-driver fonts-noto-cjk" >&2; \
 	  echo "  brew install --cask chromium chromedriver font-noto-sans-cjk-sc" >&2; \
+	  exit 1; \
+	fi
+
+postgres: ## install PostgreSQL, for the tests of a desk that keeps its work in it
+	@if ls /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin 2>/dev/null | grep -qx initdb || command -v initdb >/dev/null; then \
+	  echo "PostgreSQL is here."; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+	  sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends postgresql; \
+	else \
+	  echo "Install PostgreSQL, for example:" >&2; \
+	  echo "  sudo apt-get install postgresql" >&2; \
+	  echo "  brew install postgresql" >&2; \
 	  exit 1; \
 	fi
 

@@ -49,7 +49,7 @@ def open_home() -> Path:
     try:
         folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
-            inside = {path.name for path in folder.iterdir()}
+            inside = {path.name for path in folder.iterdir() if path.suffix != ".lock"}
             if inside and not inside.intersection(_OURS):
                 raise ServerError(
                     f"{folder} holds other things, and others can read it. Passwords are kept in a folder of their "

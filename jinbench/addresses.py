@@ -26,13 +26,13 @@ def checked(url: str) -> str:
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
     except ValueError:
         raise ServerError("That is no address of a Label Studio. Write it as https://label.example") from None
-    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+    if "@" in url:
         raise ServerError(
             "There is a user or a password in the address, where logs and other users can see it. Take it out; "
             f"the token belongs in {TOKEN}, or in a file for --token-file."
         )
     if "://" not in url:
-        raise ServerError(f"{url!r} does not say how to get there. Write https://… (or http:// on this machine).")
+        raise ServerError("The address does not say how to get there. Write https://… (or http:// on this machine).")
     if scheme not in _PORTS or not host or re.search(r"[\s\\]", url.strip()):
         raise ServerError("That is no address of a Label Studio. Write it as https://label.example")
     named = f"[{host}]" if ":" in host else host

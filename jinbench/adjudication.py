@@ -78,15 +78,7 @@ def push(
     """
     found = readings(where, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
-    pushed = projects.push(
-        client,
-        where,
-        seed,
-        label_set,
-        adjudicator,
-        projects.counter(step, f"push {adjudicator}", len(common)),
-        {**found, AGREED: common},
-    )
+    pushed = show(client, where, seed, label_set, adjudicator, step)
     questions = disagreements.find(seed.passages(), found, {})
     tasks = patiently(client, lambda: projects.tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
@@ -98,6 +90,14 @@ def push(
     to_decide = [each for each in questions if each.passage_id not in decided]
     to_decide += [each for each in _decisions(seed, found, adjudicator, decided) if not each.reason]
     return Adjudication(pushed, len(accepted), to_decide, sorted(begun - decided.keys()))
+
+
+def show(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step) -> Pushed:
+    """The adjudicator's project with all readings in it, and nothing accepted yet. Raises as :func:`push`."""
+    found = readings(where, seed, label_set, adjudicator)
+    common = agreed(found, adjudicator)
+    counted = projects.counter(step, f"push {adjudicator}", len(common))
+    return projects.push(client, where, seed, label_set, adjudicator, counted, {**found, AGREED: common})
 
 
 def _decisions(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, exports, files, markup
+from jinbench.checking import check_storable
 from jinbench.exchange import PIECE, alone, call, elements, listed, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
@@ -47,7 +48,8 @@ def has_project(client: "LabelStudio", label_set: LabelSet, annotator: str) -> b
     return patiently(client, lambda: find_project(client, project_title(label_set, annotator))) is not None
 
 
-def _project_or_error(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
+def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
+    """The number of the annotator's project. Raises :class:`ServerError` if there is none."""
     title = project_title(label_set, annotator)
     project = patiently(client, lambda: find_project(client, title))
     if project is None:
@@ -64,7 +66,7 @@ def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: s
 
     Raises :class:`ServerError`, :class:`DataError`.
     """
-    project = _project_or_error(client, label_set, annotator)
+    project = project_number(client, label_set, annotator)
 
     def act() -> dict[str, Labels]:
         tasks = _tasks(client, project, _user_ids(client))
@@ -107,7 +109,7 @@ def pull(client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet,
     What says the same as before keeps its record; a passage that has lost its annotation on the server is an error.
     The memory that it takes hardly grows with the number of passages.
     """
-    project = _project_or_error(client, label_set, annotator)
+    project = project_number(client, label_set, annotator)
     path = exports.path_of(rooms, annotator)
     passages = {passage.id: passage for passage in seeds.passages()}
     with exports.Spool({article.id: article.title for article in seeds.articles}) as spool:
@@ -162,8 +164,10 @@ def enter(
 
     A passage that the annotator has labelled differently is an error, unless `replace_different`.
     """
+    for entry in labelled:
+        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
     with alone():
-        project = _project_or_error(client, label_set, annotator)
+        project = project_number(client, label_set, annotator)
         run = _Enter(client, project, seeds, label_set, annotator, labelled, progress, replace_different)
         for _ in range(ROUNDS):
             if patiently(client, run.round):

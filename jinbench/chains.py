@@ -5,7 +5,8 @@ rows, and the sentences that go on are its first ones; no padding, and one matri
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +147,54 @@ def marginals(scores: Array, transitions: Array, packed: Packed) -> Array:
     forward, backward, _, _ = _recursions(scores, np.exp(transitions), packed)
     forward *= backward
     return forward
+
+
+class Sureness:
+    """How likely states, stretches of states and whole paths are, for scores (rows, states) with edges.
+
+    In 64 bits: the products over a stretch are long. What it returns is in the order of the concatenated sentences; 0,
+    or -inf as a logarithm, where the arithmetic fails.
+    """
+
+    def __init__(self, scores: Array, transitions: Array, packed: Packed) -> None:
+        self.scores, self.transitions = scores.astype(np.float64), transitions.astype(np.float64)
+        self.packed = packed
+        with np.errstate(all="ignore"):
+            self.forward, self.backward, _, self.norms = _recursions(self.scores, np.exp(self.transitions), packed)
+
+    def likeliest(self) -> Array:
+        """The probability of the likeliest state of each character."""
+        with np.errstate(all="ignore"):
+            chances = (self.forward * self.backward).max(1)
+        return self._in_order(np.nan_to_num(chances, nan=0.0, posinf=0.0))
+
+    def steps(self, path: Array) -> Array:
+        """For each character the logarithm of what its step on a path (packed rows,) multiplies the probability of the
+        path by: the move into its state times what is emitted, over the scale. Over a sentence they add up to log p."""
+        steps: Array = np.take_along_axis(self.scores, path[:, None], 1)[:, 0] - self.norms[:, 0]
+        steps[self.packed.first :] += self.transitions[path[self.packed.before], path[self.packed.first :]]
+        return self._in_order(np.nan_to_num(steps, nan=-math.inf, posinf=-math.inf))
+
+    def along(self, path: Array) -> Callable[[int, int], float]:
+        """A function (start, end) that gives the probability that the characters [start, end) of the concatenated
+        sentences, all of one sentence, are in the states that a path (packed rows,) has there."""
+        steps, at = self.steps(path), path[:, None]
+        with np.errstate(all="ignore"):
+            begin, end = (
+                self._in_order(np.log(np.take_along_axis(table, at, 1)[:, 0]))
+                for table in (self.forward, self.backward)
+            )
+
+        def chance(start: int, stop: int) -> float:
+            found = float(begin[start] + steps[start + 1 : stop].sum() + end[stop - 1])
+            return 0.0 if math.isnan(found) else math.exp(min(0.0, found))
+
+        return chance
+
+    def _in_order(self, values: Array) -> Array:
+        found = np.empty_like(values)
+        found[self.packed.rows] = values
+        return found
 
 
 def _recursions(scores: Array, moves: Array, packed: Packed) -> tuple[Array, Array, Array, Array]:

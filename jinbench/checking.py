@@ -1,13 +1,16 @@
 """The checks that every label goes through, wherever it comes from."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jinbench import pages
 from jinbench.labels import LabelSet
-from jinbench.problems import Problem, shorten
+from jinbench.problems import DataError, Problem, shorten
 from jinbench.records import Passage, Span
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def span(
@@ -51,6 +54,23 @@ def sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: li
 def _unknown(names: Sequence[str], found: Any, where: str) -> Problem:
     hint = "use a label of this set; a new one goes into labels.toml first"
     return Problem("unknown-label", where, f"one of {', '.join(names)}", shorten(found), hint)
+
+
+def check_storable(value: Any, where: str) -> None:
+    """Raise :class:`DataError` (wrong-shape) for a text in `value` that a database refuses, or gives back to nobody:
+    with a NUL, or with half a surrogate pair.
+    """
+    if isinstance(value, str):
+        found = _UNSTORABLE.search(value)
+        if found:
+            hint = "take that character out"
+            raise DataError(Problem("wrong-shape", where, "text that can be stored", repr(found[0]), hint))
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            check_storable(each, f"{where} {name}")
+    elif isinstance(value, list | tuple):
+        for each in value:
+            check_storable(each, where)
 
 
 class Checker:

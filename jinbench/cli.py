@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jinbench import contest, desk, entrants, release, review, team  # noqa: F401
+from jinbench import contest, desk, entrants, helping, release, review, team  # noqa: F401
 from jinbench.console import (
     EXIT_DATA,
     EXIT_SERVER,

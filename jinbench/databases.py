@@ -127,12 +127,16 @@ def prepare(python: Path, data: Path, env: dict[str, str]) -> None:
             new = Path(folder) / _FILE
             shutil.copyfile(empty, new)
             new.chmod(0o600)
-            with contextlib.closing(sqlite3.connect(new)) as database:
-                whole = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
-            if whole:
+            if _is_whole(new):
                 os.replace(new, target)
             else:
                 empty.unlink()  # the next start makes it again
+
+
+def _is_whole(path: Path) -> bool:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
+        return bool(database.execute("PRAGMA quick_check").fetchone() == ("ok",))
+    return False
 
 
 def _empty(python: Path, env: dict[str, str]) -> Path | None:

@@ -1,14 +1,14 @@
 """The commands for pages and labels: seeds, labels, labelstudio, and of annotate all that `review` does not have."""
 
+import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from jinbench.console import ANNOTATOR, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
-from jinbench.problems import DataError, Problem
+from jinbench.problems import DataError, Problem, ServerError
 from jinbench.rooms import Rooms
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
@@ -85,8 +85,23 @@ def labels_config(
     else:
         files.write_text(where.labeling_config, labels.labeling_config(label_set))
     file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
-    record = {"file": file, "entity_types": types, "sectors": sectors}
-    emit(record, as_json, lambda: f"{file}: {types} entity types, {sectors} sectors")
+    alike = labels.alike(label_set)
+    worst = min(alike, default=None)
+    if worst is not None and worst.distance < labels.APART:
+        say(
+            f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
+            f"{worst.distance:.1f}, where {labels.APART:g} is enough): change one in {files.shown(where.labels)}"
+        )
+    record = {"file": file, "entity_types": types, "sectors": sectors, "alike": [pair._asdict() for pair in alike]}
+
+    def text() -> str:
+        line = f"{file}: {types} entity types, {sectors} sectors"
+        if not alike:
+            return line
+        nearest = "; ".join(f"{pair.vision} {pair.distance:.1f}, {pair.first} and {pair.second}" for pair in alike)
+        return f"{line}\nThe two colours that look most alike, and how far apart they are (CIEDE2000): {nearest}"
+
+    emit(record, as_json, text)
 
 
 # ---- Label Studio ---------------------------------------------------------------------------------------------
@@ -232,9 +247,9 @@ def _annotate(
     from jinbench import addresses
 
     ctx.with_resource(addresses.at(url, token_file))
-    if os.environ.get(addresses.URL):
-        warning = addresses.concern(addresses.checked(os.environ[addresses.URL]))
-        if warning:
+    with contextlib.suppress(ServerError):  # one that is no address is refused by what needs a server
+        named = addresses.named()
+        if named and (warning := addresses.concern(named)):
             say(warning)
 
 
@@ -260,23 +275,34 @@ def names_of(where: Rooms, chosen: list[str] | None, blind: bool = False) -> lis
 def annotate_push(
     ctx: typer.Context,
     annotator: ANNOTATOR = None,
+    with_labels: Annotated[
+        bool,
+        typer.Option(
+            "--with-labels", help="Send the labels of annotation/exports/ too: work goes on here that began elsewhere."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first task and the number, and send nothing.")
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Make a project for each annotator with one task per passage. Safe to repeat, also after it was cut off."""
+    """Make a project for each annotator with a task for each passage of its share. Safe to repeat and to cut off."""
+    if with_labels and not dry_run:
+        _push_with_labels(workshop(ctx), annotator, as_json)
+        return
     from dataclasses import asdict
 
-    from jinbench import labels, labelstudio, projects, seeds
+    from jinbench import labels, labelstudio, projects, seeds, shares
 
     where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
-    tasks = projects.task_data(seed)
+    tasks, dealt = projects.task_data(seed), shares.read(where, seed)
+    share = {name: shares.passages_of(dealt, seed, name) for name in names}
+    number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
-        typer.echo(json.dumps(tasks[0], ensure_ascii=False, indent=1))
-        titles = [projects.project_title(label_set, name) for name in names]
-        typer.echo(f"{len(tasks)} tasks would go into each of: {', '.join(titles)}")
+        plan = [{"project": projects.project_title(label_set, name), "tasks": number[name]} for name in names]
+        first = json.dumps(tasks[0], ensure_ascii=False, indent=1)
+        emit({"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{columns(plan)}\nNothing was sent.")
         return
     client = labelstudio.connect()
     results = []
@@ -289,7 +315,8 @@ def annotate_push(
                 seed,
                 label_set,
                 name,
-                projects.counter(step, f"push {name}", len(tasks)),
+                projects.counter(step, f"push {name}", number[name]),
+                share=share[name],
             )
         results.append({"annotator": name, **asdict(done)})
     emit(
@@ -299,6 +326,31 @@ def annotate_push(
             f"{r['annotator']}: {r['created']} tasks created, {r['updated']} updated, {r['unchanged']} as they were, "
             f"{r['removed']} doubles removed. Label at {r['url']}"
             for r in results
+        ),
+    )
+
+
+def _push_with_labels(where: Rooms, chosen: list[str] | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from jinbench import annotators, exports, labels, labelstudio, moving, seeds
+
+    seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
+    names = sorted(names_of(where, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
+    if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
+        names = [name for name in names if not listed.between(name) or exports.path_of(where, name).is_file()]
+    client, done = labelstudio.connect(), []
+    for name in names:
+        labelstudio.ensure_member(name)
+        with progress() as step:
+            done.append(moving.with_labels(client, where, seed, label_set, name, step))
+    emit(
+        [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
+        as_json,
+        lambda: "\n".join(
+            f"{m.annotator}: {m.pushed.created} tasks created, {m.pushed.unchanged} as they were; the labels of "
+            f"{m.labelled} passages are there. Label at {m.pushed.url}"
+            for m in done
         ),
     )
 
@@ -385,7 +437,7 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, exports, files, labels, labelstudio, seeds
+    from jinbench import annotation, annotators, exports, files, labels, labelstudio, moving, seeds
 
     where = workshop(ctx)
     seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
@@ -403,13 +455,16 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)
+        skipped, drafts = moving.left_behind(client, label_set, name)
         file = files.shown(exports.path_of(where, name))
-        results.append({"annotator": name, "passages": count, "of": total, "changed": changed, "file": file})
+        record = {"annotator": name, "passages": count, "of": total, "changed": changed, "file": file}
+        results.append(record | {"skipped": skipped, "drafts": drafts})
     emit(
         results,
         as_json,
         lambda: "\n".join(
             f"{r['annotator']}: {r['passages']} of {r['of']} passages, {r['changed']} new or changed → {r['file']}"
+            + (f"; {r['skipped']} skipped and {r['drafts']} drafts stay there" if r["skipped"] or r["drafts"] else "")
             for r in results
         ),
     )

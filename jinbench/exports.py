@@ -265,7 +265,7 @@ def regions(labelled: Labels) -> list[dict[str, Any]]:
 def suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
     """What a model suggests as Label Studio results, each with how likely it is held to be right as its `score`."""
     return [
-        region | {"score": chance}
+        region | {"score": round(chance, 4)}
         for region, chance in zip(regions(Labels("", "", suggestion.spans, ())), suggestion.chances, strict=True)
     ]
 

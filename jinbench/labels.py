@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from jinbench import files
+from jinbench import colours, files
+from jinbench.colours import Pair
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.rooms import Rooms
 
@@ -72,7 +73,8 @@ def read(rooms: Rooms) -> LabelSet:
     entities, sectors = ([_label(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector"))
     problems = []
     for kind, found in (("entity", entities), ("sector", sectors)):
-        for name, times in Counter(label.name for label in found).items():
+        shown = Counter({label.name: label.zh for label in found}.values())  # what the page shows has to differ too
+        for name, times in (*Counter(label.name for label in found).items(), *shown.items()):
             if times > 1:
                 place = f"{where} [[{kind}]] {name}"
                 problems.append(
@@ -113,27 +115,30 @@ def _label(entry: dict[str, Any]) -> Label:
 TEXT, SPANS, SECTORS, REASONS = "text", "entities", "sectors", "reasons"
 
 TINT = 0.3  # the opacity with which Label Studio paints a labelled stretch
+APART = 10.0  # CIEDE2000: colours nearer than this are soon taken for each other
 
 # Compact enough for a passage of usual length at 1280 x 800. Whatever stands here is text of the page that Label Studio
 # takes through its cleaner of HTML, so it holds none of & < >. A type that is picked turns dark: white on its
 # own colour would be too faint on some. The instructions are shown over the page and lose their form otherwise.
 _STYLE = """
     .desk h3 { margin: 4px 0 !important; font-size: 18px; line-height: 24px; }
-    .desk .lsf-labels { margin: 4px 0; gap: 5px; }
-    .desk .lsf-label { margin: 0; padding: 0 7px; border-left-width: 8px; }
-    .desk .lsf-label__hotkey { margin-left: 6px; }
+    .desk .lsf-labels { margin: 4px 0; gap: 4px; }
+    .desk .lsf-label { margin: 0; padding: 0 6px; border-left-width: 7px; }
+    .desk .lsf-label__hotkey { margin-left: 4px; }
     .desk .lsf-label__hotkey, .desk .lsf-hint { top: 0; padding: 0 3px; border: 1px solid var(--color-neutral-border);
-      border-radius: 3px; color: var(--color-neutral-content); font: 11px/15px monospace; vertical-align: 1px; }
+      border-radius: 3px; color: var(--color-neutral-content); font: 10px/14px monospace; vertical-align: 1px; }
     .desk .lsf-label_selected { background: #1f2328; color: #ffffff; }
     .desk .lsf-label_selected .lsf-label__hotkey { color: #ffffff; }
     .desk .context .lsf-richtext__container { color: var(--color-neutral-content-subtler); font-size: 13px; }
+    .desk .context:has(.lsf-richtext__line:empty) { display: none; }
     .desk .passage { margin: 4px 0; padding: 2px 0; border: solid var(--color-neutral-border); border-width: 1px 0; }
     .desk .passage .lsf-richtext__container { font-size: 18px; line-height: 34px; }
     .desk .passage .htx-highlight { padding: 3px 0; }
-    .desk .lsf-choices { display: grid; grid-template-columns: repeat(auto-fill, minmax(228px, 1fr)); margin: 4px 0; }
+    .desk .passage .htx-highlight::after { font-size: 10.5px; white-space: nowrap; }
+    .desk .lsf-choices { display: grid; grid-template-columns: repeat(auto-fill, minmax(212px, 1fr)); margin: 4px 0; }
     .desk .lsf-choice { line-height: 26px; white-space: nowrap; }
-    .desk .lsf-hint { margin-left: 6px; }
-    .desk h6 { margin: 0 !important; font-size: 13px; line-height: 18px; }
+    .desk .lsf-hint { margin-left: 4px; }
+    .desk .reasons [class*="typography"] { margin: 0 !important; font-size: 14px; line-height: 20px; }
     .lsf-modal-ls__body h2, .lsf-modal-ls__body h3 { margin-top: 1em; font-weight: bold; }
     .lsf-modal-ls__body p, .lsf-modal-ls__body table { margin: 0.5em 0; }
     .lsf-modal-ls__body ul, .lsf-modal-ls__body ol { margin: 0.5em 0; padding-left: 1.5em; list-style: disc; }
@@ -178,15 +183,17 @@ def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
     ]
     if labels.sectors:
         lines += [
-            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true" required="true"'
-            ' requiredMessage="至少勾选一个产业">',
+            f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true"',
+            '           required="true" requiredMessage="至少勾选一个产业">',
             *(choice(entry) for entry in labels.sectors),
             "  </Choices>",
         ]
     if reasons:
         lines += [
-            '  <Header value="裁定理由:每处分歧一条,写成“文字: 理由”,产业写成“产业: 理由”" size="6"/>',
-            f'  <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
+            '  <View className="reasons">',
+            '    <Header value="裁定理由:每处分歧一条,写成“文字: 理由”,产业写成“产业: 理由”" size="6"/>',
+            f'    <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
+            "  </View>",
         ]
     return "\n".join([*lines, "</View>"]) + "\n"
 
@@ -210,6 +217,12 @@ def _underline(entry: Label) -> str:
     name = "".join(c if c.isalnum() else f"\\{ord(c):x} " for c in _shown(entry.zh))
     selector = f'.desk .htx-highlight[data-label$=":{name}"]'
     return f"    {selector} {{ box-shadow: inset 0 -3px {entry.colour}; }}\n" if entry.colour else ""
+
+
+def alike(labels: LabelSet) -> list[Pair]:
+    """Of each kind of vision, the two types whose colours look most alike; nothing if there are not two colours."""
+    painted = {entry.name: entry.colour for entry in labels.entities if entry.colour}
+    return [pair for vision in colours.VISIONS if (pair := colours.closest(painted, vision)) is not None]
 
 
 def check_config(rooms: Rooms, labels: LabelSet) -> None:

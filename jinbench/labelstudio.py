@@ -97,7 +97,7 @@ def environment(say: Say = print) -> Path:
             ],
         ):
             done = subprocess.run(
-                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=_without_secrets()
+                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=without_secrets()
             )
             if done.returncode:
                 tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
@@ -109,14 +109,14 @@ def environment(say: Say = print) -> Path:
     return python
 
 
-def _without_secrets() -> dict[str, str]:
+def without_secrets() -> dict[str, str]:
     """The environment without what only this process or the server needs to know."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_SECRETS)}
 
 
 def _settings() -> dict[str, str]:
     """The environment of the server process: quiet, offline, closed."""
-    env = {key: value for key, value in _without_secrets().items() if key not in _ITS_OWN}
+    env = {key: value for key, value in without_secrets().items() if key not in _ITS_OWN}
     return env | {
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
@@ -124,6 +124,11 @@ def _settings() -> dict[str, str]:
         "LATEST_VERSION_CHECK": "false",
         "DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "false",
+        # `annotate assist` listens on this machine, and Label Studio asks no such address by default. With this any
+        # member can name one as the backend of a project, and Label Studio sends tasks there and shows what went wrong:
+        # who has an account can tell what listens here. Webhooks and imports stay guarded. ML_BLOCK_LOCAL_IP=true in
+        # the environment closes it, for a server that others reach; there is no assist then.
+        "ML_BLOCK_LOCAL_IP": os.environ.get("ML_BLOCK_LOCAL_IP", "false"),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -176,7 +181,7 @@ def _is_ours(pid: int) -> bool:
         if Path("/proc/self").exists():
             return False
         listing = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
-        command = subprocess.run(listing, capture_output=True, text=True, env=_without_secrets()).stdout
+        command = subprocess.run(listing, capture_output=True, text=True, env=without_secrets()).stdout
     return str(accounts.home() / "data") in command
 
 
@@ -246,6 +251,7 @@ def _launch(python: Path, port: int, wait: float, say: Say, host: str, database:
     data.mkdir(mode=accounts.PRIVATE, parents=True, exist_ok=True)
     env = _settings() | databases.settings() | {"LABEL_STUDIO_BASE_DATA_DIR": str(data)}
     first = databases.used() is None
+    _make_key(data)
     admin = accounts.known().get(accounts.ADMIN) or accounts.Account(accounts.ADMIN, secrets.token_urlsafe(12))
     if first:  # the token of another database, if there is one, is of no use in this
         admin = replace(admin, token=None)
@@ -268,8 +274,7 @@ def _launch(python: Path, port: int, wait: float, say: Say, host: str, database:
         "--data-dir",
         str(data),
     ]
-    log = os.open(accounts.home() / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(log, "ab") as out:
+    with open(accounts.home() / "server.log", "ab", opener=_privately) as out:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -290,6 +295,20 @@ def _launch(python: Path, port: int, wait: float, say: Say, host: str, database:
         if first:
             databases.forget()
         raise
+
+
+def _make_key(data: Path) -> None:
+    """Make the key that signs tokens, if there is none yet.
+
+    Label Studio would do it, and one key in fifty that it makes begins with a dollar sign: read back at the next start,
+    that is taken for the name of a variable, another key is made, and every token is worthless.
+    """
+    with contextlib.suppress(FileExistsError), open(data / ".env", "x", opener=_privately) as file:
+        file.write(f"SECRET_KEY={secrets.token_urlsafe(48)}\n")
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _wait_for(server: Server, wait: float) -> Server:
@@ -438,14 +457,18 @@ def ensure_member(name: str) -> str:
                     f"{url} has no member {login}. Ask its owner to invite that address (Organization, Invite people), "
                     f"or name another login: {map_it}"
                 )
-            link = str(client.organizations.get_invite().invite_url)
+            http: Any = client._client_wrapper.httpx_client
+            answer = http.request("api/invite", method="GET")
+            link = str(answer.json()["invite_url"]) if answer.status_code == 200 else ""
     except ApiError as error:
         if error.status_code == 401:
             raise ServerError(f"{url} refused the access token (HTTP 401). Check {addresses.TOKEN}.") from None
+        raise ServerError(f"{url} does not say who its members are (HTTP {error.status_code}).") from None
+    if not link:
         raise ServerError(
-            f"{url} has no member {login}, and does not let this token invite one (HTTP {error.status_code}). Ask its "
+            f"{url} has no member {login}, and does not let this token invite one (HTTP {answer.status_code}). Ask its "
             f"owner to make that account, or to name one that exists; then: {map_it}"
-        ) from None
+        )
     if not link.startswith("/") or link.startswith("//"):
         raise ServerError(f"{url} invites people to another server. Ask its owner to invite {login}.")
     account = accounts.known(url).get(name) or accounts.Account(name, secrets.token_urlsafe(12), url=url)
@@ -479,7 +502,8 @@ def connect() -> "LabelStudio":
     else:
         # A proxy cannot reach this machine.
         token, through = addresses.token(), not addresses.is_loopback(url)
-    http = httpx.Client(timeout=600, follow_redirects=False, trust_env=through)
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hide]}
+    http = httpx.Client(timeout=600, follow_redirects=False, trust_env=through, event_hooks=hooks)
     if addresses.named() is not None:
         _look(http, url)
     make: Any = LabelStudio  # the SDK's constructor is untyped
@@ -488,6 +512,18 @@ def connect() -> "LabelStudio":
     except ApiError:  # it looks at the token's date
         raise ServerError(f"The access token for {url} is out of date. Make a new one in Label Studio.") from None
     return client
+
+
+def _hide(response: "httpx.Response") -> None:
+    """Take out of the body of an error what the request was let in by: a server may say it back, and it is printed."""
+    if not response.is_error:
+        return
+    body = response.read()
+    given = response.request.headers.get("authorization", "").rpartition(" ")[2].encode()
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        given = given or json.loads(response.request.content).get("refresh", "").encode()
+    if given and given in body:
+        response._content = body.replace(given, b"(token)")
 
 
 def _look(http: "httpx.Client", url: str) -> None:

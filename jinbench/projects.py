@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinbench import accounts, addresses, exports, files
+from jinbench.checking import check_storable
 from jinbench.disagreements import Readings
 from jinbench.exchange import alone, call, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
@@ -195,6 +196,9 @@ def push(
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
+    check_storable(settings, "project")
+    for entry in labelled:
+        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
     shown = _Shown(readings or {}, suggestions or {}, model_version)
     with alone():
         run = _Push(client, settings, seeds, share, shown, labelled, progress)
@@ -263,6 +267,9 @@ class _Push:
                 break
         else:
             raise ServerError("Somebody else changes the tasks all the time. Run the same command again when it ends.")
+        if self.shown.model_version:  # what an annotation begins with; the server knows the name only now
+            shown = {"show_collab_predictions": True, "model_version": self.shown.model_version}
+            patiently(self.client, lambda: call(self.client, "PATCH", f"api/projects/{self.project}/", json=shown))
         url = f"{self.client._client_wrapper.get_base_url()}/projects/{self.project}/data"
         created = len(self.wanted.keys() - (self.before or set()))
         unchanged = len(self.wanted) - created - len(self.updated)

@@ -35,6 +35,7 @@ from jinbench import (
     recipes,
     searching,
     seeds,
+    shares,
 )
 from jinbench.recipes import Recipe
 from jinbench.records import Step
@@ -143,7 +144,8 @@ def _through_label_studio(
                 pushed = adjudication.push(client, again, seed, label_set, name, step).pushed
             else:
                 counted = projects.counter(step, f"push {name}", len(passages))
-                pushed = projects.push(client, again, seed, label_set, name, counted)
+                share = shares.share_of(again, seed, name)
+                pushed = projects.push(client, again, seed, label_set, name, counted, share=share)
             labelled = exports.read(path, passages, label_set, name)
             overruled = bool(known.between(name))  # what was accepted a moment ago, the adjudicator may have overruled
             counted = projects.counter(step, f"enter {name}", len(labelled))

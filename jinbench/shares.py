@@ -135,6 +135,11 @@ def passages_of(shares: Shares, seeds: Seeds, name: str) -> list[str] | None:
     return [p.id for article in seeds.articles if name in shares.get(article.id, ()) for p in article.passages]
 
 
+def share_of(rooms: Rooms, seeds: Seeds, name: str) -> list[str] | None:
+    """The same as shares.csv has it. Raises :class:`DataError` (share-unknown)."""
+    return passages_of(read(rooms, seeds), seeds, name)
+
+
 def summary(shares: Shares, seeds: Seeds, names: Iterable[str]) -> list[dict[str, object]]:
     """For each annotator the articles, passages and characters of its share."""
     rows = []

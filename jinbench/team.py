@@ -3,14 +3,20 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.desk import annotate_commands, names_of
+from jinbench.labels import LabelSet
 from jinbench.overview import Overview
+from jinbench.problems import DataError
 from jinbench.rooms import Rooms, own
+from jinbench.seeds import Seeds
+
+if TYPE_CHECKING:
+    from jinbench.suggesting import Suggester
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -29,6 +35,13 @@ def annotate_desk(
     kind: Annotated[
         str, typer.Option(help="What the new ones are: the card will say so. Not a person? 'language model'.")
     ] = "person",
+    suggest: Annotated[
+        bool | None,
+        typer.Option(
+            "--suggest/--no-suggest",
+            help="Show what our tagger makes of each passage. [default: with --overlap 1, from what is labelled]",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the shares; write and send nothing.")] = False,
     as_json: JSON = False,
 ) -> None:
@@ -37,6 +50,9 @@ def annotate_desk(
     Starts Label Studio where none is running. Whole articles go to `--overlap` annotators each, so that all have about
     as much to read and every two have something in common; annotation/shares.csv keeps who has what, and what was
     dealt once stays dealt. Names that annotators.toml does not have are added to it. Safe to repeat.
+
+    Suggestions save time and bend labels: two who see the same ones agree with each other more than with the text. So
+    where passages are labelled twice there are none, unless --suggest asks for them.
 
     In an empty folder it begins with a small example: a page, a label set and guidelines, to be replaced by yours.
     """
@@ -50,8 +66,9 @@ def annotate_desk(
     known = listing.read(where) if where.annotators.is_file() else None
     dealt = shares.read(where, seed) if known else {}
     if not chosen:
-        having = dict.fromkeys(name for names in dealt.values() for name in names)
-        chosen = list(having) or ([entry.name for entry in known.blind] if known else ["annotator-a"])
+        blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
+        having = {name for names in dealt.values() for name in names}
+        chosen = [name for name in blind if name in having] or blind
     if known:
         names_of(where, [name for name in chosen if name in known.names], blind=True)
     elif len(chosen) > 1 and enlisting.ADJUDICATOR in chosen:
@@ -63,6 +80,13 @@ def annotate_desk(
     if dealt or annotators or not known:  # the annotators of a benchmark without shares label everything
         dealt = shares.deal(seed.articles, chosen, overlap, given)
     having_shares = shares.summary(dealt, seed, chosen)
+    idle = [str(row["annotator"]) for row in having_shares if not row["articles"]]
+    if idle:
+        raise typer.BadParameter(
+            f"nothing is left for {', '.join(idle)}: every passage has {overlap} annotators. Raise --overlap, or move "
+            f"{files.shown(where.shares)} away to deal anew",
+            param_hint="--annotators",
+        )
     if dry_run:
         text = f"{columns(having_shares)}\nEach passage is labelled by {overlap}. Nothing was written or sent."
         emit({"overlap": overlap, "shares": having_shares}, as_json, lambda: text)
@@ -70,21 +94,44 @@ def annotate_desk(
     new = enlisting.enlist(where, label_set, chosen, kind)
     if dealt != given:
         shares.write(where, dealt)
+    suggester = _suggester(where, seed, label_set, overlap, suggest)
     if not addresses.named():
         labelstudio.start(say=say)
     client = labelstudio.connect()
     results = []
     for name, share in zip(chosen, having_shares, strict=True):
         labelstudio.ensure_member(name)
+        part = shares.passages_of(dealt, seed, name)
+        mine = [passage for passage in seed.passages() if part is None or passage.id in set(part)]
+        suggestions = suggester.suggest(mine) if suggester else {}
+        version = suggester.version if suggester else ""
         with progress() as step:
-            counted = projects.counter(step, f"desk of {name}", int(str(share["passages"])))
+            counted = projects.counter(step, f"desk of {name}", len(mine))
             done = projects.push(
-                client, where, seed, label_set, name, counted, share=shares.passages_of(dealt, seed, name)
-            )
+                client, where, seed, label_set, name, counted,
+                share=part, suggestions=suggestions, model_version=version,
+            )  # fmt: skip
         results.append(share | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
-    record = {"url": str(client._client_wrapper.get_base_url()), "overlap": overlap, "new": new, "desks": results}
+    record = {"url": str(client._client_wrapper.get_base_url()), "overlap": overlap, "new": new, "desks": results,
+              "suggestions": suggester.version if suggester else None}  # fmt: skip
     file = files.shown(where.annotators)
     emit(record, as_json, lambda: _told(record, file))
+
+
+def _suggester(where: Rooms, seed: Seeds, label_set: LabelSet, overlap: int, wanted: bool | None) -> "Suggester | None":
+    """What is to suggest, if anything. Raises :class:`DataError` (passage-unlabelled) if it is wanted and cannot be."""
+    from jinbench import suggesting
+
+    if wanted is False or (wanted is None and overlap > 1):
+        return None
+    try:
+        known = suggesting.labelled(where, seed, label_set)
+    except DataError as error:
+        if wanted or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
+            raise
+        return None
+    say(f"The tagger learns from {len(known)} labelled passages…")
+    return suggesting.learn(seed.articles, known)
 
 
 def _names(text: str | None) -> list[str]:
@@ -119,6 +166,8 @@ def _told(record: dict[str, Any], file: str) -> str:
     lines = [columns([{key: desk[key] for key in keys} for desk in record["desks"]])]
     if record["new"]:
         lines += ["", f"New in {file}: {', '.join(record['new'])}. Say there who or what they are."]
+    if record["suggestions"]:
+        lines += ["", f"Passages come with suggestions of {record['suggestions']}: to be read as critically as any."]
     first = record["desks"][0]
     return "\n".join(
         [

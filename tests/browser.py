@@ -38,7 +38,7 @@ class Browser:
 
     def wait(self, script: str, *arguments: Any) -> Any:
         """What `script` returns, as soon as that is true."""
-        return WebDriverWait(self.driver, 10, poll_frequency=0.02).until(lambda _: self.run(script, *arguments))
+        return WebDriverWait(self.driver, 30, poll_frequency=0.02).until(lambda _: self.run(script, *arguments))
 
     def size(self, width: int, height: int = 900) -> None:
         self.driver.execute_cdp_cmd(

@@ -10,6 +10,7 @@ from jinbench import accounts, dataset, labelstudio, recipes, rooms
 from jinbench.recipes import Recipe
 from jinbench.rooms import Rooms
 from tests.desk import Desk
+from tests.postgres import postgres  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 MINI = ROOT / "tests" / "mini"

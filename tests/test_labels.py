@@ -1,11 +1,18 @@
 """The label set and the page that is made from it."""
 
 import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
+from typer.testing import CliRunner
 
-from jinbench import labels
+from jinbench import colours, labels
+from jinbench.cli import app
+from jinbench.problems import DataError
 from jinbench.rooms import Rooms
 
 
@@ -55,3 +62,76 @@ def test_the_examples_of_the_guidelines_use_known_types(real: Rooms, label_set: 
     used = re.findall(r"\[[^\[\]|]+\|([A-Z]+)\]", real.guidelines.read_text())
     assert len(used) > 80
     assert set(used) <= set(label_set.entity_names)
+
+
+def test_the_colours_are_told_apart_by_colour_blind_readers_too(label_set: labels.LabelSet) -> None:
+    """In full, as the line below a stretch, and as pale as Label Studio paints the ground behind it."""
+    alike = labels.alike(label_set)
+    assert [pair.vision for pair in alike] == ["normal", "protanopia", "deuteranopia", "tritanopia"]
+    assert min(pair.distance for pair in alike) > 11.6 > labels.APART
+    tints = {label.name: colours.over(label.colour, labels.TINT) for label in label_set.entities}
+    for vision in colours.VISIONS:
+        pair = colours.closest(tints, vision)
+        assert pair is not None
+        assert pair.distance > 5.5
+
+
+def test_what_is_written_on_a_colour_is_legible(label_set: labels.LabelSet) -> None:
+    for label in label_set.entities:
+        assert colours.contrast(label.colour, colours.WHITE) > 3  # the line
+        assert colours.contrast(colours.over(label.colour, labels.TINT), "#000000") > 10
+        picked = colours.over(label.colour, 0.8)  # where Label Studio writes in black or white, as the brightness is
+        red, green, blue = colours.rgb(picked)
+        ink = "#000000" if 255 * (0.299 * red + 0.587 * green + 0.114 * blue) >= 128 else "#FFFFFF"
+        assert colours.contrast(picked, ink) > 4.5
+
+
+def test_colours_that_look_alike_are_named(mini: Rooms) -> None:
+    listing = mini.labels.read_text()
+    mini.labels.write_text(listing.replace("#889900", "#BB2211"))
+    done = CliRunner().invoke(app, ["--root", str(mini.root), "labels", "config"])
+    assert done.exit_code == 0
+    assert "The colours of DATE and QUANTITY look too much alike (deuteranopia: CIEDE2000 0.2," in done.output
+    mini.labels.write_text(listing)
+    done = CliRunner().invoke(app, ["--root", str(mini.root), "labels", "config"])
+    assert "too much alike" not in done.output
+
+
+def test_two_labels_that_are_shown_alike_are_refused(mini: Rooms) -> None:
+    mini.labels.write_text(mini.labels.read_text().replace('zh = "时间"', 'zh = "地点"'))
+    with pytest.raises(DataError, match="地点: label-set"):
+        labels.read(mini)
+
+
+NASTY = st.text(st.sampled_from("<>&\"'$;:{}[]()=/\\\n\t\r\x00\x0b\ufffe天 津aZ0_-#.*]") | st.characters(), min_size=1)
+
+
+@given(st.lists(st.tuples(NASTY, NASTY), min_size=2, max_size=4, unique_by=lambda each: each[0]))
+def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, str]]) -> None:
+    """Whatever stands in them: no element, attribute, style or variable of the task comes out of a name or a hint."""
+    made = [
+        labels.Label(f"L{number}", zh, "x", str(number), hint, (), "#112233") for number, (zh, hint) in enumerate(texts)
+    ]
+    config = labels.labeling_config(labels.LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
+    plain = labels.LabelSet("1", "1.0.0", "t", *([replace(each, zh="a", definition="b") for each in made],) * 2)
+    root, bare = ET.fromstring(config), ET.fromstring(labels.labeling_config(plain))
+    assert [(e.tag, list(e.keys())) for e in root.iter()] == [(e.tag, list(e.keys())) for e in bare.iter()]
+    for tag in ("Label", "Choice"):
+        found = list(root.iter(tag))
+        assert [each.get("alias") for each in found] == [label.name for label in made]
+        for each, label in zip(found, made, strict=True):
+            for shown, given_ in ((each.get("value"), label.zh), (each.get("hint"), label.definition)):
+                assert shown is not None
+                assert not re.search(r"\$[\w\[\].{}]", shown, re.ASCII)  # what Label Studio takes for a variable
+                assert not shown.startswith("$")
+                kept = "".join(
+                    c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in given_
+                )
+                kept = re.sub("[\ud800-\udfff]", "\ufffd", kept)
+                assert shown.replace("\u2060", "") == kept.replace("\u2060", "")
+    style = root.findtext("Style") or ""
+    assert not set("<>&") & set(style)
+    rules = style.splitlines()[-len(made) - 1 : -1]
+    name = r"(?:[^\W_]|[\u0660-\U0003ffff]|\\[0-9a-f]+ )*"
+    rule = r'    \.desk \.htx-highlight\[data-label\$=":' + name + r'"\] \{ box-shadow: inset 0 -3px #112233; \}'
+    assert all(re.fullmatch(rule, each) for each in rules)

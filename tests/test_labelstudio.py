@@ -1,51 +1,218 @@
 """The real Label Studio server: its process, its accounts, its doors."""
 
+import json
+import os
+import re
+import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
-from jinbench import accounts, labelstudio
-from jinbench.problems import ServerError
+from jinbench import accounts, addresses, annotation, databases, exports, labels, labelstudio, projects, seeds
+from jinbench.problems import DataError, ServerError
+from jinbench.records import Labels
+from jinbench.rooms import Rooms
+from tests.conftest import ROOT
+from tests.desk import Desk
+from tests.test_problems import run
 
 pytestmark = pytest.mark.server
 
 
+def listening(pid: int) -> set[str]:
+    """The IPv4 and IPv6 addresses, in hexadecimal, at which a process waits for connections."""
+    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    tables = [Path(f"/proc/{pid}/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    return {row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+def secrets_of(home: Path) -> set[str]:
+    """Every password and token of a home, the key that signs tokens, and the link that lets people in."""
+    found = {each for account in accounts.everything() for each in (account.password, account.token) if each}
+    found |= set(re.findall(r"SECRET_KEY=(.+)", (home / "data" / ".env").read_text()))
+    with closing(sqlite3.connect(home / "data" / "label_studio.sqlite3")) as database:
+        found |= {token for (token,) in database.execute("SELECT token FROM organization") if token}
+        found |= {key for (key,) in database.execute("SELECT key FROM authtoken_token")}
+    assert all(len(each) >= 8 for each in found)
+    return found
+
+
 def test_the_server_listens_on_loopback_alone(server: labelstudio.Server) -> None:
-    listing = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(server.pid)], capture_output=True, text=True)
-    assert "--internal-host 127.0.0.1" in listing.stdout
-    assert "password" not in listing.stdout.lower()
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        own = socket.gethostbyname(socket.gethostname())
-        if not own.startswith("127."):
-            assert probe.connect_ex((own, server.port)) != 0
+    assert listening(server.pid) == {"0100007F"}
+    assert labelstudio.exposure(server) == ""
 
 
 def test_passwords_and_tokens_are_their_owners_alone(server: labelstudio.Server, server_home: Path) -> None:
-    kept = server_home / "accounts.json"
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    admin = accounts.known()[accounts.ADMIN]
-    assert admin.token
+    closed = {"": 0o700, "accounts.json": 0o600, "server.log": 0o600, "data": 0o700, "data/.env": 0o600}
+    closed["data/label_studio.sqlite3"] = 0o600
+    assert {name: stat.S_IMODE((server_home / name).stat().st_mode) for name in closed} == closed
     log = (server_home / "server.log").read_text(errors="replace")
-    assert admin.token not in log
-    assert admin.password not in log
+    assert accounts.known()[accounts.ADMIN].token
+    assert not [each for each in secrets_of(server_home) if each in log]
+
+
+def test_no_process_shows_them(server: labelstudio.Server, server_home: Path) -> None:
+    """Neither on its command line nor in its environment; the first account's password only while it is made."""
+    labelstudio.stop()
+    server = labelstudio.start()
+    secrets = secrets_of(server_home)
+    for process in Path("/proc").glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            try:
+                said = (process / name).read_text(errors="replace")
+            except OSError:
+                continue
+            assert not [each for each in secrets if each in said], f"{process} {name}"
+    assert str(server_home / "data") in Path(f"/proc/{server.pid}/cmdline").read_text()
+
+
+def test_children_do_not_see_what_they_do_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE", "POSTGRE_PASSWORD", "SECRET_KEY", "DATABASE_NAME")
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    assert not labelstudio._settings().keys() & set(names)
+    assert not labelstudio.without_secrets().keys() & set(names[:3])
+
+
+def test_no_address_in_the_database_holds_one(server: labelstudio.Server, server_home: Path) -> None:
+    secrets = secrets_of(server_home)
+    with closing(sqlite3.connect(server_home / "data" / "label_studio.sqlite3")) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        cells = [cell for name in tables for row in database.execute(f'SELECT * FROM "{name}"') for cell in row]
+    texts = [cell for cell in cells if isinstance(cell, str) and any(each in cell for each in secrets)]
+    assert texts  # tokens and the invitation are kept there, as what they are
+    assert not [text for text in texts if "://" in text or "?" in text]
+
+
+COMMANDS = ("labelstudio start", "labelstudio status", "labelstudio accounts", "annotate push",
+            "annotate push --with-labels", "annotate pull",
+            "annotate enter FILE -a annotator-a", "annotate enter FILE -a nobody", "annotate adjudicate --dry-run",
+            "annotate adjudicate", "annotate check")  # fmt: skip
+STATES = {
+    "all is well": {},
+    "another's token": {"LABEL_STUDIO_URL": "URL", "LABEL_STUDIO_API_KEY": "TOKENx"},
+    "nobody there": {"LABEL_STUDIO_URL": "http://127.0.0.1:9", "LABEL_STUDIO_API_KEY": "TOKEN"},
+    "half an address": {"LABEL_STUDIO_API_KEY": "TOKEN"},
+    "a token in an address": {"LABEL_STUDIO_URL": "https://TOKEN@label.example", "LABEL_STUDIO_API_KEY": "TOKEN"},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_no_command_prints_or_writes_one(
+    state: str, server: labelstudio.Server, server_home: Path, mini: Rooms, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # nobody comes back in this test
+    monkeypatch.setattr(labelstudio.wait_until_up, "__defaults__", (0.1,))
+    token = accounts.known()[accounts.ADMIN].token or ""
+    for name, value in STATES[state].items():
+        monkeypatch.setenv(name, value.replace("TOKEN", token).replace("URL", server.url))
+    before = {path for path in mini.root.rglob("*") if path.is_file()}
+    export = exports.path_of(mini, "annotator-a")
+    codes = set()
+    capsys.readouterr()
+    for command in COMMANDS:
+        for as_json in ([], ["--json"]):
+            codes.add(run(["--root", str(mini.root), *command.replace("FILE", str(export)).split(), *as_json]))
+    out, err = capsys.readouterr()
+    assert codes - {1} == ({0} if state == "all is well" else {0, 3})
+    assert "Traceback" not in err
+    secrets = secrets_of(server_home)
+    assert not [each for each in secrets if each in out + err]
+    for path in before | {path for path in mini.root.rglob("*") if path.is_file()}:
+        assert not [each for each in secrets if each.encode() in path.read_bytes()], path
+
+
+def test_a_log_of_requests_holds_none(server: labelstudio.Server, server_home: Path, mini: Rooms) -> None:
+    """Whoever uses the package from a program of his own may have logging on."""
+    code = "import logging, sys; logging.basicConfig(level=logging.DEBUG); from jinbench.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--root", str(mini.root), "annotate", "push", "-a", "annotator-b"],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "DEBUG:" in done.stderr
+    assert not [each for each in secrets_of(server_home) if each in done.stdout + done.stderr]
+    assert "Bearer ey" not in done.stderr
 
 
 def test_sign_up_is_closed(server: labelstudio.Server) -> None:
-    with httpx.Client(base_url=server.url, headers={"Referer": server.url}, trust_env=False) as http:
+    """In every way in which the page or the API can be asked."""
+    labelstudio.member(server, "the-one-before")
+    with labelstudio._session(server.url) as http:
         http.get("/user/signup/")
         token = http.cookies.get("csrftoken") or ""
         data = {"email": "a@b.example", "password": "long enough 1", "csrfmiddlewaretoken": token}
-        assert http.post("/user/signup/", data=data).status_code == 403
+        headers = {"X-CSRFToken": token}
+        for path in (
+            "/user/signup/",
+            "/user/signup/?token=",
+            "/user/signup/?token=wrong",
+            "/user/signup/?next=/projects",
+        ):
+            assert http.post(path, data=data, headers=headers).status_code == 403
+            assert http.post(path, json=data, headers=headers).status_code == 403
+        for path in ("/api/users/", "/api/users", "/api/organizations/1/memberships", "/api/invite/reset-token"):
+            answer = http.post(path, json=data, headers=headers)
+            assert answer.status_code in (401, 403, 404, 405), (path, answer.status_code)
+        assert http.get("/api/invite").status_code in (401, 403)
+    assert "a@b.example" not in {user.email for user in labelstudio.connect().users.list()}
+
+
+def test_the_link_that_was_used_lets_nobody_in(server: labelstudio.Server, server_home: Path) -> None:
+    """The server writes the addresses of requests into its log, so the link is renewed when somebody has come in."""
+    labelstudio.member(server, "invited")
+    links = re.findall(r"/user/signup/\?token=\S+", (server_home / "server.log").read_text(errors="replace"))
+    assert links
+    with labelstudio._session(server.url) as http:
+        for link in set(links):
+            http.get(link)
+            token = http.cookies.get("csrftoken") or ""
+            data = {"email": "thief@b.example", "password": "long enough 1", "csrfmiddlewaretoken": token}
+            assert http.post(link, data=data, headers={"X-CSRFToken": token}).status_code == 403
 
 
 def test_starting_twice_is_starting_once(server: labelstudio.Server) -> None:
     assert labelstudio.start() == server
     assert labelstudio.running() == server
+
+
+def test_another_host_is_said_and_not_remembered(
+    server: labelstudio.Server, mini: Rooms, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ServerError, match="jinbench labelstudio stop"):
+        labelstudio.start(host="0.0.0.0")
+    labelstudio.stop()
+    with pytest.raises(ServerError, match="no IPv4 address"):
+        labelstudio.start(host="203.0.113.77")  # a range that is nobody's
+    try:
+        assert run(["--root", str(mini.root), "labelstudio", "start", "--host", "0.0.0.0"]) == 0
+        out, err = capsys.readouterr()
+        for part in ("every address of this machine", "login page", "TLS", "every member can", "loopback again"):
+            assert part in err
+        assert "on this machine only" not in out
+        opened = labelstudio.running()
+        assert opened is not None
+        assert (opened.host, opened.url) == ("0.0.0.0", f"http://127.0.0.1:{opened.port}")
+        assert listening(opened.pid) == {"00000000"}
+        assert labelstudio.start() == opened
+        assert run(["--root", str(mini.root), "labelstudio", "status"]) == 0
+        assert "from outside" in capsys.readouterr().out
+    finally:
+        labelstudio.stop()
+    again = labelstudio.start()
+    assert listening(again.pid) == {"0100007F"}
+    assert again.port == opened.port
 
 
 def test_a_taken_port_is_not_fought_over(server_home: Path) -> None:
@@ -75,3 +242,131 @@ def test_a_member_can_log_in(server: labelstudio.Server) -> None:
     with labelstudio._session(server.url) as http:
         labelstudio._log_in(http, account)
         assert http.get("/api/current-user/whoami").json()["email"] == "somebody@jinbench.localhost"
+
+
+def test_two_members_at_once(server: labelstudio.Server, server_home: Path) -> None:
+    """Neither renews the link under the other."""
+    code = "import sys; from jinbench import labelstudio as l; l.member(l.running(), sys.argv[1])"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        for name in ("twin-a", "twin-b")
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    assert {"twin-a", "twin-b"} <= set(accounts.known())
+
+
+# ---- An empty database in the cache -----------------------------------------------------------------------------
+
+
+def test_the_database_that_is_copied_holds_nothing_of_anybody(server: labelstudio.Server) -> None:
+    kept = labelstudio.environment().parent.parent / "empty.sqlite3"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(kept)) as database:
+        assert databases._is_empty(database)
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        full = {name for name in tables if database.execute(f'SELECT 1 FROM "{name}"').fetchone()}
+    assert full == databases._LISTS
+    assert {"htx_user", "organization", "authtoken_token", "jwt_auth_jwtsettings"} <= set(tables)
+
+
+def test_a_database_with_somebody_in_it_is_not_kept(server_home: Path, tmp_path: Path) -> None:
+    shutil.copyfile(server_home / "data" / "label_studio.sqlite3", tmp_path / "full.sqlite3")
+    with closing(sqlite3.connect(tmp_path / "full.sqlite3")) as database:
+        assert not databases._is_empty(database)
+
+
+def test_a_broken_copy_is_thrown_away(tmp_path: Path) -> None:
+    """The server makes its database itself then."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    kept, data = tmp_path / "env" / "empty.sqlite3", tmp_path / "data"
+    kept.write_bytes(b"SQLite format 3\x00" + b"broken" * 1000)
+    data.mkdir()
+    databases.prepare(python, data, {})
+    assert list(data.iterdir()) == []
+    assert not kept.exists()
+
+
+# ---- A server that somebody else runs ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guest(server: labelstudio.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> labelstudio.Server:
+    """The tests' server as one that somebody else runs: another home, its address and a token of it."""
+    path = tmp_path / "token"
+    path.touch(0o600)
+    path.write_text(accounts.known()[accounts.ADMIN].token or "")
+    monkeypatch.setenv("JINBENCH_HOME", str(tmp_path / "guest"))
+    monkeypatch.setenv(addresses.URL, server.url)
+    monkeypatch.setenv(addresses.TOKEN_FILE, str(path))
+    return server
+
+
+def renamed(where: Rooms, **names: str) -> Rooms:
+    listing = where.annotation / "annotators.toml"
+    text = listing.read_text()
+    for old, new in names.items():
+        text = text.replace(f'"{old.replace("_", "-")}"', f'"{new}"')
+    listing.write_text(text)
+    return where
+
+
+def test_a_missing_member_is_signed_up_there(guest: labelstudio.Server) -> None:
+    assert labelstudio.ensure_member("guest-a") == "guest-a@jinbench.localhost"
+    assert labelstudio.ensure_member("guest-a") == "guest-a@jinbench.localhost"
+    (account,) = accounts.everything()
+    assert (account.name, account.url) == ("guest-a", guest.url)
+    with labelstudio._session(guest.url) as http:
+        labelstudio._log_in(http, account)
+
+
+def test_a_login_of_theirs_is_theirs_to_make(guest: labelstudio.Server) -> None:
+    accounts.map_login("guest-b", "berta@lab.example", guest.url)
+    with pytest.raises(ServerError, match="Ask its owner to invite that address"):
+        labelstudio.ensure_member("guest-b")
+
+
+def test_labels_of_a_login_of_theirs(
+    guest: labelstudio.Server, mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anna is annotator guest-c; the repository and the export never hear of her."""
+    link = labelstudio.connect()._client_wrapper.httpx_client.request("api/invite", method="GET").json()["invite_url"]
+    labelstudio._sign_up(guest.url, link, accounts.Account("x", "long enough 1", login="anna@lab.example"))
+    renamed(mini, annotator_a="guest-c", annotator_b="guest-d")
+    export = mini.exports / "annotator-a.json"
+    steps = (
+        f"labelstudio accounts --url {guest.url}/ guest-c=Anna@lab.example",
+        f"annotate --url {guest.url} push -a guest-c",
+        f"annotate --url {guest.url} enter {export} -a guest-c",
+        f"annotate --url {guest.url} pull -a guest-c",
+    )
+    for step in steps:
+        assert run(["--root", str(mini.root), *step.split()]) == 0, capsys.readouterr().err
+    written = exports.path_of(mini, "guest-c").read_text()
+    assert json.loads(written)[0]["annotations"][0]["completed_by"] == "guest-c@jinbench.localhost"
+    assert all("anna" not in path.read_text().lower() for path in mini.root.rglob("*.*") if path.is_file())
+    assert stat.S_IMODE((tmp_path / "guest" / "accounts.json").stat().st_mode) == 0o600
+    client = labelstudio.connect()
+    project: Any = projects.find_project(client, projects.project_title(labels.read(mini), "guest-c"))
+    anna = {str(user.email): user.id for user in client.users.list()}["anna@lab.example"]
+    raw = annotation._tasks(client, project.id, {})
+    assert {each["completed_by"] for task in raw for each in task["annotations"]} == {anna}
+    assert "guest-c@jinbench.localhost" not in {user.email for user in client.users.list()}
+
+
+def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: Desk) -> None:
+    """PostgreSQL answers 500 to it; SQLite takes half a surrogate pair, and then never lists that project again."""
+    desk.push()
+    first, *rest = desk.labels()
+    for text in ("\x00", "a\ud800b"):
+        bad = Labels(first.passage_id, first.annotator, first.spans, first.sectors, (f"x: {text}",))
+        with pytest.raises(DataError, match="text that can be stored"):
+            desk.enter([*rest, bad])
+    desk.assert_one_task_per_passage(annotations=0)
+    desk.label_set = replace(desk.label_set, title="a\x00")
+    with pytest.raises(DataError, match="text that can be stored"):
+        desk.push()
+    page = next(desk.where.pages.glob("*.txt"))
+    page.write_bytes(page.read_bytes() + b"\x00")
+    with pytest.raises(DataError, match="page-control-character"):
+        seeds.read(desk.where)

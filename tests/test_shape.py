@@ -85,7 +85,8 @@ def test_the_wheel_puts_one_name_into_site_packages(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"jinbench"}
     assert "jinbench/_rooms/dataset/ner/test.parquet" in names
     assert "jinbench/labelstudio.lock" in names
-    assert not [name for name in names if "/seeds/" in name or "/exports/" in name]
+    assert not [name for name in names if "_rooms/seeds/" in name or "/exports/" in name]
+    assert "jinbench/starter/seeds/pages/example.txt" in names
 
 
 def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_it_comes_back_as_it_was_written(mini: Rooms) -> None:
     assert shares.read(mini, seed) == dealt
     parts = [shares.passages_of(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
     assert sorted(parts[0] + parts[1]) == sorted(passage.id for passage in seed.passages())
+    assert shares.share_of(mini, seed, "annotator-b") == parts[1]
     assert shares.passages_of(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
 
 

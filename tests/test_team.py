@@ -101,6 +101,10 @@ def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
     again = jinbench(mini.root, "annotate", "desk", "--json")
     assert [(desk["annotator"], desk["created"]) for desk in again["desks"]] == [(name, 0) for name in names]
     assert (again["overlap"], again["new"]) == (2, [])
+    before = mini.annotators.read_bytes()
+    late = jinbench(mini.root, "annotate", "desk", "--annotators", "ann-1,ann-4", code=2)
+    assert "nothing is left for ann-4" in " ".join(late.split())
+    assert mini.annotators.read_bytes() == before
     pushed = jinbench(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
     assert (pushed[0]["created"], pushed[0]["removed"]) == (0, 0)
     with mini.shares.open() as file:
@@ -147,3 +151,26 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) ->
     assert person.submitted == 8
     assert len(person.problems) >= 1
     assert "unknown-label" in person.problems[0]
+
+
+def test_suggestions_where_passages_are_labelled_once(mini: Rooms, server: labelstudio.Server) -> None:
+    """From the gold, but never from the labels of the same story; nobody's blind pass has any unless asked for."""
+    once = jinbench(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
+    assert once["suggestions"].startswith("tagger ")
+    (desk,) = once["desks"]
+    client = labelstudio.connect()
+    found = list(client.predictions.list(project=desk["project"]))
+    assert {prediction.model_version for prediction in found} == {once["suggestions"]}
+    assert len({prediction.task for prediction in found}) == len(found) == 8
+    assert all(0 <= float(prediction.score or 0) <= 1 for prediction in found)
+    assert client.projects.get(id=desk["project"]).model_version == once["suggestions"]
+    jinbench(mini.root, "annotate", "desk", "--json")
+    assert len(list(client.predictions.list(project=desk["project"]))) == 8
+    twice = jinbench(mini.root, "annotate", "desk", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
+    assert twice["overlap"] == 2
+    mini.shares.unlink()
+    blind = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
+    assert blind["suggestions"] is None
+    assert not [p for desk in blind["desks"] for p in client.predictions.list(project=desk["project"])]
+    asked = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--suggest", "--json")
+    assert all(list(client.predictions.list(project=desk["project"])) for desk in asked["desks"])

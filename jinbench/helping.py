@@ -1,0 +1,136 @@
+"""The commands in which our tagger helps: annotate assist, next."""
+
+import json
+import os
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from jinbench.console import ANNOTATOR, JSON, emit, say, workshop
+from jinbench.desk import annotate_commands, names_of
+from jinbench.rooms import Rooms
+
+GOLD = "--even-for-gold"
+
+
+class By(StrEnum):
+    """What orders a queue."""
+
+    uncertainty = "uncertainty"
+    order = "order"
+
+
+def _helped(where: Rooms, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
+    """The annotators who may be helped: those whose labels are no part of the gold, unless that is wanted.
+
+    Raises :class:`DataError` (unknown-id), and BadParameter with what to type.
+    """
+    from jinbench import annotators
+
+    listed = annotators.read(where)
+    names = list(dict.fromkeys(names_of(where, chosen)))
+    blind = [name for name in names if name == listed.gold or name in listed.adjudicated]
+    if even_for_gold or not blind:
+        return names
+    if chosen is None and len(blind) < len(names):
+        return [name for name in names if name not in blind]
+    raise typer.BadParameter(
+        f"the gold is made from the labels of {', '.join(blind)}. Whoever labels with suggestions in sight agrees with "
+        f"the tagger more than with the text, and two who see the same ones agree with each other. If that is wanted: "
+        f"{GOLD}",
+        param_hint="--annotator",
+    )
+
+
+@annotate_commands.command("assist")
+def annotate_assist(
+    ctx: typer.Context,
+    annotator: Annotated[
+        list[str] | None,
+        typer.Option("--annotator", "-a", help="Whose project; may be repeated. [default: all but those for the gold]"),
+    ] = None,
+    even_for_gold: Annotated[
+        bool, typer.Option(GOLD, help="Also for annotators whose labels the gold is made from.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="The port to try first. [default: the last one, else any]", min=1, max=65535)
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Suggest entities while people label, and learn from what they submit, until ended with Ctrl-C.
+
+    The backend runs on this machine alone and answers only the Label Studio for which it was started: it registers
+    itself in the project of each annotator, with a secret. From then on every passage that is opened there comes with
+    the suggestions of our tagger to correct. At first it knows nothing and suggests nothing. After each passage that is
+    submitted it learns anew in the background, from the submitted passages of these projects; with several
+    annotators, what one has said about a story never comes into what another is shown of it.
+
+    It may be killed and started again at any time: port, secret and the last model are kept in the home of Label
+    Studio (`jinbench labelstudio status`). While it does not run, passages are opened without suggestions.
+
+    With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
+    """
+    from jinbench import assist, labels, labelstudio, seeds
+
+    where = workshop(ctx)
+    names = _helped(where, annotator, even_for_gold)
+    seed, label_set = seeds.read(where), labels.read(where)
+
+    def ready(place: assist.Place, numbers: dict[str, int], version: str) -> None:
+        record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
+        listed = ", ".join(f"{name} (project {number})" for name, number in numbers.items())
+        text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."
+        typer.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
+
+    try:
+        assist.serve(labelstudio.connect(), seed, label_set, names, ready, say, port)
+    except KeyboardInterrupt:
+        say("Ended. Passages are opened without suggestions until it is started again.")
+
+
+@annotate_commands.command("next")
+def annotate_next(
+    ctx: typer.Context,
+    annotator: ANNOTATOR = None,
+    by: Annotated[
+        By, typer.Option(help="uncertainty: what the tagger is least sure of first; order: as the pages are read.")
+    ] = By.uncertainty,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the order; change nothing.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Order the passages that an annotator still has to label: first those that teach our tagger most.
+
+    The tagger learns from the gold, or else from what has been pulled, and says how certain it is of each passage. That
+    number alone goes to Label Studio; no suggestion is shown or filled in, so it does not touch a blind pass. Repeat
+    it after each `annotate pull`. `--by order` brings the reading order back. Safe to repeat.
+    """
+    from dataclasses import asdict
+
+    from jinbench import labels, labelstudio, queueing, seeds, suggesting
+
+    where = workshop(ctx)
+    seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
+    version, suggestions = "", None
+    if by is By.uncertainty:
+        known = suggesting.labelled(where, seed, label_set)
+        client = labelstudio.connect()  # before the work: without a server it is in vain
+        suggester = suggesting.learn(seed.articles, known)
+        version, suggestions = suggester.version, suggester.suggest(seed.passages())
+    else:
+        client = labelstudio.connect()
+    results, lines = [], []
+    for name in names:
+        queue = queueing.plan(client, label_set, name, suggestions)
+        if not dry_run and by is By.uncertainty:
+            queue = queueing.by_uncertainty(client, queue, version)
+        elif not dry_run:
+            queue = queueing.by_order(client, queue)
+        rows = [{"passage_id": id, "certainty": certainty} for id, certainty in queue.passages]
+        results.append(asdict(queue) | {"by": by.value, "version": version or None, "passages": rows})
+        if dry_run:
+            lines += [f"{name}:", *(f"  {c if c is not None else '–':<8}  {id}" for id, c in queue.passages)]
+        else:
+            first = ", ".join(id for id, _ in queue.passages[:5]) or "none"
+            lines.append(f"{name}: {len(queue.passages)} passages left to label; the first: {first}")
+    emit(results, as_json, lambda: "\n".join(lines))

@@ -1,0 +1,72 @@
+"""Taking the work of one Label Studio along to another: pulled there, pushed here with its labels.
+
+What goes along is what the exports hold: every submitted annotation, in its author's name, with its time. What was
+skipped or left as a draft is nobody's answer yet; it stays behind, and is counted when labels are pulled.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jinbench import adjudication, annotation, annotators, exports, projects, shares
+from jinbench.exchange import call, patiently
+from jinbench.labels import LabelSet
+from jinbench.problems import ServerError
+from jinbench.projects import Pushed
+from jinbench.records import Step
+from jinbench.rooms import Rooms
+from jinbench.seeds import Seeds
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a push with labels did. `labelled`: the passages of the export, all of them on the server now."""
+
+    annotator: str
+    pushed: Pushed
+    labelled: int
+
+
+def with_labels(
+    client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
+) -> Moved:
+    """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
+
+    An adjudicator's project shows the readings again. Safe to repeat.
+    Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
+    """
+    path = exports.path_of(where, annotator)
+    labelled = exports.read(path, seed.passages(), label_set, annotator) if path.is_file() else []
+    if annotators.read(where).between(annotator):
+        # Nothing is accepted before it is entered: what agreed by itself may be overruled in the export.
+        pushed = adjudication.show(client, where, seed, label_set, annotator, step)
+        counted = projects.counter(step, f"enter {annotator}", len(labelled))
+        annotation.enter(client, seed, label_set, annotator, labelled, counted)
+    else:
+        share = shares.share_of(where, seed, annotator)
+        pushed, _ = annotation.move(client, where, seed, label_set, annotator, labelled, step, share=share)
+    return Moved(annotator, pushed, len(labelled))
+
+
+def left_behind(client: "LabelStudio", label_set: LabelSet, annotator: str) -> tuple[int, int]:
+    """How many passages of the annotator's project are skipped, and how many have drafts. Raises ServerError."""
+    title = projects.project_title(label_set, annotator)
+    project = patiently(client, lambda: projects.find_project(client, title))
+    if project is None:
+        raise ServerError(f"{annotator} has no project on this server.")
+    filters: tuple[dict[str, Any], ...] = (
+        {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
+        {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True},
+    )
+    skipped, drafts = patiently(client, lambda: [_count(client, project.id, each) for each in filters])
+    return skipped, drafts
+
+
+def _count(client: "LabelStudio", project: int, filter: dict[str, Any]) -> int:
+    """How many tasks of a project pass a filter. A listing itself shows nobody's drafts but one's own."""
+    query = json.dumps({"filters": {"conjunction": "and", "items": [filter]}})
+    parameters = {"project": project, "fields": "task_only", "include": "id", "page_size": 1, "query": query}
+    return int(call(client, "GET", "api/tasks", params=parameters)["total"])

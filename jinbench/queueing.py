@@ -1,0 +1,140 @@
+"""The order in which Label Studio hands out an annotator's passages: as they are read, or the least certain first.
+
+For the latter each passage that is not labelled yet gets a prediction without any result, whose score is how certain
+our tagger is of it; Label Studio's "Uncertainty sampling" takes the lowest first. Nothing is shown or filled in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jinbench import annotation, exchange, projects, suggesting
+from jinbench.labels import LabelSet
+from jinbench.problems import ServerError
+from jinbench.records import Suggestion
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+PREFIX = "queue "  # how the model version of such a prediction begins
+UNCERTAIN, READING = "Uncertainty sampling", "Sequential sampling"
+Scores = list[tuple[int, str, float | None]]  # task, model version, score
+
+
+@dataclass(frozen=True)
+class Queue:
+    """`passages`: those that are not labelled yet, with their certainty (None: nothing can be said), in the order in
+    which they come. `sent`, `removed`: predictions that hold the order.
+    """
+
+    annotator: str
+    project: int
+    passages: tuple[tuple[str, float | None], ...]
+    sent: int = 0
+    removed: int = 0
+
+
+def plan(
+    client: "LabelStudio", label_set: LabelSet, annotator: str, suggestions: Mapping[str, Suggestion] | None = None
+) -> Queue:
+    """What is left to label in the annotator's project: by certainty where there are `suggestions`, else as it is read.
+
+    Passages about which nothing can be said come last. Raises :class:`ServerError` if there is no project.
+    """
+    number = annotation.project_number(client, label_set, annotator)
+    tasks = exchange.reaching(lambda: projects.tasks_by_passage(client, number))
+    left = [id for id, found in tasks.items() if not found[0].total_annotations]
+    if suggestions is None:
+        return Queue(annotator, number, tuple((id, None) for id in left))
+    first = suggesting.order({id: suggestions[id] for id in left if id in suggestions})
+    said = [(id, round(suggestions[id].certainty, 6)) for id in first]
+    return Queue(annotator, number, (*said, *((id, None) for id in left if id not in suggestions)))
+
+
+def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
+    """Let Label Studio hand out the passages in the order of `queue`. Safe to repeat.
+
+    Where the project shows uploaded suggestions, their own scores order it, and what is returned is in that order.
+    Raises :class:`ServerError` if it shows those of a backend: Label Studio cannot order by these.
+    """
+    project: Any = exchange.reaching(lambda: client.projects.get(id=queue.project))
+    tasks = exchange.reaching(lambda: projects.tasks_by_passage(client, queue.project))
+    shown = str(project.model_version or "")
+    if shown and not shown.startswith(PREFIX) and project.show_collab_predictions:
+        return _by_what_is_shown(client, queue, shown, {int(found[0].id): id for id, found in tasks.items()})
+    name = PREFIX + version
+    wanted = [
+        (int(tasks[id][0].id), name, 1.0 if certainty is None else certainty)
+        for id, certainty in queue.passages
+        if id in tasks
+    ]
+    counts = {"sent": 0, "removed": 0}
+
+    def act() -> None:
+        there = _there(client, queue.project)
+        if sorted(there, key=str) != sorted(wanted, key=str):
+            counts["removed"] += _remove(client, queue.project, there)
+            for start in range(0, len(wanted), projects.BATCH):
+                request: Any = [
+                    {"task": task, "model_version": name, "score": score, "result": []}
+                    for task, name, score in wanted[start : start + projects.BATCH]
+                ]
+                client.projects.import_predictions(queue.project, request=request, request_options=exchange.ONCE)
+                counts["sent"] += len(request)
+
+    exchange.patiently(client, act)
+    if wanted:  # in one call: hidden predictions would take the model version away, were it not given with them
+        settings: dict[str, Any] = {"sampling": UNCERTAIN, "show_collab_predictions": False, "model_version": name}
+        exchange.reaching(lambda: client.projects.update(id=queue.project, **settings))
+    return Queue(queue.annotator, queue.project, queue.passages, **counts)
+
+
+def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapping[int, str]) -> Queue:
+    """By the scores of the suggestions of this model version. Passages without one are listed last."""
+    found: Any = exchange.reaching(lambda: client.predictions.list(project=queue.project))
+    scores = {ids.get(int(each.task)): each.score for each in found if str(each.model_version) == shown}
+    if not any(score is not None for score in scores.values()):
+        raise ServerError(
+            f"The project of {queue.annotator} shows the suggestions of {shown!r}, and Label Studio cannot order one "
+            "by what a backend says. End `jinbench annotate assist` and remove its model in the project's settings, or "
+            "label in reading order."
+        )
+    said = [(id, scores[id]) for id, _ in queue.passages if scores.get(id) is not None]
+    rest = [(id, None) for id, _ in queue.passages if scores.get(id) is None]
+    exchange.reaching(lambda: client.projects.update(id=queue.project, sampling=UNCERTAIN))
+    return Queue(queue.annotator, queue.project, (*sorted(said, key=lambda each: (each[1], each[0])), *rest))
+
+
+def by_order(client: "LabelStudio", queue: Queue) -> Queue:
+    """Let Label Studio hand out passages as they are read, and take away what held another order. Safe to repeat."""
+    project: Any = exchange.reaching(lambda: client.projects.get(id=queue.project))
+    settings: dict[str, Any] = {"sampling": READING}
+    if str(project.model_version or "").startswith(PREFIX):
+        settings |= {"model_version": "", "show_collab_predictions": True}  # as in a new project
+    exchange.reaching(lambda: client.projects.update(id=queue.project, **settings))
+    counts = {"removed": 0}
+
+    def act() -> None:
+        counts["removed"] += _remove(client, queue.project, _there(client, queue.project))
+
+    exchange.patiently(client, act)
+    return Queue(queue.annotator, queue.project, queue.passages, **counts)
+
+
+def _there(client: "LabelStudio", project: int) -> Scores:
+    found = [(int(each.task), str(each.model_version), each.score) for each in client.predictions.list(project=project)]
+    return [each for each in found if each[1].startswith(PREFIX)]
+
+
+def _remove(client: "LabelStudio", project: int, there: Sequence[tuple[int, str, float | None]]) -> int:
+    """Delete what holds an order, a version at a time. Returns how many predictions that were."""
+    for version in sorted({name for _, name, _ in there}):
+        answer = client._client_wrapper.httpx_client.request(
+            f"api/projects/{project}/model-versions/",
+            method="DELETE",
+            json={"model_version": version},
+            request_options=exchange.ONCE,
+        )
+        if answer.status_code >= 400:
+            raise ServerError(f"Label Studio did not remove the predictions {version!r} (HTTP {answer.status_code}).")
+    return len(there)

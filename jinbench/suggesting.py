@@ -1,0 +1,163 @@
+"""What our tagger suggests for passages, learnt from the labels that there are, and in which order they teach it most.
+
+A passage is never suggested by a model that learnt from its own story: what an annotator sees holds nothing of what
+others have said about it.
+"""
+
+import json
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from jinbench import annotators, errata, exports, files, pages
+from jinbench.labels import LabelSet
+from jinbench.problems import DataError, Problem
+from jinbench.records import Article, Labels, Passage, Span, Suggestion, within
+from jinbench.rooms import Rooms
+from jinbench.seeds import Seeds
+
+if TYPE_CHECKING:
+    from jinbench.taggers import CrfTagger, Scored
+
+FOLDS = 5
+LEAST = 1e-300  # a probability of which there is still a logarithm
+
+
+@dataclass(frozen=True)
+class Suggester:
+    """Taggers that know together which of them may speak about which article.
+
+    `models`: each with the articles whose labels it did not learn from, None where nothing is labelled but those;
+    `rest`: the one for the stories of which nothing is labelled. `version` names what it comes from: tagger, version
+    of the package, and the beginning of the sha256 of what was learnt.
+    """
+
+    version: str
+    models: tuple[tuple[frozenset[str], "CrfTagger | None"], ...]
+    rest: "CrfTagger"
+
+    def suggest(self, passages: Iterable[Passage]) -> dict[str, Suggestion]:
+        """For each passage its suggestion, by id. Left out are those about which no model may speak."""
+        listed = list(passages)
+        of = {article: tagger for articles, tagger in self.models for article in articles}
+        found: dict[str, Suggestion] = {}
+        for tagger in (*(tagger for _, tagger in self.models), self.rest):
+            if tagger is not None:
+                found |= _suggest(tagger, [p for p in listed if of.get(p.article_id, self.rest) is tagger])
+        return {passage.id: found[passage.id] for passage in listed if passage.id in found}
+
+
+def labelled(where: Rooms, seed: Seeds, label_set: LabelSet) -> list[Labels]:
+    """What there is to learn from: the gold where there is one, else all annotators' exports.
+
+    Raises :class:`DataError` with every problem in an export, and (passage-unlabelled) if nothing is labelled yet.
+    """
+    listed = annotators.read(where)
+    paths = {name: exports.path_of(where, name) for name in listed.names}
+    names = [listed.gold] if paths[listed.gold].is_file() else [entry.name for entry in listed.blind]
+    found = [
+        entry
+        for name in names
+        if paths[name].is_file()
+        for entry in exports.read(paths[name], seed.passages(), label_set, name)
+    ]
+    by_id, passages = {entry.passage_id: entry for entry in found}, {p.id: p for p in seed.passages()}
+    if names == [listed.gold] and len(by_id) == len(passages):  # errata are about the whole gold
+        found = list(errata.apply(by_id, errata.read(where), passages, label_set).values())
+    if not found:
+        raise nothing_labelled(files.shown(where.exports))
+    return found
+
+
+def nothing_labelled(where: str) -> DataError:
+    """The error (passage-unlabelled) that there is nothing to learn from."""
+    hint = "submit some passages in Label Studio, then: jinbench annotate pull"
+    return DataError(Problem("passage-unlabelled", where, "labels of some passages to learn from", "none", hint))
+
+
+def learn(articles: Sequence[Article], known: Sequence[Labels], *, folds: int = FOLDS) -> Suggester:
+    """A suggester from the labels that are `known` on passages of `articles`. The same input gives the same.
+
+    Labelled stories are put in folds, and those of a fold are spoken about by a model that learnt from the others.
+    `folds=0` makes one model of everything for everything: only where each suggestion goes to the one whose labels
+    they are. Raises :class:`DataError` (passage-unlabelled) if nothing is known.
+    """
+    story = {article.id: article.story for article in articles}
+    passages, examples = _examples(articles, known)
+    if not examples:
+        raise nothing_labelled("labels")
+    name, rest = version(articles, known, folds), _fit(examples, passages)
+    if not folds:
+        return Suggester(name, (), rest)
+    stories = sorted({story[passages[entry.passage_id].article_id] for entry in examples})
+    members = {each: frozenset(id for id, of in story.items() if of == each) for each in stories}
+    random.Random(0).shuffle(stories)
+    models: list[tuple[frozenset[str], CrfTagger | None]] = []
+    for fold in range(min(folds, len(stories))):
+        held = frozenset[str]().union(*(members[each] for each in stories[fold::folds]))
+        others = [entry for entry in examples if passages[entry.passage_id].article_id not in held]
+        models.append((held, _fit(others, passages) if others else None))
+    return Suggester(name, tuple(models), rest)
+
+
+def certainty(scored: Sequence["Scored"]) -> float:
+    """How sure a tagger is of a passage: the probability of the best path through each of its sentences, as a geometric
+    mean over characters (Shen et al., 2018, Deep active learning for named entity recognition, section 4, there as a
+    logarithm). Of the measures that `benchmarks/selection.py` compares it saved most."""
+    characters = sum(len(entry.sure) for entry in scored)
+    if not characters:
+        return 1.0
+    return math.exp(sum(math.log(max(entry.best, LEAST)) for entry in scored) / characters)
+
+
+def order(suggestions: Mapping[str, Suggestion]) -> list[str]:
+    """The ids of passages, the least certain first; ties by id."""
+    return sorted(suggestions, key=lambda id: (suggestions[id].certainty, id))
+
+
+def version(articles: Sequence[Article], known: Sequence[Labels], folds: int = FOLDS) -> str:
+    """The version that :func:`learn` gives to what it makes of the same, without learning."""
+    passages, examples = _examples(articles, known)
+    learnt = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
+    hash = files.sha256(json.dumps([learnt, folds], ensure_ascii=False).encode())
+    return f"tagger {metadata.version('jinbench')} {hash[:8]}"
+
+
+def _examples(articles: Sequence[Article], known: Sequence[Labels]) -> tuple[dict[str, Passage], list[Labels]]:
+    """All passages by id, and the labels on them in one order, whatever order they came in."""
+    passages = {passage.id: passage for article in articles for passage in article.passages}
+    examples = [entry for entry in known if entry.passage_id in passages]
+    return passages, sorted(examples, key=lambda entry: (entry.passage_id, entry.annotator))
+
+
+def _fit(examples: Sequence[Labels], passages: Mapping[str, Passage]) -> "CrfTagger":
+    from jinbench.taggers import CrfTagger
+
+    texts: list[str] = []
+    spans: list[list[Span]] = []
+    for entry in examples:
+        for start, end, text in _sentences(passages[entry.passage_id]):
+            texts.append(text)
+            spans.append(within(entry.spans, start, end))
+    return CrfTagger().fit(texts, spans)
+
+
+def _sentences(passage: Passage) -> list[tuple[int, int, str]]:
+    """As the items of `ner` are made: no entity goes over the end of a sentence."""
+    cut = pages.sentences(passage.id, passage.text)
+    return [(sentence.start, sentence.end, passage.text[sentence.start : sentence.end]) for sentence in cut]
+
+
+def _suggest(tagger: "CrfTagger", passages: Sequence[Passage]) -> dict[str, Suggestion]:
+    cut = [_sentences(passage) for passage in passages]
+    scored = iter(tagger.predict_scored([text for sentences in cut for _, _, text in sentences]))
+    found = {}
+    for passage, sentences in zip(passages, cut, strict=True):
+        said = [(start, next(scored)) for start, _, _ in sentences]
+        spans = tuple(span.shifted(-start) for start, each in said for span in each.spans)
+        chances = tuple(chance for _, each in said for chance in each.chances)
+        found[passage.id] = Suggestion(spans, chances, certainty([each for _, each in said]))
+    return found
