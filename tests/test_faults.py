@@ -161,7 +161,7 @@ A_STEP = some.tuples(
 )
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(some.lists(A_STEP, min_size=2, max_size=4))
 def test_any_order_of_commands_and_faults(
     people: People, proxy: Proxy, tmp_path: Path, steps: list[tuple[str, str, int]]
