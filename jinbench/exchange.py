@@ -101,11 +101,16 @@ def elements(pieces: Iterable[str]) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _sent(client: "LabelStudio", method: str, path: str, options: dict[str, Any]) -> Iterator[Any]:
+    import httpx
     from label_studio_sdk.core.api_error import ApiError
 
     wrapper: Any = client._client_wrapper
     url = f"{wrapper.get_base_url().rstrip('/')}/{path}"
-    with wrapper.httpx_client.httpx_client.stream(method, url, headers=wrapper.get_headers(), **options) as answer:
+    try:
+        headers = wrapper.get_headers()  # which fetches a new token every five minutes
+    except ValueError:  # a gateway's page
+        raise httpx.RemoteProtocolError("no token came") from None
+    with wrapper.httpx_client.httpx_client.stream(method, url, headers=headers, **options) as answer:
         if answer.is_error:
             body = answer.read().decode(errors="replace")
             raise ApiError(status_code=answer.status_code, headers=dict(answer.headers), body=body)
