@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, exports, files, markup
 from jinbench.checking import check_storable
-from jinbench.exchange import PIECE, alone, call, elements, listed, patiently
+from jinbench.exchange import PIECE, alone, call, elements, exported, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
 from jinbench.projects import ROUNDS, Pushed, counter, delete, find_project, project_title, push
@@ -31,13 +31,9 @@ def _user_ids(client: "LabelStudio") -> dict[str, int]:
 
 
 def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """The tasks of a project with their annotations, `completed_by` by name: ids of users differ between servers.
-
-    By the plain export. A snapshot takes a quarter less time, but with SQLite nobody can submit while it is made.
-    """
+    """The tasks of a project with their annotations, `completed_by` by name: ids of users differ between servers."""
     names = {id: name for name, id in users.items()}
-    parameters = {"exportType": "JSON", "download_all_tasks": "true"}
-    for task in listed(client, f"api/projects/{project}/export", params=parameters):
+    for task in exported(client, project):
         for annotation in task["annotations"]:
             annotation["completed_by"] = names.get(annotation["completed_by"], annotation["completed_by"])
         yield task

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinbench import accounts, addresses, exports, files
 from jinbench.checking import check_storable
 from jinbench.disagreements import Readings
-from jinbench.exchange import alone, call, listed, patiently
+from jinbench.exchange import alone, call, exported, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.problems import ServerError
 from jinbench.records import Article, Labels, Progress, Step, Suggestion
@@ -380,8 +380,7 @@ class _Push:
     def remove(self, spare: Sequence[tuple[int, int | None]]) -> set[int]:
         """Look at tasks once more, with all they hold, and delete at once those that may go."""
         ids = {id for pair in spare for id in pair if id is not None}
-        parameters = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": sorted(ids)}
-        now = {t["id"]: _work(t) for t in listed(self.client, f"api/projects/{self.project}/export", params=parameters)}
+        now = {task["id"]: _work(task) for task in exported(self.client, self.project, ids)}
         going = [id for id, kept in spare if id in now and now[id] in ([], now.get(kept) if kept else [])]
         for id in going:  # one at a time: the server's own action for many first unlinks them, and may end there
             delete(self.client, f"api/tasks/{id}/")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import annotation, clients, exports, labels, labelstudio, projects, seeds
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, projects, seeds
 from jinbench.exchange import call
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels, Suggestion
@@ -235,6 +235,17 @@ def test_enter_and_pull(desk: Desk) -> None:
     assert [(entry.spans, entry.sectors) for entry in found] == [(entry.spans, entry.sectors) for entry in labelled]
     assert {entry.annotator for entry in found} == {desk.annotator}
     desk.assert_one_task_per_passage(annotations=1)
+
+
+def test_a_pull_leaves_nothing_on_the_server(desk: Desk) -> None:
+    """Label Studio keeps a copy of every export, and has no way to delete it."""
+    project = desk.push().project
+    desk.enter(desk.labels())
+    desk.pull()
+    kept = accounts.home() / "data" / "export"
+    assert kept.is_dir()
+    assert not list(kept.glob(f"project-{project}-at-*"))
+    assert not list(desk.client.projects.exports.list(id=project))
 
 
 def test_enter_does_not_overwrite(desk: Desk) -> None:

@@ -24,7 +24,7 @@ from jinbench import (
     projects,
     seeds,
 )
-from jinbench.exchange import call, listed
+from jinbench.exchange import call, exported
 from jinbench.problems import ServerError
 from jinbench.records import Suggestion
 from jinbench.rooms import Rooms
@@ -128,8 +128,7 @@ class Trial:
             return []
         assert len(found) == 1, f"{len(found)} projects"
         self.project = int(found[0].id or 0)
-        every = {"exportType": "JSON", "download_all_tasks": "true"}
-        return list(listed(self.client, f"api/projects/{self.project}/export", params=every))
+        return list(exported(self.client, self.project))
 
     def check(self) -> None:
         """The invariants, when the command has got through. Raises AssertionError."""
