@@ -46,7 +46,7 @@ def mind(where: Rooms, suggester: Suggester | None, said: list[str] | None = Non
 
 
 @pytest.fixture
-def backend(mini: Rooms) -> Iterator[tuple[backend.Place, teaching.Mind]]:
+def answering(mini: Rooms) -> Iterator[tuple[backend.Place, teaching.Mind]]:
     """The backend with a model, in this process."""
     server = backend.Server((backend.HOST, 0), http.server.BaseHTTPRequestHandler)
     place, thinking = backend.Place(server.server_port, SECRET), mind(mini, taught(mini))
@@ -64,9 +64,9 @@ REQUESTS = [("GET", "/health"), ("POST", "/setup"), ("POST", "/predict"), ("POST
 
 @pytest.mark.parametrize("header", WRONG)
 def test_without_the_secret_there_is_nothing_to_learn(
-    backend: tuple[backend.Place, teaching.Mind], header: str | None
+    answering: tuple[backend.Place, teaching.Mind], header: str | None
 ) -> None:
-    place, thinking = backend
+    place, thinking = answering
     answers = set()
     for method, path in REQUESTS:
         headers = {} if header is None else {"Authorization": header}
@@ -76,8 +76,8 @@ def test_without_the_secret_there_is_nothing_to_learn(
     assert not thinking.wake.is_set()
 
 
-def test_with_the_secret_it_speaks_the_protocol(backend: tuple[backend.Place, teaching.Mind], mini: Rooms) -> None:
-    place, thinking = backend
+def test_with_the_secret_it_speaks_the_protocol(answering: tuple[backend.Place, teaching.Mind], mini: Rooms) -> None:
+    place, thinking = answering
     assert thinking.suggester is not None
     with httpx.Client(base_url=place.url, auth=(backend.USER, SECRET), trust_env=False) as http:
         assert http.get("/health").json()["status"] == "UP"
@@ -106,8 +106,8 @@ def test_with_the_secret_it_speaks_the_protocol(backend: tuple[backend.Place, te
         assert thinking.stale.is_set()
 
 
-def test_what_is_too_large_or_no_json_is_refused(backend: tuple[backend.Place, teaching.Mind]) -> None:
-    place, _ = backend
+def test_what_is_too_large_or_no_json_is_refused(answering: tuple[backend.Place, teaching.Mind]) -> None:
+    place, _ = answering
 
     def send(head: str, body: bytes = b"") -> int:
         with socket.create_connection((backend.HOST, place.port), timeout=10) as line:
@@ -268,7 +268,7 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
             assert (again.up["url"], again.up["model_version"]) == (running.up["url"], now)
             assert opened()[-1]["model_version"] == now
             backends: Any = desk.client.ml.list(project=project)
-            assert [backend.title for backend in backends] == [assist.TITLE]
+            assert [each.title for each in backends] == [assist.TITLE]
         finally:
             again.kill()
     kept = server_home / "assist" / "place.json"
