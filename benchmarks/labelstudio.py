@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 from measuring import Figures, in_a_process, medians, pin
 
-from jinbench import accounts, annotation, exports, labels, labelstudio, projects, rooms, seeds
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, rooms, seeds
 from jinbench.exchange import call
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.records import Labels, Suggestion
@@ -129,7 +129,7 @@ def measure(what: str, way: str, size: int, title: str) -> Figures:
     pin()
     world = World(size)
     with tempfile.TemporaryDirectory() as folder:
-        where, client = Rooms(Path(folder)), labelstudio.connect()
+        where, client = Rooms(Path(folder)), clients.connect()
         call(client, "GET", "api/users/")  # the token is fetched, and everything imported
         if what == "make":
             world.push(client, where, title, world.labels)
@@ -159,7 +159,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="jinbench-speed-") as name, accounts.at(name):
         server = labelstudio.start(port=0, say=lambda text: typer.echo(text, err=True))
         try:
-            labelstudio.member(server, NAME)
+            members.member(server.url, NAME)
             run("make", "ours", size, "made")
             found: dict[str, dict[str, list[Figures]]] = {what: {way: [] for way in WAYS} for what in ("push", "pull")}
             for number in range(repeats):

@@ -25,13 +25,14 @@ AGREED = "agreed"  # the prediction that an adjudicator starts from
 @dataclass(frozen=True)
 class Adjudication:
     """What lies before an adjudicator: the project, how many passages were accepted now, what is still to decide or
-    lacks a reason, and the passages that were skipped or left as drafts.
+    lacks a reason, the passages that were skipped or left as drafts, and where each passage with any of that is opened.
     """
 
     pushed: Pushed
     accepted: int
     to_decide: list[Disagreement]
     left: list[str]
+    urls: dict[str, str]
 
 
 def readings(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> dict[str, dict[str, Labels]]:
@@ -89,7 +90,9 @@ def push(
     )
     to_decide = [each for each in questions if each.passage_id not in decided]
     to_decide += [each for each in _decisions(seed, found, adjudicator, decided) if not each.reason]
-    return Adjudication(pushed, len(accepted), to_decide, sorted(begun - decided.keys()))
+    left = sorted(begun - decided.keys())
+    urls = {id: f"{pushed.url}?task={tasks[id][0].id}" for id in (*(each.passage_id for each in to_decide), *left)}
+    return Adjudication(pushed, len(accepted), to_decide, left, urls)
 
 
 def show(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step) -> Pushed:

@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import pickle
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -237,10 +238,12 @@ def _taught(articles: Sequence[Article], known: Sequence[Labels], folds: int) ->
         return None
     finally:
         here.close()
+        process.terminate()  # it has sent what it had, or nobody waits for it any more
         process.join()
 
 
 def _teach(there: Connection, articles: Sequence[Article], known: Sequence[Labels], folds: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked
     with contextlib.suppress(OSError):  # who asked may have been killed
         os.nice(10)
         there.send_bytes(pickle.dumps(suggesting.learn(articles, known, folds=folds)))
@@ -364,6 +367,7 @@ def register(client: "LabelStudio", project: int, place: Place) -> bool:
     Returns whether the server also calls when something is submitted: by default it calls no address of its own
     machine, and it need not, as a passage is opened after each one that is submitted. Raises :class:`ServerError`.
     """
+    import httpx
     from label_studio_sdk.core.api_error import ApiError
 
     settings: dict[str, Any] = {
@@ -412,7 +416,7 @@ def register(client: "LabelStudio", project: int, place: Place) -> bool:
             f"{error}\nLabel Studio could not be told of the backend at {place.url}. If it was started by an older"
             " version: jinbench labelstudio stop, then start. A server elsewhere can reach no backend of this machine."
         ) from None
-    with contextlib.suppress(ApiError):  # 400 where the server guards against calling its own machine
+    with contextlib.suppress(ApiError, httpx.HTTPError):  # 4xx where the server guards against calling its own machine
         there = [each for each in client.webhooks.list(project=str(project)) if each.url == hook["url"]]
         for each in there:  # also the one without the secret that Label Studio makes beside a backend
             client.webhooks.delete(id=_number(each), request_options=ONCE)

@@ -1,8 +1,8 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
-The commands for pages and labels are in `desk`, `review` and `team`, those for a finished dataset in `release`, those
-for who wants to know how good a system is in `contest`, for who enters one in `entrants`; here are the rest, and the
-entry point.
+The commands for pages and the label set are in `sources`, for the server in `hosting`, for labelling in `desk`,
+`review`, `helping` and `team`, those for a finished dataset in `release`, those for who wants to know how good a
+system is in `contest`, for who enters one in `entrants`; here are the rest, and the entry point.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jinbench import contest, desk, entrants, helping, release, review, team  # noqa: F401
+from jinbench import contest, desk, entrants, helping, hosting, release, review, sources, team  # noqa: F401
 from jinbench.console import (
     EXIT_DATA,
     EXIT_SERVER,
@@ -39,9 +39,9 @@ app = typer.Typer(
     "2 the command was typed wrongly, 3 Label Studio or the Hub is not there, refuses, or holds something that must "
     "not be overwritten.",
 )
-app.add_typer(desk.seeds_commands, name="seeds")
-app.add_typer(desk.labels_commands, name="labels")
-app.add_typer(desk.labelstudio_commands, name="labelstudio")
+app.add_typer(sources.seeds_commands, name="seeds")
+app.add_typer(sources.labels_commands, name="labels")
+app.add_typer(hosting.labelstudio_commands, name="labelstudio")
 app.add_typer(desk.annotate_commands, name="annotate")
 app.add_typer(contest.commands)
 app.add_typer(entrants.commands)

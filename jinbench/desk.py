@@ -1,4 +1,4 @@
-"""The commands for pages and labels: seeds, labels, labelstudio, and of annotate all that `review` does not have."""
+"""The commands between pages and labels: annotate push, sheet, enter, pull, check. The others are in later modules."""
 
 import contextlib
 import json
@@ -7,225 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from jinbench.console import ANNOTATOR, EXIT_SERVER, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError, Problem, ServerError
 from jinbench.rooms import Rooms
 
-seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
-labels_commands = typer.Typer(no_args_is_help=True, help="The label set and the labeling configuration.")
-labelstudio_commands = typer.Typer(no_args_is_help=True, help="The Label Studio server on this machine.")
 annotate_commands = typer.Typer(no_args_is_help=True, help="Labelling in Label Studio: push passages, pull labels.")
-
-
-@seeds_commands.command("check")
-def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Account for every line of every page, and print what became of them."""
-    from jinbench import seeds
-
-    seed = seeds.read(rooms(ctx))
-    rows = seeds.summary(seed)
-    articles = [
-        {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
-        for a in seed.articles
-    ]
-
-    def text() -> str:
-        listing = "\n".join(
-            f"{a['page']}  {a['layout']:13}  {a['passages']:2}  {a['article']:34} {a['title']}" for a in articles
-        )
-        return f"{columns(rows)}\n\n{listing}\n\nEvery character of {len(rows)} pages is used exactly once."
-
-    emit({"pages": rows, "articles": articles}, as_json, text)
-
-
-@seeds_commands.command("show")
-def seeds_show(
-    ctx: typer.Context,
-    article: Annotated[str, typer.Argument(help="The id of an article.")],
-    as_json: JSON = False,
-) -> None:
-    """Print an article as it was put together, each passage under its id."""
-    from jinbench import seeds
-
-    seed = seeds.read(rooms(ctx))
-    found = [a for a in seed.articles if a.id == article]
-    if not found:
-        raise DataError(
-            Problem(
-                "unknown-id",
-                "seeds show",
-                f"one of {', '.join(a.id for a in seed.articles)}",
-                article,
-                "jinbench seeds check lists the articles",
-            )
-        )
-    pieces = found[0].pieces
-    emit(
-        [{"id": each.passage_id, "kind": each.kind, "lines": list(each.lines), "text": each.text} for each in pieces],
-        as_json,
-        lambda: "\n".join(
-            f"[{each.passage_id or each.kind}, line {'+'.join(map(str, each.lines))}] {each.text}" for each in pieces
-        ),
-    )
-
-
-@labels_commands.command("config")
-def labels_config(
-    ctx: typer.Context,
-    check: Annotated[bool, typer.Option(help="Only say whether the file is up to date.")] = False,
-    as_json: JSON = False,
-) -> None:
-    """Write labeling_config.xml, the page that annotators see, from labels.toml."""
-    from jinbench import files, labels
-
-    where = workshop(ctx)
-    label_set = labels.read(where)
-    if check:
-        labels.check_config(where, label_set)
-    else:
-        files.write_text(where.labeling_config, labels.labeling_config(label_set))
-    file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
-    alike = labels.alike(label_set)
-    worst = min(alike, default=None)
-    if worst is not None and worst.distance < labels.APART:
-        say(
-            f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
-            f"{worst.distance:.1f}, where {labels.APART:g} is enough): change one in {files.shown(where.labels)}"
-        )
-    record = {"file": file, "entity_types": types, "sectors": sectors, "alike": [pair._asdict() for pair in alike]}
-
-    def text() -> str:
-        line = f"{file}: {types} entity types, {sectors} sectors"
-        if not alike:
-            return line
-        nearest = "; ".join(f"{pair.vision} {pair.distance:.1f}, {pair.first} and {pair.second}" for pair in alike)
-        return f"{line}\nThe two colours that look most alike, and how far apart they are (CIEDE2000): {nearest}"
-
-    emit(record, as_json, text)
-
-
-# ---- Label Studio ---------------------------------------------------------------------------------------------
-
-
-@labelstudio_commands.command("start")
-def labelstudio_start(
-    ctx: typer.Context,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"
-        ),
-    ] = None,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            help="The address to listen on, 0.0.0.0 for all; it says what that changes. Not remembered. [127.0.0.1]"
-        ),
-    ] = None,
-    as_json: JSON = False,
-) -> None:
-    """Start the server (installing it on first use), make the accounts, and say how to log in.
-
-    It keeps its work in SQLite, or in the PostgreSQL that DJANGO_DB=default and POSTGRE_HOST, _PORT, _NAME, _USER and
-    _PASSWORD name. docs/labelstudio.md says when that is worth it, and how to take the work along.
-    """
-    from jinbench import accounts, annotators, databases, labelstudio
-
-    server = labelstudio.start(port, say=say, host=host)
-    for name in annotators.read(rooms(ctx)).names:
-        labelstudio.member(server, name)
-    logins = [account.address for account in accounts.known().values()]
-    warning = labelstudio.exposure(server)
-    if warning:
-        say(warning)
-    reach = "on this machine only" if server.is_private else f"reachable at {server.host}:{server.port} from outside"
-
-    def text() -> str:
-        return (
-            f"Label Studio {server.version} at {server.url} (process {server.pid}), {reach}.\n"
-            f"Log in as  {chr(10).join(logins).replace(chr(10), chr(10) + '           ')}\n"
-            f"Passwords  jinbench labelstudio accounts --passwords\n"
-            f"           (kept in {accounts.kept()}, readable by you alone)\n"
-            "Next       jinbench annotate push     End  jinbench labelstudio stop"
-        )
-
-    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(databases.used())}
-    emit(record | {"logins": logins, "passwords": str(accounts.kept())}, as_json, text)
-
-
-@labelstudio_commands.command("stop")
-def labelstudio_stop(as_json: JSON = False) -> None:
-    """End the server. Everything it holds stays where it is."""
-    from jinbench import labelstudio
-
-    ended = labelstudio.stop()
-    emit({"ended": ended}, as_json, lambda: "Label Studio has ended." if ended else "No Label Studio was running.")
-
-
-@labelstudio_commands.command("status")
-def labelstudio_status(as_json: JSON = False) -> None:
-    """Say whether the server runs, where, and on which database. Exit code 3 if it does not."""
-    from jinbench import accounts, databases, labelstudio
-
-    server, database = labelstudio.running(), databases.used()
-    found = {
-        "running": server is not None,
-        "url": server.url if server else None,
-        "host": server.host if server else None,
-        "pid": server.pid if server else None,
-        "database": str(database) if database else None,
-        "home": str(accounts.home()),
-    }
-    reach = "" if server is None or server.is_private else f", reachable at {server.host}:{server.port} from outside"
-    emit(
-        found,
-        as_json,
-        lambda: (
-            f"Label Studio at {server.url} (process {server.pid}) on {database}{reach}."
-            if server
-            else "No Label Studio is running. Type: jinbench labelstudio start"
-        ),
-    )
-    if server is None:
-        raise typer.Exit(EXIT_SERVER)
-
-
-@labelstudio_commands.command("accounts")
-def labelstudio_accounts(
-    logins: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME=LOGIN]...",
-            help="With --url: which login an annotator has there, if it is not of our making.",
-        ),
-    ] = None,
-    url: Annotated[str | None, typer.Option(help="Only the server at this address.")] = None,
-    passwords: Annotated[bool, typer.Option("--passwords", help="Show the passwords too.")] = False,
-    as_json: JSON = False,
-) -> None:
-    """List the accounts of Label Studio that are kept on this machine. Tokens are never shown.
-
-    On a server that somebody else runs, annotators often have logins already: `accounts --url https://label.example
-    a=anna@lab.example` says that annotator a is anna there. Exports go on saying a.
-    """
-    from jinbench import accounts, addresses
-
-    there = addresses.checked(url) if url else None
-    if logins and not there:
-        raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
-    for pair in logins or ():
-        name, _, login = pair.partition("=")
-        if not name or "@" not in login:
-            raise typer.BadParameter(f"{pair!r} is not like a=anna@lab.example", param_hint="NAME=LOGIN")
-        accounts.map_login(name, login, str(there))
-    accounts.tighten()
-    found = [account for account in accounts.everything() if there is None or account.url == there]
-    rows = [
-        {"name": each.name, "login": each.address, "server": each.url or "this machine"}
-        | ({"password": each.password or "(not kept here)"} if passwords else {})
-        for each in found
-    ]
-    emit(rows, as_json, lambda: columns(rows) or "There are no accounts yet. Type: jinbench labelstudio start")
 
 
 @annotate_commands.callback()
@@ -292,7 +78,7 @@ def annotate_push(
         return
     from dataclasses import asdict
 
-    from jinbench import labels, labelstudio, projects, seeds, shares
+    from jinbench import clients, labels, projects, seeds, shares
 
     where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
@@ -304,10 +90,10 @@ def annotate_push(
         first = json.dumps(tasks[0], ensure_ascii=False, indent=1)
         emit({"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{columns(plan)}\nNothing was sent.")
         return
-    client = labelstudio.connect()
+    client = clients.connect()
     results = []
     for name in names:
-        labelstudio.ensure_member(name)
+        clients.ensure_member(name)
         with progress() as step:
             done = projects.push(
                 client,
@@ -333,15 +119,15 @@ def annotate_push(
 def _push_with_labels(where: Rooms, chosen: list[str] | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from jinbench import annotators, exports, labels, labelstudio, moving, seeds
+    from jinbench import annotators, clients, exports, labels, moving, seeds
 
     seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
     names = sorted(names_of(where, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
     if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
         names = [name for name in names if not listed.between(name) or exports.path_of(where, name).is_file()]
-    client, done = labelstudio.connect(), []
+    client, done = clients.connect(), []
     for name in names:
-        labelstudio.ensure_member(name)
+        clients.ensure_member(name)
         with progress() as step:
             done.append(moving.with_labels(client, where, seed, label_set, name, step))
     emit(
@@ -407,7 +193,7 @@ def annotate_enter(
     as_json: JSON = False,
 ) -> None:
     """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
-    from jinbench import annotation, labels, labelstudio, projects, seeds
+    from jinbench import annotation, clients, labels, projects, seeds
 
     where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
@@ -419,7 +205,7 @@ def annotate_enter(
         text = f"{len(labelled)} passages with {spans} spans are in order; nothing was sent."
         emit(record | {"entered": 0}, as_json, lambda: text)
         return
-    client = labelstudio.connect()
+    client = clients.connect()
     with progress() as step:
         entered, there = annotation.enter(
             client,
@@ -437,12 +223,12 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, exports, files, labels, labelstudio, moving, seeds
+    from jinbench import annotation, annotators, clients, exports, files, labels, moving, seeds
 
     where = workshop(ctx)
     seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
     total = sum(1 for _ in seed.passages())
-    client = labelstudio.connect()
+    client = clients.connect()
     results = []
     names = names_of(where, annotator)
     if annotator is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, addresses, labelstudio
+from jinbench import accounts, addresses, clients
 from jinbench.problems import ServerError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def patiently(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -
                 raise ServerError(_explain(error)) from None
             if status != _GONE:
                 time.sleep(SETTLE)
-                labelstudio.wait_until_up(client, wait)
+                clients.wait_until_up(client, wait)
     return None
 
 

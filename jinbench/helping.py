@@ -71,7 +71,7 @@ def annotate_assist(
 
     With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
     """
-    from jinbench import assist, labels, labelstudio, seeds
+    from jinbench import assist, clients, labels, seeds
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
@@ -84,7 +84,7 @@ def annotate_assist(
         typer.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
 
     try:
-        assist.serve(labelstudio.connect(), seed, label_set, names, ready, say, port)
+        assist.serve(clients.connect(), seed, label_set, names, ready, say, port)
     except KeyboardInterrupt:
         say("Ended. Passages are opened without suggestions until it is started again.")
 
@@ -107,18 +107,18 @@ def annotate_next(
     """
     from dataclasses import asdict
 
-    from jinbench import labels, labelstudio, queueing, seeds, suggesting
+    from jinbench import clients, labels, queueing, seeds, suggesting
 
     where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
     version, suggestions = "", None
     if by is By.uncertainty:
         known = suggesting.labelled(where, seed, label_set)
-        client = labelstudio.connect()  # before the work: without a server it is in vain
+        client = clients.connect()  # before the work: without a server it is in vain
         suggester = suggesting.learn(seed.articles, known)
         version, suggestions = suggester.version, suggester.suggest(seed.passages())
     else:
-        client = labelstudio.connect()
+        client = clients.connect()
     results, lines = [], []
     for name in names:
         queue = queueing.plan(client, label_set, name, suggestions)

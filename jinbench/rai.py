@@ -6,7 +6,7 @@ Facts come from annotators.toml, errata and agreement.json; prose from the secti
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinbench import labelstudio, prose, scores
+from jinbench import installing, prose, scores
 from jinbench.annotators import Annotators
 from jinbench.errata import Erratum
 from jinbench.prose import Documents
@@ -78,7 +78,7 @@ def fields(
         "dataImputationProtocol": [IMPUTATION],
         "dataAnnotationProtocol": _protocol(known, corrections, listing),
         "dataAnnotationPlatform": [
-            f"Label Studio {labelstudio.VERSION}: labels were entered and kept there; it made none of them."
+            f"Label Studio {installing.VERSION}: labels were entered and kept there; it made none of them."
         ],
         "dataAnnotationAnalysis": _analysis(figures) if figures else [],
         "annotationsPerItem": [_per_item(known)],

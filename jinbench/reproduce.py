@@ -23,12 +23,14 @@ from jinbench import (
     annotators,
     baselines,
     card,
+    clients,
     curves,
     dataset,
     exports,
     files,
     labels,
     labelstudio,
+    members,
     page,
     projects,
     ranking,
@@ -133,13 +135,13 @@ def _through_label_studio(
 ) -> Iterator[Check]:
     passages = list(seed.passages())
     with _own_server(step) as server:
-        client = labelstudio.connect()
+        client = clients.connect()
         known = annotators.read(again)
         for name in sorted(known.names, key=lambda name: len(known.between(name))):  # adjudicators last
             path = exports.path_of(again, name)
             if not path.is_file():
                 continue
-            labelstudio.member(server, name)
+            members.member(server.url, name)
             if known.between(name):
                 pushed = adjudication.push(client, again, seed, label_set, name, step).pushed
             else:

@@ -20,7 +20,7 @@ def annotate_adjudicate(
     Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
     prediction to start from; every decision is given a reason there. Safe to repeat.
     """
-    from jinbench import adjudication, annotators, labels, labelstudio, seeds
+    from jinbench import adjudication, annotators, clients, labels, seeds
 
     where = workshop(ctx)
     seed, label_set, adjudicator = seeds.read(where), labels.read(where), annotators.read(where).gold
@@ -28,20 +28,22 @@ def annotate_adjudicate(
         found = adjudication.open_questions(where, seed, label_set, adjudicator)
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
         return
-    client = labelstudio.connect()
-    labelstudio.ensure_member(adjudicator)
+    client = clients.connect()
+    clients.ensure_member(adjudicator)
     with progress() as step:
         done = adjudication.push(client, where, seed, label_set, adjudicator, step)
     passages = len({each.passage_id for each in done.to_decide})
     left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
     emit(
         {"project": done.pushed.project, "url": done.pushed.url, "accepted": done.accepted}
-        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide), "left": done.left},
+        | {"passages_to_decide": passages, "to_decide": _as_dicts(done.to_decide), "left": done.left}
+        | {"urls": done.urls},
         as_json,
         lambda: (
             f"{adjudicator}: {done.accepted} passages accepted now, because all agree; "
             f"{len(done.to_decide)} disagreements in {passages} passages to decide at {done.pushed.url}{left}\n"
-            f"Then: jinbench annotate pull --annotator {adjudicator}"
+            + "".join(f"  {id}  {url}\n" for id, url in done.urls.items())
+            + f"Then: jinbench annotate pull --annotator {adjudicator}"
         ),
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jinbench import files, labelstudio, recipes, rounds, submissions
+from jinbench import files, installing, recipes, rounds, submissions
 from jinbench.golds import Label
 from jinbench.problems import DataError, JinbenchError, Problem, raise_if_any
 from jinbench.recipes import Recipe
@@ -65,7 +65,7 @@ class Running:
                 stdout=2,  # what a recipe prints is no result
                 pass_fds=(their_jobs, their_replies),
                 start_new_session=True,  # when this process ends, however it does, that one and all of its own end too
-                env=SETTINGS | labelstudio.without_secrets() | {"PYTHONPATH": path},
+                env=SETTINGS | installing.without_secrets() | {"PYTHONPATH": path},
             )
         except BaseException:
             self._close()

@@ -58,7 +58,7 @@ def annotate_desk(
     """
     from dataclasses import asdict
 
-    from jinbench import accounts, addresses, enlisting, files, labels, labelstudio, projects, seeds, shares
+    from jinbench import accounts, addresses, clients, enlisting, files, labels, labelstudio, projects, seeds, shares
     from jinbench import annotators as listing
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
@@ -97,10 +97,10 @@ def annotate_desk(
     suggester = _suggester(where, seed, label_set, overlap, suggest)
     if not addresses.named():
         labelstudio.start(say=say)
-    client = labelstudio.connect()
+    client = clients.connect()
     results = []
     for name, share in zip(chosen, having_shares, strict=True):
-        labelstudio.ensure_member(name)
+        clients.ensure_member(name)
         part = shares.passages_of(dealt, seed, name)
         mine = [passage for passage in seed.passages() if part is None or passage.id in set(part)]
         suggestions = suggester.suggest(mine) if suggester else {}
@@ -190,12 +190,12 @@ def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JS
     Counts are passages of each one's share, as the server has them now. Speed is the median over passages that were
     labelled in the browser. Agreement is strict: the same characters and the same type.
     """
-    from jinbench import labels, labelstudio, overview, seeds
+    from jinbench import clients, labels, overview, seeds
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
     names = names_of(where, annotator, blind=True)
-    found = overview.look(labelstudio.connect(), where, seed, label_set, names)
+    found = overview.look(clients.connect(), where, seed, label_set, names)
     emit(found.to_dict(), as_json, lambda: _overview(found))
 
 

@@ -1,11 +1,25 @@
 """A desk to test at: a benchmark and the project of one annotator on a real server."""
 
+import json
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from jinbench import annotation, exports, labels, labelstudio, projects, seeds
+from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, seeds
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
+
+
+def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
+    """What a command says, as typed in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jinbench.cli", *arguments], cwd=folder, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout) if "--json" in arguments and not code else done.stdout + done.stderr
 
 
 class Desk:
@@ -14,8 +28,8 @@ class Desk:
     def __init__(self, where: Rooms, server: labelstudio.Server, annotator: str) -> None:
         self.where, self.annotator, self.server = where, annotator, server
         self.seed, self.label_set = seeds.read(where), labels.read(where)
-        self.client = labelstudio.connect()
-        labelstudio.member(server, annotator)
+        self.client = clients.connect()
+        members.member(server.url, annotator)
         listing = where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 

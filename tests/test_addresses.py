@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import accounts, addresses, labelstudio
+from jinbench import accounts, addresses, clients
 from jinbench.problems import ServerError
 from jinbench.rooms import Rooms
 from tests.test_problems import run
@@ -49,9 +49,9 @@ def test_an_address_has_one_form(given: str, address: str) -> None:
         ("https://label.example/studio", "Write https://label.example alone"),
         ("https://label.example:8443/projects/3/data?tab=1", "Write https://label.example:8443 alone"),
         ("https://label.example?token=x", "Write https://label.example alone"),
-        (f"https://anna:{TOKEN}@label.example", "user or a password"),
+        (f"https://user:{TOKEN}@label.example", "user or a password"),
         (f"https://{TOKEN}@label.example", "user or a password"),
-        (f"anna:{TOKEN}@label.example", "user or a password"),
+        (f"user:{TOKEN}@label.example", "user or a password"),
         (TOKEN, r"https://…"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_token_that_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(addresses.URL, "http://127.0.0.1:9")
     monkeypatch.setenv(addresses.TOKEN, old)
     with pytest.raises(ServerError, match="out of date") as said:
-        labelstudio.connect()
+        clients.connect()
     assert old not in str(said.value)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import adjudication, annotation, exports, files, labels, labelstudio, projects, seeds
+from jinbench import adjudication, annotation, clients, exports, files, labels, labelstudio, members, projects, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
@@ -25,8 +25,8 @@ class Bench:
         committed = exports.path_of(where, "adjudicator")
         self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
         committed.unlink()
-        self.client = labelstudio.connect()
-        labelstudio.member(server, name)
+        self.client = clients.connect()
+        members.member(server.url, name)
 
     def push(self) -> adjudication.Adjudication:
         return adjudication.push(
@@ -59,6 +59,9 @@ def test_from_two_readings_to_a_gold_with_reasons(bench: Bench) -> None:
     done = bench.push()
     assert {each.passage_id for each in done.to_decide} == OPEN
     assert (done.pushed.created, done.accepted) == (8, 5)
+    assert set(done.urls) == OPEN
+    tasks = projects.tasks_by_passage(bench.client, done.pushed.project)
+    assert done.urls["c-L3"].endswith(f"/projects/{done.pushed.project}/data?task={tasks['c-L3'][0].id}")
     bench.pull()
     with pytest.raises(DataError, match="passage-unlabelled"):  # three still wait
         exports.read(exports.path_of(bench.where, bench.name), bench.seed.passages(), bench.label_set, whole=True)

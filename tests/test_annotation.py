@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import accounts, annotation, exports, labels, labelstudio, projects, seeds
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, projects, seeds
 from jinbench.exchange import call
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels, Suggestion
@@ -304,7 +304,7 @@ def test_a_refused_token_is_named(server: labelstudio.Server, mini: Rooms, monke
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        projects.push(labelstudio.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
+        projects.push(clients.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
 
 
 def test_offsets_behind_wide_characters(desk: Desk) -> None:

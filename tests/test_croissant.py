@@ -15,7 +15,7 @@ import pytest
 from datasets import ClassLabel, Features, List, Value
 from mlcroissant._src.operation_graph.operations import Download
 
-from jinbench import annotators, croissant, dataset, fields, files, items, labels, labelstudio, prose
+from jinbench import annotators, croissant, dataset, fields, files, installing, items, labels, prose
 from jinbench.problems import DataError
 from jinbench.prose import Documents
 from jinbench.rooms import Rooms
@@ -142,7 +142,7 @@ def test_rai_fields_say_that_a_language_model_labelled(described: dict[str, Any]
         "Every label was made by a language model following written guidelines. No person has made or checked one."
     )
     assert "None was made by a person." in described["rai:annotationsPerItem"]
-    assert labelstudio.VERSION in described["rai:dataAnnotationPlatform"][0]
+    assert installing.VERSION in described["rai:dataAnnotationPlatform"][0]
     assert "strict F1 of spans" in described["rai:dataAnnotationAnalysis"][0]
 
 

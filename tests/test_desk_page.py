@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -19,11 +20,13 @@ from jinbench import (
     adjudication,
     annotation,
     annotators,
+    clients,
     colours,
     exports,
     files,
     labels,
     labelstudio,
+    members,
     projects,
     seeds,
 )
@@ -31,7 +34,7 @@ from jinbench.records import Labels
 from jinbench.rooms import Rooms
 from tests.browser import Browser, local_browser
 from tests.conftest import ROOT
-from tests.desk import Desk
+from tests.desk import Desk, jinbench
 
 __all__ = ["local_browser"]
 
@@ -107,8 +110,13 @@ class Seat:
         browser, account = self.browser, accounts.known()[name]
         browser.driver.delete_all_cookies()
         browser.go(f"{self.server.url}/user/login/")
-        browser.wait("return document.querySelector('input[name=email]')").send_keys(annotators.email(name))
-        browser.run("return document.querySelector('input[name=password]')").send_keys(account.password + "\n")
+        self.enter_login(annotators.email(name), account.password)
+
+    def enter_login(self, login: str, password: str) -> None:
+        """Into the form that is there."""
+        browser = self.browser
+        browser.wait("return document.querySelector('input[name=email]')").send_keys(login)
+        browser.run("return document.querySelector('input[name=password]')").send_keys(password + "\n")
         browser.wait("return !location.pathname.startsWith('/user/login') && document.body")
 
     def open_project(self, title: str) -> None:
@@ -186,6 +194,25 @@ class Seat:
         self.browser.run("document.querySelector('.passage').dataset.before = 'here'")
         self.button("Submit")
         self.browser.wait("return !document.querySelector('.passage[data-before]')")
+
+    def tabs(self, count: int) -> list[str]:
+        """The names on the tabs above a passage, once there are so many."""
+        script = """
+        const tabs = [...document.querySelectorAll(".lsf-annotation-button")];
+        const names = tabs.map(tab => tab.innerText.split("\\n").find(line => line.length > 2));
+        return names.length === arguments[0] && names.every(Boolean) && names;
+        """
+        found: list[str] = self.browser.wait(script, count)
+        return found
+
+    def open_tab(self, number: int, marks: list[str]) -> None:
+        """A click on a tab, until the passage has these types on it: a tab may come before it answers."""
+
+        def opened(_: Any) -> bool:
+            self.click("return document.querySelectorAll('.lsf-annotation-button')[arguments[0]]", number)
+            return sorted(self.browser.run(REGIONS)) == sorted(marks)
+
+        WebDriverWait(self.browser.driver, 30, 0.2, [StaleElementReferenceException]).until(opened)
 
     def unseen(self, *more: str) -> list[str]:
         """What is not wholly in the window of all that is needed, and what would have to be scrolled."""
@@ -294,6 +321,56 @@ def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
     assert sorted(spans(found)) == [("天津港", "PLACE"), ("昨天", "DATE")]
     text = next(desk.seed.passages()).text
     assert {(span.start, span.end) for span in found.spans} == {(0, 3), (text.index("昨天"), text.index("昨天") + 2)}
+
+
+def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
+    """By what the commands print alone: from nothing to a first passage that is submitted and pulled."""
+    said = jinbench(tmp_path, "annotate", "desk", "--annotators", "first-day")
+    url, login = re.findall(r"Open (\S+), log in as (\S+);", said)[0]
+    (command,) = re.findall(r"the passwords: jinbench (.*)", said)
+    (mine,) = (row for row in jinbench(tmp_path, *command.split(), "--json") if row["login"] == login)
+    seat.browser.driver.delete_all_cookies()
+    seat.browser.go(url)
+    seat.enter_login(login, mine["password"])
+    assert "<h1>" in seat.label_all()
+    seat.at("长江上的一座新桥昨天通车。大桥全长2.3公里\uff0c设6条车道\uff0c工期3年。")
+    seat.mark("1", "长江")
+    seat.mark("3", "6条")
+    seat.tick("交通")
+    seat.submit()
+    (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
+    assert (person["submitted"], person["left"]) == (1, 3)
+    assert person["characters_per_minute"] > 0
+    jinbench(tmp_path, "annotate", "pull")
+    where = Rooms(tmp_path)
+    (found,) = exports.read(exports.path_of(where, "first-day"), seeds.read(where).passages(), labels.read(where))
+    assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
+    assert found.sectors == ("transport",)
+
+
+def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: Rooms) -> None:
+    """Where passages are labelled once. What is submitted is what stands there then."""
+    gold = exports.path_of(real_copy, "adjudicator")
+    gold.write_text(json.dumps(json.loads(gold.read_text())[:40]))  # to learn from; more would take longer
+    made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
+    first = next(seeds.read(real_copy).passages())
+    client = clients.connect()
+    tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
+    (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
+    seat.log_in("helped")
+    seat.open_project(projects.project_title(labels.read(real_copy), "helped"))
+    seat.label_all()
+    seat.at(first.text)
+    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
+    seat.tick("综合时政")
+    seat.submit()
+    jinbench(real_copy.root, "annotate", "pull", "-a", "helped")
+    passages = seeds.read(real_copy).passages()
+    (found,) = exports.read(exports.path_of(real_copy, "helped"), passages, labels.read(real_copy))
+    assert [(s.start, s.end) for s in found.spans] == [
+        (each["value"]["start"], each["value"]["end"]) for each in suggested.result
+    ]
+    assert found.spans
 
 
 def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: Desk) -> None:
@@ -472,8 +549,8 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: R
         id
     ]
     exports.path_of(where, "adjudicator").unlink()
-    client = labelstudio.connect()
-    labelstudio.member(seat.server, "adjudicator")
+    client = clients.connect()
+    members.member(seat.server.url, "adjudicator")
     pushed = adjudication.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
     assert [each.passage_id for each in pushed.to_decide] == [id]
 
@@ -481,20 +558,14 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: R
     task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
     seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
     seat.at(next(passage.text for passage in article.passages if passage.id == id))
-    names = "return [...document.querySelectorAll('.lsf-annotation-button')].map(e => e.innerText.split('\\n'))"
-    tabs = [next(name for name in lines if len(name) > 2) for lines in seat.browser.run(names)]
-    assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
     read = adjudication.readings(where, seed, label_set, "adjudicator")
-    marks = f"return (() => {{ {REGIONS} }})().length === arguments[0]"
+    shown = {label.name: label.zh for label in label_set.entities}
+    tabs = seat.tabs(4)
+    assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
     for name, found in read.items():
-        seat.click("return document.querySelectorAll('.lsf-annotation-button')[arguments[0]]", tabs.index(name))
-        seat.browser.wait(marks, len(found[id].spans))
-        assert sorted(seat.browser.run(REGIONS)) == sorted(
-            label.zh for span in found[id].spans for label in label_set.entities if label.name == span.type
-        )
-    seat.click("return document.querySelector('.lsf-annotation-button')")
+        seat.open_tab(tabs.index(name), [shown[span.type] for span in found[id].spans])
     agreed = adjudication.agreed(read, "adjudicator")[id]
-    seat.browser.wait(marks, len(agreed.spans))
+    seat.open_tab(0, [shown[span.type] for span in agreed.spans])
     assert subject not in {span.surface for span in agreed.spans}
     seat.mark("6", subject)
     seat.click("return document.querySelector('.reasons input')")

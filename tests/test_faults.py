@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from jinbench import annotation, exchange, exports, labelstudio, projects
+from jinbench import annotation, clients, exchange, exports, labelstudio, projects
 from jinbench.exchange import call
 from jinbench.problems import ServerError
 from tests.desk import Desk
@@ -197,7 +197,7 @@ def test_two_at_once(
     barrier = threading.Barrier(2)
 
     def run() -> None:
-        client = labelstudio.connect()
+        client = clients.connect()
         barrier.wait()
         try:
             trial.run(client)

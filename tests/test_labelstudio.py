@@ -16,7 +16,20 @@ from typing import Any
 
 import pytest
 
-from jinbench import accounts, addresses, annotation, databases, exports, labels, labelstudio, projects, seeds
+from jinbench import (
+    accounts,
+    addresses,
+    annotation,
+    clients,
+    databases,
+    exports,
+    installing,
+    labels,
+    labelstudio,
+    members,
+    projects,
+    seeds,
+)
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
@@ -81,7 +94,7 @@ def test_children_do_not_see_what_they_do_not_need(monkeypatch: pytest.MonkeyPat
     for name in names:
         monkeypatch.setenv(name, "x")
     assert not labelstudio._settings().keys() & set(names)
-    assert not labelstudio.without_secrets().keys() & set(names[:3])
+    assert not installing.without_secrets().keys() & set(names[:3])
 
 
 def test_no_address_in_the_database_holds_one(server: labelstudio.Server, server_home: Path) -> None:
@@ -113,7 +126,7 @@ def test_no_command_prints_or_writes_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # nobody comes back in this test
-    monkeypatch.setattr(labelstudio.wait_until_up, "__defaults__", (0.1,))
+    monkeypatch.setattr(clients.wait_until_up, "__defaults__", (0.1,))
     token = accounts.known()[accounts.ADMIN].token or ""
     for name, value in STATES[state].items():
         monkeypatch.setenv(name, value.replace("TOKEN", token).replace("URL", server.url))
@@ -148,8 +161,8 @@ def test_a_log_of_requests_holds_none(server: labelstudio.Server, server_home: P
 
 def test_sign_up_is_closed(server: labelstudio.Server) -> None:
     """In every way in which the page or the API can be asked."""
-    labelstudio.member(server, "the-one-before")
-    with labelstudio._session(server.url) as http:
+    members.member(server.url, "the-one-before")
+    with members.session(server.url) as http:
         http.get("/user/signup/")
         token = http.cookies.get("csrftoken") or ""
         data = {"email": "a@b.example", "password": "long enough 1", "csrfmiddlewaretoken": token}
@@ -166,15 +179,15 @@ def test_sign_up_is_closed(server: labelstudio.Server) -> None:
             answer = http.post(path, json=data, headers=headers)
             assert answer.status_code in (401, 403, 404, 405), (path, answer.status_code)
         assert http.get("/api/invite").status_code in (401, 403)
-    assert "a@b.example" not in {user.email for user in labelstudio.connect().users.list()}
+    assert "a@b.example" not in {user.email for user in clients.connect().users.list()}
 
 
 def test_the_link_that_was_used_lets_nobody_in(server: labelstudio.Server, server_home: Path) -> None:
     """The server writes the addresses of requests into its log, so the link is renewed when somebody has come in."""
-    labelstudio.member(server, "invited")
+    members.member(server.url, "invited")
     links = re.findall(r"/user/signup/\?token=\S+", (server_home / "server.log").read_text(errors="replace"))
     assert links
-    with labelstudio._session(server.url) as http:
+    with members.session(server.url) as http:
         for link in set(links):
             http.get(link)
             token = http.cookies.get("csrftoken") or ""
@@ -231,16 +244,16 @@ def test_stop_and_status(server: labelstudio.Server) -> None:
     assert labelstudio.running() is None
     assert not labelstudio.stop()
     with pytest.raises(ServerError, match="jinbench labelstudio start"):
-        labelstudio.connect()
+        clients.connect()
     again = labelstudio.start()
     assert (again.pid != server.pid, again.port) == (True, server.port)
 
 
 def test_a_member_can_log_in(server: labelstudio.Server) -> None:
-    account = labelstudio.member(server, "somebody")
-    assert labelstudio.member(server, "somebody") == account
-    with labelstudio._session(server.url) as http:
-        labelstudio._log_in(http, account)
+    account = members.member(server.url, "somebody")
+    assert members.member(server.url, "somebody") == account
+    with members.session(server.url) as http:
+        members.log_in(http, account)
         assert http.get("/api/current-user/whoami").json()["email"] == "somebody@jinbench.localhost"
 
 
@@ -259,7 +272,7 @@ def test_two_members_at_once(server: labelstudio.Server, server_home: Path) -> N
 
 
 def test_the_database_that_is_copied_holds_nothing_of_anybody(server: labelstudio.Server) -> None:
-    kept = labelstudio.environment().parent.parent / "empty.sqlite3"
+    kept = installing.environment().parent.parent / "empty.sqlite3"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     with closing(sqlite3.connect(kept)) as database:
         assert databases._is_empty(database)
@@ -312,30 +325,30 @@ def renamed(where: Rooms, **names: str) -> Rooms:
 
 
 def test_a_missing_member_is_signed_up_there(guest: labelstudio.Server) -> None:
-    assert labelstudio.ensure_member("guest-a") == "guest-a@jinbench.localhost"
-    assert labelstudio.ensure_member("guest-a") == "guest-a@jinbench.localhost"
+    assert clients.ensure_member("guest-a") == "guest-a@jinbench.localhost"
+    assert clients.ensure_member("guest-a") == "guest-a@jinbench.localhost"
     (account,) = accounts.everything()
     assert (account.name, account.url) == ("guest-a", guest.url)
-    with labelstudio._session(guest.url) as http:
-        labelstudio._log_in(http, account)
+    with members.session(guest.url) as http:
+        members.log_in(http, account)
 
 
 def test_a_login_of_theirs_is_theirs_to_make(guest: labelstudio.Server) -> None:
-    accounts.map_login("guest-b", "berta@lab.example", guest.url)
+    accounts.map_login("guest-b", "two@lab.example", guest.url)
     with pytest.raises(ServerError, match="Ask its owner to invite that address"):
-        labelstudio.ensure_member("guest-b")
+        clients.ensure_member("guest-b")
 
 
 def test_labels_of_a_login_of_theirs(
     guest: labelstudio.Server, mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Anna is annotator guest-c; the repository and the export never hear of her."""
-    link = labelstudio.connect()._client_wrapper.httpx_client.request("api/invite", method="GET").json()["invite_url"]
-    labelstudio._sign_up(guest.url, link, accounts.Account("x", "long enough 1", login="anna@lab.example"))
+    """Whoever has that login there is guest-c; the repository and the export never hear of it."""
+    link = clients.connect()._client_wrapper.httpx_client.request("api/invite", method="GET").json()["invite_url"]
+    members.sign_up(guest.url, link, accounts.Account("x", "long enough 1", login="one@lab.example"))
     renamed(mini, annotator_a="guest-c", annotator_b="guest-d")
     export = mini.exports / "annotator-a.json"
     steps = (
-        f"labelstudio accounts --url {guest.url}/ guest-c=Anna@lab.example",
+        f"labelstudio accounts --url {guest.url}/ guest-c=One@lab.example",
         f"annotate --url {guest.url} push -a guest-c",
         f"annotate --url {guest.url} enter {export} -a guest-c",
         f"annotate --url {guest.url} pull -a guest-c",
@@ -344,13 +357,13 @@ def test_labels_of_a_login_of_theirs(
         assert run(["--root", str(mini.root), *step.split()]) == 0, capsys.readouterr().err
     written = exports.path_of(mini, "guest-c").read_text()
     assert json.loads(written)[0]["annotations"][0]["completed_by"] == "guest-c@jinbench.localhost"
-    assert all("anna" not in path.read_text().lower() for path in mini.root.rglob("*.*") if path.is_file())
+    assert all("one@lab" not in path.read_text().lower() for path in mini.root.rglob("*.*") if path.is_file())
     assert stat.S_IMODE((tmp_path / "guest" / "accounts.json").stat().st_mode) == 0o600
-    client = labelstudio.connect()
+    client = clients.connect()
     project: Any = projects.find_project(client, projects.project_title(labels.read(mini), "guest-c"))
-    anna = {str(user.email): user.id for user in client.users.list()}["anna@lab.example"]
+    one = {str(user.email): user.id for user in client.users.list()}["one@lab.example"]
     raw = annotation._tasks(client, project.id, {})
-    assert {each["completed_by"] for task in raw for each in task["annotations"]} == {anna}
+    assert {each["completed_by"] for task in raw for each in task["annotations"]} == {one}
     assert "guest-c@jinbench.localhost" not in {user.email for user in client.users.list()}
 
 

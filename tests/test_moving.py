@@ -12,10 +12,13 @@ from jinbench import (
     accounts,
     adjudication,
     annotation,
+    clients,
     databases,
     exports,
+    installing,
     labels,
     labelstudio,
+    members,
     moving,
     projects,
     seeds,
@@ -61,12 +64,12 @@ def labels_of(where: Rooms, name: str) -> list[Labels]:
 
 
 def enter(where: Rooms, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
-    client, seed, label_set = labelstudio.connect(), seeds.read(where), labels.read(where)
+    client, seed, label_set = clients.connect(), seeds.read(where), labels.read(where)
     return annotation.enter(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
 
 
 def tasks(where: Rooms, name: str) -> dict[str, int]:
-    client = labelstudio.connect()
+    client = clients.connect()
     project = projects.find_project(client, projects.project_title(labels.read(where), name))
     assert project is not None
     return {id: int(found[0].id) for id, found in projects.tasks_by_passage(client, project.id).items()}
@@ -74,8 +77,8 @@ def tasks(where: Rooms, name: str) -> dict[str, int]:
 
 def as_member(server: labelstudio.Server, name: str, path: str, record: dict[str, Any]) -> None:
     """What the page does when a member skips a task or leaves it half done."""
-    with labelstudio._session(server.url) as http:
-        labelstudio._log_in(http, accounts.known()[name])
+    with members.session(server.url) as http:
+        members.log_in(http, accounts.known()[name])
         answer = http.post(path, json=record, headers={"X-CSRFToken": http.cookies["csrftoken"]})
         assert answer.status_code == 201, answer.text
 
@@ -119,7 +122,7 @@ def test_a_half_finished_desk_moves(
     assert [(row["created"], row["unchanged"], row["labelled"]) for row in again] == [(0, 8, 5), (0, 8, 6)]
 
     # The server itself says so too: each annotation once, by its author.
-    client = labelstudio.connect()
+    client = clients.connect()
     ids_of = annotation._user_ids(client)
     for name, number in (("moving-a", 5), ("moving-b", 6)):
         project: Any = projects.find_project(client, projects.project_title(labels.read(desk), name))
@@ -171,7 +174,7 @@ def test_what_was_labelled_differently_there_is_not_overwritten(
     enter(desk, [Labels(labelled[0].passage_id, "other-a", (), ("water",))])
     assert run(["--root", str(desk.root), "annotate", "push", "--with-labels", "-a", "other-a"]) == 3
     assert "other-a has labelled 1 of these passages differently" in capsys.readouterr().err
-    assert moving.left_behind(labelstudio.connect(), labels.read(desk), "other-a") == (0, 0)
+    assert moving.left_behind(clients.connect(), labels.read(desk), "other-a") == (0, 0)
 
 
 def test_a_home_does_not_lose_its_database(
@@ -222,5 +225,5 @@ def test_the_password_of_the_database_is_nobody_elses(elsewhere: Path, postgres:
     server = labelstudio.start()
     assert postgres.password not in Path(f"/proc/{server.pid}/cmdline").read_text()
     assert all(postgres.password not in path.read_text(errors="replace") for path in elsewhere.glob("*.*"))
-    assert not any(name.startswith("POSTGRE_") for name in labelstudio.without_secrets())
+    assert not any(name.startswith("POSTGRE_") for name in installing.without_secrets())
     assert os.environ["POSTGRE_PASSWORD"] == postgres.password

@@ -1,7 +1,6 @@
 """A team's desks on a real server: from an empty folder to a first passage, shares, and how far everybody is."""
 
 import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,22 +8,24 @@ from typing import Any
 
 import pytest
 
-from jinbench import agreement, annotation, exports, labels, labelstudio, overview, projects, seeds, shares
+from jinbench import (
+    agreement,
+    annotation,
+    clients,
+    exports,
+    labels,
+    labelstudio,
+    members,
+    overview,
+    projects,
+    seeds,
+    shares,
+)
 from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
-from tests.desk import Desk
+from tests.desk import Desk, jinbench
 
 pytestmark = pytest.mark.server
-
-
-def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
-    """What a command says, as typed in a folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", *arguments], cwd=folder, capture_output=True, text=True
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return json.loads(done.stdout) if "--json" in arguments and not code else done.stdout + done.stderr
 
 
 def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp
     assert len(list(seeds.read(where).passages())) == 4
     label_set = labels.read(where)
     labels.check_config(where, label_set)
-    client = labelstudio.connect()
+    client = clients.connect()
     project = projects.find_project(client, projects.project_title(label_set, "newcomer"))
     assert project is not None
     assert f"/projects/{project.id}/data" in said
@@ -93,7 +94,7 @@ def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
     assert all(len(having) == 2 for having in dealt.values())
     assert [desk["passages"] for desk in made["desks"]] == [row["passages"] for row in planned["shares"]]
     assert made["new"] == names
-    client = labelstudio.connect()
+    client = clients.connect()
     for desk in made["desks"]:
         there = set(projects.tasks_by_passage(client, desk["project"]))
         assert there == set(shares.passages_of(dealt, seed, desk["annotator"]) or [])
@@ -116,7 +117,7 @@ def test_how_far_everybody_is(desk: Desk) -> None:
     other = f"{desk.annotator}-b"
     listing = desk.where.annotators
     listing.write_text(listing.read_text().replace('"annotator-b"', f'"{other}"'))
-    labelstudio.member(desk.server, other)
+    members.member(desk.server.url, other)
     desk.push()
     mine = desk.labels()
     timed = [Labels(e.passage_id, e.annotator, e.spans, e.sectors, lead_time=30.0) for e in mine[:5]]
@@ -158,7 +159,7 @@ def test_suggestions_where_passages_are_labelled_once(mini: Rooms, server: label
     once = jinbench(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
     assert once["suggestions"].startswith("tagger ")
     (desk,) = once["desks"]
-    client = labelstudio.connect()
+    client = clients.connect()
     found = list(client.predictions.list(project=desk["project"]))
     assert {prediction.model_version for prediction in found} == {once["suggestions"]}
     assert len({prediction.task for prediction in found}) == len(found) == 8

@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jinbench import accounts, adjudication, annotation, annotators, exports, labels, labelstudio, projects, seeds
+from jinbench import (
+    accounts,
+    adjudication,
+    annotation,
+    annotators,
+    clients,
+    exports,
+    labels,
+    labelstudio,
+    members,
+    projects,
+    seeds,
+)
 from jinbench.exchange import call, exported
 from jinbench.problems import ServerError
 from jinbench.records import Suggestion
@@ -45,8 +57,8 @@ class People:
         stamp = f"{time.time_ns():x}"
         self.names = {"annotator-a": f"a{stamp}", "adjudicator": f"z{stamp}"}
         for name in self.names.values():
-            labelstudio.member(server, name)
-        self.client = labelstudio.connect()
+            members.member(server.url, name)
+        self.client = clients.connect()
         self.token = str(accounts.known()[accounts.ADMIN].token)
 
 
@@ -102,7 +114,7 @@ class Trial:
         """The command by way of `url`, on a machine with this home. What the user is told if it fails."""
         with reached_by(url, self.token, self.where.root / home):
             try:
-                self.run(labelstudio.connect())
+                self.run(clients.connect())
             except ServerError as error:
                 return str(error)
         return None

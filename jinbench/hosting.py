@@ -1,0 +1,130 @@
+"""The commands for the Label Studio server on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from jinbench.console import EXIT_SERVER, JSON, columns, emit, rooms, say
+
+labelstudio_commands = typer.Typer(no_args_is_help=True, help="The Label Studio server on this machine.")
+
+
+@labelstudio_commands.command("start")
+def labelstudio_start(
+    ctx: typer.Context,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="The port to try first; another is taken if it is in use. [default: the last one, else 8080]"
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="The address to listen on, 0.0.0.0 for all; it says what that changes. Not remembered. [127.0.0.1]"
+        ),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Start the server (installing it on first use), make the accounts, and say how to log in.
+
+    It keeps its work in SQLite, or in the PostgreSQL that DJANGO_DB=default and POSTGRE_HOST, _PORT, _NAME, _USER and
+    _PASSWORD name. docs/labelstudio.md says when that is worth it, and how to take the work along.
+    """
+    from jinbench import accounts, annotators, databases, labelstudio, members
+
+    server = labelstudio.start(port, say=say, host=host)
+    for name in annotators.read(rooms(ctx)).names:
+        members.member(server.url, name)
+    logins = [account.address for account in accounts.known().values()]
+    warning = labelstudio.exposure(server)
+    if warning:
+        say(warning)
+    reach = "on this machine only" if server.is_private else f"reachable at {server.host}:{server.port} from outside"
+
+    def text() -> str:
+        return (
+            f"Label Studio {server.version} at {server.url} (process {server.pid}), {reach}.\n"
+            f"Log in as  {chr(10).join(logins).replace(chr(10), chr(10) + '           ')}\n"
+            f"Passwords  jinbench labelstudio accounts --passwords\n"
+            f"           (kept in {accounts.kept()}, readable by you alone)\n"
+            "Next       jinbench annotate push     End  jinbench labelstudio stop"
+        )
+
+    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(databases.used())}
+    emit(record | {"logins": logins, "passwords": str(accounts.kept())}, as_json, text)
+
+
+@labelstudio_commands.command("stop")
+def labelstudio_stop(as_json: JSON = False) -> None:
+    """End the server. Everything it holds stays where it is."""
+    from jinbench import labelstudio
+
+    ended = labelstudio.stop()
+    emit({"ended": ended}, as_json, lambda: "Label Studio has ended." if ended else "No Label Studio was running.")
+
+
+@labelstudio_commands.command("status")
+def labelstudio_status(as_json: JSON = False) -> None:
+    """Say whether the server runs, where, and on which database. Exit code 3 if it does not."""
+    from jinbench import accounts, databases, labelstudio
+
+    server, database = labelstudio.running(), databases.used()
+    found = {
+        "running": server is not None,
+        "url": server.url if server else None,
+        "host": server.host if server else None,
+        "pid": server.pid if server else None,
+        "database": str(database) if database else None,
+        "home": str(accounts.home()),
+    }
+    reach = "" if server is None or server.is_private else f", reachable at {server.host}:{server.port} from outside"
+    emit(
+        found,
+        as_json,
+        lambda: (
+            f"Label Studio at {server.url} (process {server.pid}) on {database}{reach}."
+            if server
+            else "No Label Studio is running. Type: jinbench labelstudio start"
+        ),
+    )
+    if server is None:
+        raise typer.Exit(EXIT_SERVER)
+
+
+@labelstudio_commands.command("accounts")
+def labelstudio_accounts(
+    logins: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=LOGIN]...",
+            help="With --url: which login an annotator has there, if it is not of our making.",
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Only the server at this address.")] = None,
+    passwords: Annotated[bool, typer.Option("--passwords", help="Show the passwords too.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """List the accounts of Label Studio that are kept on this machine. Tokens are never shown.
+
+    On a server that somebody else runs, annotators often have logins already: `accounts --url https://label.example
+    a=one@lab.example` says who annotator a is there. Exports go on saying a.
+    """
+    from jinbench import accounts, addresses
+
+    there = addresses.checked(url) if url else None
+    if logins and not there:
+        raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
+    for pair in logins or ():
+        name, _, login = pair.partition("=")
+        if not name or "@" not in login:
+            raise typer.BadParameter(f"{pair!r} is not like a=one@lab.example", param_hint="NAME=LOGIN")
+        accounts.map_login(name, login, str(there))
+    accounts.tighten()
+    found = [account for account in accounts.everything() if there is None or account.url == there]
+    rows = [
+        {"name": each.name, "login": each.address, "server": each.url or "this machine"}
+        | ({"password": each.password or "(not kept here)"} if passwords else {})
+        for each in found
+    ]
+    emit(rows, as_json, lambda: columns(rows) or "There are no accounts yet. Type: jinbench labelstudio start")

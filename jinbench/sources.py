@@ -1,0 +1,98 @@
+"""The commands for what a benchmark is made from: pages, articles, the label set."""
+
+from typing import Annotated
+
+import typer
+
+from jinbench.console import JSON, columns, emit, rooms, say, workshop
+from jinbench.problems import DataError, Problem
+
+seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
+labels_commands = typer.Typer(no_args_is_help=True, help="The label set and the labeling configuration.")
+
+
+@seeds_commands.command("check")
+def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
+    """Account for every line of every page, and print what became of them."""
+    from jinbench import seeds
+
+    seed = seeds.read(rooms(ctx))
+    rows = seeds.summary(seed)
+    articles = [
+        {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
+        for a in seed.articles
+    ]
+
+    def text() -> str:
+        listing = "\n".join(
+            f"{a['page']}  {a['layout']:13}  {a['passages']:2}  {a['article']:34} {a['title']}" for a in articles
+        )
+        return f"{columns(rows)}\n\n{listing}\n\nEvery character of {len(rows)} pages is used exactly once."
+
+    emit({"pages": rows, "articles": articles}, as_json, text)
+
+
+@seeds_commands.command("show")
+def seeds_show(
+    ctx: typer.Context,
+    article: Annotated[str, typer.Argument(help="The id of an article.")],
+    as_json: JSON = False,
+) -> None:
+    """Print an article as it was put together, each passage under its id."""
+    from jinbench import seeds
+
+    seed = seeds.read(rooms(ctx))
+    found = [a for a in seed.articles if a.id == article]
+    if not found:
+        raise DataError(
+            Problem(
+                "unknown-id",
+                "seeds show",
+                f"one of {', '.join(a.id for a in seed.articles)}",
+                article,
+                "jinbench seeds check lists the articles",
+            )
+        )
+    pieces = found[0].pieces
+    emit(
+        [{"id": each.passage_id, "kind": each.kind, "lines": list(each.lines), "text": each.text} for each in pieces],
+        as_json,
+        lambda: "\n".join(
+            f"[{each.passage_id or each.kind}, line {'+'.join(map(str, each.lines))}] {each.text}" for each in pieces
+        ),
+    )
+
+
+@labels_commands.command("config")
+def labels_config(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option(help="Only say whether the file is up to date.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Write labeling_config.xml, the page that annotators see, from labels.toml."""
+    from jinbench import files, labels
+
+    where = workshop(ctx)
+    label_set = labels.read(where)
+    if check:
+        labels.check_config(where, label_set)
+    else:
+        files.write_text(where.labeling_config, labels.labeling_config(label_set))
+    file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
+    alike = labels.alike(label_set)
+    worst = min(alike, default=None)
+    if worst is not None and worst.distance < labels.APART:
+        say(
+            f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
+            f"{worst.distance:.1f}, where {labels.APART:g} is enough): change one in {files.shown(where.labels)}"
+        )
+    record = {"file": file, "entity_types": types, "sectors": sectors, "alike": [pair._asdict() for pair in alike]}
+
+    def text() -> str:
+        line = f"{file}: {types} entity types, {sectors} sectors"
+        if not alike:
+            return line
+        nearest = "; ".join(f"{pair.vision} {pair.distance:.1f}, {pair.first} and {pair.second}" for pair in alike)
+        return f"{line}\nThe two colours that look most alike, and how far apart they are (CIEDE2000): {nearest}"
+
+    emit(record, as_json, text)
