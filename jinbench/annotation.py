@@ -38,6 +38,8 @@ def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Ite
     names = {id: name for name, id in users.items()}
     parameters = {"exportType": "JSON", "download_all_tasks": "true"}
     for task in listed(client, f"api/projects/{project}/export", params=parameters):
+        if not isinstance(task["data"].get("passage_id"), str):  # made by somebody else, who may call a list that
+            task["data"].pop("passage_id", None)
         for annotation in task["annotations"]:
             annotation["completed_by"] = names.get(annotation["completed_by"], annotation["completed_by"])
         yield task
