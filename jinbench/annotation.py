@@ -34,6 +34,8 @@ def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Ite
     """The tasks of a project with their annotations, `completed_by` by name: ids of users differ between servers."""
     names = {id: name for name, id in users.items()}
     for task in exported(client, project):
+        if not isinstance(task["data"].get("passage_id"), str):  # made by somebody else, who may call a list that
+            task["data"].pop("passage_id", None)
         for annotation in task["annotations"]:
             annotation["completed_by"] = names.get(annotation["completed_by"], annotation["completed_by"])
         yield task

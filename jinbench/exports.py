@@ -77,7 +77,7 @@ class Reader:
             files.check_shape([task], "export", f"{self.checker.where} task {self.number}")
         id = task["data"].get("passage_id")
         place = f"task {id or self.number}"
-        passage = self.passages.get(id)
+        passage = self.passages.get(id) if isinstance(id, str) else None
         if passage is None:
             self.checker.problem(
                 "foreign-export",

@@ -35,6 +35,8 @@ def with_labels(
 ) -> Moved:
     """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
 
+    Passages that it has labelled come along also where they are not in its share.
+
     An adjudicator's project shows the readings again. Safe to repeat.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
@@ -47,6 +49,8 @@ def with_labels(
         annotation.enter(client, seed, label_set, annotator, labelled, counted)
     else:
         share = shares.share_of(where, seed, annotator)
+        if share is not None:  # what was labelled before it was dealt to others goes along
+            share = [*share, *(entry.passage_id for entry in labelled)]
         pushed, _ = annotation.move(client, where, seed, label_set, annotator, labelled, step, share=share)
     return Moved(annotator, pushed, len(labelled))
 

@@ -125,15 +125,19 @@ def _projects(client: "LabelStudio", title: str) -> list[Project]:
 
 
 def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The tasks that meet all conditions, by id. A page begins behind the last id: deleting does not shift it."""
+    """The tasks that meet all conditions, by id. A page begins behind the last id: deleting does not shift it.
+
+    A server may give fewer on a page than it is asked for (TASK_API_PAGE_SIZE_MAX): the end is where its count says so.
+    """
     last = 0
     while True:
         items = [{"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}, *conditions]
         query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
         parameters = {"project": project, "fields": "task_only", "include": include, "resolve_uri": "false"}
-        found = call(client, "GET", "api/tasks", params={**parameters, "page_size": PAGE, "query": query})["tasks"]
+        answer = call(client, "GET", "api/tasks", params={**parameters, "page_size": PAGE, "query": query})
+        found = answer["tasks"]
         yield from found
-        if len(found) < PAGE:
+        if not found or len(found) >= answer["total"]:
             return
         last = found[-1]["id"]
 
@@ -299,6 +303,8 @@ class _Push:
                     f"{', '.join(str(other.id) for other in others)}. Delete all but one in Label Studio, then push."
                 )
             if task.data is not AS_WANTED:
+                if task.data.get("text") != self.row(id)["text"]:
+                    self.remove_predictions(task.id)
                 call(self.client, "PATCH", f"api/tasks/{task.id}/", json={"data": self.row(id)})
                 self.updated.add(task.id)
         self.tasks = {id: found[0].id for id, found in index.items() if found and id in self.wanted}
@@ -385,6 +391,11 @@ class _Push:
         for id in going:  # one at a time: the server's own action for many first unlinks them, and may end there
             delete(self.client, f"api/tasks/{id}/")
         return set(going)
+
+    def remove_predictions(self, task: int) -> None:
+        """Delete whatever is suggested for a task whose text changes: it points into the old one."""
+        for prediction in list(listed(self.client, "api/predictions", params={"task": task})):
+            delete(self.client, f"api/predictions/{prediction['id']}/")
 
     def show(self) -> bool:
         """See that each task has the predictions that it should, once each. Whether nothing was left to do.

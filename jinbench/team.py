@@ -18,7 +18,8 @@ from jinbench.seeds import Seeds
 if TYPE_CHECKING:
     from jinbench.suggesting import Suggester
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# What a mail address may begin with, as the login is one, and short enough for the title of a project.
+_NAME = re.compile(r"(?=.{1,30}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
 
 @annotate_commands.command("desk")
@@ -102,7 +103,8 @@ def annotate_desk(
     for name, share in zip(chosen, having_shares, strict=True):
         clients.ensure_member(name)
         part = shares.passages_of(dealt, seed, name)
-        mine = [passage for passage in seed.passages() if part is None or passage.id in set(part)]
+        ids = set(part or ())
+        mine = [passage for passage in seed.passages() if part is None or passage.id in ids]
         suggestions = suggester.suggest(mine) if suggester else {}
         version = suggester.version if suggester else ""
         with progress() as step:
@@ -135,12 +137,19 @@ def _suggester(where: Rooms, seed: Seeds, label_set: LabelSet, overlap: int, wan
 
 
 def _names(text: str | None) -> list[str]:
+    from jinbench import accounts
+
     names = [name.strip() for name in text.split(",")] if text is not None else []
     wrong = [name for name in names if not _NAME.fullmatch(name)]
     if wrong:
-        expected = "names of letters, digits, dots and hyphens, as a,b,c"
+        expected = "names of at most 30 letters, digits, and hyphens or single dots between them, as a,b,c"
         raise typer.BadParameter(f"{expected}; found {wrong[0]!r}", param_hint="--annotators")
-    return list(dict.fromkeys(names))
+    if accounts.ADMIN in map(str.lower, names):
+        raise typer.BadParameter(f"{accounts.ADMIN} is the administrator of the server", param_hint="--annotators")
+    names = list(dict.fromkeys(names))
+    if len(names) > len(set(map(str.lower, names))):
+        raise typer.BadParameter("names that differ in capitals alone are one login", param_hint="--annotators")
+    return names
 
 
 def _place(ctx: typer.Context, dry_run: bool) -> Rooms:

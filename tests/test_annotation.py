@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from jinbench import accounts, annotation, clients, exports, labels, labelstudio, projects, seeds
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, moving, projects, seeds, shares
 from jinbench.exchange import call
 from jinbench.problems import DataError, ServerError
-from jinbench.records import Labels, Suggestion
+from jinbench.records import Labels, Span, Suggestion
 from jinbench.rooms import Rooms
 from tests.desk import Desk
 
@@ -111,6 +112,56 @@ def test_suggestions_are_shown_once_and_renewed(desk: Desk) -> None:
     assert shown() == {("tagger 2 def", 0.25): 5, ("somebody", None): 1}
     desk.push()
     assert shown() == {("tagger 2 def", 0.25): 5, ("somebody", None): 1}
+
+
+def test_what_was_suggested_for_another_text_goes(desk: Desk) -> None:
+    """It would mark other characters of the new one; also a push that suggests nothing takes it away."""
+    first = next(desk.seed.passages())
+    span = Span(0, 2, "PLACE", first.text[:2])
+    pushed = desk.push(suggestions={first.id: Suggestion((span,), (0.9,), 0.9)}, model_version="tagger 1")
+    article = desk.seed.articles[0]
+    assert article.passages[0] == first
+    changed = replace(article, passages=(replace(first, text=f"新{first.text}"), *article.passages[1:]))
+    desk.seed = replace(desk.seed, articles=(changed, *desk.seed.articles[1:]))
+    assert len(call(desk.client, "GET", "api/predictions", params={"project": pushed.project})) == 1
+    desk.push()
+    assert call(desk.client, "GET", "api/predictions", params={"project": pushed.project}) == []
+
+
+def test_a_server_that_gives_small_pages(desk: Desk) -> None:
+    """TASK_API_PAGE_SIZE_MAX of whoever runs it: what a page leaves out is not missing."""
+
+    def ask_for_less(request: Any) -> None:
+        if request.url.path == "/api/tasks":
+            request.url = request.url.copy_set_param("page_size", "3")
+
+    desk.push()
+    desk.client._client_wrapper.httpx_client.httpx_client.event_hooks["request"].append(ask_for_less)
+    again = desk.push()
+    assert (again.created, again.unchanged, again.removed) == (0, 8, 0)
+    desk.assert_one_task_per_passage(annotations=0)
+
+
+def test_a_task_with_a_strange_id_is_left_alone(desk: Desk) -> None:
+    pushed = desk.push()
+    data: Any = {**projects.task_data(desk.seed)[0], "passage_id": ["a-L5"]}
+    del data["text_sha256"]
+    desk.client.tasks.create(project=pushed.project, data=data)
+    assert desk.enter(desk.labels()) == (8, 0)
+    assert desk.pull()[0] == 8
+
+
+def test_labels_outside_the_share_move_too(desk: Desk) -> None:
+    """Labelled, and then dealt anew: on another server they have to have tasks."""
+    desk.push()
+    desk.enter(desk.labels())
+    desk.pull()
+    projects.delete(desk.client, f"api/projects/{desk.push().project}/")
+    ids = [article.id for article in desk.seed.articles]
+    shares.write(desk.where, {id: (desk.annotator if id == ids[0] else "annotator-b",) for id in ids})
+    moved = moving.with_labels(desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, lambda *a: None)
+    assert (moved.pushed.created, moved.labelled) == (8, 8)
+    assert len(annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)) == 8
 
 
 def test_labels_move_in_bulk_and_one_by_one(desk: Desk) -> None:

@@ -34,6 +34,14 @@ def test_every_span_says_what_stands_there(real: Rooms) -> None:
     assert all(span.surface == span.surface.strip() for _, span in spans)
 
 
+@pytest.mark.parametrize("id", [None, 5, [], {}, ["a-L5"]])
+def test_a_task_that_somebody_else_made(mini: Rooms, id: object) -> None:
+    """Whatever it calls a passage id: it is named, and nothing falls over."""
+    seed, label_set, _ = everything(mini)
+    with pytest.raises(DataError, match="foreign-export"):
+        exports.check([{"data": {"passage_id": id}, "annotations": []}], "x", seed.passages(), label_set)
+
+
 def test_unchanged_labels_keep_their_times(mini: Rooms) -> None:
     seed, label_set, before = everything(mini)
     later = [dataclasses.replace(entry, created_at="2030-01-01T00:00:00Z") for entry in before]

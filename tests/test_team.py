@@ -66,6 +66,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
         (["--annotators", "a,b", "--overlap", "3"], "3 of 2 annotators"),
         (["--annotators", "a b"], "'a b'"),
         (["--annotators", ""], "''"),
+        (["--annotators", "a."], "'a.'"),  # no mail address, so no login
+        (["--annotators", "a..b"], "'a..b'"),
+        (["--annotators", "a" * 31], "at most 30"),
+        (["--annotators", "Admin"], "administrator"),
+        (["--annotators", "Ann,ann"], "one login"),
         (["--annotators", "adjudicator,a"], "adjudicator"),
     ],
 )

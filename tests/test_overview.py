@@ -1,0 +1,28 @@
+"""Where two annotators drift apart, counted by hand."""
+
+from jinbench import agreement, labels, overview, seeds
+from jinbench.records import Labels, Passage, Span
+from jinbench.rooms import Rooms
+
+
+def said(passage: Passage, name: str, places: int, dates: int) -> Labels:
+    """One character each: first places, then dates."""
+    types = ["PLACE"] * places + ["DATE"] * dates
+    spans = tuple(Span(i, i + 1, type, passage.text[i]) for i, type in enumerate(types))
+    return Labels(passage.id, name, spans, ("water",))
+
+
+def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Rooms) -> None:
+    seed, label_set = seeds.read(mini), labels.read(mini)
+    passage = next(seed.passages())
+    first, second = [said(passage, "a", 8, 0)], [said(passage, "b", 4, 3)]
+    pair = agreement.glance(seed, label_set, first, second, ("a", "b"))
+    assert (pair.passages, pair.spans.micro.correct) == (1, 4)
+    (drift,) = overview.drifts([pair])  # of dates there are too few
+    assert drift == overview.Drift("PLACE", 8, 4, 4, 2 * 4 / 12, "DATE")
+    (both,) = overview.drifts([pair, pair])[1:]
+    assert (both.name, both.first, both.second, both.same, both.mostly) == ("PLACE", 16, 8, 8, "DATE")
+    fewer = agreement.glance(seed, label_set, first, [said(passage, "b", 5, 0)], ("a", "b"))
+    (left_out,) = overview.drifts([fewer])
+    assert left_out.mostly == "no span with these borders"
+    assert overview.drifts([agreement.glance(seed, label_set, first, first, ("a", "b"))]) == ()
