@@ -47,6 +47,13 @@ def readings(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -
         raise DataError(Problem("wrong-shape", place, 'adjudicates = ["…", "…"]', "none", hint))
     dealt = shares.read(where, seed)
     found = {}
+    missing = [name for name in names if not exports.path_of(where, name).is_file()]
+    if missing:
+        hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.shown(where.annotators)}"
+        places = [files.shown(exports.path_of(where, name)) for name in missing]
+        raise DataError(
+            [Problem("file-missing", place, "an annotator's export", "no such file", hint) for place in places]
+        )
     for name in names:
         share = shares.passages_of(dealt, seed, name)
         whole = True if share is None else share

@@ -105,7 +105,8 @@ def read(rooms: Rooms, seeds: Seeds) -> Shares:
     hint = "correct the line, or move the file away and deal anew: jinbench annotate desk"
     problems: list[Problem] = []
     found: dict[str, tuple[str, ...]] = {}
-    rows = list(csv.reader(io.StringIO(files.read_text(path), newline="")))
+    text = files.read_text(path).removeprefix("\ufeff")  # spreadsheets put it there; in a message nobody would see it
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     for number, row in enumerate(rows, 1):
         if number == 1 and tuple(row) == COLUMNS:
             continue

@@ -70,15 +70,20 @@ def annotate_desk(
         blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
         having = {name for names in dealt.values() for name in names}
         chosen = [name for name in blind if name in having] or blind
+    spelled: dict[str, str] = {}
+    for name in (*(known.names if known else ()), *chosen):  # logins and some file systems know no capitals
+        other = spelled.setdefault(name.lower(), name)
+        if other != name:
+            raise typer.BadParameter(f"{other} and {name} would be one login", param_hint="--annotators")
     if known:
         names_of(where, [name for name in chosen if name in known.names], blind=True)
     elif len(chosen) > 1 and enlisting.ADJUDICATOR in chosen:
         raise typer.BadParameter(f"{enlisting.ADJUDICATOR} will decide between them", param_hint="--annotators")
-    overlap = overlap or max(map(len, dealt.values()), default=0) or min(2, len(chosen))
+    wanted, overlap = overlap, overlap or max(map(len, dealt.values()), default=0) or min(2, len(chosen))
     if overlap > len(chosen):
         raise typer.BadParameter(f"{overlap} of {len(chosen)} annotators", param_hint="--overlap")
     given = dealt
-    if dealt or annotators or not known:  # the annotators of a benchmark without shares label everything
+    if dealt or annotators or wanted or not known:  # the annotators of a benchmark without shares label everything
         dealt = shares.deal(seed.articles, chosen, overlap, given)
     having_shares = shares.summary(dealt, seed, chosen)
     idle = [str(row["annotator"]) for row in having_shares if not row["articles"]]
@@ -89,7 +94,9 @@ def annotate_desk(
             param_hint="--annotators",
         )
     if dry_run:
-        text = f"{columns(having_shares)}\nEach passage is labelled by {overlap}. Nothing was written or sent."
+        numbers = sorted({len(names) for names in dealt.values()} or {len(chosen)})  # more, where it was dealt before
+        by = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+        text = f"{columns(having_shares)}\nEach passage is labelled by {by}. Nothing was written or sent."
         emit({"overlap": overlap, "shares": having_shares}, as_json, lambda: text)
         return
     new = enlisting.enlist(where, label_set, chosen, kind)
@@ -116,7 +123,13 @@ def annotate_desk(
         results.append(share | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": overlap, "new": new, "desks": results,
               "suggestions": suggester.version if suggester else None}  # fmt: skip
-    file = files.shown(where.annotators)
+    file, listed = files.shown(where.annotators), listing.read(where)
+    unheard = [name for name in chosen if name not in (listed.gold, *listed.adjudicated)]
+    text = (
+        f"The gold ({listed.gold}) takes nothing from {', '.join(unheard)}: adjudicates = […] in {file} says from whom."
+    )
+    if unheard:
+        say(text)
     emit(record, as_json, lambda: _told(record, file))
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -87,6 +88,11 @@ def test_everything_wrong_with_it_is_said_at_once(mini: Rooms) -> None:
     assert [problem.where.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
 
 
+def test_a_spreadsheet_may_have_saved_it(mini: Rooms) -> None:
+    mini.shares.write_text("article_id,annotator\r\ntrees,annotator-a\r\n", encoding="utf-8-sig")
+    assert shares.read(mini, seeds.read(mini)) == {"trees": ("annotator-a",)}
+
+
 @pytest.fixture
 def shared(mini: Rooms) -> Rooms:
     """The three-page world as labelled by three, two to an article: b and c have what b labelled, between them."""
@@ -123,6 +129,17 @@ def test_a_share_that_is_not_finished_is_named(shared: Rooms) -> None:
     with pytest.raises(DataError, match=r"passage-unlabelled(.|\n)*annotator-c") as caught:
         adjudication.check(shared, seeds.read(shared), labels.read(shared), "adjudicator")
     assert len(caught.value.problems) == 1
+
+
+def test_exports_that_are_not_there_are_named_all_at_once(shared: Rooms) -> None:
+    for name in ("annotator-a", "annotator-c"):
+        (shared.exports / f"{name}.json").unlink()
+    with pytest.raises(DataError) as caught:
+        adjudication.open_questions(shared, seeds.read(shared), labels.read(shared), "adjudicator")
+    assert [(each.code, Path(each.where).stem) for each in caught.value.problems] == [
+        ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
+    ]  # fmt: skip
+    assert all("annotate pull" in each.hint for each in caught.value.problems)
 
 
 def test_agreement_and_dataset_of_shares(shared: Rooms) -> None:

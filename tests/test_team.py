@@ -72,6 +72,8 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
         (["--annotators", "Admin"], "administrator"),
         (["--annotators", "Ann,ann"], "one login"),
         (["--annotators", "adjudicator,a"], "adjudicator"),
+        (["--annotators", "anna,Anna"], "anna and Anna"),
+        (["--annotators", "Annotator-A,b"], "annotator-a and Annotator-A"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(
@@ -115,6 +117,27 @@ def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
     assert (pushed[0]["created"], pushed[0]["removed"]) == (0, 0)
     with mini.shares.open() as file:
         assert {row["annotator"] for row in csv.DictReader(file)} == set(names)
+
+
+def test_how_many_label_a_passage_is_as_dealt(mini: Rooms) -> None:
+    """An overlap that is asked for is dealt; what was dealt to more stays with them, and is said so."""
+    plan = ["annotate", "desk", "--dry-run"]
+    assert "labelled by 2." in jinbench(mini.root, *plan)
+    once = jinbench(mini.root, *plan, "--overlap", "1", "--json")
+    whole = sum(len(passage.text) for passage in seeds.read(mini).passages())
+    assert sum(row["characters"] for row in once["shares"]) == whole
+    first, *_ = seeds.read(mini).articles
+    shares.write(mini, {first.id: ("annotator-a", "annotator-b")})
+    assert "labelled by 1 to 2." in jinbench(mini.root, *plan, "--overlap", "1")
+
+
+def test_whose_labels_the_gold_does_not_take(mini: Rooms, server: labelstudio.Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "desk",
+         "--kind", "test data", "--annotators", "annotator-a,unheard"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "The gold (adjudicator) takes nothing from unheard: adjudicates" in done.stderr
 
 
 def test_how_far_everybody_is(desk: Desk) -> None:
