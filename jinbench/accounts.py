@@ -112,9 +112,26 @@ def known(url: str | None = None) -> dict[str, Account]:
     return {account.name: account for account in everything() if account.url == url}
 
 
+def administrator() -> Account:
+    """The first account of the server of this home. Raises :class:`ServerError` if nobody knows it any more."""
+    try:
+        return known()[ADMIN]
+    except KeyError:
+        raise ServerError(
+            f"{kept()} does not hold the administrator's account. Put the file back from a copy, or set JINBENCH_HOME "
+            "to a new folder for a new server."
+        ) from None
+
+
 def remember(account: Account) -> Account:
-    """Add to accounts.json, or put in place of what it says. Readable by its owner only from the moment it exists."""
+    """Add to accounts.json, or put in place of what it says. Readable by its owner only from the moment it exists.
+
+    Raises :class:`ServerError` for a name that differs from a known one in capitals alone: it would be one login.
+    """
     with lock("accounts"):  # two processes that add one at once would each write the list without the other's
+        same = annotators.one_login((*known(account.url), account.name))
+        if same:
+            raise ServerError(f"{same[0]} has the login that {account.name} would have. Rename one of the two.")
         entries = {(entry.name, entry.url): entry for entry in everything()} | {(account.name, account.url): account}
         path = kept()
         new = path.with_name(f".accounts.{os.getpid()}.json")

@@ -3,7 +3,6 @@
 Like a push: what is there is read back first, and only what is missing is sent.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,10 @@ from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
+
+
+class OthersLabelledError(ServerError):
+    """In the project of one annotator another account has labelled."""
 
 
 def _user_ids(client: "LabelStudio") -> dict[str, int]:
@@ -93,7 +96,7 @@ def _own_labels(
     del others[annotator]
     if others:
         by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
-        raise ServerError(
+        raise OthersLabelledError(
             f"In the project of {annotator} others have labelled: {by}.\n"
             f"Log in as {accounts.login_of(annotator, addresses.named())} and submit those passages there; then delete "
             "the others."
@@ -169,8 +172,8 @@ def enter(
         run = _Enter(client, project, seeds, label_set, annotator, labelled, progress, replace_different)
         for _ in range(ROUNDS):
             if patiently(client, run.round):
-                break
-        return run.entered, len(labelled) - run.entered
+                return run.entered, len(labelled) - run.entered
+        raise ServerError("Somebody else changes the labels all the time. Run the same command again when it ends.")
 
 
 class _Enter:
@@ -226,7 +229,8 @@ class _Enter:
         if unpushed:
             raise ServerError(
                 f"{len(unpushed)} passages have no task in the project, {unpushed[0]} among them. "
-                f"Type: jinbench annotate push --annotator {self.annotator}"
+                f"Type: jinbench annotate push --annotator {self.annotator}; "
+                "what annotation/shares.csv gives to others leave out of the file."
             )
         missing = [entry for entry in self.labelled if entry.passage_id not in there]
         known = [entry for entry in self.labelled if entry.passage_id in there]
@@ -267,9 +271,12 @@ class _Enter:
         from label_studio_sdk.core.api_error import ApiError
 
         path = f"api/annotations/{annotation}/"
-        with contextlib.suppress(ApiError):  # gone already; the next round looks again
+        try:
             if call(self.client, "GET", path)["result"] == result:
                 delete(self.client, path)
+        except ApiError as error:
+            if error.status_code != 404:  # gone already; the next round looks again
+                raise
 
 
 def move(

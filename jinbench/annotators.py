@@ -1,6 +1,7 @@
 """Who labelled: reads `annotation/annotators.toml`."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ DOMAIN = "@jinbench.localhost"
 def email(name: str) -> str:
     """The login of an account in Label Studio. The name is no person's, and the address leads nowhere."""
     return f"{name}{DOMAIN}"
+
+
+def one_login(names: Iterable[str]) -> tuple[str, ...]:
+    """Names that would be one login, as capitals make no difference there; empty if there are none."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        found.setdefault(name.casefold(), []).append(name)
+    return next((tuple(same) for same in found.values() if len(same) > 1), ())
 
 
 def name_of(address: str) -> str:
@@ -59,7 +68,11 @@ class Annotators:
     @property
     def kinds(self) -> frozenset[str]:
         """What made the labels that the gold is made from."""
-        return frozenset(entry.kind for entry in self.entries if entry.name in (self.gold, *self.adjudicated))
+        return frozenset(entry.kind for entry in self.entries if self.is_for_gold(entry.name))
+
+    def is_for_gold(self, name: str) -> bool:
+        """Whether the gold is made from labels of `name`."""
+        return name == self.gold or name in self.adjudicated
 
     def between(self, name: str) -> tuple[str, ...]:
         """The annotators between whose labels `name` decides; empty if it labels by itself."""
@@ -99,6 +112,12 @@ def read(rooms: Rooms) -> Annotators:
             if times > 1:
                 place = f"{files.shown(path)} [[{kind}]] {name}"
                 problems.append(Problem("wrong-shape", place, "each name once", f"{times} times", "rename one of them"))
+    same = one_login(names)
+    if same:
+        place, hint = f"{files.shown(path)} [[annotator]] {same[1]}", "rename one of them"
+        problems.append(
+            Problem("wrong-shape", place, "names that differ in more than capitals", " and ".join(same), hint)
+        )
     alone = [entry["name"] for entry in entries if "adjudicates" not in entry]
     for entry in entries:
         place = f"{files.shown(path)} {entry['name']}"

@@ -79,7 +79,7 @@ def connect() -> "LabelStudio":
         server = labelstudio.running()
         if server is None:
             raise ServerError(_NONE_RUNS)
-        url, token, through = server.url, accounts.known()[accounts.ADMIN].token, False
+        url, token, through = server.url, accounts.administrator().token, False
     else:
         # A proxy cannot reach this machine.
         token, through = addresses.token(), not addresses.is_loopback(url)

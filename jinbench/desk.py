@@ -223,11 +223,11 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, clients, exports, files, labels, moving, seeds
+    from jinbench import annotation, annotators, clients, exports, files, labels, moving, seeds, shares
 
     where = workshop(ctx)
     seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
-    total = sum(1 for _ in seed.passages())
+    total, dealt = sum(1 for _ in seed.passages()), shares.read(where, seed)
     client = clients.connect()
     results = []
     names = names_of(where, annotator)
@@ -242,8 +242,9 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)
         skipped, drafts = moving.left_behind(client, label_set, name)
-        file = files.shown(exports.path_of(where, name))
-        record = {"annotator": name, "passages": count, "of": total, "changed": changed, "file": file}
+        file, share = files.shown(exports.path_of(where, name)), shares.passages_of(dealt, seed, name)
+        of = total if share is None else len(share)
+        record = {"annotator": name, "passages": count, "of": of, "changed": changed, "file": file}
         results.append(record | {"skipped": skipped, "drafts": drafts})
     emit(
         results,

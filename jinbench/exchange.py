@@ -145,7 +145,13 @@ def _explain(error: Exception) -> str:
             "Label Studio refused the access token (HTTP 401). Check LABEL_STUDIO_API_KEY, or start the server again."
         )
     if status is not None:
-        return f"Label Studio answered HTTP {status}: {str(getattr(error, 'body', ''))[:300]}"
+        body = str(getattr(error, "body", ""))
+        if status == 400 and "incompatible with provided labeling schema" in body:
+            return (
+                "Labels on the server use a type or a sector that labels.toml does not have any more. Put it back; or "
+                "pull, mend the exports, and begin again in a new project."
+            )
+        return f"Label Studio answered HTTP {status}: {body[:300]}"
     if isinstance(error, ValueError):
         return f"What answers there is no Label Studio ({type(error).__name__}). Check LABEL_STUDIO_URL."
     return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"

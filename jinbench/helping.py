@@ -9,6 +9,7 @@ import typer
 
 from jinbench.console import ANNOTATOR, JSON, emit, say, workshop
 from jinbench.desk import annotate_commands, names_of
+from jinbench.problems import ServerError
 from jinbench.rooms import Rooms
 
 GOLD = "--even-for-gold"
@@ -30,7 +31,9 @@ def _helped(where: Rooms, chosen: list[str] | None, even_for_gold: bool) -> list
 
     listed = annotators.read(where)
     names = list(dict.fromkeys(names_of(where, chosen)))
-    blind = [name for name in names if name == listed.gold or name in listed.adjudicated]
+    if chosen is None:
+        names = [name for name in names if not listed.between(name)]  # who decides has the readings to start from
+    blind = [name for name in names if listed.is_for_gold(name)]
     if even_for_gold or not blind:
         return names
     if chosen is None and len(blind) < len(names):
@@ -71,7 +74,7 @@ def annotate_assist(
 
     With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
     """
-    from jinbench import assist, backend, clients, labels, seeds
+    from jinbench import addresses, assist, backend, clients, labels, seeds
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
@@ -83,6 +86,9 @@ def annotate_assist(
         text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."
         typer.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
 
+    url = addresses.named()
+    if url and not addresses.is_loopback(url):
+        raise ServerError(f"The backend listens on this machine alone, where {url} cannot reach it. Run both on one.")
     try:
         assist.serve(clients.connect(), seed, label_set, names, ready, say, port)
     except KeyboardInterrupt:
@@ -107,7 +113,7 @@ def annotate_next(
     """
     from dataclasses import asdict
 
-    from jinbench import clients, labels, queueing, seeds, suggesting
+    from jinbench import annotation, clients, labels, queueing, seeds, suggesting
 
     where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
@@ -120,6 +126,8 @@ def annotate_next(
     else:
         client = clients.connect()
     results, lines = [], []
+    if annotator is None:
+        names = [name for name in names if annotation.has_project(client, label_set, name)] or names
     for name in names:
         queue = queueing.plan(client, label_set, name, suggestions)
         if not dry_run and by is By.uncertainty:

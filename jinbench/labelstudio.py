@@ -233,9 +233,9 @@ def _launch(python: Path, port: int, wait: float, say: Say, host: str, database:
         databases.remember(database)
         files.write_text(accounts.home() / "server.json", files.dump_json(asdict(server)))
         return _wait_for(server, wait)
-    except BaseException:
+    except BaseException as error:
         process.kill()
-        if first:
+        if first and isinstance(error, Exception):
             databases.forget()
         raise
 

@@ -55,7 +55,7 @@ def log_in(http: "httpx.Client", account: accounts.Account) -> None:
 
 def administrator(url: str) -> accounts.Account:
     """The administrator of the server of this home, at `url`, with its one personal access token."""
-    admin = accounts.known()[accounts.ADMIN]
+    admin = accounts.administrator()
     if admin.token:
         return admin
     with session(url) as http:
@@ -82,7 +82,7 @@ def member(url: str, name: str) -> accounts.Account:
                 return account
         # New, or written down and then cut off before it was signed up.
         with session(url) as http:
-            log_in(http, accounts.known()[accounts.ADMIN])
+            log_in(http, accounts.administrator())
             try:
                 sign_up(url, http.get("/api/invite").json()["invite_url"], account)
             finally:  # the server's log holds the link: let it open nothing any more

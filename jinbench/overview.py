@@ -109,27 +109,33 @@ def _person(
         return Person(name, None, len(wanted), 0, 0, 0, None, None, None, ()), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
     index = exchange.reaching(lambda: projects.tasks_by_passage(client, project.id))
-    tasks = [task for id, found in index.items() if id in wanted for task in found]
+    tasks = [found for id, found in index.items() if id in wanted]  # several of a passage, until the next push
     labelled: list[Labels] = []
     problems: tuple[str, ...] = ()
     try:
         labelled = annotation.fetch(client, seed, label_set, name)
     except DataError as error:  # the rest of the overview stands
         problems = tuple(map(str, error.problems))
+    except annotation.OthersLabelledError as error:
+        problems = (str(error),)
     times = [(len(texts[entry.passage_id]), entry.lead_time) for entry in labelled if entry.lead_time]
     person = Person(
         name,
         url,
         len(wanted),
-        sum(bool(task.total_annotations) for task in tasks),
-        sum(bool(task.cancelled_annotations) and not task.total_annotations for task in tasks),
-        sum(bool(task.drafts) for task in tasks),
+        sum(map(_submitted, tasks)),
+        sum(any(task.cancelled_annotations for task in found) and not _submitted(found) for found in tasks),
+        sum(any(task.drafts for task in found) for found in tasks),
         median(length / seconds * 60 for length, seconds in times) if times else None,
         median(seconds for _, seconds in times) if times else None,
         max((entry.updated_at or entry.created_at or "" for entry in labelled), default=None) or None,
         problems,
     )
     return person, labelled
+
+
+def _submitted(same: Iterable[projects.Task]) -> bool:
+    return any(task.total_annotations for task in same)
 
 
 def drifts(pairs: Iterable[Glance]) -> tuple[Drift, ...]:

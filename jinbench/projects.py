@@ -437,6 +437,22 @@ def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield rows[start : start + size]
 
 
+def withdraw(client: "LabelStudio", project: int, family: str) -> int:
+    """Take back what the versions of a model suggested: all whose names begin with that word. Returns how many."""
+
+    def act() -> int:
+        found = listed(client, "api/predictions", params={"project": project})
+        ours = [each["id"] for each in found if _family(str(each["model_version"])) == family]
+        for id in ours:
+            delete(client, f"api/predictions/{id}/")
+        if ours:
+            call(client, "PATCH", f"api/projects/{project}/", json={"model_version": ""})
+        return len(ours)
+
+    removed: int = patiently(client, act)
+    return removed
+
+
 def delete(client: "LabelStudio", path: str) -> None:
     """Delete what may be gone already."""
     from label_studio_sdk.core.api_error import ApiError

@@ -91,8 +91,8 @@ def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
 
 def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapping[int, str]) -> Queue:
     """By the scores of the suggestions of this model version. Passages without one are listed last."""
-    found: Any = exchange.reaching(lambda: client.predictions.list(project=queue.project))
-    scores = {ids.get(int(each.task)): each.score for each in found if str(each.model_version) == shown}
+    found = exchange.patiently(client, lambda: _predictions(client, queue.project))
+    scores = {ids.get(task): score for task, version, score in found if version == shown}
     if not any(score is not None for score in scores.values()):
         raise ServerError(
             f"The project of {queue.annotator} shows the suggestions of {shown!r}, and Label Studio cannot order one "
@@ -122,8 +122,13 @@ def by_order(client: "LabelStudio", queue: Queue) -> Queue:
 
 
 def _there(client: "LabelStudio", project: int) -> Scores:
-    found = [(int(each.task), str(each.model_version), each.score) for each in client.predictions.list(project=project)]
-    return [each for each in found if each[1].startswith(PREFIX)]
+    return [each for each in _predictions(client, project) if each[1].startswith(PREFIX)]
+
+
+def _predictions(client: "LabelStudio", project: int) -> Scores:
+    """One at a time: with their results all of them would be large."""
+    found = exchange.listed(client, "api/predictions", params={"project": project})
+    return [(int(each["task"]), str(each["model_version"]), each["score"]) for each in found]
 
 
 def _remove(client: "LabelStudio", project: int, there: Sequence[tuple[int, str, float | None]]) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jinbench.taggers import CrfTagger, Scored
 
 FOLDS = 5
+FAMILY = "tagger"  # how the names of all its versions begin
 LEAST = 1e-300  # a probability of which there is still a logarithm
 
 
@@ -123,7 +124,7 @@ def version(articles: Sequence[Article], known: Sequence[Labels], folds: int = F
     passages, examples = _examples(articles, known)
     learnt = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
     hash = files.sha256(json.dumps([learnt, folds], ensure_ascii=False).encode())
-    return f"tagger {metadata.version('jinbench')} {hash[:8]}"
+    return f"{FAMILY} {metadata.version('jinbench')} {hash[:8]}"
 
 
 def _examples(articles: Sequence[Article], known: Sequence[Labels]) -> tuple[dict[str, Passage], list[Labels]]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from jinbench.rooms import Rooms, own
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
+    from jinbench.shares import Shares
     from jinbench.suggesting import Suggester
 
 # What a mail address may begin with, as the login is one, and short enough for the title of a project.
@@ -40,7 +42,7 @@ def annotate_desk(
         bool | None,
         typer.Option(
             "--suggest/--no-suggest",
-            help="Show what our tagger makes of each passage. [default: with --overlap 1, from what is labelled]",
+            help="Show what our tagger makes of it. [default: where passages are labelled once, and not for gold]",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the shares; write and send nothing.")] = False,
@@ -53,7 +55,7 @@ def annotate_desk(
     dealt once stays dealt. Names that annotators.toml does not have are added to it. Safe to repeat.
 
     Suggestions save time and bend labels: two who see the same ones agree with each other more than with the text. So
-    where passages are labelled twice there are none, unless --suggest asks for them.
+    where passages are labelled twice, or for the gold, there are none unless --suggest asks for them.
 
     In an empty folder it begins with a small example: a page, a label set and guidelines, to be replaced by yours.
     """
@@ -61,88 +63,110 @@ def annotate_desk(
 
     from jinbench import accounts, addresses, clients, enlisting, files, labels, labelstudio, projects, seeds, shares
     from jinbench import annotators as listing
+    from jinbench.suggesting import FAMILY
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
     seed, label_set = seeds.read(where), labels.read(where)
-    known = listing.read(where) if where.annotators.is_file() else None
-    dealt = shares.read(where, seed) if known else {}
-    if not chosen:
-        blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
-        having = {name for names in dealt.values() for name in names}
-        chosen = [name for name in blind if name in having] or blind
-    spelled: dict[str, str] = {}
-    for name in (*(known.names if known else ()), *chosen):  # logins and some file systems know no capitals
-        other = spelled.setdefault(name.lower(), name)
-        if other != name:
-            raise typer.BadParameter(f"{other} and {name} would be one login", param_hint="--annotators")
-    if known:
-        names_of(where, [name for name in chosen if name in known.names], blind=True)
-    elif len(chosen) > 1 and enlisting.ADJUDICATOR in chosen:
-        raise typer.BadParameter(f"{enlisting.ADJUDICATOR} will decide between them", param_hint="--annotators")
-    wanted, overlap = overlap, overlap or max(map(len, dealt.values()), default=0) or min(2, len(chosen))
-    if overlap > len(chosen):
-        raise typer.BadParameter(f"{overlap} of {len(chosen)} annotators", param_hint="--overlap")
-    given = dealt
-    if dealt or annotators or wanted or not known:  # the annotators of a benchmark without shares label everything
-        dealt = shares.deal(seed.articles, chosen, overlap, given)
-    having_shares = shares.summary(dealt, seed, chosen)
-    idle = [str(row["annotator"]) for row in having_shares if not row["articles"]]
-    if idle:
-        raise typer.BadParameter(
-            f"nothing is left for {', '.join(idle)}: every passage has {overlap} annotators. Raise --overlap, or move "
-            f"{files.shown(where.shares)} away to deal anew",
-            param_hint="--annotators",
-        )
+    plan = _plan(where, seed, chosen, overlap)
     if dry_run:
-        numbers = sorted({len(names) for names in dealt.values()} or {len(chosen)})  # more, where it was dealt before
-        by = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
-        text = f"{columns(having_shares)}\nEach passage is labelled by {by}. Nothing was written or sent."
-        emit({"overlap": overlap, "shares": having_shares}, as_json, lambda: text)
+        emit({"overlap": plan.overlap, "shares": plan.rows}, as_json, lambda: _planned(plan))
         return
-    new = enlisting.enlist(where, label_set, chosen, kind)
-    if dealt != given:
-        shares.write(where, dealt)
-    suggester = _suggester(where, seed, label_set, overlap, suggest)
+    new = enlisting.enlist(where, label_set, plan.names, kind)
+    if plan.dealt != plan.given:
+        shares.write(where, plan.dealt)
+    listed = listing.read(where)
+    blind = plan.overlap > 1 or any(map(listed.is_for_gold, plan.names))
+    suggester = _suggester(where, seed, label_set, not blind if suggest is None else suggest, bool(suggest))
     if not addresses.named():
         labelstudio.start(say=say)
     client = clients.connect()
     results = []
-    for name, share in zip(chosen, having_shares, strict=True):
+    for name, row in zip(plan.names, plan.rows, strict=True):
         clients.ensure_member(name)
-        part = shares.passages_of(dealt, seed, name)
-        ids = set(part or ())
-        mine = [passage for passage in seed.passages() if part is None or passage.id in ids]
-        suggestions = suggester.suggest(mine) if suggester else {}
-        version = suggester.version if suggester else ""
+        share = shares.passages_of(plan.dealt, seed, name)
+        ids = None if share is None else set(share)
+        mine = [passage for passage in seed.passages() if ids is None or passage.id in ids]
+        suggestions, version = (suggester.suggest(mine), suggester.version) if suggester else ({}, "")
         with progress() as step:
             counted = projects.counter(step, f"desk of {name}", len(mine))
             done = projects.push(
                 client, where, seed, label_set, name, counted,
-                share=part, suggestions=suggestions, model_version=version,
+                share=share, suggestions=suggestions, model_version=version,
             )  # fmt: skip
-        results.append(share | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
-    record = {"url": str(client._client_wrapper.get_base_url()), "overlap": overlap, "new": new, "desks": results,
-              "suggestions": suggester.version if suggester else None}  # fmt: skip
-    file, listed = files.shown(where.annotators), listing.read(where)
-    unheard = [name for name in chosen if name not in (listed.gold, *listed.adjudicated)]
-    text = (
-        f"The gold ({listed.gold}) takes nothing from {', '.join(unheard)}: adjudicates = […] in {file} says from whom."
-    )
+        if not suggester:  # what an earlier desk showed would bend a blind pass
+            projects.withdraw(client, done.project, FAMILY)
+        results.append(row | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
+    record = {"url": str(client._client_wrapper.get_base_url()), "overlap": plan.overlap, "new": new,
+              "desks": results, "suggestions": suggester.version if suggester else None}  # fmt: skip
+    file, unheard = files.shown(where.annotators), [name for name in plan.names if not listed.is_for_gold(name)]
     if unheard:
-        say(text)
+        names = ", ".join(unheard)
+        say(f"The gold ({listed.gold}) takes nothing from {names}: adjudicates = […] in {file} says from whom.")
     emit(record, as_json, lambda: _told(record, file))
 
 
-def _suggester(where: Rooms, seed: Seeds, label_set: LabelSet, overlap: int, wanted: bool | None) -> "Suggester | None":
-    """What is to suggest, if anything. Raises :class:`DataError` (passage-unlabelled) if it is wanted and cannot be."""
+@dataclass(frozen=True)
+class Plan:
+    """Who is to label what: `given` is how articles are dealt so far, `dealt` how they will be; a row for each name."""
+
+    names: list[str]
+    overlap: int
+    given: "Shares"
+    dealt: "Shares"
+    rows: list[dict[str, object]]
+
+
+def _plan(where: Rooms, seed: Seeds, chosen: list[str], overlap: int | None) -> Plan:
+    """Raises BadParameter for what cannot be, before anything is written; :class:`DataError` for what is broken."""
+    from jinbench import annotators, enlisting, files, shares
+
+    known = annotators.read(where) if where.annotators.is_file() else None
+    given = shares.read(where, seed) if known else {}
+    names = chosen
+    if not names:
+        blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
+        having = {name for names in given.values() for name in names}
+        names = [name for name in blind if name in having] or blind
+    same = annotators.one_login((*(known.names if known else ()), *names))
+    if same:
+        raise typer.BadParameter(f"{' and '.join(same)} would be one login", param_hint="--annotators")
+    if known:
+        names_of(where, [name for name in names if name in known.names], blind=True)
+    elif len(names) > 1 and enlisting.ADJUDICATOR in names:
+        raise typer.BadParameter(f"{enlisting.ADJUDICATOR} will decide between them", param_hint="--annotators")
+    number = overlap or max(map(len, given.values()), default=0) or min(2, len(names))
+    if number > len(names):
+        raise typer.BadParameter(f"{number} of {len(names)} annotators", param_hint="--overlap")
+    dealt = given
+    if given or chosen or overlap or not known:  # the annotators of a benchmark without shares label everything
+        dealt = shares.deal(seed.articles, names, number, given)
+    rows = shares.summary(dealt, seed, names)
+    idle = [str(row["annotator"]) for row in rows if not row["articles"]]
+    if idle:
+        raise typer.BadParameter(
+            f"nothing is left for {', '.join(idle)}: every passage has {number} annotators. Raise --overlap; or, "
+            f"before anybody has begun, move {files.shown(where.shares)} away to deal anew",
+            param_hint="--annotators",
+        )
+    return Plan(names, number, given, dealt, rows)
+
+
+def _planned(plan: Plan) -> str:
+    numbers = {len(names) for names in plan.dealt.values()} or {len(plan.names)}  # more, where it was dealt before
+    by = " to ".join(map(str, sorted({min(numbers), max(numbers)})))
+    return f"{columns(plan.rows)}\nEach passage is labelled by {by}. Nothing was written or sent."
+
+
+def _suggester(where: Rooms, seed: Seeds, label_set: LabelSet, wanted: bool, asked: bool) -> "Suggester | None":
+    """What is to suggest, if anything. Raises :class:`DataError` (passage-unlabelled) if `asked` for in vain."""
     from jinbench import suggesting
 
-    if wanted is False or (wanted is None and overlap > 1):
+    if not wanted:
         return None
     try:
         known = suggesting.labelled(where, seed, label_set)
     except DataError as error:
-        if wanted or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
+        if asked or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
             raise
         return None
     say(f"The tagger learns from {len(known)} labelled passages…")
@@ -159,10 +183,7 @@ def _names(text: str | None) -> list[str]:
         raise typer.BadParameter(f"{expected}; found {wrong[0]!r}", param_hint="--annotators")
     if accounts.ADMIN in map(str.lower, names):
         raise typer.BadParameter(f"{accounts.ADMIN} is the administrator of the server", param_hint="--annotators")
-    names = list(dict.fromkeys(names))
-    if len(names) > len(set(map(str.lower, names))):
-        raise typer.BadParameter("names that differ in capitals alone are one login", param_hint="--annotators")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _place(ctx: typer.Context, dry_run: bool) -> Rooms:

@@ -137,3 +137,13 @@ def test_the_command_lists_them(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert [row["server"] for row in json.loads(out)] == ["this machine", URL]
     for wrong in (["b=c@d.example"], ["--url", URL, "b"], ["--url", URL, "=c@d.example"], ["--url", URL, "b=c"]):
         assert run(["labelstudio", "accounts", *wrong]) == 2
+
+
+def test_what_is_lost_or_would_be_mixed_up_is_said(home: Path) -> None:
+    with pytest.raises(ServerError, match="administrator's account"):
+        accounts.administrator()
+    accounts.remember(Account("ann", "secret"))
+    with pytest.raises(ServerError, match="ann has the login that Ann would have"):
+        accounts.remember(Account("Ann", "secret"))
+    accounts.remember(Account("Ann", "secret", url=URL))  # on another server
+    assert [each.name for each in accounts.everything()] == ["ann", "Ann"]

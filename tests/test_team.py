@@ -203,3 +203,31 @@ def test_suggestions_where_passages_are_labelled_once(mini: Rooms, server: label
     assert not [p for desk in blind["desks"] for p in client.predictions.list(project=desk["project"])]
     asked = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--suggest", "--json")
     assert all(list(client.predictions.list(project=desk["project"])) for desk in asked["desks"])
+
+
+def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Rooms, server: labelstudio.Server) -> None:
+    once = jinbench(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
+    client = clients.connect()
+    assert any(list(client.predictions.list(project=desk["project"])) for desk in once["desks"])
+    twice = jinbench(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
+    assert [desk["project"] for desk in twice["desks"]] == [desk["project"] for desk in once["desks"]]
+    assert not any(list(client.predictions.list(project=desk["project"])) for desk in twice["desks"])
+    assert not any(client.projects.get(id=desk["project"]).model_version for desk in twice["desks"])
+
+
+def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Rooms, server: labelstudio.Server) -> None:
+    made = jinbench(mini.root, "annotate", "desk", "--annotators", "annotator-a", "--overlap", "1", "--json")
+    assert made["suggestions"] is None
+
+
+def test_what_another_account_labelled_is_listed_and_the_rest_stands(desk: Desk) -> None:
+    desk.push()
+    desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
+    (person,) = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
+    assert "admin (1)" in person.problems[0]
+
+
+def test_names_that_would_be_one_login(mini: Rooms) -> None:
+    text = mini.annotators.read_text().replace('name = "annotator-b"', 'name = "Annotator-A"')
+    mini.annotators.write_text(text.replace('"annotator-a", "annotator-b"', '"annotator-a", "Annotator-A"'))
+    assert "annotator-a and Annotator-A" in jinbench(mini.root, "annotate", "push", "--dry-run", code=1)
