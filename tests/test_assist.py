@@ -226,7 +226,7 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
     running = Assist(desk.where, "--annotator", desk.annotator, "--even-for-gold")
     assert running.up["model_version"] == teaching.UNTAUGHT
     assert running.up["projects"] == {desk.annotator: project}
-    with members.session(desk.server) as page:
+    with members.session(desk.server.url) as page:
         members.log_in(page, accounts.known()[desk.annotator])
 
         def opened() -> Any:
@@ -321,7 +321,7 @@ def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Rooms, home: 
 def handed_out(desk: Desk, project: int, given: dict[str, Any], most: int = 100) -> list[str]:
     """The passages in the order in which the page gets them, each submitted before the next is asked for."""
     found = []
-    with members.session(desk.server) as page:
+    with members.session(desk.server.url) as page:
         members.log_in(page, accounts.known()[desk.annotator])
         while len(found) < most and (answer := page.get(f"/api/projects/{project}/next")).status_code == 200:
             assert answer.json()["predictions"] == []
@@ -397,7 +397,7 @@ def test_where_suggestions_are_shown_their_own_scores_order_the_queue(desk: Desk
         desk.client.predictions.create(task=task.id, model_version="tagger x", score=0.9 - number / 10, result=[])
     ordered = queueing.by_uncertainty(desk.client, queue, "y")
     assert [id for id, _ in ordered.passages] == [*reading[:0:-1], reading[0]]
-    with members.session(desk.server) as page:
+    with members.session(desk.server.url) as page:
         members.log_in(page, accounts.known()[desk.annotator])
         answer = page.get(f"/api/projects/{project}/next").json()
         assert answer["data"]["passage_id"] in (reading[0], reading[-1])  # SQLite has no score before all scores
