@@ -110,12 +110,16 @@ def _hide(response: "httpx.Response") -> None:
 def _look(http: "httpx.Client", url: str) -> None:
     """Raises :class:`ServerError` if what answers at `url` is no Label Studio, before a token is sent there.
 
-    One that does not answer at all is left to the command, which waits and tries again.
+    One that is there and does not answer is left to the command, which waits and tries again.
     """
     import httpx
 
     try:
         answer = http.get(f"{url}/api/version", timeout=30)
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise ServerError(
+            f"{url} cannot be reached ({type(error).__name__}). Check {addresses.URL}, or try again when it is there."
+        ) from None
     except httpx.HTTPError:
         return
     if answer.is_redirect:

@@ -259,7 +259,7 @@ def test_a_member_can_log_in(server: labelstudio.Server) -> None:
 
 def test_two_members_at_once(server: labelstudio.Server, server_home: Path) -> None:
     """Neither renews the link under the other."""
-    code = "import sys; from jinbench import labelstudio as l; l.member(l.running(), sys.argv[1])"
+    code = "import sys; from jinbench import labelstudio as l, members; members.member(l.running().url, sys.argv[1])"
     processes = [
         subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
         for name in ("twin-a", "twin-b")

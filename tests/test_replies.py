@@ -262,10 +262,10 @@ def test_the_beginning_of_the_text_is_a_place_too() -> None:
 def test_a_name_that_two_labels_share_is_none(mini: Rooms) -> None:
     gold = replace(gold_of("x"), names=("PLACE", "DATE", "QUANTITY"))
     assert replies.names(mini, gold)["地点"] == "PLACE"
-    mini.labels.write_text(mini.labels.read_text().replace('zh = "地点"', 'zh = "时间"'))
+    mini.labels.write_text(mini.labels.read_text().replace('en = "place"', 'en = "date"'))
     known = replies.names(mini, gold)
-    assert "时间" not in known
-    assert (known["place"], known["date"]) == ("PLACE", "DATE")
+    assert "date" not in known
+    assert (known["地点"], known["时间"]) == ("PLACE", "DATE")
 
 
 # --- the file ---
