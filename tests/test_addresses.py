@@ -1,5 +1,6 @@
 """Which server is meant, and that its token goes nowhere else."""
 
+import http.server
 import os
 import socket
 import threading
@@ -246,10 +247,13 @@ def test_a_token_that_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     import jwt
 
     old = jwt.encode({"exp": 1_000_000_000, "token_type": "refresh"}, "k" * 32, algorithm="HS256")
-    monkeypatch.setenv(addresses.URL, "http://127.0.0.1:9")
-    monkeypatch.setenv(addresses.TOKEN, old)
-    with pytest.raises(ServerError, match="out of date") as said:
-        clients.connect()
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as failing:  # 501 to whatever
+        threading.Thread(target=failing.serve_forever, daemon=True).start()
+        monkeypatch.setenv(addresses.URL, f"http://127.0.0.1:{failing.server_port}")
+        monkeypatch.setenv(addresses.TOKEN, old)
+        with pytest.raises(ServerError, match="out of date") as said:
+            clients.connect()
+        failing.shutdown()
     assert old not in str(said.value)
 
 
