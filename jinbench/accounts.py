@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,8 @@ def home() -> Path:
 
 
 @contextlib.contextmanager
-def at(folder: str | Path) -> Iterator[None]:
-    """Another home for a while, with a server of its own and SQLite, whatever the environment names."""
-    own = {"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite"} | dict.fromkeys(
-        ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"), ""
-    )
+def environment(own: Mapping[str, str]) -> Iterator[None]:
+    """These variables in the environment for a while, and after it what stood there before."""
     before = {key: os.environ.get(key) for key in own}
     os.environ.update(own)
     try:
@@ -38,6 +35,12 @@ def at(folder: str | Path) -> Iterator[None]:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+def at(folder: str | Path) -> contextlib.AbstractContextManager[None]:
+    """Another home for a while, with a server of its own and SQLite, whatever the environment names."""
+    named = dict.fromkeys(("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"), "")
+    return environment({"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite", **named})
 
 
 def open_home() -> Path:

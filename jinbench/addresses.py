@@ -9,10 +9,10 @@ import ipaddress
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from jinbench import accounts
 from jinbench.problems import ServerError
 
 URL, TOKEN, TOKEN_FILE = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"
@@ -107,30 +107,19 @@ def read_token(path: Path) -> str:
     return data.decode("ascii", "replace")
 
 
-@contextlib.contextmanager
-def at(url: str | None, token_file: Path | None) -> Iterator[None]:
+def at(url: str | None, token_file: Path | None) -> contextlib.AbstractContextManager[None]:
     """What the options --url and --token-file say, as if the environment said it.
 
     Raises :class:`ServerError` if a token of the environment would go to a server that it was not meant for.
     """
-    before = {key: os.environ.get(key) for key in (URL, TOKEN, TOKEN_FILE)}
-    other = before[URL]
-    if url is not None and token_file is None and other and checked(other) != checked(url):
+    own = {key: os.environ.get(key, "") for key in (URL, TOKEN, TOKEN_FILE)}
+    if url is not None and token_file is None and own[URL] and checked(own[URL]) != checked(url):
         raise ServerError(
             f"{URL} names another server than --url, and the token of the environment is that one's. "
             f"Give --token-file too, or unset {URL}."
         )
-    new = {key: value or "" for key, value in before.items()}
     if url is not None:
-        new[URL] = checked(url)
+        own[URL] = checked(url)
     if token_file is not None:
-        new |= {TOKEN: "", TOKEN_FILE: str(token_file)}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+        own |= {TOKEN: "", TOKEN_FILE: str(token_file)}
+    return accounts.environment(own)

@@ -2,12 +2,10 @@
 annotation once, every prediction once, one project, and an export that is whole or as before."""
 
 import json
-import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +33,10 @@ MODEL = "tagger 1 abc"
 AGREED = 5  # passages of the world on which both annotators agree
 
 
-@contextmanager
-def reached_by(url: str, token: str, home: Path) -> Iterator[None]:
+def reached_by(url: str, token: str, home: Path) -> AbstractContextManager[None]:
     """A server at `url` that somebody else runs, for a user with a home of their own."""
     own = {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": token, "JINBENCH_HOME": str(home)}
-    before = {key: os.environ.get(key) for key in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            os.environ.pop(key, None)
-            if value is not None:
-                os.environ[key] = value
+    return accounts.environment(own)
 
 
 class People:
