@@ -22,7 +22,19 @@ from typing import Annotated, Any
 import typer
 from measuring import Figures, in_a_process, medians, pin
 
-from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, rooms, seeds
+from jinbench import (
+    accounts,
+    annotation,
+    clients,
+    exports,
+    labels,
+    labelstudio,
+    members,
+    projects,
+    pushing,
+    rooms,
+    seeds,
+)
 from jinbench.exchange import call
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.records import Labels, Suggestion
@@ -64,7 +76,7 @@ class World:
         return replace(self.label_set, title=title)
 
     def push(self, client: Any, where: Rooms, title: str, labelled: list[Labels] | None = None) -> int:
-        return projects.push(
+        return pushing.push(
             client, where, self.seeds, self.titled(title), NAME, lambda done: None,
             suggestions=self.suggestions, model_version=MODEL, labelled=labelled or (),
         ).project  # fmt: skip
@@ -83,7 +95,7 @@ class World:
         ]  # fmt: skip
 
 
-def pushing(way: str, world: World, client: Any, where: Rooms, title: str) -> float:
+def time_push(way: str, world: World, client: Any, where: Rooms, title: str) -> float:
     """Seconds for all tasks of the world into a project of their own."""
     if way == "ours":
         return timed(lambda: world.push(client, where, title))
@@ -101,7 +113,7 @@ def pushing(way: str, world: World, client: Any, where: Rooms, title: str) -> fl
     return timed(one_by_one) * len(tasks) / len(few)
 
 
-def pulling(way: str, world: World, client: Any, where: Rooms, title: str) -> float:
+def time_pull(way: str, world: World, client: Any, where: Rooms, title: str) -> float:
     """Seconds for all annotated tasks of a project that is there."""
     label_set = world.titled(title)
     if way == "ours":
@@ -135,7 +147,7 @@ def measure(what: str, way: str, size: int, title: str) -> Figures:
             world.push(client, where, title, world.labels)
             return {"seconds": 0}
         before = peak_mb()
-        seconds = (pushing if what == "push" else pulling)(way, world, client, where, title)
+        seconds = (time_push if what == "push" else time_pull)(way, world, client, where, title)
         return {"seconds": seconds, "extra_mb": peak_mb() - before}
 
 

@@ -6,12 +6,12 @@ What they agree on is accepted; what they do not is left to the adjudicator.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jinbench import annotation, annotators, disagreements, exports, files, projects, shares
+from jinbench import annotation, annotators, disagreements, exports, files, projects, pushing, shares
 from jinbench.disagreements import Disagreement
 from jinbench.exchange import patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
-from jinbench.projects import Pushed
+from jinbench.pushing import Pushed
 from jinbench.records import Labels, Step
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -107,7 +107,7 @@ def show(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, 
     found = readings(where, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
     counted = projects.counter(step, f"push {adjudicator}", len(common))
-    return projects.push(client, where, seed, label_set, adjudicator, counted, {**found, AGREED: common})
+    return pushing.push(client, where, seed, label_set, adjudicator, counted, {**found, AGREED: common})
 
 
 def _decisions(

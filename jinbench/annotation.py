@@ -14,7 +14,8 @@ from jinbench.checking import check_storable
 from jinbench.exchange import PIECE, alone, call, elements, exported, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
-from jinbench.projects import ROUNDS, Pushed, counter, delete, find_project, project_title, push
+from jinbench.projects import counter, delete, find_project, project_title
+from jinbench.pushing import ROUNDS, Pushed, push
 from jinbench.records import Labels, Progress, Step
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -291,7 +292,7 @@ def move(
 ) -> tuple[Pushed, int]:
     """Push with labels that come from another server: in bulk with tasks that are new here, else entered one by one.
 
-    `also` are the share and the suggestions of :func:`projects.push`. Returns what it returns, and how many labels
+    `also` are the share and the suggestions of :func:`pushing.push`. Returns what it returns, and how many labels
     were entered one by one.
     """
     count = counter(step, f"push {annotator}", sum(1 for _ in seeds.passages()))

@@ -78,7 +78,7 @@ def annotate_push(
         return
     from dataclasses import asdict
 
-    from jinbench import clients, labels, projects, seeds, shares
+    from jinbench import clients, labels, projects, pushing, seeds, shares
 
     where = workshop(ctx)
     seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
@@ -95,7 +95,7 @@ def annotate_push(
     for name in names:
         clients.ensure_member(name)
         with progress() as step:
-            done = projects.push(
+            done = pushing.push(
                 client,
                 where,
                 seed,

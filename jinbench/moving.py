@@ -12,7 +12,7 @@ from jinbench import adjudication, annotation, annotators, exports, projects, sh
 from jinbench.exchange import call, patiently
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
-from jinbench.projects import Pushed
+from jinbench.pushing import Pushed
 from jinbench.records import Step
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds

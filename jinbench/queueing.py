@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotation, exchange, projects, suggesting
+from jinbench import annotation, exchange, projects, pushing, suggesting
 from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
 from jinbench.records import Suggestion
@@ -74,10 +74,10 @@ def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
         there = _there(client, queue.project)
         if sorted(there, key=str) != sorted(wanted, key=str):
             counts["removed"] += _remove(client, queue.project, there)
-            for start in range(0, len(wanted), projects.BATCH):
+            for start in range(0, len(wanted), pushing.BATCH):
                 request: Any = [
                     {"task": task, "model_version": name, "score": score, "result": []}
-                    for task, name, score in wanted[start : start + projects.BATCH]
+                    for task, name, score in wanted[start : start + pushing.BATCH]
                 ]
                 client.projects.import_predictions(queue.project, request=request, request_options=exchange.ONCE)
                 counts["sent"] += len(request)

@@ -33,6 +33,7 @@ from jinbench import (
     members,
     page,
     projects,
+    pushing,
     ranking,
     recipes,
     searching,
@@ -147,7 +148,7 @@ def _through_label_studio(
             else:
                 counted = projects.counter(step, f"push {name}", len(passages))
                 share = shares.share_of(again, seed, name)
-                pushed = projects.push(client, again, seed, label_set, name, counted, share=share)
+                pushed = pushing.push(client, again, seed, label_set, name, counted, share=share)
             labelled = exports.read(path, passages, label_set, name)
             overruled = bool(known.between(name))  # what was accepted a moment ago, the adjudicator may have overruled
             counted = projects.counter(step, f"enter {name}", len(labelled))

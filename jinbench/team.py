@@ -61,7 +61,19 @@ def annotate_desk(
     """
     from dataclasses import asdict
 
-    from jinbench import accounts, addresses, clients, enlisting, files, labels, labelstudio, projects, seeds, shares
+    from jinbench import (
+        accounts,
+        addresses,
+        clients,
+        enlisting,
+        files,
+        labels,
+        labelstudio,
+        projects,
+        pushing,
+        seeds,
+        shares,
+    )
     from jinbench import annotators as listing
     from jinbench.suggesting import FAMILY
 
@@ -89,12 +101,12 @@ def annotate_desk(
         suggestions, version = (suggester.suggest(mine), suggester.version) if suggester else ({}, "")
         with progress() as step:
             counted = projects.counter(step, f"desk of {name}", len(mine))
-            done = projects.push(
+            done = pushing.push(
                 client, where, seed, label_set, name, counted,
                 share=share, suggestions=suggestions, model_version=version,
             )  # fmt: skip
         if not suggester:  # what an earlier desk showed would bend a blind pass
-            projects.withdraw(client, done.project, FAMILY)
+            pushing.withdraw(client, done.project, FAMILY)
         results.append(row | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": plan.overlap, "new": new,
               "desks": results, "suggestions": suggester.version if suggester else None}  # fmt: skip

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, seeds
+from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing, seeds
 from jinbench.records import Labels
 from jinbench.rooms import Rooms
 
@@ -33,8 +33,8 @@ class Desk:
         listing = where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 
-    def push(self, **options: Any) -> projects.Pushed:
-        return projects.push(
+    def push(self, **options: Any) -> pushing.Pushed:
+        return pushing.push(
             self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None, **options
         )
 

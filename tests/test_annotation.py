@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from jinbench import accounts, annotation, clients, exports, labels, labelstudio, moving, projects, seeds, shares
+from jinbench import (
+    accounts,
+    annotation,
+    clients,
+    exports,
+    labels,
+    labelstudio,
+    moving,
+    projects,
+    pushing,
+    seeds,
+    shares,
+)
 from jinbench.exchange import call
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels, Span, Suggestion
@@ -355,7 +367,7 @@ def test_a_refused_token_is_named(server: labelstudio.Server, mini: Rooms, monke
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        projects.push(clients.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
+        pushing.push(clients.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
 
 
 def test_offsets_behind_wide_characters(desk: Desk) -> None:

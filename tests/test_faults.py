@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from jinbench import annotation, clients, exchange, exports, labelstudio, projects
+from jinbench import annotation, clients, exchange, exports, labelstudio, projects, pushing
 from jinbench.exchange import call
 from jinbench.problems import ServerError
 from tests.desk import Desk
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.server
 
 def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
     """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
-    code = "import jinbench.projects as p; p.BATCH = 10; from jinbench.cli import main; main()"
+    code = "import jinbench.pushing as p; p.BATCH = 10; from jinbench.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--root", str(desk.where.root), *command],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -94,10 +94,10 @@ def killer(server: labelstudio.Server) -> Iterator[Any]:
 
 def test_server_killed_in_a_push(big_desk: Desk, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The push waits until the server is back, reads what is there, and goes on."""
-    monkeypatch.setattr(projects, "BATCH", 10)
+    monkeypatch.setattr(pushing, "BATCH", 10)
     seen: list[int] = []
     killer(lambda: len(seen) >= 4)
-    pushed = projects.push(
+    pushed = pushing.push(
         big_desk.client, big_desk.where, big_desk.seed, big_desk.label_set, big_desk.annotator, slowly(seen)
     )
     assert pushed.unchanged >= 0

@@ -18,6 +18,7 @@ from jinbench import (
     members,
     overview,
     projects,
+    pushing,
     seeds,
     shares,
 )
@@ -152,7 +153,7 @@ def test_how_far_everybody_is(desk: Desk) -> None:
     desk.enter(timed)
     skipped = next(task for task in desk.tasks() if task.data["passage_id"] == mine[5].passage_id)
     desk.client.annotations.create(id=skipped.id, result=[], was_cancelled=True)
-    projects.push(desk.client, desk.where, desk.seed, desk.label_set, other, lambda done: None)
+    pushing.push(desk.client, desk.where, desk.seed, desk.label_set, other, lambda done: None)
     theirs = annotation.read_labels(exports.path_of(desk.where, "annotator-b"), desk.seed, desk.label_set, other)
     annotation.enter(desk.client, desk.seed, desk.label_set, other, theirs, lambda done: None)
     found = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator, other])

@@ -20,6 +20,7 @@ from jinbench import (
     labelstudio,
     members,
     projects,
+    pushing,
     seeds,
 )
 from jinbench.exchange import call, exported
@@ -79,7 +80,7 @@ class Trial:
             self.enter(self.client)
 
     def push(self, client: Any) -> None:
-        projects.push(client, self.where, self.seed, self.label_set, self.name, lambda done: None,
+        pushing.push(client, self.where, self.seed, self.label_set, self.name, lambda done: None,
                       suggestions=self.suggestions, model_version=MODEL)  # fmt: skip
 
     def enter(self, client: Any) -> None:
