@@ -16,6 +16,11 @@ ROOT = Path(__file__).parent.parent
 MINI = ROOT / "tests" / "mini"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: begun last, it would keep everybody waiting."""
+    items.sort(key=lambda item: item.path.name != "test_reproduce.py")
+
+
 @pytest.fixture(scope="session")
 def real() -> Rooms:
     """The repository. Tests only read it."""

@@ -28,7 +28,7 @@ def pieces(text: str, size: int) -> list[str]:
 def test_a_list_comes_in_pieces_of_any_size(rows: list[Any], size: int, indent: int | None) -> None:
     text = json.dumps(rows, ensure_ascii=False, indent=indent) + "\n"
     assert list(exchange.elements(pieces(text, size))) == rows
-    for cut in range(len(text) - 1):
+    for cut in range(0, len(text) - 1, len(text) // 25 + 1):
         with pytest.raises(ValueError, match="cut off"):
             list(exchange.elements(pieces(text[:cut], size)))
 
