@@ -42,7 +42,7 @@ def annotate_desk(
         bool | None,
         typer.Option(
             "--suggest/--no-suggest",
-            help="Show what our tagger makes of it. [default: where passages are labelled once, and not for gold]",
+            help="Show suggestions of our tagger. [default: where passages are labelled once, and not for gold]",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the shares; write and send nothing.")] = False,
