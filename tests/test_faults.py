@@ -191,7 +191,7 @@ def test_two_at_once(
     """When neither project exists yet, too. Two machines have no lock in common."""
     trial = Trial(tmp_path, people, command)
     if machines == 2:
-        monkeypatch.setattr(projects, "alone", contextlib.nullcontext)
+        monkeypatch.setattr(pushing, "alone", contextlib.nullcontext)
         monkeypatch.setattr(annotation, "alone", contextlib.nullcontext)
     told: list[Exception] = []
     barrier = threading.Barrier(2)

@@ -221,7 +221,7 @@ def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Rooms, se
     assert made["suggestions"] is None
 
 
-def test_what_another_account_labelled_is_listed_and_the_rest_stands(desk: Desk) -> None:
+def test_a_foreign_label_is_listed_and_the_rest_stands(desk: Desk) -> None:
     desk.push()
     desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
     (person,) = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
