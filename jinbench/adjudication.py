@@ -86,7 +86,7 @@ def push(
     """
     found = readings(where, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
-    pushed = show(client, where, seed, label_set, adjudicator, step)
+    pushed = _show(client, where, seed, label_set, adjudicator, found, common, step)
     questions = disagreements.find(seed.passages(), found, {})
     tasks = patiently(client, lambda: projects.tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
@@ -105,7 +105,19 @@ def push(
 def show(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step) -> Pushed:
     """The adjudicator's project with all readings in it, and nothing accepted yet. Raises as :func:`push`."""
     found = readings(where, seed, label_set, adjudicator)
-    common = agreed(found, adjudicator)
+    return _show(client, where, seed, label_set, adjudicator, found, agreed(found, adjudicator), step)
+
+
+def _show(
+    client: "LabelStudio",
+    where: Rooms,
+    seed: Seeds,
+    label_set: LabelSet,
+    adjudicator: str,
+    found: dict[str, dict[str, Labels]],
+    common: dict[str, Labels],
+    step: Step,
+) -> Pushed:
     counted = projects.counter(step, f"push {adjudicator}", len(common))
     return pushing.push(client, where, seed, label_set, adjudicator, counted, {**found, AGREED: common})
 

@@ -168,8 +168,6 @@ def reaching(act: Callable[[], Any]) -> Any:
         raise ServerError(_explain(error)) from None
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone() -> contextlib.AbstractContextManager[Any]:
     """One writer at a time on this machine; the others wait. The lock goes when its process does, however it ends."""
-    with accounts.lock("writing"):
-        yield
+    return accounts.lock("writing")

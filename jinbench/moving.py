@@ -63,14 +63,14 @@ def left_behind(client: "LabelStudio", label_set: LabelSet, annotator: str) -> t
         raise ServerError(f"{annotator} has no project on this server.")
     filters: tuple[dict[str, Any], ...] = (
         {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
-        {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True},
+        projects.DRAFTED,
     )
     skipped, drafts = patiently(client, lambda: [_count(client, project.id, each) for each in filters])
     return skipped, drafts
 
 
 def _count(client: "LabelStudio", project: int, filter: dict[str, Any]) -> int:
-    """How many tasks of a project pass a filter. A listing itself shows nobody's drafts but one's own."""
+    """How many tasks of a project pass a filter."""
     query = json.dumps({"filters": {"conjunction": "and", "items": [filter]}})
     parameters = {"project": project, "fields": "task_only", "include": "id", "page_size": 1, "query": query}
     return int(call(client, "GET", "api/tasks", params=parameters)["total"])

@@ -5,7 +5,7 @@ A task is known by the passage id in its `data`; `text_sha256` there marks it as
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinbench import files
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 CONTEXT = 120  # characters shown of the passages before and after
+# A listing shows nobody's drafts but one's own; its filters know all.
+DRAFTED: dict[str, Any] = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
 PAGE = 1000  # tasks in one page of a listing
 
 Row = dict[str, str]
@@ -110,8 +112,7 @@ def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[
 
 def tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
     """All tasks of a project, by id. A listing shows nobody's drafts but one's own; its filter knows all."""
-    draft = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
-    drafted = {task["id"] for task in _pages(client, project, "id", draft)}
+    drafted = {task["id"] for task in _pages(client, project, "id", DRAFTED)}
     for task in _pages(client, project, "id,data,total_annotations,cancelled_annotations"):
         counts = task["total_annotations"], task["cancelled_annotations"]
         yield Task(task["id"], task["data"], *counts, task["id"] in drafted)
@@ -144,3 +145,9 @@ def delete(client: "LabelStudio", path: str) -> None:
     except ApiError as error:
         if error.status_code != 404:
             raise
+
+
+def drop_predictions(client: "LabelStudio", project: int, versions: Iterable[str]) -> None:
+    """Delete all predictions of these model versions, a version at a time."""
+    for version in sorted(set(versions)):
+        call(client, "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version})

@@ -14,7 +14,19 @@ from jinbench.disagreements import Readings
 from jinbench.exchange import alone, call, exported, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.problems import ServerError
-from jinbench.projects import Project, Row, Task, all_projects, delete, is_ours, project_title, row_of, tasks, touched
+from jinbench.projects import (
+    Project,
+    Row,
+    Task,
+    all_projects,
+    delete,
+    drop_predictions,
+    is_ours,
+    project_title,
+    row_of,
+    tasks,
+    touched,
+)
 from jinbench.records import Labels, Progress, Suggestion
 from jinbench.rooms import Rooms
 from jinbench.seeds import Seeds
@@ -139,8 +151,11 @@ class _Push:
             for article in seeds.articles
             for number, passage in enumerate(article.passages)
         }
-        self.wanted = {id: None for id in self.places if share is None or id in share}  # a set in reading order
+        mine = self.places.keys() if share is None else set(share)
+        self.wanted = {id: None for id in self.places if id in mine}  # a set in reading order
         self.labelled = {entry.passage_id: entry for entry in labelled}
+        names, server = {entry.annotator for entry in labelled}, addresses.named()
+        self.logins = {name: accounts.login_of(name, server) for name in names}
         self.project = 0
         self.before: set[str] | None = None  # the passages that had a task when this push began
         self.updated: set[int] = set()
@@ -221,7 +236,7 @@ class _Push:
         ]
         annotations = [
             {
-                "completed_by": {"email": accounts.login_of(entry.annotator, addresses.named())},
+                "completed_by": {"email": self.logins[entry.annotator]},
                 "result": exports.regions(entry),
                 "lead_time": entry.lead_time,
                 "ground_truth": False,
@@ -324,9 +339,8 @@ def withdraw(client: "LabelStudio", project: int, family: str) -> int:
 
     def act() -> int:
         found = listed(client, "api/predictions", params={"project": project})
-        ours = [each["id"] for each in found if _family(str(each["model_version"])) == family]
-        for id in ours:
-            delete(client, f"api/predictions/{id}/")
+        ours = [version for each in found if _family(version := str(each["model_version"])) == family]
+        drop_predictions(client, project, ours)
         if ours:
             call(client, "PATCH", f"api/projects/{project}/", json={"model_version": ""})
         return len(ours)

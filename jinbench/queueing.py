@@ -4,7 +4,7 @@ For the latter each passage that is not labelled yet gets a prediction without a
 our tagger is of it; Label Studio's "Uncertainty sampling" takes the lowest first. Nothing is shown or filled in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,15 +131,7 @@ def _predictions(client: "LabelStudio", project: int) -> Scores:
     return [(int(each["task"]), str(each["model_version"]), each["score"]) for each in found]
 
 
-def _remove(client: "LabelStudio", project: int, there: Sequence[tuple[int, str, float | None]]) -> int:
-    """Delete what holds an order, a version at a time. Returns how many predictions that were."""
-    for version in sorted({name for _, name, _ in there}):
-        answer = client._client_wrapper.httpx_client.request(
-            f"api/projects/{project}/model-versions/",
-            method="DELETE",
-            json={"model_version": version},
-            request_options=exchange.ONCE,
-        )
-        if answer.status_code >= 400:
-            raise ServerError(f"Label Studio did not remove the predictions {version!r} (HTTP {answer.status_code}).")
+def _remove(client: "LabelStudio", project: int, there: Scores) -> int:
+    """Delete what holds an order. Returns how many predictions that were."""
+    projects.drop_predictions(client, project, (version for _, version, _ in there))
     return len(there)

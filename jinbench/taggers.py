@@ -118,14 +118,19 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         """The spans of each text."""
         check_is_fitted(self)
         texts = tagging.texts_of(X)
-        types, found = self.classes_.tolist(), _rows(len(texts))
+        found: list[list[Span]] = [[] for _ in texts]
         for chunk in self._chunks(texts):
-            path = np.empty(len(chunk.scores), dtype=np.int64)
-            path[chunk.packed.rows] = self._path(chunk.scores, chunk.packed, chunk.states)
-            for start, end, type in chunk.states.spans(path):  # of all texts of the chunk, one behind the other
-                number, a, b = chunk.place(start, end)
-                found[number].append(Span(a, b, types[type], texts[number][a:b]))
+            self._tag(chunk, texts, found)
         return found
+
+    def _tag(self, chunk: Chunk, texts: Sequence[str], found: Sequence[list[Span]]) -> None:
+        """Add to `found` the spans of the texts of a chunk."""
+        types = self.classes_.tolist()
+        path = np.empty(len(chunk.scores), dtype=np.int64)
+        path[chunk.packed.rows] = self._path(chunk.scores, chunk.packed, chunk.states)
+        for start, end, type in chunk.states.spans(path):  # of all texts of the chunk, one behind the other
+            number, a, b = chunk.place(start, end)
+            found[number].append(Span(a, b, types[type], texts[number][a:b]))
 
     def _chunks(self, texts: Sequence[str]) -> Iterator[Chunk]:
         """The texts that have a character, some at a time, the shortest first: alike ones together."""
@@ -162,10 +167,6 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         tags.target_tags.one_d_labels = False
         tags.non_deterministic = False
         return tags
-
-
-def _rows(number: int) -> list[list[Span]]:
-    return [[] for _ in range(number)]
 
 
 def _summed(weights: Array, rows: Array) -> Array:
@@ -390,12 +391,14 @@ class CrfTagger(Tagger):
         learnt: with a `miss_cost` it is too ready to see entities. Where the arithmetic fails (scores too far apart for
         64-bit numbers) chances and sureness are 0. Costs some three times as much as `predict_spans`.
         """
+        check_is_fitted(self)
         texts = tagging.texts_of(X)
-        predicted = self.predict_spans(texts)
+        predicted: list[list[Span]] = [[] for _ in texts]
         found = [Scored(spans, [], np.ones(0), 1.0) for spans in predicted]  # as it stays for an empty text
         number = {type: i for i, type in enumerate(self.classes_.tolist())}
         for chunk in self._chunks(texts):
             states, packed = chunk.states, chunk.packed
+            self._tag(chunk, texts, predicted)
             rows = [[(s.start, s.end, number[s.type]) for s in found[i].spans] for i in chunk.numbers]
             lengths, offsets = chunk.layout.lengths.tolist(), chunk.layout.offsets.tolist()
             path = np.concatenate([states.path(n, row) for n, row in zip(lengths, rows, strict=True)])
