@@ -6,7 +6,7 @@ The rounds are those of everyone: fit on train and predict test; then, for each 
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -23,7 +23,7 @@ from jinbench.rooms import Rooms
 from jinbench.running import Reply, Running
 from jinbench.scores import Score, rounded
 
-SPLITS = ("test", FOLDS)  # what a recipe is run on
+SPLITS = ("test", FOLDS)  # what a recipe is run on, unless less is asked for
 COARSE = "msra"  # the crosswalk on which fine and coarse systems stand in one table
 SCORES, RUN = "scores.json", "run"  # the record, and the part of it that is another one each time
 VERSIONS = ("jinbench", "numpy", "scipy", "scikit-learn")
@@ -50,6 +50,7 @@ class World:
     held_against: dict[str, Gold]
     names: tuple[str, ...]  # of the labels that it may predict
     sectors: tuple[str, ...]
+    on: tuple[str, ...] = SPLITS
 
     def labels(self, rows: list[Row]) -> list[Any]:
         """What `fit` gets beside these rows."""
@@ -69,7 +70,7 @@ class World:
     @cached_property
     def rounds(self) -> list[Round]:
         fixed = ([row for row in self.rows if row["split"] == split] for split in ("train", "test"))
-        return [Round("test", *fixed), *self.folds]
+        return [*([Round("test", *fixed)] if "test" in self.on else ()), *(self.folds if FOLDS in self.on else ())]
 
     @property
     def folds(self) -> Iterator[Round]:
@@ -81,16 +82,18 @@ class World:
         return Running(self.recipe, self.names)
 
 
-def world(where: Rooms, recipe: Recipe) -> World:
-    """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
+def world(where: Rooms, recipe: Recipe, on: Sequence[str] = SPLITS) -> World:
+    """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown, unknown-id for a task or a split that
+    the benchmark does not have).
+    """
     rows = dataset.read_rows(where, recipe.task)
     if recipe.crosswalk:
         golds.types(where, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
-    true = {split: golds.read(where, recipe.task, split, recipe.crosswalk) for split in SPLITS}
+    true = {split: golds.read(where, recipe.task, split, recipe.crosswalk) for split in on}
     sectors = tuple(dataset.read_manifest(where)["labels"]["sector"])
     if "entities" in recipe.given:
         rows = conditions.entities(where, rows)
-    return World(where, recipe, rows, true, true["test"].names, sectors)
+    return World(where, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
 
 
 @dataclass(frozen=True)
@@ -167,35 +170,38 @@ def stored(where: Rooms) -> dict[str, dict[str, Any]]:
     return found
 
 
-def run(where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: None) -> Result:
-    """Run a recipe on all its rounds and score it.
+def run(
+    where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: None, on: Sequence[str] = SPLITS
+) -> Result:
+    """Run a recipe on all its rounds, or on those of the splits `on` (test, folds), and score it.
 
     Raises :class:`DataError` (package-missing, recipe-broken, declaration-unknown, unknown-label and the other checks
     of a submission).
     """
-    on = world(where, recipe)
-    steps = len(on.rounds) + (recipe.task == "ner")
-    predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in SPLITS}
-    true = dict(on.held_against)
+    at = world(where, recipe, on)
+    noisy = recipe.task == "ner" and "test" in on and dataset.has(where, golds.config_of("ner", NOISY))
+    steps = len(at.rounds) + noisy
+    predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in on}
+    true = dict(at.held_against)
     noise: tuple[Under, ...] = ()
     replies = []
-    with on.running() as process:
-        for done, each in enumerate(on.rounds):
+    with at.running() as process:
+        for done, each in enumerate(at.rounds):
             progress(recipe.name, done, steps)
-            replies.append(process.round(each.train, on.labels(each.train), each.held_out))
+            replies.append(process.round(each.train, at.labels(each.train), each.held_out))
             predicted[each.split] |= replies[-1].batches[0]
-        progress(recipe.name, len(on.rounds), steps)
-        if recipe.task == "ner":
+        progress(recipe.name, len(at.rounds), steps)
+        if noisy:
             true[NOISY] = golds.read(where, recipe.task, NOISY, recipe.crosswalk)
-            predicted[NOISY], noise = _under_noise(on, process, predicted["test"])
+            predicted[NOISY], noise = _under_noise(at, process, predicted["test"])
     progress(recipe.name, steps, steps)
     return Result(
         recipe,
         {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in true.items()},
         {split: scoring.score(gold, predicted[split]) for split, gold in true.items()},
         noise,
-        _coarse(on, predicted),
-        _took(recipe, replies, sum(len(row["text"]) for each in on.rounds for row in each.held_out)),
+        _coarse(at, predicted),
+        _took(recipe, replies, sum(len(row["text"]) for each in at.rounds for row in each.held_out)),
     )
 
 
@@ -221,7 +227,7 @@ def _under_noise(
 def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
     known = golds.crosswalks(on.where)
-    if on.recipe.task != "ner" or on.recipe.crosswalk or COARSE not in known:
+    if on.recipe.task != "ner" or on.recipe.crosswalk or COARSE not in known or FOLDS not in on.on:
         return {}
     convert = golds.through(known[COARSE])
     gold = golds.coarse(on.held_against[FOLDS], COARSE, known[COARSE])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import comparing, dataset, golds, pages, scoring
+from jinbench import comparing, dataset, golds, scoring
 from jinbench.comparing import Difference
 from jinbench.golds import NOISY, Gold
 from jinbench.records import Span
@@ -72,15 +72,10 @@ def under(noisy: Noisy, predicted: Predicted, gold: Gold, clean: Predicted) -> U
 
 def entities(where: Rooms, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Passages with their gold entities, which an oracle is given: offsets are in the text of the passage."""
-    spans = {row["id"]: [Span(**span) for span in row["spans"]] for row in dataset.read_rows(where, "ner")}
-    return [
-        row
-        | {
-            "entities": [
-                span.shifted(-sentence.start)
-                for sentence in pages.sentences(row["id"], row["text"])
-                for span in spans[sentence.id]
-            ]
-        }
-        for row in rows
-    ]
+    spans: dict[str, list[Span]] = {}
+    length: dict[str, int] = {}
+    for row in dataset.read_rows(where, "ner"):  # the sentences of a passage follow each other without gaps
+        start = length.get(row["passage_id"], 0)
+        spans.setdefault(row["passage_id"], []).extend(Span(**span).shifted(-start) for span in row["spans"])
+        length[row["passage_id"]] = start + len(row["text"])
+    return [row | {"entities": spans.get(row["id"], [])} for row in rows]

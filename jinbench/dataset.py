@@ -4,7 +4,7 @@ The same input gives the same bytes. Nothing is written before everything has be
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,10 +140,12 @@ def _tables(where: Rooms, config: str, split: str | None) -> dict[str, "pa.Table
     """The Parquet files by split, each once its bytes were found to be those of the manifest."""
     import pyarrow.parquet as pq
 
-    _check_names(config, split)
-    hashes = read_manifest(where)["files"]
+    listing = read_manifest(where)
+    known = configs(listing)
+    _check_names(known, config, split)
+    hashes = listing["files"]
     found = {}
-    for name in CONFIGS[config] if split is None else (split,):
+    for name in known[config] if split is None else (split,):
         path = where.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
         expected, sha = hashes.get(f"{config}/{name}.parquet"), files.sha256(data)
@@ -156,11 +158,27 @@ def _tables(where: Rooms, config: str, split: str | None) -> dict[str, "pa.Table
     return found
 
 
-def _check_names(config: str, split: str | None) -> None:
-    if config not in tuple(CONFIGS):  # whatever it is
-        raise DataError(Problem("unknown-id", "dataset", f"one of {', '.join(CONFIGS)}", repr(config), CORRECT))
-    if split not in (None, *CONFIGS[config]):
-        expected = f"a split of {config}: {', '.join(CONFIGS[config])}"
+def configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The configs that a manifest lists, each with its splits, in the order of ours. A corpus of others has fewer."""
+    items = listing["items"]
+    return {
+        config: tuple(split for split in splits if split in items[config])
+        for config, splits in CONFIGS.items()
+        if config in items
+    }
+
+
+def has(where: Rooms, config: str) -> bool:
+    """Whether the dataset has a config. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    return config in read_manifest(where)["items"]
+
+
+def _check_names(known: Mapping[str, Sequence[str]], config: str, split: str | None) -> None:
+    if config not in tuple(known):  # whatever it is
+        hint = "this benchmark was made without it" if config in tuple(CONFIGS) else CORRECT
+        raise DataError(Problem("unknown-id", "dataset", f"one of {', '.join(known)}", repr(config), hint))
+    if split not in (None, *known[config]):
+        expected = f"a split of {config}: {', '.join(known[config])}"
         raise DataError(Problem("unknown-id", "dataset", expected, repr(split), CORRECT))
 
 
@@ -213,6 +231,6 @@ def info(root: Rooms | Path | str | None = None) -> Info:
     counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
     found = {
         config: {split: len(listing["items"].get(config, {}).get(split, ())) for split in splits}
-        for config, splits in CONFIGS.items()
+        for config, splits in configs(listing).items()
     }
     return Info(str(listing["version"]), str(listing["sha256"]), str(where.root), found, counts)

@@ -30,7 +30,8 @@ def explained(where: Rooms, kind: str) -> str:
     if kind == "system":
         return template(where)
     listing = dataset.read_manifest(where)
-    names, split = listing["labels"][kind], BOARD_SPLITS[kind][0]
+    boards = golds.boards(where).get(kind, BOARD_SPLITS[kind])
+    names, split = listing["labels"][kind], boards[0]
     gold = golds.read(where, kind, split)
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
     labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
@@ -48,10 +49,10 @@ def explained(where: Rooms, kind: str) -> str:
     }[kind]
     own = where.root == rooms.own().root
     load = f'jinbench.load("{kind}", "{split}")' if own else f'load_dataset("{where.dataset}", "{kind}")["{split}"]'
-    splits = ", ".join(BOARD_SPLITS[kind])
-    if FOLDS in BOARD_SPLITS[kind]:
+    splits = ", ".join(boards)
+    if FOLDS in boards:
         splits += f" ({FOLDS}: all items, each predicted by a model that saw nothing of its fold_1)"
-    names_of_files = ", ".join(submissions.file_name(kind, split) for split in BOARD_SPLITS[kind])
+    names_of_files = ", ".join(submissions.file_name(kind, split) for split in boards)
     coarse = {crosswalk for task, _, crosswalk in entries.boards(where).values() if task == kind and crosswalk}
     if coarse:
         names_of_files += f"\n         for coarse labels {submissions.file_name(kind, split, '<crosswalk>')}, …"

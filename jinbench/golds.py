@@ -15,7 +15,7 @@ TASKS = ("ner", "sector")
 FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
 NOISY = "noisy"  # that of the test sentences under noise
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
-BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against
+BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against, at most
 
 Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
 
@@ -86,12 +86,26 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
     rows = dataset.read_rows(where, config, None if split in (FOLDS, NOISY) else split)
     found = gold_of(task, split, rows, listing, config)
     if task == "ner":
-        facets = {"sector": _sectors(where, rows, listing["labels"]["sector"])} if listing["labels"]["sector"] else {}
+        known_sectors = listing["labels"]["sector"] if "sector" in listing["items"] else ()
+        facets = {"sector": _sectors(where, rows, known_sectors)} if known_sectors else {}
         if split == NOISY:
             facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
         known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(where, task, "train"))
         found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=crosswalks(where))
     return coarse(found, crosswalk, types(where, crosswalk)) if crosswalk else found
+
+
+def boards(where: Rooms) -> dict[str, tuple[str, ...]]:
+    """What systems can be held against in this benchmark: for each task that it has, the splits.
+
+    Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
+    """
+    known = dataset.configs(dataset.read_manifest(where))
+    return {
+        task: tuple(split for split in splits if split == FOLDS or "test" in known.get(config_of(task, split), ()))
+        for task, splits in BOARD_SPLITS.items()
+        if task in known
+    }
 
 
 def config_of(task: str, split: str) -> str:
@@ -140,7 +154,7 @@ def gold_of(
         str(listing["version"]),
         str(listing["configs"][config or task]),
         str(listing["sha256"]),
-        facets={"layout": tuple((row["layout"],) for row in rows)},
+        facets={"layout": tuple((row["layout"],) for row in rows)} if any(row["layout"] for row in rows) else {},
     )
 
 
@@ -188,8 +202,10 @@ def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozen
     """
     if gold.split == NOISY:
         return {}  # they read the pages, not what noise made of them
-    rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
     listing = dataset.read_manifest(where)
+    if "annotations" not in listing["items"]:
+        return {}
+    rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
     names = listing["labels"]["sector"]
     found: dict[tuple[str, str], dict[str, frozenset[Label]]] = {}
     for row in rows:

@@ -276,8 +276,8 @@ def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
             for split, rows in ner.items()
             if split != "train"
         },
-        "entities": {name: {split: entity[split][name] for split in SPLITS} for name in label_set.entity_names},
-        "sectors": {name: {split: sector[split][name] for split in SPLITS} for name in names},
+        "entities": {name: {split: entity[split][name] for split in ner} for name in label_set.entity_names},
+        "sectors": {name: {split: sector[split][name] for split in sector} for name in names},
         "layouts": {
             layout: {split: sum(row["layout"] == layout for row in rows) for split, rows in table["articles"].items()}
             for layout in seeds.LAYOUTS

@@ -31,7 +31,8 @@ def build(where: Rooms, boards: Sequence[Board]) -> dict[str, str]:
 
     Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
     """
-    page = render(boards, labels.read(where).title, labelled(annotators.read(where)))
+    known = annotators.read(where) if where.annotators.is_file() else None
+    page = render(boards, labels.read(where).title, labelled(known) if known else "")
     return ranking.tables(boards) | {NAME: page}
 
 

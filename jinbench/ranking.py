@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jinbench import comparing, entries, files, golds, mistakes, recipes, scoring, submissions
 from jinbench.baselines import COARSE, SCORES
 from jinbench.comparing import Difference
-from jinbench.golds import BOARD_SPLITS, FOLDS, NOISY, Gold, Label
+from jinbench.golds import FOLDS, NOISY, Gold, Label
 from jinbench.mistakes import Mistakes
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.rooms import Rooms
@@ -361,7 +361,7 @@ def _escape(text: str) -> str:
 def build(where: Rooms) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = []
-    for task, splits in BOARD_SPLITS.items():
+    for task, splits in golds.boards(where).items():
         boards += [board(where, task, split) for split in splits]
         for crosswalk in golds.crosswalks(where) if task == "ner" else ():
             boards += [
@@ -369,7 +369,7 @@ def build(where: Rooms) -> list[Board]:
                 for split in splits
                 if (crosswalk, split) == (COARSE, FOLDS) or _systems(where, task, split, crosswalk)
             ]
-    return boards
+    return [found for found in boards if found.rows]
 
 
 def tables(boards: Iterable[Board]) -> dict[str, str]:

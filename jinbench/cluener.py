@@ -1,0 +1,88 @@
+"""CLUENER's JSON Lines: {"text", "label": {type: {surface: [[start, end], …]}}}, the end inclusive."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jinbench import documents, files, lines
+from jinbench.documents import Document, Notes, identified, spans_in, text_of, without
+
+GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
+
+
+def is_row(row: dict[str, Any]) -> bool:
+    label = row.get("label")
+    return "text" in row and isinstance(label, dict) and all(isinstance(each, dict) for each in label.values())
+
+
+def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None = None,
+         **_: object) -> Iterator[Document]:  # fmt: skip
+    """The lines of a file. A span whose surface does not stand where it points is left out, and a problem."""
+    for place, row in rows_of(path, notes):
+        text = text_of(row.get("text"), place, notes)
+        if text is None:
+            continue
+        if "label" not in row:
+            notes.lose("unlabelled", place, "no label, as in a test set without gold")
+            continue
+        if not is_row(row):
+            expected, hint = '"label": {type: {surface: [[start, end], …]}}', "is it a file of another format?"
+            notes.problem("wrong-shape", place, expected, documents.shorten(row["label"]), hint)
+            continue
+        id, of = identified(row, group, place, notes)
+        found = _spans(row["label"], place, notes)
+        yield Document(text, spans_in(text, found, place, notes, offsets or "code-points"), (), id, of, place=place)
+
+
+def rows_of(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of every line. What is no object is a problem; too many of them end the conversion."""
+    problems: list[documents.Problem] = []
+    shown = files.shown(path)
+    for number, row in lines.stream(path, problems):
+        yield f"{shown}:{number}", row
+    for problem in problems:
+        notes.add(problem)
+    if len(problems) >= lines.MOST:
+        notes.fatal.append(problems[-1])
+
+
+def _spans(label: dict[str, Any], place: str, notes: Notes) -> Iterator[tuple[Any, Any, Any, Any]]:
+    for type, mentions in label.items():
+        for surface, places in mentions.items():
+            for pair in places if isinstance(places, list) else [places]:
+                if not isinstance(pair, list) or len(pair) != 2:
+                    expected, hint = "[[start, end], …] of each surface", "correct the line"
+                    notes.problem("wrong-shape", place, expected, documents.shorten(pair), hint)
+                    continue
+                start, end = pair
+                yield start, end + 1 if isinstance(end, int) and not isinstance(end, bool) else end, type, surface
+
+
+def write(found: Iterable[Document], notes: Notes, offsets: str | None = None, **_: object) -> Iterator[bytes]:
+    """A line for each document, with its id and group where it has them."""
+    for document in found:
+        without(document, notes, classes=True)
+        label: dict[str, dict[str, list[list[int]]]] = {}
+        for span in document.spans:
+            start, end = counted(document.text, span.start, span.end, offsets)
+            label.setdefault(span.type, {}).setdefault(span.surface, []).append([start, end - 1])
+        yield line(named(document) | {"text": document.text, "label": label})
+
+
+def counted(text: str, start: int, end: int, offsets: str | None) -> tuple[int, int]:
+    """Offsets in the unit asked for."""
+    if offsets != "utf-16":
+        return start, end
+    first, last = documents.to_units(text, [start, end])
+    return first, last
+
+
+def named(document: Document) -> dict[str, Any]:
+    """The fields of a row that say which one it is."""
+    row: dict[str, Any] = {} if document.id is None else {"id": document.id}
+    return row if document.group is None else row | {GROUP: document.group}
+
+
+def line(row: dict[str, Any]) -> bytes:
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
