@@ -1,11 +1,14 @@
 """brat's standoff: a folder of texts (.txt) with their annotations beside them (.ann). Offsets count code points."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jinbench import files
-from jinbench.documents import Document, Notes, named, shorten, spans_in, text_of, without
+from jinbench.documents import Document, Notes, named, spans_in, text_of, without
+from jinbench.problems import DataError, shorten
+from jinbench.records import Span
 
 _KINDS = {"R": "relations", "E": "relations", "*": "relations", "A": "attributes", "M": "attributes",
           "N": "attributes", "#": "attributes"}  # fmt: skip
@@ -37,13 +40,13 @@ def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> I
         try:
             text = text_of(files.read_text(text_file), files.shown(text_file), notes)
             annotations = files.read_text(ann_file)
-        except files.DataError as error:
+        except DataError as error:
             for problem in error.problems:
                 notes.add(problem)
             continue
         if text is None:
             continue
-        spans = []
+        spans: list[Span] = []
         for number, line in enumerate(annotations.split("\n"), 1):
             line, place = line.removesuffix("\r"), f"{shown}:{number}"
             if not line.strip():
@@ -58,7 +61,7 @@ def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> I
                 notes.problem("wrong-shape", place, expected, shorten(line), hint)
                 continue
             pieces = [tuple(map(int, piece.split())) for piece in match["pieces"].split(";")]
-            if any(text[a[1] : b[0]].strip() or a[1] >= b[0] for a, b in zip(pieces, pieces[1:], strict=False)):
+            if any(text[a[1] : b[0]].strip() or a[1] >= b[0] for a, b in itertools.pairwise(pieces)):
                 notes.lose("discontinuous", place, line[:60])
                 continue
             surface = cells[2] if len(cells) > 2 else None

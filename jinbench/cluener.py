@@ -7,6 +7,7 @@ from typing import Any
 
 from jinbench import documents, files, lines
 from jinbench.documents import Document, Notes, identified, spans_in, text_of, without
+from jinbench.problems import Problem, shorten
 
 GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
 
@@ -28,7 +29,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
             continue
         if not is_row(row):
             expected, hint = '"label": {type: {surface: [[start, end], …]}}', "is it a file of another format?"
-            notes.problem("wrong-shape", place, expected, documents.shorten(row["label"]), hint)
+            notes.problem("wrong-shape", place, expected, shorten(row["label"]), hint)
             continue
         id, of = identified(row, group, place, notes)
         found = _spans(row["label"], place, notes)
@@ -37,7 +38,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
 
 def rows_of(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of every line. What is no object is a problem; too many of them end the conversion."""
-    problems: list[documents.Problem] = []
+    problems: list[Problem] = []
     shown = files.shown(path)
     for number, row in lines.stream(path, problems):
         yield f"{shown}:{number}", row
@@ -53,7 +54,7 @@ def _spans(label: dict[str, Any], place: str, notes: Notes) -> Iterator[tuple[An
             for pair in places if isinstance(places, list) else [places]:
                 if not isinstance(pair, list) or len(pair) != 2:
                     expected, hint = "[[start, end], …] of each surface", "correct the line"
-                    notes.problem("wrong-shape", place, expected, documents.shorten(pair), hint)
+                    notes.problem("wrong-shape", place, expected, shorten(pair), hint)
                     continue
                 start, end = pair
                 yield start, end + 1 if isinstance(end, int) and not isinstance(end, bool) else end, type, surface

@@ -175,9 +175,7 @@ def write(documents: Iterable[Document], notes: Notes, scheme: str = "BIO", **_:
     for document in documents:
         if not without(document, notes, ids=True, groups=True, classes=True, empty=True):
             continue
-        spans = [
-            span._replace(type=named(span.type, _IN_TAG, document.place, notes)) for span in flat(document, notes)
-        ]
+        spans = [span._replace(type=named(span.type, _IN_TAG, document.place, notes)) for span in flat(document, notes)]
         lines = []
         for i, (c, tag) in enumerate(zip(document.text, to_tags(len(document.text), spans, scheme), strict=True)):
             if c.isspace() or c in "\0\ufeff":

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench.cluener import counted, identified, line, named, rows_of
-from jinbench.documents import Document, Notes, shorten, spans_in, text_of
+from jinbench.cluener import counted, line, named, rows_of
+from jinbench.documents import Document, Notes, identified, spans_in, text_of
+from jinbench.problems import shorten
 
 _SPANS, _CLASSES = ("label", "labels", "entities"), ("label", "labels", "cats")
 

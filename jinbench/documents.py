@@ -1,7 +1,7 @@
 """A labelled text as every format of corpora has it, and the account of what a conversion could not take along."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -13,7 +13,6 @@ from jinbench.records import Span
 LOSSES = {
     "ids": "the id of a text: the format has none",
     "groups": "which document a text is from",
-    "splits": "which split a text is in",
     "classes": "the classes of a text",
     "overlaps": "a span that overlaps one that begins before it, or begins with it and is longer: that one was kept",
     "discontinuous": "a span in several pieces",
@@ -70,6 +69,7 @@ class Notes:
         self.problems: list[Problem] = []
         self.counts: Counter[str] = Counter()  # of problems, by code
         self.fatal: list[Problem] = []
+        self.remarks: list[str] = []  # what whoever uses the result must know
 
     def lose(self, code: str, place: str, what: str, times: int = 1) -> None:
         """Note a loss; `code` is one of :data:`LOSSES`."""
@@ -236,11 +236,3 @@ def identified(row: dict[str, Any], group: str | None, place: str, notes: Notes)
         notes.problem("wrong-shape", place, expected, "nothing", hint)
         return None if id is None else str(id), None
     return None if id is None else str(id), str(row[group])
-
-
-def marked(documents: Iterable[Document], split: str | None) -> Iterator[Document]:
-    """The documents with `split` for those that have none."""
-    from dataclasses import replace
-
-    for document in documents:
-        yield document if split is None else replace(document, split=split)

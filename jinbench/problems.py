@@ -67,6 +67,8 @@ CODES = {
     "package-missing": "a recipe needs a package that is not installed",
     "wrong-tags": "tags that the scheme does not have, or a sequence of them that is not valid",
     "wrong-scheme": "a scheme of tags, or a repair of them, that does not exist",
+    "format-unknown": "a format of corpora that does not exist, or that a file does not show for sure",
+    "conversion-loses": "a format cannot say what a corpus says, and nothing was to be lost",
     "declaration-unknown": "a recipe asks for a crosswalk that does not exist, or to be given what is not given",
 }
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import files
-from jinbench.cluener import GROUP, counted, identified
-from jinbench.documents import Document, Notes, shorten, spans_in, text_of
+from jinbench.cluener import GROUP, counted
+from jinbench.documents import Document, Notes, identified, spans_in, text_of
 from jinbench.labels import SECTORS, SPANS, TEXT
-from jinbench.problems import DataError
+from jinbench.problems import DataError, shorten
 
 _REGIONS = ("labels", "hypertextlabels")  # the types of regions that are spans
 _LOST = {"relation": "relations", "textarea": "regions"}

@@ -14,6 +14,7 @@ STANDOFF = "standoff.json"  # what a folder without texts has
 DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists, and
 PICTURES = "plots/"  # what lies there
 HINT = "fetch the dataset again; if you changed pages or labels: jinbench build"
+TWO = "in two splits or two folds"
 ENOUGH = 5  # problems of one kind in one file; of more only the number is told
 
 
@@ -42,14 +43,14 @@ class Verified:
             f"version {self.version}, sha256 {self.sha256}",
             f"{counts}: each is what manifest.json lists.",
             *(
-                f"{name}: {n} pairs of texts of {leaks.SHORT} characters or more stand, or nearly stand, in two splits "
-                f"or two folds. The corpus came so: a score on it is partly of memory."
+                f"{name}: {n} pairs of texts of {leaks.SHORT} characters or more stand, or nearly stand, {TWO}. "
+                f"The corpus came so: a score on it is partly of memory."
                 for name, n in self.repeats.items()
             ),
             *(
                 ()
                 if self.repeats
-                else (f"No text of {leaks.SHORT} characters or more stands, or nearly stands, in two splits or two folds.",)
+                else (f"No text of {leaks.SHORT} characters or more stands, or nearly stands, {TWO}.",)
             ),
             f"Shorter ones that do: {self.stock}.",
         ]

@@ -1,0 +1,96 @@
+"""The command for corpora in other formats: reading them, writing them, and making a benchmark of one."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jinbench.console import JSON, emit
+
+commands = typer.Typer()
+
+
+@commands.command()
+def convert(
+    sources: Annotated[list[str], typer.Argument(metavar="IN…", help="Files or folders, or SPLIT=FILE for each.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="What to write.")],
+    out: Annotated[Path, typer.Option(help="A file; a folder for brat, for a benchmark, and for several splits.")],
+    origin: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="What IN is. [default: what it looks like]")
+    ] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="conll: BIO, BIOES, BMES or BILOU, of what is read. [default: BIO]")
+    ] = None,
+    out_scheme: Annotated[str | None, typer.Option(help="The same of what is written. [default: BIO]")] = None,
+    repair: Annotated[
+        str | None,
+        typer.Option(help="conll: what to do with tags that the scheme forbids: begin or drop. [default: refused]"),
+    ] = None,
+    join: Annotated[
+        str | None, typer.Option(help='conll: what stands between two tokens, " " for words. [default: nothing]')
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="JSON: the field that says which document a text is from.")
+    ] = None,
+    offsets: Annotated[
+        str | None,
+        typer.Option(help="What offsets count: code-points or utf-16. [default: utf-16 in doccano, else code-points]"),
+    ] = None,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="jinbench: whole passages with their sectors, in place of sentences.")
+    ] = False,
+    title: Annotated[str | None, typer.Option(help="Of a benchmark. [default: the name of --out]")] = None,
+    seed: Annotated[int, typer.Option(help="From which splits and folds of a benchmark are drawn.")] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Write nothing if anything is lost or left out; exit code 1.")
+    ] = False,
+    as_json: JSON = False,
+) -> None:
+    """Convert a corpus from one format to another, or make a benchmark of it. What is lost on the way is told.
+
+    \b
+    FORMAT is one of
+      conll         a token and its tag on each line, an empty line between sentences
+      cluener       JSON Lines: {"text", "label": {type: {surface: [[start, end], …]}}}, the end inclusive
+      labelstudio   an export of any project as JSON or JSON_MIN; written, tasks to import
+      doccano       JSON Lines: {"text", "label": [[start, end, type], …]}, or "entities" and "cats"
+      brat          a folder of .txt and .ann
+      spacy         a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl); spacy-json writes that alone
+      jinbench      a benchmark: a folder with dataset/, labels, splits and manifest
+
+    \b
+    For example
+      jinbench convert train.char.bmes --scheme BMES --to doccano --out train.jsonl
+      jinbench convert train=train.jsonl test=dev.jsonl --from cluener --to jinbench --out mycorpus
+      jinbench --root mycorpus run baselines/tagger.py --on test --out mycorpus/baselines
+      jinbench --root mycorpus score mycorpus/baselines/tagger/predictions-ner-test.jsonl
+      jinbench --root mycorpus leaderboard
+
+    SPLIT is train, validation (or dev, valid) or test. A benchmark keeps the splits that are given, and draws some
+    where none are; it draws the folds in any case. Without --group each text is an article of its own.
+
+    What a format cannot say is counted and told with the first places: docs/formats.md lists it. A line or span that is
+    broken is left out and told; a file that cannot be trusted (not UTF-8, tags that the scheme forbids) ends it all.
+    """
+    from jinbench import converting
+
+    if offsets not in (None, "code-points", "utf-16"):
+        raise typer.BadParameter("code-points or utf-16", param_hint="--offsets")
+    found = [converting.source(each) for each in sources]
+    reading = {"scheme": scheme, "repair": repair, "join": join, "group": group, "offsets": offsets,
+               "passages": passages}  # fmt: skip
+    names = [f"{each.split}={each.path.name}" if each.split else each.path.name for each in found]
+    said = {name: value for name, value in (reading | {"seed": seed}).items() if value}
+    command = ["jinbench", "convert", *names, *(["--from", origin] if origin else []), "--to", to, "--out", out.name]
+    for name, value in said.items():
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    writing = {
+        "scheme": out_scheme or "BIO",
+        "title": title or out.resolve().name,
+        "command": shlex.join(command),
+        "source": ", ".join(names),
+        "seed": seed,
+    }
+    report = converting.convert(found, to, out, origin, strict, reading, writing)
+    emit(report.to_dict(), as_json, lambda: str(report))
