@@ -1,13 +1,16 @@
-"""Reading corpora for `taggers.py`: lines of JSON as in CLUENER, or lines "character tag" in BIO, BMES or BIOES."""
+"""Reading corpora for `taggers.py`, with the package's own readers: any format of `jinbench convert` that is a file.
 
-import json
-import re
+Columns may be BIO, BMES or BIOES; a sequence that its scheme forbids is taken as conlleval would.
+"""
+
 from pathlib import Path
 from typing import NamedTuple
 
-Spans = list[tuple[int, int, str]]
+from jinbench import formats, schemes
+from jinbench.documents import Notes, flat
+from jinbench.problems import DataError
 
-TAGGED = re.compile(r"\S[ \t]+(O|[BIMES]-\S+)", re.MULTILINE)
+Spans = list[tuple[int, int, str]]
 
 
 class Corpus(NamedTuple):
@@ -40,52 +43,20 @@ def read(folder: Path, only: str = "") -> list[Corpus]:
 
 
 def read_file(path: Path) -> tuple[list[str], list[Spans]]:
-    """The texts of a file and their spans; of spans that overlap, the one that begins first, then the longer one."""
-    content = path.read_text(encoding="utf-8-sig").replace("\r", "")
-    rows = _of_lines(content) if content.lstrip().startswith("{") else _of_columns(content)
-    texts, labels = [], []
-    for text, spans in rows:
-        kept: Spans = []
-        for span in sorted(spans, key=lambda s: (s[0], -s[1])):
-            if span[0] >= (kept[-1][1] if kept else 0) and span[1] <= len(text):
-                kept.append(span)
-        texts.append(text)
-        labels.append(kept)
-    return texts, labels
+    """The texts of a file and their spans; of spans that overlap, the one that begins first, then the longer one.
 
-
-def _of_lines(content: str) -> list[tuple[str, Spans]]:
-    """CLUENER: {"text": …, "label": {type: {surface: [[start, end inclusive], …]}}}."""
-    found = []
-    for line in filter(str.strip, content.split("\n")):
-        row = json.loads(line)
-        spans = [
-            (start, end + 1, type)
-            for type, mentions in row.get("label", {}).items()
-            for places in mentions.values()
-            for start, end in places
-        ]
-        found.append((row["text"], spans))
-    return found
-
-
-def _of_columns(content: str) -> list[tuple[str, Spans]]:
-    """A character and its tag on each line, an empty line between sentences. B and S begin a span, M, I and E go on."""
-    blocks = [block for block in re.split(r"\n[ \t]*\n", content) if TAGGED.search(block)]
-    pairs = [[line.split() for line in block.split("\n") if len(line.split()) >= 2] for block in blocks]
-    # Weibo NER writes the place in the word behind each character: 科0 技1.
-    numbered = all(re.fullmatch(r".\d+", line[0], re.DOTALL) for block in pairs for line in block)
-    found = []
-    for block in pairs:
-        text, spans = "", []
-        for line in block:
-            char, tag = line[0][:1] if numbered else line[0], line[-1]
-            prefix, _, type = tag.partition("-")
-            start = len(text)
-            text += char
-            if prefix in ("M", "I", "E") and spans and spans[-1][1:] == (start, type):
-                spans[-1] = spans[-1][0], len(text), type
-            elif type:
-                spans.append((start, len(text), type))
-        found.append((text, spans))
-    return found
+    Raises ValueError for a file that is none of the formats, or not what it seems.
+    """
+    try:
+        format = formats.detect(path)
+        # The first scheme whose letters are enough: BMES and BIOES differ in one, and both have BIO's beginnings.
+        for scheme in schemes.SCHEMES if format.name == "conll" else (None,):
+            notes = Notes()
+            options = {"scheme": scheme, "repair": "begin"} if scheme else {}
+            documents = list(format.read(path, notes, **options))
+            if not notes.fatal:
+                break
+        notes.raise_fatal()
+    except DataError as error:
+        raise ValueError(str(error)) from None
+    return [document.text for document in documents], [[s[:3] for s in flat(document, notes)] for document in documents]

@@ -116,6 +116,9 @@ def convert(
             tuple(notes.problems),
             tuple(notes.remarks),
         )
+        for each, format in pairs if notes.fatal else ():
+            if formats.looks(each.path) not in ([], [format.name]):
+                notes.fatal.append(_nothing(each.path, format, notes))
         notes.raise_fatal()
         if strict and (notes.losses or notes.counts):
             raise DataError([*notes.problems, *_losses(notes, target)])

@@ -1,11 +1,12 @@
 """spaCy's documents: a DocBin (.spacy), or what Doc.to_json gives, in a list (.json) or one on a line (.jsonl).
 
-A character is a token there, as in `spacy.blank("zh")`: so every span begins and ends with one. `doc.ents` cannot
-overlap: where spans do, all of them stand in `doc.spans["sc"]` as well, and what `flat` keeps in `doc.ents`.
+A character is a token in a DocBin, as in `spacy.blank("zh")`: so every span begins and ends with one. `doc.ents`
+cannot overlap: where spans do, all of them stand in `doc.spans["sc"]` as well, and what `flat` keeps in `doc.ents`.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,20 +103,42 @@ def write(found: Iterable[Document], notes: Notes, suffix: str = ".spacy", **_: 
         return
     separator = b"[\n"
     for document in found:
-        kept = flat(document, Notes())
+        tokens = tokens_of(document.text)
+        starts, ends = {a for a, _ in tokens}, {b for _, b in tokens}
+        spans = tuple(span for span in document.spans if span.start in starts and span.end in ends)
+        for span in document.spans:
+            if span not in spans:
+                notes.lose("alignment", document.place, f"[{span.start}, {span.end}) {span.type}")
+        kept = flat(replace(document, spans=spans), Notes())
         row: dict[str, Any] = {} if document.id is None else {"id": document.id}
         row |= {} if document.group is None else {GROUP: document.group}
         row |= {"text": document.text, "ents": [_plain(span) for span in kept]}
-        if len(kept) < len(document.spans):
-            row["spans"] = {KEY: [_plain(span) | {"kb_id": ""} for span in document.spans]}
+        if len(kept) < len(spans):
+            row["spans"] = {KEY: [_plain(span) | {"kb_id": ""} for span in spans]}
         if document.classes:
             row["cats"] = dict.fromkeys(document.classes, 1.0)
-        row["tokens"] = [{"id": i, "start": i, "end": i + 1} for i in range(len(document.text))]
+        row["tokens"] = [{"id": i, "start": a, "end": b} for i, (a, b) in enumerate(tokens)]
         data = json.dumps(row, ensure_ascii=False).encode()
         yield data + b"\n" if suffix == ".jsonl" else separator + data
         separator = b",\n"
     if suffix != ".jsonl":
         yield b"[]\n" if separator == b"[\n" else b"\n]\n"
+
+
+def tokens_of(text: str) -> list[tuple[int, int]]:
+    """The tokens that Doc.from_json can load: a character each, but a space behind one belongs to it, and of other white
+    space a whole run is one.
+    """
+    found: list[tuple[int, int]] = []
+    at = 0
+    while at < len(text):
+        end = at + 1
+        if text[at].isspace():
+            while end < len(text) and text[end].isspace():
+                end += 1
+        found.append((at, end))
+        at = end + (not text[at].isspace() and text[end : end + 1] == " ")
+    return found
 
 
 def _plain(span: Any) -> dict[str, Any]:

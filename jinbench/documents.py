@@ -27,6 +27,7 @@ LOSSES = {
     "names": "the name of a type, class or file, which had to be written otherwise",
     "numbers": "the place in its word behind each character",
     "comments": "a line of comment",
+    "alignment": "a span that begins or ends within white space, where Doc.from_json has no token: a DocBin has",
     "repaired": "a sequence of tags that its scheme forbids, repaired by the rule asked for",
 }
 BLANK = "\u2423"  # what stands for a white-space character where a column cannot hold one

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, items, labels, leaks, rooms, tagging
+from jinbench import dataset, files, items, leaks, tagging
 from jinbench.documents import Document, Notes, flat
 from jinbench.labels import Label, LabelSet
 from jinbench.problems import DataError, Problem
@@ -299,8 +299,8 @@ def _said(count: int, groups: int, own: bool, given: bool, repeats: int, torn: i
     said = []
     if own:
         said.append(
-            f"The corpus does not say which document a text is from: each of its {count} texts is an article of its "
-            "own. Intervals are too narrow if several are from one document; --group FIELD names the field that says it."
+            f"The corpus does not say which document a text is from: each of its {count} texts is an article of "
+            "its own. Intervals are too narrow if several are from one document; --group FIELD names the field that says it."
         )
     else:
         said.append(f"{count} texts of {groups} documents: a document is what is resampled, and moves whole.")
@@ -412,8 +412,3 @@ def write(documents: Iterable[Document], notes: Notes, **options: Any) -> Iterat
     founded = found(documents, notes, **{key: options[key] for key in known if key in options})
     notes.remarks += founded.said
     yield from founded.files.items()
-
-
-def check(folder: Path) -> None:
-    """Raises :class:`DataError` if what was written does not read as a benchmark."""
-    labels.read(rooms.Rooms(folder))
