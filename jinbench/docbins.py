@@ -126,8 +126,8 @@ def write(found: Iterable[Document], notes: Notes, suffix: str = ".spacy", **_: 
 
 
 def tokens_of(text: str) -> list[tuple[int, int]]:
-    """The tokens that Doc.from_json can load: a character each, but a space behind one belongs to it, and of other white
-    space a whole run is one.
+    """The tokens that Doc.from_json can load: a character each, but a space behind one belongs to it, and of
+    other white space a whole run is one.
     """
     found: list[tuple[int, int]] = []
     at = 0

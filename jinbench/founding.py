@@ -300,7 +300,7 @@ def _said(count: int, groups: int, own: bool, given: bool, repeats: int, torn: i
     if own:
         said.append(
             f"The corpus does not say which document a text is from: each of its {count} texts is an article of "
-            "its own. Intervals are too narrow if several are from one document; --group FIELD names the field that says it."
+            "its own. Intervals are too narrow if several are from one document; --group names the field that says it."
         )
     else:
         said.append(f"{count} texts of {groups} documents: a document is what is resampled, and moves whole.")
