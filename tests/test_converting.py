@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from jinbench import conll, converting, formats, schemes
 from jinbench.converting import Report, Source, convert
-from jinbench.documents import Document, Notes, ordered
+from jinbench.documents import LOSSES, Document, Notes, ordered
 from jinbench.problems import DataError
 from jinbench.records import Span
+from tests.conftest import ROOT
 
 # Astral characters, an emoji of several code points, combining marks, white space of all kinds, traps for columns.
 PIECES = ["天", "津", "港", "\U00020bb7", "\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\t", "\n", "\r", " ",
@@ -489,3 +490,10 @@ def test_a_report_says_when_nothing_is_lost(tmp_path: Path) -> None:
     assert str(report).endswith("Nothing was lost.")
     convert([Source(tmp_path / "y.jsonl")], "cluener", tmp_path / "z.jsonl", strict=True)
     assert (tmp_path / "z.jsonl").read_text(encoding="utf-8") == f"{GOOD}\n"
+
+
+def test_every_loss_is_in_the_manual() -> None:
+    manual = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|$", manual, re.MULTILINE) == [*LOSSES.items()]
+    listed = re.findall(r"^\| `(\w+)` \|(?: [^|]*\|){5}$", manual, re.MULTILINE)
+    assert listed == [name for name in formats.FORMATS if name != "spacy-json"]
