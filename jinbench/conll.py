@@ -171,7 +171,11 @@ def _advice(prefixes: set[str], scheme: str) -> str:
 
 
 def write(documents: Iterable[Document], notes: Notes, scheme: str = "BIO", **_: object) -> Iterator[bytes]:
-    """One character and its tag on each line, a space between them; of spans that overlap, one."""
+    """One character and its tag on each line, a space between them; of spans that overlap, one.
+
+    Raises :class:`DataError` (wrong-scheme).
+    """
+    schemes.check(scheme)
     for document in documents:
         if not without(document, notes, ids=True, groups=True, classes=True, empty=True):
             continue

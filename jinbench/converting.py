@@ -143,7 +143,8 @@ def _format(path: Path, origin: str | None, options: Mapping[str, Any]) -> Forma
     for name in options:
         if name not in found.options:
             able = ", ".join(each.name for each in formats.FORMATS.values() if name in each.options)
-            place, hint = f"--{name}", f"take it out, or name another format: --from; it is for {able}"
+            place, hint = f"--{name}", "take it out, or name another format: --from"
+            hint += "; the scheme of what is written: --out-scheme" if name == "scheme" else ""
             raise DataError(Problem("format-unknown", place, f"a format that has it: {able}", found.name, hint))
     return found
 

@@ -13,7 +13,7 @@ commands = typer.Typer()
 
 @commands.command()
 def convert(
-    sources: Annotated[list[str], typer.Argument(metavar="IN…", help="Files or folders, or SPLIT=FILE for each.")],
+    sources: Annotated[list[str], typer.Argument(metavar="IN", help="Files or folders, or SPLIT=FILE for each.")],
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="What to write.")],
     out: Annotated[Path, typer.Option(help="A file; a folder for brat, for a benchmark, and for several splits.")],
     origin: Annotated[
@@ -77,6 +77,8 @@ def convert(
 
     if offsets not in (None, "code-points", "utf-16"):
         raise typer.BadParameter("code-points or utf-16", param_hint="--offsets")
+    if out_scheme and to != "conll":
+        raise typer.BadParameter("goes with --to conll", param_hint="--out-scheme")
     found = [converting.source(each) for each in sources]
     reading = {"scheme": scheme, "repair": repair, "join": join, "group": group, "offsets": offsets,
                "passages": passages}  # fmt: skip

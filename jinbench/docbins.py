@@ -46,11 +46,15 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
             expected, hint = '"ents": [{"start", "end", "label"}], as Doc.to_json gives', "is it of another format?"
             notes.problem("wrong-shape", place, expected, shorten(row.get("ents")), hint)
             continue
-        groups = row.get("spans") or {}
+        groups, cats = row.get("spans") or {}, row.get("cats") or {}
+        listed = isinstance(groups, dict) and all(isinstance(found, list) for found in groups.values())
+        if not listed or not isinstance(cats, dict) or not all(isinstance(n, int | float) for n in cats.values()):
+            expected, hint = '"spans": {key: […]} and "cats": {name: score}', "write what Doc.to_json gives"
+            notes.problem("wrong-shape", place, expected, shorten([groups, cats], 80), hint)
+            continue
         entries = [*row["ents"], *(entry for found in groups.values() for entry in found)]
         entries = [entry if isinstance(entry, dict) else {} for entry in entries]
         found = ((entry.get("start"), entry.get("end"), entry.get("label"), None) for entry in entries)
-        cats = row.get("cats") or {}
         classes = tuple(name for name, score in cats.items() if score >= SURE and name.strip())
         id, of = identified(row, group, place, notes)
         yield Document(text, spans_in(text, found, place, notes, offsets or "code-points"), classes, id, of,

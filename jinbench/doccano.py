@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from jinbench import files
 from jinbench.cluener import counted, line, named, rows_of
 from jinbench.documents import Document, Notes, identified, spans_in, text_of
 from jinbench.problems import shorten
@@ -22,6 +23,7 @@ def is_row(row: dict[str, Any]) -> bool:
 def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
     """The lines of a file, of a project for sequences, for classes, or for both."""
+    beyond = 0
     for place, row in rows_of(path, notes):
         text = text_of(row.get("text", row.get("data")), place, notes)
         if text is None:
@@ -38,7 +40,13 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
         found = (_span(entry, place, notes) for entry in entries if not isinstance(entry, str))
         spans = spans_in(text, (span for span in found if span), place, notes, offsets or "utf-16")
         id, of = identified(row, group, place, notes)
+        beyond += bool(spans) and offsets is None and any(ord(c) > 0xFFFF for c in text)
         yield Document(text, spans, tuple(dict.fromkeys(filter(str.strip, classes))), id, of, place=place)
+    if beyond:
+        notes.remarks.append(
+            f"{files.shown(path)}: {beyond} labelled texts have characters outside the basic plane. Their offsets were "
+            "taken for UTF-16 units, as doccano's are; if they are code points: --offsets code-points"
+        )
 
 
 def _list(value: Any, key: str, place: str, notes: Notes) -> list[Any]:

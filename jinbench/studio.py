@@ -64,7 +64,8 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
                 surface = value.get("text")
                 start, end = value.get("start"), value.get("end")
                 if kind == "hypertextlabels":
-                    offset = value.get("globalOffsets") or {}
+                    offset = value.get("globalOffsets")
+                    offset = offset if isinstance(offset, dict) else {}
                     start, end = offset.get("start", start), offset.get("end", end)
                 spans += [(start, end, name, _surface(surface, text, start, end)) for name in names]
             elif kind == "choices" and isinstance(names, list):
@@ -78,12 +79,19 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
 
 def _results(task: Mapping[str, Any], place: str, notes: Notes) -> list[dict[str, Any]] | None:
     """What the annotation says that is taken; None if there is none."""
-    found = [a for a in task.get("annotations") or () if isinstance(a, dict) and not a.get("was_cancelled")]
+    listed = task.get("annotations")
+    listed = listed if isinstance(listed, list) else []
+    found = [entry for entry in listed if isinstance(entry, dict) and not entry.get("was_cancelled")]
     if not found:
         return None
     if len(found) > 1:
         notes.lose("annotations", place, f"{len(found)} annotations", len(found) - 1)
-    return [result for result in found[0].get("result") or () if isinstance(result, dict)]
+    results = found[0].get("result")
+    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
+        expected, hint = '"result": a list of regions', "export the project as JSON"
+        notes.problem("wrong-shape", place, expected, shorten(results), hint)
+        results = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+    return results
 
 
 def _minimal(task: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -100,7 +108,7 @@ def _minimal(task: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _text(data: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Any:
     """The field of a task that was labelled: the one that a control names, or the only text, or the longest."""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    named = [str(result.get("to_name")) for result in results if result.get("to_name") in texts]
+    named = [str(result.get("to_name")) for result in results if str(result.get("to_name")) in texts]
     key = next(iter(named), TEXT if TEXT in texts else max(texts, key=lambda key: len(texts[key]), default=None))
     return None if key is None else texts[key]
 

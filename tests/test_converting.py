@@ -272,6 +272,7 @@ def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
     assert [[span.surface for span in d.spans] for d in found] == [["天津"], ["天津"], [], ["天津"]]
     assert [d.classes for d in found] == [(), (), ("news", "local"), ("news",)]
     assert said(notes) == {"relations": 1}
+    assert "2 labelled texts have characters outside the basic plane" in notes.remarks[0]
     points = list(formats.FORMATS["doccano"].read(path, Notes(), offsets="code-points"))
     assert [span.surface for span in points[0].spans] == []  # 2 to 4 is beyond the three code points
 
@@ -316,6 +317,8 @@ def write(path: Path, *lines: str) -> Path:
     return path
 
 
+KEYS = ["text", "label", "data", "annotations", "result", "value", "type", "start", "end", "labels", "choices", "ents",
+        "spans", "cats", "entities", "relations", "id", "tokens", "天津", "LOC", "was_cancelled"]  # fmt: skip
 GOOD = '{"text": "天津港", "label": {"LOC": {"天津": [[0, 1]]}}}'
 COLUMNS = ["天 B-LOC", "津 E-LOC", "", "港 S-LOC", ""]
 
@@ -344,6 +347,7 @@ BAD = [
     ([GOOD], "spacy", {}, "wrong-shape", ["ents", "it looks like cluener"]),
     ([GOOD], "cluener", {"group": "page"}, "wrong-shape", ["--group", "'page'", "fields here: text, label"]),
     (COLUMNS, "conll", {"group": "page"}, "format-unknown", ["--group", "a format that has it", "conll"]),
+    ([GOOD], "cluener", {"scheme": "BMES"}, "format-unknown", ["--scheme", "--out-scheme"]),
     ([GOOD], "zip", {}, "format-unknown", ["--from", "cluener", "correct the name"]),
     (["text"], None, {}, "format-unknown", ["none of them for sure", "--from FORMAT"]),
     ([GOOD], "brat", {}, "file-missing", ["a folder, as brat is"]),
@@ -442,6 +446,58 @@ def test_repairs_are_counted(tmp_path: Path) -> None:
         report = convert([Source(path)], "cluener", tmp_path / "y.jsonl", options={"repair": repair})
         assert (report.spans, report.losses["repaired"]["count"]) == (spans, 1)
         assert "x.txt:2: O I-LOC I-LOC" in str(report)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats()
+    | st.sampled_from(["天津", "LOC", "", "labels", "choices"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+SOUND: dict[str, Any] = {
+    "cluener": {"text": "天津港", "id": 1, "label": {"LOC": {"天津": [[0, 1]]}}},
+    "doccano": {"text": "天津港", "label": [[0, 2, "LOC"], "news"], "cats": ["x"], "relations": [{}],
+                "entities": [{"label": "LOC", "start_offset": 0, "end_offset": 2}]},
+    "labelstudio": {"id": 1, "data": {"text": "天津港"}, "annotations": [{"was_cancelled": False, "result": [
+        {"to_name": "text", "type": "labels", "value": {"start": 0, "end": 2, "text": "天津", "labels": ["LOC"]}},
+        {"type": "hypertextlabels", "value": {"globalOffsets": {"start": 0}, "end": 2, "hypertextlabels": ["LOC"]}},
+        {"type": "choices", "value": {"choices": ["news"]}}]}]},
+    "spacy": {"text": "天津港", "ents": [{"start": 0, "end": 2, "label": "LOC"}], "cats": {"news": 1.0},
+              "spans": {"sc": [{"start": 0, "end": 2, "label": "X", "kb_id": ""}]}},
+}  # fmt: skip
+
+
+def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a value, as the keys that lead there."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here, *(place for key, each in inner for place in places(each, (*here, key)))]
+
+
+@settings(PROPERTY, max_examples=400)
+@given(st.sampled_from([*SOUND]), st.data(), VALUES, st.booleans())
+def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, value: Any, array: bool) -> None:
+    """A sound text, and one in which something is something else."""
+    spoiled = [json.loads(json.dumps(SOUND[name]))]
+    inside: Any = spoiled
+    *path, last = data.draw(st.sampled_from(places(spoiled)[1:]))
+    for key in path:
+        inside = inside[key]
+    inside[last] = value
+    rows = [SOUND[name], *spoiled]
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder) / "x.json", Path(folder) / "y.json"
+        file.write_text(json.dumps(rows) if array else "\n".join(map(json.dumps, rows)), encoding="utf-8")
+        for origin in (name, None):
+            try:
+                report = convert([Source(file)], "labelstudio", out, origin)
+            except DataError:  # an array where lines are wanted, or the other way round; or detection is not sure
+                continue
+            assert 1 <= report.texts == len(json.loads(out.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("name", [name for name in formats.FORMATS if name not in ("jinbench", "spacy-json")])
