@@ -84,7 +84,8 @@ def _document(
         if passage["text"] != text:
             notes.lose("classes", place, f"{', '.join(classes)} of the passage: --passages", len(classes))
             classes = ()
-    return Document(text, tuple(spans), classes, id, first["article_id"], first["split"], place)
+    group = first["article_id"] if first["article_id"] != id else None  # else it is one by itself
+    return Document(text, tuple(spans), classes, id, group, first["split"], place)
 
 
 @dataclass(frozen=True)

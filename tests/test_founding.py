@@ -179,6 +179,8 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="expected one of ner\n"):
             ask()
     assert verifying.verify(where.dataset).counts == {"ner": 20}
+    back = converting.convert([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
+    assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
 
 def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
