@@ -531,14 +531,14 @@ def test_memory_does_not_grow_with_a_file_of_lines(tmp_path: Path) -> None:
     import tracemalloc
 
     peaks = []
-    for copies in (700, 5_000):
+    for copies in (10, 1_000, 5_000):  # the first imports what is used
         path = write(tmp_path / "x.jsonl", *[GOOD] * copies)
         tracemalloc.start()
         convert([Source(path)], "conll", tmp_path / "y.txt")
         convert([Source(tmp_path / "y.txt")], "doccano", tmp_path / "z.jsonl")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.2 * peaks[0] + 100_000
+    assert peaks[2] < 1.2 * peaks[1] + 100_000
 
 
 def test_a_report_says_when_nothing_is_lost(tmp_path: Path) -> None:
