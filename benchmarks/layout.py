@@ -97,10 +97,10 @@ def read(root: Path) -> list[Truth]:
 # Learning
 
 
-def _logistic(matrix: Any, labels: Sequence[Any], strength: float) -> Any:
+def _logistic(matrix: Any, labels: Sequence[Any], strength: float, weights: Sequence[float] | None = None) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, max_iter=5000, tol=1e-8).fit(matrix, labels)
+    return LogisticRegression(C=strength, max_iter=5000, tol=1e-8).fit(matrix, labels, sample_weight=weights)
 
 
 def _linear(fitted: Any, names: Sequence[str], classes: Sequence[str]) -> Linear:
@@ -115,7 +115,12 @@ def _matrix(page: Truth) -> tuple[list[str], Any]:
 
 def learn_forms(pages: Sequence[Truth], strength: float) -> Linear:
     parts = [_matrix(page) for page in pages]
-    fitted = _logistic(np.vstack([m for _, m in parts]), [f for page in pages for f in page.forms], strength)
+    made = [found for page in pages for found in _made_up(page)]
+    labels = [f for page in pages for f in page.forms] + [f for found in made for f in found.forms]
+    weights = [1.0] * sum(len(page.forms) for page in pages)
+    weights += [MADE_UP / COPIES] * (len(labels) - len(weights))
+    matrix = np.vstack([m for _, m in parts] + [found.matrix for found in made])
+    fitted = _logistic(matrix, labels, strength, weights)
     return _linear(fitted, parts[0][0], [str(name) for name in fitted.classes_])
 
 
@@ -155,30 +160,44 @@ def _pairs(page: Truth) -> tuple[list[int], list[tuple[int, int]], list[str], An
 
 def learn_joins(pages: Sequence[Truth], strength: float, shift: float = 0.0) -> Linear:
     """From the joins of the pages, and from pages like them that :func:`torn_up` makes: those have many more."""
-    parts = [part for page in pages for part in (_pairs(page)[1:] + (page.joins,), *_made_up(page)) if part[0]]
-    matrix = np.vstack([m for _, _, m, _ in parts])
-    labels = [pair in joins for pairs, _, _, joins in parts for pair in pairs]
-    linear = _linear(_logistic(matrix, labels, strength), parts[0][1], ["joins"])
+    parts = [part for page in pages for part in ((_pairs(page), page.joins), *((m.pairs, m.joins) for m in _made_up(page)))]
+    parts = [part for part in parts if part[0][1]]
+    labels = [pair in joins for (_, pairs, _, _), joins in parts for pair in pairs]
+    linear = _linear(_logistic(np.vstack([m for (*_, m), _ in parts]), labels, strength), parts[0][0][2], ["joins"])
     row = linear.weights[0]
     return Linear(linear.classes, linear.features, ((*row[:-1], round(row[-1] + shift, DIGITS)),))
 
 
 COPIES = 6  # of every page, torn up at random
+MADE_UP = 0.3  # what all copies of a line count together
+
+
+@dataclass(frozen=True, eq=False)
+class MadeUp:
+    """A page set anew. `pairs`: what :func:`_pairs` gives for it."""
+
+    forms: list[str]
+    matrix: Any
+    pairs: tuple[Any, ...]
+    joins: set[tuple[int, int]]
 
 
 @cache
-def _made_up(page: Truth) -> list[tuple[Any, ...]]:
+def _made_up(page: Truth) -> list[MadeUp]:
     found = []
     for seed in range(COPIES):
-        lines, texts, joins = torn_up(page, random.Random(f"{page.page} {seed}"))
-        _, pairs = joining.candidates(lines, texts)
-        found.append((pairs, *joining.features(lines, texts, pairs, joining.Evidence(lines, OWN)), joins))
+        lines, forms, joins = torn_up(page, random.Random(f"{page.page} {seed}"))
+        texts = [i for i, form in enumerate(forms) if form == "body"]
+        torn, pairs = joining.candidates(lines, texts)
+        evidence = joining.Evidence(lines, OWN)
+        rows = (torn, pairs, *joining.features(lines, texts, pairs, evidence))
+        found.append(MadeUp(forms, layouts.features(lines)[1], rows, joins))
     return found
 
 
-def torn_up(page: Truth, rng: random.Random) -> tuple[list[Line], list[int], set[tuple[int, int]]]:
+def torn_up(page: Truth, rng: random.Random) -> tuple[list[Line], list[str], set[tuple[int, int]]]:
     """The articles of a page set anew: up to two paragraphs of each break, and the halves of neighbouring
-    articles stand one behind the other or interleave. The lines, which of them are running text, and the joins.
+    articles stand one behind the other or interleave. The lines, their forms, and the joins.
     """
     follows = dict(page.joins)
     joined = {second for _, second in page.joins}
@@ -208,10 +227,10 @@ def torn_up(page: Truth, rng: random.Random) -> tuple[list[Line], list[int], set
         for row in itertools.zip_longest(*group, fillvalue=[]):
             for part in row:
                 flow += part
-    lines = [Line(n, str(n), text, 1) for n, (_, text, _) in enumerate(flow, start=1)]
-    texts = [n for n, (form, _, _) in enumerate(flow) if form == "body"]
+    lines = [Line(n, str(n), text, 1, form == "jump") for n, (form, text, _) in enumerate(flow, start=1)]
+    forms = [form for form, _, _ in flow]
     ends = {-number: n for n, (_, _, number) in enumerate(flow) if number < 0}
-    return lines, texts, {(ends[number], n) for n, (_, _, number) in enumerate(flow) if number > 0}
+    return lines, forms, {(ends[number], n) for n, (_, _, number) in enumerate(flow) if number > 0}
 
 
 OWN = True
@@ -247,12 +266,12 @@ def learn(pages: Sequence[Truth]) -> Model:
         proposed, right, there, margins = 0, 0, 0, []
         for page, others in _others(pages):
             linear = learn_joins(others, strength, shift)
-            torn, pairs, _, matrix = _pairs(page)
-            for join in joining.solve(torn, pairs, linear.scores(matrix)[:, 0]) if pairs else ():
-                yes = (join.first, join.second) in page.joins
-                proposed, right = proposed + 1, right + yes
-                margins.append((join.margin, yes))
-            there += len(page.joins)
+            for (torn, pairs, _, matrix), joins in [(_pairs(page), page.joins), *((m.pairs, m.joins) for m in _made_up(page))]:
+                for join in joining.solve(torn, pairs, linear.scores(matrix)[:, 0]) if pairs else ():
+                    yes = (join.first, join.second) in joins
+                    proposed, right = proposed + 1, right + yes
+                    margins.append((join.margin, yes))
+                there += len(joins)
         return 2 * right / max(proposed + there, 1), margins
 
     forms = min(STRENGTHS, key=forms_loss)

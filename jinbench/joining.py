@@ -31,9 +31,13 @@ class Join:
 
 
 def candidates(lines: Sequence[Line], texts: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Of the lines `texts` that are running text: those that end in mid-sentence, and every pair that may be a join."""
+    """Of the lines `texts` that are running text: those that end in mid-sentence, and every pair that may be a join.
+
+    What stands behind a page reference goes on from another page, and so from no line of this one.
+    """
     torn = [i for i in texts if not COMPLETE.search(lines[i].text)]
-    return torn, [(i, j) for i in torn for j in texts if j != i and abs(j - i) <= WINDOW and not lines[j].jump]
+    seconds = [j for j in texts if not (lines[j].after_jump or (j > 0 and lines[j - 1].jump))]
+    return torn, [(i, j) for i in torn for j in seconds if j != i and abs(j - i) <= WINDOW]
 
 
 class Evidence:
@@ -121,7 +125,6 @@ def features(
             "number, and what is counted": float(first[-1:].isdigit() and bool(_UNIT.match(second))),
             "number without what is counted": float(first[-1:].isdigit() and not _UNIT.match(second)),
             "first ends with a mark": float(first[-1:] in "，、；,;"),
-            "after a page reference": float(lines[j].after_jump),
         }
         rows.append(row)
     names = list(rows[0]) if rows else []

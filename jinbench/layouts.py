@@ -6,9 +6,11 @@ that were put together by hand. Nothing here knows a name of a place, a person o
 
 import json
 import re
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +141,7 @@ def _own(text: str) -> dict[str, float]:
         "ends with a comma": float(text[-1:] in "，,、；;"),
         "a full stop inside": float(bool(_STOP.search(text[:-1]))),
         "marks per character": min(1.0, 5 * len(_MARKS.findall(text)) / max(length, 1)),
-        "a comma inside": float(bool(re.search("[，,、；]", text))),
+        "a comma inside": float(bool(re.search("[，,；]", text))),
         "halves": float(halves and length <= _SHORT),
         "digits": min(1.0, 3 * sum(char.isdigit() for char in text) / max(length, 1)),
         "Latin": min(1.0, 3 * len(re.findall(r"[A-Za-z]", text)) / max(length, 1)),
@@ -181,9 +183,9 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
         row["short, first of short ones"] = float(short[i] and (i == 0 or not short[i - 1]))
         row["short, last of short ones"] = float(short[i] and (i + 1 == len(lines) or not short[i + 1]))
         row["short between long ones"] = row["short, first of short ones"] * row["short, last of short ones"]
-        row["short, after an unfinished line"] = float(
-            short[i] and i > 0 and not short[i - 1] and not own[i - 1]["ends its sentence"]
-        )
+        unfinished = float(short[i] and i > 0 and not short[i - 1] and not own[i - 1]["ends its sentence"])
+        row["short, after an unfinished line, finished"] = unfinished * own[i]["ends its sentence"]
+        row["short, after an unfinished line, unfinished"] = unfinished * (1 - own[i]["ends its sentence"])
         row["first third of the page"] = float(3 * i < len(lines))
         row["repeats the line before"] = float(i > 0 and short[i] and line.text in lines[i - 1].text)
         rows.append(row)
@@ -193,7 +195,7 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
 
 def is_around(text: str) -> bool:
     """Whether a line reads like what stands around a text on a web page."""
-    return bool(_AROUND.search(text) or _CONTACT.search(text))
+    return len(text) <= 90 and not COMPLETE.search(text) and bool(_AROUND.search(text) or _CONTACT.search(text))
 
 
 def form_of(kind: str) -> str:
@@ -237,28 +239,48 @@ def unit_features(
         longest = max((len(lines[i].text) for i in heads), default=0)
         headed = bool(heads)
         there = after < len(lines)
+        above = _grams(lines[i].text for i in range(max(0, unit[0] - _SPAN), unit[0]) if forms[i] == "body")
+        below = _grams(lines[i].text for i in range(after, min(len(lines), after + _SPAN)) if forms[i] == "body")
+        own = _grams(lines[i].text for i in heads)
+        both = headed and above and below
         rows.append({
+            "headings, text above like text below": 5 * _alike(above, below) if both else 0.0,
+            "headings, closer to the text above": _share(own, above) - _share(own, below) if both else 0.0,
             "first of the page": float(all(form == FURNITURE for form in forms[: unit[0]])),
             "headings": float(headed),
             "a dateline": float(not headed and forms[unit[0]] == "body"),
             "a page reference": float(not headed and lines[unit[0]].jump),
-            "headings, with a byline or a page reference": float(headed and len(heads) < len(unit)),
+            "headings, with a byline, a page reference or a dateline": float(
+                headed and (len(heads) < len(unit) or (there and bool(_OPENER.match(lines[after].text))))
+            ),
             "headings, behind what ends an article": float(
                 headed and before >= 0 and forms[before] in ("byline", "caption", "notice", FURNITURE)
             ),
             "headings, behind an unfinished line": float(
                 headed and before >= 0 and forms[before] == "body" and not COMPLETE.search(lines[before].text)
             ),
-            "headings, before a dateline": float(headed and there and bool(_OPENER.match(lines[after].text))),
             "headings, before what goes on from elsewhere": float(headed and there and after in elsewhere),
-            "headings, two or more": float(len(heads) > 1),
-            "headings, longer than 12": float(longest > 12),
-            "headings, longer than 16": float(longest > 16),
-            "headings, longer than 20": float(longest > 20),
-            "headings, before no text": float(headed and (not there or forms[after] != "body")),
+            "headings, length": min(1.0, longest / 24),
         })  # fmt: skip
     names = list(rows[0]) if rows else []
     return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(len(rows), len(names))
+
+
+_SPAN = 6  # lines on either side of a heading whose words are compared
+
+
+def _grams(texts: Iterable[str]) -> Counter[str]:
+    return Counter(pair for text in texts for a, b in zip(text, text[1:], strict=False) if _HAN.match(pair := a + b[:1]))
+
+
+def _alike(first: Counter[str], second: Counter[str]) -> float:
+    """The cosine of how often pairs of characters stand in both, by their square roots: no one pair decides."""
+    shared = sum(sqrt(first[pair] * second[pair]) for pair in sorted(first.keys() & second.keys()))
+    return shared / sqrt(max(1, first.total()) * max(1, second.total()))
+
+
+def _share(some: Counter[str], text: Counter[str]) -> float:
+    return sum(pair in text for pair in some) / max(1, len(some))
 
 
 def main_features(texts: Sequence[str]) -> tuple[list[str], "Array"]:

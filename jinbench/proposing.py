@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jinbench.layouts import Array
 
 DOUBTFUL = 0.7  # what is less likely than that to be right is marked
-_MOST = 5  # so many lines without running text may stand together
+_MOST = 8  # so many lines without running text may stand together
 _BY_RULE = 0.6  # how sure we are of what a rule says that was never measured
 
 
@@ -125,7 +125,7 @@ def _clear(lines: Sequence[Line], forms: list[str], chances: list[float]) -> Non
     """
     run: list[int] = []
     for i in range(len(lines) + 1):
-        if i < len(lines) and forms[i] != "body":
+        if i < len(lines) and (forms[i] != "body" or layouts.is_around(lines[i].text)):
             run.append(i)
             continue
         if len(run) > _MOST:
@@ -159,16 +159,15 @@ def _kinds(
 ) -> tuple[list[str], list[float]]:  # fmt: skip
     """The kind of every line: of a heading, by whether an article begins there, and which of several is its headline."""
     kinds, chances = [form if form != HEADING else "crosshead" for form in forms], list(sure_of)
-    headed = texted = False  # whether the article has a headline by now, and text
+    headed = False  # whether the article has a headline by now
     for unit in units:
         heads = [i for i in unit if forms[i] == HEADING]
         p = begun.get(unit[0], 1.0)
         if unit[0] in starts:
-            headed = texted = False
+            headed = False
         if not heads:
             continue
-        texted = any(forms[i] == "body" for i in range(max((s for s in starts if s <= unit[0]), default=0), unit[0]))
-        if unit[0] not in starts and (headed or texted):
+        if unit[0] not in starts and headed:
             for i in heads:
                 chances[i] *= 1 - p
             continue
