@@ -160,7 +160,9 @@ def _pairs(page: Truth) -> tuple[list[int], list[tuple[int, int]], list[str], An
 
 def learn_joins(pages: Sequence[Truth], strength: float, shift: float = 0.0) -> Linear:
     """From the joins of the pages, and from pages like them that :func:`torn_up` makes: those have many more."""
-    parts = [part for page in pages for part in ((_pairs(page), page.joins), *((m.pairs, m.joins) for m in _made_up(page)))]
+    parts = [
+        part for page in pages for part in ((_pairs(page), page.joins), *((m.pairs, m.joins) for m in _made_up(page)))
+    ]
     parts = [part for part in parts if part[0][1]]
     labels = [pair in joins for (_, pairs, _, _), joins in parts for pair in pairs]
     linear = _linear(_logistic(np.vstack([m for (*_, m), _ in parts]), labels, strength), parts[0][0][2], ["joins"])
@@ -204,7 +206,9 @@ def torn_up(page: Truth, rng: random.Random) -> tuple[list[Line], list[str], set
     columns: list[list[list[tuple[str, str, int]]]] = []
     broken = 0
     for name in dict.fromkeys(a for a in page.article if a):
-        order = sorted((i for i, a in enumerate(page.article) if a == name and i not in joined), key=lambda i: page.rank[i])
+        order = sorted(
+            (i for i, a in enumerate(page.article) if a == name and i not in joined), key=lambda i: page.rank[i]
+        )
         halves: list[list[tuple[str, str, int]]] = [[]]  # (form, text, the break behind it or before it)
         breaks = 0
         for i in order:
@@ -266,7 +270,10 @@ def learn(pages: Sequence[Truth]) -> Model:
         proposed, right, there, margins = 0, 0, 0, []
         for page, others in _others(pages):
             linear = learn_joins(others, strength, shift)
-            for (torn, pairs, _, matrix), joins in [(_pairs(page), page.joins), *((m.pairs, m.joins) for m in _made_up(page))]:
+            for (torn, pairs, _, matrix), joins in [
+                (_pairs(page), page.joins),
+                *((m.pairs, m.joins) for m in _made_up(page)),
+            ]:
                 for join in joining.solve(torn, pairs, linear.scores(matrix)[:, 0]) if pairs else ():
                     yes = (join.first, join.second) in joins
                     proposed, right = proposed + 1, right + yes
@@ -340,9 +347,8 @@ def pair_counts(truth: Sequence[str], found: Sequence[str]) -> tuple[int, int, i
         return sum(n * (n - 1) // 2 for n in counts)
 
     both = Counter((a, b) for a, b in zip(truth, found, strict=True) if a and b)
-    return (
-        pairs(both.values()), pairs(Counter(b for b in found if b).values()), pairs(Counter(a for a in truth if a).values())
-    )  # fmt: skip
+    proposed, there = Counter(b for b in found if b), Counter(a for a in truth if a)
+    return pairs(both.values()), pairs(proposed.values()), pairs(there.values())
 
 
 def moved(truth: Truth, proposal: Proposal) -> tuple[int, int]:
@@ -421,7 +427,9 @@ def measure(page: Truth, model: Model) -> dict[str, Any]:
         "joins": (len(joins.keys() & page.joins), len(joins), len(page.joins)),
         "joins, always the next": (len(baseline & page.joins), len(baseline), len(page.joins)),
         "moved": (to_move, characters),
-        "confidence of kinds": [(c, t == f) for c, t, f in zip(proposal.chances, page.kinds, proposal.kinds, strict=True)],
+        "confidence of kinds": [
+            (c, t == f) for c, t, f in zip(proposal.chances, page.kinds, proposal.kinds, strict=True)
+        ],
         "confidence of joins": [(chance, pair in page.joins) for pair, chance in joins.items()],
         "confidence of boundaries": [(chance, i in firsts(page.article)) for i, chance in starts.items()],
         "proposal": proposal,
@@ -453,10 +461,15 @@ def summary(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "lines": len(kinds),
         "kinds": {"accuracy": sum(t == f for t, f in kinds) / len(kinds), "macro_f1": macro_f1(kinds)},
         "kinds, all body": {
-            "accuracy": sum(t == "body" for t, _ in kinds) / len(kinds), "macro_f1": macro_f1([(t, "body") for t, _ in kinds])
+            "accuracy": sum(t == "body" for t, _ in kinds) / len(kinds),
+            "macro_f1": macro_f1([(t, "body") for t, _ in kinds]),
         },
         "kinds, by kind": {
-            kind: _f1(sum(t == f == kind for t, f in kinds), sum(f == kind for _, f in kinds), sum(t == kind for t, _ in kinds))
+            kind: _f1(
+                sum(t == f == kind for t, f in kinds),
+                sum(f == kind for _, f in kinds),
+                sum(t == kind for t, _ in kinds),
+            )
             for kind in layouts.ALL_KINDS
         },
         "boundaries": _f1(*total("boundaries")),
@@ -478,6 +491,11 @@ def _row(name: str, found: dict[str, Any]) -> str:
     return " | ".join(f"{part:.2f}" if isinstance(part, float) else str(part) for part in parts)
 
 
+BASELINES = (
+    ("kinds, all body", "accuracy"), ("kinds, all body", "macro_f1"), ("membership, all one article", "f1"),
+    ("joins, never", "f1"), ("joins, always the next", "precision"), ("joins, always the next", "recall"),
+    ("joins, always the next", "f1"),
+)  # fmt: skip
 HEADER = ("page | lines | kinds: accuracy | macro-F1 | boundaries F1 | membership F1 | order | "
           "joins P | R | F1 | characters to move | share")  # fmt: skip
 
@@ -489,7 +507,9 @@ def main(
     without_own: Annotated[
         bool, typer.Option("--without-own", help="Join without counting the words of the page itself.")
     ] = False,
-    show: Annotated[bool, typer.Option("--errors", help="Print every line whose kind is wrong, and every join.")] = False,
+    show: Annotated[
+        bool, typer.Option("--errors", help="Print every line whose kind is wrong, and every join.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
 ) -> None:
     """How good the proposal of `jinbench seeds add` is, each page held out in turn."""
@@ -519,9 +539,7 @@ def main(
     for name, found in results.items():
         print(_row(name, found))
     total = results["all"]
-    for name, what in (("kinds, all body", "accuracy"), ("kinds, all body", "macro_f1"), ("membership, all one article", "f1"),
-                       ("joins, never", "f1"), ("joins, always the next", "precision"), ("joins, always the next", "recall"),
-                       ("joins, always the next", "f1")):  # fmt: skip
+    for name, what in BASELINES:
         print(f"baseline {name}: {what} {total[name][what]:.2f}")
     print("kinds: " + ", ".join(f"{kind} {v['f1']:.2f} ({v['there']})" for kind, v in total["kinds, by kind"].items()))
     for what, bands in total["confidence"].items():
@@ -537,13 +555,19 @@ def _errors(page: Truth, part: dict[str, Any]) -> None:
             print(f"  {page.page}:{line.ref} {true} taken for {found} ({chance:.2f}): {line.text[:40]}")
     found_joins = {(a, b): chance for a, b, chance in proposal.joins}
     for a, b in sorted(page.joins | found_joins.keys()):
-        mark = "right" if (a, b) in page.joins and (a, b) in found_joins else "missed" if (a, b) in page.joins else "wrong"
+        mark = (
+            "right" if (a, b) in page.joins and (a, b) in found_joins else "missed" if (a, b) in page.joins else "wrong"
+        )
         print(f"  {page.page} join {page.lines[a].ref}+{page.lines[b].ref} {mark} {found_joins.get((a, b), 0):.2f}")
     home = homes(proposal)
     print("  begins:", [page.lines[i].ref for i in sorted(firsts(home))], "true:",
           [page.lines[i].ref for i in sorted(firsts(page.article))])  # fmt: skip
     for draft in proposal.drafts:
-        print("   ", f"{draft.chance:.2f}", [f"{p.kind[:4]} {'+'.join(page.lines[i].ref for i in p.lines)}" for p in draft.parts])
+        print(
+            "   ",
+            f"{draft.chance:.2f}",
+            [f"{p.kind[:4]} {'+'.join(page.lines[i].ref for i in p.lines)}" for p in draft.parts],
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jinbench.layouts import COMPLETE, Linear, Line
+from jinbench.layouts import COMPLETE, Line, Linear
 
 if TYPE_CHECKING:
     from jinbench.layouts import Array
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 WINDOW = 80  # lines: a continuation further away is not looked for
 _REACH = 4  # characters on either side of a join that are looked at
 _NEVER_FIRST = "，。、；：！？,;!?）)》」』”’%％"
-_FRESH = re.compile(r"[“「]|本报|据[了悉介]|[^，。]{0,8}(?:表示|说|认为|介绍)|今年|去年|近年|目前|当前|此外|同时|随后|未来|活动|日前|近日|昨")
+_FRESH = re.compile(
+    r"[“「]|本报|据[了悉介]|[^，。]{0,8}(?:表示|说|认为|介绍)|今年|去年|近年|目前|当前|此外|同时|随后|未来|活动|日前|近日|昨"
+)
 _UNIT = re.compile(r"[年月日号时点分秒个名家项条件台辆座万亿千百十米吨元倍%％.]")
 
 
@@ -128,7 +130,9 @@ def features(
         }
         rows.append(row)
     names = list(rows[0]) if rows else []
-    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(len(rows), len(names))
+    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
+        len(rows), len(names)
+    )
 
 
 def solve(torn: Sequence[int], pairs: Sequence[tuple[int, int]], scores: "Array") -> list[Join]:

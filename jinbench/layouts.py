@@ -4,6 +4,7 @@ The models are linear: `layouts.json` holds their coefficients, which `benchmark
 that were put together by hand. Nothing here knows a name of a place, a person or a newspaper.
 """
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -29,19 +30,32 @@ HEADING = "heading"  # any of the three, or a crosshead: which one, what stands 
 FORMS = (HEADING, "byline", "body", "caption", "jump", "notice", FURNITURE)
 
 _COEFFICIENTS = Path(__file__).with_name("layouts.json")
-COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》\"]*\Z")  # as `jinbench seeds check` sees it, and straight quotes
-_REFERENCE = r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
+COMPLETE = re.compile(
+    r"(?:[。！？!?：:]|…)[”’」』）)》\"]*\Z"
+)  # as `jinbench seeds check` sees it, and straight quotes
+_REFERENCE = (
+    r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
+)
 _JUMP_FIRST, _JUMP_LAST = re.compile(rf"\s*{_REFERENCE}"), re.compile(rf"{_REFERENCE}\s*\Z")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _PINYIN = re.compile(r"[\u3400-\u9fff]\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
 _SPACED = re.compile(r"[\u3400-\u9fff] +[0-9A-Za-z\"]|[0-9A-Za-z\"] +[\u3400-\u9fff]")
 _CLOSE = re.compile(r"[\u3400-\u9fff][0-9A-Za-z\"]|[0-9A-Za-z\"][\u3400-\u9fff]")
-_OPENER = re.compile(r"本[报刊台网社市][^，。,]{0,6}[讯电(（]|[^，。,]{2,12}[社网报][^，。,]{0,16}[日讯]?电[(（ ]|[^，。,]{0,4}[讯電][(（]")
+_OPENER = re.compile(
+    r"本[报刊台网社市][^，。,]{0,6}[讯电(（]|[^，。,]{2,12}[社网报][^，。,]{0,16}[日讯]?电[(（ ]"
+    r"|[^，。,]{0,4}[讯電][(（]"
+)
 _BYLINE = re.compile(r"记者|通讯员|摄影?\b|摄$|编辑|责编|来源|作者|供图|图片|[文图]\s*[/／]|^[■●□]|提供$|供稿|撰文")
 _CAPTION = re.compile(r"^[▲△▼↑↓←→]|^[左右上下]?图(?:为|①|1|一|[：:])|资料图|效果图")
-_CONTACT = re.compile(r"\d{3,4}-?\d{7,8}|\d{3}-\d{3,4}-\d{4}|@|https?:|www\.|热线|传真|邮箱|电话[:：]|联系(?:人|方式|我们)|请于|报名")
-_SIGNED = re.compile(r"[■●□]?\s*(?:本[报刊台]|实习)?(?:记者|通讯员)\s*[\u4e00-\u9fff]{2,4}(?:[\s、][\u4e00-\u9fff]{2,4})*\s*(?:[文图/／]*摄|报道|文|[文图/／]+)?")
-_AROUND = re.compile(r"发布时间|点击|浏览|阅读量|当前位置|首页|上一篇|下一篇|分享到|版权|[Cc]opyright|公众号|^\W*$|^\d+$|[>＞]")
+_CONTACT = re.compile(
+    r"\d{3,4}-?\d{7,8}|\d{3}-\d{3,4}-\d{4}|@|https?:|www\.|热线|传真|邮箱|电话[:：]|联系(?:人|方式|我们)|请于|报名"
+)
+_SIGNED = re.compile(
+    r"[■●□]?\s*(?:本[报刊台]|实习)?(?:记者|通讯员)\s*[\u4e00-\u9fff]{2,4}(?:[\s、][\u4e00-\u9fff]{2,4})*\s*(?:[文图/／]*摄|报道|文|[文图/／]+)?"
+)
+_AROUND = re.compile(
+    r"发布时间|点击|浏览|阅读量|当前位置|首页|上一篇|下一篇|分享到|版权|[Cc]opyright|公众号|^\W*$|^\d+$|[>＞]"
+)
 _MARKS = re.compile(r"[，。、；：？！,;:?!“”‘’（）()《》—…]")
 _STOP = re.compile(r"[。！？!?]")
 _HALVES = re.compile(r"\S[ \u3000]\S")
@@ -85,9 +99,10 @@ def _parts(number: int, raw: str, repairs: Sequence[str], above: int) -> list[Li
     start = first.end() if first else 0
     end = last.start() if last and last.start() >= start else len(raw)
     spans = [(0, start, True), (start, end, False), (end, len(raw), True)]
-    spans = [(a, b, jump) for a, b, jump in spans if repaired(raw[a:b], repairs)]
-    if len(spans) == 1:
-        return [Line(number, str(number), repaired(raw, repairs), above, spans[0][2])]
+    spans = [(a, b, jump) for a, b, jump in spans if raw[a:b].strip()]
+    if len(spans) == 1 or not all(repaired(raw[a:b], repairs) for a, b, _ in spans):
+        text = repaired(raw, repairs)
+        return [Line(number, str(number), text, above, spans[0][2] and len(spans) == 1)] if text else []
     width = len(raw)
     return [
         Line(number, f"{number}[{a or ''}:{b if b < width else ''}]", repaired(raw[a:b], repairs),
@@ -190,7 +205,9 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
         row["repeats the line before"] = float(i > 0 and short[i] and line.text in lines[i - 1].text)
         rows.append(row)
     names = list(rows[0]) if rows else []
-    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(len(rows), len(names))
+    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
+        len(rows), len(names)
+    )
 
 
 def is_around(text: str) -> bool:
@@ -263,14 +280,16 @@ def unit_features(
             "headings, length": min(1.0, longest / 24),
         })  # fmt: skip
     names = list(rows[0]) if rows else []
-    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(len(rows), len(names))
+    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
+        len(rows), len(names)
+    )
 
 
 _SPAN = 6  # lines on either side of a heading whose words are compared
 
 
 def _grams(texts: Iterable[str]) -> Counter[str]:
-    return Counter(pair for text in texts for a, b in zip(text, text[1:], strict=False) if _HAN.match(pair := a + b[:1]))
+    return Counter(pair for text in texts for a, b in itertools.pairwise(text) if _HAN.match(pair := a + b))
 
 
 def _alike(first: Counter[str], second: Counter[str]) -> float:
@@ -320,7 +339,8 @@ class Linear:
         from scipy.special import expit, softmax
 
         scores = self.scores(matrix)
-        return expit(scores) if len(self.classes) == 1 else softmax(scores, axis=1)
+        chances: Array = expit(scores) if len(self.classes) == 1 else softmax(scores, axis=1)
+        return chances
 
 
 @dataclass(frozen=True)
@@ -354,8 +374,9 @@ def model_of(table: dict[str, Any]) -> Model:
     def linear(part: dict[str, Any]) -> Linear:
         return Linear(tuple(part["weights"]), tuple(part["features"]), tuple(map(tuple, part["weights"].values())))
 
+    forms, begins, main, joins = (linear(table[name]) for name in ("forms", "begins", "main", "joins"))
     slope, constant = table["margin"]
-    return Model(*(linear(table[name]) for name in ("forms", "begins", "main", "joins")), (slope, constant), table["threshold"])
+    return Model(forms, begins, main, joins, (slope, constant), table["threshold"])
 
 
 @cache

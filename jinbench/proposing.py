@@ -3,9 +3,10 @@
 A proposal is a draft for a person to correct. Everything in it has a confidence: how likely it is to be right.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench import joining, layouts
 from jinbench.joining import Join
@@ -85,9 +86,10 @@ def propose(
     slope, constant = model.margin
     sure = {(join.first, join.second): _chance(slope * join.margin + constant) for join in joins}
     drafts = [
-        _draft([blocks[n] for n in group], kinds, chances, begins, sure, 1.0 if single else None)
-        for group in groups
+        _draft([blocks[n] for n in group], kinds, chances, begins, sure, 1.0 if single else None) for group in groups
     ]
+    if not drafts and not single:  # all of it furniture: somebody added the page for what is in it
+        return propose(lines, model, own=own, single=True, titles=titles)
     furniture = tuple(i for i, kind in enumerate(kinds) if kind == FURNITURE)
     return Proposal(
         tuple(lines), tuple(kinds), tuple(chances), tuple(begins), tuple(drafts), furniture,
@@ -157,7 +159,7 @@ def _kinds(
     lines: Sequence[Line], forms: Sequence[str], sure_of: Sequence[float], units: Sequence[Sequence[int]],
     begun: dict[int, float], starts: set[int], model: Model, titles: int, single: bool,
 ) -> tuple[list[str], list[float]]:  # fmt: skip
-    """The kind of every line: of a heading, by whether an article begins there, and which of several is its headline."""
+    """The kind of every line: of headings, by whether an article begins there, and which of them is its headline."""
     kinds, chances = [form if form != HEADING else "crosshead" for form in forms], list(sure_of)
     headed = False  # whether the article has a headline by now
     for unit in units:
@@ -196,7 +198,7 @@ def _cut(
     comes_from = {join.second: join.first for join in joins}
     goes_to = {join.first: join.second for join in joins}
     texts = [i for i, kind in enumerate(kinds) if kind == "body"]
-    for before, i in zip(texts, texts[1:], strict=False):
+    for before, i in itertools.pairwise(texts):
         if (comes_from.get(i, before) != before or goes_to.get(before, i) != i) and i - 1 not in heads:
             cuts.add(i)
     return cuts
@@ -268,7 +270,7 @@ def _draft(
 ) -> Draft:  # fmt: skip
     """The parts of an article: headings first, wherever they stood, then the text with its joins."""
     order = [i for block in blocks for i in _turned(block, sure, begins)]
-    goes_to = {first: second for first, second in sure}
+    goes_to = dict(sure.keys())
     joined = {second for _, second in sure}
     heads = [i for i in order if kinds[i] in HEADS]
     first_text = next((n for n, i in enumerate(order) if kinds[i] == "body"), len(order))
@@ -282,12 +284,11 @@ def _draft(
             chain.append(goes_to[chain[-1]])
         parts.append(
             Part(kinds[i], tuple(chain), min(chances[n] for n in chain),
-                 tuple(sure[pair] for pair in zip(chain, chain[1:], strict=False)))
+                 tuple(sure[pair] for pair in itertools.pairwise(chain)))
         )  # fmt: skip
     start = min(i for block in blocks for i in block)
     if chance is None:
-        headed = [float(begins[i]) for i in heads] or [float(begins[blocks[0][0]])]
-        chance = 1.0 if start == 0 else max(headed)
+        chance = 1.0 if start == 0 else max(begins[i] for i in [*heads, *(block[0] for block in blocks)])
     return Draft(tuple(parts), chance)
 
 
@@ -299,14 +300,3 @@ def _turned(block: list[int], sure: dict[tuple[int, int], float], begins: Sequen
             cut = max(range(a + 1, b + 1), key=lambda n: (float(begins[block[n]]), n))
             return [*block[:a], *block[cut : b + 1], *block[a:cut], *block[b + 1 :]]
     return block
-
-
-def marks(proposal: Proposal) -> dict[str, Any]:
-    """How much of a proposal is doubtful, in counts."""
-    parts = [part for draft in proposal.drafts for part in draft.parts]
-    return {
-        "articles": len(proposal.drafts),
-        "lines": len(proposal.lines),
-        "joins": len(proposal.joins),
-        "doubtful": sum(part.doubtful for part in parts) + sum(draft.chance < DOUBTFUL for draft in proposal.drafts),
-    }
