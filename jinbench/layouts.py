@@ -124,26 +124,25 @@ def repaired(text: str, repairs: Sequence[str]) -> str:
 def repairs_needed(page: str) -> tuple[str, ...]:
     """The repairs that a page shows the need of: pinyin left behind, spaces around Latin, straight quotes, script."""
     han = len(_HAN.findall(page))
-    found = []
     if han * 4 < sum(not char.isspace() for char in page):
         return ()  # mostly another script: these repairs are for Chinese
-    if len(_PINYIN.findall(page)) >= 3:
-        found.append("pinyin")
     spaced = len(_SPACED.findall(page))
-    if spaced >= 3 and spaced > len(_CLOSE.findall(page)):
-        found.append("spacing")
     straight = page.count('"')
-    if straight >= 2 and straight > page.count("“") + page.count("”"):
-        found.append("quotes")
     distinct = sorted(set(_HAN.findall(page)))
     changed = {}
     for config in ("t2s", "tw2s", "hk2s"):
         other = {char for char in distinct if converted(char, config) != char}
         changed[config] = sum(char in other for char in page)
     best = max(changed, key=lambda config: changed[config])  # the first of equals: plain t2s
-    if changed[best] * 20 > han:
-        found.append(f"script:{best}")
-    return tuple(found)
+    script = changed[best] * 20 > han
+    needed = {
+        # One in brackets may be there for the reader; where the script was turned over too, it is not.
+        "pinyin": len(_PINYIN.findall(page)) >= (1 if script else 3),
+        "spacing": spaced >= 3 and spaced > len(_CLOSE.findall(page)),
+        "quotes": straight >= 2 and straight > page.count("“") + page.count("”"),
+        f"script:{best}": script,
+    }
+    return tuple(name for name, yes in needed.items() if yes)
 
 
 # One line by itself. Every value lies between 0 and 1.
@@ -213,6 +212,16 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
 def is_around(text: str) -> bool:
     """Whether a line reads like what stands around a text on a web page."""
     return len(text) <= 90 and not COMPLETE.search(text) and bool(_AROUND.search(text) or _CONTACT.search(text))
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a line ends as a sentence ends."""
+    return bool(re.search(r"[。！？!?…][”’」』）)》\"]*\Z", text))
+
+
+def names_author(text: str) -> bool:
+    """Whether a line has a word for who wrote, photographed or sent something."""
+    return bool(_BYLINE.search(text) or _SIGNED.fullmatch(text))
 
 
 def form_of(kind: str) -> str:

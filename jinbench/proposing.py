@@ -106,18 +106,37 @@ def _chance(score: float) -> float:
 def _forms(
     lines: Sequence[Line], table: "Array", classes: tuple[str, ...], titles: int, single: bool
 ) -> tuple[list[str], list[float]]:
-    """The likeliest form of every line, and how likely it is. Of a page reference it is beyond doubt."""
+    """The form of every line, and how likely it is: the likeliest of those that it can have.
+
+    Of a page reference it is beyond doubt. A sentence is no heading, and no byline is without a word for who did what.
+    As furniture, which nobody sees again, a line is taken only where that is not in doubt, and never in what is one
+    article, which always has running text.
+    """
     found, chances = [], []
     for i, line in enumerate(lines):
-        order = [(classes[int(n)], float(table[i, n])) for n in (-table[i]).argsort(kind="stable")]
-        barred = ("jump", FURNITURE) if single else ("jump",)
-        form, chance = next((pair for pair in order if pair[0] not in barred), ("body", 0.0))
         if line.jump or i < titles:
-            form, chance = "jump" if line.jump else HEADING, 1.0
+            found.append("jump" if line.jump else HEADING)
+            chances.append(1.0)
+            continue
+        barred = {"jump"}
+        if layouts.is_sentence(line.text):
+            barred |= {HEADING, "byline", FURNITURE}
+        if not layouts.names_author(line.text):
+            barred.add("byline")
+        if single:
+            barred |= {FURNITURE, "caption"}
+        allowed = {form: float(table[i, n]) for n, form in enumerate(classes) if form not in barred}
+        whole = sum(allowed.values()) or 1.0
+        if FURNITURE in allowed and allowed[FURNITURE] < DOUBTFUL * whole and not layouts.is_around(line.text):
+            whole -= allowed.pop(FURNITURE)
+        form = max(allowed, key=lambda form: allowed[form])
         found.append(form)
-        chances.append(chance)
+        chances.append(allowed[form] / whole)
     if not single:
         _clear(lines, found, chances)
+    elif "body" not in found and len(lines) > titles:
+        longest = max(range(titles, len(lines)), key=lambda i: (not lines[i].jump, len(lines[i].text)))
+        found[longest], chances[longest] = "body", float(table[longest, classes.index("body")])
     return found, chances
 
 
