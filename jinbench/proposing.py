@@ -126,9 +126,9 @@ def _forms(
         if single:
             barred |= {FURNITURE, "caption"}
         allowed = {form: float(table[i, n]) for n, form in enumerate(classes) if form not in barred}
+        if allowed.get(FURNITURE, 1.0) < DOUBTFUL and not layouts.is_around(line.text):
+            del allowed[FURNITURE]
         whole = sum(allowed.values()) or 1.0
-        if FURNITURE in allowed and allowed[FURNITURE] < DOUBTFUL * whole and not layouts.is_around(line.text):
-            whole -= allowed.pop(FURNITURE)
         form = max(allowed, key=lambda form: allowed[form])
         found.append(form)
         chances.append(allowed[form] / whole)
