@@ -186,6 +186,35 @@ def test_two_articles_and_a_torn_column() -> None:
     assert proposal.joins[0][:2] == (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "kinds", "joins", "groups"),
+    [
+        # A heading below its text; one above it; one that has both, and goes with what it stands above.
+        ([[0], [1]], "body headline", [], [[0, 1]]),
+        ([[0], [1]], "headline body", [], [[0, 1]]),
+        ([[0, 1], [2], [3]], "headline body headline body", [], [[0], [1, 2]]),
+        # Nothing below it: it stays with what stands above, and so does a caption.
+        ([[0, 1], [2]], "headline body headline", [], [[0, 1]]),
+        ([[0, 1], [2]], "headline body caption", [], [[0, 1]]),
+        # Two articles that interleave, and one that goes on above itself.
+        ([[0], [1], [2], [3]], "body body body body", [(0, 2), (1, 3)], [[0, 2], [1, 3]]),
+        ([[0], [1], [2]], "body body body", [(2, 0)], [[2, 0], [1]]),
+    ],
+)
+def test_blocks_that_belong_together(
+    blocks: list[list[int]], kinds: str, joins: list[tuple[int, int]], groups: list[list[int]]
+) -> None:
+    found = proposing._grouped(blocks, kinds.split(), [joining.Join(a, b, 1.0) for a, b in joins])
+    assert found == groups
+
+
+def test_text_that_goes_on_above_itself_begins_where_an_article_may() -> None:
+    """Lines 3 and 4 stand below, and end in what line 1 goes on from."""
+    begins = [0.9, 0.0, 0.1, 0.4, 0.2, 0.0]
+    assert proposing._turned([0, 1, 2, 3, 4, 5], {(4, 1): 0.8}, begins) == [0, 3, 4, 1, 2, 5]
+    assert proposing._turned([0, 1, 2], {(0, 2): 0.8}, begins) == [0, 1, 2]
+
+
 def test_the_same_page_gives_the_same_proposal() -> None:
     assert proposing.propose(lines(*PAGE)) == proposing.propose(lines(*PAGE))
 
@@ -201,10 +230,17 @@ def test_what_is_one_article_stays_one() -> None:
 
 
 def test_menus_of_a_web_page_are_no_article() -> None:
-    menu = ["首页", "新闻中心", "联系我们", "产品", "招聘", "地图", "登录", "注册", "English", "微信公众号"]
+    menu = ["产业园区特色小镇服务平台", "园区梦工场创业投资服务", "城市更新与产业发展论坛", "招商引资政策解读与服务",
+            "企业上市辅导与培训中心", "数字经济产业创新联盟网", "产业地产研究院年度报告", "智能制造示范工厂名录查",
+            "人才引进与落户办事指南", "园区物业管理与维修申报"]  # fmt: skip
     proposal = proposing.propose(lines(*menu, *PAGE[:4]))
     assert proposal.furniture == tuple(range(10))
     assert [len(draft.lines) for draft in proposal.drafts] == [4]
+
+    forms, chances = ["heading"] * 10 + ["body"], [0.9] * 11
+    proposing._clear(lines(*menu[:9], *PAGE[:2]), forms, chances)
+    assert forms == ["furniture"] * 9 + ["heading", "body"]
+    assert max(chances[:9]) < proposing.DOUBTFUL  # a rule of thumb: somebody should look
 
 
 def test_an_empty_page_and_one_of_furniture_alone() -> None:
