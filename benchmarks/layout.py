@@ -8,8 +8,8 @@ For a page, everything is learnt from the others: the coefficients of the three 
 article begins, what a torn line goes on in), and, by leaving out each of these others in turn once more, how strongly
 the coefficients are held back, the two thresholds, and the line from the margin of a join to its confidence. How often
 words stand on the page itself, in its own lines, is evidence for its joins: it is what a page brings along, and has no
-labels; `--without-own` leaves that out too. The features, and the rules that make articles of lines, were written by
-somebody who knew all five pages: of that nothing can be held out.
+labels; `--without-own` leaves that out too. The features, the rules that make articles of lines, and their
+constants (MADE_UP here among them) were written by somebody who knew all five pages: of that nothing can be held out.
 """
 
 import itertools
