@@ -89,7 +89,7 @@ def stream(
                 if 0 <= most < len(raw):
                     problems.append(_too_big(path, most, f"more on line {number} alone"))
                     return
-                problem = _not_text(path, raw, number, at)
+                problem = not_text(path, raw, number, at)
                 if problem:
                     problems.append(problem)
                     return
@@ -157,7 +157,7 @@ def _too_big(path: Path, limit: int, found: str) -> Problem:
     return Problem("file-too-big", files.shown(path), f"{limit:,} bytes or fewer", found, hint)
 
 
-def _not_text(path: Path, raw: bytes, number: int, at: int) -> Problem | None:
+def not_text(path: Path, raw: bytes, number: int, at: int) -> Problem | None:
     """A problem if a line, which begins at byte `at` of its file, is not UTF-8 text."""
     found = next((kind for begin, kind in _BINARY.items() if raw.startswith(begin)), None) if number == 1 else None
     if found is None:

@@ -20,6 +20,7 @@ CODES = {
     "page-changed": "a page is not the one that articles.toml describes",
     "page-unlisted": "a page lies in seeds/pages and articles.toml does not mention it",
     "page-control-character": "a page holds a control character",
+    "extraction-failed": "the text of a web page cannot be taken out of it within the time and memory there is for it",
     "line-outside-page": "articles.toml names a line, or a part of one, that the page does not have",
     "line-used-twice": "articles.toml uses the same characters of a page twice",
     "line-unused": "articles.toml leaves out a line that is not blank",

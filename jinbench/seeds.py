@@ -18,7 +18,7 @@ KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "cap
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
 
 _PART = re.compile(r"(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?(?:\[(?P<start>\d{0,9}):(?P<end>\d{0,9})\])?\Z")
-_COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
+COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Reader:
             )
         self.passage_ids.add(id)
         torn_start, torn_end = ref.startswith("…"), ref.endswith("…")
-        if not torn_end and not _COMPLETE.search(text):
+        if not torn_end and not COMPLETE.search(text):
             self.problem(
                 "passage-torn",
                 place,

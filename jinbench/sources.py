@@ -1,10 +1,11 @@
 """The commands for what a benchmark is made from: pages, articles, the label set."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, columns, emit, rooms, say, workshop
+from jinbench.console import JSON, columns, emit, rooms, say, told, workshop
 from jinbench.problems import DataError, Problem
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
@@ -61,6 +62,51 @@ def seeds_show(
             f"[{each.passage_id or each.kind}, line {'+'.join(map(str, each.lines))}] {each.text}" for each in pieces
         ),
     )
+
+
+@seeds_commands.command("add")
+def seeds_add(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Pages: text, HTML (.html, .htm), or JSON Lines (.jsonl), each row of which is an article."
+        ),
+    ],
+    field: Annotated[str, typer.Option(help="Of JSON Lines: the field with the text.")] = "text",
+    title: Annotated[str, typer.Option(help="Of JSON Lines: the field with the title, where a row has one.")] = "title",
+    encoding: Annotated[
+        str | None, typer.Option(help="What the files are written in, if not UTF-8: gb18030, big5. Kept as UTF-8.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long taking the text out of a web page may take.")] = 30,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Add nothing if a row of JSON Lines cannot be taken. [left out, and named]")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the proposal, and write nothing.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Add pages, and propose what articles they fall into: kinds of lines, order, and how torn columns go on.
+
+    The pages are copied to seeds/pages, and the proposal is put behind what seeds/articles.toml holds, of which nothing
+    is changed. It passes `jinbench seeds check`, but it is a draft: every line has its confidence beside it as a
+    comment, and what is doubtful is marked `# ?`. Correct it there. Everything is written, or nothing is.
+
+    Text is kept byte for byte; of HTML the text of the article (needs: pip install 'jinbench[pages]').
+    """
+    from jinbench import adding, extracting
+
+    if encoding is not None and not extracting.is_known(encoding):
+        raise typer.BadParameter(f"{encoding!r} is no encoding that Python knows", param_hint="--encoding")
+    made = adding.plan(
+        workshop(ctx), files, encoding=encoding, text_field=field, title_field=title, seconds=seconds, strict=strict
+    )
+    if not dry_run:
+        adding.write(made)
+    if made.skipped:
+        say(told(made.skipped))
+        done = "proposed" if dry_run else "added"
+        say(f"{len(made.skipped):,} rows are left out; {len(made.entries):,} pages are {done}.")
+    emit(adding.to_dict(made, not dry_run), as_json, lambda: adding.preview(made, not dry_run))
 
 
 @labels_commands.command("config")

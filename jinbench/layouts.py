@@ -1,0 +1,394 @@
+"""What the lines of a page look like: their features, and how likely each is to be of which kind.
+
+The models are linear: `layouts.json` holds their coefficients, which `benchmarks/layout.py --write` learns from pages
+that were put together by hand. Nothing here knows a name of a place, a person or a newspaper.
+"""
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinbench.restoring import Char, converted, repair_named, strip, text_of
+from jinbench.seeds import KINDS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+
+FURNITURE = "furniture"
+ALL_KINDS = (*KINDS, FURNITURE)
+HEADS = ("headline", "subheadline", "label")
+HEADING = "heading"  # any of the three, or a crosshead: which one, what stands around it has to say
+FORMS = (HEADING, "byline", "body", "caption", "jump", "notice", FURNITURE)
+
+_COEFFICIENTS = Path(__file__).with_name("layouts.json")
+COMPLETE = re.compile(
+    r"(?:[。！？!?：:]|…)[”’」』）)》\"]*\Z"
+)  # as `jinbench seeds check` sees it, and straight quotes
+_REFERENCE = (
+    r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
+)
+_JUMP_FIRST, _JUMP_LAST = re.compile(rf"\s*{_REFERENCE}"), re.compile(rf"{_REFERENCE}\s*\Z")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_PINYIN = re.compile(r"[\u3400-\u9fff]\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
+_SPACED = re.compile(r"[\u3400-\u9fff] +[0-9A-Za-z\"]|[0-9A-Za-z\"] +[\u3400-\u9fff]")
+_CLOSE = re.compile(r"[\u3400-\u9fff][0-9A-Za-z\"]|[0-9A-Za-z\"][\u3400-\u9fff]")
+_OPENER = re.compile(
+    r"本[报刊台网社市][^，。,]{0,6}[讯电(（]|[^，。,]{2,12}[社网报][^，。,]{0,16}[日讯]?电[(（ ]"
+    r"|[^，。,]{0,4}[讯電][(（]"
+)
+_BYLINE = re.compile(r"记者|通讯员|摄影?\b|摄$|编辑|责编|来源|作者|供图|图片|[文图]\s*[/／]|^[■●□]|提供$|供稿|撰文")
+_CAPTION = re.compile(r"^[▲△▼↑↓←→]|^[左右上下]?图(?:为|①|1|一|[：:])|资料图|效果图")
+_CONTACT = re.compile(
+    r"\d{3,4}-?\d{7,8}|\d{3}-\d{3,4}-\d{4}|@|https?:|www\.|热线|传真|邮箱|电话[:：]|联系(?:人|方式|我们)|请于|报名"
+)
+_SIGNED = re.compile(
+    r"[■●□]?\s*(?:本[报刊台]|实习)?(?:记者|通讯员)\s*[\u4e00-\u9fff]{2,4}(?:[\s、][\u4e00-\u9fff]{2,4})*\s*(?:[文图/／]*摄|报道|文|[文图/／]+)?"
+)
+_AROUND = re.compile(
+    r"发布时间|点击|浏览|阅读量|当前位置|首页|上一篇|下一篇|分享到|版权|[Cc]opyright|公众号|^\W*$|^\d+$|[>＞]"
+)
+_MARKS = re.compile(r"[，。、；：？！,;:?!“”‘’（）()《》—…]")
+_STOP = re.compile(r"[。！？!?]")
+_HALVES = re.compile(r"\S[ \u3000]\S")
+_SHORT = 32  # characters; what is longer is hardly ever a heading, a byline or a caption
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a page, or the part of it before or after a page reference. `ref` is how articles.toml names it.
+
+    `text` is what is left after the repairs of the page; `above`: the blank lines between it and the line before.
+    """
+
+    number: int
+    ref: str
+    text: str
+    above: int
+    jump: bool = False
+    after_jump: bool = False
+
+
+def split(page: str, repairs: Sequence[str] = ()) -> tuple[list[Line], list[int]]:
+    """The lines of `page` that are not blank, and the numbers of those of which the repairs leave nothing."""
+    found: list[Line] = []
+    emptied: list[int] = []
+    blank = 0
+    for number, raw in enumerate(page.split("\n"), start=1):
+        if not raw.strip():
+            blank += 1
+            continue
+        parts = _parts(number, raw, repairs, blank)
+        found += parts
+        if not parts:
+            emptied.append(number)
+        blank = 0
+    return found, emptied
+
+
+def _parts(number: int, raw: str, repairs: Sequence[str], above: int) -> list[Line]:
+    first, last = _JUMP_FIRST.match(raw), _JUMP_LAST.search(raw)
+    start = first.end() if first else 0
+    end = last.start() if last and last.start() >= start else len(raw)
+    spans = [(0, start, True), (start, end, False), (end, len(raw), True)]
+    spans = [(a, b, jump) for a, b, jump in spans if raw[a:b].strip()]
+    if len(spans) == 1 or not all(repaired(raw[a:b], repairs) for a, b, _ in spans):
+        text = repaired(raw, repairs)
+        return [Line(number, str(number), text, above, spans[0][2] and len(spans) == 1)] if text else []
+    width = len(raw)
+    return [
+        Line(number, f"{number}[{a or ''}:{b if b < width else ''}]", repaired(raw[a:b], repairs),
+             above if i == 0 else 0, jump, not jump and i > 0)
+        for i, (a, b, jump) in enumerate(spans)
+    ]  # fmt: skip
+
+
+def repaired(text: str, repairs: Sequence[str]) -> str:
+    """`text` as `jinbench seeds` reads it: after the repairs, without white space at either end."""
+    chars = strip([Char(char, i) for i, char in enumerate(text)])
+    for name in repairs:
+        repair = repair_named(name)
+        if repair is not None:
+            chars = repair(chars)
+    return text_of(strip(chars))
+
+
+def repairs_needed(page: str) -> tuple[str, ...]:
+    """The repairs that a page shows the need of: pinyin left behind, spaces around Latin, straight quotes, script."""
+    han = len(_HAN.findall(page))
+    if han * 4 < sum(not char.isspace() for char in page):
+        return ()  # mostly another script: these repairs are for Chinese
+    spaced = len(_SPACED.findall(page))
+    straight = page.count('"')
+    distinct = sorted(set(_HAN.findall(page)))
+    changed = {}
+    for config in ("t2s", "tw2s", "hk2s"):
+        other = {char for char in distinct if converted(char, config) != char}
+        changed[config] = sum(char in other for char in page)
+    best = max(changed, key=lambda config: changed[config])  # the first of equals: plain t2s
+    script = changed[best] * 20 > han
+    needed = {
+        # One in brackets may be there for the reader; where the script was turned over too, it is not.
+        "pinyin": len(_PINYIN.findall(page)) >= (1 if script else 3),
+        "spacing": spaced >= 3 and spaced > len(_CLOSE.findall(page)),
+        "quotes": straight >= 2 and straight > page.count("“") + page.count("”"),
+        f"script:{best}": script,
+    }
+    return tuple(name for name, yes in needed.items() if yes)
+
+
+# One line by itself. Every value lies between 0 and 1.
+def _own(text: str) -> dict[str, float]:
+    length = len(text)
+    halves = bool(_HALVES.search(text))
+    return {
+        **{f"longer than {n}": float(length > n) for n in (4, 8, 12, 16, 24, _SHORT, 48, 100)},
+        "ends its sentence": float(bool(COMPLETE.search(text))),
+        "ends with a comma": float(text[-1:] in "，,、；;"),
+        "a full stop inside": float(bool(_STOP.search(text[:-1]))),
+        "marks per character": min(1.0, 5 * len(_MARKS.findall(text)) / max(length, 1)),
+        "a comma inside": float(bool(re.search("[，,；]", text))),
+        "halves": float(halves and length <= _SHORT),
+        "digits": min(1.0, 3 * sum(char.isdigit() for char in text) / max(length, 1)),
+        "Latin": min(1.0, 3 * len(re.findall(r"[A-Za-z]", text)) / max(length, 1)),
+        "dateline": float(bool(_OPENER.match(text))),
+        "byline": float(length <= _SHORT and bool(_BYLINE.search(text))),
+        "signature": float(bool(_SIGNED.fullmatch(text))),
+        "around a text": float(length <= 90 and bool(_AROUND.search(text))),
+        "ends with photographer": float(length <= _SHORT and text.endswith("摄")),
+        "bullet": float(text[:1] in "■●□◆▲◎"),
+        "caption": float(bool(_CAPTION.match(text))),
+        "contact": float(length <= 90 and bool(_CONTACT.search(text))),
+        "quotation first": float(text[:1] in "“「"),
+        "colon inside": float(length <= _SHORT and bool(re.search("[：:]", text[:-1]))),
+    }
+
+
+_NEAR = ("longer than 8", "longer than 16", f"longer than {_SHORT}", "longer than 100", "ends its sentence", "dateline",
+         "signature", "ends with photographer")  # fmt: skip
+
+
+def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
+    """The names of the features, and a matrix: a row for every line, a column for every feature."""
+    import numpy as np
+
+    own = [_own(line.text) for line in lines]
+    short = [len(line.text) <= _SHORT for line in lines]
+    rows = []
+    for i, line in enumerate(lines):
+        row = dict(own[i])
+        for name, j in (("before", i - 1), ("after", i + 1), ("two before", i - 2), ("two after", i + 2)):
+            there = 0 <= j < len(lines)
+            row[f"{name}: there"] = float(there)
+            for feature in _NEAR:
+                row[f"{name}: {feature}"] = own[j][feature] if there else 0.0
+        row["page reference"] = float(line.jump)
+        row["after a reference"] = float(line.after_jump)
+        row["close to the line before"] = float(i > 0 and line.above == 0)
+        row["far from the line before"] = float(line.above > 1)
+        row["short, first of short ones"] = float(short[i] and (i == 0 or not short[i - 1]))
+        row["short, last of short ones"] = float(short[i] and (i + 1 == len(lines) or not short[i + 1]))
+        row["short between long ones"] = row["short, first of short ones"] * row["short, last of short ones"]
+        unfinished = float(short[i] and i > 0 and not short[i - 1] and not own[i - 1]["ends its sentence"])
+        row["short, after an unfinished line, finished"] = unfinished * own[i]["ends its sentence"]
+        row["short, after an unfinished line, unfinished"] = unfinished * (1 - own[i]["ends its sentence"])
+        row["first third of the page"] = float(3 * i < len(lines))
+        row["repeats the line before"] = float(i > 0 and short[i] and line.text in lines[i - 1].text)
+        rows.append(row)
+    names = list(rows[0]) if rows else []
+    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
+        len(rows), len(names)
+    )
+
+
+def is_around(text: str) -> bool:
+    """Whether a line reads like what stands around a text on a web page."""
+    return len(text) <= 90 and not COMPLETE.search(text) and bool(_AROUND.search(text) or _CONTACT.search(text))
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a line ends as a sentence ends."""
+    return bool(re.search(r"[。！？!?…][”’」』）)》\"]*\Z", text))
+
+
+def names_author(text: str) -> bool:
+    """Whether a line has a word for who wrote, photographed or sent something."""
+    return bool(_BYLINE.search(text) or _SIGNED.fullmatch(text))
+
+
+def form_of(kind: str) -> str:
+    """What a line of that kind looks like by itself."""
+    return HEADING if kind in (*HEADS, "crosshead") else kind
+
+
+def units(lines: Sequence[Line], forms: Sequence[str]) -> list[list[int]]:
+    """Where an article may begin: headings that stand together, with a byline between or behind them, or one with a
+    bullet before them; a dateline or a page reference that no heading stands before; and the first line of all.
+    """
+    found: list[list[int]] = []
+    run: list[int] = []
+    first = True
+    for i, form in enumerate(forms):
+        if form == FURNITURE:
+            continue
+        bullet = form == "byline" and lines[i].text[:1] in "■●□◆" and forms[i + 1 : i + 2] in (["byline"], [HEADING])
+        if form == HEADING or bullet or (run and form in ("byline", "jump")):
+            run = [*run, i]
+        else:
+            if run:
+                found.append(run)
+            elif first or form == "jump" or (form == "body" and _OPENER.match(lines[i].text)):
+                found.append([i])
+            run = []
+        first = False
+    return [*found, run] if run else found
+
+
+def unit_features(
+    lines: Sequence[Line], forms: Sequence[str], found: Sequence[Sequence[int]], elsewhere: Container[int]
+) -> tuple[list[str], "Array"]:
+    """Of every unit. `elsewhere`: lines that go on from another line than the one of running text before them."""
+    import numpy as np
+
+    rows = []
+    for unit in found:
+        before, after = unit[0] - 1, unit[-1] + 1
+        heads = [i for i in unit if forms[i] == HEADING]
+        longest = max((len(lines[i].text) for i in heads), default=0)
+        headed = bool(heads)
+        there = after < len(lines)
+        above = _grams(lines[i].text for i in range(max(0, unit[0] - _SPAN), unit[0]) if forms[i] == "body")
+        below = _grams(lines[i].text for i in range(after, min(len(lines), after + _SPAN)) if forms[i] == "body")
+        own = _grams(lines[i].text for i in heads)
+        both = headed and above and below
+        rows.append({
+            "headings, text above like text below": 5 * _alike(above, below) if both else 0.0,
+            "headings, closer to the text above": _share(own, above) - _share(own, below) if both else 0.0,
+            "first of the page": float(all(form == FURNITURE for form in forms[: unit[0]])),
+            "headings": float(headed),
+            "a dateline": float(not headed and forms[unit[0]] == "body"),
+            "a page reference": float(not headed and lines[unit[0]].jump),
+            "headings, with a byline, a page reference or a dateline": float(
+                headed and (len(heads) < len(unit) or (there and bool(_OPENER.match(lines[after].text))))
+            ),
+            "headings, behind what ends an article": float(
+                headed and before >= 0 and forms[before] in ("byline", "caption", "notice", FURNITURE)
+            ),
+            "headings, behind an unfinished line": float(
+                headed and before >= 0 and forms[before] == "body" and not COMPLETE.search(lines[before].text)
+            ),
+            "headings, before what goes on from elsewhere": float(headed and there and after in elsewhere),
+            "headings, length": min(1.0, longest / 24),
+        })  # fmt: skip
+    names = list(rows[0]) if rows else []
+    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
+        len(rows), len(names)
+    )
+
+
+_SPAN = 6  # lines on either side of a heading whose words are compared
+
+
+def _grams(texts: Iterable[str]) -> Counter[str]:
+    return Counter(pair for text in texts for a, b in itertools.pairwise(text) if _HAN.match(pair := a + b))
+
+
+def _alike(first: Counter[str], second: Counter[str]) -> float:
+    """The cosine of how often pairs of characters stand in both, by their square roots: no one pair decides."""
+    shared = sum(sqrt(first[pair] * second[pair]) for pair in sorted(first.keys() & second.keys()))
+    return shared / sqrt(max(1, first.total()) * max(1, second.total()))
+
+
+def _share(some: Counter[str], text: Counter[str]) -> float:
+    return sum(pair in text for pair in some) / max(1, len(some))
+
+
+def main_features(texts: Sequence[str]) -> tuple[list[str], "Array"]:
+    """Of the headings that stand together: what tells the headline from those above and below it."""
+    import numpy as np
+
+    longest = max(map(len, texts))
+    rows = [
+        {
+            "first": float(n == 0),
+            "halves": float(bool(_HALVES.search(text))),
+            "longest": float(len(text) == longest),
+            "at most 6": float(len(text) <= 6),
+        }
+        for n, text in enumerate(texts)
+    ]
+    return list(rows[0]), np.array([list(row.values()) for row in rows])
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Scores of classes from features: a row of weights for every class, the last weight being the constant."""
+
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+    def scores(self, matrix: "Array") -> "Array":
+        """(rows, classes) for (rows, features)."""
+        import numpy as np
+
+        table = np.array(self.weights)
+        return np.asarray(matrix @ table[:, :-1].T + table[:, -1])
+
+    def chances(self, matrix: "Array") -> "Array":
+        """How likely each class is: they sum to 1. With one class alone: how likely it is, as against not."""
+        from scipy.special import expit, softmax
+
+        scores = self.scores(matrix)
+        chances: Array = expit(scores) if len(self.classes) == 1 else softmax(scores, axis=1)
+        return chances
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that is learned. `forms`: of a line, what it looks like. `begins`: whether an article begins where headings,
+    a dateline or a page reference stand. `main`: of the headings of an article, which is its headline. `joins`: of a
+    pair of lines, whether one goes on in the other. `margin`: (slope, constant) from the margin of a join to how likely
+    it is right. `threshold`: how likely `begins` has to be.
+    """
+
+    forms: Linear
+    begins: Linear
+    main: Linear
+    joins: Linear
+    margin: tuple[float, float]
+    threshold: float
+
+    def to_dict(self) -> dict[str, Any]:
+        parts = {"forms": self.forms, "begins": self.begins, "main": self.main, "joins": self.joins}
+        tables = {
+            name: {"features": list(part.features),
+                   "weights": {c: list(row) for c, row in zip(part.classes, part.weights, strict=True)}}
+            for name, part in parts.items()
+        }  # fmt: skip
+        return {**tables, "margin": list(self.margin), "threshold": self.threshold}
+
+
+def model_of(table: dict[str, Any]) -> Model:
+    """The model that :meth:`Model.to_dict` wrote."""
+
+    def linear(part: dict[str, Any]) -> Linear:
+        return Linear(tuple(part["weights"]), tuple(part["features"]), tuple(map(tuple, part["weights"].values())))
+
+    forms, begins, main, joins = (linear(table[name]) for name in ("forms", "begins", "main", "joins"))
+    slope, constant = table["margin"]
+    return Model(forms, begins, main, joins, (slope, constant), table["threshold"])
+
+
+@cache
+def model() -> Model:
+    """The one that comes with the package."""
+    return model_of(json.loads(_COEFFICIENTS.read_text(encoding="utf-8")))
