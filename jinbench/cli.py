@@ -1,8 +1,8 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
-The commands for pages and the label set are in `sources`, for the server in `hosting`, for labelling in `desk`,
-`review`, `helping` and `team`, those for a finished dataset in `release`, those for who wants to know how good a
-system is in `contest`, for who enters one in `entrants`; here are the rest, and the entry point.
+The commands for a new benchmark, its pages and its label set are in `sources`, for the server in `hosting`, for
+labelling in `desk`, `review`, `helping` and `team`, those for a finished dataset in `release`, those for who wants to
+know how good a system is in `contest`, for who enters one in `entrants`; here are the rest, and the entry point.
 """
 
 import sys
@@ -39,6 +39,7 @@ app = typer.Typer(
     "2 the command was typed wrongly, 3 Label Studio or the Hub is not there, refuses, or holds something that must "
     "not be overwritten.",
 )
+app.add_typer(sources.commands)
 app.add_typer(sources.seeds_commands, name="seeds")
 app.add_typer(sources.labels_commands, name="labels")
 app.add_typer(hosting.labelstudio_commands, name="labelstudio")
@@ -163,7 +164,7 @@ def run(
     \b
     It may declare, each as a literal:
       NEEDS = ("jieba",)       packages that must be installed
-      CROSSWALK = "msra"       it works with the coarse labels of that crosswalk of labels.toml
+      CROSSWALK = "coarse"     it works with the coarse labels of that crosswalk of labels.toml
       GIVEN = ("entities",)    sector: its rows have the gold entities; no rank
       CURVE = True             always measure the learning curve
 

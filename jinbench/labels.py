@@ -15,7 +15,10 @@ from jinbench.rooms import Rooms
 
 @dataclass(frozen=True)
 class Label:
-    """An entity type or a sector. `alone`: it excludes every other of its kind."""
+    """An entity type or a sector. `alone`: it excludes every other of its kind.
+
+    For the linter, `holds_no`: types that do not stand within one of this type; `unit`: it does not end in a number.
+    """
 
     name: str
     zh: str
@@ -28,6 +31,8 @@ class Label:
     crosswalk: dict[str, str] | None = None
     loses: str = ""
     gbt4754: tuple[str, ...] = ()
+    holds_no: tuple[str, ...] = ()
+    unit: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,20 @@ def read(rooms: Rooms) -> LabelSet:
     if not release.endswith(".0"):
         hint = "the last part counts the errata and is 0 here"
         problems.append(Problem("label-set", f"{where} release", "a version as 1.0.0", repr(release), hint))
+    for entry in entities:
+        strangers = [name for name in entry.holds_no if name not in {each.name for each in entities}]
+        if strangers:
+            place, hint = f"{where} [[entity]] {entry.name} holds_no", "correct the name, or take it out"
+            expected = f"types of this file: {', '.join(each.name for each in entities)}"
+            problems.append(Problem("label-set", place, expected, ", ".join(strangers), hint))
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
-            names = " and ".join(label.name for label in (*entities, *sectors) if label.hotkey == hotkey)
-            found_keys = f"{hotkey!r} for {names}"
+            having = [(kind, label.name) for kind, found in (("entity", entities), ("sector", sectors))
+                      for label in found if label.hotkey == hotkey]  # fmt: skip
+            place = f"{where} {' and '.join(f'[[{kind}]] {name}' for kind, name in having)}"
+            found_keys = f"{hotkey!r} for {' and '.join(name for _, name in having)}"
             problems.append(
-                Problem("label-set", where, "hotkeys that differ", found_keys, "give one of them another key")
+                Problem("label-set", place, "hotkeys that differ", found_keys, "give one of them another key")
             )
     raise_if_any(problems)
     return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
@@ -108,6 +121,8 @@ def _label(entry: dict[str, Any]) -> Label:
         crosswalk=entry.get("crosswalk"),
         loses=entry.get("loses", ""),
         gbt4754=tuple(entry.get("gbt4754", ())),
+        holds_no=tuple(entry.get("holds_no", ())),
+        unit=bool(entry.get("unit", False)),
     )
 
 
