@@ -324,7 +324,8 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
         name: exports.read(exports.path_of(where, name), seed.passages(), label_set, name) for name in known.adjudicated
     }
     if not known.adjudicated:
-        place, hint = files.shown(where.annotation / "annotators.toml"), "see CONTRIBUTING.md on a second annotator"
+        place = files.shown(where.annotation / "annotators.toml")
+        hint = "have a second one label: jinbench annotate desk --annotators a,b; then let `gold` name who adjudicates"
         raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
     sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(

@@ -235,12 +235,15 @@ def card(
 ) -> None:
     """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
     from jinbench import card as documents
+    from jinbench import starting
 
     where = workshop(ctx)
     names = list(documents.stale(where) if check else documents.write(where))
     said = "stale" if check else "wrote"
     lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
-    emit({said: names}, as_json, lambda: "\n".join(lines))
+    open_ = starting.todo(where)
+    lines += [f"{name}: {count} places marked TODO, which only you can fill in" for name, count in open_.items()]
+    emit({said: names, "todo": open_}, as_json, lambda: "\n".join(lines))
     if check and names:
         raise typer.Exit(EXIT_DATA)
 

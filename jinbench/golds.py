@@ -154,6 +154,11 @@ def crosswalks(where: Rooms) -> dict[str, dict[str, str]]:
     return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
 
 
+def main_crosswalk(where: Rooms) -> str:
+    """The first crosswalk of labels.toml: on it fine and coarse systems stand in one table. Empty if there is none."""
+    return next(iter(crosswalks(where)), "")
+
+
 def types(where: Rooms, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
     """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
     known = crosswalks(where)
