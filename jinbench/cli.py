@@ -171,15 +171,20 @@ def run(
     Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
     disk: do not run a file that you would not run otherwise.
     """
-    from jinbench import baselines, curves, recipes
+    from jinbench import baselines, curves, golds, recipes
 
     where = rooms(ctx) if files or out else workshop(ctx)
     records: list[dict[str, Any]] = []
     chosen = [(recipes.load(path), (out or path.parent) / path.stem) for path in files or recipes.room(where)]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
-        if recipe.missing and not files:
+        if not files and recipe.task not in golds.tasks(where):
+            reason = f"is for {recipe.task}, and this dataset has no labels for it"
+        elif not files and recipe.missing:
             reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
+        else:
+            reason = ""
+        if reason:
             say(f"{recipe.name}: skipped, it {reason}. What is stored of it stays.")
             records.append({"recipe": recipe.name, "skipped": reason})
             continue

@@ -82,6 +82,9 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
         expected, hint = "no crosswalk: sectors have none", "leave it out"
         raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
     listing = dataset.read_manifest(where)
+    if not listing["labels"].get(task):
+        expected = f"a task that this dataset has labels for: {', '.join(tasks(where))}"
+        raise DataError(Problem("wrong-task", "the label set", expected, repr(task), "choose another task"))
     config = config_of(task, split)
     rows = dataset.read_rows(where, config, None if split in (FOLDS, NOISY) else split)
     found = gold_of(task, split, rows, listing, config)
@@ -92,6 +95,15 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
         known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(where, task, "train"))
         found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=crosswalks(where))
     return coarse(found, crosswalk, types(where, crosswalk)) if crosswalk else found
+
+
+def tasks(where: Rooms) -> tuple[str, ...]:
+    """The tasks that the dataset has labels for: a label set may be without sectors, or without entities.
+
+    Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
+    """
+    known = dataset.read_manifest(where)["labels"]
+    return tuple(task for task in TASKS if known.get(task))
 
 
 def config_of(task: str, split: str) -> str:

@@ -77,6 +77,9 @@ def read(rooms: Rooms) -> LabelSet:
     where = files.shown(rooms.labels)
     entities, sectors = ([_label(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector"))
     problems = []
+    if not entities and not sectors:
+        hint = "jinbench init makes a file to start from, with every field explained"
+        problems.append(Problem("label-set", where, "an [[entity]] or a [[sector]], or more", "neither", hint))
     for kind, found in (("entity", entities), ("sector", sectors)):
         shown = Counter({label.name: label.zh for label in found}.values())  # what the page shows has to differ too
         for name, times in (*Counter(label.name for label in found).items(), *shown.items()):
@@ -182,14 +185,17 @@ def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
             f" hotkey={quoteattr(entry.hotkey)} hint={_attribute(entry.definition)}/>"
         )
 
+    spans = [
+        f'  <Labels name="{SPANS}" toName="{TEXT}" showInline="true">',
+        *(label(entry) for entry in labels.entities),
+        "  </Labels>",
+    ]
     lines = [
         "<!-- Generated from labels.toml by `jinbench labels config`. -->",
         '<View className="desk">',
         f"  <Style>{_STYLE}{''.join(map(_underline, labels.entities))}  </Style>",
         '  <Header value="$title" size="4"/>',
-        f'  <Labels name="{SPANS}" toName="{TEXT}" showInline="true">',
-        *(label(entry) for entry in labels.entities),
-        "  </Labels>",
+        *(spans if labels.entities else ()),
         '  <View className="context"><Text name="before" value="$before"/></View>',
         '  <View className="passage">',
         f'    <Text name="{TEXT}" value="$text" granularity="symbol" showLabels="true"/>',

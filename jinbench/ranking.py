@@ -361,7 +361,8 @@ def _escape(text: str) -> str:
 def build(where: Rooms) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = []
-    for task, splits in BOARD_SPLITS.items():
+    for task in golds.tasks(where):
+        splits = BOARD_SPLITS[task]
         boards += [board(where, task, split) for split in splits]
         for crosswalk in golds.crosswalks(where) if task == "ner" else ():
             boards += [
