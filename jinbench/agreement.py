@@ -204,9 +204,9 @@ def glance(
 ) -> Glance:
     """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
     a, b = _both(seed, label_set, first, second, names)
-    scores = {task: scoring.score(a[task], _as_predictions(b[task])) for task in golds.TASKS if a[task].names}
-    passages = len(a["sector"].ids)
-    return Glance(names[0], names[1], passages, scores["ner"], scores.get("sector"), _confusion(a["ner"], b["ner"]))
+    spans, sectors = (scoring.score(a[task], _as_predictions(b[task])) for task in golds.TASKS)
+    passages, confusion = len(a["sector"].ids), _confusion(a["ner"], b["ner"])
+    return Glance(names[0], names[1], passages, spans, sectors if label_set.sectors else None, confusion)
 
 
 def _both(
