@@ -102,6 +102,7 @@ def test_the_same_in_two_places(tmp_path: Path) -> None:
     first, second = (starting.begin(tmp_path / name / "paper", "The Paper", example=True) for name in ("a", "b"))
     assert contents(first.root) == contents(second.root)
     assert len(contents(first.root)) == 18
+    assert (first.root / ".gitignore").is_file()
     for name, data in contents(first.root).items():
         assert str(tmp_path).encode() not in data, name
 
@@ -198,6 +199,39 @@ def test_what_the_command_says(
     assert len(record["next"]) == 3
     monkeypatch.chdir(tmp_path / "my paper")
     assert ": pages-missing\n" in told(capsys, "annotate", "push", "--dry-run", code=1)
+
+
+def test_each_step_names_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever types a step too early is told which one is missing."""
+    where = starting.begin(tmp_path / "paper")
+    monkeypatch.chdir(where.root)
+    steps = ["annotate desk", "annotate pull", "split --write", "build", "run"]
+    missing = ["jinbench seeds add", "annotate desk --annotators", "jinbench annotate pull",
+               "make it with: jinbench split --write", "jinbench build makes it"]  # fmt: skip
+    after: list[Callable[[], object]] = [
+        lambda: add_pages(where),
+        lambda: enlisting.enlist(where, labels.read(where), ["ann"], "test data"),
+        lambda: export(where, "ann"),
+        lambda: told(capsys, "split", "--write"),
+    ]
+    for step, says, done in zip(steps, missing, [*after, lambda: None], strict=True):
+        assert says in told(capsys, *step.split(), code=1), step
+        done()
+    told(capsys, "build")
+
+
+def test_two_articles_are_too_few_to_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = starting.begin(tmp_path / "paper", example=True)
+    enlisting.enlist(where, labels.read(where), ["ann"], "test data")
+    export(where, "ann")
+    monkeypatch.chdir(where.root)
+    said = told(capsys, "split", code=1)
+    assert ": split-mismatch\n" in said
+    assert "3 families or more" in said
 
 
 # Any label set

@@ -82,7 +82,7 @@ def labels_of(where: Rooms, annotator: str) -> list[Labels]:
                     for found in re.finditer(rule, passage.text)
                 )
             ),
-            (_SECTORS[passage.page_id],) if label_set.sectors else (),
+            (_SECTORS.get(passage.page_id, "general"),) if label_set.sectors else (),
         )
         for passage in seeds.read(where).passages()
     ]
