@@ -1,14 +1,14 @@
-"""JinBench (津): an annotated benchmark of newspaper pages about Tianjin's industry, and the tools that made it.
+"""JinBench: annotated benchmarks made from newspaper pages, from the page to the leaderboard.
 
 The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, colours, lines,
-labels, annotators, restoring, pages, seeds, layouts, joining, proposing, extracting, adding, shares, enlisting,
-checking, exports, markup, disagreements, linting, errata, accounts, addresses, installing, databases, members,
-labelstudio, clients, exchange, projects, pushing, annotation, adjudication, moving, tagging, leaks, splitting,
-searching, noise, items, dataset, chains, characters, learning, taggers, suggesting, queueing, teaching, backend,
-assist, classifiers, golds, counting, schemes, documents, conll, cluener, doccano, brat, studio, docbins, founding,
-formats, converting, submissions, aligning, prompts, tolerant, reports, answers, replies, uncertainty, scores,
-tallying, scoring, comparing, mistakes, agreement, overview, recipes, rounds, running, conditions, baselines, curves,
-entries, forms, ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai, croissant,
+labels, annotators, starting, restoring, pages, seeds, layouts, joining, proposing, extracting, adding, shares,
+enlisting, checking, exports, markup, disagreements, linting, errata, accounts, addresses, installing, databases,
+members, labelstudio, clients, exchange, projects, pushing, annotation, adjudication, moving, tagging, leaks,
+splitting, searching, noise, items, dataset, chains, characters, learning, taggers, suggesting, queueing, teaching,
+backend, assist, classifiers, golds, counting, schemes, documents, conll, cluener, doccano, brat, studio, docbins,
+founding, formats, converting, submissions, aligning, prompts, tolerant, reports, answers, replies, uncertainty,
+scores, tallying, scoring, comparing, mistakes, agreement, overview, recipes, rounds, running, conditions, baselines,
+curves, entries, forms, ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai, croissant,
 standoff, plots, card, reproduce, console, sources, hosting, desk, review, helping, team, contest, entrants, release,
 corpora, cli.
 """

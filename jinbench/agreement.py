@@ -204,9 +204,9 @@ def glance(
 ) -> Glance:
     """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
     a, b = _both(seed, label_set, first, second, names)
-    scores = {task: scoring.score(a[task], _as_predictions(b[task])) for task in golds.TASKS if a[task].names}
-    passages = len(a["sector"].ids)
-    return Glance(names[0], names[1], passages, scores["ner"], scores.get("sector"), _confusion(a["ner"], b["ner"]))
+    spans, sectors = (scoring.score(a[task], _as_predictions(b[task])) for task in golds.TASKS)
+    passages, confusion = len(a["sector"].ids), _confusion(a["ner"], b["ner"])
+    return Glance(names[0], names[1], passages, spans, sectors if label_set.sectors else None, confusion)
 
 
 def _both(
@@ -324,7 +324,8 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
         name: exports.read(exports.path_of(where, name), seed.passages(), label_set, name) for name in known.adjudicated
     }
     if not known.adjudicated:
-        place, hint = files.shown(where.annotation / "annotators.toml"), "see CONTRIBUTING.md on a second annotator"
+        place = files.shown(where.annotation / "annotators.toml")
+        hint = "have a second one label: jinbench annotate desk --annotators a,b; then let `gold` name who adjudicates"
         raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
     sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(

@@ -92,7 +92,7 @@ class Annotators:
 def read(rooms: Rooms) -> Annotators:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape)."""
     path = rooms.annotators
-    table = files.read_toml(path, "annotators")
+    table = files.read_toml(path, "annotators", "who labels? jinbench annotate desk --annotators a,b writes it")
     entries = table["annotator"]
     problems = []
     names = [entry["name"] for entry in entries]

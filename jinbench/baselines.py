@@ -24,7 +24,6 @@ from jinbench.running import Reply, Running
 from jinbench.scores import Score, rounded
 
 SPLITS = ("test", FOLDS)  # what a recipe is run on, unless less is asked for
-COARSE = "msra"  # the crosswalk on which fine and coarse systems stand in one table
 SCORES, RUN = "scores.json", "run"  # the record, and the part of it that is another one each time
 VERSIONS = ("jinbench", "numpy", "scipy", "scikit-learn")
 
@@ -226,11 +225,11 @@ def _under_noise(
 
 def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
-    known = golds.crosswalks(on.where)
-    if on.recipe.task != "ner" or on.recipe.crosswalk or COARSE not in known or FOLDS not in on.on:
+    main = golds.main_crosswalk(on.where)
+    if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
         return {}
-    convert = golds.through(known[COARSE])
-    gold = golds.coarse(on.held_against[FOLDS], COARSE, known[COARSE])
+    types = golds.types(on.where, main)
+    convert, gold = golds.through(types), golds.coarse(on.held_against[FOLDS], main, types)
     return {FOLDS: scoring.score(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 
 

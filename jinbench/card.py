@@ -223,10 +223,18 @@ def _annotators(where: Rooms) -> str:
 
 
 def _agreement(where: Rooms) -> str:
-    """The figures of agreement.json: a table per pair, one of the readers, and how many decisions were taken."""
+    """The figures of agreement.json: a table per pair, one of the readers, and how many decisions were taken.
+
+    Where nobody decides between annotators there is no such file.
+    """
+    known = annotators.read(where)
+    if not known.adjudicated:
+        return (
+            f"The gold is what `{known.gold}` said. Nobody else's labels were held against it, "
+            "so how far it can be trusted is not known.\n"
+        )
     record = agreement.read(where)
     seed, label_set = seeds.read(where), labels.read(where)
-    known = annotators.read(where)
     decided = adjudication.check(where, seed, label_set, known.gold)
     said = [{each.readings[name] for name in known.adjudicated if name in each.readings} for each in decided]
     overruled = sum(len(readings) == 1 for readings in said)

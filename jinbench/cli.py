@@ -1,8 +1,8 @@
 """The command line: it parses, calls the library and prints. Anything heavy is imported where it is used.
 
-The commands for pages and the label set are in `sources`, for the server in `hosting`, for labelling in `desk`,
-`review`, `helping` and `team`, those for a finished dataset in `release`, those for who wants to know how good a
-system is in `contest`, for who enters one in `entrants`; here are the rest, and the entry point.
+The commands for a new benchmark, its pages and its label set are in `sources`, for the server in `hosting`, for
+labelling in `desk`, `review`, `helping` and `team`, those for a finished dataset in `release`, those for who wants to
+know how good a system is in `contest`, for who enters one in `entrants`; here are the rest, and the entry point.
 """
 
 import sys
@@ -39,6 +39,7 @@ app = typer.Typer(
     "2 the command was typed wrongly, 3 Label Studio or the Hub is not there, refuses, or holds something that must "
     "not be overwritten.",
 )
+app.add_typer(sources.commands)
 app.add_typer(sources.seeds_commands, name="seeds")
 app.add_typer(sources.labels_commands, name="labels")
 app.add_typer(hosting.labelstudio_commands, name="labelstudio")
@@ -168,14 +169,14 @@ def run(
     \b
     It may declare, each as a literal:
       NEEDS = ("jieba",)       packages that must be installed
-      CROSSWALK = "msra"       it works with the coarse labels of that crosswalk of labels.toml
+      CROSSWALK = "coarse"     it works with the coarse labels of that crosswalk of labels.toml
       GIVEN = ("entities",)    sector: its rows have the gold entities; no rank
       CURVE = True             always measure the learning curve
 
     Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
     disk: do not run a file that you would not run otherwise.
     """
-    from jinbench import baselines, curves, recipes
+    from jinbench import baselines, curves, golds, recipes
 
     splits = baselines.SPLITS if on == "all" else tuple(split for split in baselines.SPLITS if split == on)
     if not splits:
@@ -187,8 +188,13 @@ def run(
     chosen = [(recipes.load(path), (out or path.parent) / path.stem) for path in files or recipes.room(where)]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
-        if recipe.missing and not files:
+        if not files and recipe.task not in golds.boards(where):
+            reason = f"is for {recipe.task}, and this dataset has no labels for it"
+        elif not files and recipe.missing:
             reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
+        else:
+            reason = ""
+        if reason:
             say(f"{recipe.name}: skipped, it {reason}. What is stored of it stays.")
             records.append({"recipe": recipe.name, "skipped": reason})
             continue
@@ -245,12 +251,15 @@ def card(
 ) -> None:
     """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
     from jinbench import card as documents
+    from jinbench import starting
 
     where = workshop(ctx)
     names = list(documents.stale(where) if check else documents.write(where))
     said = "stale" if check else "wrote"
     lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
-    emit({said: names}, as_json, lambda: "\n".join(lines))
+    open_ = starting.todo(where)
+    lines += [f"{name}: {count} places marked TODO, which only you can fill in" for name, count in open_.items()]
+    emit({said: names, "todo": open_}, as_json, lambda: "\n".join(lines))
     if check and names:
         raise typer.Exit(EXIT_DATA)
 

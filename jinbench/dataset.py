@@ -115,7 +115,7 @@ def read_manifest(where: Rooms) -> dict[str, Any]:
 def manifest_in(folder: Path) -> dict[str, Any]:
     """The same of any dataset folder."""
     path = folder / "manifest.json"
-    listing: dict[str, Any] = files.read_json(path, "name a dataset folder, which has a manifest.json")
+    listing: dict[str, Any] = files.read_json(path, "jinbench build makes it; or name a dataset folder, which has one")
     files.check_shape(listing, "manifest", files.shown(path))
     return listing
 

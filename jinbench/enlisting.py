@@ -1,34 +1,16 @@
-"""Who is to label: new entries in annotators.toml; and a small benchmark to begin with, where there is none yet."""
+"""Who is to label: new entries in annotators.toml."""
 
 import datetime
 import json
-import shutil
 import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 
-from jinbench import annotators, files, labels
+from jinbench import annotators, files
 from jinbench.labels import LabelSet
 from jinbench.rooms import Rooms
 
 ADJUDICATOR = "adjudicator"
-_STARTER = Path(__file__).with_name("starter")
 _HOW = "Labels in Label Studio. Say here who or what it is, and how it works."
-
-
-def starter(folder: Path) -> Rooms:
-    """A page of two articles, a label set and guidelines, to try things out with and then to replace.
-
-    Raises :class:`DataError` (folder-taken) unless `folder` is empty, or not there.
-    """
-    files.check_free(folder, "go to an empty folder, or to one that has annotation/labels.toml")
-    rooms = Rooms(folder)
-    for path in files.below(_STARTER):
-        target = folder / path.relative_to(_STARTER)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    files.write_text(rooms.labeling_config, labels.labeling_config(labels.read(rooms)))
-    return rooms
 
 
 def enlist(rooms: Rooms, label_set: LabelSet, names: Sequence[str], kind: str) -> list[str]:

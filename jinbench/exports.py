@@ -36,7 +36,8 @@ def read(
     whose ids it has.
     Raises :class:`DataError` with every problem in the file.
     """
-    return check(files.read_json(path), files.shown(path), passages, label_set, annotator, whole)
+    tasks = files.read_json(path, "check the path; jinbench annotate pull writes the exports of a benchmark")
+    return check(tasks, files.shown(path), passages, label_set, annotator, whole)
 
 
 def check(

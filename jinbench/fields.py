@@ -25,19 +25,19 @@ SHARED = {
     "spans.end": "where it ends, half-open",
     "spans.type": "its entity type",
     "spans.surface": "its text",
-    "sectors": "industry sectors, one or more",
-    "passage_id": "the passage: page id and the line where it begins, `000-L13`",
+    "sectors": "what the passage is about: sectors, one or more",
+    "passage_id": "the passage: page id and the line where it begins, `p1-L13`",
     "article_id": "the article: `id` in `articles`",
     "layout": "what the page did to the text of the article: clean, column-broken, continued or garbled",
 } | {column: f"the fold of the article in cross-validation {n}" for n, column in enumerate(FOLD_COLUMNS, 1)}
 
 FIELDS = {
     "ner": {
-        "id": "passage id and number of the sentence: `000-L13-S2`",
+        "id": "passage id and number of the sentence: `p1-L13-S2`",
         "text": "the sentence",
     },
     "ner_noisy": {
-        "id": "id of the sentence in `ner`, kind and level of the noise: `000-L13-S2@pinyin-1`",
+        "id": "id of the sentence in `ner`, kind and level of the noise: `p1-L13-S2@pinyin-1`",
         "text": "the sentence with noise",
         "spans.clean_start": "where the same entity begins in the clean sentence",
         "spans.clean_end": "where it ends there, half-open",
@@ -47,7 +47,7 @@ FIELDS = {
         "hits": "how many characters were changed, lost, or have something behind them that was not there",
     },
     "sector": {
-        "id": "passage id: page id and the line where the passage begins, `000-L13`",
+        "id": "passage id: page id and the line where the passage begins, `p1-L13`",
         "title": "headline of its article",
         "text": "the passage",
     },
@@ -73,7 +73,7 @@ FIELDS = {
         "changes.page_text": "what stands on the page",
     },
     "annotations": {
-        "id": "passage id and annotator: `000-L13@annotator-a`",
+        "id": "passage id and annotator: `p1-L13@annotator-a`",
         "annotator": "who labelled",
         "kind": "what the annotator is: a person, a language model",
         "text": "the passage",

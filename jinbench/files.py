@@ -110,12 +110,12 @@ def _in_words(error: Any) -> list[tuple[str, str, str]]:
     return [("", expected, "nothing" if blank else shorten(value, 100))]
 
 
-def read_toml(path: Path, schema: str) -> dict[str, Any]:
+def read_toml(path: Path, schema: str, hint: str = "check the path") -> dict[str, Any]:
     """A TOML file in the form of a schema.
 
     Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape).
     """
-    text = read_text(path)
+    text = read_text(path, hint)
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOML errors, and a number of thousands of digits

@@ -48,7 +48,10 @@ def explained(where: Rooms, kind: str) -> str:
         + '": 0.9, …}, finite numbers.',
     }[kind]
     own = where.root == rooms.own().root
-    load = f'jinbench.load("{kind}", "{split}")' if own else f'load_dataset("{where.dataset}", "{kind}")["{split}"]'
+    if own:
+        load = f'jinbench.load("{kind}")' if split == FOLDS else f'jinbench.load("{kind}", "{split}")'
+    else:
+        load = f'load_dataset("{where.dataset}", "{kind}")' + ("" if split == FOLDS else f'["{split}"]')
     splits = ", ".join(boards)
     if FOLDS in boards:
         splits += f" ({FOLDS}: all items, each predicted by a model that saw nothing of its fold_1)"

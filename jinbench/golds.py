@@ -82,6 +82,9 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
         expected, hint = "no crosswalk: sectors have none", "leave it out"
         raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
     listing = dataset.read_manifest(where)
+    if not listing["labels"].get(task):
+        expected = f"a task that this dataset has labels for: {', '.join(boards(where))}"
+        raise DataError(Problem("wrong-task", "the label set", expected, repr(task), "choose another task"))
     config = config_of(task, split)
     rows = dataset.read_rows(where, config, None if split in (FOLDS, NOISY) else split)
     found = gold_of(task, split, rows, listing, config)
@@ -96,15 +99,16 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
 
 
 def boards(where: Rooms) -> dict[str, tuple[str, ...]]:
-    """What systems can be held against in this benchmark: for each task that it has, the splits.
+    """What systems can be held against in this benchmark: for each task that it has labels for, the splits.
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    known = dataset.configs(dataset.read_manifest(where))
+    listing = dataset.read_manifest(where)
+    known = dataset.configs(listing)
     return {
         task: tuple(split for split in splits if split == FOLDS or "test" in known.get(config_of(task, split), ()))
         for task, splits in BOARD_SPLITS.items()
-        if task in known
+        if task in known and listing["labels"].get(task)
     }
 
 
@@ -166,6 +170,11 @@ def crosswalks(where: Rooms) -> dict[str, dict[str, str]]:
     entities = labels.read(where).entities if where.labels.is_file() else ()
     names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
     return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
+
+
+def main_crosswalk(where: Rooms) -> str:
+    """The first crosswalk of labels.toml: on it fine and coarse systems stand in one table. Empty if there is none."""
+    return next(iter(crosswalks(where)), "")
 
 
 def types(where: Rooms, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:

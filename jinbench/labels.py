@@ -15,7 +15,10 @@ from jinbench.rooms import Rooms
 
 @dataclass(frozen=True)
 class Label:
-    """An entity type or a sector. `alone`: it excludes every other of its kind."""
+    """An entity type or a sector. `alone`: it excludes every other of its kind.
+
+    For the linter, `holds_no`: types that do not stand within one of this type; `unit`: it does not end in a number.
+    """
 
     name: str
     zh: str
@@ -28,6 +31,8 @@ class Label:
     crosswalk: dict[str, str] | None = None
     loses: str = ""
     gbt4754: tuple[str, ...] = ()
+    holds_no: tuple[str, ...] = ()
+    unit: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,9 @@ def read(rooms: Rooms) -> LabelSet:
     where = files.shown(rooms.labels)
     entities, sectors = ([_label(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector"))
     problems = []
+    if not entities and not sectors:
+        hint = "jinbench init makes a file to start from, with every field explained"
+        problems.append(Problem("label-set", where, "an [[entity]] or a [[sector]], or more", "neither", hint))
     for kind, found in (("entity", entities), ("sector", sectors)):
         shown = Counter({label.name: label.zh for label in found}.values())  # what the page shows has to differ too
         for name, times in (*Counter(label.name for label in found).items(), *shown.items()):
@@ -84,12 +92,20 @@ def read(rooms: Rooms) -> LabelSet:
     if not release.endswith(".0"):
         hint = "the last part counts the errata and is 0 here"
         problems.append(Problem("label-set", f"{where} release", "a version as 1.0.0", repr(release), hint))
+    for entry in entities:
+        strangers = [name for name in entry.holds_no if name not in {each.name for each in entities}]
+        if strangers:
+            place, hint = f"{where} [[entity]] {entry.name} holds_no", "correct the name, or take it out"
+            expected = f"types of this file: {', '.join(each.name for each in entities)}"
+            problems.append(Problem("label-set", place, expected, ", ".join(strangers), hint))
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
-            names = " and ".join(label.name for label in (*entities, *sectors) if label.hotkey == hotkey)
-            found_keys = f"{hotkey!r} for {names}"
+            having = [(kind, label.name) for kind, found in (("entity", entities), ("sector", sectors))
+                      for label in found if label.hotkey == hotkey]  # fmt: skip
+            place = f"{where} {' and '.join(f'[[{kind}]] {name}' for kind, name in having)}"
+            found_keys = f"{hotkey!r} for {' and '.join(name for _, name in having)}"
             problems.append(
-                Problem("label-set", where, "hotkeys that differ", found_keys, "give one of them another key")
+                Problem("label-set", place, "hotkeys that differ", found_keys, "give one of them another key")
             )
     raise_if_any(problems)
     return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
@@ -108,6 +124,8 @@ def _label(entry: dict[str, Any]) -> Label:
         crosswalk=entry.get("crosswalk"),
         loses=entry.get("loses", ""),
         gbt4754=tuple(entry.get("gbt4754", ())),
+        holds_no=tuple(entry.get("holds_no", ())),
+        unit=bool(entry.get("unit", False)),
     )
 
 
@@ -167,14 +185,17 @@ def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
             f" hotkey={quoteattr(entry.hotkey)} hint={_attribute(entry.definition)}/>"
         )
 
+    spans = [
+        f'  <Labels name="{SPANS}" toName="{TEXT}" showInline="true">',
+        *(label(entry) for entry in labels.entities),
+        "  </Labels>",
+    ]
     lines = [
         "<!-- Generated from labels.toml by `jinbench labels config`. -->",
         '<View className="desk">',
         f"  <Style>{_STYLE}{''.join(map(_underline, labels.entities))}  </Style>",
         '  <Header value="$title" size="4"/>',
-        f'  <Labels name="{SPANS}" toName="{TEXT}" showInline="true">',
-        *(label(entry) for entry in labels.entities),
-        "  </Labels>",
+        *(spans if labels.entities else ()),
         '  <View className="context"><Text name="before" value="$before"/></View>',
         '  <View className="passage">',
         f'    <Text name="{TEXT}" value="$text" granularity="symbol" showLabels="true"/>',

@@ -7,8 +7,10 @@ sentences, a lone sector beside others) is refused when an export is read, and n
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from jinbench import files
+from jinbench.labels import Label, LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Passage, Span
 from jinbench.rooms import Rooms
@@ -48,19 +50,38 @@ class Accepted:
     why: str
 
 
-def lint(passages: Iterable[Passage], labelled: Iterable[Labels]) -> list[Finding]:
+@dataclass(frozen=True)
+class World:
+    """What is looked through: texts by passage, the labels of them, and the types that rules of labels.toml are for."""
+
+    texts: dict[str, str]
+    entries: Sequence[Labels]
+    types: dict[str, Label]
+
+    @cached_property
+    def surfaces(self) -> dict[str, frozenset[str]]:
+        """What is labelled, by type."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for entry in self.entries:
+            for span in entry.spans:
+                found[span.type].add(span.surface)
+        return {type: frozenset(surfaces) for type, surfaces in found.items()}
+
+
+def lint(passages: Iterable[Passage], labelled: Iterable[Labels], label_set: LabelSet) -> list[Finding]:
     """Every finding, passages in order."""
     texts = {passage.id: passage.text for passage in passages}
     entries = [entry for entry in labelled if entry.passage_id in texts]
-    found = [Finding(name, *slip) for name, check in CHECKS.items() for slip in check(texts, entries)]
+    world = World(texts, entries, {entity.name: entity for entity in label_set.entities})
+    found = [Finding(name, *slip) for name, check in CHECKS.items() for slip in check(world)]
     passage, check = ({key: i for i, key in enumerate(keys)} for keys in (texts, CHECKS))
     return sorted(found, key=lambda f: (passage[f.passage_id], check[f.check], f.surface))
 
 
-def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Slip]:
+def _two_types(world: World) -> Iterator[Slip]:
     """The same surface has one type here and another elsewhere."""
     types: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for entry in entries:
+    for entry in world.entries:
         for span in entry.spans:
             types[span.surface][span.type].append(entry.passage_id)
     for surface, found in types.items():
@@ -71,11 +92,11 @@ def _two_types(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Sli
                     yield id, surface, f"{type}, elsewhere {usual}"
 
 
-def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Slip]:
+def _bare_elsewhere(world: World) -> Iterator[Slip]:
     """A surface that is labelled elsewhere stands here without a label."""
-    types = {span.surface: span.type for entry in entries for span in entry.spans if len(span.surface) >= BARE}
-    for entry in entries:
-        text, taken = texts[entry.passage_id], [(span.start, span.end) for span in entry.spans]
+    types = {span.surface: span.type for entry in world.entries for span in entry.spans if len(span.surface) >= BARE}
+    for entry in world.entries:
+        text, taken = world.texts[entry.passage_id], [(span.start, span.end) for span in entry.spans]
         for surface in sorted(types, key=lambda surface: (-len(surface), surface)):  # the longest name says it all
             start = text.find(surface)
             while start >= 0:
@@ -86,23 +107,20 @@ def _bare_elsewhere(texts: dict[str, str], entries: Sequence[Labels]) -> Iterato
                 start = text.find(surface, end)
 
 
-def _each(
-    message: Callable[[Span, frozenset[str]], str | None],
-) -> Callable[[dict[str, str], Sequence[Labels]], Iterator[Slip]]:
-    """A check that looks at one span, knowing all titles."""
+def _each(message: Callable[[Span, World], str | None]) -> Callable[[World], Iterator[Slip]]:
+    """A check that looks at one span."""
 
-    def found(texts: dict[str, str], entries: Sequence[Labels]) -> Iterator[Slip]:
-        titles = frozenset(span.surface for entry in entries for span in entry.spans if span.type == "TITLE")
-        for entry in entries:
+    def found(world: World) -> Iterator[Slip]:
+        for entry in world.entries:
             for span in entry.spans:
-                said = message(span, titles)
+                said = message(span, world)
                 if said:
                     yield entry.passage_id, span.surface, said
 
     return found
 
 
-def _edge(span: Span, titles: frozenset[str]) -> str | None:
+def _edge(span: Span, world: World) -> str | None:
     """White space or punctuation at an end. Of a pair one half may stand there if the other is inside: “十五五”规划."""
     surface = span.surface
     if surface != surface.strip():
@@ -115,7 +133,7 @@ def _edge(span: Span, titles: frozenset[str]) -> str | None:
     return None
 
 
-def _open_bracket(span: Span, titles: frozenset[str]) -> str | None:
+def _open_bracket(span: Span, world: World) -> str | None:
     """A bracket or quotation mark is opened and not closed, or the other way round."""
     waiting: list[str] = []
     for character in span.surface:
@@ -126,15 +144,19 @@ def _open_bracket(span: Span, titles: frozenset[str]) -> str | None:
     return f"{waiting[-1]} is missing" if waiting else None
 
 
-def _title_in_person(span: Span, titles: frozenset[str]) -> str | None:
-    """A person's name holds a title."""
-    held = [title for title in titles if title in span.surface and len(title) >= BARE]
-    return f"holds the title {max(held, key=len)}" if span.type == "PERSON" and held else None
+def _holds_other(span: Span, world: World) -> str | None:
+    """A surface holds one of a type that labels.toml wants outside of it: a person's name, the title before it."""
+    apart = world.types[span.type].holds_no if span.type in world.types else ()
+    held = {other: type for type in apart for other in world.surfaces.get(type, ())
+            if other in span.surface and len(other) >= BARE}  # fmt: skip
+    longest = max(sorted(held), key=len, default="")
+    return f"holds the {held[longest]} {longest}" if held else None
 
 
-def _unit_missing(span: Span, titles: frozenset[str]) -> str | None:
-    """A quantity ends in a number: its unit is left off."""
-    bare = span.type == "QUANTITY" and span.surface[-1] in NUMERALS and "/" not in span.surface
+def _unit_missing(span: Span, world: World) -> str | None:
+    """A surface of a type that has a unit ends in a number: its unit is left off."""
+    measured = span.type in world.types and world.types[span.type].unit
+    bare = measured and span.surface[-1] in NUMERALS and "/" not in span.surface
     return "ends in a number" if bare else None
 
 
@@ -143,7 +165,7 @@ CHECKS = {
     "bare-elsewhere": _bare_elsewhere,
     "edge": _each(_edge),
     "open-bracket": _each(_open_bracket),
-    "title-in-person": _each(_title_in_person),
+    "holds-other": _each(_holds_other),
     "unit-missing": _each(_unit_missing),
 }
 

@@ -74,7 +74,8 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
         checked = [span for s in spans if (span := checker.span(passage, *s, place)) is not None]
         sectors = row["sectors"]
         if label_set.sectors and not sectors:
-            hint = "name one, or several; general if no other holds"
+            lone = " or ".join(sorted(label_set.lone_sectors))
+            hint = f"name one, or several{f'; {lone} if no other holds' if lone else ''}"
             checker.problem("passage-unlabelled", place, "at least one sector", "none", hint)
         for reason in row.get("reasons", ()):
             if not _REASON.match(reason):

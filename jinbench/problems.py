@@ -16,6 +16,7 @@ CODES = {
     "broken-json": "a JSON file, or one line of a JSON Lines file, does not parse",
     "file-changed": "a file of the dataset is not the one that manifest.json lists",
     "wrong-shape": "a value is missing or of the wrong type",
+    "pages-missing": "a benchmark has no pages yet, or no articles",
     "page-empty": "a page has no text",
     "page-changed": "a page is not the one that articles.toml describes",
     "page-unlisted": "a page lies in seeds/pages and articles.toml does not mention it",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinbench import comparing, entries, files, golds, mistakes, recipes, scoring, submissions
-from jinbench.baselines import COARSE, SCORES
+from jinbench.baselines import SCORES
 from jinbench.comparing import Difference
 from jinbench.golds import FOLDS, NOISY, Gold, Label
 from jinbench.mistakes import Mistakes
@@ -367,7 +367,7 @@ def build(where: Rooms) -> list[Board]:
             boards += [
                 board(where, task, split, crosswalk)
                 for split in splits
-                if (crosswalk, split) == (COARSE, FOLDS) or _systems(where, task, split, crosswalk)
+                if (crosswalk, split) == (golds.main_crosswalk(where), FOLDS) or _systems(where, task, split, crosswalk)
             ]
     return [found for found in boards if found.rows]
 

@@ -76,7 +76,7 @@ def publish(
     With --standoff it writes the same dataset without text into a folder, and sends that if there is a --to.
     """
     from jinbench import card as documents
-    from jinbench import files, hub, verifying
+    from jinbench import files, hub, starting, verifying
     from jinbench import standoff as bare
 
     if not to and not standoff:
@@ -89,6 +89,8 @@ def publish(
     if not is_installed(where) and (names := documents.stale(where)):
         say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
         raise typer.Exit(EXIT_DATA)
+    for name, count in starting.todo(where).items():
+        say(f"{name}: {count} places are still marked TODO, and go out as comments that nobody sees.")
     verifying.verify(where.dataset)
     if not standoff:
         _send(where.dataset, str(to), dry_run, private, as_json)

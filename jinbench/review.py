@@ -79,7 +79,7 @@ def annotate_decisions(
 
 @annotate_commands.command("lint")
 def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
-    """Look for slips in the gold: two types, bare elsewhere, edges, brackets, titles in names, units left off.
+    """Look for slips in the gold: two types, bare elsewhere, edges, brackets, and what labels.toml rules out.
 
     What is as it should be is listed in annotation/accepted.toml with its reason. Exit code 1 if a finding is left.
     With --annotator it looks at that annotator's labels instead, and accepts nothing.
@@ -93,12 +93,12 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     if annotator:
         (name,) = names_of(where, annotator)
         labelled = exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
-        found, accepted = linting.lint(seed.passages(), labelled), []
+        found, accepted = linting.lint(seed.passages(), labelled, label_set), []
     else:
         labelled = list(dataset.gold(where, seed, label_set).values())
         accepted = linting.read_accepted(where)
         place = files.shown(where.annotation / "accepted.toml")
-        found = linting.sift(linting.lint(seed.passages(), labelled), accepted, place)
+        found = linting.sift(linting.lint(seed.passages(), labelled, label_set), accepted, place)
     who = ", ".join(annotator) if annotator else f"the gold ({annotators.read(where).gold})"
     emit(
         _as_dicts(found),

@@ -41,7 +41,7 @@ PARTS = {"train": Part(0.60, 10, 0), "validation": Part(0.15, 3, 1), "test": Par
 FOLD = Part(1 / FOLDS, 0.3, 0)
 # How much a deviation weighs: of all spans, of articles, of each entity type, sector and layout.
 WEIGHTS = {"spans": 160.0, "articles": 10.0, "entity": 3.0, "sector": 1.0, "layout": 1.0, "squares": 0.0}
-SPANS, ARTICLES, SQUARES = "spans", "articles", "squares"  # columns; the others are named "entity PERSON" and so on
+SPANS, ARTICLES, SQUARES = "spans", "articles", "squares"  # columns; the others are named "entity NAME" and so on
 FEW = 100  # families: up to so many, descents start anywhere and swap; more of them come near the optimum greedily
 DESCENTS, DESCENTS_OF_MANY = 1000, 2 * REPEATS
 ALIKE = 0.5  # how many of the pairs that two partitions keep together may be the same, at most

@@ -9,7 +9,7 @@ from typing import Any
 from jinbench import files
 from jinbench import pages as page_files
 from jinbench.pages import Page
-from jinbench.problems import Problem, raise_if_any, shorten
+from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Article, Passage, Piece
 from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, strip, text_of
 from jinbench.rooms import Rooms
@@ -220,7 +220,11 @@ class _Reader:
 
     def read(self) -> Seeds:
         table = files.read_toml(self.rooms.articles, "articles")
-        page_entries, article_entries = table["page"], table["article"]
+        page_entries, article_entries = table.get("page", []), table.get("article", [])
+        if not page_entries or not article_entries:
+            found = f"{len(page_entries)} pages, {len(article_entries)} articles"
+            hint = "jinbench seeds add FILE… brings pages and proposes articles; then: jinbench seeds check"
+            raise DataError(Problem("pages-missing", self.where, "a [[page]] and an [[article]] or more", found, hint))
         self.listed = {entry["id"] for entry in page_entries}
         pages, self.problems = page_files.read(self.rooms, page_entries)
         self.used = {id: Counter() for id in pages}

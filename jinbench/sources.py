@@ -1,5 +1,6 @@
-"""The commands for what a benchmark is made from: pages, articles, the label set."""
+"""The commands for what a benchmark is made from: the template, pages, articles, the label set."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,51 @@ from jinbench.problems import DataError, Problem
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
 labels_commands = typer.Typer(no_args_is_help=True, help="The label set and the labeling configuration.")
+commands = typer.Typer()
+
+
+@commands.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, or one that does not exist yet.")],
+    title: Annotated[
+        str,
+        typer.Option(help="What the benchmark is called, on its pages and in its card. [default: the folder's name]"),
+    ] = "",
+    example: Annotated[
+        bool, typer.Option("--example", help="Put a page of two articles into it, to try every step with.")
+    ] = False,
+    as_json: JSON = False,
+) -> None:
+    """Make a new benchmark of your own in DIR: rooms, a label set to edit, guidelines, recipes, a card, a Makefile.
+
+    \b
+    What is there then, and yours to change:
+      README.md             the steps from here to a leaderboard, each with its command
+      annotation/           labels.toml, every field explained; guidelines; the page that annotators see
+      seeds/                articles.toml, which says how pages fall into articles; pages/, empty as yet
+      baselines/            four recipes that work with any label set
+      DATASET_CARD.md       the card: its tables come from `jinbench card`, what only you know is marked TODO
+      LICENSE-DATA.md, Makefile, .gitignore
+
+    It writes into an empty folder or not at all, and all of it or nothing. Commands that are typed in DIR, or below
+    it, work on this benchmark; elsewhere: jinbench --root DIR COMMAND.
+    """
+    from jinbench import files, starting
+
+    where = starting.begin(folder, title, example)
+    made = [path.relative_to(where.root).as_posix() for path in files.below(where.root)]
+    go = f"cd {shlex.quote(str(folder))}"
+    steps = [
+        f"{go} && edit annotation/labels.toml, then: jinbench labels config",
+        "jinbench seeds check" if example else "jinbench seeds add FILE…, then read and correct seeds/articles.toml",
+        "jinbench annotate desk --annotators a,b",
+    ]
+
+    def text() -> str:
+        numbered = "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, 1))
+        return f"{files.shown(where.root)}: {len(made)} files. Next:\n{numbered}\nThe rest of the way: README.md there."
+
+    emit({"folder": str(where.root), "files": made, "next": steps}, as_json, text)
 
 
 @seeds_commands.command("check")

@@ -32,7 +32,7 @@ class Place:
 def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
     """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = where.splits
-    text = files.read_text(path, "make it with: jinbench split")
+    text = files.read_text(path, "make it with: jinbench split --write")
     shown = files.shown(path)
     try:
         rows = list(csv.DictReader(io.StringIO(text)))

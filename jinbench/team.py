@@ -200,7 +200,7 @@ def _names(text: str | None) -> list[str]:
 
 def _place(ctx: typer.Context, dry_run: bool) -> Rooms:
     """The benchmark; where there is none, an example in the current folder, or in the one that was named."""
-    from jinbench import enlisting
+    from jinbench import starting
 
     where = rooms(ctx)
     named = ctx.find_root().params.get("root") or os.environ.get("JINBENCH_ROOT")
@@ -211,8 +211,8 @@ def _place(ctx: typer.Context, dry_run: bool) -> Rooms:
     if dry_run:
         say(f"There is no benchmark in {folder}. Without --dry-run an example would be written there.")
         raise typer.Exit
-    where = enlisting.starter(folder)
-    say(f"An example to begin with is in {where.root}: seeds/ and annotation/. Put your own pages and labels there.")
+    where = starting.begin(folder, example=True)
+    say(f"An example to begin with is in {where.root}. README.md there says how to go on with yours.")
     return where
 
 

@@ -1,4 +1,4 @@
-"""Worlds to test in: the repository itself (read only) and copies of `tests/mini`."""
+"""Worlds to test in: the repository itself (read only), and the three-page world that is made for each test."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from jinbench.recipes import Recipe
 from jinbench.rooms import Rooms
 from tests.desk import Desk
 from tests.postgres import postgres  # noqa: F401
+from tests.worlds import three_pages
 
 ROOT = Path(__file__).parent.parent
-MINI = ROOT / "tests" / "mini"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,9 +29,8 @@ def real() -> Rooms:
 
 @pytest.fixture
 def mini(tmp_path: Path) -> Rooms:
-    """A copy of the three-page world, not yet built."""
-    shutil.copytree(MINI, tmp_path / "mini")
-    return Rooms(tmp_path / "mini")
+    """The three-page world, not yet built."""
+    return three_pages(tmp_path / "mini")
 
 
 @pytest.fixture

@@ -192,6 +192,8 @@ def test_a_broken_head_is_named(text: str) -> None:
 
 def test_another_world(mini: Rooms, caplog: pytest.LogCaptureFixture) -> None:
     """Other labels, other annotators, no card, no citation: what nobody said is not there."""
+    for document in (mini.card, mini.root / "LICENSE-DATA.md"):
+        document.unlink()
     path = written(mini, mini.dataset)
     text = path.read_text()
     described = json.loads(text)

@@ -146,6 +146,7 @@ after = "昨天开工"
 """,
     )
     files.write_text(mini.root / "README.md", "<!-- generated:errata -->\n<!-- end:errata -->\n")
+    mini.card.unlink()
     assert card.write(mini) == ["README.md"]
     assert card.write(mini) == []
     text = (mini.root / "README.md").read_text()

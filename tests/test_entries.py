@@ -23,9 +23,10 @@ from jsonschema import Draft202012Validator
 from jinbench import console, entries, files, forms, golds, lines, scoring, submissions
 from jinbench.problems import DataError, Problem, shorten
 from jinbench.rooms import Rooms
-from tests.conftest import MINI, ROOT
+from tests.conftest import ROOT
 from tests.test_conditions import crossed
 from tests.test_problems import contents, run
+from tests.worlds import three_pages
 
 SYSTEM = """
 name = "Mine"
@@ -46,9 +47,7 @@ GOOD = files.dump_jsonl([FIRST, SECOND, THIRD])
 @pytest.fixture(scope="session")
 def stable(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
     """The three-page world with crosswalks and its dataset. Tests only read it."""
-    where = Rooms(tmp_path_factory.mktemp("stable") / "mini")
-    shutil.copytree(MINI, where.root)
-    return crossed(where)
+    return crossed(three_pages(tmp_path_factory.mktemp("stable") / "mini"))
 
 
 def folder(tmp_path: Path, name: str = "mine", system: str = SYSTEM, **written: str | bytes) -> Path:

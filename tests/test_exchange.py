@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from jinbench import exchange, exports, files
 from jinbench.problems import DataError
-from tests.conftest import MINI
+from tests.worlds import MINI
 
 TASKS = json.loads((MINI / "annotation" / "exports" / "annotator-a.json").read_text())
 STRINGS = some.text(some.sampled_from('ab津𠮷[]{},:"\\\n'), max_size=6)

@@ -175,9 +175,10 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     where = Rooms(tmp_path / "made")
     assert golds.boards(where) == {"ner": ("folds", "test")}
     assert labels.read(where).sectors == ()
-    for ask in (lambda: golds.read(where, "sector", "test"), lambda: dataset.read_rows(where, "annotations")):
-        with pytest.raises(DataError, match="expected one of ner\n"):
-            ask()
+    with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
+        golds.read(where, "sector", "test")
+    with pytest.raises(DataError, match="expected one of ner\n"):
+        dataset.read_rows(where, "annotations")
     assert verifying.verify(where.dataset).counts == {"ner": 20}
     back = converting.convert([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none

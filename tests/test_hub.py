@@ -15,8 +15,9 @@ import yaml
 from jinbench import card, dataset, hub
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
-from tests.conftest import MINI, ROOT
+from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, is_large, running
+from tests.worlds import three_pages
 
 REPO = "owner/mini"
 OLD, NEW = "v1.0.0", "v1.1.0"
@@ -62,8 +63,7 @@ print(json.dumps(found))
 
 def make(root: Path, head: str) -> Rooms:
     """The three-page world, built, with a card that has the configs of the real one."""
-    where = Rooms(root)
-    shutil.copytree(MINI, root, dirs_exist_ok=True)
+    where = three_pages(root)
     where.card.write_text(f"---\n{head}---\n\n# Mini\n")
     dataset.write(dataset.build(where), where.dataset)
     card.write(where)

@@ -13,9 +13,10 @@ import pytest
 
 from jinbench import cli, files
 from jinbench.problems import CODES
-from tests.conftest import MINI, ROOT
+from tests.conftest import ROOT
 from tests.hub import in_state, running
 from tests.test_baselines import PREDICTS
+from tests.worlds import three_pages
 
 CASES = Path(__file__).parent / "bad"
 
@@ -24,8 +25,10 @@ CASES = Path(__file__).parent / "bad"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three-page world, built."""
     world = tmp_path_factory.mktemp("built") / "mini"
-    shutil.copytree(MINI, world)
+    three_pages(world)
     assert run(["--root", str(world), "build"]) == 0
+    for document in ("README.md", "DATASET_CARD.md"):  # what is not there is not stale
+        (world / document).unlink()
     return world
 
 

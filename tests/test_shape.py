@@ -86,7 +86,8 @@ def test_the_wheel_puts_one_name_into_site_packages(wheel: Path) -> None:
     assert "jinbench/_rooms/dataset/ner/test.parquet" in names
     assert "jinbench/labelstudio.lock" in names
     assert not [name for name in names if "_rooms/seeds/" in name or "/exports/" in name]
-    assert "jinbench/starter/seeds/pages/example.txt" in names
+    assert "jinbench/starter/example/seeds/pages/example.txt" in names
+    assert "jinbench/starter/gitignore" in names
 
 
 def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:

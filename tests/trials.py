@@ -2,7 +2,6 @@
 annotation once, every prediction once, one project, and an export that is whole or as before."""
 
 import json
-import shutil
 import time
 from collections import Counter
 from contextlib import AbstractContextManager
@@ -26,9 +25,8 @@ from jinbench import (
 from jinbench.exchange import call, exported
 from jinbench.problems import ServerError
 from jinbench.records import Suggestion
-from jinbench.rooms import Rooms
+from tests.worlds import three_pages
 
-MINI = Path(__file__).with_name("mini")
 COMMANDS = ("push", "enter", "pull", "adjudicate")
 MODEL = "tagger 1 abc"
 AGREED = 5  # passages of the world on which both annotators agree
@@ -58,8 +56,7 @@ class Trial:
     def __init__(self, folder: Path, people: People, command: str) -> None:
         self.command, self.client, self.token = command, people.client, people.token
         stamp = f"{time.time_ns():x}"
-        shutil.copytree(MINI, folder / stamp)
-        self.where = Rooms(folder / stamp)
+        self.where = three_pages(folder / stamp)
         role = "adjudicator" if command == "adjudicate" else "annotator-a"
         self.name = people.names[role]
         named = self.where.annotation / "labels.toml"

@@ -26,7 +26,7 @@ Returns:
     low, high, and number in the gold.
 Example:
     >>> metric = evaluate.load("jinbench/metrics/span_f1")
-    >>> metric.compute(predictions=[["B-PERSON", "I-PERSON"]], references=[["B-PERSON", "I-PERSON"]])["f1"]
+    >>> metric.compute(predictions=[["B-X", "I-X"]], references=[["B-X", "I-X"]])["f1"]
     1.0
 """
 

@@ -1,0 +1,99 @@
+"""A benchmark to begin with, made from the template in `starter/`: what `jinbench init` does.
+
+In a file of the template `{{title}}` stands for the title, quoted where the file is TOML or YAML. What lies in
+`starter/example/` is laid over it for who wants an example; a file that both have is the one with the other behind it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from jinbench import files, labels, rooms
+from jinbench.problems import DataError, Problem
+from jinbench.rooms import Rooms
+
+RECIPES = ("gazetteer", "majority", "tagger", "tfidf")  # of ours: bound to no label set, and in need of no package
+_STARTER = Path(__file__).with_name("starter")
+_EXAMPLE = "example"
+_TITLE = "{{title}}"
+_TODO = "TODO:"
+_HINT = "go to an empty folder, or name one that does not exist yet"
+
+
+def begin(folder: Path, title: str = "", example: bool = False) -> Rooms:
+    """A new benchmark in `folder`, called `title` or else like the folder; with `example`, two articles are in it.
+
+    Nothing is there before all of it is. Raises :class:`DataError` (folder-taken) unless `folder` is empty, or not
+    there; (wrong-shape) for a title that is blank or of several lines.
+    """
+    folder = folder.absolute()
+    title = (title or folder.resolve().name).strip()
+    if not title or not title.isprintable():
+        raise DataError(Problem("wrong-shape", "the title", "a line of text", repr(title), "give it another --title"))
+    files.check_free(folder, _HINT)
+    there = folder.is_dir()
+    home = folder if there else folder.parent
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
+        made = Rooms(Path(scratch) / "made")
+        for name, data in contents(title, example).items():
+            path = made.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        made.pages.mkdir(exist_ok=True)
+        files.write_text(made.labeling_config, labels.labeling_config(labels.read(made)))
+        _move(made.root, folder, there)
+    return Rooms(folder)
+
+
+def contents(title: str, example: bool = False) -> dict[str, bytes]:
+    """The files of a new benchmark but labeling_config.xml, by name. Raises :class:`DataError` (file-missing)."""
+    found = {name: data for name, data in _template(title) if example or not name.startswith(f"{_EXAMPLE}/")}
+    for name in [name for name in found if name.startswith(f"{_EXAMPLE}/")]:
+        data = found.pop(name)
+        under = name.removeprefix(f"{_EXAMPLE}/")
+        found[under] = found.get(under, b"") + data
+    ours = rooms.own().baselines
+    return found | {f"baselines/{name}.py": files.read_bytes(ours / f"{name}.py") for name in RECIPES}
+
+
+def _template(title: str) -> Iterator[tuple[str, bytes]]:
+    quoted = json.dumps(title, ensure_ascii=False)
+    for path in files.below(_STARTER):
+        name = path.relative_to(_STARTER).as_posix().replace("gitignore", ".gitignore")
+        text = path.read_text(encoding="utf-8")
+        if name.endswith(".toml"):
+            text = text.replace(_TITLE, quoted)
+        yield name, text.replace(f"pretty_name: {_TITLE}", f"pretty_name: {quoted}").replace(_TITLE, title).encode()
+
+
+def _move(made: Path, folder: Path, there: bool) -> None:
+    """Whole or not at all. A folder that is there stays the same one, since somebody may be standing in it."""
+    if not there:
+        try:
+            os.rename(made, folder)
+        except OSError:
+            files.check_free(folder, _HINT)  # somebody else was quicker
+            raise
+        return
+    moved: list[Path] = []
+    try:
+        for path in sorted(made.iterdir()):
+            os.rename(path, folder / path.name)
+            moved.append(path)
+    except BaseException:
+        for path in moved:
+            os.rename(folder / path.name, path)
+        raise
+
+
+def todo(where: Rooms) -> dict[str, int]:
+    """How many places are marked TODO in the documents that go along with the data, by name; those that have any."""
+    counted = {
+        path.name: files.read_text(path).count(_TODO)
+        for path in (where.card, where.root / "LICENSE-DATA.md")
+        if path.is_file()
+    }
+    return {name: count for name, count in counted.items() if count}

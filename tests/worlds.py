@@ -1,0 +1,96 @@
+"""The three-page world: a benchmark as `jinbench init` makes it, with the pages, labels and exports of `tests/mini`."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from jinbench import exports, files, labels, seeds, starting
+from jinbench.records import Labels, Span
+from jinbench.rooms import Rooms
+
+MINI = Path(__file__).with_name("mini")
+
+
+def three_pages(root: Path) -> Rooms:
+    """The world in `root`, a folder that does not exist yet; not yet built."""
+    where = starting.begin(root, "Mini")
+    shutil.copytree(MINI, root, dirs_exist_ok=True)
+    files.write_text(where.labeling_config, labels.labeling_config(labels.read(where)))
+    return where
+
+
+# Three pages of nobody's newspaper, an article each, for a benchmark with the labels of the template.
+PAGES = {
+    "p1": """第1版 要闻
+
+山城地铁5号线昨天通车
+
+山城地铁5号线昨天通车。线路全长32公里。沿线设18座车站。
+
+首班车6点发出。高峰时每3分钟一班。沿线居民去火车站只要25分钟。
+""",
+    "p2": """湖滨书院办起夜读会
+
+从4月2日起湖滨书院每周五办夜读会。每场请来2位作家。
+
+夜读会已经办了7场。来的读者超过900人。书院说明年还要办下去。
+""",
+    "p3": """绿野农场种下新果树
+
+今年春天绿野农场种下3000棵果树。果树来自南山苗圃。
+
+农场计划后年开放采摘。那时每亩能收500公斤果子。
+""",
+}
+_RULES = {
+    "PLACE": "山城|火车站|湖滨书院|绿野农场|南山苗圃",
+    "DATE": r"昨天|明年|后年|今年春天|\d+月\d+日|\d+点",
+    "QUANTITY": r"\d+(?:公里|座|分钟|位|场|人|棵|公斤)",
+}
+_SECTORS = {"p1": "transport", "p2": "culture", "p3": "general"}
+
+
+def add_pages(where: Rooms) -> None:
+    """Put the three pages into a benchmark that has none, and their articles."""
+    entries = []
+    for id, text in PAGES.items():
+        (where.pages / f"{id}.txt").write_text(text, encoding="utf-8")
+        lines = [number for number, line in enumerate(text.split("\n"), 1) if line]
+        furniture = [str(lines.pop(0))] if text.startswith("第") else []
+        pieces = [f"headline {lines[0]}", *(f"body {number}" for number in lines[1:])]
+        sha = files.sha256(text.encode())
+        entries.append(
+            f'\n[[page]]\nid = "{id}"\nfile = "{id}.txt"\nsha256 = "{sha}"\nfurniture = {json.dumps(furniture)}\n'
+            f'\n[[article]]\nid = "article-{id}"\npage = "{id}"\nlines = {json.dumps(pieces)}\n'
+        )
+    where.articles.write_text(where.articles.read_text(encoding="utf-8") + "".join(entries), encoding="utf-8")
+
+
+def labels_of(where: Rooms, annotator: str) -> list[Labels]:
+    """What a reader with simple rules says of the three pages, in the labels that the benchmark has."""
+    label_set = labels.read(where)
+    return [
+        Labels(
+            passage.id,
+            annotator,
+            tuple(
+                sorted(
+                    Span(*found.span(), name, found[0])
+                    for name, rule in _RULES.items()
+                    if name in label_set.entity_names
+                    for found in re.finditer(rule, passage.text)
+                )
+            ),
+            (_SECTORS.get(passage.page_id, "general"),) if label_set.sectors else (),
+        )
+        for passage in seeds.read(where).passages()
+    ]
+
+
+def export(where: Rooms, annotator: str) -> None:
+    """The same as an export, as if it had been pulled from Label Studio."""
+    seed = seeds.read(where)
+    titles = {article.id: article.title for article in seed.articles}
+    rows = exports.canonical(labels_of(where, annotator), seed.passages(), titles)
+    files.write_text(exports.path_of(where, annotator), files.dump_json(rows))
