@@ -8,7 +8,8 @@ learning, taggers, suggesting, queueing, teaching, backend, assist, classifiers,
 aligning, prompts, tolerant, reports, answers, replies, uncertainty, scores, tallying, scoring, comparing, mistakes,
 agreement, overview, recipes, rounds, running, conditions, baselines, curves, entries, forms, ranking, page,
 evaluation, rescoring, verifying, refusals, hub, fields, prose, rai, croissant, standoff, plots, card, reproduce,
-console, sources, hosting, desk, review, helping, team, contest, entrants, release, cli.
+blocks, cleaning, sketches, processing, families, engines, milling, console, sources, hosting, desk, review, helping,
+team, contest, entrants, bulk, release, cli.
 """
 
 from typing import TYPE_CHECKING, Any
