@@ -8,6 +8,7 @@ anything twice but Dask, which gives the jobs of a lost worker to others.
 import contextlib
 import importlib.util
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
@@ -107,7 +108,7 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
             room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
             cluster: Any = distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-                local_directory=room, silence_logs="critical", protocol="tcp",
+                local_directory=room, silence_logs=logging.CRITICAL, protocol="tcp",
             )  # fmt: skip
             stack.callback(cluster.close, timeout=20)
         else:
@@ -124,7 +125,7 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
             left = iter(jobs)
             ahead = AHEAD * max(1, sum(client.nthreads().values()))
             first = [client.submit(function, *job, pure=False) for job in itertools.islice(left, ahead)]
-            done = distributed.as_completed(first)
+            done = distributed.as_completed(first, loop=client.loop)
             del first
             try:
                 for future in done:
@@ -132,10 +133,8 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
                     for job in itertools.islice(left, 1):
                         done.add(client.submit(function, *job, pure=False))
             except distributed.KilledWorker as error:
-                raise JinbenchError(
-                    f"Dask gave up a job, for its workers died one after the other ({error.allowed_failures + 1} of them). "
-                    f"They may need more memory. {AGAIN}"
-                ) from None
+                lost = f"its workers died one after the other ({error.allowed_failures + 1} of them)"
+                raise JinbenchError(f"Dask gave up a job: {lost}. They may need more memory. {AGAIN}") from None
 
         yield run
 

@@ -83,9 +83,9 @@ def sift(job: Job, part: Part) -> int:
         rows["hash"], rows["text"] = found["hash"], found["text"]
         rows["place"] = found["row"].astype(np.uint64) + np.uint64(number << 32)
         parts.append(rows)
-    rows: Any = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+    joined: Any = np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
     del parts
-    rows = rows[np.argsort(rows["hash"], kind="stable")]  # places are in order within a hash: files were
+    rows = joined[np.argsort(joined["hash"], kind="stable")]  # places are in order within a hash: files were
     same = rows["hash"][1:] == rows["hash"][:-1]
     borders = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
     pairs = array("Q")  # first, second, first, second, …: a tenth of what tuples take
@@ -126,8 +126,8 @@ def _repeated_ids(job: Job, part: Part) -> tuple[int, list[tuple[int, int]]]:
         parts.append(rows)
     if not parts:
         return 0, []
-    rows = np.concatenate(parts)
-    rows = rows[np.argsort(rows["hash"], kind="stable")]
+    joined: Any = np.concatenate(parts)
+    rows = joined[np.argsort(joined["hash"], kind="stable")]
     again = rows[1:][rows["hash"][1:] == rows["hash"][:-1]]
     first = heapq.nsmallest(EXAMPLES, zip(again["block"].tolist(), again["at"].tolist(), strict=True))
     return len(again), first

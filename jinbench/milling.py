@@ -50,7 +50,7 @@ Written by `jinbench process`; nothing here was checked by a person. `summary.js
 | file | a row is |
 |---|---|
 | `data/` | a passage, with its place in the source, its sentences and its entities |
-| `duplicates.parquet` | two passages that nearly repeat each other; copies of a text are paired with the first of them |
+| `duplicates.parquet` | two passages that nearly repeat each other; copies are paired with the first of them |
 | `selected.jsonl` | a passage that is worth labelling: `jinbench seeds add` takes the file |
 | `problems.jsonl` | something of the input that was left out, and why |
 

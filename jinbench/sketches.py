@@ -2,10 +2,11 @@
 
 The resemblance of two texts is the Jaccard index of their sets of character shingles, |A ∩ B| / |A ∪ B|. A random
 order of all shingles gives two texts the same first shingle with just that probability (Broder 1997, "On the
-resemblance and containment of documents"). Of `BANDS` * `ROWS` such minima, those of a band are hashed together; two texts are
-candidates if they have a band in common, which for resemblance s has the probability 1 - (1 - s^ROWS)^BANDS
-(Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, section 3.4.2): 0.99 at 0.7, 0.55 at 0.5, 3 in 10^9 at 0.01, which
-is what two unrelated passages have. Candidates are then compared exactly.
+resemblance and containment of documents"). Of `BANDS` * `ROWS` such minima, those of a band are hashed together; two
+texts are candidates if they have a band in common, which for resemblance s has the probability
+1 - (1 - s^ROWS)^BANDS (Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, section 3.4.2): 0.99 at 0.7, 0.55 at
+0.5, 3 in 10^9 at 0.01, which is what two unrelated passages have. Candidates are
+then compared exactly.
 """
 
 from collections.abc import Sequence
