@@ -68,8 +68,9 @@ def pair_rows() -> Any:
 def sift(job: Job, part: Part) -> int:
     """The candidates of a partition of band hashes, and how many given ids occur again. Returns its number.
 
-    Passages with a band in common are candidates. Copies of a text are paired with the first of them alone, and of
-    different texts in a band each with the `NEIGHBOURS` before it: what a boilerplate costs is linear in its number.
+    Passages with a band in common are candidates. Copies of a text are paired with the first of them, which stands
+    for them in all other pairs; of different texts in a band each is paired with the `NEIGHBOURS` before it. So what a
+    boilerplate costs is linear in its number.
     """
     import numpy as np
 

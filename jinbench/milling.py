@@ -132,8 +132,8 @@ def process(
             _do_blocks(run, job, lesson, cut, step)
             counts = _counted(job, sources, cut)
             if not counts["articles"]:
-                shutil.rmtree(out / "data")
                 (out / PLAN).unlink()
+                shutil.rmtree(out)
                 nothing = Problem("page-empty", files.shown(paths[0]), "an article", "none", "check --field")
                 raise DataError([nothing, *counts["first"]])
             rows = sum(_length(job.work("bands", block.number)) for block in cut)
