@@ -34,7 +34,7 @@ from jinbench.processing import Settings
 
 PASSAGES, SENTENCES = 4, 2
 SEED = 0
-STAGES = ("start", "blocks", "repeats", "pairs", "merging")
+STAGES = ("start", "learning", "blocks", "repeats", "pairs", "merging", "end")
 BILLION = 10**9
 WAYS = ("one process", "all cores", "dask")
 
@@ -73,6 +73,7 @@ def run(source: str, out: str, way: str) -> dict[str, float]:
 
     def step(what: str, done: int, total: int) -> None:
         nonlocal last, now
+        what = "end" if (what, done) == ("merging", total) else what
         if what != now:
             took[now] += time.perf_counter() - last
             last, now = time.perf_counter(), what
@@ -161,12 +162,13 @@ def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any],
     block_seconds = (took["blocks"] + took["repeats"] + took["pairs"]) * times
     passages, pairs = summary["passages"] * times, summary["near_duplicates"]["pairs"] * times
     bands = passages * sketches.BANDS * 16
+    texts = summary["characters"] * 3 * times
     chance = passages**2 / 2 * sketches.chance(0.02)
     members = summary["near_duplicates"]["passages"] * times
     lines = [
-        f"10^9 articles, of {source / size:,.0f} bytes each, from the {size:,} measured, if nothing but the number grows:",
+        f"10^9 articles of {source / size:,.0f} bytes, from the {size:,} measured, if nothing but their number grows:",
         f"  input {source * times / 1e12:.1f} TB; results {written * times / 1e12:.1f} TB",
-        f"  until the end besides: band hashes {bands / 1e12:.1f} TB, texts {summary['characters'] * 3 * times / 1e12:.1f} TB",
+        f"  until the end besides: band hashes {bands / 1e12:.1f} TB, texts {texts / 1e12:.1f} TB",
     ]
     for cores in (1, 32, 1000):
         hours = block_seconds / cores / 3600
@@ -176,7 +178,7 @@ def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any],
         f"  merging, which one process does: {serial:,.1f} hours; {pairs:,.0f} pairs of {members:,.0f} passages,"
     )
     lines.append(f"  24 bytes of memory for each of these: {members * 24 / 1e9:.1f} GB")
-    for block, memory in ((4, 8), (256, 2048)):
+    for block, memory in ((2, 8), (256, 2048)):
         blocks, parts = source * times / (block * 2**20), bands / (memory * 2**20)
         lines.append(
             f"  with --block {block} --memory {memory}: {blocks:,.0f} blocks, {parts:,.0f} partitions, "
@@ -252,12 +254,12 @@ def main(
         typer.echo(json.dumps({"runs": found, "shares": shares, "last": last}))
         return
     summary, size = last["summary"], last["size"]
-    typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes of input. "
-               f"Of {summary['passages']:,} passages {summary['near_duplicates']['passages']:,} stand in "
-               f"{summary['near_duplicates']['pairs']:,} pairs.\n")  # fmt: skip
-    typer.echo("| articles | way | articles/s | seconds: start | blocks | candidates | comparing | merging "
-               "| MB, largest process | MB, all |")  # fmt: skip
-    typer.echo("|---|---|---|---|---|---|---|---|---|---|")
+    near = summary["near_duplicates"]
+    typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes.")
+    typer.echo(f"Of {summary['passages']:,} passages {near['passages']:,} stand in {near['pairs']:,} pairs.\n")
+    typer.echo("| articles | way | articles/s | seconds: start | learning | blocks | candidates "
+               "| comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
+    typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for number in numbers:
         for way in chosen:
             row = found[way][number]
@@ -265,9 +267,9 @@ def main(
             speed = number / row["seconds"]
             typer.echo(f"| {number:,} | {way} | {speed:.0f} | {stages} | {row['mb']:.0f} | {row['mb_all']:.0f} |")
     if len(numbers) > 1:
-        typer.echo("\nSeconds grow with the number of articles to the power of (without the start):")
+        typer.echo("\nSeconds grow with the number of articles to the power of (without start, learning and end):")
         for way in chosen:
-            net = [found[way][number]["seconds"] - found[way][number]["start"] for number in numbers]
+            net = [sum(found[way][number][stage] for stage in STAGES[2:-1]) for number in numbers]
             typer.echo(f"  {way}: {slope([float(number) for number in numbers], net):.2f}")
     typer.echo(
         "\nOf the time for a block: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + "\n"

@@ -27,7 +27,7 @@ def process(
     tagging: Annotated[bool, typer.Option("--tagging/--no-tagging", help="Look for entities.")] = True,
     select: Annotated[int, typer.Option(min=0, help="How many passages to select for labelling.")] = 100,
     similar: Annotated[float, typer.Option(min=0.3, max=1.0, help="Resemblance of near duplicates, at least.")] = 0.7,
-    block: Annotated[float, typer.Option(min=0.01, max=4096.0, help="Megabytes of input in a block.")] = 4.0,
+    block: Annotated[float, typer.Option(min=0.01, max=4096.0, help="Megabytes of input in a block.")] = 2.0,
     memory: Annotated[int, typer.Option(min=1, max=2**16, help="Megabytes of hashes in a partition.")] = 8,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. [default: one for each core]")] = None,
     engine: Annotated[str, typer.Option(help="local: processes of this machine; dask: a Dask cluster.")] = "local",

@@ -106,15 +106,18 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
         stack.enter_context(package.config.set(quiet))
         if scheduler is None:
             room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
-            cluster: Any = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-                local_directory=room, silence_logs=logging.CRITICAL, protocol="tcp",
-            )  # fmt: skip
+            try:
+                cluster: Any = distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+                    local_directory=room, silence_logs=logging.CRITICAL, protocol="tcp",
+                )  # fmt: skip
+            except (OSError, RuntimeError, TimeoutError) as error:
+                raise JinbenchError(f"Dask's workers do not start on this machine: {error}") from None
             stack.callback(cluster.close, timeout=20)
         else:
             cluster = scheduler
         try:
-            client: Any = distributed.Client(cluster, set_as_default=False, timeout="10s")
+            client: Any = distributed.Client(cluster, set_as_default=False, timeout="5s")
         except (OSError, ValueError, TimeoutError) as error:
             hint = "Is `dask scheduler` running there?"
             raise JinbenchError(f"No Dask scheduler answers at {scheduler}: {error}. {hint}") from None

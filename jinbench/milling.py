@@ -239,9 +239,11 @@ def _before(sources: Sequence[Source], lines: Sequence[int]) -> list[int]:
 def _do_blocks(run: Engine, job: Job, lesson: Lesson, cut: Sequence[Block], step: Step) -> None:
     left = [block for block in cut if not job.work("blocks", block.number, "json").is_file()]
     done = len(cut) - len(left)
-    step("blocks", done, len(cut))
     if left:
+        step("learning", 0, 1)
         job = replace(job, model=save(lesson.learn(), Path(job.folder)))
+        step("learning", 1, 1)
+    step("blocks", done, len(cut))
     for _ in run(do_block, ((job, block) for block in left)):
         done += 1
         step("blocks", done, len(cut))

@@ -41,7 +41,7 @@ class Settings:
     tagging: bool = True
     select: int = 0
     similar: float = 0.7
-    block: int = 4 * 2**20
+    block: int = 2 * 2**20
     rows: int = 2**19
 
     def to_dict(self) -> dict[str, Any]:
