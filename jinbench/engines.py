@@ -108,7 +108,7 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
             room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
             try:
                 cluster: Any = distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
                     local_directory=room, silence_logs=logging.CRITICAL, protocol="tcp",
                 )  # fmt: skip
             except (OSError, RuntimeError, TimeoutError) as error:

@@ -30,7 +30,7 @@ SETTINGS = Settings(tagging=False, block=int(0.02 * 2**20), rows=2000)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two workers, each with its nanny, as somebody else may have started them."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         local_directory=str(tmp_path_factory.mktemp("dask")), silence_logs=logging.CRITICAL,
     ) as found:  # fmt: skip
         yield found

