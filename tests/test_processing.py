@@ -214,7 +214,7 @@ def test_boilerplate_costs_no_square(real: Rooms, tmp_path: Path) -> None:
     assert (found["families"], found["passages"], found["largest"]) == (2, 400, 200)
     assert found["dense_bands"] > 0
     copies = 199
-    assert copies < found["pairs"] <= copies + 25 * 200 * families.NEIGHBOURS // 4
+    assert copies < found["pairs"] <= copies + 1.5 * 200 * families.NEIGHBOURS
 
 
 @pytest.mark.parametrize("similarity", [0.5, 0.7, 0.9])
@@ -532,15 +532,16 @@ def test_a_line_of_200_megabytes_is_left_out(real: Rooms, tmp_path: Path) -> Non
 
 
 def test_memory_does_not_grow_with_the_input(sentences: list[str], tmp_path: Path) -> None:
-    """A thousand articles and twenty thousand, of sixty characters: less than 48 MB between the two."""
+    """A thousand articles and twenty thousand, of sixty characters: less than 52 MB between the two, in one block
+    each. Most of it are the band hashes of that block."""
     rng = random.Random(3)
     letters = "".join(sentences)
     rows = [{"id": i, "text": "".join(rng.choices(letters, k=60))} for i in range(18_000)]
     rows += [row | {"id": -row["id"] - 1} for row in rows[:2000]]
     few, many = written(tmp_path / "few.jsonl", rows[:1000]), written(tmp_path / "many.jsonl", rows)
-    small, large = (peak(path, tmp_path / path.stem, "yes", 2**18) for path in (few, many))
+    small, large = (peak(path, tmp_path / path.stem, "yes", 2**23) for path in (few, many))
     assert json.loads((tmp_path / "many" / "summary.json").read_text())["articles"] == 20_000
-    assert large - small < 48, (small, large)
+    assert large - small < 52, (small, large)
 
 
 def test_ids_that_occur_again_are_kept_apart_and_counted(real: Rooms, tmp_path: Path) -> None:
