@@ -101,15 +101,15 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
 
     distributed: Any = module  # it has no types
 
-    quiet = {"distributed.admin.tick.limit": "1h", "logging.distributed": "critical"}
     with contextlib.ExitStack() as stack:
+        room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
+        quiet = {"distributed.admin.tick.limit": "1h", "logging.distributed": "critical", "temporary-directory": room}
         stack.enter_context(package.config.set(quiet))
         if scheduler is None:
-            room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
             try:
                 cluster: Any = distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-                    local_directory=room, silence_logs=logging.CRITICAL, protocol="tcp",
+                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", protocol="tcp",
+                    dashboard_address="127.0.0.1:0", local_directory=room, silence_logs=logging.CRITICAL,
                 )  # fmt: skip
             except (OSError, RuntimeError, TimeoutError) as error:
                 raise JinbenchError(f"Dask's workers do not start on this machine: {error}") from None
