@@ -1,6 +1,6 @@
 """What `jinbench process` takes for more and more articles: time, memory, where the time goes, and a sum for 10^9.
 
-    python benchmarks/scale.py                        # 1,000, 10,000 and 100,000 articles; writes plots/scale.png
+    python benchmarks/scale.py                        # 1,000, 10,000 and 100,000 articles; writes benchmarks/scale.png
     python benchmarks/scale.py --sizes 1000,10000     # less
 
 The articles are made: `SENTENCES` sentences of this benchmark in `PASSAGES` passages, in which digits and every sixth
@@ -216,7 +216,7 @@ def plot(found: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
 def main(
     sizes: Annotated[str, typer.Option(help="Numbers of articles.")] = "1000,10000,100000",
     ways: Annotated[str, typer.Option(help="Ways to run them.")] = ",".join(WAYS),
-    out: Annotated[Path, typer.Option(help="The plot.")] = Path("plots/scale.png"),
+    out: Annotated[Path, typer.Option(help="The plot.")] = Path("benchmarks/scale.png"),
     as_json: Annotated[bool, typer.Option("--json", help="All figures as one line of JSON.")] = False,
     only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
@@ -256,7 +256,9 @@ def main(
     summary, size = last["summary"], last["size"]
     near = summary["near_duplicates"]
     typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes.")
-    typer.echo(f"Of {summary['passages']:,} passages {near['passages']:,} stand in {near['pairs']:,} pairs.\n")
+    typer.echo(
+        f"Of {summary['passages']:,} passages {near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates.\n"
+    )
     typer.echo("| articles | way | articles/s | seconds: start | learning | blocks | candidates "
                "| comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
     typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|")
