@@ -256,9 +256,8 @@ def main(
     summary, size = last["summary"], last["size"]
     near = summary["near_duplicates"]
     typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes.")
-    typer.echo(
-        f"Of {summary['passages']:,} passages {near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates.\n"
-    )
+    said = f"{near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates"
+    typer.echo(f"Of {summary['passages']:,} passages {said}.\n")
     typer.echo("| articles | way | articles/s | seconds: start | learning | blocks | candidates "
                "| comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
     typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|")
