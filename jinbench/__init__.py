@@ -9,8 +9,8 @@ backend, assist, classifiers, golds, counting, schemes, documents, conll, cluene
 founding, formats, converting, submissions, aligning, prompts, tolerant, reports, answers, replies, uncertainty,
 scores, tallying, scoring, comparing, mistakes, agreement, overview, recipes, rounds, running, conditions, baselines,
 curves, entries, forms, ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai, croissant,
-standoff, plots, card, reproduce, console, sources, hosting, desk, review, helping, team, contest, entrants, release,
-corpora, cli.
+standoff, plots, card, reproduce, blocks, cleaning, sketches, processing, families, engines, milling, console, sources,
+hosting, desk, review, helping, team, contest, entrants, bulk, release, corpora, cli.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jinbench import contest, corpora, desk, entrants, helping, hosting, release, review, sources, team  # noqa: F401
+from jinbench import bulk, contest, corpora, desk, entrants, helping, hosting, release, review, sources, team  # noqa: F401
 from jinbench.console import (
     EXIT_DATA,
     EXIT_SERVER,
@@ -46,6 +46,7 @@ app.add_typer(hosting.labelstudio_commands, name="labelstudio")
 app.add_typer(desk.annotate_commands, name="annotate")
 app.add_typer(contest.commands)
 app.add_typer(entrants.commands)
+app.add_typer(bulk.commands)
 app.add_typer(release.commands)
 app.add_typer(corpora.commands)
 

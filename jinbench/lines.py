@@ -178,3 +178,23 @@ def not_text(path: Path, raw: bytes, number: int, at: int) -> Problem | None:
     else:
         hint = "write it as text, in UTF-8: one JSON object on each line"
     return Problem("file-binary", f"{files.shown(path)}:{number}", "text", f"{found}: the file looks binary", hint)
+
+
+def unfit(path: Path) -> Problem | None:
+    """A problem if the beginning of a file tells that it is packed, binary, or one JSON document over many lines.
+
+    Raises OSError if it cannot be read.
+    """
+    with path.open("rb") as file:
+        raw = file.readline(1 << 16)
+    if raw.startswith(tuple(_BINARY)):
+        return not_text(path, raw, 1, 0)
+    line = raw.decode("utf-8-sig", "ignore").strip()
+    return _not_lines(path, line, f"{files.shown(path)}:1") if line else None
+
+
+def parsed(line: str, where: str) -> dict[str, Any] | Problem:
+    """The object on a line, or what is wrong with it (broken-json)."""
+    problems: list[Problem] = []
+    row = _object(line, where, problems)
+    return problems[0] if row is None else row

@@ -14,6 +14,8 @@ CODES = {
     "file-too-big": "a file is far larger than what belongs there can be",
     "broken-toml": "a TOML file does not parse",
     "broken-json": "a JSON file, or one line of a JSON Lines file, does not parse",
+    "broken-parquet": "a Parquet file, or a part of one, cannot be read",
+    "plan-differs": "a folder holds the work of a run with other settings or other input",
     "file-changed": "a file of the dataset is not the one that manifest.json lists",
     "wrong-shape": "a value is missing or of the wrong type",
     "pages-missing": "a benchmark has no pages yet, or no articles",

@@ -1,0 +1,363 @@
+"""Many articles in one go: the plan of a run, its stages one after the other, and what comes out of all blocks.
+
+What a stage has finished lies in files; a run that was cut off, wherever that was, goes on from there, and comes to the
+same bytes as one that was not. The plan says what a folder belongs to, and no other run goes on in it.
+"""
+
+import contextlib
+import itertools
+import json
+import platform
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jinbench import blocks, dataset, families, files
+from jinbench.blocks import Block, Fault, Source
+from jinbench.engines import Engine
+from jinbench.families import Families, Part
+from jinbench.lines import MOST
+from jinbench.problems import DataError, JinbenchError, Problem, raise_if_any, shorten
+from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
+from jinbench.records import Span, Step
+from jinbench.restoring import REPAIR_NAMES, repair_named
+from jinbench.rooms import Rooms
+from jinbench.suggesting import FAMILY
+
+PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
+    "plan.json", "summary.json", "selected.jsonl", "duplicates.parquet", "problems.jsonl"
+)  # fmt: skip
+SHOWN = 20  # problems that the summary names
+_PACKAGES = ("jinbench", "numpy", "pyarrow", "scikit-learn", "scipy")  # on which bytes may depend
+_FILES = (PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS, "README.md")
+
+_CARD = """---
+configs:
+- config_name: passages
+  data_files: data/*.parquet
+  default: true
+- config_name: duplicates
+  data_files: duplicates.parquet
+---
+# Passages of many articles
+
+Written by `jinbench process`; nothing here was checked by a person. `summary.json` says what of, and how.
+
+| file | a row is |
+|---|---|
+| `data/` | a passage, with its place in the source, its sentences and its entities |
+| `duplicates.parquet` | two passages that nearly repeat each other; copies are paired with the first of them |
+| `selected.jsonl` | a passage that is worth labelling: `jinbench seeds add` takes the file |
+| `problems.jsonl` | something of the input that was left out, and why |
+
+Of a passage: `id` and `article_id` are unique (block and row, block and article); `given_id` is what the source calls
+the article. `sentences` and `spans` have half-open offsets in `text`, in code points; `chance` is how likely the tagger
+holds a span to be right, `certainty` how sure it is of the whole passage; `labelled` names the passage of the benchmark
+that it nearly repeats. The article begins at `at` of `source`: the byte of its line, or the row of its table, from 0;
+the passage was made from `[start, end)` of its text.
+
+Of a pair: `similarity` is the Jaccard index of their character shingles, `family` the first passage of all that pairs
+lead to from these.
+"""
+
+
+class Lesson:
+    """What there is to learn from before a run: the gold of a benchmark, and the passages that are labelled.
+
+    Raises :class:`DataError` (file-missing, file-changed) if tagging is wanted and nothing is labelled.
+    """
+
+    def __init__(self, where: Rooms, tagging: bool) -> None:
+        rows = dataset.read_rows(where, "ner") if where.manifest.is_file() or tagging else []
+        if tagging and not rows:
+            hint = "label some, or: --no-tagging"
+            raise DataError(Problem("file-missing", files.shown(where.dataset), "labelled passages", "none", hint))
+        self.tagging = tagging
+        self.texts: list[str] = [row["text"] for row in rows]
+        self.spans = [[Span(*(each[name] for name in Span._fields)) for each in row["spans"]] for row in rows]
+        passages: dict[str, str] = defaultdict(str)
+        for row in rows:  # the sentences of a passage cover it
+            passages[row["passage_id"]] += row["text"]
+        self.passages = dict(passages)
+        known = [[row["id"], row["text"], found] for row, found in zip(rows, self.spans, strict=True)]
+        hash = files.sha256(json.dumps(known, ensure_ascii=False).encode())[:8]
+        self.version = f"{FAMILY if tagging else 'labels'} {metadata.version('jinbench')} {hash}"
+
+    def learn(self) -> Model:
+        """The same every time. Some seconds with tagging, nothing without."""
+        tagger = None
+        if self.tagging:
+            from jinbench.taggers import CrfTagger
+
+            with one_thread():
+                tagger = CrfTagger(random_state=0).fit(self.texts, self.spans)
+        return Model(self.version, tagger, tuple(self.passages), tuple(self.passages.values()))
+
+
+def process(
+    paths: Sequence[Path],
+    out: Path,
+    where: Rooms,
+    settings: Settings,
+    engine: "contextlib.AbstractContextManager[Engine]",
+    step: Step,
+    strict: bool = False,
+) -> dict[str, Any]:
+    """Everything, and the summary of it. `step` is called with stage, blocks or partitions done, and of how many.
+
+    Raises :class:`DataError`: with what is wrong with the input as a whole, with everything wrong in it if it is
+    `strict` (nothing is written then), plan-differs or folder-taken if `out` belongs to something else.
+    """
+    _check_repairs(settings.repairs)
+    lesson = Lesson(where, settings.tagging)
+    sources, cut = blocks.plan(paths, settings.fields, settings.block)
+    planned = _plan(sources, settings, lesson.version)
+    if not (out.is_dir() and {path.name for path in out.iterdir()} == {WORK}):  # a run that had just begun
+        files.check_free(out, "choose another --out, or empty it", PLAN)
+    _check_plan(out, planned)
+    if (out / SUMMARY).is_file():
+        shutil.rmtree(out / WORK, ignore_errors=True)
+        found: dict[str, Any] = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+        return found
+    job = Job(str(out.resolve()), settings, "")
+    with engine as run:
+        if strict:
+            raise_if_any(_all_problems(run, job, sources, cut, step))
+        with _alone(out):
+            _write(job, PLAN, [files.dump_json(planned)])
+            _do_blocks(run, job, lesson, cut, step)
+            counts = _counted(job, sources, cut)
+            if not counts["articles"]:
+                (out / PLAN).unlink()
+                shutil.rmtree(out)
+                nothing = Problem("page-empty", files.shown(paths[0]), "an article", "none", "check --field")
+                raise DataError([nothing, *counts["first"]])
+            rows = sum(_length(job.work("bands", block.number)) for block in cut)
+            parts = families.partitions(rows, settings.rows)
+            _stage(run, "repeats", "json", families.sift, job, [Part(i, parts, len(cut)) for i in range(parts)], step)
+            sifted = [json.loads(job.work("repeats", i, "json").read_text()) for i in range(parts)]
+            halves = families.partitions(sum(each["candidates"] for each in sifted), settings.rows)
+            _stage(run, "pairs", "npy", families.verify, job, [Part(i, halves, parts) for i in range(halves)], step)
+            found = _finish(job, planned, sources, cut, counts, sifted, halves, step)
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    return found
+
+
+def _check_repairs(names: Iterable[str]) -> None:
+    """Raises :class:`DataError` (repair-unknown)."""
+    hint = f"one of {', '.join(REPAIR_NAMES)}"
+    raise_if_any(
+        Problem("repair-unknown", "--repair", "the name of a repair", shorten(name), hint)
+        for name in names
+        if repair_named(name) is None
+    )
+
+
+def _plan(sources: Sequence[Source], settings: Settings, version: str) -> dict[str, Any]:
+    """What a run belongs to. Two runs with the same plan write the same bytes."""
+    versions = {name: metadata.version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    if any(name.startswith("script:") for name in settings.repairs):
+        versions["opencc"] = metadata.version("opencc")
+    return {
+        "model": version,
+        "settings": settings.to_dict(),
+        "sources": [{"name": each.name, "kind": each.kind, "bytes": each.size, "sha256": each.sha256,
+                     "blocks": each.blocks[1] - each.blocks[0]} for each in sources],
+        "versions": versions,
+    }  # fmt: skip
+
+
+def _check_plan(out: Path, planned: dict[str, Any]) -> None:
+    """Raises :class:`DataError` (plan-differs) with everything in which the plan in the folder is another one."""
+    path = out / PLAN
+    if not path.is_file():
+        return
+    there, hint = files.read_json(path), "choose another --out; or give that command again; or remove the folder"
+    ours, theirs = dict(_leaves(planned)), dict(_leaves(there))
+    raise_if_any(
+        Problem("plan-differs", f"{files.shown(path)} {name}", shorten(theirs.get(name, "nothing"), 80),
+                shorten(ours.get(name, "nothing"), 80), hint)
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    )  # fmt: skip
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not pairs:
+        yield name, value
+    for key, each in pairs:
+        yield from _leaves(each, f"{name}.{key}".removeprefix("."))
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Raises :class:`JinbenchError` if another run on this machine is at work in the folder."""
+    room = out / WORK
+    room.mkdir(parents=True, exist_ok=True)
+    with (room / "lock").open("w") as file:
+        with contextlib.suppress(ImportError):  # where there is no fcntl, nobody is kept out
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                place = files.shown(out)
+                raise JinbenchError(
+                    f"Another run is at work in {place}. Wait for it, or choose another --out."
+                ) from None
+        shutil.rmtree(room / "tmp", ignore_errors=True)
+        yield
+
+
+def _all_problems(run: Engine, job: Job, sources: Sequence[Source], cut: Sequence[Block], step: Step) -> list[Problem]:
+    """Everything that would be left out, in order, up to `MOST`. Nothing is written."""
+    step("checking", 0, len(cut))
+    lines, faults = [0] * len(cut), dict[int, list[Fault]]()
+    for done, (number, count, found) in enumerate(run(check, ((job, block) for block in cut)), 1):
+        lines[number] = count
+        if found:
+            faults[number] = found
+        step("checking", done, len(cut))
+    before = _before(sources, lines)
+    return list(itertools.islice((each.problem(before[i]) for i in sorted(faults) for each in faults[i]), MOST))
+
+
+def _before(sources: Sequence[Source], lines: Sequence[int]) -> list[int]:
+    """For each block how many lines of its source come before it."""
+    found = []
+    for source in sources:
+        own = lines[slice(*source.blocks)]
+        found += [total - count for total, count in zip(itertools.accumulate(own), own, strict=True)]
+    return found
+
+
+def _do_blocks(run: Engine, job: Job, lesson: Lesson, cut: Sequence[Block], step: Step) -> None:
+    left = [block for block in cut if not job.work("blocks", block.number, "json").is_file()]
+    done = len(cut) - len(left)
+    if left:
+        step("learning", 0, 1)
+        job = replace(job, model=save(lesson.learn(), Path(job.folder)))
+        step("learning", 1, 1)
+    step("blocks", done, len(cut))
+    for _ in run(do_block, ((job, block) for block in left)):
+        done += 1
+        step("blocks", done, len(cut))
+
+
+def _stage(
+    run: Engine, kind: str, suffix: str, function: Callable[[Job, Part], int], job: Job, parts: list[Part], step: Step
+) -> None:
+    """Call a function for every partition whose file is not there."""
+    left = [part for part in parts if not job.work(kind, part.number, suffix).is_file()]
+    done = len(parts) - len(left)
+    step(kind, done, len(parts))
+    for _ in run(function, ((job, part) for part in left)):
+        done += 1
+        step(kind, done, len(parts))
+
+
+def _length(path: Path) -> int:
+    """How many rows an array in a file has."""
+    import numpy as np
+
+    return len(np.load(path, mmap_mode="r"))
+
+
+def _write(job: Job, name: str, pieces: Iterable[str]) -> None:
+    with whole(job.folder, Path(job.folder) / name) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
+
+
+def _reports(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> Iterator[tuple[dict[str, Any], int]]:
+    """What each block said, and how many lines of its source come before it."""
+    for source in sources:
+        before = 0
+        for block in cut[slice(*source.blocks)]:
+            report = json.loads(job.work("blocks", block.number, "json").read_text(encoding="utf-8"))
+            yield report, before
+            before += report["lines"]
+
+
+def _problems(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> Iterator[Problem]:
+    for report, before in _reports(job, sources, cut):
+        yield from (Fault(**fault).problem(before) for fault in report["faults"])
+
+
+def _counted(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> dict[str, Any]:
+    """The sums over all blocks; `skipped`: by code; `first`: the first problems."""
+    names = ("articles", "empty", "passages", "cut", "sentences", "characters", "spans", "labelled")
+    counts, skipped = Counter(dict.fromkeys(names, 0)), Counter[str]()
+    for report, _ in _reports(job, sources, cut):
+        counts.update(report["counts"])
+        skipped.update(fault["code"] for fault in report["faults"])
+    first = list(itertools.islice(_problems(job, sources, cut), SHOWN)) if skipped else []
+    return counts | {"skipped": dict(sorted(skipped.items())), "first": first}
+
+
+def _finish(
+    job: Job, planned: dict[str, Any], sources: Sequence[Source], cut: Sequence[Block], counts: dict[str, Any],
+    sifted: Sequence[dict[str, Any]], halves: int, step: Step,
+) -> dict[str, Any]:  # fmt: skip
+    """What is made of all blocks together, and last of all the summary."""
+    step("merging", 0, 1)
+    pairs = [job.work("pairs", i) for i in range(halves)]
+    found = Families(pairs)
+    _write_pairs(job, pairs, found)
+    picked = families.least_certain(job, job.settings.select, len(cut), found)
+    if job.settings.tagging:
+        _write(job, SELECTED, (files.dump_jsonl([row]) for row in _selected(job, picked)))
+    problems = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in _problems(job, sources, cut))
+    _write(job, PROBLEMS, problems)
+    _write(job, "README.md", [_CARD])
+    examples = sorted(tuple(place) for each in sifted for place in each["examples"])[: families.EXAMPLES]
+    summary = {
+        **{name: counts[name] for name in ("articles", "empty", "passages", "cut", "sentences", "characters")},
+        **({"spans": counts["spans"]} if job.settings.tagging else {}),
+        "blocks": len(cut),
+        "skipped": counts["skipped"],
+        "first_problems": [str(problem) for problem in counts["first"]],
+        "ids_again": sum(each["repeated"] for each in sifted),
+        "ids_again_at": [{"block": block, "at": at} for block, at in examples],
+        "near_duplicates": {
+            "pairs": found.pairs, "families": len(found.sizes), "passages": sum(found.sizes),
+            "largest": max(found.sizes, default=0), "candidates": sum(each["candidates"] for each in sifted),
+            "dense_bands": sum(each["dense"] for each in sifted),
+        },
+        "like_labelled": counts["labelled"],
+        "selected": len(picked),
+        **planned,
+    }  # fmt: skip
+    _write(job, SUMMARY, [files.dump_json(summary)])
+    step("merging", 1, 1)
+    return summary
+
+
+def _write_pairs(job: Job, pairs: Sequence[Path], found: Families) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    form = pa.schema([("first", pa.string()), ("second", pa.string()), ("similarity", pa.float64()),
+                      ("family", pa.string())])  # fmt: skip
+    path = Path(job.folder) / PAIRS
+    with whole(job.folder, path) as name, pq.ParquetWriter(name, form, compression="zstd") as writer:
+        for chunk in families.chunks(pairs):
+            columns = [chunk["first"].tolist(), chunk["second"].tolist(), found.of(chunk["first"]).tolist()]
+            first, second, family = ([passage_id(*families.place_of(n)) for n in column] for column in columns)
+            writer.write_table(pa.table([first, second, chunk["similar"], family], schema=form))
+
+
+def _selected(job: Job, picked: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+    """The rows of selected.jsonl, the least certain first."""
+    import pyarrow.parquet as pq
+
+    names = ["id", "title", "text", "certainty", "article_id", "given_id", "source", "at"]
+    rows: list[dict[str, Any]] = []
+    for block, wanted in families.grouped(picked):
+        with pq.ParquetFile(job.shard(block)) as file:
+            rows += file.read(columns=names).take(wanted).to_pylist()
+    return sorted(rows, key=lambda row: (row["certainty"], row["id"]))

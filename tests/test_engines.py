@@ -1,0 +1,179 @@
+"""Jobs on the workers of a real Dask cluster: the same bytes as in one process, also when a worker is killed."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+
+from jinbench import engines, milling
+from jinbench.problems import DataError, JinbenchError
+from jinbench.processing import WORK, Settings
+from jinbench.rooms import Rooms
+from tests.test_processing import ENV, command, contents, gone, made, quiet, written
+from tests.test_processing import sentences as sentences
+
+SETTINGS = Settings(tagging=False, block=int(0.02 * 2**20), rows=2000)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two workers, each with its nanny, as somebody else may have started them."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
+        local_directory=str(tmp_path_factory.mktemp("dask")), silence_logs=logging.CRITICAL,
+    ) as found:  # fmt: skip
+        yield found
+
+
+@pytest.fixture(scope="module")
+def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("articles") / "many.jsonl", made(sentences, 600))
+
+
+@pytest.fixture(scope="module")
+def plain(articles: Path, real: Rooms, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("plain") / "out"
+    milling.process([articles], out, real, SETTINGS, engines.here(), quiet)
+    return out
+
+
+def test_a_worker_that_is_killed_costs_nothing(
+    cluster: Any, articles: Path, plain: Path, real: Rooms, tmp_path: Path
+) -> None:
+    """Its jobs go to the other one, a new one comes up, and the bytes are those of one process."""
+    killed: list[int] = []
+
+    def step(what: str, done: int, total: int) -> None:
+        if (what, done) == ("blocks", 4):
+            killed.append(next(iter(cluster.workers.values())).pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    engine = engines.dask(2, cluster.scheduler_address)
+    milling.process([articles], tmp_path / "out", real, SETTINGS, engine, step)
+    assert len(killed) == 1
+    assert contents(tmp_path / "out") == contents(plain)
+    assert killed[0] not in [worker.pid for worker in cluster.workers.values()]
+
+
+def descendants(process: int) -> list[int]:
+    found = [process]
+    for each in found:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found[1:]
+
+
+def test_a_cluster_of_our_own_goes_on_without_a_worker_and_leaves_nothing(
+    articles: Path, plain: Path, tmp_path: Path
+) -> None:
+    """The command itself, in an empty folder; a worker is killed by its id as soon as there are blocks."""
+    here, out, temporary = tmp_path / "here", tmp_path / "out", tmp_path / "tmp"
+    here.mkdir()
+    temporary.mkdir()
+    words = command(articles, "--out", out, "--engine", "dask", "--workers", 2, "--no-tagging",
+                    "--block", 0.02, "--memory", 1)  # fmt: skip
+    run = subprocess.Popen(words, env=ENV | {"TMPDIR": str(temporary)}, cwd=here, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)  # fmt: skip
+    while run.poll() is None and not list((out / WORK / "blocks").glob("*.json")):
+        time.sleep(0.01)
+    begun = descendants(run.pid)
+    workers = [each for each in begun if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    assert len(workers) >= 2
+    os.kill(workers[-1], signal.SIGKILL)
+    said = run.communicate(timeout=60)
+    assert run.returncode == 0, said[1]
+    assert "Traceback" not in said[1]
+    assert "distributed" not in said[1]
+    assert json.loads((out / "summary.json").read_text())["articles"] == 600
+    data = {name: value for name, value in contents(plain).items() if name.startswith("data/")}
+    assert {name: value for name, value in contents(out).items() if name.startswith("data/")} == data
+    assert not list(here.iterdir())
+    assert not list(temporary.iterdir())
+    assert gone(begun)
+
+
+def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Rooms, tmp_path: Path) -> None:
+    """A folder that no worker can write into: the error is that of the system, and nothing hangs."""
+    out = tmp_path / "out"
+    milling_step: list[str] = []
+
+    def step(what: str, done: int, total: int) -> None:
+        if what == "blocks" and not milling_step:
+            milling_step.append(what)
+            (out / "data").write_text("a file where a folder should be")
+
+    with pytest.raises(OSError):  # noqa: PT011
+        milling.process([articles], out, real, SETTINGS, engines.dask(2, cluster.scheduler_address), step)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_job_that_kills_every_worker_is_given_up(cluster: Any) -> None:
+    with engines.dask(2, cluster.scheduler_address) as run, pytest.raises(JinbenchError, match="Dask gave up a job"):
+        list(run(die, [()]))
+
+
+def test_a_scheduler_that_is_not_there_is_said() -> None:
+    begin = time.perf_counter()
+    with pytest.raises(JinbenchError, match=r"answers at tcp://127\.0\.0\.1:9"), engines.dask(2, "tcp://127.0.0.1:9"):
+        pass
+    assert time.perf_counter() - begin < 15
+    with pytest.raises(JinbenchError, match="No Dask scheduler answers at nonsense"), engines.dask(2, "nonsense"):
+        pass
+
+
+def test_without_dask_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
+    with pytest.raises(DataError) as raised, engines.dask(2):
+        pass
+    (problem,) = raised.value.problems
+    assert (problem.code, problem.hint) == ("package-missing", "pip install 'jinbench[cluster]'")
+
+
+def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.metadata, "version", lambda name: "9.9.9")
+    with pytest.raises(DataError) as raised, engines.dask(2, cluster.scheduler_address):
+        pass
+    assert {problem.code for problem in raised.value.problems} == {"wrong-version"}
+
+
+def test_jobs_are_handed_out_as_they_are_done() -> None:
+    """Never many more than there are workers for: a list of a million is not taken at once."""
+    taken, lock = [0], threading.Lock()
+
+    def jobs() -> Iterator[tuple[int]]:
+        for number in range(200):
+            with lock:
+                taken[0] += 1
+            yield (number,)
+
+    with engines.local(2) as run:
+        done = []
+        for result in run(abs, jobs()):
+            done.append(result)
+            assert taken[0] <= len(done) + 3 * engines.AHEAD * 2
+    assert sorted(done) == list(range(200))
+
+
+def test_usage(tmp_path: Path) -> None:
+    for words in (["--engine", "spark"], ["--scheduler", "tcp://x:1"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "jinbench.cli", "process", "x.jsonl", "--out", str(tmp_path / "o"), *words],
+            env=ENV, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert words[0] in done.stderr
