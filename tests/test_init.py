@@ -22,7 +22,7 @@ from tests import hub
 from tests.conftest import ROOT
 from tests.desk import jinbench
 from tests.test_problems import contents, run
-from tests.worlds import add_pages, export, labels_of
+from tests.worlds import add_pages, export, labels_of, written
 
 PACKAGE = ROOT / "jinbench"
 TEMPLATE = PACKAGE / "starter"
@@ -92,8 +92,6 @@ def test_every_command_that_it_names_exists(document: str) -> None:
     assert named
     group = typer.main.get_command(cli.app)
     for first, second in named:
-        if (first, second) == ("seeds", "add"):
-            continue  # brings pages: a module of its own
         command = group.commands[first]  # type: ignore[attr-defined]
         assert not hasattr(command, "commands") or second in command.commands, (first, second)
 
@@ -410,12 +408,11 @@ def test_from_an_empty_folder_to_a_leaderboard(
     """Two annotators and an adjudicator, all through the server; each command as it is typed."""
     jinbench(tmp_path, "init", "demo", "--title", f"Demo {kind}")
     where = Rooms(tmp_path / "demo")
-    (tmp_path / "from").mkdir()
     first, second = (f"init-{name}{kind}" for name in "ab")
     leave_out_curves(where)
     if kind:
         without(kind, where)
-    add_pages(where)
+    jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))
     expected = labels_of(where, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
     passages, label_set = list(seeds.read(where).passages()), labels.read(where)

@@ -1,11 +1,11 @@
 """The three-page world: a benchmark as `jinbench init` makes it, with the pages, labels and exports of `tests/mini`."""
 
-import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
-from jinbench import exports, files, labels, seeds, starting
+from jinbench import adding, exports, files, labels, seeds, starting
 from jinbench.records import Labels, Span
 from jinbench.rooms import Rooms
 
@@ -48,23 +48,21 @@ _RULES = {
     "DATE": r"昨天|明年|后年|今年春天|\d+月\d+日|\d+点",
     "QUANTITY": r"\d+(?:公里|座|分钟|位|场|人|棵|公斤)",
 }
-_SECTORS = {"p1": "transport", "p2": "culture", "p3": "general"}
+_SECTORS = {"000": "transport", "001": "culture", "002": "general"}
+
+
+def written(folder: Path) -> list[Path]:
+    """The three pages as files in a folder, as somebody has them who is to add them."""
+    folder.mkdir(exist_ok=True)
+    for id, text in PAGES.items():
+        (folder / f"{id}.txt").write_text(text, encoding="utf-8")
+    return [folder / f"{id}.txt" for id in PAGES]
 
 
 def add_pages(where: Rooms) -> None:
-    """Put the three pages into a benchmark that has none, and their articles."""
-    entries = []
-    for id, text in PAGES.items():
-        (where.pages / f"{id}.txt").write_text(text, encoding="utf-8")
-        lines = [number for number, line in enumerate(text.split("\n"), 1) if line]
-        furniture = [str(lines.pop(0))] if text.startswith("第") else []
-        pieces = [f"headline {lines[0]}", *(f"body {number}" for number in lines[1:])]
-        sha = files.sha256(text.encode())
-        entries.append(
-            f'\n[[page]]\nid = "{id}"\nfile = "{id}.txt"\nsha256 = "{sha}"\nfurniture = {json.dumps(furniture)}\n'
-            f'\n[[article]]\nid = "article-{id}"\npage = "{id}"\nlines = {json.dumps(pieces)}\n'
-        )
-    where.articles.write_text(where.articles.read_text(encoding="utf-8") + "".join(entries), encoding="utf-8")
+    """Put the three pages into a benchmark that has none, as they are proposed."""
+    with tempfile.TemporaryDirectory() as folder:
+        adding.write(adding.plan(where, written(Path(folder))))
 
 
 def labels_of(where: Rooms, annotator: str) -> list[Labels]:
