@@ -44,10 +44,10 @@ def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def told(problems: Sequence[Problem]) -> str:
-    """Problems as text. Where the lines of a file have more than `MANY` of a kind: `SHOWN`, and how many more."""
+    """Problems as text. Where lines or tasks of a file have more than `MANY` of a kind: `SHOWN`, and how many more."""
 
     def kind(problem: Problem) -> tuple[str, str]:
-        return problem.code, re.sub(r":\d+( .*)?$", "", problem.where)
+        return problem.code, re.sub(r"(:\d+( .*)?| task .*)$", "", problem.where)
 
     times = Counter(map(kind, problems))
     seen: Counter[tuple[str, str]] = Counter()

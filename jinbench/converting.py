@@ -96,6 +96,9 @@ def convert(
         files.check_free(out, "name another one: --out DIR")
     elif out.is_dir():
         raise DataError(Problem("folder-taken", files.shown(out), "the name of a file", "a folder", "--out FILE"))
+    elif out.exists() and any(out.samefile(each.path) for each in sources):
+        hint = "name another one: --out FILE"
+        raise DataError(Problem("folder-taken", files.shown(out), "a file to write", "the corpus that is read", hint))
     notes = Notes()
     tally = _Tally()
     pairs = sorted(zip(sources, found, strict=True), key=lambda pair: [None, *SPLITS].index(pair[0].split))
@@ -134,7 +137,10 @@ def convert(
 def _format(path: Path, origin: str | None, options: Mapping[str, Any]) -> Format:
     """The format of a source, which must be able to do what is asked of it."""
     if not path.exists():
-        raise DataError(Problem("file-missing", files.shown(path), "a file or a folder", "nothing", "check the path"))
+        said = str(path).partition("=")
+        hint = f"check the path; or is {said[0]!r} meant for a split? One of {', '.join(NAMES)}" if said[2] else ""
+        expected = "a file or a folder"
+        raise DataError(Problem("file-missing", files.shown(path), expected, "nothing", hint or "check the path"))
     found = formats.of(origin, "--from") if origin else formats.detect(path)
     if found.folder != path.is_dir():
         expected, there = ("a folder", "a file") if found.folder else ("a file", "a folder")
@@ -158,19 +164,23 @@ class _Tally:
     def counted(
         self, pairs: Sequence[tuple[Source, Format]], notes: Notes, options: Mapping[str, Any]
     ) -> Iterator[Document]:
-        """The documents of all sources. Raises :class:`DataError` if one of them has none."""
+        """The documents of all sources. Raises :class:`DataError` if one of them has nothing to use."""
         for each, format in pairs:
-            before = self.texts
+            before, labels, wrong = self.texts, 0, sum(notes.counts.values())
             for document in format.read(each.path, notes, **options):
                 self.texts += 1
                 self.spans += len(document.spans)
+                labels += len(document.spans) + len(document.classes)
                 yield document if each.split is None else replace(document, split=each.split)
-            if self.texts == before and not notes.fatal:
+            # One of which every text lost its labels, and which looks otherwise, is not in this format.
+            lost = not labels and sum(notes.counts.values()) - wrong >= self.texts - before
+            mistaken = lost and formats.looks(each.path) not in ([], [format.name])
+            if (self.texts == before or mistaken) and not notes.fatal:
                 raise DataError([*notes.problems[:SHOWN], _nothing(each.path, format, notes)])
 
 
 def _nothing(path: Path, format: Format, notes: Notes) -> Problem:
-    """What is said of a source in which there is no text."""
+    """What is said of a source in which there is no text, or no label that could be read."""
     others = [name for name in formats.looks(path) if name != format.name]
     empty = path.is_file() and not path.stat().st_size
     found = "an empty file" if empty else "none"
@@ -178,7 +188,7 @@ def _nothing(path: Path, format: Format, notes: Notes) -> Problem:
         counts = {code: loss.count for code, loss in notes.losses.items()} | notes.counts
         found += f" that could be used ({', '.join(f'{code}: {count}' for code, count in counts.items())})"
     hint = f"it looks like {' or '.join(others)}: --from {others[0]}" if others else "is it a file of another format?"
-    return Problem("wrong-shape", files.shown(path), f"a text in the format {format.name}", found, hint)
+    return Problem("wrong-shape", files.shown(path), f"texts and labels in the format {format.name}", found, hint)
 
 
 def _write(

@@ -2,11 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jinbench.console import JSON, emit
+
+if TYPE_CHECKING:
+    from jinbench.converting import Report
 
 commands = typer.Typer()
 
@@ -95,4 +98,15 @@ def convert(
         "seed": seed,
     }
     report = converting.convert(found, to, out, origin, strict, reading, writing)
-    emit(report.to_dict(), as_json, lambda: str(report))
+    emit(report.to_dict(), as_json, lambda: f"{report}{_next(report) if to == 'jinbench' else ''}")
+
+
+def _next(report: "Report") -> str:
+    """What comes after a benchmark was made."""
+    there = shlex.quote(report.out)
+    return (
+        f"\nNext: jinbench --root {there} verify"
+        f"\n      jinbench --root {there} run RECIPE.py --on test --out {shlex.quote(f'{report.out}/baselines')}"
+        f"\n      jinbench --root {there} leaderboard"
+        "\nRecipes to begin with: those of jinbench init, in baselines/. More: README.md there."
+    )

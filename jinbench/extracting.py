@@ -147,9 +147,8 @@ def _read(path: Path, limit: int) -> bytes:
             data = file.read(limit + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise DataError(
-            Problem("file-missing", files.shown(path), "a readable file", reason.lower(), "check the path")
-        ) from None
+        hint = "name the files in it, one by one or as DIR/*.txt" if path.is_dir() else "check the path"
+        raise DataError(Problem("file-missing", files.shown(path), "a readable file", reason.lower(), hint)) from None
     if len(data) > limit:
         raise DataError(_too_big(path, limit))
     return data

@@ -198,8 +198,9 @@ def check_free(folder: Path, hint: str, mark: str | None = None) -> None:
     """Raise :class:`DataError` (folder-taken) unless `folder` is empty, or not there, or has the file `mark` in it."""
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (mark and (folder / mark).is_file()):
+        found = "other files in it" if folder.is_dir() else "a file"
         expected = f"a folder that does not exist yet, or is empty{f', or has {mark} in it' if mark else ''}"
-        raise DataError(Problem("folder-taken", shown(folder), expected, "other files in it", hint))
+        raise DataError(Problem("folder-taken", shown(folder), expected, found, hint))
 
 
 def below(folder: Path) -> Iterator[Path]:

@@ -80,6 +80,8 @@ def detect(path: Path) -> Format:
     listed = "; ".join(f"{each.name}: {each.summary}" for each in FORMATS.values())
     said = f"what could be {' or '.join(found)}" if found else "none of them for sure"
     hint = "say which it is: --from FORMAT"
+    if path.is_dir():
+        hint = "name the files in it (train=FILE test=FILE), or say which it is: --from FORMAT"
     raise DataError(Problem("format-unknown", files.shown(path), f"a format that is known ({listed})", said, hint))
 
 

@@ -87,7 +87,8 @@ def stream(
                     problems.append(_too_big(path, limit, "more"))
                     return
                 if 0 <= most < len(raw):
-                    problems.append(_too_big(path, most, f"more on line {number} alone"))
+                    hint = "put each object on a line of its own; what is one object, cut into several"
+                    problems.append(_too_big(path, most, f"more on line {number} alone", hint))
                     return
                 problem = not_text(path, raw, number, at)
                 if problem:
@@ -152,8 +153,8 @@ def too_big(path: Path, limit: int) -> Problem | None:
     return _too_big(path, limit, f"{size:,} bytes") if size > limit else None
 
 
-def _too_big(path: Path, limit: int, found: str) -> Problem:
-    hint = "send what is asked for alone: a line for each item, with its id and what is said of it"
+def _too_big(path: Path, limit: int, found: str, hint: str = "") -> Problem:
+    hint = hint or "send what is asked for alone: a line for each item, with its id and what is said of it"
     return Problem("file-too-big", files.shown(path), f"{limit:,} bytes or fewer", found, hint)
 
 

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import platform
+import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,14 +177,27 @@ def _check_plan(out: Path, planned: dict[str, Any]) -> None:
     path = out / PLAN
     if not path.is_file():
         return
-    there, hint = files.read_json(path), "choose another --out; or give that command again; or remove the folder"
-    ours, theirs = dict(_leaves(planned)), dict(_leaves(there))
+    ours, theirs = dict(_leaves(planned)), dict(_leaves(files.read_json(path)))
+    differ = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    if "settings.block" in differ:  # then the numbers of blocks differ too, which says nothing more
+        differ = [name for name in differ if not re.fullmatch(r"sources\.\d+\.blocks", name)]
     raise_if_any(
         Problem("plan-differs", f"{files.shown(path)} {name}", shorten(theirs.get(name, "nothing"), 80),
-                shorten(ours.get(name, "nothing"), 80), hint)
-        for name in sorted({*ours, *theirs})
-        if ours.get(name) != theirs.get(name)
+                shorten(ours.get(name, "nothing"), 80), _same_again(name, theirs.get(name)))
+        for name in differ
     )  # fmt: skip
+
+
+def _same_again(name: str, there: Any) -> str:
+    """What to do about a setting that differs: the option that the folder's run had, where one decides it."""
+    again = "that command again"
+    if name == "settings.block" and isinstance(there, int):
+        again = f"--block {there / 2**20:.4g}, as that run had"  # in megabytes, as it is given
+    elif name in ("settings.similar", "settings.select") and there is not None:
+        again = f"--{name.partition('.')[2]} {there}, as that run had"
+    elif name == "settings.fields.text" and there is not None:
+        again = f"--field {there}, as that run had"
+    return f"choose another --out; or give {again}; or remove the folder"
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -52,6 +52,10 @@ def render(boards: Sequence[Board], title: str, labelled: str = "") -> str:
     style = _read("page.css")
     script = '"use strict";\n{\n' + "\n".join(map(_read, _SCRIPTS)) + "}\n"
     said = strings()
+    for each in said.values():
+        names = each.pop("intro_names")
+        if {board.task for board in boards} == {"ner"}:  # without sectors; or a corpus that somebody else made
+            each["intro"] = names
     text = environment.get_template("page.html").render(
         title=title,
         boards=[board for board in boards if board.rows],

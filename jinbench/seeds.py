@@ -219,7 +219,8 @@ class _Reader:
             )
 
     def read(self) -> Seeds:
-        table = files.read_toml(self.rooms.articles, "articles")
+        hint = "jinbench seeds add FILE… makes it; a benchmark made of a corpus (jinbench convert) has no pages"
+        table = files.read_toml(self.rooms.articles, "articles", hint)
         page_entries, article_entries = table.get("page", []), table.get("article", [])
         if not page_entries or not article_entries:
             found = f"{len(page_entries)} pages, {len(article_entries)} articles"

@@ -311,6 +311,7 @@ def test_a_wrong_encoding_is_named(bare: Rooms, tmp_path: Path, capsys: pytest.C
         ("a.txt", TEXT.encode("utf-16"), "--encoding utf-16"),
         ("a.txt", "行。\n".encode() * 2001, "2,001 lines"),
         ("a.jsonl", b"", "rows with a text"),
+        ("a.jsonl", b'{"text": "' + b"x" * 3_000_000 + b'"}\n', "what is one object, cut into several"),
         ("a.json", b'[{"text": "x"}]', "JSON Lines: one JSON object"),
         (
             "a.html",
@@ -331,7 +332,7 @@ def test_all_that_is_wrong_is_said_and_nothing_is_added(
     said = refused(
         bare, capsys, put(tmp_path / "good.txt", TEXT), tmp_path / "none.txt", tmp_path, put(tmp_path / "e.txt", "")
     )
-    assert all(part in said for part in ("none.txt: file-missing", "is a directory", "page-empty", "3 problems"))
+    assert all(part in said for part in ("none.txt: file-missing", "name the files in it", "page-empty", "3 problems"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read where Linux keeps it")

@@ -18,6 +18,7 @@ from jinbench.documents import LOSSES, Document, Notes, ordered
 from jinbench.problems import DataError
 from jinbench.records import Span
 from tests.conftest import ROOT
+from tests.test_problems import run
 
 # Astral characters, an emoji of several code points, combining marks, white space of all kinds, traps for columns.
 PIECES = ["天", "津", "港", "\U00020bb7", "\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\t", "\n", "\r", " ",
@@ -341,7 +342,7 @@ BAD = [
     ([GOOD.replace("1]", "2]")], "doccano", {}, "wrong-shape", ["--from cluener"]),
     (['{"text": "天津", "label": [[0, 2, "LOC"]]}'], "cluener", {}, "wrong-shape", ["it looks like doccano"]),
     (["[", "]"], "cluener", {}, "broken-json", ["a JSON array"]),
-    (["[]"], "labelstudio", {}, "wrong-shape", ["a text in the format labelstudio"]),
+    (["[]"], "labelstudio", {}, "wrong-shape", ["labels in the format labelstudio"]),
     (["{}"], "labelstudio", {}, "wrong-shape", ["a list of tasks", "export the project as JSON"]),
     (["{"], "labelstudio", {}, "broken-json", ["x.txt:2"]),
     ([GOOD], "spacy", {}, "wrong-shape", ["ents", "it looks like cluener"]),
@@ -525,6 +526,52 @@ def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split-mismatch"):
         convert([Source(good), *named], "conll", tmp_path / "other")
     assert converting.source(str(other)) == Source(other)
+
+
+def test_the_corpus_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", GOOD)
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for out in (path, tmp_path / "link.jsonl"):
+        with pytest.raises(DataError, match="the corpus that is read"):
+            convert([Source(path)], "doccano", out)
+    assert path.read_text(encoding="utf-8") == f"{GOOD}\n"
+    convert([Source(path)], "doccano", tmp_path / "y.jsonl")
+    convert([Source(path)], "doccano", tmp_path / "y.jsonl")  # what was made before is made again
+
+
+def test_a_corpus_that_lost_all_its_labels_is_not_converted(tmp_path: Path) -> None:
+    cluener = write(tmp_path / "x.jsonl", GOOD, GOOD)
+    with pytest.raises(DataError, match="it looks like cluener: --from cluener"):
+        convert([Source(cluener)], "conll", tmp_path / "out", "doccano")
+    assert not (tmp_path / "out").exists()
+    row = {"text": "天津", "label": [[0, 9, "LOC"]]}
+    one = write(tmp_path / "y.jsonl", json.dumps(row), json.dumps(row | {"label": [[0, 2, "LOC"]]}))
+    assert convert([Source(one)], "conll", tmp_path / "out", "doccano").spans == 1
+    none = write(tmp_path / "z.jsonl", json.dumps(row | {"label": []}))  # that nothing is in it is said, too
+    assert convert([Source(none)], "conll", tmp_path / "out", "doccano").texts == 1
+
+
+def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", GOOD)
+    for arguments, said in (
+        (([converting.source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
+        (([Source(tmp_path)], "conll", tmp_path / "o"), "name the files in it"),
+        (([Source(path)], "brat", path), "found    a file"),
+    ):
+        with pytest.raises(DataError, match=said):
+            convert(*arguments)
+
+
+def test_a_benchmark_made_says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = write(tmp_path / "x.jsonl", *[GOOD] * 30), tmp_path / "my bench"
+    code = run(["convert", str(path), "--from", "cluener", "--to", "jinbench", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert code == 0
+    assert f"Next: jinbench --root '{out}' verify" in said
+    assert f"--out '{out}/baselines'" in said
+    assert run(["--root", str(out), "verify"]) == 0
+    assert run(["--root", str(out), "seeds", "check"]) == 1
+    assert "made of a corpus (jinbench convert) has no pages" in capsys.readouterr().err
 
 
 def test_memory_does_not_grow_with_a_file_of_lines(tmp_path: Path) -> None:

@@ -851,3 +851,5 @@ def test_few_problems_are_all_printed(number: int) -> None:
     said = console.told([Problem("unknown-id", f"a file:{i}", "x", "y", "z") for i in range(number)])
     assert said.count(": unknown-id\n") == (number if number <= console.MANY else console.SHOWN)
     assert ("a file: unknown-id, 31 more" in said) == (number > console.MANY)
+    said = console.told([Problem("passage-unlabelled", f"a.json task {i}", "x", "y", "z") for i in range(number)])
+    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > console.MANY)

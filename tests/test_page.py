@@ -546,6 +546,16 @@ def test_the_language_is_switched_and_kept_in_the_address(browser: Browser) -> N
     assert browser.complaints == []
 
 
+def test_a_page_without_sectors_does_not_speak_of_them(real: Rooms) -> None:
+    boards = [board for board in ranking.build(real) if board.split == "test" and not board.crosswalk]
+    both, names = (page.render(found, "x") for found in (boards, [b for b in boards if b.task == "ner"]))
+    said = page.strings()
+    for language in page.LANGUAGES:
+        intro, names_alone = said[language]["intro"], said[language]["intro_names"]
+        assert (both.count(intro) > 0, both.count(names_alone)) == (True, 0)
+        assert (names.count(intro), names.count(names_alone) > 0) == (0, True)
+
+
 def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], real: Rooms) -> None:
     by = {row["about"]["kind"] for board in boards.values() for row in board["rows"] if row["about"]["annotator"]}
     assert by == {"language model"}

@@ -433,6 +433,13 @@ def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Rooms, 
         process([articles], plain, real, Settings(tagging=False, block=20_000, rows=2000, similar=0.8))
     (problem,) = raised.value.problems
     assert (problem.code, problem.expected, problem.found) == ("plan-differs", "0.7", "0.8")
+    assert "--similar 0.7, as that run had" in problem.hint
+    with pytest.raises(DataError) as raised:
+        process([articles], plain, real, Settings(tagging=False, block=40_000, rows=2000))
+    (problem,) = raised.value.problems  # without the number of blocks, which follows from it
+    assert (problem.where.split()[-1], problem.expected) == ("settings.block", "20000")
+    block = float(re.search(r"--block ([\d.]+), as that run had", problem.hint)[1])  # type: ignore[index]
+    assert abs(block * 2**20 - 20_000) < 100
     changed = tmp_path / articles.name
     changed.write_bytes(articles.read_bytes().replace(b"x1", b"y1", 1))
     with pytest.raises(DataError) as raised:
