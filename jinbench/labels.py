@@ -246,6 +246,12 @@ def alike(labels: LabelSet) -> list[Pair]:
     return [pair for vision in colours.VISIONS if (pair := colours.closest(painted, vision)) is not None]
 
 
+def unexplained(rooms: Rooms, labels: LabelSet) -> list[str]:
+    """What the page shows of labels that the guidelines never mention; nothing where there are no guidelines."""
+    text = files.read_text(rooms.guidelines) if rooms.guidelines.is_file() else None
+    return [entry.zh for entry in (*labels.entities, *labels.sectors) if text is not None and entry.zh not in text]
+
+
 def check_config(rooms: Rooms, labels: LabelSet) -> None:
     """Raises :class:`DataError` (stale-config) if labeling_config.xml is not what labels.toml gives."""
     path = rooms.labeling_config

@@ -178,7 +178,17 @@ def labels_config(
             f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
             f"{worst.distance:.1f}, where {labels.APART:g} is enough): change one in {files.shown(where.labels)}"
         )
-    record = {"file": file, "entity_types": types, "sectors": sectors, "alike": [pair._asdict() for pair in alike]}
+    unexplained = labels.unexplained(where, label_set)
+    if unexplained:
+        guide = files.shown(where.guidelines)
+        say(f"{guide}, the instructions on that page, does not mention {', '.join(unexplained)}: explain them there")
+    record = {
+        "file": file,
+        "entity_types": types,
+        "sectors": sectors,
+        "alike": [pair._asdict() for pair in alike],
+        "unexplained": unexplained,
+    }
 
     def text() -> str:
         line = f"{file}: {types} entity types, {sectors} sectors"

@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 from typer.testing import CliRunner
 
-from jinbench import colours, labels
+from jinbench import colours, labels, starting
 from jinbench.cli import app
 from jinbench.problems import DataError
 from jinbench.rooms import Rooms
@@ -135,3 +136,16 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
     name = r"(?:[^\W_]|[\u0660-\U0003ffff]|\\[0-9a-f]+ )*"
     rule = r'    \.desk \.htx-highlight\[data-label\$=":' + name + r'"\] \{ box-shadow: inset 0 -3px #112233; \}'
     assert all(re.fullmatch(rule, each) for each in rules)
+
+
+def test_what_the_guidelines_do_not_mention_is_said(real: Rooms, tmp_path: Path) -> None:
+    where = starting.begin(tmp_path / "paper")
+    assert labels.unexplained(where, labels.read(where)) == []
+    assert labels.unexplained(real, labels.read(real)) == []
+    where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))
+    assert labels.unexplained(where, labels.read(where)) == ["\u94c1\u8def"]
+    done = CliRunner().invoke(app, ["--root", str(where.root), "labels", "config"])
+    assert done.exit_code == 0
+    assert "does not mention \u94c1\u8def: explain them there" in done.stderr
+    where.guidelines.unlink()
+    assert labels.unexplained(where, labels.read(where)) == []
