@@ -208,11 +208,16 @@ class Families:
     def __init__(self, pairs: Sequence[Path]) -> None:
         import numpy as np
 
-        self.pairs = 0
+        self.pairs = waiting = 0
         members: Numbers = np.empty(0, dtype=np.uint64)
+        new: list[Numbers] = []
         for chunk in chunks(pairs):
             self.pairs += len(chunk)
-            members = np.union1d(members, np.concatenate([chunk["first"], chunk["second"]]))
+            new += [chunk["first"], chunk["second"]]
+            waiting += 2 * len(chunk)
+            if waiting >= len(members):  # so all are sorted as often as their number doubles, not for every chunk
+                members, new, waiting = np.unique(np.concatenate([members, *new])), [], 0
+        members = np.unique(np.concatenate([members, *new]))
         parent = array("q", range(len(members)))
 
         def head(i: int) -> int:
