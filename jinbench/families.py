@@ -1,8 +1,9 @@
 """Which passages nearly repeat each other, among any number of them: candidates, pairs, families.
 
 Band hashes, and after them pairs, are dealt to partitions by ranges of 64-bit hashes. A partition is small enough for
-the memory of one process whatever the whole comes to, and each is a job of its own. Every block's hashes lie sorted in
-a file, so that a partition reads its own stretch of each.
+the memory of one process whatever the whole comes to, unless one text stands in it very often: its copies have the same
+hashes. Each partition is a job of its own. Every block's hashes lie sorted in a file, so that a partition reads its own
+stretch of each.
 """
 
 import heapq
