@@ -23,7 +23,7 @@ run: setup ## pages → Label Studio → labels → dataset → baselines → le
 
 # Where CI is set the machine may be new, and the tests of pages and of PostgreSQL may not be skipped.
 test: setup check $(if $(CI),browser postgres) ## every check and every test, the ones with the real Label Studio included
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 browser: ## install Chromium, its driver and a Chinese font, for the tests of pages
 	@if command -v chromedriver >/dev/null && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \

@@ -1,6 +1,5 @@
 """New pages into `seeds/`: each with a proposal of its articles, written so that `jinbench seeds check` passes."""
 
-import json
 import os
 import re
 import shutil
@@ -13,10 +12,11 @@ from typing import Any
 
 from jinbench import extracting, files, layouts, pages, proposing, seeds
 from jinbench.extracting import Source
+from jinbench.files import toml_string
 from jinbench.layouts import Line
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.proposing import DOUBTFUL, Draft, Part, Proposal
-from jinbench.restoring import Char, repair_named, strip, text_of
+from jinbench.restoring import Char, repaired, strip, text_of
 from jinbench.rooms import Rooms
 
 _RULE = f"# {'-' * 111}"
@@ -168,10 +168,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _file_name(rooms: Rooms, source: Source, id: str, data: bytes, taken: set[str]) -> str:
     """The name of the file in the room: its own, unless another page has it."""
-    name = (
-        re.sub(r"[^\w.() +-]", "_", source.name.encode("utf-8", "replace").decode("utf-8"))[-80:].lstrip(".")
-        or "page.txt"
-    )
+    name = re.sub(r"[^\w.() +-]", "_", files.storable(source.name))[-80:].lstrip(".") or "page.txt"
     lies = rooms.pages / source.name
     if lies.is_file() and lies.read_bytes() == data:
         return source.name  # it lies there already, and articles.toml does not know it
@@ -214,11 +211,7 @@ def _text(entry: Entry, found: Sequence[Line]) -> str:
         bounds = re.search(r"\[(\d*):(\d*)\]", line.ref)
         start, end = (int(bounds[1] or 0), int(bounds[2] or len(raw))) if bounds else (0, len(raw))
         chars += strip([Char(char, i) for i, char in enumerate(raw[start:end])])
-    for name in entry.repairs:
-        repair = repair_named(name)
-        if repair is not None:
-            chars = repair(chars)
-    return text_of(strip(chars))
+    return text_of(strip(repaired(chars, entry.repairs)))
 
 
 def doubtful(entry: Entry) -> int:
@@ -247,37 +240,33 @@ def _is_whole(line: Line) -> bool:
     return "[" not in line.ref
 
 
-def _quoted(text: str) -> str:
-    """A TOML string."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _mark(doubtful: bool) -> str:
     return "# ? " if doubtful else "# "
 
 
 def _toml(entry: Entry) -> str:
     source, proposal = entry.source, entry.proposal
-    lines = [_RULE, "[[page]]", f"id = {_quoted(entry.id)}", f"file = {_quoted(entry.file)}"]
-    lines.append(f"sha256 = {_quoted(files.sha256(entry.data))}")
+    lines = [_RULE, "[[page]]", f"id = {toml_string(entry.id)}", f"file = {toml_string(entry.file)}"]
+    lines.append(f"sha256 = {toml_string(files.sha256(entry.data))}")
     if source.origin:
-        fields = (f"{key} = {_quoted(v) if isinstance(v, str) else v}" for key, v in source.origin.items())
+        fields = (f"{key} = {toml_string(v) if isinstance(v, str) else v}" for key, v in source.origin.items())
         lines.append(f"source = {{ {', '.join(fields)} }}")
     refs = furniture(entry)
     if refs:
         chance = min((proposal.chances[i] for i in proposal.furniture), default=1.0)
         lines.append(
-            f"furniture = [{', '.join(map(_quoted, refs))}]  {_mark(chance < DOUBTFUL)}{chance:.2f} the least sure"
+            f"furniture = [{', '.join(map(toml_string, refs))}]  {_mark(chance < DOUBTFUL)}{chance:.2f} the least sure"
         )
     if entry.repairs:
         lines.append("# ? what the page shows the need of; `jinbench seeds show` shows what comes of it")
-        lines.append(f"repairs = [{', '.join(map(_quoted, entry.repairs))}]")
+        lines.append(f"repairs = [{', '.join(map(toml_string, entry.repairs))}]")
     for n, (draft, parts) in enumerate(zip(proposal.drafts, pieces(entry), strict=True), start=1):
         id = f"{entry.id}-{n}"
-        lines += ["", "[[article]]", f"id = {_quoted(id)}", f"page = {_quoted(entry.id)}", f"story = {_quoted(id)}"]
+        lines += ["", "[[article]]", f"id = {toml_string(id)}", f"page = {toml_string(entry.id)}"]
+        lines.append(f"story = {toml_string(id)}")
         lines.append(f"lines = [  {_mark(draft.chance < DOUBTFUL)}{draft.chance:.2f} an article of its own")
         for part in parts:
-            item = _quoted(f"{part['kind']} {part['ref']}")
+            item = toml_string(f"{part['kind']} {part['ref']}")
             lines.append(f"  {item},  {_mark(part['doubtful'])}{_said(part)}")
         lines.append("]")
     return "\n".join(lines) + "\n"

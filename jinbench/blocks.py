@@ -157,7 +157,7 @@ class Reading:
     def _article(self, row: dict[str, Any], at: int, line: int | None, number: int | None) -> Article | None:
         names, text = self.fields, row.get(self.fields.text)
         if not isinstance(text, str):
-            known = ", ".join(list(row)[:8])
+            known = ", ".join(map(shorten, list(row)[:8]))
             found = f"no such field, but {known or 'none at all'}" if names.text not in row else shorten(text)
             expected = f"a text in the field {shorten(names.text)}"
             self._fault("wrong-shape", expected, found, "name the field with --field", line, number)
@@ -220,8 +220,8 @@ def _parquet(path: Path) -> "pq.ParquetFile":
 def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source], list[Block]]:
     """The sources and their blocks of about `size` bytes each, in the order in which they are given.
 
-    Of a folder, all .txt, .jsonl and .parquet files in it, in order of their names. Sources are named relative to the
-    folder that holds them all. Raises :class:`DataError` with everything that is wrong with them.
+    Of a folder, all files in it whose names end as in `_KINDS`, in order of their names. Sources are named relative to
+    the folder that holds them all. Raises :class:`DataError` with everything that is wrong with them.
     """
     found = _listed(paths)
     base = Path(os.path.commonpath([path.parent for path, _ in found])) if found else Path()
@@ -232,7 +232,7 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source]
     for path, kind in found:
         if kind == "text":
             continue
-        name, begin = path.relative_to(base).as_posix(), len(blocks)
+        name, begin = files.storable(path.relative_to(base).as_posix()), len(blocks)
         try:
             cut = _rows(path, fields, size) if kind == "parquet" else _stretches(path, size)
         except DataError as error:
@@ -242,7 +242,7 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source]
         sources.append(Source(name, kind, path.stat().st_size, fingerprint(path), (begin, len(blocks))))
     if texts:
         begin, sizes = len(blocks), [path.stat().st_size for path in texts]
-        members = [(path.relative_to(base).as_posix(), str(path)) for path in texts]
+        members = [(files.storable(path.relative_to(base).as_posix()), str(path)) for path in texts]
         blocks += [
             Block(begin + i, "text", "", "", members=tuple(members[a:b])) for i, (a, b) in enumerate(_runs(sizes, size))
         ]

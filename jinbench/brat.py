@@ -14,7 +14,7 @@ _KINDS = {"R": "relations", "E": "relations", "*": "relations", "A": "attributes
           "N": "attributes", "#": "attributes"}  # fmt: skip
 _TYPE = re.compile(r"[^\s;]")
 _FILE = re.compile(r"[\w\-.@+ ]")
-_PIECES = re.compile(r"(?P<type>\S+) (?P<pieces>\d+ \d+(?:;\d+ \d+)*)")
+_PIECES = re.compile(r"(?P<type>\S+) (?P<pieces>[0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)")
 
 
 def looks(folder: Path) -> bool:
@@ -85,8 +85,9 @@ def write(found: Iterable[Document], notes: Notes, offsets: str | None = None,
             named(part, _FILE, document.place, notes).strip(". ") or "_" for part in document.id.split("/")
         )  # fmt: skip
         if name.casefold() in used or len(name.encode()) > 200:
-            notes.lose("ids", document.place, f"{document.id} became {number:06d}")
-            name = f"{number:06d}"
+            name = next(each for n in itertools.count() if (each := f"{number:06d}{'_' * n}") not in used)
+            if document.id is not None:
+                notes.lose("ids", document.place, f"{document.id} became {name}")
         used.add(name.casefold())
         lines = []
         for i, span in enumerate(document.spans, 1):

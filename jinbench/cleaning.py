@@ -58,9 +58,5 @@ def clean(text: str, repairs: Sequence[str] = ()) -> str:
     text = _WHITE.sub(" ", _CONTROL.sub("", text)).strip()
     if not repairs or not text:
         return text
-    chars = [Char(char, i) for i, char in enumerate(text)]
-    for name in repairs:
-        repair = restoring.repair_named(name)
-        assert repair is not None
-        chars = repair(chars)
+    chars = restoring.repaired([Char(char, i) for i, char in enumerate(text)], repairs)
     return restoring.text_of(restoring.strip(chars))

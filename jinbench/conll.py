@@ -40,7 +40,7 @@ def read(path: Path, notes: Notes, scheme: str = "BIO", repair: str | None = Non
     sentences = _sentences(path, notes)
     while batch := list(itertools.islice(sentences, BATCH)):
         if numbered is None:  # Weibo NER writes the place in the word behind each character
-            numbered = all(_NUMBERED.fullmatch(token) for rows in batch for _, token, _ in rows if token != DOCUMENT)
+            numbered = all(_is_numbered(token) for rows in batch for _, token, _ in rows if token != DOCUMENT)
         kept: list[tuple[list[Line], str | None]] = []
         for rows in batch:
             if rows[0][1] == DOCUMENT:
@@ -54,8 +54,8 @@ def read(path: Path, notes: Notes, scheme: str = "BIO", repair: str | None = Non
                                      strict=True):  # fmt: skip
             tokens = [token for _, token, _ in rows]
             if numbered:
-                notes.lose("numbers", f"{shown}:{rows[0][0]}", tokens[0], len(tokens))
-                tokens = [token[0] for token in tokens]
+                notes.lose("numbers", f"{shown}:{rows[0][0]}", tokens[0], sum(map(_is_numbered, tokens)))
+                tokens = [token[0] if _is_numbered(token) else token for token in tokens]
             starts = list(itertools.accumulate((len(token) + len(join) for token in tokens), initial=0))
             text = join.join(tokens)
             found = tuple(
@@ -63,6 +63,10 @@ def read(path: Path, notes: Notes, scheme: str = "BIO", repair: str | None = Non
                 for a, b, type in spans
             )
             yield Document(text, found, group=of, place=f"{shown}:{rows[0][0]}")
+
+
+def _is_numbered(token: str) -> bool:
+    return _NUMBERED.fullmatch(token) is not None
 
 
 def _sentences(path: Path, notes: Notes) -> Iterator[list[Line]]:

@@ -40,7 +40,13 @@ def workshop(ctx: typer.Context) -> Rooms:
 
 
 def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else text())
+    said = json.dumps(value, ensure_ascii=False, indent=1) if as_json else text()
+    typer.echo(_escaped(said))
+
+
+def _escaped(text: str) -> str:
+    """What UTF-8 does not have (half a surrogate pair) as an escape, as JSON has it too."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def told(problems: Sequence[Problem]) -> str:
@@ -66,9 +72,8 @@ def told(problems: Sequence[Problem]) -> str:
 
 
 def problems_as_json(problems: Sequence[Problem]) -> str:
-    """`{"problems": […]}`, all of them. What UTF-8 does not have (half a surrogate pair) is written as an escape."""
-    text = json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """`{"problems": […]}`, all of them."""
+    return _escaped(json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1))
 
 
 def say(text: str) -> None:

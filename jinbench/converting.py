@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinbench import files, formats
-from jinbench.documents import LOSSES, Document, Notes
+from jinbench.documents import LOSSES, Document, Notes, names_of, storable
 from jinbench.formats import Format
 from jinbench.problems import DataError, Problem
 from jinbench.splitting import SPLITS
@@ -91,20 +90,24 @@ def convert(
         hint = "name all with their split, or none: train=FILE test=FILE"
         raise DataError(Problem("split-mismatch", "IN", "a split for each file", "one without", hint))
     apart = any(splits) or any(each.whole for each in found)
+    if not target.whole and sum(each.whole for each, split in zip(found, splits, strict=True) if not split) > 1:
+        hint = "convert each by itself, or say which split each is to be: train=DIR test=DIR"
+        raise DataError(Problem("split-mismatch", "IN", "one benchmark, which has splits of its own", "several", hint))
     many = target.folder or apart
+    hint = "name another one: --out DIR" if many else "name another one: --out FILE"
     if many:
-        files.check_free(out, "name another one: --out DIR")
+        files.check_free(out, hint)
     elif out.is_dir():
-        raise DataError(Problem("folder-taken", files.shown(out), "the name of a file", "a folder", "--out FILE"))
+        raise DataError(Problem("folder-taken", files.shown(out), "the name of a file", "a folder", hint))
     elif out.exists() and any(out.samefile(each.path) for each in sources):
-        hint = "name another one: --out FILE"
         raise DataError(Problem("folder-taken", files.shown(out), "a file to write", "the corpus that is read", hint))
     notes = Notes()
     tally = _Tally()
     pairs = sorted(zip(sources, found, strict=True), key=lambda pair: [None, *SPLITS].index(pair[0].split))
     documents = tally.counted(pairs, notes, chosen)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+    home = out if out.is_dir() else out.parent
+    with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
         made = Path(scratch) / "made"
         _write(documents, target, made if many else made / f"x{out.suffix}", apart, notes, dict(writing or {}))
         report = Report(
@@ -126,9 +129,7 @@ def convert(
         if strict and (notes.losses or notes.counts):
             raise DataError([*notes.problems, *_losses(notes, target)])
         if many:
-            if out.exists():
-                out.rmdir()  # it is empty
-            shutil.move(made, out)
+            files.settle(made, out, hint)
         else:
             (made / f"x{out.suffix}").replace(out)
     return report
@@ -168,6 +169,8 @@ class _Tally:
         for each, format in pairs:
             before, labels, wrong = self.texts, 0, sum(notes.counts.values())
             for document in format.read(each.path, notes, **options):
+                if not storable(names_of(document), document.place, notes):
+                    continue
                 self.texts += 1
                 self.spans += len(document.spans)
                 labels += len(document.spans) + len(document.classes)

@@ -221,10 +221,23 @@ def text_of(value: Any, place: str, notes: Notes) -> str | None:
         found = "nothing" if value is None else shorten(value)
         notes.problem("wrong-shape", place, 'a text under "text"', found, "is it a file of another format?")
         return None
-    if any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+    return value if storable(value, place, notes) else None
+
+
+def storable(value: str, place: str, notes: Notes) -> bool:
+    """Whether UTF-8 has all of a text; if not, a problem (wrong-shape)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
         notes.problem("wrong-shape", place, "text that UTF-8 has", "half a surrogate pair", "take that character out")
-        return None
-    return value
+        return False
+    return True
+
+
+def names_of(document: Document) -> str:
+    """All that a document says beside its text, one behind the other."""
+    said = (document.id or "", document.group or "", *document.classes, *(span.type for span in document.spans))
+    return "\n".join(said)
 
 
 def identified(row: dict[str, Any], group: str | None, place: str, notes: Notes) -> tuple[str | None, str | None]:

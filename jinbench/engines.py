@@ -5,6 +5,7 @@ are found by name, so a worker needs the same version of the package, and nothin
 anything twice but Dask, which gives the jobs of a lost worker to others.
 """
 
+import concurrent.futures
 import contextlib
 import importlib.util
 import itertools
@@ -90,8 +91,8 @@ def _begin() -> None:
 def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
     """The workers of the Dask cluster at an address; without one, `workers` processes of this machine, as a cluster.
 
-    Raises :class:`DataError` (package-missing, wrong-version), and :class:`JinbenchError` if the scheduler is not there
-    or a job has cost too many workers their lives.
+    Raises :class:`DataError` (package-missing, wrong-version), and :class:`JinbenchError` if the scheduler is not
+    there, or not any more, or a job has cost too many workers their lives.
     """
     if not all(importlib.util.find_spec(name) for name in ("dask", "distributed")):
         hint = "pip install 'jinbench[cluster]'"
@@ -142,6 +143,8 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
                     yield _result(future)
                     for job in itertools.islice(left, 1):
                         done.add(client.submit(function, *job, pure=False))
+            except concurrent.futures.CancelledError:
+                raise JinbenchError(f"The connection to the Dask scheduler is lost. {AGAIN}") from None
             except distributed.KilledWorker as error:
                 lost = f"its workers died one after the other ({error.allowed_failures + 1} of them)"
                 raise JinbenchError(f"Dask gave up a job: {lost}. They may need more memory. {AGAIN}") from None
@@ -159,8 +162,8 @@ def _check_workers(client: Any, scheduler: str | None) -> None:
     """Raises :class:`DataError` (package-missing, wrong-version) unless every worker has this version of us."""
     own = metadata.version("jinbench")
     problems = []
-    for worker, version in sorted(client.run(_version).items()):
-        if version is None:
+    for worker, version in sorted(client.run(_version, on_error="return").items()):
+        if isinstance(version, Exception):  # where the package is not, the function cannot be found
             hint = "install it there: pip install 'jinbench[cluster]'"
             problems.append(Problem("package-missing", worker, f"jinbench {own}", "no jinbench", hint))
         elif version != own:
@@ -172,8 +175,5 @@ def _check_workers(client: Any, scheduler: str | None) -> None:
         raise JinbenchError(f"The Dask scheduler at {scheduler} has no workers. Type: dask worker {scheduler}")
 
 
-def _version() -> str | None:
-    try:
-        return metadata.version("jinbench")
-    except metadata.PackageNotFoundError:
-        return None
+def _version() -> str:
+    return metadata.version("jinbench")

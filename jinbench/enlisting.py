@@ -26,14 +26,15 @@ def enlist(rooms: Rooms, label_set: LabelSet, names: Sequence[str], kind: str) -
     else:
         known = ()
         gold = ADJUDICATOR if len(names) > 1 else names[0]
-        text = f"# Who labels. `gold` names the export that `dataset/` is built from.\ngold = {json.dumps(gold)}\n"
+        text = "# Who labels. `gold` names the export that `dataset/` is built from.\n"
+        text += f"gold = {files.toml_string(gold)}\n"
         names = [*names, *([ADJUDICATOR] if gold == ADJUDICATOR else [])]
     new = [name for name in dict.fromkeys(names) if name not in known]
     for name in new:
         description = "Decides where annotators differ." if name == ADJUDICATOR else _HOW
         fields = {"name": name, "kind": kind, "description": description, "guidelines": label_set.version}
         text += "\n[[annotator]]\n"
-        text += "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in fields.items())
+        text += "".join(f"{key} = {files.toml_string(value)}\n" for key, value in fields.items())
         text += f"date = {today}\n"
         if name == ADJUDICATOR and not known:
             text += f"adjudicates = {json.dumps([name for name in names if name != ADJUDICATOR])}\n"

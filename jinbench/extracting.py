@@ -100,7 +100,7 @@ def read(
     text, named = _decoded(path, data, encoding)
     origin: dict[str, str | int] = {}
     if named:
-        origin = {"file": path.name, "sha256": files.sha256(data), "encoding": named}
+        origin = {"file": files.storable(path.name), "sha256": files.sha256(data), "encoding": named}
     source = Source(files.shown(path), path.name, text, path, origin=origin)
     problem = wrong(source)
     if problem:
@@ -265,7 +265,7 @@ def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Sourc
     if titles:
         text = f"{title}\n\n{text}"
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
-    origin: dict[str, str | int] = {"file": path.name, "sha256": files.sha256(data)}
+    origin: dict[str, str | int] = {"file": files.storable(path.name), "sha256": files.sha256(data)}
     origin |= {"extractor": f"trafilatura {found['version']}", **({"encoding": named} if named else {})}
     source = Source(where, f"{path.stem}.txt", text + "\n", path, titles, origin=origin)
     problem = wrong(source)
@@ -333,7 +333,7 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
         head = " ".join((title or "").split())
         page = f"{head}\n\n{text}" if head and text.strip() else text
         page = page if page.endswith("\n") else f"{page}\n"
-        origin: dict[str, str | int] = {"file": path.name, "line": number}
+        origin: dict[str, str | int] = {"file": files.storable(path.name), "line": number}
         source = Source(where, f"{path.stem}-{number}.txt", page, path, int(bool(head)), True, origin)
         problem = wrong(source)
         if problem:

@@ -1,8 +1,9 @@
 """Which passages nearly repeat each other, among any number of them: candidates, pairs, families.
 
 Band hashes, and after them pairs, are dealt to partitions by ranges of 64-bit hashes. A partition is small enough for
-the memory of one process whatever the whole comes to, and each is a job of its own. Every block's hashes lie sorted in
-a file, so that a partition reads its own stretch of each.
+the memory of one process whatever the whole comes to, unless one text stands in it very often: its copies have the same
+hashes. Each partition is a job of its own. Every block's hashes lie sorted in a file, so that a partition reads its own
+stretch of each.
 """
 
 import heapq
@@ -208,11 +209,16 @@ class Families:
     def __init__(self, pairs: Sequence[Path]) -> None:
         import numpy as np
 
-        self.pairs = 0
+        self.pairs = waiting = 0
         members: Numbers = np.empty(0, dtype=np.uint64)
+        new: list[Numbers] = []
         for chunk in chunks(pairs):
             self.pairs += len(chunk)
-            members = np.union1d(members, np.concatenate([chunk["first"], chunk["second"]]))
+            new += [chunk["first"], chunk["second"]]
+            waiting += 2 * len(chunk)
+            if waiting >= len(members):  # so all are sorted as often as their number doubles, not for every chunk
+                members, new, waiting = np.unique(np.concatenate([members, *new])), [], 0
+        members = np.unique(np.concatenate([members, *new]))
         parent = array("q", range(len(members)))
 
         def head(i: int) -> int:

@@ -24,9 +24,15 @@ def sha256(data: bytes) -> str:
 def shown(path: Path) -> str:
     """`path` as a message should name it: relative to the current folder if it lies below it."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return storable(str(path.resolve().relative_to(Path.cwd())))
     except ValueError:
-        return str(path)
+        return storable(str(path))
+
+
+def storable(text: str) -> str:
+    """`text` with "?" for what no file in UTF-8 can hold: half a surrogate pair, or a byte of a file's name that is
+    no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_bytes(path: Path, hint: str = "check the path") -> bytes:
@@ -163,6 +169,11 @@ def dump_jsonl(rows: Iterable[Any]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
 
 
+def toml_string(text: str) -> str:
+    """`text` as TOML writes it: as JSON does, but for U+007F."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write to a temporary name beside `path`, then move: readers see the old file or the whole new one."""
     write_pieces(path, [data])
@@ -201,6 +212,30 @@ def check_free(folder: Path, hint: str, mark: str | None = None) -> None:
         found = "other files in it" if folder.is_dir() else "a file"
         expected = f"a folder that does not exist yet, or is empty{f', or has {mark} in it' if mark else ''}"
         raise DataError(Problem("folder-taken", shown(folder), expected, found, hint))
+
+
+def settle(made: Path, folder: Path, hint: str) -> None:
+    """Move the folder `made` to where `folder` is to be, whole or not at all.
+
+    A folder that is there stays the same one, since somebody may be standing in it; what lies in it must be no more
+    than what `made` lies in. Raises :class:`DataError` (folder-taken) if another one has come there in the meantime.
+    """
+    if not folder.is_dir():
+        try:
+            os.rename(made, folder)
+        except OSError:
+            check_free(folder, hint)  # somebody else was quicker
+            raise
+        return
+    moved: list[Path] = []
+    try:
+        for path in sorted(made.iterdir()):
+            os.rename(path, folder / path.name)
+            moved.append(path)
+    except BaseException:
+        for path in moved:
+            os.rename(folder / path.name, path)
+        raise
 
 
 def below(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,6 @@ repeat each other stay together in them.
 import csv
 import hashlib
 import io
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from jinbench import dataset, files, items, leaks, tagging
 from jinbench.documents import Document, Notes, flat
+from jinbench.files import toml_string
 from jinbench.labels import Label, LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Span
@@ -359,13 +359,13 @@ def _texts(
 ) -> dict[str, bytes]:  # fmt: skip
     """What is read by people, and labels.toml."""
     toml = ["# Made by jinbench convert from what was found in the corpus. The order is that of frequency."]
-    toml += [f"version = {_quoted(VERSION)}", f"title = {_quoted(title)}"]
+    toml += [f"version = {toml_string(VERSION)}", f"title = {toml_string(title)}"]
     for kind, found in (("entity", label_set.entities), ("sector", label_set.sectors)):
         for label in found:
-            toml += ["", f"[[{kind}]]", f"name = {_quoted(label.name)}", f"zh = {_quoted(label.zh)}",
-                     f"en = {_quoted(label.en)}", f"hotkey = {_quoted(label.hotkey)}"]  # fmt: skip
-            toml += [f"colour = {_quoted(label.colour)}"] if kind == "entity" else []
-            toml += [f"definition = {_quoted(label.definition)}"]
+            toml += ["", f"[[{kind}]]", f"name = {toml_string(label.name)}", f"zh = {toml_string(label.zh)}",
+                     f"en = {toml_string(label.en)}", f"hotkey = {toml_string(label.hotkey)}"]  # fmt: skip
+            toml += [f"colour = {toml_string(label.colour)}"] if kind == "entity" else []
+            toml += [f"definition = {toml_string(label.definition)}"]
     configs = ["ner", *(["sector"] if classes else [])]
     head = ["---", "configs:"]
     for config in configs:
@@ -400,11 +400,6 @@ def _texts(
         "dataset/README.md": "\n".join([*head, "---", "", *about]).encode(),
         "README.md": "\n".join([*about, *use]).encode(),
     }
-
-
-def _quoted(text: str) -> str:
-    """A string of TOML."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write(documents: Iterable[Document], notes: Notes, **options: Any) -> Iterator[tuple[str, bytes]]:

@@ -15,7 +15,8 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench.restoring import Char, converted, repair_named, strip, text_of
+from jinbench import restoring
+from jinbench.restoring import Char, converted, strip, text_of
 from jinbench.seeds import KINDS
 
 if TYPE_CHECKING:
@@ -114,11 +115,7 @@ def _parts(number: int, raw: str, repairs: Sequence[str], above: int) -> list[Li
 def repaired(text: str, repairs: Sequence[str]) -> str:
     """`text` as `jinbench seeds` reads it: after the repairs, without white space at either end."""
     chars = strip([Char(char, i) for i, char in enumerate(text)])
-    for name in repairs:
-        repair = repair_named(name)
-        if repair is not None:
-            chars = repair(chars)
-    return text_of(strip(chars))
+    return text_of(strip(restoring.repaired(chars, repairs)))
 
 
 def repairs_needed(page: str) -> tuple[str, ...]:

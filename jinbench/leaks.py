@@ -70,7 +70,7 @@ def united(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str,
 
     def head(group: str) -> str:
         while family[group] != group:
-            group = family[group]
+            family[group] = group = family[family[group]]
         return group
 
     for a, b in pairs:

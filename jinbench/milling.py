@@ -122,6 +122,8 @@ def process(
     _check_plan(out, planned)
     if (out / SUMMARY).is_file():
         shutil.rmtree(out / WORK, ignore_errors=True)
+        if strict:
+            raise_if_any(_noted(out))
         found: dict[str, Any] = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
         return found
     job = Job(str(out.resolve()), settings, "")
@@ -129,12 +131,12 @@ def process(
         if strict:
             raise_if_any(_all_problems(run, job, sources, cut, step))
         with _alone(out):
+            _check_plan(out, planned)  # once more: another run may have begun and ended since
             _write(job, PLAN, [files.dump_json(planned)])
             _do_blocks(run, job, lesson, cut, step)
             counts = _counted(job, sources, cut)
             if not counts["articles"]:
-                (out / PLAN).unlink()
-                shutil.rmtree(out)
+                _clear(out)
                 nothing = Problem("page-empty", files.shown(paths[0]), "an article", "none", "check --field")
                 raise DataError([nothing, *counts["first"]])
             rows = sum(_length(job.work("bands", block.number)) for block in cut)
@@ -144,8 +146,24 @@ def process(
             halves = families.partitions(sum(each["candidates"] for each in sifted), settings.rows)
             _stage(run, "pairs", "npy", families.verify, job, [Part(i, halves, parts) for i in range(halves)], step)
             found = _finish(job, planned, sources, cut, counts, sifted, halves, step)
-    shutil.rmtree(out / WORK, ignore_errors=True)
+            shutil.rmtree(out / WORK, ignore_errors=True)
     return found
+
+
+def _noted(out: Path) -> Iterator[Problem]:
+    """What a run that is finished left out, up to `MOST`."""
+    with (out / PROBLEMS).open(encoding="utf-8") as file:
+        for line in itertools.islice(file, MOST):
+            yield Problem(**json.loads(line))
+
+
+def _clear(out: Path) -> None:
+    """Take away what an unfinished run has written, the plan last, and the folder if nothing else is in it."""
+    for name in ("data", WORK):
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / PLAN).unlink()
+    with contextlib.suppress(OSError):
+        out.rmdir()
 
 
 def _check_repairs(names: Iterable[str]) -> None:
@@ -224,7 +242,10 @@ def _alone(out: Path) -> Iterator[None]:
                 raise JinbenchError(
                     f"Another run is at work in {place}. Wait for it, or choose another --out."
                 ) from None
-        shutil.rmtree(room / "tmp", ignore_errors=True)
+        begun = (out / PLAN).is_file()  # if not, what lies there is of a run whose plan somebody has taken away
+        for path in room.iterdir():
+            if path.name == "tmp" or (path.is_dir() and not begun):
+                shutil.rmtree(path, ignore_errors=True)
         yield
 
 
@@ -256,11 +277,27 @@ def _do_blocks(run: Engine, job: Job, lesson: Lesson, cut: Sequence[Block], step
     if left:
         step("learning", 0, 1)
         job = replace(job, model=save(lesson.learn(), Path(job.folder)))
+        _same_model(job)
         step("learning", 1, 1)
     step("blocks", done, len(cut))
     for _ in run(do_block, ((job, block) for block in left)):
         done += 1
         step("blocks", done, len(cut))
+
+
+def _same_model(job: Job) -> None:
+    """Hold what was learnt to what the run learnt when it began: another processor may round otherwise.
+
+    Raises :class:`DataError` (plan-differs).
+    """
+    path = Path(job.folder) / WORK / "model.sha256"
+    if not path.is_file():
+        with whole(job.folder, path) as name:
+            name.write_text(job.model, encoding="utf-8")
+    before = path.read_text(encoding="utf-8")
+    if before != job.model:
+        hint = "go on with it on a machine like the one that began it, or empty the folder"
+        raise DataError(Problem("plan-differs", files.shown(path), f"a model {before[:8]}", job.model[:8], hint))
 
 
 def _stage(
@@ -283,7 +320,11 @@ def _length(path: Path) -> int:
 
 
 def _write(job: Job, name: str, pieces: Iterable[str]) -> None:
-    with whole(job.folder, Path(job.folder) / name) as temporary, temporary.open("w", encoding="utf-8") as file:
+    """Half a surrogate pair, which a fault may quote, becomes an escape: in JSON that is what it means."""
+    with (
+        whole(job.folder, Path(job.folder) / name) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         file.writelines(pieces)
 
 

@@ -243,7 +243,7 @@ def _batches(
         number = counts["articles"]
         counts["articles"] += 1
         if article.given_id is not None:
-            hash = int.from_bytes(bytes.fromhex(files.sha256(article.given_id.encode("utf-8", "replace"))[:16]))
+            hash = int.from_bytes(bytes.fromhex(files.sha256(files.storable(article.given_id).encode())[:16]))
             given.append((hash, article.at))
         before = row
         for each in cleaning.paragraphs(article.text, job.settings.repairs):
@@ -260,11 +260,10 @@ def _batches(
 
 
 def _row(article: Article, block: int, number: int, row: int) -> dict[str, Any]:
-    given = None if article.given_id is None else article.given_id.encode("utf-8", "replace").decode()
     return {
         "id": passage_id(block, row),
         "article_id": f"A{block:06}-{number:06}",
-        "given_id": given,
+        "given_id": None if article.given_id is None else files.storable(article.given_id),
         "title": cleaning.clean(article.title),
         "spans": [],
         "certainty": None,

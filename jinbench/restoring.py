@@ -5,7 +5,7 @@ it never adds any, so that each character that is left still knows where it came
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -100,6 +100,14 @@ def repair_named(name: str) -> Repair | None:
     if name.startswith("script:") and name.removeprefix("script:") in SCRIPTS:
         return _change_script(name.removeprefix("script:"))
     return None
+
+
+def repaired(chars: list[Char], names: Iterable[str]) -> list[Char]:
+    """`chars` after the repairs of these names, one after the other; names that are unknown are passed over."""
+    for name in names:
+        repair = repair_named(name)
+        chars = repair(chars) if repair is not None else chars
+    return chars
 
 
 REPAIRS: dict[str, Repair] = {"pinyin": _drop_pinyin, "spacing": _close_up_spaces, "quotes": _curl_quotes}

@@ -11,7 +11,7 @@ from jinbench import pages as page_files
 from jinbench.pages import Page
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Article, Passage, Piece
-from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, strip, text_of
+from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, repaired, strip, text_of
 from jinbench.rooms import Rooms
 
 KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
@@ -126,11 +126,7 @@ class _Reader:
             more, numbers = self.take(page, part, place)
             chars += more
             lines += numbers
-        for name in page.repairs:
-            repair = repair_named(name)
-            if repair is not None:
-                chars = repair(chars)
-        chars = strip(self.mend(page, chars, lines))
+        chars = strip(self.mend(page, repaired(chars, page.repairs), lines))
         text = text_of(chars)
         if lines and not text:
             self.problem("line-outside-page", place, "a line with text", "a blank one", "name the line that is meant")

@@ -116,9 +116,7 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
             verifying.verify(where.dataset)
         except DataError as error:
             raise DataError([_told(problem, where, out, record["made_with"]) for problem in error.problems]) from None
-        if out.exists():
-            out.rmdir()
-        shutil.move(where.dataset, out)
+        files.settle(where.dataset, out, ANOTHER)
     listing: dict[str, Any] = files.read_json(out / "manifest.json")
     return listing
 

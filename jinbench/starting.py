@@ -4,8 +4,6 @@ In a file of the template `{{title}}` stands for the title, quoted where the fil
 `starter/example/` is laid over it for who wants an example; a file that both have is the one with the other behind it.
 """
 
-import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,11 +28,10 @@ def begin(folder: Path, title: str = "", example: bool = False) -> Rooms:
     """
     folder = folder.absolute()
     title = (title or folder.resolve().name).strip()
-    if not title or not title.isprintable():
+    if not title or not title.replace("\u3000", " ").isprintable():
         raise DataError(Problem("wrong-shape", "the title", "a line of text", repr(title), "give it another --title"))
     files.check_free(folder, _HINT)
-    there = folder.is_dir()
-    home = folder if there else folder.parent
+    home = folder if folder.is_dir() else folder.parent
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
         made = Rooms(Path(scratch) / "made")
@@ -44,7 +41,7 @@ def begin(folder: Path, title: str = "", example: bool = False) -> Rooms:
             path.write_bytes(data)
         made.pages.mkdir(exist_ok=True)
         files.write_text(made.labeling_config, labels.labeling_config(labels.read(made)))
-        _move(made.root, folder, there)
+        files.settle(made.root, folder, _HINT)
     return Rooms(folder)
 
 
@@ -60,33 +57,13 @@ def contents(title: str, example: bool = False) -> dict[str, bytes]:
 
 
 def _template(title: str) -> Iterator[tuple[str, bytes]]:
-    quoted = json.dumps(title, ensure_ascii=False)
+    quoted = files.toml_string(title)
     for path in files.below(_STARTER):
         name = path.relative_to(_STARTER).as_posix().replace("gitignore", ".gitignore")
         text = path.read_text(encoding="utf-8")
         if name.endswith(".toml"):
             text = text.replace(_TITLE, quoted)
         yield name, text.replace(f"pretty_name: {_TITLE}", f"pretty_name: {quoted}").replace(_TITLE, title).encode()
-
-
-def _move(made: Path, folder: Path, there: bool) -> None:
-    """Whole or not at all. A folder that is there stays the same one, since somebody may be standing in it."""
-    if not there:
-        try:
-            os.rename(made, folder)
-        except OSError:
-            files.check_free(folder, _HINT)  # somebody else was quicker
-            raise
-        return
-    moved: list[Path] = []
-    try:
-        for path in sorted(made.iterdir()):
-            os.rename(path, folder / path.name)
-            moved.append(path)
-    except BaseException:
-        for path in moved:
-            os.rename(folder / path.name, path)
-        raise
 
 
 def todo(where: Rooms) -> dict[str, int]:

@@ -502,3 +502,10 @@ def test_a_file_that_may_not_be_read(bare: Rooms, tmp_path: Path, capsys: pytest
     page = put(tmp_path / "page.txt", TEXT)
     page.chmod(0)
     assert "permission denied" in refused(bare, capsys, page)
+
+
+def test_a_file_whose_name_is_no_text(bare: Rooms, tmp_path: Path) -> None:
+    """Its bytes are not UTF-8: articles.toml, which has to be, notes it as far as it can."""
+    path = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")), '{"text": "\u5929\u6d25\u3002"}\n')
+    assert add(bare, path) == 0
+    assert entries(bare)["page"][0]["source"] == {"file": "?.jsonl", "line": 1}

@@ -394,6 +394,8 @@ FAULTS = [
     ('{"text": "天津港", "label": {"LOC": {"天津": [["0", 1]]}}}', "wrong-shape", "whole numbers"),
     ('{"text": "天津港", "label": {"LOC": {"天津": [3]}}}', "wrong-shape", "[[start, end], …]"),
     ('{"text": "\\ud800", "label": {}}', "wrong-shape", "half a surrogate pair"),
+    ('{"text": "天津", "label": {}, "id": "\\ud800"}', "wrong-shape", "half a surrogate pair"),
+    ('{"text": "天津", "label": {"\\ud800": {"天津": [[0, 1]]}}}', "wrong-shape", "half a surrogate pair"),
     ('{"text": 3, "label": {}}', "wrong-shape", "a text under"),
     ("{", "broken-json", "one JSON object"),
     ('{"text": "😀天津", "label": {"LOC": {"天津": [[2, 3]]}}}', "span-outside-text", "--offsets utf-16"),
@@ -600,3 +602,51 @@ def test_every_loss_is_in_the_manual() -> None:
     assert re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|$", manual, re.MULTILINE) == [*LOSSES.items()]
     listed = re.findall(r"^\| `(\w+)` \|(?: [^|]*\|){5}$", manual, re.MULTILINE)
     assert listed == [name for name in formats.FORMATS if name != "spacy-json"]
+
+
+def test_two_benchmarks_are_not_laid_over_each_other(tmp_path: Path) -> None:
+    """Each has a train of its own, for which there would be one file."""
+    with pytest.raises(DataError, match="one benchmark, which has splits of its own"):
+        convert([Source(ROOT), Source(ROOT / "dataset")], "conll", tmp_path / "out")
+    both = convert([Source(ROOT, "train"), Source(ROOT / "dataset", "test")], "conll", tmp_path / "out")
+    assert both.texts == 2 * 364
+    written = [(tmp_path / "out" / name).read_bytes() for name in both.files]
+    assert written[0] == written[1]
+
+
+def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current one too, and one behind a link: they stay the folders that they are."""
+    path, here, real = write(tmp_path / "x.jsonl", GOOD), tmp_path / "here", tmp_path / "real"
+    here.mkdir()
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    monkeypatch.chdir(here)
+    for out in (Path(), tmp_path / "link"):
+        convert([Source(path)], "brat", out)
+    names = ["000001.ann", "000001.txt"]
+    assert [sorted(entry.name for entry in folder.iterdir()) for folder in (here, real)] == [names, names]
+
+
+def test_no_text_of_brat_is_laid_over_another(tmp_path: Path) -> None:
+    """An id that is the number of another text."""
+    rows = ['{"id": "000002", "text": "one", "label": []}', '{"text": "two", "label": []}']
+    report = convert([Source(write(tmp_path / "x.jsonl", *rows))], "brat", tmp_path / "out")
+    assert report.files == ("000002.ann", "000002.txt", "000002_.ann", "000002_.txt")
+    assert {(tmp_path / "out" / name).read_text() for name in report.files} == {"one", "two", ""}
+    assert not report.losses
+
+
+def test_numbers_without_end_are_no_offsets(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.txt", "hello")
+    write(tmp_path / "in" / "a.ann", f"T1\tX 0 {'9' * 5000}\thello")
+    assert convert([Source(tmp_path / "in")], "conll", tmp_path / "x.txt").counts == {"wrong-shape": 1}
+
+
+def test_only_what_has_a_number_loses_it(tmp_path: Path) -> None:
+    """After a whole batch of characters with numbers, a word without one."""
+    lines = ["天0 O\n\n"] * conll.BATCH + ["abc O\n津12 O\n\n"]
+    (tmp_path / "x.txt").write_text("".join(lines), encoding="utf-8")
+    notes = Notes()
+    assert list(conll.read(tmp_path / "x.txt", notes))[-1].text == "abc津"
+    assert said(notes) == {"numbers": conll.BATCH + 1}

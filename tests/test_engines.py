@@ -1,6 +1,7 @@
 """Jobs on the workers of a real Dask cluster: the same bytes as in one process, also when a worker is killed."""
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -149,6 +150,62 @@ def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytes
     with pytest.raises(DataError) as raised, engines.dask(2, cluster.scheduler_address):
         pass
     assert {problem.code for problem in raised.value.problems} == {"wrong-version"}
+
+
+WORKER = """
+import sys
+
+class Nowhere:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "jinbench":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+if sys.argv.pop() == "bare":
+    sys.meta_path.insert(0, Nowhere())
+from distributed.cli.dask_worker import main
+main()
+"""
+
+
+@contextlib.contextmanager
+def scheduler_and_worker(kind: str, folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A scheduler and a worker as they are started by hand; a `bare` worker has no jinbench."""
+    noted = folder / "scheduler.json"
+    options = ["--no-dashboard", "--scheduler-file", str(noted)]
+    words = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *options]
+    with contextlib.ExitStack() as stack:
+        begun = []
+        for each in (words, [sys.executable, "-c", WORKER, "--no-nanny", "--nthreads", "1", *options, kind]):
+            begun.append(stack.enter_context(subprocess.Popen(each, env=ENV, cwd=folder, stderr=subprocess.DEVNULL)))
+            stack.callback(begun[-1].kill)
+        while not noted.is_file() or not noted.read_text():
+            time.sleep(0.05)
+        address = json.loads(noted.read_text())["address"]
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=20)
+        yield address, begun[0]
+
+
+def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:
+    with (
+        scheduler_and_worker("bare", tmp_path) as (address, _),
+        pytest.raises(DataError) as raised,
+        engines.dask(1, address),
+    ):
+        pass
+    assert [problem.code for problem in raised.value.problems] == ["package-missing"]
+    assert "install it there" in raised.value.problems[0].hint
+
+
+def test_a_scheduler_that_ends_is_said(tmp_path: Path) -> None:
+    done = []
+    with scheduler_and_worker("whole", tmp_path) as (address, scheduler), engines.dask(1, address) as run:
+        results = run(time.sleep, ((0.05,) for _ in range(1000)))
+        done += itertools.islice(results, 5)
+        scheduler.kill()
+        with pytest.raises(JinbenchError, match=r"connection to the Dask scheduler is lost\. What is finished is kept"):
+            done += results
+    assert 5 <= len(done) < 1000
 
 
 def test_jobs_are_handed_out_as_they_are_done() -> None:

@@ -112,7 +112,7 @@ def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
     assert labels.read(where).title == "paper"
 
 
-@pytest.mark.parametrize("title", ['A "b" \\ c', "# heading: x", "{{title}}", "'", "津", "- [x](y)"])
+@pytest.mark.parametrize("title", ['A "b" \\ c', "# heading: x", "{{title}}", "'", "津\u3000门", "- [x](y)"])
 def test_any_title(title: str, tmp_path: Path) -> None:
     from huggingface_hub import RepoCard
 

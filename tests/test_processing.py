@@ -1,5 +1,7 @@
 """Many articles in one go: what comes out, the same bytes however it was run, and what is said of broken input."""
 
+import contextlib
+import dataclasses
 import gzip
 import itertools
 import json
@@ -7,11 +9,12 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -295,16 +298,29 @@ def killed_at(number: int, paths: Sequence[Path], out: Path, where: Rooms) -> st
 
 def test_killed_before_any_kind_of_file_it_goes_on(plain: Path, articles: Path, real: Rooms, tmp_path: Path) -> None:
     expected, out, before = contents(plain), tmp_path / "out", list[str]()
-    for number in itertools.chain([1, 2, 3, 4, 5, 6, 7, 8, 9], [15] * 7, [4, 2] * 8, [3, 5]):
+    for number in itertools.chain([1, 2, 3, 4, 4, 5, 6, 7, 8, 9], [15] * 7, [4, 2] * 8, [3, 5]):
         name = killed_at(number, [articles], out, real)
         if not name:
             break
         before.append(name)
     kinds = {re.sub(r"^[.]work/|/.*", "", name) for name in before}
     assert kinds == {"data", "texts", "bands", "ids", "ends", "certain", "blocks", "candidates", "repeats", "pairs",
-                     "model.pickle", *milling._FILES} - {"selected.jsonl"}  # fmt: skip
+                     "model.pickle", "model.sha256", *milling._FILES} - {"selected.jsonl"}  # fmt: skip
     process([articles], out, real)
     assert contents(out) == expected
+
+
+def test_no_run_goes_on_with_another_model(articles: Path, real: Rooms, tmp_path: Path) -> None:
+    """As on a processor that rounds otherwise: what is learnt from the same labels is not the same."""
+    out = tmp_path / "out"
+    assert killed_at(7, [articles], out, real)
+    noted = out / WORK / "model.sha256"
+    before = noted.read_text()
+    noted.write_text("0" * 64)
+    with pytest.raises(DataError, match="expected a model 00000000\n"):
+        process([articles], out, real)
+    noted.write_text(before)
+    process([articles], out, real)
 
 
 def test_killed_at_random_moments_it_goes_on(sentences: list[str], tmp_path: Path) -> None:
@@ -676,3 +692,60 @@ def test_a_file_is_recognised_by_what_is_in_it(tmp_path: Path, monkeypatch: pyte
     assert "64 pieces" in before
     path.write_bytes(b"x" * 4999 + b"y")
     assert blocks.fingerprint(path) != before
+
+
+def test_what_another_run_left_is_not_taken_over(articles: Path, real: Rooms, tmp_path: Path) -> None:
+    """`rm -r out/*` leaves the hidden folder, with finished blocks of a plan that is no longer there."""
+    out, other = tmp_path / "out", written(tmp_path / "other.jsonl", [{"text": f"some text {i}"} for i in range(20)])
+    assert killed_at(41, [articles], out, real).startswith(".work/")
+    assert list((out / WORK / "blocks").iterdir())
+    shutil.rmtree(out / "data")
+    (out / "plan.json").unlink()
+    assert process([other], out, real)["articles"] == 20
+    process([other], tmp_path / "elsewhere", real)
+    assert contents(out) == contents(tmp_path / "elsewhere")
+
+
+def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Rooms, tmp_path: Path) -> None:
+    """Between the look at the folder and the work in it, another one may have begun and been cut off."""
+    out = tmp_path / "out"
+
+    @contextlib.contextmanager
+    def slowly() -> Iterator[engines.Engine]:
+        assert killed_at(30, [articles], out, real)
+        with engines.here() as run:
+            yield run
+
+    with pytest.raises(DataError, match="plan-differs"):
+        milling.process([articles], out, real, dataclasses.replace(PLAIN, similar=0.8), slowly(), quiet)
+
+
+def test_strict_is_strict_with_a_finished_run(real: Rooms, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "some text"}\nbroken\n')
+    process([path], tmp_path / "out", real)
+    with pytest.raises(DataError) as raised:
+        process([path], tmp_path / "out", real, strict=True)
+    assert [f"{problem.where} {problem.code}" for problem in raised.value.problems] == ["in.jsonl:2 broken-json"]
+
+
+def test_an_input_without_articles_leaves_what_others_put_there(real: Rooms, tmp_path: Path) -> None:
+    """The plan lies there, so the folder is ours; what else lies there is not."""
+    out = tmp_path / "out"
+    path = written(tmp_path / "in.jsonl", [{"body": "x"}])
+    assert killed_at(3, [path], out, real)
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(DataError, match="page-empty"):
+        process([path], out, real)
+    assert set(contents(out)) == {"thesis.txt"}
+
+
+def test_what_utf8_does_not_have_is_told_all_the_same(real: Rooms, tmp_path: Path) -> None:
+    """Half a surrogate pair as the name of a field, and a file whose name is no text."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl"))
+    path.write_text('{"\\ud800": 1}\n{"text": "some text"}\n')
+    found = process([path], tmp_path / "out", real)
+    assert (found["skipped"], found["sources"][0]["name"]) == ({"wrong-shape": 1}, "?.jsonl")
+    assert said(tmp_path / "out") == ["?.jsonl:1 wrong-shape"]
+    assert [row["source"] for row in shards(tmp_path / "out")] == ["?.jsonl"]
+    assert process([path], tmp_path / "out", real) == found
