@@ -152,6 +152,11 @@ def slope(x: list[float], y: list[float]) -> float:
     return sum((p - mean_a) * (q - mean_b) for p, q in zip(a, b, strict=True)) / sum((p - mean_a) ** 2 for p in a)
 
 
+def net(row: dict[str, float]) -> float:
+    """Seconds of what grows with the input: without start, learning and end."""
+    return sum(row[stage] for stage in STAGES[2:-1])
+
+
 def bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in files.below(folder))
 
@@ -258,20 +263,21 @@ def main(
     typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes.")
     said = f"{near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates"
     typer.echo(f"Of {summary['passages']:,} passages {said}.\n")
-    typer.echo("| articles | way | articles/s | seconds: start | learning | blocks | candidates "
-               "| comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
-    typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    typer.echo(f"| articles | way | speed, {chosen[0]} = 1 | articles/s | seconds: start | learning | blocks "
+               "| candidates | comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
+    typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for number in numbers:
         for way in chosen:
             row = found[way][number]
             stages = " | ".join(f"{row[stage]:.1f}" for stage in STAGES)
-            speed = number / row["seconds"]
-            typer.echo(f"| {number:,} | {way} | {speed:.0f} | {stages} | {row['mb']:.0f} | {row['mb_all']:.0f} |")
+            speed, ratio = number / row["seconds"], net(found[chosen[0]][number]) / net(row)
+            cells = [f"{ratio:.2f}", f"{speed:.0f}", stages, f"{row['mb']:.0f}", f"{row['mb_all']:.0f}"]
+            typer.echo(f"| {number:,} | {way} | {' | '.join(cells)} |")
     if len(numbers) > 1:
-        typer.echo("\nSeconds grow with the number of articles to the power of (without start, learning and end):")
+        typer.echo("\nSeconds without start, learning and end grow with the number of articles to the power of:")
         for way in chosen:
-            net = [sum(found[way][number][stage] for stage in STAGES[2:-1]) for number in numbers]
-            typer.echo(f"  {way}: {slope([float(number) for number in numbers], net):.2f}")
+            took = [net(found[way][number]) for number in numbers]
+            typer.echo(f"  {way}: {slope([float(number) for number in numbers], took):.2f}")
     typer.echo(
         "\nOf the time for a block: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + "\n"
     )
