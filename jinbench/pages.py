@@ -50,11 +50,12 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
         problems.append(Problem(code, place, expected, found, hint))
 
     pages: dict[str, Page] = {}
+    taken: set[str] = set()
     for entry in entries:
         id, file = entry["id"], entry["file"]
         path = rooms.pages / file
         place = files.shown(path)
-        if file in {page.file for page in pages.values()}:
+        if file in taken:
             problem("duplicate-id", f"{where} [[page]] {id}", "each file once", file, "take one of the two away")
             continue
         if id in pages:
@@ -90,6 +91,7 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
                 " and go through its lines again",
             )
         pages[id] = Page.of(id, file, text, entry)
+        taken.add(file)
     listed = {entry["file"] for entry in entries}
     for path in sorted(rooms.pages.glob("*")):
         if path.name not in listed:
