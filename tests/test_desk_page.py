@@ -1,17 +1,19 @@
 """The page of annotators and adjudicators: the real Label Studio in a real browser, worked with mouse and keys."""
 
 import base64
+import contextlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -132,7 +134,13 @@ class Seat:
         """Into the stream of tasks. Returns the instructions that come up, as HTML, and closes them."""
         self.button("Label All Tasks")
         found = str(self.browser.wait("return document.querySelector('.lsf-modal-ls__body')?.innerHTML"))
-        self.click("return document.querySelector('.lsf-modal-ls__header button')")
+        for _ in range(50):  # it slides in, and a click may miss it
+            with contextlib.suppress(WebDriverException):
+                button = self.browser.run("return document.querySelector('.lsf-modal-ls__header button')")
+                if button is None:
+                    break
+                ActionChains(self.browser.driver, duration=0).click(button).perform()
+            time.sleep(0.1)
         self.browser.wait("return !document.querySelector('.lsf-modal-ls')")
         return found
 

@@ -394,24 +394,15 @@ def outside(folder: Path) -> dict[Path, tuple[int, int]]:
     }
 
 
-REASONS = {
-    "": ("山城: a place", "产业: of trains"),
-    "entity": ("产业: of trains",),
-}
-
-
 @pytest.mark.server
-@pytest.mark.parametrize("kind", ["", "entity"])
 def test_from_an_empty_folder_to_a_leaderboard(
-    kind: str, server: labelstudio.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    server: labelstudio.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Two annotators and an adjudicator, all through the server; each command as it is typed."""
-    jinbench(tmp_path, "init", "demo", "--title", f"Demo {kind}")
+    jinbench(tmp_path, "init", "demo", "--title", "Demo")
     where = Rooms(tmp_path / "demo")
-    first, second = (f"init-{name}{kind}" for name in "ab")
+    first, second = (f"init-{name}" for name in "ab")
     leave_out_curves(where)
-    if kind:
-        without(kind, where)
     jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))
     expected = labels_of(where, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
@@ -422,7 +413,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
         path = tmp_path / "from" / f"{name}.json"
         entries = [*([differing] if name == second else [expected[0]]), *expected[1:]]
         if name == enlisting.ADJUDICATOR:
-            entries = [replace(expected[0], reasons=REASONS[kind])]
+            entries = [replace(expected[0], reasons=("山城: a place", "产业: of trains"))]
         mine = [replace(entry, annotator=name) for entry in entries]
         path.write_text(files.dump_json(exports.canonical(mine, passages, titles)), encoding="utf-8")
         return str(path)
@@ -452,18 +443,17 @@ def test_from_an_empty_folder_to_a_leaderboard(
         ["card"],
         ["verify"],
     ]
-    for command in labelling if kind else [*labelling, *scoring]:  # the rest without a server: see above
+    for command in [*labelling, *scoring]:
         jinbench(where.root, *command)
     gold = exports.read(exports.path_of(where, enlisting.ADJUDICATOR), passages, label_set)
     assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
-    if not kind:
-        with hub.running() as found:
-            home = tmp_path_factory.mktemp("home")
-            done = subprocess.run(
-                [sys.executable, "-m", "jinbench.cli", "publish", "--to", "owner/demo", "--dry-run"],
-                cwd=where.root, env=found.environment(home, hub.OWNER) | {"PYTHONPATH": str(ROOT)},
-                capture_output=True, text=True,
-            )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "a repository to be created" in done.stdout
+    with hub.running() as found:
+        home = tmp_path_factory.mktemp("home")
+        done = subprocess.run(
+            [sys.executable, "-m", "jinbench.cli", "publish", "--to", "owner/demo", "--dry-run"],
+            cwd=where.root, env=found.environment(home, hub.OWNER) | {"PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "a repository to be created" in done.stdout
     assert outside(where.root) == before

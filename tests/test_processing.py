@@ -391,8 +391,8 @@ def at_work(words: list[str], out: Path) -> "subprocess.Popen[str]":
     return run
 
 
-def slow(tmp_path: Path, sentences: Sequence[str]) -> Path:
-    return written(tmp_path / "slow.jsonl", made(sentences, 700))
+def slow(tmp_path: Path, sentences: Sequence[str], count: int = 700) -> Path:
+    return written(tmp_path / "slow.jsonl", made(sentences, count))
 
 
 def test_a_worker_that_is_killed_ends_the_run_and_the_next_goes_on(sentences: list[str], tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_next_goes_on(sentences: li
 
 def test_ctrl_c_ends_it_cleanly(sentences: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = command(slow(tmp_path, sentences), "--out", out, "--no-tagging", "--workers", 2, "--block", 0.02)
+    words = command(slow(tmp_path, sentences, 7000), "--out", out, "--no-tagging", "--workers", 2, "--block", 0.02)
     run = at_work(words, out)
     begun = children(run.pid)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: everybody in the group
@@ -423,7 +423,7 @@ def test_ctrl_c_ends_it_cleanly(sentences: list[str], tmp_path: Path) -> None:
     assert said.strip().endswith("Stopped. What is finished is kept: the same command goes on from there.")
     assert "Traceback" not in said
     assert gone(begun)
-    assert 0 < len(list((out / WORK / "blocks").glob("*.json"))) < 50
+    assert 0 < len(list((out / WORK / "blocks").glob("*.json"))) < 500  # of more than that
 
 
 def test_a_killed_run_leaves_no_workers(sentences: list[str], tmp_path: Path) -> None:
@@ -555,16 +555,16 @@ def test_a_line_of_200_megabytes_is_left_out(real: Rooms, tmp_path: Path) -> Non
 
 
 def test_memory_does_not_grow_with_the_input(sentences: list[str], tmp_path: Path) -> None:
-    """Two thousand articles and twenty thousand, of sixty characters, in blocks of some 1,200: less than 15 MB more.
-    Ten times the blocks, kept, would be 30 MB."""
+    """1,500 articles and 15,000, of sixty characters each, in blocks of some 1,200: less than 15 MB more.
+    What was kept of every block would come on top."""
     rng = random.Random(3)
     letters = "".join(sentences)
-    rows = [{"id": i, "text": "".join(rng.choices(letters, k=60))} for i in range(18_000)]
-    rows += [row | {"id": -row["id"] - 1} for row in rows[:2000]]
-    few, many = written(tmp_path / "few.jsonl", rows[:2000]), written(tmp_path / "many.jsonl", rows)
+    rows = [{"id": i, "text": "".join(rng.choices(letters, k=60))} for i in range(13_500)]
+    rows += [row | {"id": -row["id"] - 1} for row in rows[:1500]]
+    few, many = written(tmp_path / "few.jsonl", rows[:1500]), written(tmp_path / "many.jsonl", rows)
     small, large = (peak(path, tmp_path / path.stem, "yes", 2**18) for path in (few, many))
     summary = json.loads((tmp_path / "many" / "summary.json").read_text())
-    assert (summary["articles"], summary["blocks"] > 10) == (20_000, True)
+    assert (summary["articles"], summary["blocks"] > 10) == (15_000, True)
     assert large - small < 15, (small, large)
 
 
