@@ -139,14 +139,21 @@ class Reading:
                 break
         return at
 
-    def _row(self, raw: bytes, begin: int) -> dict[str, Any] | None:
+    def _decoded(self, raw: bytes, begin: int, line: int | None = None, source: str = "") -> str | None:
+        """The text of bytes that begin at byte `begin` of their file, or None and a fault."""
         try:
-            line = raw.decode("utf-8-sig" if not begin else "utf-8").strip()
+            return raw.decode("utf-8" if begin else "utf-8-sig")
         except UnicodeDecodeError as error:
             hint = "convert it first, for example: iconv -f GB18030 -t UTF-8"
             found = f"byte 0x{raw[error.start]:02x} at byte {begin + error.start}"
-            self._fault("not-utf8", "UTF-8", found, hint, self.lines)
+            self._fault("not-utf8", "UTF-8", found, hint, line, source=source)
             return None
+
+    def _row(self, raw: bytes, begin: int) -> dict[str, Any] | None:
+        text = self._decoded(raw, begin, line=self.lines)
+        if text is None:
+            return None
+        line = text.strip()
         found_here = lines.parsed(line, "") if line else None
         if isinstance(found_here, Problem):
             said = found_here
@@ -200,15 +207,9 @@ class Reading:
                 expected, hint = f"a text file of {LONGEST:,} bytes or fewer", "cut it into articles"
                 self._fault("file-too-big", expected, f"{size:,} bytes", hint, source=name)
                 continue
-            data = Path(path).read_bytes()
-            try:
-                text = data.decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                hint = "convert it first, for example: iconv -f GB18030 -t UTF-8"
-                found = f"byte 0x{data[error.start]:02x} at byte {error.start}"
-                self._fault("not-utf8", "UTF-8", found, hint, source=name)
-                continue
-            yield Article(name, 0, name, "", text)
+            text = self._decoded(Path(path).read_bytes(), 0, source=name)
+            if text is not None:
+                yield Article(name, 0, name, "", text)
 
 
 def _parquet(path: Path) -> "pq.ParquetFile":

@@ -144,15 +144,19 @@ def ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(sorted(spans, key=lambda span: (span.start, -span.end)))
 
 
+def _places(text: str) -> list[int]:
+    """The UTF-16 unit at which each character begins; and the end."""
+    return list(accumulate((2 if ord(c) > 0xFFFF else 1 for c in text), initial=0))
+
+
 def _units(text: str) -> dict[int, int]:
     """The code point at which each UTF-16 unit that begins a character stands; and the end."""
-    places = accumulate((2 if ord(c) > 0xFFFF else 1 for c in text), initial=0)
-    return {unit: i for i, unit in enumerate(places)}
+    return {unit: i for i, unit in enumerate(_places(text))}
 
 
 def to_units(text: str, offsets: Sequence[int]) -> list[int]:
     """Offsets in code points as UTF-16 units."""
-    places = list(accumulate((2 if ord(c) > 0xFFFF else 1 for c in text), initial=0))
+    places = _places(text)
     return [places[offset] for offset in offsets]
 
 

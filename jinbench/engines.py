@@ -104,14 +104,14 @@ def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
 
     with contextlib.ExitStack() as stack:
         room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
-        settings: dict[str, Any] = {
+        settings = {
             "distributed.admin.tick.limit": "1h",
             "logging.distributed": "critical",
             "temporary-directory": room,
+            # Dask has malloc give back memory at every turn, and workers that ask for arrays of the same sizes again
+            # and again then take twice the time.
+            "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, 1),
         }
-        # Dask has malloc give back memory at every turn, and workers that ask for arrays of the same sizes again and
-        # again then take twice the time.
-        settings["distributed.nanny.pre-spawn-environ"] = dict.fromkeys(THREADS, 1)
         stack.enter_context(package.config.set(settings))
         if scheduler is None:
             try:

@@ -137,7 +137,8 @@ def found(
                 {"id": id, "title": "", "text": document.text, "sectors": numbers, **shared}
             )
     given = any(document.split for document in kept)
-    repeats = _repeats(texts, [str((places[group].split, *places[group].folds)) for group in groups])
+    where = [str((places[group].split, *places[group].folds)) for group in groups]
+    repeats = len(leaks.near_duplicates(texts, where))  # as `verify` counts them
     said = _said(len(kept), len(set(groups)), own, given, repeats, torn)
     contents = _files(table, label_set, places, repeats, splits)
     contents |= _texts(label_set, names, said, title, command, source, splits, "sector" in table)
@@ -288,11 +289,6 @@ def draw(brought: Mapping[str, Counter[str]], shares: Sequence[float], salt: str
             for each, count in brought[name].items():
                 wanted[part][each] -= count
     return found
-
-
-def _repeats(texts: Sequence[str], places: Sequence[str]) -> int:
-    """How many pairs of texts repeat each other, or nearly, in two splits or folds, as `verify` counts them."""
-    return len(leaks.near_duplicates(texts, places))
 
 
 def _said(count: int, groups: int, own: bool, given: bool, repeats: int, torn: int) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import restoring
-from jinbench.restoring import Char, converted, strip, text_of
+from jinbench.restoring import HAN, Char, converted, strip, text_of
 from jinbench.seeds import KINDS
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _REFERENCE = (
     r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
 )
 _JUMP_FIRST, _JUMP_LAST = re.compile(rf"\s*{_REFERENCE}"), re.compile(rf"{_REFERENCE}\s*\Z")
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _PINYIN = re.compile(r"[\u3400-\u9fff]\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
 _SPACED = re.compile(r"[\u3400-\u9fff] +[0-9A-Za-z\"]|[0-9A-Za-z\"] +[\u3400-\u9fff]")
 _CLOSE = re.compile(r"[\u3400-\u9fff][0-9A-Za-z\"]|[0-9A-Za-z\"][\u3400-\u9fff]")
@@ -120,12 +119,12 @@ def repaired(text: str, repairs: Sequence[str]) -> str:
 
 def repairs_needed(page: str) -> tuple[str, ...]:
     """The repairs that a page shows the need of: pinyin left behind, spaces around Latin, straight quotes, script."""
-    han = len(_HAN.findall(page))
+    han = len(HAN.findall(page))
     if han * 4 < sum(not char.isspace() for char in page):
         return ()  # mostly another script: these repairs are for Chinese
     spaced = len(_SPACED.findall(page))
     straight = page.count('"')
-    distinct = sorted(set(_HAN.findall(page)))
+    distinct = sorted(set(HAN.findall(page)))
     changed = {}
     for config in ("t2s", "tw2s", "hk2s"):
         other = {char for char in distinct if converted(char, config) != char}
@@ -295,7 +294,7 @@ _SPAN = 6  # lines on either side of a heading whose words are compared
 
 
 def _grams(texts: Iterable[str]) -> Counter[str]:
-    return Counter(pair for text in texts for a, b in itertools.pairwise(text) if _HAN.match(pair := a + b))
+    return Counter(pair for text in texts for a, b in itertools.pairwise(text) if HAN.match(pair := a + b))
 
 
 def _alike(first: Counter[str], second: Counter[str]) -> float:

@@ -34,7 +34,6 @@ PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
 )  # fmt: skip
 SHOWN = 20  # problems that the summary names
 _PACKAGES = ("jinbench", "numpy", "pyarrow", "scikit-learn", "scipy")  # on which bytes may depend
-_FILES = (PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS, "README.md")
 
 _CARD = """---
 configs:
