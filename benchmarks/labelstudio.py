@@ -38,7 +38,7 @@ from jinbench import (
 from jinbench.exchange import call
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.records import Labels, Suggestion
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.rounds import peak_mb
 
 FEW = 150
@@ -51,7 +51,7 @@ class World:
     """`size` passages, and what is labelled and suggested in each."""
 
     def __init__(self, size: int) -> None:
-        own = rooms.own()
+        own = rooms.packaged_benchmark()
         found, self.label_set = seeds.read(own), labels.read(own)
         known = {
             each.passage_id: each for each in exports.read(exports.path_of(own, NAME), found.passages(), self.label_set)
@@ -75,9 +75,9 @@ class World:
     def titled(self, title: str) -> LabelSet:
         return replace(self.label_set, title=title)
 
-    def push(self, client: Any, where: Rooms, title: str, labelled: list[Labels] | None = None) -> int:
+    def push(self, client: Any, benchmark: Benchmark, title: str, labelled: list[Labels] | None = None) -> int:
         return pushing.push(
-            client, where, self.seeds, self.titled(title), NAME, lambda done: None,
+            client, benchmark, self.seeds, self.titled(title), NAME, lambda done: None,
             suggestions=self.suggestions, model_version=MODEL, labelled=labelled or (),
         ).project  # fmt: skip
 
@@ -95,10 +95,10 @@ class World:
         ]  # fmt: skip
 
 
-def time_push(way: str, world: World, client: Any, where: Rooms, title: str) -> float:
+def time_push(way: str, world: World, client: Any, benchmark: Benchmark, title: str) -> float:
     """Seconds for all tasks of the world into a project of their own."""
     if way == "ours":
-        return timed(lambda: world.push(client, where, title))
+        return timed(lambda: world.push(client, benchmark, title))
     config = labeling_config(world.label_set)
     project = client.projects.create(title=title, label_config=config).id
     tasks = world.requests()
@@ -113,11 +113,11 @@ def time_push(way: str, world: World, client: Any, where: Rooms, title: str) -> 
     return timed(one_by_one) * len(tasks) / len(few)
 
 
-def time_pull(way: str, world: World, client: Any, where: Rooms, title: str) -> float:
+def time_pull(way: str, world: World, client: Any, benchmark: Benchmark, title: str) -> float:
     """Seconds for all annotated tasks of a project that is there."""
     label_set = world.titled(title)
     if way == "ours":
-        return timed(lambda: annotation.pull(client, where, world.seeds, label_set, NAME))
+        return timed(lambda: annotation.pull(client, benchmark, world.seeds, label_set, NAME))
     project = projects.find_project(client, projects.project_title(label_set, NAME))
     assert project is not None
     if way == "bulk":
@@ -141,7 +141,7 @@ def measure(what: str, way: str, size: int, title: str) -> Figures:
     pin()
     world = World(size)
     with tempfile.TemporaryDirectory() as folder:
-        where, client = Rooms(Path(folder)), clients.connect()
+        where, client = Benchmark(Path(folder)), clients.connect()
         call(client, "GET", "api/users/")  # the token is fetched, and everything imported
         if what == "make":
             world.push(client, where, title, world.labels)

@@ -69,7 +69,7 @@ class Truth:
 
 def read(root: Path) -> list[Truth]:
     """The pages of a benchmark, with what articles.toml says of their lines."""
-    where = rooms.find(root)
+    where = rooms.find_benchmark(root)
     seed, found = seeds.read(where), []
     for page in seed.pages:
         lines, _ = layouts.split(page.text, page.repairs)

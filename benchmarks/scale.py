@@ -41,7 +41,7 @@ WAYS = ("one process", "all cores", "dask")
 
 def articles(count: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(SEED)
-    known = [row["text"] for row in dataset.read_rows(rooms.own(), "ner") if len(row["text"]) > 15]
+    known = [row["text"] for row in dataset.read_rows(rooms.packaged_benchmark(), "ner") if len(row["text"]) > 15]
     letters = sorted({char for text in known for char in text if "\u4e00" <= char <= "\u9fff"})
 
     def other(match: re.Match[str]) -> str:
@@ -78,7 +78,7 @@ def run(source: str, out: str, way: str) -> dict[str, float]:
             took[now] += time.perf_counter() - last
             last, now = time.perf_counter(), what
 
-    milling.process([Path(source)], Path(out), rooms.own(), Settings(select=100), engine, step)
+    milling.process([Path(source)], Path(out), rooms.packaged_benchmark(), Settings(select=100), engine, step)
     took[now] += time.perf_counter() - last
     return took | {"seconds": time.perf_counter() - begin}
 
@@ -129,7 +129,12 @@ def inside(source: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         profile.enable()
         milling.process(
-            [source], Path(folder) / "out", rooms.own(), Settings(select=100), engines.here(), lambda *_: None
+            [source],
+            Path(folder) / "out",
+            rooms.packaged_benchmark(),
+            Settings(select=100),
+            engines.here(),
+            lambda *_: None,
         )
         profile.disable()
     table: Any = pstats.Stats(profile)

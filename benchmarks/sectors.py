@@ -50,7 +50,7 @@ def own() -> Iterator[Round]:
     """The sector config of this benchmark, a round per fold."""
     from jinbench import dataset, rooms
 
-    where = rooms.own()
+    where = rooms.packaged_benchmark()
     names = dataset.read_manifest(where)["labels"]["sector"]
     rows = dataset.read_rows(where, "sector")
     labels = {row["id"]: [names[number] for number in row["sectors"]] for row in rows}

@@ -105,12 +105,12 @@ def own(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
     from jinbench import dataset, labels, pages, rooms, seeds, splitting
     from jinbench.records import within
 
-    where = rooms.find(Path(__file__).resolve().parent.parent)
+    where = rooms.find_benchmark(Path(__file__).resolve().parent.parent)
     seed, label_set = seeds.read(where), labels.read(where)
     gold, places = dataset.gold(where, seed, label_set), splitting.read_splits(where, seed.articles)
 
     def unit(passage: Any) -> Unit:
-        cut = [(s.start, s.end) for s in pages.sentences(passage.id, passage.text)]
+        cut = [(s.start, s.end) for s in pages.split_sentences(passage.id, passage.text)]
         return Unit([passage.text[a:b] for a, b in cut], [within(gold[passage.id].spans, a, b) for a, b in cut])
 
     found = []

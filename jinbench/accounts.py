@@ -23,7 +23,7 @@ def home() -> Path:
 
 
 @contextlib.contextmanager
-def environment(own: Mapping[str, str]) -> Iterator[None]:
+def temporary_environment(own: Mapping[str, str]) -> Iterator[None]:
     """These variables in the environment for a while, and after it what stood there before."""
     before = {key: os.environ.get(key) for key in own}
     os.environ.update(own)
@@ -40,7 +40,7 @@ def environment(own: Mapping[str, str]) -> Iterator[None]:
 def at(folder: str | Path) -> contextlib.AbstractContextManager[None]:
     """Another home for a while, with a server of its own and SQLite, whatever the environment names."""
     named = dict.fromkeys(("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"), "")
-    return environment({"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite", **named})
+    return temporary_environment({"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite", **named})
 
 
 def open_home() -> Path:

@@ -17,7 +17,7 @@ from jinbench.layouts import Line
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.proposing import DOUBTFUL, Draft, Part, Proposal
 from jinbench.restoring import Char, repaired, strip, text_of
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 _RULE = f"# {'-' * 111}"
 _NUMBER = re.compile(r"\d{1,9}\Z")
@@ -40,7 +40,7 @@ class Entry:
 class Plan:
     """What would be added. `text` goes behind what articles.toml holds; `skipped`: the rows that cannot be taken."""
 
-    rooms: Rooms
+    benchmark: Benchmark
     entries: tuple[Entry, ...]
     text: str
     before: bytes
@@ -48,7 +48,7 @@ class Plan:
 
 
 def plan(
-    rooms: Rooms, paths: Sequence[Path], *, encoding: str | None = None, text_field: str = "text",
+    benchmark: Benchmark, paths: Sequence[Path], *, encoding: str | None = None, text_field: str = "text",
     title_field: str = "title", seconds: float = extracting.SECONDS, strict: bool = False,
 ) -> Plan:  # fmt: skip
     """Read files, propose what they fall into, and hold it to what `jinbench seeds check` checks. Writes nothing.
@@ -56,8 +56,8 @@ def plan(
     Raises :class:`DataError`: what :func:`extracting.read` finds, duplicate-id for a page that is there already, what
     is wrong with articles.toml as it is, and with `strict` what is wrong with single rows of JSON Lines.
     """
-    before = files.read_bytes(rooms.articles) if rooms.articles.exists() else b""
-    table = _table(rooms, before)
+    before = files.read_bytes(benchmark.articles) if benchmark.articles.exists() else b""
+    table = _table(benchmark, before)
     known = {entry["sha256"]: entry["id"] for entry in table["page"]}
     known |= {sha: entry["id"] for entry in table["page"] if (sha := entry.get("source", {}).get("sha256"))}
     problems: list[Problem] = []
@@ -85,11 +85,11 @@ def plan(
     raise_if_any(problems)
     if strict or not sources:
         raise_if_any(skipped)
-    entries = _entries(rooms, table, sources)
+    entries = _entries(benchmark, table, sources)
     text = "\n".join(["", *(_toml(entry) for entry in entries)])
     if before and not before.endswith(b"\n"):
         text = "\n" + text
-    made = Plan(rooms, tuple(entries), text if before else text.lstrip("\n"), before, tuple(skipped))
+    made = Plan(benchmark, tuple(entries), text if before else text.lstrip("\n"), before, tuple(skipped))
     _check(made)
     return made
 
@@ -99,7 +99,7 @@ def write(made: Plan) -> None:
 
     Raises :class:`DataError` (file-changed) if articles.toml is not any more what it was when the plan was made.
     """
-    rooms, written = made.rooms, []
+    rooms, written = made.benchmark, []
     try:
         for entry in made.entries:
             path = rooms.pages / entry.file
@@ -117,22 +117,22 @@ def write(made: Plan) -> None:
         raise
 
 
-def _table(rooms: Rooms, before: bytes) -> dict[str, list[dict[str, Any]]]:
+def _table(benchmark: Benchmark, before: bytes) -> dict[str, list[dict[str, Any]]]:
     """What articles.toml holds: nothing, if it has only comments."""
     if not before:
         return {"page": [], "article": []}
-    text = files.read_text(rooms.articles)
+    text = files.read_text(benchmark.articles)
     try:
         empty = not tomllib.loads(text)
     except (ValueError, RecursionError):
         empty = False
-    return {"page": [], "article": []} if empty else files.read_toml(rooms.articles, "articles")
+    return {"page": [], "article": []} if empty else files.read_toml(benchmark.articles, "articles")
 
 
-def _entries(rooms: Rooms, table: dict[str, list[dict[str, Any]]], sources: Sequence[Source]) -> list[Entry]:
+def _entries(benchmark: Benchmark, table: dict[str, list[dict[str, Any]]], sources: Sequence[Source]) -> list[Entry]:
     ids = {entry["id"] for entry in table["page"]}
     articles = {entry["id"] for entry in table["article"]}
-    taken = {path.name for path in rooms.pages.glob("*")} | {entry["file"] for entry in table["page"]}
+    taken = {path.name for path in benchmark.pages.glob("*")} | {entry["file"] for entry in table["page"]}
     numbered = all(_NUMBER.match(id) for id in ids)
     width = max(map(len, ids), default=3) if numbered else 0
     number = max((int(id) for id in ids), default=-1) if numbered else -1
@@ -148,7 +148,7 @@ def _entries(rooms: Rooms, table: dict[str, list[dict[str, Any]]], sources: Sequ
             if not any(each.startswith(f"{id}-") for each in articles):
                 break
         data = source.text.encode("utf-8")
-        name = _file_name(rooms, source, id, data, taken)
+        name = _file_name(benchmark, source, id, data, taken)
         taken.add(name)
         repairs = layouts.repairs_needed(source.text)
         lines, emptied = layouts.split(source.text, repairs)
@@ -166,10 +166,10 @@ def _free(name: str, taken: set[str]) -> str:
     return next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name}-{n}") not in taken)
 
 
-def _file_name(rooms: Rooms, source: Source, id: str, data: bytes, taken: set[str]) -> str:
+def _file_name(benchmark: Benchmark, source: Source, id: str, data: bytes, taken: set[str]) -> str:
     """The name of the file in the room: its own, unless another page has it."""
     name = re.sub(r"[^\w.() +-]", "_", files.storable(source.name))[-80:].lstrip(".") or "page.txt"
-    lies = rooms.pages / source.name
+    lies = benchmark.pages / source.name
     if lies.is_file() and lies.read_bytes() == data:
         return source.name  # it lies there already, and articles.toml does not know it
     return name if name not in taken else _free(f"{id}_{name}", taken)
@@ -284,9 +284,9 @@ def _said(part: dict[str, Any]) -> str:
 def _check(made: Plan) -> None:
     """Hold the benchmark as it would be to what `jinbench seeds check` checks, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="jinbench-") as name:
-        trial = Rooms(Path(name).resolve())
+        trial = Benchmark(Path(name).resolve())
         trial.pages.mkdir(parents=True)
-        for path in made.rooms.pages.glob("*") if made.rooms.pages.is_dir() else ():
+        for path in made.benchmark.pages.glob("*") if made.benchmark.pages.is_dir() else ():
             try:
                 os.symlink(path.resolve(), trial.pages / path.name)
             except OSError:
@@ -296,12 +296,12 @@ def _check(made: Plan) -> None:
             if not path.exists():
                 path.write_bytes(entry.data)
         trial.articles.write_bytes(made.before + made.text.encode("utf-8"))
-        there, here = files.shown(trial.root), files.shown(made.rooms.root)
+        there, here = files.shown(trial.root), files.shown(made.benchmark.root)
         here = "" if here == "." else f"{here}/"
         try:
             seeds.read(trial)
         except DataError as error:
-            told = [replace(each, where=each.where.replace(f"{there}/", here)) for each in error.problems]
+            told = [replace(each, location=each.location.replace(f"{there}/", here)) for each in error.problems]
             raise DataError(told) from None
 
 
@@ -376,7 +376,7 @@ def preview(made: Plan, written: bool) -> str:
         found.append("")
     if len(made.entries) > SHOWN:
         found.append(f"… and {len(made.entries) - SHOWN} pages more; --json has them all\n")
-    where = files.shown(made.rooms.articles)
+    where = files.shown(made.benchmark.articles)
     unsure = sum(map(doubtful, made.entries))
     if not written:
         return "\n".join([*found, f"Nothing is written. Without --dry-run this goes to {where}."])

@@ -122,4 +122,4 @@ def at(url: str | None, token_file: Path | None) -> contextlib.AbstractContextMa
         own[URL] = checked(url)
     if token_file is not None:
         own |= {TOKEN: "", TOKEN_FILE: str(token_file)}
-    return accounts.environment(own)
+    return accounts.temporary_environment(own)

@@ -13,7 +13,7 @@ from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.pushing import Pushed
 from jinbench.records import Labels, Step
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -35,29 +35,29 @@ class Adjudication:
     urls: dict[str, str]
 
 
-def readings(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> dict[str, dict[str, Labels]]:
+def readings(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> dict[str, dict[str, Labels]]:
     """The labels of the annotators between whom `adjudicator` decides, by name and passage, each of its whole share.
 
     Raises :class:`DataError` (wrong-shape, file-missing, passage-unlabelled, and those of the exports).
     """
-    names = annotators.read(where).between(adjudicator)
+    names = annotators.read(benchmark).between(adjudicator)
     if not names:
-        place = f"{files.shown(where.annotation / 'annotators.toml')} {adjudicator}"
+        place = f"{files.shown(benchmark.annotation / 'annotators.toml')} {adjudicator}"
         hint = "name there the annotators between whom it decides"
         raise DataError(Problem("wrong-shape", place, 'adjudicates = ["…", "…"]', "none", hint))
-    dealt = shares.read(where, seed)
+    dealt = shares.read(benchmark, seed)
     found = {}
-    missing = [name for name in names if not exports.path_of(where, name).is_file()]
+    missing = [name for name in names if not exports.path_of(benchmark, name).is_file()]
     if missing:
-        hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.shown(where.annotators)}"
-        places = [files.shown(exports.path_of(where, name)) for name in missing]
+        hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.shown(benchmark.annotators)}"
+        places = [files.shown(exports.path_of(benchmark, name)) for name in missing]
         raise DataError(
             [Problem("file-missing", place, "an annotator's export", "no such file", hint) for place in places]
         )
     for name in names:
         share = shares.passages_of(dealt, seed, name)
         whole = True if share is None else share
-        labelled = exports.read(exports.path_of(where, name), seed.passages(), label_set, name, whole)
+        labelled = exports.read(exports.path_of(benchmark, name), seed.passages(), label_set, name, whole)
         found[name] = {entry.passage_id: entry for entry in labelled}
     return found
 
@@ -71,22 +71,22 @@ def agreed(found: dict[str, dict[str, Labels]], adjudicator: str) -> dict[str, L
     return common
 
 
-def open_questions(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
+def open_questions(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
     """Every disagreement of the annotators, before anything is decided."""
-    return disagreements.find(seed.passages(), readings(where, seed, label_set, adjudicator), {})
+    return disagreements.find(seed.passages(), readings(benchmark, seed, label_set, adjudicator), {})
 
 
 def push(
-    client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
+    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
 ) -> Adjudication:
     """Make the adjudicator's project or bring it up to date, and accept there what the annotators agree on.
 
     A task that the adjudicator has touched, even to skip it, is left alone.
     Raises :class:`DataError`, :class:`ServerError`.
     """
-    found = readings(where, seed, label_set, adjudicator)
+    found = readings(benchmark, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
-    pushed = _show(client, where, seed, label_set, adjudicator, found, common, step)
+    pushed = _show(client, benchmark, seed, label_set, adjudicator, found, common, step)
     questions = disagreements.find(seed.passages(), found, {})
     tasks = patiently(client, lambda: projects.tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
@@ -102,15 +102,17 @@ def push(
     return Adjudication(pushed, len(accepted), to_decide, left, urls)
 
 
-def show(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step) -> Pushed:
+def show(
+    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
+) -> Pushed:
     """The adjudicator's project with all readings in it, and nothing accepted yet. Raises as :func:`push`."""
-    found = readings(where, seed, label_set, adjudicator)
-    return _show(client, where, seed, label_set, adjudicator, found, agreed(found, adjudicator), step)
+    found = readings(benchmark, seed, label_set, adjudicator)
+    return _show(client, benchmark, seed, label_set, adjudicator, found, agreed(found, adjudicator), step)
 
 
 def _show(
     client: "LabelStudio",
-    where: Rooms,
+    benchmark: Benchmark,
     seed: Seeds,
     label_set: LabelSet,
     adjudicator: str,
@@ -119,7 +121,7 @@ def _show(
     step: Step,
 ) -> Pushed:
     counted = projects.counter(step, f"push {adjudicator}", len(common))
-    return pushing.push(client, where, seed, label_set, adjudicator, counted, {**found, AGREED: common})
+    return pushing.push(client, benchmark, seed, label_set, adjudicator, counted, {**found, AGREED: common})
 
 
 def _decisions(
@@ -133,14 +135,14 @@ def _reasons(decided: dict[str, Labels]) -> dict[str, tuple[str, ...]]:
     return {id: entry.reasons for id, entry in decided.items()}
 
 
-def check(where: Rooms, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
+def check(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
     """The decisions: every stretch on which annotators and adjudicator are not all of one mind, with the reason.
 
     Raises :class:`DataError`: passage-unlabelled for a disagreement that is still open, reason-missing, reason-unused,
     and those of the exports.
     """
-    found = readings(where, seed, label_set, adjudicator)
-    path = exports.path_of(where, adjudicator)
+    found = readings(benchmark, seed, label_set, adjudicator)
+    path = exports.path_of(benchmark, adjudicator)
     decided = {entry.passage_id: entry for entry in exports.read(path, seed.passages(), label_set, adjudicator)}
     taken = _decisions(seed, found, adjudicator, decided)
     waiting = [each for each in disagreements.find(seed.passages(), found, {}) if each.passage_id not in decided]

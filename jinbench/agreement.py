@@ -26,7 +26,7 @@ from jinbench.golds import FOLDS, Gold
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import Cell, Score, rounded, with_interval
 from jinbench.seeds import Seeds
 from jinbench.splitting import REPEATS, Place
@@ -314,17 +314,18 @@ def _alphas(a: Gold, b: Gold) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]
     )
 
 
-def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
+def measure(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement:
     """Every pair of the annotators whose labels were adjudicated, and each of them against the gold with its errata.
 
     Raises :class:`DataError` (file-missing, nothing-in-common, and those of the exports).
     """
-    known = annotators.read(where)
+    known = annotators.read(benchmark)
     found = {
-        name: exports.read(exports.path_of(where, name), seed.passages(), label_set, name) for name in known.adjudicated
+        name: exports.read(exports.path_of(benchmark, name), seed.passages(), label_set, name)
+        for name in known.adjudicated
     }
     if not known.adjudicated:
-        place = files.shown(where.annotation / "annotators.toml")
+        place = files.shown(benchmark.annotation / "annotators.toml")
         hint = "have a second one label: jinbench annotate desk --annotators a,b; then let `gold` name who adjudicates"
         raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
     sides = {name: _by_passage(entries) for name, entries in found.items()}
@@ -333,7 +334,7 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
         for a, b in itertools.combinations(known.adjudicated, 2)
         if sides[a].keys() & sides[b].keys()  # with shares, some two may have no article in common
     )
-    gold = dataset.gold(where, seed, label_set)
+    gold = dataset.gold(benchmark, seed, label_set)
     against = {}
     for name, side in sides.items():
         said = _golds(seed, label_set, side)
@@ -341,7 +342,7 @@ def measure(where: Rooms, seed: Seeds, label_set: LabelSet) -> Agreement:
         against[name] = {
             task: scoring.score(true, _as_predictions(said[task])) for task, true in of_gold.items() if true.names
         }
-    place = files.shown(where.annotation / "annotators.toml")
+    place = files.shown(benchmark.annotation / "annotators.toml")
     missing = [reader for reader in known.readers if not reader.file.is_file()]
     if missing:
         expected, hint = "a file of labels", "correct the name of the file there"
@@ -368,17 +369,17 @@ def _by_passage(found: Iterable[Labels]) -> dict[str, Labels]:
     return {entry.passage_id: entry for entry in found}
 
 
-def path_of(where: Rooms) -> Path:
-    return where.annotation / "agreement.json"
+def path_of(benchmark: Benchmark) -> Path:
+    return benchmark.annotation / "agreement.json"
 
 
-def read(where: Rooms) -> dict[str, Any]:
+def read(benchmark: Benchmark) -> dict[str, Any]:
     """agreement.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    record: dict[str, Any] = files.read_json(path_of(where), "make it with: jinbench agreement")
-    files.check_shape(record, "agreement", files.shown(path_of(where)))
+    record: dict[str, Any] = files.read_json(path_of(benchmark), "make it with: jinbench agreement")
+    files.check_shape(record, "agreement", files.shown(path_of(benchmark)))
     return record
 
 
-def write(where: Rooms, found: Agreement) -> None:
+def write(benchmark: Benchmark, found: Agreement) -> None:
     """agreement.json, from which the card is made."""
-    files.write_text(path_of(where), files.dump_json(found.to_dict()))
+    files.write_text(path_of(benchmark), files.dump_json(found.to_dict()))

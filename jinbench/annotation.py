@@ -17,7 +17,7 @@ from jinbench.problems import ServerError
 from jinbench.projects import counter, delete, find_project, project_title
 from jinbench.pushing import ROUNDS, Pushed, push
 from jinbench.records import Labels, Progress, Step
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -105,14 +105,16 @@ def _own_labels(
     reader.end()
 
 
-def pull(client: "LabelStudio", rooms: Rooms, seeds: Seeds, label_set: LabelSet, annotator: str) -> tuple[int, int]:
+def pull(
+    client: "LabelStudio", benchmark: Benchmark, seeds: Seeds, label_set: LabelSet, annotator: str
+) -> tuple[int, int]:
     """Write the annotator's export. Returns the numbers of labelled passages and of those that changed.
 
     What says the same as before keeps its record; a passage that has lost its annotation on the server is an error.
     The memory that it takes hardly grows with the number of passages.
     """
     project = project_number(client, label_set, annotator)
-    path = exports.path_of(rooms, annotator)
+    path = exports.path_of(benchmark, annotator)
     passages = {passage.id: passage for passage in seeds.passages()}
     with exports.Spool({article.id: article.title for article in seeds.articles}) as spool:
         if path.is_file():
@@ -282,7 +284,7 @@ class _Enter:
 
 def move(
     client: "LabelStudio",
-    rooms: Rooms,
+    benchmark: Benchmark,
     seeds: Seeds,
     label_set: LabelSet,
     annotator: str,
@@ -296,7 +298,7 @@ def move(
     were entered one by one.
     """
     count = counter(step, f"push {annotator}", sum(1 for _ in seeds.passages()))
-    pushed = push(client, rooms, seeds, label_set, annotator, count, labelled=labelled, **also)
+    pushed = push(client, benchmark, seeds, label_set, annotator, count, labelled=labelled, **also)
     count = counter(step, f"enter {annotator}", len(labelled))
     return pushed, enter(client, seeds, label_set, annotator, labelled, count)[0]
 

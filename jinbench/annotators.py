@@ -8,7 +8,7 @@ from typing import Any
 
 from jinbench import files
 from jinbench.problems import Problem, raise_if_any
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 DOMAIN = "@jinbench.localhost"
 
@@ -89,9 +89,9 @@ class Annotators:
         return tuple(entry for entry in self.entries if not entry.adjudicates)
 
 
-def read(rooms: Rooms) -> Annotators:
+def read(benchmark: Benchmark) -> Annotators:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape)."""
-    path = rooms.annotators
+    path = benchmark.annotators
     table = files.read_toml(path, "annotators", "who labels? jinbench annotate desk --annotators a,b writes it")
     entries = table["annotator"]
     problems = []
@@ -128,7 +128,7 @@ def read(rooms: Rooms) -> Annotators:
             problems.append(Problem("wrong-shape", f"{place} adjudicates", expected, ", ".join(strangers), hint))
     raise_if_any(problems)
     found = [
-        Reader(entry["name"], entry["kind"], entry["description"], rooms.annotation / entry["file"])
+        Reader(entry["name"], entry["kind"], entry["description"], benchmark.annotation / entry["file"])
         for entry in readers
     ]
     return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries), tuple(found))

@@ -19,7 +19,7 @@ from jinbench.golds import FOLD, FOLDS, NOISY, Gold, Label
 from jinbench.problems import DataError, Problem
 from jinbench.recipes import Recipe
 from jinbench.records import Step
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.running import Reply, Running
 from jinbench.scores import Score, rounded
 
@@ -43,7 +43,7 @@ class Round:
 class World:
     """What a recipe is run on: the rows of its task, and the gold on this side of the wall."""
 
-    where: Rooms
+    benchmark: Benchmark
     recipe: Recipe
     rows: list[Row]
     held_against: dict[str, Gold]
@@ -64,7 +64,7 @@ class World:
     @cached_property
     def _types(self) -> dict[str, str]:
         crosswalk = self.recipe.crosswalk
-        return golds.types(self.where, crosswalk) if crosswalk else {name: name for name in self.names}
+        return golds.types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
 
     @cached_property
     def rounds(self) -> list[Round]:
@@ -81,18 +81,18 @@ class World:
         return Running(self.recipe, self.names)
 
 
-def world(where: Rooms, recipe: Recipe, on: Sequence[str] = SPLITS) -> World:
+def world(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> World:
     """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown, unknown-id for a task or a split that
     the benchmark does not have).
     """
-    rows = dataset.read_rows(where, recipe.task)
+    rows = dataset.read_rows(benchmark, recipe.task)
     if recipe.crosswalk:
-        golds.types(where, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
-    true = {split: golds.read(where, recipe.task, split, recipe.crosswalk) for split in on}
-    sectors = tuple(dataset.read_manifest(where)["labels"]["sector"])
+        golds.types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
+    true = {split: golds.read(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
+    sectors = tuple(dataset.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.given:
-        rows = conditions.entities(where, rows)
-    return World(where, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
+        rows = conditions.entities(benchmark, rows)
+    return World(benchmark, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
 
 
 @dataclass(frozen=True)
@@ -143,15 +143,15 @@ def lasting(scores: str) -> Any:
     return record
 
 
-def stored(where: Rooms) -> dict[str, dict[str, Any]]:
+def stored(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     """The records of the room's results, by recipe.
 
     Raises :class:`DataError` (file-missing, broken-json; wrong-version if one is of other data than the dataset's, or
     older than its form).
     """
-    manifest = dataset.read_manifest(where)["sha256"]
+    manifest = dataset.read_manifest(benchmark)["sha256"]
     found = {}
-    for path in sorted(where.baselines.glob(f"*/{SCORES}")):
+    for path in sorted(benchmark.baselines.glob(f"*/{SCORES}")):
         record = files.read_json(path)
         try:
             known = {score["manifest"] for score in record["scores"].values()}
@@ -170,15 +170,15 @@ def stored(where: Rooms) -> dict[str, dict[str, Any]]:
 
 
 def run(
-    where: Rooms, recipe: Recipe, progress: Step = lambda name, done, of: None, on: Sequence[str] = SPLITS
+    benchmark: Benchmark, recipe: Recipe, progress: Step = lambda name, done, of: None, on: Sequence[str] = SPLITS
 ) -> Result:
     """Run a recipe on all its rounds, or on those of the splits `on` (test, folds), and score it.
 
     Raises :class:`DataError` (package-missing, recipe-broken, declaration-unknown, unknown-label and the other checks
     of a submission).
     """
-    at = world(where, recipe, on)
-    noisy = recipe.task == "ner" and "test" in on and dataset.has(where, golds.config_of("ner", NOISY))
+    at = world(benchmark, recipe, on)
+    noisy = recipe.task == "ner" and "test" in on and dataset.has(benchmark, golds.config_of("ner", NOISY))
     steps = len(at.rounds) + noisy
     predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in on}
     true = dict(at.held_against)
@@ -191,7 +191,7 @@ def run(
             predicted[each.split] |= replies[-1].batches[0]
         progress(recipe.name, len(at.rounds), steps)
         if noisy:
-            true[NOISY] = golds.read(where, recipe.task, NOISY, recipe.crosswalk)
+            true[NOISY] = golds.read(benchmark, recipe.task, NOISY, recipe.crosswalk)
             predicted[NOISY], noise = _under_noise(at, process, predicted["test"])
     progress(recipe.name, steps, steps)
     return Result(
@@ -211,7 +211,7 @@ def _under_noise(
 
     The highest level comes first, since what a level leaves alone, lower ones leave alone too.
     """
-    tiers = sorted(conditions.tiers(on.where, on.recipe.crosswalk), key=lambda tier: -tier.level)
+    tiers = sorted(conditions.tiers(on.benchmark, on.recipe.crosswalk), key=lambda tier: -tier.level)
     train = on.rounds[0].train
     reply = process.round(train, on.labels(train), *(tier.rows for tier in tiers))
     predicted: dict[str, frozenset[Label]] = {}
@@ -225,10 +225,10 @@ def _under_noise(
 
 def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
-    main = golds.main_crosswalk(on.where)
+    main = golds.main_crosswalk(on.benchmark)
     if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
         return {}
-    types = golds.types(on.where, main)
+    types = golds.types(on.benchmark, main)
     convert, gold = golds.through(types), golds.coarse(on.held_against[FOLDS], main, types)
     return {FOLDS: scoring.score(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 

@@ -157,7 +157,7 @@ class Reading:
         found_here = lines.parsed(line, "") if line else None
         if isinstance(found_here, Problem):
             said = found_here
-            self._fault(said.code, said.expected, said.found, said.hint, self.lines)
+            self._fault(said.code, said.expected, said.found, said.fix, self.lines)
             return None
         return found_here
 

@@ -31,7 +31,7 @@ from jinbench import (
 )
 from jinbench.problems import DataError, Problem
 from jinbench.ranking import Board
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import SPLITS
 
 CURVES = "plots/learning_curve.png"
@@ -52,8 +52,8 @@ def _per_split(counts: dict[str, int]) -> list[int]:
     return [*(counts[split] for split in SPLITS), sum(counts.values())]
 
 
-def _counts(where: Rooms) -> str:
-    stats = dataset.read_statistics(where)
+def _counts(benchmark: Benchmark) -> str:
+    stats = dataset.read_statistics(benchmark)
     keys = ("articles", "passages", "sentences", "characters", "spans")
     names = {
         "passages": "passages (items of `sector`)",
@@ -68,8 +68,8 @@ def _counts(where: Rooms) -> str:
     return _table(["", *SPLITS, "all"], rows)
 
 
-def _labels(where: Rooms, kind: str) -> str:
-    stats, label_set = dataset.read_statistics(where), labels.read(where)
+def _labels(benchmark: Benchmark, kind: str) -> str:
+    stats, label_set = dataset.read_statistics(benchmark), labels.read(benchmark)
     entries = label_set.entities if kind == "entities" else label_set.sectors
     rows = []
     for entry in entries:
@@ -79,21 +79,21 @@ def _labels(where: Rooms, kind: str) -> str:
     return _table(["label", "definition", *SPLITS, "all"], rows)
 
 
-def _layouts(where: Rooms) -> str:
-    stats = dataset.read_statistics(where)
+def _layouts(benchmark: Benchmark) -> str:
+    stats = dataset.read_statistics(benchmark)
     return _table(
         ["layout (articles)", *SPLITS, "all"], [[name, *_per_split(c)] for name, c in stats["layouts"].items()]
     )
 
 
-def _overlap(where: Rooms) -> str:
+def _overlap(benchmark: Benchmark) -> str:
     """Mentions of validation and test that the entities of train give away, by type."""
-    found = dataset.read_statistics(where)["overlap"]
+    found = dataset.read_statistics(benchmark)["overlap"]
     head = [
         "mentions",
         *(f"{split}: {what}" for split in found for what in ("all", "seen in train", "as another type")),
     ]
-    names = ["all", *labels.read(where).entity_names]
+    names = ["all", *labels.read(benchmark).entity_names]
     rows = []
     for name in names:
         row = [f"`{name}`" if name != "all" else name]
@@ -104,9 +104,9 @@ def _overlap(where: Rooms) -> str:
     return _table(head, rows)
 
 
-def _noise(where: Rooms) -> str:
+def _noise(benchmark: Benchmark) -> str:
     """The kinds of noise with their levels: what part of what can be hit is, and how many characters that were."""
-    stats = dataset.read_statistics(where)
+    stats = dataset.read_statistics(benchmark)
     hits = {(row["kind"], row["level"]): row for row in stats["noise"]}
     sentences = sum(stats["sentences"][split] for split in items.CONFIGS["ner_noisy"])
     rows = []
@@ -146,11 +146,11 @@ def _gaps(boards: list[Board]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _conditions(where: Rooms) -> str:
+def _conditions(benchmark: Benchmark) -> str:
     """Systems for the whole label set side by side: by layout and familiarity across folds, under noise on test."""
     found = {
         name: record
-        for name, record in baselines.stored(where).items()
+        for name, record in baselines.stored(benchmark).items()
         if record["task"] == "ner" and not record["crosswalk"]
     }
     if not found:
@@ -191,9 +191,9 @@ def _change(tier: dict[str, Any] | None) -> str:
     return f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]"
 
 
-def _curve(where: Rooms) -> str:
+def _curve(benchmark: Benchmark) -> str:
     """The picture with its words, and what each curve says."""
-    found = curves.read(where)
+    found = curves.read(benchmark)
     if not found:
         return "No learning curve has been measured: `jinbench run FILE --curve`.\n"
     said = "; ".join(
@@ -204,12 +204,12 @@ def _curve(where: Rooms) -> str:
     return "\n".join([picture, "", *(f"- {each.verdict}" for each in found)]) + "\n"
 
 
-def _fields(where: Rooms) -> str:
-    return fields.markdown(items.features(labels.read(where)))
+def _fields(benchmark: Benchmark) -> str:
+    return fields.markdown(items.features(labels.read(benchmark)))
 
 
-def _annotators(where: Rooms) -> str:
-    known = annotators.read(where)
+def _annotators(benchmark: Benchmark) -> str:
+    known = annotators.read(benchmark)
     rows = [
         [
             f"`{entry.name}`{' (the gold)' if entry.name == known.gold else ''}",
@@ -222,20 +222,20 @@ def _annotators(where: Rooms) -> str:
     return _table(["annotator", "what it is", "how", "guidelines, date"], rows)
 
 
-def _agreement(where: Rooms) -> str:
+def _agreement(benchmark: Benchmark) -> str:
     """The figures of agreement.json: a table per pair, one of the readers, and how many decisions were taken.
 
     Where nobody decides between annotators there is no such file.
     """
-    known = annotators.read(where)
+    known = annotators.read(benchmark)
     if not known.adjudicated:
         return (
             f"The gold is what `{known.gold}` said. Nobody else's labels were held against it, "
             "so how far it can be trusted is not known.\n"
         )
-    record = agreement.read(where)
-    seed, label_set = seeds.read(where), labels.read(where)
-    decided = adjudication.check(where, seed, label_set, known.gold)
+    record = agreement.read(benchmark)
+    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
+    decided = adjudication.check(benchmark, seed, label_set, known.gold)
     said = [{each.readings[name] for name in known.adjudicated if name in each.readings} for each in decided]
     overruled = sum(len(readings) == 1 for readings in said)
     text = ""
@@ -273,7 +273,7 @@ def _agreement(where: Rooms) -> str:
     )
     described = {reader.name: reader for reader in known.readers}
     if described.keys() != {pair["first"] for pair in record["readers"]}:
-        place, hint = files.shown(agreement.path_of(where)), "jinbench agreement"
+        place, hint = files.shown(agreement.path_of(benchmark)), "jinbench agreement"
         expected, found = ", ".join(described), ", ".join(pair["first"] for pair in record["readers"])
         raise DataError(Problem("wrong-shape", place, f"the readers of annotators.toml: {expected}", found, hint))
     rows = [
@@ -298,7 +298,7 @@ def _estimate(found: dict[str, Any]) -> str:
     return "–" if found["value"] is None else scores.with_interval(found["value"], found["low"], found["high"])
 
 
-def _errata(where: Rooms) -> str:
+def _errata(benchmark: Benchmark) -> str:
     rows = [
         [
             f"`{each.path.stem}`",
@@ -307,7 +307,7 @@ def _errata(where: Rooms) -> str:
             f"{_side(each.before)} → {_side(each.after)}",
             each.why,
         ]
-        for each in errata.read(where)
+        for each in errata.read(benchmark)
     ]
     return _table(["erratum", "by, date", "passage", "change", "why"], rows) if rows else "None so far.\n"
 
@@ -316,7 +316,7 @@ def _side(side: str | tuple[str, ...]) -> str:
     return f"`{side if isinstance(side, str) else ', '.join(side)}`"
 
 
-BLOCKS: dict[str, Callable[[Rooms], str]] = {
+BLOCKS: dict[str, Callable[[Benchmark], str]] = {
     "counts": _counts,
     "entities": lambda where: _labels(where, "entities"),
     "sectors": lambda where: _labels(where, "sectors"),
@@ -333,13 +333,13 @@ BLOCKS: dict[str, Callable[[Rooms], str]] = {
 OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": _scores, "gaps": _gaps}
 
 
-def build(where: Rooms) -> dict[str, bytes]:
+def build(benchmark: Benchmark) -> dict[str, bytes]:
     """The documents, by path below the root. `dataset/README.md` is the card.
 
     Raises :class:`DataError` (wrong-shape) for a block that does not exist.
     """
     made: dict[str, str] = {}
-    boards = cache(lambda: ranking.build(where))  # scored once, and only if something shows them
+    boards = cache(lambda: ranking.build(benchmark))  # scored once, and only if something shows them
 
     def block(match: re.Match[str]) -> str:
         name = match["name"]
@@ -347,45 +347,45 @@ def build(where: Rooms) -> dict[str, bytes]:
             expected = f"generated: one of {', '.join(BLOCKS | OF_BOARDS)}"
             raise DataError(Problem("wrong-shape", "a document", expected, name, "correct the name of the block"))
         if name not in made:
-            made[name] = BLOCKS[name](where) if name in BLOCKS else OF_BOARDS[name](boards())
+            made[name] = BLOCKS[name](benchmark) if name in BLOCKS else OF_BOARDS[name](boards())
         return f"{match[1]}{made[name]}{match[3]}"
 
     texts = {
-        name: _BLOCK.sub(block, files.read_text(where.root / name))
+        name: _BLOCK.sub(block, files.read_text(benchmark.root / name))
         for name in ("README.md", "DATASET_CARD.md")
-        if (where.root / name).is_file()
+        if (benchmark.root / name).is_file()
     }
     found = {name: text.encode() for name, text in texts.items()}
     if "DATASET_CARD.md" in texts:
-        described = croissant.build(where, card=texts["DATASET_CARD.md"])
+        described = croissant.build(benchmark, card=texts["DATASET_CARD.md"])
         pictures = {
-            "labels.png": plots.labels(where),
-            "articles.png": plots.articles(where),
+            "labels.png": plots.labels(benchmark),
+            "articles.png": plots.articles(benchmark),
             "scores.png": plots.scores(boards()),
         }
-        if measured := curves.read(where):
+        if measured := curves.read(benchmark):
             pictures[CURVES.rpartition("/")[2]] = plots.learning_curves(measured)
         found["dataset/README.md"] = found["DATASET_CARD.md"]
-        if (where.root / "LICENSE-DATA.md").is_file():
-            found["dataset/LICENSE-DATA.md"] = files.read_bytes(where.root / "LICENSE-DATA.md")
+        if (benchmark.root / "LICENSE-DATA.md").is_file():
+            found["dataset/LICENSE-DATA.md"] = files.read_bytes(benchmark.root / "LICENSE-DATA.md")
         found["dataset/croissant.json"] = files.dump_json(described).encode()
         # Twice, so that the links of the card lead to them from both of its places.
         found |= {f"{room}plots/{name}": data for room in ("", "dataset/") for name, data in pictures.items()}
     return found
 
 
-def stale(where: Rooms) -> dict[str, bytes]:
+def stale(benchmark: Benchmark) -> dict[str, bytes]:
     """The documents that are not up to date, as they should be."""
     return {
         name: data
-        for name, data in build(where).items()
-        if not (where.root / name).is_file() or (where.root / name).read_bytes() != data
+        for name, data in build(benchmark).items()
+        if not (benchmark.root / name).is_file() or (benchmark.root / name).read_bytes() != data
     }
 
 
-def write(where: Rooms) -> list[str]:
+def write(benchmark: Benchmark) -> list[str]:
     """Write the documents that changed; returns their names."""
-    changed = stale(where)
+    changed = stale(benchmark)
     for name, data in changed.items():
-        files.write_bytes(where.root / name, data)
+        files.write_bytes(benchmark.root / name, data)
     return list(changed)

@@ -13,7 +13,7 @@ from jinbench.records import Passage, Span
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def span(
+def validate_span(
     text: str, names: Sequence[str], start: Any, end: Any, type: Any, surface: Any, where: str, problems: list[Problem]
 ) -> Span | None:
     """A span that lies in `text`, has a known type and, unless `surface` is None, says what stands there."""
@@ -38,7 +38,7 @@ def span(
     return Span(start, end, type, text[start:end])
 
 
-def overlaps(spans: Sequence[Span], where: str, problems: list[Problem]) -> None:
+def check_overlaps(spans: Sequence[Span], where: str, problems: list[Problem]) -> None:
     """Report spans, in their order, that overlap."""
     for before, after in itertools.pairwise(spans):
         if after.start < before.end:
@@ -46,7 +46,7 @@ def overlaps(spans: Sequence[Span], where: str, problems: list[Problem]) -> None
             problems.append(Problem("spans-overlap", where, "spans that do not overlap", found, "keep one of the two"))
 
 
-def sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: list[Problem]) -> None:
+def validate_sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: list[Problem]) -> None:
     """Report sectors that do not exist."""
     problems += [_unknown(names, name, where) for name in found if name not in names]
 
@@ -86,13 +86,13 @@ class Checker:
 
     def span(self, passage: Passage, start: Any, end: Any, type: str, surface: str | None, place: str) -> Span | None:
         names = self.label_set.entity_names
-        return span(passage.text, names, start, end, type, surface, f"{self.where} {place}", self.problems)
+        return validate_span(passage.text, names, start, end, type, surface, f"{self.where} {place}", self.problems)
 
     def spans(self, passage: Passage, found: Iterable[Span], place: str) -> tuple[Span, ...]:
         """In order, without overlap, none across a sentence boundary."""
         spans = sorted(found)
-        overlaps(spans, f"{self.where} {place}", self.problems)
-        sentences = pages.sentences(passage.id, passage.text)
+        check_overlaps(spans, f"{self.where} {place}", self.problems)
+        sentences = pages.split_sentences(passage.id, passage.text)
         for span in spans:
             if not any(s.start <= span.start and span.end <= s.end for s in sentences):
                 self.problem(
@@ -106,7 +106,7 @@ class Checker:
 
     def sectors(self, found: Sequence[str], place: str) -> tuple[str, ...]:
         known = self.label_set.sector_names
-        sectors(found, known, f"{self.where} {place}", self.problems)
+        validate_sectors(found, known, f"{self.where} {place}", self.problems)
         lone = self.label_set.lone_sectors.intersection(found)
         if lone and len(set(found)) > 1:
             self.problem(

@@ -45,7 +45,7 @@ def _pieces(line: str) -> Iterator[tuple[int, int, bool]]:
     """Stretches of a line without the white space at its ends, none longer than `LONGEST`."""
     start, end = len(line) - len(line.lstrip()), len(line.rstrip())
     while end - start > LONGEST:
-        ends = [each.end for each in pages.sentences("", line[start : start + LONGEST])[:-1]]
+        ends = [each.end for each in pages.split_sentences("", line[start : start + LONGEST])[:-1]]
         stop = start + (ends[-1] if ends else LONGEST)
         yield start, stop, True
         start = stop

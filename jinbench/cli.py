@@ -26,7 +26,7 @@ from jinbench.console import (
     workshop,
 )
 from jinbench.problems import DataError, JinbenchError, Problem, ServerError
-from jinbench.rooms import find
+from jinbench.rooms import find_benchmark
 
 app = typer.Typer(
     name="jinbench",
@@ -63,7 +63,7 @@ def _root(
 ) -> None:
     if root is not None and not root.is_dir():
         raise typer.BadParameter(f"{root} is not a folder", param_hint="--root")
-    ctx.obj = find(root)
+    ctx.obj = find_benchmark(root)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from jinbench import comparing, dataset, golds, scoring
 from jinbench.comparing import Difference
 from jinbench.golds import NOISY, Gold
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import Cell
 from jinbench.scoring import Predicted
 
@@ -24,10 +24,10 @@ class Noisy:
     rows: list[dict[str, Any]]  # as a recipe may see them
 
 
-def tiers(where: Rooms, crosswalk: str = "") -> list[Noisy]:
+def tiers(benchmark: Benchmark, crosswalk: str = "") -> list[Noisy]:
     """The noisy sentences tier by tier. Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
-    rows = dataset.read_rows(where, golds.config_of("ner", NOISY))
-    gold = golds.read(where, "ner", NOISY, crosswalk)
+    rows = dataset.read_rows(benchmark, golds.config_of("ner", NOISY))
+    gold = golds.read(benchmark, "ner", NOISY, crosswalk)
     found = []
     for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):
         kept = [(row["kind"], row["level"]) == (kind, level) for row in rows]
@@ -70,11 +70,11 @@ def under(noisy: Noisy, predicted: Predicted, gold: Gold, clean: Predicted) -> U
     return Under(noisy.kind, noisy.level, cell, change)
 
 
-def entities(where: Rooms, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def entities(benchmark: Benchmark, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Passages with their gold entities, which an oracle is given: offsets are in the text of the passage."""
     spans: dict[str, list[Span]] = {}
     length: dict[str, int] = {}
-    for row in dataset.read_rows(where, "ner"):  # the sentences of a passage follow each other without gaps
+    for row in dataset.read_rows(benchmark, "ner"):  # the sentences of a passage follow each other without gaps
         start = length.get(row["passage_id"], 0)
         spans.setdefault(row["passage_id"], []).extend(Span(**span).shifted(-start) for span in row["spans"])
         length[row["passage_id"]] = start + len(row["text"])

@@ -135,7 +135,7 @@ def _spans(
         try:
             spans = _decode([row], names, scheme, None)[0]
         except DataError as error:
-            first = re.findall(r"\d+", error.problems[0].where.partition(",")[2])
+            first = re.findall(r"\d+", error.problems[0].location.partition(",")[2])
             a, b = int(first[0]), int(first[-1])
             place, sequence = f"{shown}:{rows[a][0]}", " ".join(row[max(a - 1, 0) : b + 2][:SHOWN])
             try:

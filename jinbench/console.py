@@ -13,7 +13,7 @@ import typer
 
 from jinbench.problems import DataError, Problem
 from jinbench.records import Step
-from jinbench.rooms import Rooms, is_installed
+from jinbench.rooms import Benchmark, is_installed
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
 MANY, SHOWN = 50, 20  # problems of one kind in one file: more than so many are cut to so many
@@ -25,12 +25,12 @@ ANNOTATOR = Annotated[
 ]
 
 
-def rooms(ctx: typer.Context) -> Rooms:
-    where: Rooms = ctx.obj
-    return where
+def rooms(ctx: typer.Context) -> Benchmark:
+    benchmark: Benchmark = ctx.obj
+    return benchmark
 
 
-def workshop(ctx: typer.Context) -> Rooms:
+def workshop(ctx: typer.Context) -> Benchmark:
     """The rooms, for a command that writes into them. Raises :class:`DataError` for those of an installed package."""
     where = rooms(ctx)
     if is_installed(where):
@@ -53,7 +53,7 @@ def told(problems: Sequence[Problem]) -> str:
     """Problems as text. Where lines or tasks of a file have more than `MANY` of a kind: `SHOWN`, and how many more."""
 
     def kind(problem: Problem) -> tuple[str, str]:
-        return problem.code, re.sub(r"(:\d+( .*)?| task .*)$", "", problem.where)
+        return problem.code, re.sub(r"(:\d+( .*)?| task .*)$", "", problem.location)
 
     times = Counter(map(kind, problems))
     seen: Counter[tuple[str, str]] = Counter()

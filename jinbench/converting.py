@@ -55,7 +55,7 @@ class Report:
         for code, count in self.counts.items():
             lines.append(f"left out, {code}: {count:,}")
             mine = [problem for problem in self.problems if problem.code == code][:SHOWN]
-            lines += [f"  {each.where}: expected {each.expected}, found {each.found}; {each.hint}" for each in mine]
+            lines += [f"  {each.location}: expected {each.expected}, found {each.found}; {each.fix}" for each in mine]
         lines += self.remarks
         if not self.losses and not self.counts:
             lines.append("Nothing was lost.")

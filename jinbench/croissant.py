@@ -12,7 +12,7 @@ from jinbench import agreement, annotators, dataset, errata, fields, files, item
 from jinbench.annotators import Annotators
 from jinbench.errata import Erratum
 from jinbench.prose import NONE, Documents
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:
@@ -50,30 +50,30 @@ _FORMATS = {"csv": "text/csv", "json": "application/json", "parquet": "applicati
 _TYPES = {"string": "sc:Text", "bool": "sc:Boolean", "int": "sc:Integer", "uint": "sc:Integer", "float": "sc:Float"}
 
 
-def build(where: Rooms, listing: Mapping[str, Any] | None = None, card: str | None = None) -> dict[str, Any]:
+def build(benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: str | None = None) -> dict[str, Any]:
     """The description of the dataset at `where`.
 
     `listing` is its manifest, read from the disk if not given; `card` its card, likewise.
     Raises :class:`DataError` if manifest, annotators.toml, errata or agreement.json are missing or broken.
     """
-    label_set = labels.read(where)
+    label_set = labels.read(benchmark)
     return describe(
-        dataset.read_manifest(where) if listing is None else listing,
+        dataset.read_manifest(benchmark) if listing is None else listing,
         items.features(label_set),
-        annotators.read(where),
+        annotators.read(benchmark),
         title=label_set.title,
         documents=Documents(
-            _text(where, "DATASET_CARD.md") if card is None else card,
-            _text(where, "CITATION.cff"),
-            _text(where, "LICENSE-DATA.md"),
+            _text(benchmark, "DATASET_CARD.md") if card is None else card,
+            _text(benchmark, "CITATION.cff"),
+            _text(benchmark, "LICENSE-DATA.md"),
         ),
-        figures=agreement.read(where) if agreement.path_of(where).is_file() else None,
-        corrections=errata.read(where),
+        figures=agreement.read(benchmark) if agreement.path_of(benchmark).is_file() else None,
+        corrections=errata.read(benchmark),
     )
 
 
-def _text(where: Rooms, name: str) -> str:
-    return files.read_text(where.root / name) if (where.root / name).is_file() else ""
+def _text(benchmark: Benchmark, name: str) -> str:
+    return files.read_text(benchmark.root / name) if (benchmark.root / name).is_file() else ""
 
 
 def describe(

@@ -16,7 +16,7 @@ from jinbench.baselines import Result, Round
 from jinbench.golds import FOLD, FOLDS
 from jinbench.problems import DataError, Problem
 from jinbench.records import Step
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import rounded
 from jinbench.uncertainty import ENOUGH
 
@@ -91,12 +91,12 @@ class Curve:
         return f"{said}. That cannot be told from 0: whether more pages would help this system is open."
 
 
-def measure(where: Rooms, result: Result, progress: Step = lambda name, done, of: None) -> Curve:
+def measure(benchmark: Benchmark, result: Result, progress: Step = lambda name, done, of: None) -> Curve:
     """The learning curve of a recipe whose cross-validation is `result`.
 
     Raises :class:`DataError` (what :func:`baselines.run` raises).
     """
-    on = baselines.world(where, result.recipe)
+    on = baselines.world(benchmark, result.recipe)
     gold = on.held_against[FOLDS]
     folds = list(on.folds)
     jobs = [(step, repeat, fold) for step in STEPS[:-1] for repeat in range(REPEATS) for fold in folds]
@@ -166,14 +166,14 @@ def write(curve: Curve, folder: Path) -> None:
     files.write_text(folder / NAME, files.dump_json(curve.to_dict()))
 
 
-def read(where: Rooms) -> list[Curve]:
+def read(benchmark: Benchmark) -> list[Curve]:
     """The stored curves, by the names of their recipes.
 
     Raises :class:`DataError` (broken-json, wrong-shape, wrong-version) if one is of other data than the dataset's.
     """
-    manifest = dataset.read_manifest(where)["sha256"]
+    manifest = dataset.read_manifest(benchmark)["sha256"]
     found = []
-    for path in sorted(where.baselines.glob(f"*/{NAME}")):
+    for path in sorted(benchmark.baselines.glob(f"*/{NAME}")):
         record = files.read_json(path)
         try:
             points = tuple(Point(**point | {"repeats": tuple(point["repeats"])}) for point in record.pop("points"))

@@ -16,7 +16,7 @@ from jinbench.items import CONFIGS, Rows
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 from jinbench.splitting import SPLITS, read_splits
 
@@ -26,24 +26,26 @@ if TYPE_CHECKING:
 CORRECT = "correct the name"
 
 
-def gold(where: Rooms, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None) -> dict[str, Labels]:
+def gold(
+    benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None
+) -> dict[str, Labels]:
     """The gold labels of every passage, with all errata or those in `used`.
 
     Raises :class:`DataError` with everything wrong in the export or in an erratum.
     """
-    annotator = annotators.read(where).gold
-    found = exports.read(exports.path_of(where, annotator), seed.passages(), label_set, annotator, whole=True)
+    annotator = annotators.read(benchmark).gold
+    found = exports.read(exports.path_of(benchmark, annotator), seed.passages(), label_set, annotator, whole=True)
     passages = {passage.id: passage for passage in seed.passages()}
     by_id = {entry.passage_id: entry for entry in found}
-    return errata.apply(by_id, errata.read(where) if used is None else used, passages, label_set)
+    return errata.apply(by_id, errata.read(benchmark) if used is None else used, passages, label_set)
 
 
-def readings(where: Rooms, seed: Seeds, label_set: LabelSet) -> list[tuple[Annotator, dict[str, Labels]]]:
+def readings(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> list[tuple[Annotator, dict[str, Labels]]]:
     """The labels of each annotator who labelled alone, by passage; of those that have an export."""
     return [
         (entry, {labels.passage_id: labels for labels in exports.read(path, seed.passages(), label_set, entry.name)})
-        for entry in annotators.read(where).blind
-        if (path := exports.path_of(where, entry.name)).is_file()
+        for entry in annotators.read(benchmark).blind
+        if (path := exports.path_of(benchmark, entry.name)).is_file()
     ]
 
 
@@ -57,30 +59,32 @@ class Built:
     files: dict[str, bytes]
 
 
-def table_of(where: Rooms, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum]) -> Rows:
+def table_of(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum]) -> Rows:
     """Every item of every config, from the rooms, on the gold with the errata in `used`.
 
     Raises :class:`DataError` with all that is wrong in splits, exports or errata.
     """
-    found = gold(where, seed, label_set, used)
-    return items.rows(seed, label_set, found, read_splits(where, seed.articles), readings(where, seed, label_set))
+    found = gold(benchmark, seed, label_set, used)
+    return items.rows(
+        seed, label_set, found, read_splits(benchmark, seed.articles), readings(benchmark, seed, label_set)
+    )
 
 
-def build(where: Rooms) -> Built:
+def build(benchmark: Benchmark) -> Built:
     """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
 
     Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
     """
-    label_set = labels.read(where)
-    seed = seeds.read(where)
-    used = errata.read(where)
-    table = table_of(where, seed, label_set, used)
-    listing = items.manifest(table, label_set, used, annotators.read(where).gold)
+    label_set = labels.read(benchmark)
+    seed = seeds.read(benchmark)
+    used = errata.read(benchmark)
+    table = table_of(benchmark, seed, label_set, used)
+    listing = items.manifest(table, label_set, used, annotators.read(benchmark).gold)
     contents = parquets(table, label_set, listing)
     counts = items.statistics(table, label_set)
     contents["stats.json"] = files.dump_json(counts).encode()
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
-    listing["files"]["splits.csv"] = files.sha256(where.splits.read_bytes())
+    listing["files"]["splits.csv"] = files.sha256(benchmark.splits.read_bytes())
     contents["manifest.json"] = files.dump_json(listing).encode()
     return Built(table, listing, counts, contents)
 
@@ -107,9 +111,9 @@ def write(built: Built, folder: Path) -> list[str]:
     return changed
 
 
-def read_manifest(where: Rooms) -> dict[str, Any]:
+def read_manifest(benchmark: Benchmark) -> dict[str, Any]:
     """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    return manifest_in(where.dataset)
+    return manifest_in(benchmark.dataset)
 
 
 def manifest_in(folder: Path) -> dict[str, Any]:
@@ -120,33 +124,33 @@ def manifest_in(folder: Path) -> dict[str, Any]:
     return listing
 
 
-def read_statistics(where: Rooms) -> dict[str, Any]:
+def read_statistics(benchmark: Benchmark) -> dict[str, Any]:
     """stats.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    counts: dict[str, Any] = files.read_json(where.dataset / "stats.json")
-    files.check_shape(counts, "stats", files.shown(where.dataset / "stats.json"))
+    counts: dict[str, Any] = files.read_json(benchmark.dataset / "stats.json")
+    files.check_shape(counts, "stats", files.shown(benchmark.dataset / "stats.json"))
     return counts
 
 
-def read_rows(where: Rooms, config: str, split: str | None = None) -> list[dict[str, Any]]:
+def read_rows(benchmark: Benchmark, config: str, split: str | None = None) -> list[dict[str, Any]]:
     """The items of a config as plain records, `split` among their fields. Reads with pyarrow alone, which is quick.
 
     Raises :class:`DataError` (file-missing, file-changed, unknown-id).
     """
-    tables = _tables(where, config, split)
+    tables = _tables(benchmark, config, split)
     return [row | {"split": name} for name, table in tables.items() for row in table.to_pylist()]
 
 
-def _tables(where: Rooms, config: str, split: str | None) -> dict[str, "pa.Table"]:
+def _tables(benchmark: Benchmark, config: str, split: str | None) -> dict[str, "pa.Table"]:
     """The Parquet files by split, each once its bytes were found to be those of the manifest."""
     import pyarrow.parquet as pq
 
-    listing = read_manifest(where)
+    listing = read_manifest(benchmark)
     known = configs(listing)
     _check_names(known, config, split)
     hashes = listing["files"]
     found = {}
     for name in known[config] if split is None else (split,):
-        path = where.dataset / config / f"{name}.parquet"
+        path = benchmark.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
         expected, sha = hashes.get(f"{config}/{name}.parquet"), files.sha256(data)
         if sha != expected:
@@ -168,9 +172,9 @@ def configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def has(where: Rooms, config: str) -> bool:
+def has(benchmark: Benchmark, config: str) -> bool:
     """Whether the dataset has a config. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    return config in read_manifest(where)["items"]
+    return config in read_manifest(benchmark)["items"]
 
 
 def _check_names(known: Mapping[str, Sequence[str]], config: str, split: str | None) -> None:
@@ -191,7 +195,7 @@ def load(config: str = "ner", split: str | None = None) -> Any:
     Raises :class:`DataError` for an unknown config or split (unknown-id), or a file that is not the one that was
     released (file-changed).
     """
-    tables = _tables(rooms.own(), config, split)
+    tables = _tables(rooms.packaged_benchmark(), config, split)
     from datasets import Dataset, DatasetDict, NamedSplit
 
     found = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
@@ -221,12 +225,12 @@ class Info:
         return "\n".join(lines)
 
 
-def info(root: Rooms | Path | str | None = None) -> Info:
+def info(root: Benchmark | Path | str | None = None) -> Info:
     """Version, hash and counts of the dataset in the benchmark at `root`; without it, of the package's own.
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    where = root if isinstance(root, Rooms) else rooms.find(root) if root else rooms.own()
+    where = root if isinstance(root, Benchmark) else rooms.find_benchmark(root) if root else rooms.packaged_benchmark()
     listing, stats = read_manifest(where), read_statistics(where)
     counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
     found = {

@@ -9,7 +9,7 @@ import typer
 
 from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.problems import DataError, Problem, ServerError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 annotate_commands = typer.Typer(no_args_is_help=True, help="Labelling in Label Studio: push passages, pull labels.")
 
@@ -39,18 +39,18 @@ def _annotate(
             say(warning)
 
 
-def names_of(where: Rooms, chosen: list[str] | None, blind: bool = False) -> list[str]:
+def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False) -> list[str]:
     """The annotators that a command is for; `blind`: only those who label by themselves.
 
     A name that annotators.toml does not have is a slip of the pen.
     """
     from jinbench import annotators, files
 
-    listed = annotators.read(where)
+    listed = annotators.read(benchmark)
     known = tuple(entry.name for entry in listed.blind) if blind else listed.names
     unknown = [name for name in chosen or () if name not in known]
     if unknown:
-        place = files.shown(where.annotation / "annotators.toml")
+        place = files.shown(benchmark.annotation / "annotators.toml")
         adjudicators = set(unknown).intersection(listed.names)
         hint = "jinbench annotate adjudicate" if adjudicators else "correct the name, or add an [[annotator]] there"
         raise DataError(Problem("unknown-id", place, f"one of {', '.join(known)}", ", ".join(unknown), hint))
@@ -116,20 +116,20 @@ def annotate_push(
     )
 
 
-def _push_with_labels(where: Rooms, chosen: list[str] | None, as_json: bool) -> None:
+def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from jinbench import annotators, clients, exports, labels, moving, seeds
 
-    seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
-    names = sorted(names_of(where, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
+    seed, label_set, listed = seeds.read(benchmark), labels.read(benchmark), annotators.read(benchmark)
+    names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
     if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
-        names = [name for name in names if not listed.between(name) or exports.path_of(where, name).is_file()]
+        names = [name for name in names if not listed.between(name) or exports.path_of(benchmark, name).is_file()]
     client, done = clients.connect(), []
     for name in names:
         clients.ensure_member(name)
         with progress() as step:
-            done.append(moving.with_labels(client, where, seed, label_set, name, step))
+            done.append(moving.with_labels(client, benchmark, seed, label_set, name, step))
     emit(
         [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
         as_json,

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 from jinbench import annotators, files
 from jinbench.labels import LabelSet
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 ADJUDICATOR = "adjudicator"
 _HOW = "Labels in Label Studio. Say here who or what it is, and how it works."
 
 
-def enlist(rooms: Rooms, label_set: LabelSet, names: Sequence[str], kind: str) -> list[str]:
+def enlist(benchmark: Benchmark, label_set: LabelSet, names: Sequence[str], kind: str) -> list[str]:
     """Add to annotators.toml those of `names` that are not in it. Returns the new ones.
 
     Where there is no such file, one is made: two or more are adjudicated between, the labels of one alone are the gold.
     Raises :class:`DataError` (wrong-shape, and those of the file that is there).
     """
-    path = rooms.annotators
+    path = benchmark.annotators
     today = datetime.date.today().isoformat()
     if path.is_file():
-        known, text = annotators.read(rooms).names, files.read_text(path).rstrip("\n") + "\n"
+        known, text = annotators.read(benchmark).names, files.read_text(path).rstrip("\n") + "\n"
     else:
         known = ()
         gold = ADJUDICATOR if len(names) > 1 else names[0]

@@ -16,7 +16,7 @@ from jinbench.baselines import SCORES
 from jinbench.curves import NAME as CURVE
 from jinbench.golds import BOARD_SPLITS, FOLDS, Gold
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.submissions import Predictions
 
 SYSTEM, PREDICTIONS = "system.toml", "predictions.jsonl"
@@ -103,18 +103,18 @@ class Submitted:
     state: str
 
 
-def home(where: Rooms) -> Path:
-    return where.leaderboard / "entries"
+def home(benchmark: Benchmark) -> Path:
+    return benchmark.leaderboard / "entries"
 
 
-def boards(where: Rooms) -> dict[str, Board]:
+def boards(benchmark: Benchmark) -> dict[str, Board]:
     """Every board that an entry can stand on, by the name of the file for it."""
     found = [(task, split, "") for task, splits in BOARD_SPLITS.items() for split in splits]
-    found += [("ner", split, name) for name in golds.crosswalks(where) for split in BOARD_SPLITS["ner"]]
+    found += [("ner", split, name) for name in golds.crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
     return {submissions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
 
 
-def read(where: Rooms, folder: Path) -> Entry:
+def read(benchmark: Benchmark, folder: Path) -> Entry:
     """The entry in a folder, its predictions not yet read.
 
     Raises :class:`DataError` with all that is wrong (file-missing, file-too-big, not-utf8, broken-toml, wrong-shape,
@@ -125,11 +125,11 @@ def read(where: Rooms, folder: Path) -> Entry:
         there = "a file" if folder.exists() else "nothing"
         hint = f"put {SYSTEM} and predictions into a folder, and name that"
         raise DataError(Problem("file-missing", files.shown(folder), "a folder", there, hint))
-    problems = _id_problems(where, folder)
-    system = _system(where, folder, problems)
+    problems = _id_problems(benchmark, folder)
+    system = _system(benchmark, folder, problems)
     if system is None:
         raise DataError(problems)
-    found = _predictions(where, folder, system, problems)
+    found = _predictions(benchmark, folder, system, problems)
     raise_if_any(problems)
     known = {SYSTEM, *(path.name for path in found.values()), *LEFT_OUT}
     names = (f"{path.name}/" if path.is_dir() else path.name for path in sorted(folder.iterdir()))
@@ -137,23 +137,23 @@ def read(where: Rooms, folder: Path) -> Entry:
     return Entry(system, folder, found, ignored)
 
 
-def _id_problems(where: Rooms, folder: Path) -> list[Problem]:
+def _id_problems(benchmark: Benchmark, folder: Path) -> list[Problem]:
     """What is wrong with the name of the folder, which is the id of the system."""
     id, place = folder.name, files.shown(folder)
     if not _ID.fullmatch(id) or len(id) > LONGEST:
         expected = f"a name of a-z, 0-9, -, _ and ., {LONGEST} characters or fewer, with a letter or digit first"
         hint = "rename the folder: its name is the id of the system; system.toml has the name that is shown"
         return [Problem("wrong-shape", place, expected, shorten(id, 80), hint)]
-    taken = {path.stem if path.is_file() else path.name: "a baseline" for path in where.baselines.glob("[!.]*")}
-    if where.annotators.is_file():
-        who = annotators.read(where)
+    taken = {path.stem if path.is_file() else path.name: "a baseline" for path in benchmark.baselines.glob("[!.]*")}
+    if benchmark.annotators.is_file():
+        who = annotators.read(benchmark)
         taken |= dict.fromkeys((*who.names, *(reader.name for reader in who.readers)), "an annotator")
     if id not in taken:
         return []
     return [Problem("duplicate-id", place, "a name of its own", f"that of {taken[id]}", "rename the folder")]
 
 
-def _system(where: Rooms, folder: Path, problems: list[Problem]) -> System | None:
+def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> System | None:
     """What system.toml says, or None if it cannot be read. What is wrong is added to `problems`."""
     path = folder / SYSTEM
     place = files.shown(path)
@@ -168,22 +168,22 @@ def _system(where: Rooms, folder: Path, problems: list[Problem]) -> System | Non
     except DataError as error:
         problems += error.problems
         return None
-    version = str(dataset.read_manifest(where)["version"])
+    version = str(dataset.read_manifest(benchmark)["version"])
     if system.data.split(".")[:2] != version.split(".")[:2]:
         expected = f"{'.'.join(version.split('.')[:2])}.…, as the data at hand ({version}); the third part may differ"
         hint = f'predict the items of this version, then write data = "{version}"'
         problems.append(Problem("wrong-version", f"{place} data", expected, system.data, hint))
     if system.crosswalk:
         try:
-            golds.types(where, system.crosswalk, f"{place} crosswalk")
+            golds.types(benchmark, system.crosswalk, f"{place} crosswalk")
         except DataError as error:
             problems += error.problems
     return system
 
 
-def _predictions(where: Rooms, folder: Path, system: System, problems: list[Problem]) -> dict[Board, Path]:
+def _predictions(benchmark: Benchmark, folder: Path, system: System, problems: list[Problem]) -> dict[Board, Path]:
     """The files of predictions by board. What is wrong is added to `problems`."""
-    known = boards(where)
+    known = boards(benchmark)
     found: dict[Board, Path] = {}
     plain = folder / PREDICTIONS
     if os.path.lexists(plain):
@@ -239,35 +239,35 @@ def _shown(board: Board) -> str:
     return "/".join(filter(None, board))
 
 
-def room(where: Rooms) -> tuple[Entry, ...]:
+def room(benchmark: Benchmark) -> tuple[Entry, ...]:
     """Every entry below leaderboard/entries, in order of their ids, the predictions not yet read.
 
     Raises :class:`DataError` with all that is wrong in any of them. A folder that is being copied is not one yet.
     """
     problems: list[Problem] = []
     found = []
-    for folder in sorted(home(where).glob("[!.]*/")):
+    for folder in sorted(home(benchmark).glob("[!.]*/")):
         try:
-            found.append(read(where, folder))
+            found.append(read(benchmark, folder))
         except DataError as error:
             problems += error.problems
     raise_if_any(problems)
     return tuple(found)
 
 
-def check(where: Rooms, folder: Path) -> Checked:
+def check(benchmark: Benchmark, folder: Path) -> Checked:
     """An entry with every file of it read and held against its gold.
 
     Raises :class:`DataError` with all that is wrong, over all files at once.
     """
-    entry = read(where, folder)
+    entry = read(benchmark, folder)
     problems: list[Problem] = []
     parts = []
     for board, path in entry.files.items():
-        gold = golds.read(where, *board)
+        gold = golds.read(benchmark, *board)
         try:
-            predicted = submissions.read_predictions(path, gold, where)
-            parts.append(Part(board, path, gold, predicted, submissions.narrower(predicted, gold, where)))
+            predicted = submissions.read_predictions(path, gold, benchmark)
+            parts.append(Part(board, path, gold, predicted, submissions.narrower(predicted, gold, benchmark)))
         except DataError as error:
             problems += error.problems
     problems += _given(entry)
@@ -289,15 +289,15 @@ def _given(entry: Entry) -> list[Problem]:
     return [Problem("declaration-unknown", f"{files.shown(path)} given", expected, shorten(given), hint)]
 
 
-def submit(where: Rooms, folder: Path, replace: bool = False, dry_run: bool = False) -> Submitted:
+def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: bool = False) -> Submitted:
     """Check an entry, and copy it to leaderboard/entries/<id>/: system.toml and the predictions, nothing else.
 
     One that lies there already is only checked. Another of the same id is replaced with `replace` alone.
     Raises :class:`DataError` (folder-taken, and what :func:`check` raises).
     """
-    checked = check(where, folder)
+    checked = check(benchmark, folder)
     entry = checked.entry
-    target = home(where) / entry.system.id
+    target = home(benchmark) / entry.system.id
     if entry.folder.resolve() == target.resolve():
         return Submitted(checked, target, "checked")
     paths = (entry.folder / SYSTEM, *entry.files.values())

@@ -12,7 +12,7 @@ from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import Problem, raise_if_any
 from jinbench.records import Labels, Passage, Span, within
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Erratum:
     after: str | tuple[str, ...]
 
 
-def read(where: Rooms) -> list[Erratum]:
+def read(benchmark: Benchmark) -> list[Erratum]:
     """All errata in order. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     found, problems = [], []
-    for number, path in enumerate(files.below(where.annotation / "errata"), 1):
+    for number, path in enumerate(files.below(benchmark.annotation / "errata"), 1):
         place = files.shown(path)
         if path.name != f"{number:03}.toml":
             hint = "number the errata without gaps, and keep nothing else in this folder"

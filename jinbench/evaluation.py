@@ -85,14 +85,14 @@ def leaderboard(
     task: str = "ner", split: str = "folds", crosswalk: str = "", *, root: str | os.PathLike[str] | None = None
 ) -> Board:
     """A table of the leaderboard: every system of the benchmark at `root`, scored anew, with ranks and ties."""
-    return ranking.board(rooms.find(root), task, split, crosswalk)
+    return ranking.board(rooms.find_benchmark(root), task, split, crosswalk)
 
 
 def _held_against(
     task: str, split: str, crosswalk: str, root: str | os.PathLike[str] | None, scheme: str, repair: str | None,
     *systems: Any,
 ) -> tuple[Gold, list[Predictions]]:  # fmt: skip
-    where = rooms.find(root)
+    where = rooms.find_benchmark(root)
     gold = golds.read(where, task, split, crosswalk)
     found = []
     for given in systems:
@@ -239,7 +239,7 @@ def _in_columns(
             return schemes.of_tags(rows, names, scheme, repair)
         return schemes.of_tags(_tags(rows, numbers), names, scheme, repair)
     except DataError as error:
-        raise DataError(replace(each, where=_named(each.where, place)) for each in error.problems) from None
+        raise DataError(replace(each, location=_named(each.location, place)) for each in error.problems) from None
 
 
 def _tags(rows: Sequence[Sequence[Any]], numbers: Sequence[str]) -> list[list[str]]:

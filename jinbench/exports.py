@@ -16,11 +16,11 @@ from jinbench.checking import Checker
 from jinbench.labels import LabelSet
 from jinbench.problems import raise_if_any, shorten
 from jinbench.records import Labels, Passage, Suggestion
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
-def path_of(rooms: Rooms, annotator: str) -> Path:
-    return rooms.exports / f"{annotator}.json"
+def path_of(benchmark: Benchmark, annotator: str) -> Path:
+    return benchmark.exports / f"{annotator}.json"
 
 
 def read(
@@ -138,7 +138,7 @@ class Reader:
 
     def end(self) -> None:
         """Raises :class:`DataError` with everything that was wrong."""
-        raise_if_any(sorted(self.checker.problems, key=lambda problem: problem.where))
+        raise_if_any(sorted(self.checker.problems, key=lambda problem: problem.location))
 
 
 def _plain(task: Any) -> bool:

@@ -170,12 +170,12 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str | 
     binary = lines.not_text(path, data, 1, 0)
     if binary is not None and binary.code == "file-binary":
         where = files.shown(path)
-        hint = binary.hint
+        hint = binary.fix
         if "UTF-16" in binary.found:
             hint = "say so: --encoding utf-16"
         elif "unpack" not in hint:
             hint = "save it as plain text, or as HTML"
-        raise DataError(replace(binary, where=where, hint=hint))
+        raise DataError(replace(binary, location=where, fix=hint))
     try:
         return data.decode("utf-8-sig"), "utf-8-sig" if bom else None
     except UnicodeDecodeError:
@@ -221,10 +221,10 @@ def _not_utf8(path: Path, data: bytes) -> list[Problem]:
             seems = f"{problem.found}; it seems to be {_GUESSES[likely]}" if likely else problem.found
             if not fine:
                 hint = f"type: --encoding {likely}" if likely else "find out its encoding, and type: --encoding NAME"
-                return [replace(problem, found=seems, hint=hint)]
+                return [replace(problem, found=seems, fix=hint)]
             seems += f". {len(fine)} other lines are UTF-8, the first of them line {fine[0]}"
             hint = "the file mixes encodings: write this line as UTF-8 too"
-            problems.append(replace(problem, found=seems, hint=hint))
+            problems.append(replace(problem, found=seems, fix=hint))
         at += len(raw) + 1
     return problems[: lines.MOST]
 
@@ -271,7 +271,7 @@ def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Sourc
     problem = wrong(source)
     if problem and problem.code == "page-empty":
         hint = "if scripts draw the page, open it in a browser and save what it shows as text"
-        problem = replace(problem, found="markup without any text of an article", hint=hint)
+        problem = replace(problem, found="markup without any text of an article", fix=hint)
     if problem:
         raise DataError(problem)
     return source
@@ -351,6 +351,6 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
 def _is_fatal(problem: Problem, path: Path) -> bool:
     """Whether the rest of the file was not read after it."""
     of_a_row = ("wrong-shape", "page-empty", "page-control-character")
-    if problem.code in of_a_row or (problem.code == "file-too-big" and problem.hint == _CUT):
+    if problem.code in of_a_row or (problem.code == "file-too-big" and problem.fix == _CUT):
         return False
     return problem.code != "broken-json" or problem.expected != "one JSON object"

@@ -5,18 +5,18 @@ from typing import Any
 
 from jinbench import dataset, entries, files, golds, rooms, submissions
 from jinbench.golds import BOARD_SPLITS, FOLDS
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 KINDS = (*BOARD_SPLITS, "system")
 
 
-def schema(where: Rooms, kind: str) -> dict[str, Any]:
+def schema(benchmark: Benchmark, kind: str) -> dict[str, Any]:
     """The JSON Schema of a line of predictions for a task, with the labels of the dataset, or of system.toml."""
     if kind == "system":
         return files.read_schema("system")
     whole = files.read_schema("prediction")
     line: dict[str, Any] = whole["$defs"][kind]
-    names = {"enum": list(dataset.read_manifest(where)["labels"][kind])}
+    names = {"enum": list(dataset.read_manifest(benchmark)["labels"][kind])}
     if kind == "ner":
         line["properties"]["spans"]["items"]["properties"]["type"] |= names
     else:
@@ -25,14 +25,14 @@ def schema(where: Rooms, kind: str) -> dict[str, Any]:
     return {"$schema": whole["$schema"], "title": f"a line of predictions for {kind}", **line}
 
 
-def explained(where: Rooms, kind: str) -> str:
+def explained(benchmark: Benchmark, kind: str) -> str:
     """What an entry must look like: the predictions for a task, or system.toml."""
     if kind == "system":
-        return template(where)
-    listing = dataset.read_manifest(where)
-    boards = golds.boards(where).get(kind, BOARD_SPLITS[kind])
+        return template(benchmark)
+    listing = dataset.read_manifest(benchmark)
+    boards = golds.boards(benchmark).get(kind, BOARD_SPLITS[kind])
     names, split = listing["labels"][kind], boards[0]
-    gold = golds.read(where, kind, split)
+    gold = golds.read(benchmark, kind, split)
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
     labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
     best = min(labelled, key=lambda i: len(gold.texts[i]))
@@ -47,16 +47,16 @@ def explained(where: Rooms, kind: str) -> str:
         + (names[0] if names else "…")
         + '": 0.9, …}, finite numbers.',
     }[kind]
-    own = where.root == rooms.own().root
+    own = benchmark.root == rooms.packaged_benchmark().root
     if own:
         load = f'jinbench.load("{kind}")' if split == FOLDS else f'jinbench.load("{kind}", "{split}")'
     else:
-        load = f'load_dataset("{where.dataset}", "{kind}")' + ("" if split == FOLDS else f'["{split}"]')
+        load = f'load_dataset("{benchmark.dataset}", "{kind}")' + ("" if split == FOLDS else f'["{split}"]')
     splits = ", ".join(boards)
     if FOLDS in boards:
         splits += f" ({FOLDS}: all items, each predicted by a model that saw nothing of its fold_1)"
     names_of_files = ", ".join(submissions.file_name(kind, split) for split in boards)
-    coarse = {crosswalk for task, _, crosswalk in entries.boards(where).values() if task == kind and crosswalk}
+    coarse = {crosswalk for task, _, crosswalk in entries.boards(benchmark).values() if task == kind and crosswalk}
     if coarse:
         names_of_files += f"\n         for coarse labels {submissions.file_name(kind, split, '<crosswalk>')}, …"
         names_of_files += f" with {', '.join(sorted(coarse))}"
@@ -79,7 +79,7 @@ def explained(where: Rooms, kind: str) -> str:
     )
 
 
-def template(where: Rooms) -> str:
+def template(benchmark: Benchmark) -> str:
     """A system.toml to start from, with the version of the data at hand and a comment for each field.
 
     What only its author knows is left empty, so that it is no entry until it is filled in.
@@ -90,7 +90,7 @@ def template(where: Rooms) -> str:
         "link": '""',
         "trained_on": '""',
         "saw_test_articles": '"unknown"',
-        "data": f'"{dataset.read_manifest(where)["version"]}"',
+        "data": f'"{dataset.read_manifest(benchmark)["version"]}"',
         "task": '"ner"',
         "split": f'"{BOARD_SPLITS["ner"][0]}"',
     }

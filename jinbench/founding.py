@@ -21,7 +21,7 @@ from jinbench.files import toml_string
 from jinbench.labels import Label, LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, Place
 
 VERSION = "1.0.0"
@@ -43,7 +43,7 @@ def read(path: Path, notes: Notes, passages: bool = False, **_: object) -> Itera
     Raises :class:`DataError` (file-missing, file-changed, wrong-shape).
     """
     folder = path / "dataset" if (path / "dataset" / "manifest.json").is_file() else path
-    where = Rooms(folder.parent) if folder.name == "dataset" else _Folder(folder)
+    where = Benchmark(folder.parent) if folder.name == "dataset" else _Folder(folder)
     listing = dataset.read_manifest(where)
     names = listing["labels"].get("sector", [])
     sectors = {}
@@ -59,7 +59,7 @@ def read(path: Path, notes: Notes, passages: bool = False, **_: object) -> Itera
         yield _document(pending, sectors, names, passages, folder, notes)
 
 
-class _Folder(Rooms):
+class _Folder(Benchmark):
     """A dataset folder that has another name, or lies by itself."""
 
     @property

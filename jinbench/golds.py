@@ -8,7 +8,7 @@ from typing import Any
 from jinbench import dataset, files, labels, pages
 from jinbench.problems import DataError, Problem
 from jinbench.records import Span, within
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 TASKS = ("ner", "sector")
@@ -64,7 +64,7 @@ class Gold:
         )
 
 
-def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
+def read(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Gold:
     """The gold of a task: `split` is train, validation, test, folds for all items, or of ner noisy; or a coarse one.
 
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, declaration-unknown).
@@ -81,29 +81,29 @@ def read(where: Rooms, task: str, split: str, crosswalk: str = "") -> Gold:
     if crosswalk and task != "ner":
         expected, hint = "no crosswalk: sectors have none", "leave it out"
         raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
-    listing = dataset.read_manifest(where)
+    listing = dataset.read_manifest(benchmark)
     if not listing["labels"].get(task):
-        expected = f"a task that this dataset has labels for: {', '.join(boards(where))}"
+        expected = f"a task that this dataset has labels for: {', '.join(boards(benchmark))}"
         raise DataError(Problem("wrong-task", "the label set", expected, repr(task), "choose another task"))
     config = config_of(task, split)
-    rows = dataset.read_rows(where, config, None if split in (FOLDS, NOISY) else split)
+    rows = dataset.read_rows(benchmark, config, None if split in (FOLDS, NOISY) else split)
     found = gold_of(task, split, rows, listing, config)
     if task == "ner":
         known_sectors = listing["labels"]["sector"] if "sector" in listing["items"] else ()
-        facets = {"sector": _sectors(where, rows, known_sectors)} if known_sectors else {}
+        facets = {"sector": _sectors(benchmark, rows, known_sectors)} if known_sectors else {}
         if split == NOISY:
             facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
-        known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(where, task, "train"))
-        found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=crosswalks(where))
-    return coarse(found, crosswalk, types(where, crosswalk)) if crosswalk else found
+        known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(benchmark, task, "train"))
+        found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=crosswalks(benchmark))
+    return coarse(found, crosswalk, types(benchmark, crosswalk)) if crosswalk else found
 
 
-def boards(where: Rooms) -> dict[str, tuple[str, ...]]:
+def boards(benchmark: Benchmark) -> dict[str, tuple[str, ...]]:
     """What systems can be held against in this benchmark: for each task that it has labels for, the splits.
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    listing = dataset.read_manifest(where)
+    listing = dataset.read_manifest(benchmark)
     known = dataset.configs(listing)
     return {
         task: tuple(split for split in splits if split == FOLDS or "test" in known.get(config_of(task, split), ()))
@@ -117,9 +117,11 @@ def config_of(task: str, split: str) -> str:
     return f"{task}_noisy" if split == NOISY else task
 
 
-def _sectors(where: Rooms, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _sectors(benchmark: Benchmark, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The sectors of the passages that sentences are from."""
-    of = {row["id"]: tuple(names[number] for number in row["sectors"]) for row in dataset.read_rows(where, "sector")}
+    of = {
+        row["id"]: tuple(names[number] for number in row["sectors"]) for row in dataset.read_rows(benchmark, "sector")
+    }
     return tuple(of[row["passage_id"]] for row in rows)
 
 
@@ -162,26 +164,26 @@ def gold_of(
     )
 
 
-def crosswalks(where: Rooms) -> dict[str, dict[str, str]]:
+def crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
     """For each crosswalk of the label set, what the entity types become in it; "" is left out.
 
     Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
     """
-    entities = labels.read(where).entities if where.labels.is_file() else ()
+    entities = labels.read(benchmark).entities if benchmark.labels.is_file() else ()
     names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
     return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
 
 
-def main_crosswalk(where: Rooms) -> str:
+def main_crosswalk(benchmark: Benchmark) -> str:
     """The first crosswalk of labels.toml: on it fine and coarse systems stand in one table. Empty if there is none."""
-    return next(iter(crosswalks(where)), "")
+    return next(iter(crosswalks(benchmark)), "")
 
 
-def types(where: Rooms, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
+def types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
     """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
-    known = crosswalks(where)
+    known = crosswalks(benchmark)
     if crosswalk not in known:
-        expected = f"a crosswalk of {files.shown(where.labels)}: {', '.join(known) or 'it has none'}"
+        expected = f"a crosswalk of {files.shown(benchmark.labels)}: {', '.join(known) or 'it has none'}"
         raise DataError(Problem("declaration-unknown", place, expected, repr(crosswalk), "correct the name"))
     return known[crosswalk]
 
@@ -202,7 +204,7 @@ def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[L
     return lambda found: frozenset((*label[:-1], types[label[-1]]) for label in found if types.get(label[-1]))
 
 
-def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
+def readings(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
     """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
 
     One whose labels are the gold is left out, and one who was given only some of the items: what somebody was not
@@ -211,10 +213,10 @@ def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozen
     """
     if gold.split == NOISY:
         return {}  # they read the pages, not what noise made of them
-    listing = dataset.read_manifest(where)
+    listing = dataset.read_manifest(benchmark)
     if "annotations" not in listing["items"]:
         return {}
-    rows = dataset.read_rows(where, "annotations", None if gold.split == FOLDS else gold.split)
+    rows = dataset.read_rows(benchmark, "annotations", None if gold.split == FOLDS else gold.split)
     names = listing["labels"]["sector"]
     found: dict[tuple[str, str], dict[str, frozenset[Label]]] = {}
     for row in rows:
@@ -225,10 +227,10 @@ def readings(where: Rooms, gold: Gold) -> dict[tuple[str, str], dict[str, frozen
             said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
             continue
         spans = [Span(**span) for span in row["spans"]]
-        for sentence in pages.sentences(row["passage_id"], row["text"]):
+        for sentence in pages.split_sentences(row["passage_id"], row["text"]):
             said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
     found = {who: said for who, said in found.items() if said.keys() >= set(gold.ids)}
     if gold.crosswalk:
-        convert = through(types(where, gold.crosswalk))
+        convert = through(types(benchmark, gold.crosswalk))
         found = {who: {id: convert(spans) for id, spans in said.items()} for who, said in found.items()}
     return found

@@ -10,7 +10,7 @@ import typer
 from jinbench.console import ANNOTATOR, JSON, emit, say, workshop
 from jinbench.desk import annotate_commands, names_of
 from jinbench.problems import ServerError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 GOLD = "--even-for-gold"
 
@@ -22,15 +22,15 @@ class By(StrEnum):
     order = "order"
 
 
-def _helped(where: Rooms, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
+def _helped(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
     """The annotators who may be helped: those whose labels are no part of the gold, unless that is wanted.
 
     Raises :class:`DataError` (unknown-id), and BadParameter with what to type.
     """
     from jinbench import annotators
 
-    listed = annotators.read(where)
-    names = list(dict.fromkeys(names_of(where, chosen)))
+    listed = annotators.read(benchmark)
+    names = list(dict.fromkeys(names_of(benchmark, chosen)))
     if chosen is None:
         names = [name for name in names if not listed.between(name)]  # who decides has the readings to start from
     blind = [name for name in names if listed.is_for_gold(name)]

@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 _SECRETS = ("LABEL_STUDIO_", "HEARTEX_", "POSTGRE_", "DJANGO_DB")
 
 
-def environment(say: Say = print) -> Path:
+def ensure_installed(say: Say = print) -> Path:
     """The Python of Label Studio's own environment; makes it on first use (about a gigabyte, a minute or two)."""
     from filelock import FileLock
 

@@ -62,7 +62,7 @@ def rows(
                 for annotator, found in readings
                 if passage.id in found
             ]
-            for sentence in pages.sentences(passage.id, passage.text):
+            for sentence in pages.split_sentences(passage.id, passage.text):
                 text = passage.text[sentence.start : sentence.end]
                 spans = within(labelled.spans, sentence.start, sentence.end)
                 row = {

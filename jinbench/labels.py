@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 from jinbench import colours, files
 from jinbench.colours import Pair
 from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def tags_of(entity_names: Iterable[str]) -> tuple[str, ...]:
     return ("O", *(f"{prefix}-{name}" for name in entity_names for prefix in "BI"))
 
 
-def read(rooms: Rooms) -> LabelSet:
+def read(benchmark: Benchmark) -> LabelSet:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape, label-set)."""
-    table = files.read_toml(rooms.labels, "labels")
-    where = files.shown(rooms.labels)
+    table = files.read_toml(benchmark.labels, "labels")
+    where = files.shown(benchmark.labels)
     entities, sectors = ([_label(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector"))
     problems = []
     if not entities and not sectors:
@@ -246,15 +246,15 @@ def alike(labels: LabelSet) -> list[Pair]:
     return [pair for vision in colours.VISIONS if (pair := colours.closest(painted, vision)) is not None]
 
 
-def unexplained(rooms: Rooms, labels: LabelSet) -> list[str]:
+def unexplained(benchmark: Benchmark, labels: LabelSet) -> list[str]:
     """What the page shows of labels that the guidelines never mention; nothing where there are no guidelines."""
-    text = files.read_text(rooms.guidelines) if rooms.guidelines.is_file() else None
+    text = files.read_text(benchmark.guidelines) if benchmark.guidelines.is_file() else None
     return [entry.zh for entry in (*labels.entities, *labels.sectors) if text is not None and entry.zh not in text]
 
 
-def check_config(rooms: Rooms, labels: LabelSet) -> None:
+def check_config(benchmark: Benchmark, labels: LabelSet) -> None:
     """Raises :class:`DataError` (stale-config) if labeling_config.xml is not what labels.toml gives."""
-    path = rooms.labeling_config
+    path = benchmark.labeling_config
     if not path.is_file() or files.read_text(path) != labeling_config(labels):
         found = "something else or nothing"
         raise DataError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinbench import accounts, addresses, databases, files, members
-from jinbench.installing import VERSION, Say, environment, without_secrets
+from jinbench.installing import VERSION, Say, ensure_installed, without_secrets
 from jinbench.problems import ServerError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def start(port: int | None = None, wait: float = 600, say: Say = print, host: st
     Raises :class:`ServerError` if it does not answer within `wait` seconds, or runs already in another way.
     """
     listen, database = _address(host), databases.asked()
-    python = environment(say)
+    python = ensure_installed(say)
     accounts.open_home()
     if accounts.tighten():
         say(f"Others could read {accounts.kept()} until now. If other people use this machine, change the passwords.")

@@ -13,7 +13,7 @@ from jinbench import files
 from jinbench.labels import Label, LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Labels, Passage, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 _FULL = str.maketrans("()[],.;:!?/~", "".join(chr(ord(c) + 0xFEE0) for c in "()[],.;:!?/~"))  # their full-width forms
 _OPEN, _CLOSE = "“‘《〈【「『([", "”’》〉】」』)]"
@@ -170,9 +170,9 @@ CHECKS = {
 }
 
 
-def read_accepted(where: Rooms) -> list[Accepted]:
+def read_accepted(benchmark: Benchmark) -> list[Accepted]:
     """The findings that are as they should be. Raises :class:`DataError` (broken-toml, wrong-shape)."""
-    path = where.annotation / "accepted.toml"
+    path = benchmark.annotation / "accepted.toml"
     if not path.exists():
         return []
     table = files.read_toml(path, "accepted")

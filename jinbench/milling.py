@@ -26,7 +26,7 @@ from jinbench.problems import DataError, JinbenchError, Problem, raise_if_any, s
 from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
 from jinbench.records import Span, Step
 from jinbench.restoring import REPAIR_NAMES, repair_named
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.suggesting import FAMILY
 
 PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
@@ -71,11 +71,11 @@ class Lesson:
     Raises :class:`DataError` (file-missing, file-changed) if tagging is wanted and nothing is labelled.
     """
 
-    def __init__(self, where: Rooms, tagging: bool) -> None:
-        rows = dataset.read_rows(where, "ner") if where.manifest.is_file() or tagging else []
+    def __init__(self, benchmark: Benchmark, tagging: bool) -> None:
+        rows = dataset.read_rows(benchmark, "ner") if benchmark.manifest.is_file() or tagging else []
         if tagging and not rows:
             hint = "label some, or: --no-tagging"
-            raise DataError(Problem("file-missing", files.shown(where.dataset), "labelled passages", "none", hint))
+            raise DataError(Problem("file-missing", files.shown(benchmark.dataset), "labelled passages", "none", hint))
         self.tagging = tagging
         self.texts: list[str] = [row["text"] for row in rows]
         self.spans = [[Span(*(each[name] for name in Span._fields)) for each in row["spans"]] for row in rows]
@@ -101,7 +101,7 @@ class Lesson:
 def process(
     paths: Sequence[Path],
     out: Path,
-    where: Rooms,
+    benchmark: Benchmark,
     settings: Settings,
     engine: "contextlib.AbstractContextManager[Engine]",
     step: Step,
@@ -113,7 +113,7 @@ def process(
     `strict` (nothing is written then), plan-differs or folder-taken if `out` belongs to something else.
     """
     _check_repairs(settings.repairs)
-    lesson = Lesson(where, settings.tagging)
+    lesson = Lesson(benchmark, settings.tagging)
     sources, cut = blocks.plan(paths, settings.fields, settings.block)
     planned = _plan(sources, settings, lesson.version)
     if not (out.is_dir() and {path.name for path in out.iterdir()} == {WORK}):  # a run that had just begun

@@ -14,7 +14,7 @@ from jinbench.labels import LabelSet
 from jinbench.problems import ServerError
 from jinbench.pushing import Pushed
 from jinbench.records import Step
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Moved:
 
 
 def with_labels(
-    client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
+    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
 ) -> Moved:
     """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
 
@@ -40,18 +40,18 @@ def with_labels(
     An adjudicator's project shows the readings again. Safe to repeat.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
-    path = exports.path_of(where, annotator)
+    path = exports.path_of(benchmark, annotator)
     labelled = exports.read(path, seed.passages(), label_set, annotator) if path.is_file() else []
-    if annotators.read(where).between(annotator):
+    if annotators.read(benchmark).between(annotator):
         # Nothing is accepted before it is entered: what agreed by itself may be overruled in the export.
-        pushed = adjudication.show(client, where, seed, label_set, annotator, step)
+        pushed = adjudication.show(client, benchmark, seed, label_set, annotator, step)
         counted = projects.counter(step, f"enter {annotator}", len(labelled))
         annotation.enter(client, seed, label_set, annotator, labelled, counted)
     else:
-        share = shares.share_of(where, seed, annotator)
+        share = shares.share_of(benchmark, seed, annotator)
         if share is not None:  # what was labelled before it was dealt to others goes along
             share = [*share, *(entry.passage_id for entry in labelled)]
-        pushed, _ = annotation.move(client, where, seed, label_set, annotator, labelled, step, share=share)
+        pushed, _ = annotation.move(client, benchmark, seed, label_set, annotator, labelled, step, share=share)
     return Moved(annotator, pushed, len(labelled))
 
 

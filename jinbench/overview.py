@@ -12,7 +12,7 @@ from jinbench.agreement import NOTHING, Glance
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import rounded
 from jinbench.seeds import Seeds
 
@@ -84,9 +84,11 @@ class Overview:
         return record
 
 
-def look(client: "LabelStudio", where: Rooms, seed: Seeds, label_set: LabelSet, names: Sequence[str]) -> Overview:
+def look(
+    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, names: Sequence[str]
+) -> Overview:
     """What is on the server now. Raises :class:`ServerError`, :class:`DataError` (share-unknown)."""
-    dealt = shares.read(where, seed)
+    dealt = shares.read(benchmark, seed)
     people, submitted = [], {}
     for name in names:
         share = shares.passages_of(dealt, seed, name)

@@ -16,7 +16,7 @@ from typing import Any
 from jinbench import annotators, labels, ranking
 from jinbench.annotators import Annotators
 from jinbench.ranking import REMARKS, Board, Row
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import FEW, Cell, rounded
 
 NAME = "index.html"
@@ -26,13 +26,13 @@ _SCRIPTS = ("basics.js", "board.js", "system.js", "compare.js", "main.js")
 _LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 
 
-def build(where: Rooms, boards: Sequence[Board]) -> dict[str, str]:
+def build(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
     """Everything that is generated in `leaderboard/`, by name of the file: the tables, and the page.
 
     Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
     """
-    known = annotators.read(where) if where.annotators.is_file() else None
-    page = render(boards, labels.read(where).title, labelled(known) if known else "")
+    known = annotators.read(benchmark) if benchmark.annotators.is_file() else None
+    page = render(boards, labels.read(benchmark).title, labelled(known) if known else "")
     return ranking.tables(boards) | {NAME: page}
 
 

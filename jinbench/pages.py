@@ -7,7 +7,7 @@ from typing import Any
 from jinbench import files
 from jinbench.problems import DataError, Problem
 from jinbench.records import Sentence
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
@@ -41,9 +41,9 @@ class Page:
         return self.text[self.line_starts[number - 1] : self.line_ends[number - 1]]
 
 
-def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], list[Problem]]:
+def read(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], list[Problem]]:
     """The pages that the [[page]] entries of articles.toml name, by id, and everything wrong with them."""
-    where = files.shown(rooms.articles)
+    where = files.shown(benchmark.articles)
     problems: list[Problem] = []
 
     def problem(code: str, place: str, expected: str, found: str, hint: str) -> None:
@@ -53,7 +53,7 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
     taken: set[str] = set()
     for entry in entries:
         id, file = entry["id"], entry["file"]
-        path = rooms.pages / file
+        path = benchmark.pages / file
         place = files.shown(path)
         if file in taken:
             problem("duplicate-id", f"{where} [[page]] {id}", "each file once", file, "take one of the two away")
@@ -93,7 +93,7 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
         pages[id] = Page.of(id, file, text, entry)
         taken.add(file)
     listed = {entry["file"] for entry in entries}
-    for path in sorted(rooms.pages.glob("*")):
+    for path in sorted(benchmark.pages.glob("*")):
         if path.name not in listed:
             problem(
                 "page-unlisted",
@@ -105,7 +105,7 @@ def read(rooms: Rooms, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], 
     return pages, problems
 
 
-def sentences(passage_id: str, text: str) -> list[Sentence]:
+def split_sentences(passage_id: str, text: str) -> list[Sentence]:
     """The sentences of a passage: they cover it without gaps, and closing quotation marks stay with their sentence."""
     found: list[Sentence] = []
     start = 0

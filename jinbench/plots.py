@@ -10,7 +10,7 @@ from jinbench.curves import Curve
 from jinbench.golds import FOLDS
 from jinbench.problems import JinbenchError
 from jinbench.ranking import Board
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ LINES = (SYSTEM, "#EE6677", "#228833", "#AA3377", "#CCBB44")  # of learning curv
 LINE = 0.26  # inches of height for a bar
 
 
-def labels(where: Rooms) -> bytes:
+def labels(benchmark: Benchmark) -> bytes:
     """How often each label stands in each split."""
-    counts, names_of = dataset.read_statistics(where), dataset.read_manifest(where)["labels"]
+    counts, names_of = dataset.read_statistics(benchmark), dataset.read_manifest(benchmark)["labels"]
     kinds = {
         what: {name: counts[kind][name] for name in names_of[config]}
         for what, kind, config in (("entity spans", "entities", "ner"), ("passages", "sectors", "sector"))
@@ -47,10 +47,10 @@ def labels(where: Rooms) -> bytes:
     return _png(figure)
 
 
-def articles(where: Rooms) -> bytes:
+def articles(benchmark: Benchmark) -> bytes:
     """How many entity spans each article brings, largest first."""
     sizes: dict[tuple[str, str], int] = {}
-    for row in dataset.read_rows(where, "ner"):
+    for row in dataset.read_rows(benchmark, "ner"):
         key = row["article_id"], row["split"]
         sizes[key] = sizes.get(key, 0) + len(row["spans"])
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))

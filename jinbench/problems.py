@@ -82,17 +82,19 @@ class Problem:
     """One thing that is wrong: what was expected, what was found, where, and what to do."""
 
     code: str
-    where: str
+    location: str
     expected: str
     found: str
-    hint: str
+    fix: str
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise KeyError(f"unregistered problem code {self.code!r}")
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.code}\n  expected {self.expected}\n  found    {self.found}\n  try      {self.hint}"
+        return (
+            f"{self.location}: {self.code}\n  expected {self.expected}\n  found    {self.found}\n  try      {self.fix}"
+        )
 
 
 class JinbenchError(Exception):

@@ -181,7 +181,7 @@ class _Batch:
     characters: int = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        cut = [{"start": each.start, "end": each.end} for each in pages.sentences("", row["text"])]
+        cut = [{"start": each.start, "end": each.end} for each in pages.split_sentences("", row["text"])]
         self.rows.append(row | {"sentences": cut})
         self.cut.append(cut)
         self.characters += len(row["text"])

@@ -19,7 +19,7 @@ from typing import Any
 from jinbench import aligning, dataset, files, golds, labels, markup
 from jinbench.golds import FOLDS, TASKS, Label
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import FOLD_COLUMNS
 
 STYLES = ("json", "markup")
@@ -68,7 +68,7 @@ class Prompts:
 
 
 def make(
-    where: Rooms, task: str, split: str, shots: int = 5, seed: int = 0, style: str = "json", lang: str = "zh"
+    benchmark: Benchmark, task: str, split: str, shots: int = 5, seed: int = 0, style: str = "json", lang: str = "zh"
 ) -> Prompts:
     """A prompt for every item of `split` (train, validation, test, folds, or any other that the gold knows).
 
@@ -76,14 +76,14 @@ def make(
     from all items of other folds; a fold keeps articles of one story together. For a seed they are the same everywhere.
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, and what is wrong with labels.toml).
     """
-    gold = golds.read(where, task, split)  # of which ids, texts and articles are used, never `labels`
-    rows = dataset.read_rows(where, task)
+    gold = golds.read(benchmark, task, split)  # of which ids, texts and articles are used, never `labels`
+    rows = dataset.read_rows(benchmark, task)
     titles = {row["id"]: row.get("title", "") for row in rows}
     folds = {row["article_id"]: row[_FOLD] for row in rows}
     by_fold = split in (FOLDS, "train")
     teaching = rows if split == FOLDS else [row for row in rows if row["split"] == "train"]
-    examples = _examples(task, teaching, dataset.read_manifest(where))
-    words = _words(where, task, style, lang)
+    examples = _examples(task, teaching, dataset.read_manifest(benchmark))
+    words = _words(benchmark, task, style, lang)
     made: dict[str, dict[str, Any]] = {}
     groups = []
     for fold in sorted({folds[article] for article in gold.groups}) if by_fold else [None]:
@@ -195,8 +195,8 @@ class _Words:
         return f"{head}{text}\n{self.parts['answer']}"
 
 
-def _words(where: Rooms, task: str, style: str, lang: str) -> _Words:
-    label_set = labels.read(where)
+def _words(benchmark: Benchmark, task: str, style: str, lang: str) -> _Words:
+    label_set = labels.read(benchmark)
     used = label_set.entities if task == TASKS[0] else label_set.sectors
     parts = _templates()[lang]
     mine = parts[task]

@@ -28,7 +28,7 @@ from jinbench.projects import (
     touched,
 )
 from jinbench.records import Labels, Progress, Suggestion
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class Pushed:
     removed: int
 
 
-def _instructions(rooms: Rooms) -> str:
+def _instructions(benchmark: Benchmark) -> str:
     """The guidelines as HTML. HTML inside them stays text."""
     from markdown_it import MarkdownIt
 
-    path = rooms.guidelines
+    path = benchmark.guidelines
     if not path.is_file():
         return ""
     rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(files.read_text(path))
@@ -65,7 +65,7 @@ def _instructions(rooms: Rooms) -> str:
 
 def push(
     client: "LabelStudio",
-    rooms: Rooms,
+    benchmark: Benchmark,
     seeds: Seeds,
     label_set: LabelSet,
     annotator: str,
@@ -90,7 +90,7 @@ def push(
     settings: dict[str, Any] = {
         "title": project_title(label_set, annotator),
         "label_config": labeling_config(label_set, reasons=readings is not None),
-        "expert_instruction": _instructions(rooms),
+        "expert_instruction": _instructions(benchmark),
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }

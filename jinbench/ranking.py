@@ -12,7 +12,7 @@ from jinbench.comparing import Difference
 from jinbench.golds import FOLDS, NOISY, Gold, Label
 from jinbench.mistakes import Mistakes
 from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import Score, rounded
 from jinbench.uncertainty import ENOUGH
 
@@ -170,16 +170,16 @@ class Board:
         return markdown([self])
 
 
-def board(where: Rooms, task: str, split: str, crosswalk: str = "") -> Board:
+def board(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Board:
     """Score every system on `task` and `split`, and the annotators with them.
 
     Raises :class:`DataError` with what is wrong in any of them.
     """
-    gold = golds.read(where, task, split, crosswalk)
-    return rank(gold, predictions(where, gold), golds.readings(where, gold))
+    gold = golds.read(benchmark, task, split, crosswalk)
+    return rank(gold, predictions(benchmark, gold), golds.readings(benchmark, gold))
 
 
-def predictions(where: Rooms, gold: Gold) -> Predicted:
+def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
     """What every system predicts for the items of `gold`. On a coarse one, those for the whole label set take part too.
 
     Raises :class:`DataError` with what is wrong in any.
@@ -188,9 +188,9 @@ def predictions(where: Rooms, gold: Gold) -> Predicted:
     predicted = Predicted()
 
     def take(gold: Gold, convert: Callable[[frozenset[Label]], frozenset[Label]]) -> None:
-        for system, (about, path) in _systems(where, gold.task, gold.split, gold.crosswalk).items():
+        for system, (about, path) in _systems(benchmark, gold.task, gold.split, gold.crosswalk).items():
             try:
-                found = submissions.read_predictions(path, gold, where)
+                found = submissions.read_predictions(path, gold, benchmark)
             except DataError as error:
                 problems.extend(error.problems)
                 continue
@@ -198,21 +198,21 @@ def predictions(where: Rooms, gold: Gold) -> Predicted:
             predicted.about[system], predicted.scores[system] = about, found.scores
 
     if gold.crosswalk:
-        fine = golds.read(where, gold.task, gold.split)
-        take(fine, golds.through(golds.types(where, gold.crosswalk)))
+        fine = golds.read(benchmark, gold.task, gold.split)
+        take(fine, golds.through(golds.types(benchmark, gold.crosswalk)))
     take(gold, lambda labels: labels)
     raise_if_any(problems)
     return predicted
 
 
-def _systems(where: Rooms, task: str, split: str, crosswalk: str = "") -> dict[str, tuple[About, Path]]:
+def _systems(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> dict[str, tuple[About, Path]]:
     """What lies in `baselines/` and `leaderboard/entries/` for a board, by system.
 
     Raises :class:`DataError` with what is wrong with any entry.
     """
     name = submissions.file_name(task, split, crosswalk)
-    found = {path.parent.name: (_recipe(path.parent), path) for path in sorted(where.baselines.glob(f"*/{name}"))}
-    for entry in entries.room(where):
+    found = {path.parent.name: (_recipe(path.parent), path) for path in sorted(benchmark.baselines.glob(f"*/{name}"))}
+    for entry in entries.room(benchmark):
         if path := entry.files.get((task, split, crosswalk)):
             system = entry.system
             about = About(
@@ -358,16 +358,17 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\`*\[\]|!])", r"\\\1", text)
 
 
-def build(where: Rooms) -> list[Board]:
+def build(benchmark: Benchmark) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = []
-    for task, splits in golds.boards(where).items():
-        boards += [board(where, task, split) for split in splits]
-        for crosswalk in golds.crosswalks(where) if task == "ner" else ():
+    for task, splits in golds.boards(benchmark).items():
+        boards += [board(benchmark, task, split) for split in splits]
+        for crosswalk in golds.crosswalks(benchmark) if task == "ner" else ():
             boards += [
-                board(where, task, split, crosswalk)
+                board(benchmark, task, split, crosswalk)
                 for split in splits
-                if (crosswalk, split) == (golds.main_crosswalk(where), FOLDS) or _systems(where, task, split, crosswalk)
+                if (crosswalk, split) == (golds.main_crosswalk(benchmark), FOLDS)
+                or _systems(benchmark, task, split, crosswalk)
             ]
     return [found for found in boards if found.rows]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from jinbench import files, golds
 from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 GIVEABLE = {"ner": (), "sector": ("entities",)}
 EXTRA = "baselines"  # of jinbench: what its own recipes need
@@ -52,11 +52,11 @@ class Recipe:
         return tuple(name for name in self.needs if not _installed(name))
 
 
-def room(where: Rooms) -> list[Path]:
+def room(benchmark: Benchmark) -> list[Path]:
     """The recipes of the room, in order of their names. Raises :class:`DataError` (file-missing) if there are none."""
-    found = sorted(where.baselines.glob("*.py"))
+    found = sorted(benchmark.baselines.glob("*.py"))
     if not found:
-        place = files.shown(where.baselines)
+        place = files.shown(benchmark.baselines)
         raise DataError(Problem("file-missing", place, "recipes (*.py)", "none", "name one: jinbench run my_model.py"))
     return found
 

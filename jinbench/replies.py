@@ -14,18 +14,18 @@ from jinbench import answers, files, labels, lines
 from jinbench.golds import Gold, Label
 from jinbench.problems import Problem, raise_if_any, shorten
 from jinbench.reports import Report
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 _LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
 
 
-def names(where: Rooms, gold: Gold) -> dict[str, str]:
+def names(benchmark: Benchmark, gold: Gold) -> dict[str, str]:
     """What a reply may call each label: its name, and its Chinese or English one, in lower case."""
     found: dict[str, set[str]] = defaultdict(set)
     for name in gold.names:
         found[answers.key(name)].add(name)
-    if where.labels.is_file():
-        label_set = labels.read(where)
+    if benchmark.labels.is_file():
+        label_set = labels.read(benchmark)
         for label in label_set.entities if gold.task == "ner" else label_set.sectors:
             if label.name in gold.names:
                 found[answers.key(label.zh)].add(label.name)

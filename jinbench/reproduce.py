@@ -42,7 +42,7 @@ from jinbench import (
 )
 from jinbench.recipes import Recipe
 from jinbench.records import Step
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
 MARK = ".reproduced"  # a folder without it is somebody else's, and never deleted
@@ -61,10 +61,10 @@ class Check:
         return f"[{self.status}]".ljust(8) + f"{self.artefact}: {self.message}"
 
 
-def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
+def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]:
     """Make everything again below `folder` and compare. Raises what the stages raise, and DataError (folder-taken)."""
-    seeds.read(where)  # before anything is made
-    again = _copy(where, folder)
+    seeds.read(benchmark)  # before anything is made
+    again = _copy(benchmark, folder)
     seed = seeds.read(again)
     label_set = labels.read(again)
     yield Check(
@@ -74,45 +74,45 @@ def reproduce(where: Rooms, folder: Path, step: Step) -> Iterator[Check]:
         f"{sum(1 for _ in seed.passages())} passages, every line accounted for",
     )
     files.write_text(again.labeling_config, labels.labeling_config(label_set))
-    yield _same(where, again, "annotation/labeling_config.xml")
-    yield from _through_label_studio(where, again, seed, label_set, step)
+    yield _same(benchmark, again, "annotation/labeling_config.xml")
+    yield from _through_label_studio(benchmark, again, seed, label_set, step)
     if annotators.read(again).adjudicated:
         agreement.write(again, agreement.measure(again, seed, label_set))
-        yield _same(where, again, "annotation/agreement.json")
+        yield _same(benchmark, again, "annotation/agreement.json")
     gold = dataset.gold(again, seed, label_set, ())  # an erratum moves no article
     files.write_text(again.splits, searching.search(seed, gold, step=step))
-    yield _same(where, again, "dataset/splits.csv")
-    shutil.copyfile(where.splits, again.splits)
+    yield _same(benchmark, again, "dataset/splits.csv")
+    shutil.copyfile(benchmark.splits, again.splits)
     built = dataset.build(again)
     dataset.write(built, again.dataset)
     for name in built.files:
-        yield _same(where, again, f"dataset/{name}")
+        yield _same(benchmark, again, f"dataset/{name}")
     for path in recipes.room(again):
-        yield from _run_again(where, again, recipes.load(path), step)
+        yield from _run_again(benchmark, again, recipes.load(path), step)
     for name, text in page.build(again, ranking.build(again)).items():
         files.write_text(again.leaderboard / name, text)
-        yield _same(where, again, f"leaderboard/{name}")
+        yield _same(benchmark, again, f"leaderboard/{name}")
     for name, data in card.build(again).items():
         files.write_bytes(again.root / name, data)
-        yield _same(where, again, name)
+        yield _same(benchmark, again, name)
 
 
-def _copy(where: Rooms, folder: Path) -> Rooms:
+def _copy(benchmark: Benchmark, folder: Path) -> Benchmark:
     """The hand-made parts of the rooms, in a new folder. Exports come along for the times that they keep."""
     files.check_free(folder, "name a folder that does not exist yet, or is empty", MARK)
     shutil.rmtree(folder, ignore_errors=True)
     files.write_text(folder / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
-    again = Rooms(folder)
-    for room in (where.seeds, where.annotation):
+    again = Benchmark(folder)
+    for room in (benchmark.seeds, benchmark.annotation):
         shutil.copytree(room, folder / room.name)
     for path in [
-        *recipes.room(where),
-        *(where.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
-        where.splits,
-        *files.below(where.leaderboard / "entries"),
+        *recipes.room(benchmark),
+        *(benchmark.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
+        benchmark.splits,
+        *files.below(benchmark.leaderboard / "entries"),
     ]:
         if path.is_file():
-            target = folder / path.relative_to(where.root)
+            target = folder / path.relative_to(benchmark.root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     return again
@@ -132,7 +132,7 @@ def _own_server(step: Step) -> Iterator[Any]:
 
 
 def _through_label_studio(
-    where: Rooms, again: Rooms, seed: seeds.Seeds, label_set: labels.LabelSet, step: Step
+    benchmark: Benchmark, again: Benchmark, seed: seeds.Seeds, label_set: labels.LabelSet, step: Step
 ) -> Iterator[Check]:
     passages = list(seed.passages())
     with _own_server(step) as server:
@@ -154,7 +154,7 @@ def _through_label_studio(
             counted = projects.counter(step, f"enter {name}", len(labelled))
             annotation.enter(client, seed, label_set, name, labelled, counted, overruled)
             count, changed = annotation.pull(client, again, seed, label_set, name)
-            same = _same(where, again, f"annotation/exports/{name}.json")
+            same = _same(benchmark, again, f"annotation/exports/{name}.json")
             spans = sum(len(entry.spans) for entry in labelled)
             yield Check(
                 same.status,
@@ -164,11 +164,11 @@ def _through_label_studio(
             )
 
 
-def _run_again(where: Rooms, again: Rooms, recipe: Recipe, step: Step) -> Iterator[Check]:
+def _run_again(benchmark: Benchmark, again: Benchmark, recipe: Recipe, step: Step) -> Iterator[Check]:
     """Run a recipe again. Without its packages that cannot be done, and what is committed of it is taken as it is."""
     folder = again.baselines / recipe.name
     if recipe.missing:
-        committed = where.baselines / recipe.name
+        committed = benchmark.baselines / recipe.name
         if not committed.is_dir():
             yield Check(FAIL, f"baselines/{recipe.name}", f"expected {files.shown(committed)}/ to be committed")
             return
@@ -183,12 +183,12 @@ def _run_again(where: Rooms, again: Rooms, recipe: Recipe, step: Step) -> Iterat
         curves.write(curves.measure(again, result, step), folder)
         names.append(curves.NAME)
     for name in names:
-        yield _same(where, again, f"baselines/{recipe.name}/{name}")
+        yield _same(benchmark, again, f"baselines/{recipe.name}/{name}")
 
 
-def _same(where: Rooms, again: Rooms, name: str) -> Check:
+def _same(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
     """Compare one file with the committed one: bytes, else what they mean."""
-    old, new = where.root / name, again.root / name
+    old, new = benchmark.root / name, again.root / name
     if not old.is_file():
         return Check(FAIL, name, f"expected {files.shown(old)} to be committed")
     before, after = old.read_bytes(), new.read_bytes()
@@ -209,7 +209,7 @@ def _same(where: Rooms, again: Rooms, name: str) -> Check:
     if name.startswith("baselines/") and not name.endswith(curves.NAME):
         if name.endswith(baselines.SCORES) and _lasting(before) == _lasting(after):
             return Check(OK, name, "the same but for time and memory")
-        return _same_scores(where, again, name)
+        return _same_scores(benchmark, again, name)
     if name.startswith(("leaderboard/", "baselines/")) or name.endswith(".md"):
         return _same_but_for_scores(name, before.decode(), after.decode())
     return Check(FAIL, name, f"expected sha256 {files.sha256(before)[:12]}, made {files.sha256(after)[:12]} ({new})")
@@ -254,11 +254,11 @@ def _same_picture(name: str, before: bytes, after: bytes) -> Check:
     return Check(FAIL, name, f"expected the committed picture, {old.shape[1]} × {old.shape[0]}, within {TOLERANCE}")
 
 
-def _same_scores(where: Rooms, again: Rooms, name: str) -> Check:
+def _same_scores(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
     """Predictions may differ in a tie; the scores they give may not move by more than the tolerance."""
     folder = str(Path(name).parent / baselines.SCORES)
     try:
-        old, new = (_f1s(json.loads((rooms.root / folder).read_text())) for rooms in (where, again))
+        old, new = (_f1s(json.loads((rooms.root / folder).read_text())) for rooms in (benchmark, again))
         moved = max(abs(old[key] - new[key]) for key in new)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Check(FAIL, name, f"expected committed scores, found {type(error).__name__}")

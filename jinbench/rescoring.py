@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jinbench import dataset, errata, golds, items, labels, ranking, seeds
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import Score, rounded
 
 
@@ -35,13 +35,13 @@ class Move:
         return f"{self.task:7}{self.split:11}{self.system:16}{old.shown} → {new.shown}  {change:+.4f}  {ranks}"
 
 
-def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
+def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, str]]:
     """Every system of every board on the gold with the first errata only, and on the gold with all of them.
 
     Returns the moves and the versions of the two. Raises :class:`DataError`.
     """
-    label_set, seed, known = labels.read(where), seeds.read(where), errata.read(where)
-    tables = [dataset.table_of(where, seed, label_set, used) for used in (known[:first], known)]
+    label_set, seed, known = labels.read(benchmark), seeds.read(benchmark), errata.read(benchmark)
+    tables = [dataset.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
     listings = [
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
@@ -53,7 +53,7 @@ def rescore(where: Rooms, first: int) -> tuple[list[Move], tuple[str, str]]:
             parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
             gold = golds.gold_of(task, split, rows, listing, config)
-            boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(where, gold)).rows})
+            boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(benchmark, gold)).rows})
         old, new = boards
         moves += [
             Move(task, split, name, old[name].score, row.score, old[name].rank, row.rank) for name, row in new.items()

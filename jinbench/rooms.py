@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
-class Rooms:
+class Benchmark:
     """The folders of one benchmark, below `root`."""
 
     root: Path
@@ -78,27 +78,27 @@ class Rooms:
         return self.root / "leaderboard"
 
 
-def find(root: str | os.PathLike[str] | None = None) -> Rooms:
+def find_benchmark(root: str | os.PathLike[str] | None = None) -> Benchmark:
     """The rooms at `root`; without it, those around the current folder, else those that came with the package.
 
     A folder is taken for a benchmark if it holds `annotation/labels.toml`. `JINBENCH_ROOT` stands in for `root`.
     """
     named = root or os.environ.get("JINBENCH_ROOT")
     if named:
-        return Rooms(Path(named).resolve())
+        return Benchmark(Path(named).resolve())
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "annotation" / "labels.toml").is_file():
-            return Rooms(folder)
-    return own()
+            return Benchmark(folder)
+    return packaged_benchmark()
 
 
-def is_installed(rooms: Rooms) -> bool:
+def is_installed(benchmark: Benchmark) -> bool:
     """Whether these are the rooms inside an installed package: to be read, never written."""
-    return rooms.root == _PACKAGE / "_rooms"
+    return benchmark.root == _PACKAGE / "_rooms"
 
 
-def own() -> Rooms:
+def packaged_benchmark() -> Benchmark:
     """The rooms that the package was made with: beside it in a checkout, inside it when installed."""
     checkout = _PACKAGE.parent
-    return Rooms(checkout if (checkout / "DATASET_CARD.md").is_file() else _PACKAGE / "_rooms")
+    return Benchmark(checkout if (checkout / "DATASET_CARD.md").is_file() else _PACKAGE / "_rooms")

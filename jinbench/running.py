@@ -140,7 +140,7 @@ def _first(problems: list[Problem]) -> list[Problem]:
     if len(problems) <= SHOWN:
         return problems
     last = problems[SHOWN - 1]
-    more = replace(last, hint=f"{last.hint} ({len(problems) - SHOWN} more problems are not shown)")
+    more = replace(last, fix=f"{last.fix} ({len(problems) - SHOWN} more problems are not shown)")
     return [*problems[: SHOWN - 1], more]
 
 

@@ -85,7 +85,7 @@ def families(seed: Seeds) -> dict[str, str]:
 
 def _sentences(article: Article) -> Iterator[str]:
     for passage in article.passages:
-        for sentence in pages.sentences(passage.id, passage.text):
+        for sentence in pages.split_sentences(passage.id, passage.text):
             yield passage.text[sentence.start : sentence.end]
 
 

@@ -12,7 +12,7 @@ from jinbench.pages import Page
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Article, Passage, Piece
 from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, repaired, strip, text_of
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
@@ -38,9 +38,9 @@ class Seeds:
 class _Reader:
     """Collects problems while it reads, so that one run reports all of them."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self.rooms = rooms
-        self.where = files.shown(rooms.articles)
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.rooms = benchmark
+        self.where = files.shown(benchmark.articles)
         self.problems: list[Problem] = []
         self.used: dict[str, Counter[int]] = {}
         self.passage_ids: set[str] = set()
@@ -274,9 +274,9 @@ def _layout(page: Page, pieces: Iterable[Piece]) -> str:
     return "clean"
 
 
-def read(rooms: Rooms) -> Seeds:
+def read(benchmark: Benchmark) -> Seeds:
     """All pages and articles. Raises :class:`DataError` with every problem that `jinbench seeds check` would print."""
-    return _Reader(rooms).read()
+    return _Reader(benchmark).read()
 
 
 def summary(seeds: Seeds) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from jinbench import annotators, files
 from jinbench.problems import Problem, raise_if_any
 from jinbench.records import Article
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 COLUMNS = ("article_id", "annotator")
@@ -95,12 +95,12 @@ class _Deal:
         return 3 * spread(self.characters.values()) + spread(self.articles.values()) + spread(self.common.values())
 
 
-def read(rooms: Rooms, seeds: Seeds) -> Shares:
+def read(benchmark: Benchmark, seeds: Seeds) -> Shares:
     """shares.csv; empty if there is none. Raises :class:`DataError` (share-unknown) with all that is wrong in it."""
-    path = rooms.shares
+    path = benchmark.shares
     if not path.is_file():
         return {}
-    shown, known = files.shown(path), annotators.read(rooms).names
+    shown, known = files.shown(path), annotators.read(benchmark).names
     articles = {article.id for article in seeds.articles}
     hint = "correct the line, or move the file away and deal anew: jinbench annotate desk"
     problems: list[Problem] = []
@@ -120,13 +120,13 @@ def read(rooms: Rooms, seeds: Seeds) -> Shares:
     return found
 
 
-def write(rooms: Rooms, shares: Shares) -> None:
+def write(benchmark: Benchmark, shares: Shares) -> None:
     """shares.csv, a line for each article and annotator."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows((id, name) for id, names in shares.items() for name in names)
-    files.write_text(rooms.shares, out.getvalue())
+    files.write_text(benchmark.shares, out.getvalue())
 
 
 def passages_of(shares: Shares, seeds: Seeds, name: str) -> list[str] | None:
@@ -136,9 +136,9 @@ def passages_of(shares: Shares, seeds: Seeds, name: str) -> list[str] | None:
     return [p.id for article in seeds.articles if name in shares.get(article.id, ()) for p in article.passages]
 
 
-def share_of(rooms: Rooms, seeds: Seeds, name: str) -> list[str] | None:
+def share_of(benchmark: Benchmark, seeds: Seeds, name: str) -> list[str] | None:
     """The same as shares.csv has it. Raises :class:`DataError` (share-unknown)."""
-    return passages_of(read(rooms, seeds), seeds, name)
+    return passages_of(read(benchmark, seeds), seeds, name)
 
 
 def summary(shares: Shares, seeds: Seeds, names: Iterable[str]) -> list[dict[str, object]]:

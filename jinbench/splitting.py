@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jinbench import files
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Article
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 SPLITS = ("train", "validation", "test")
 FOLDS, REPEATS = 5, 5
@@ -29,9 +29,9 @@ class Place:
         return dict(zip(FOLD_COLUMNS, self.folds, strict=True))
 
 
-def read_splits(where: Rooms, articles: Iterable[Article]) -> dict[str, Place]:
+def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, Place]:
     """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
-    path = where.splits
+    path = benchmark.splits
     text = files.read_text(path, "make it with: jinbench split --write")
     shown = files.shown(path)
     try:

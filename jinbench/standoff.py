@@ -16,7 +16,7 @@ from jinbench.annotators import Annotator
 from jinbench.items import CONFIGS
 from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.records import Labels, Passage, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import read_splits
 from jinbench.verifying import STANDOFF
 
@@ -30,16 +30,19 @@ NOTICE = """
 """
 
 
-def build(where: Rooms) -> dict[str, bytes]:
+def build(benchmark: Benchmark) -> dict[str, bytes]:
     """The files of the standoff form of `dataset/`, by name.
 
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
     """
-    seed = seeds.read(where)
-    types = items.features(labels.read(where))
-    listing = dataset.read_manifest(where)
-    contents = {f"{SOURCE}/{path.name}": path.read_bytes() for path in (where.articles, where.labels, where.annotators)}
-    for name, path in files.visible(where.dataset).items():
+    seed = seeds.read(benchmark)
+    types = items.features(labels.read(benchmark))
+    listing = dataset.read_manifest(benchmark)
+    contents = {
+        f"{SOURCE}/{path.name}": path.read_bytes()
+        for path in (benchmark.articles, benchmark.labels, benchmark.annotators)
+    }
+    for name, path in files.visible(benchmark.dataset).items():
         data = path.read_bytes()
         if name == README:
             contents[name] = _noticed(data.decode("utf-8")).encode()
@@ -50,11 +53,11 @@ def build(where: Rooms) -> dict[str, bytes]:
     for config, splits in CONFIGS.items():
         bare = items.without(types[config], TEXTS)
         for split in splits:
-            rows = [_bare(row) for row in dataset.read_rows(where, config, split)]
+            rows = [_bare(row) for row in dataset.read_rows(benchmark, config, split)]
             contents[f"{config}/{split}.parquet"] = items.parquet(rows, bare, items.stamp(listing, config))
     record = {
         "version": listing["version"],
-        "pages": {page.file: files.sha256((where.pages / page.file).read_bytes()) for page in seed.pages},
+        "pages": {page.file: files.sha256((benchmark.pages / page.file).read_bytes()) for page in seed.pages},
         "files": {name: files.sha256(data) for name, data in contents.items()},
         "made_with": _libraries(),
     }
@@ -66,13 +69,13 @@ def _libraries() -> dict[str, str]:
     return {name: version(name) for name in ("datasets", "opencc", "pyarrow", "pypinyin")}
 
 
-def write(where: Rooms, folder: Path) -> None:
+def write(benchmark: Benchmark, folder: Path) -> None:
     """Write the standoff form of `dataset/` into `folder`, in place of an earlier one.
 
     Raises :class:`DataError` (folder-taken if the folder holds anything else, and what :func:`build` raises).
     """
     files.check_free(folder, ANOTHER, STANDOFF)
-    contents = build(where)
+    contents = build(benchmark)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         made = Path(scratch) / folder.name
@@ -121,20 +124,22 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
     return listing
 
 
-def _told(problem: Problem, where: Rooms, out: Path, made_with: dict[str, str]) -> Problem:
+def _told(problem: Problem, benchmark: Benchmark, out: Path, made_with: dict[str, str]) -> Problem:
     """A problem with what was put together: named by where it would have been, and with what may be the cause."""
-    place = problem.where.replace(files.shown(where.dataset), files.shown(out)).replace(str(where.dataset), str(out))
+    place = problem.location.replace(files.shown(benchmark.dataset), files.shown(out)).replace(
+        str(benchmark.dataset), str(out)
+    )
     here = _libraries()
     others = {name: found for name, found in made_with.items() if here.get(name) != found}
     if not others:
-        return replace(problem, where=place, hint="fetch the standoff folder again")
+        return replace(problem, location=place, fix="fetch the standoff folder again")
     found = ", ".join(f"{name} {here.get(name, 'missing')}" for name in others)
     wanted = " ".join(f"{name}=={found}" for name, found in others.items())
     return replace(
         problem,
-        where=place,
+        location=place,
         found=f"{problem.found} (made here with {found})",
-        hint=f"pip install {wanted}; then again",
+        fix=f"pip install {wanted}; then again",
     )
 
 
@@ -178,9 +183,9 @@ def _pages(wanted: dict[str, str], folder: Path) -> dict[str, bytes]:
     return {name: by_sha[sha] for name, sha in wanted.items()}
 
 
-def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: Path) -> Rooms:
+def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: Path) -> Benchmark:
     """Rooms with the pages and what leads from them to the texts."""
-    where = Rooms(root)
+    where = Benchmark(root)
     for name, data in texts.items():
         files.write_bytes(where.pages / name, data)
     for path in (where.articles, where.labels, where.annotators):
@@ -197,13 +202,13 @@ def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: 
     return where
 
 
-def _hydrated(folder: Path, where: Rooms) -> dict[str, bytes]:
+def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     """The Parquet files, from the pages in `where` and the labels in `folder`."""
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
     passages = {passage.id: passage for passage in seed.passages()}
     rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}
-    starts = {s.id: s.start for p in passages.values() for s in pages.sentences(p.id, p.text)}
+    starts = {s.id: s.start for p in passages.values() for s in pages.split_sentences(p.id, p.text)}
     unknown = sorted(
         {row["passage_id"] for row in (*rows["ner"], *rows["annotations"])} - passages.keys()
         | {row["id"] for row in rows["ner"]} - starts.keys()
@@ -224,10 +229,10 @@ def _hydrated(folder: Path, where: Rooms) -> dict[str, bytes]:
         said = _spans(row, passages[id], 0), (names[n] for n in row["sectors"])
         read.setdefault(row["annotator"], {})[id] = Labels(id, row["annotator"], tuple(said[0]), tuple(said[1]))
     readings: list[tuple[Annotator, dict[str, Labels]]] = [
-        (entry, read[entry.name]) for entry in annotators.read(where).entries if entry.name in read
+        (entry, read[entry.name]) for entry in annotators.read(benchmark).entries if entry.name in read
     ]
-    table = items.rows(seed, label_set, gold, read_splits(where, seed.articles), readings)
-    return dataset.parquets(table, label_set, dataset.read_manifest(where))
+    table = items.rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
+    return dataset.parquets(table, label_set, dataset.read_manifest(benchmark))
 
 
 def _rows(folder: Path, config: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jinbench import files, labels, rooms
 from jinbench.problems import DataError, Problem
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 RECIPES = ("gazetteer", "majority", "tagger", "tfidf")  # of ours: bound to no label set, and in need of no package
 _STARTER = Path(__file__).with_name("starter")
@@ -20,7 +20,7 @@ _TODO = "TODO:"
 _HINT = "go to an empty folder, or name one that does not exist yet"
 
 
-def begin(folder: Path, title: str = "", example: bool = False) -> Rooms:
+def begin(folder: Path, title: str = "", example: bool = False) -> Benchmark:
     """A new benchmark in `folder`, called `title` or else like the folder; with `example`, two articles are in it.
 
     Nothing is there before all of it is. Raises :class:`DataError` (folder-taken) unless `folder` is empty, or not
@@ -34,7 +34,7 @@ def begin(folder: Path, title: str = "", example: bool = False) -> Rooms:
     home = folder if folder.is_dir() else folder.parent
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
-        made = Rooms(Path(scratch) / "made")
+        made = Benchmark(Path(scratch) / "made")
         for name, data in contents(title, example).items():
             path = made.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def begin(folder: Path, title: str = "", example: bool = False) -> Rooms:
         made.pages.mkdir(exist_ok=True)
         files.write_text(made.labeling_config, labels.labeling_config(labels.read(made)))
         files.settle(made.root, folder, _HINT)
-    return Rooms(folder)
+    return Benchmark(folder)
 
 
 def contents(title: str, example: bool = False) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ def contents(title: str, example: bool = False) -> dict[str, bytes]:
         data = found.pop(name)
         under = name.removeprefix(f"{_EXAMPLE}/")
         found[under] = found.get(under, b"") + data
-    ours = rooms.own().baselines
+    ours = rooms.packaged_benchmark().baselines
     return found | {f"baselines/{name}.py": files.read_bytes(ours / f"{name}.py") for name in RECIPES}
 
 
@@ -66,11 +66,11 @@ def _template(title: str) -> Iterator[tuple[str, bytes]]:
         yield name, text.replace(f"pretty_name: {_TITLE}", f"pretty_name: {quoted}").replace(_TITLE, title).encode()
 
 
-def todo(where: Rooms) -> dict[str, int]:
+def todo(benchmark: Benchmark) -> dict[str, int]:
     """How many places are marked TODO in the documents that go along with the data, by name; those that have any."""
     counted = {
         path.name: files.read_text(path).count(_TODO)
-        for path in (where.card, where.root / "LICENSE-DATA.md")
+        for path in (benchmark.card, benchmark.root / "LICENSE-DATA.md")
         if path.is_file()
     }
     return {name: count for name, count in counted.items() if count}

@@ -12,7 +12,7 @@ from jinbench import checking, dataset, files, lines, schemes
 from jinbench.golds import FOLDS, TASKS, Gold, Label
 from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 KEYS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
 
@@ -36,7 +36,7 @@ def size_limit(gold: Gold) -> int:
 
 
 def read_predictions(
-    path: Path, gold: Gold, where: Rooms | None = None, scheme: str = "BIO", repair: str | None = None
+    path: Path, gold: Gold, benchmark: Benchmark | None = None, scheme: str = "BIO", repair: str | None = None
 ) -> Predictions:
     """Predictions by id, from JSON Lines: `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
@@ -48,11 +48,11 @@ def read_predictions(
     """
     problems: list[Problem] = []
     rows = lines.stream(path, problems, size_limit(gold))
-    return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, where, scheme, repair, problems)
+    return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, benchmark, scheme, repair, problems)
 
 
 def take(
-    rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, where: Rooms | None = None, scheme: str = "BIO",
+    rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, benchmark: Benchmark | None = None, scheme: str = "BIO",
     repair: str | None = None, problems: list[Problem] | None = None,
 ) -> Predictions:  # fmt: skip
     """The same from rows, each with the place that a message names. `problems` is what is wrong with them already.
@@ -83,7 +83,7 @@ def take(
             problems.append(Problem("wrong-task", place, f"a list {key!r}", said, hint))
         elif not isinstance(id, str) or id not in texts:
             if places is None:
-                places = elsewhere(where) if where else {}
+                places = elsewhere(benchmark) if benchmark else {}
             problems.append(_unknown(id, gold, places, place))
         elif id in first:
             also, hint = f"{id} also at {first[id]}", "keep one of the two"
@@ -115,15 +115,17 @@ def _untagged(
     try:
         found = schemes.of_tags([tags], names, scheme, repair)
     except DataError as error:
-        problems += [replace(each, where=f"{place} {each.where.partition(', ')[2]}".strip()) for each in error.problems]
+        problems += [
+            replace(each, location=f"{place} {each.location.partition(', ')[2]}".strip()) for each in error.problems
+        ]
         return []
     columns = (found.start.tolist(), found.end.tolist(), found.type.tolist())
     return [{"start": a, "end": b, "type": names[type]} for a, b, type in zip(*columns, strict=True)]
 
 
-def elsewhere(where: Rooms) -> dict[str, str]:
+def elsewhere(benchmark: Benchmark) -> dict[str, str]:
     """For every id of the dataset, the config and split it belongs to: the first, in the order of the configs."""
-    listed = dataset.read_manifest(where)["items"]
+    listed = dataset.read_manifest(benchmark)["items"]
     found: dict[str, str] = {}
     for config in (*TASKS, *listed):
         for split, ids in listed.get(config, {}).items():
@@ -132,7 +134,7 @@ def elsewhere(where: Rooms) -> dict[str, str]:
     return found
 
 
-def narrower(found: Iterable[str], gold: Gold, where: Rooms) -> str:
+def narrower(found: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
     """The split that all ids of `found` belong to, if `gold` is of all splits and has more; else an empty text.
 
     Such a file may be meant for that split: everything else counts as missing.
@@ -140,7 +142,7 @@ def narrower(found: Iterable[str], gold: Gold, where: Rooms) -> str:
     ids = set(found)
     if gold.split != FOLDS or not ids or len(ids) == len(gold.ids):
         return ""
-    listed = dataset.read_manifest(where)["items"].get(gold.task, {})
+    listed = dataset.read_manifest(benchmark)["items"].get(gold.task, {})
     return next((split for split, known in listed.items() if ids <= set(known)), "")
 
 
@@ -165,7 +167,7 @@ def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem
         problems.append(Problem("wrong-shape", where, expected, shorten(value), hint))
         return {}
     unknown: list[Problem] = []
-    checking.sectors(list(value), names, where, unknown)
+    checking.validate_sectors(list(value), names, where, unknown)
     problems += map(_own_label, unknown)
     found = {}
     for name, score in value.items():
@@ -216,7 +218,7 @@ def _recounted(checked: Sequence[tuple[str, list[Any]]], problems: list[Problem]
         if all(_fits(text, of(text), value) for text, values in spans for value in values):
             hint = f"every span of the file fits if offsets count {name}: "
             hint += "count Unicode code points from 0, the end exclusive, as Python does"
-            return [replace(problem, hint=hint) if problem.code in shifted else problem for problem in problems]
+            return [replace(problem, fix=hint) if problem.code in shifted else problem for problem in problems]
     return problems
 
 
@@ -240,7 +242,7 @@ def check(
 
 def _own_label(problem: Problem) -> Problem:
     """The problem as it is said to whoever predicts: the labels are not theirs to add to."""
-    return replace(problem, hint="use one of these labels") if problem.code == "unknown-label" else problem
+    return replace(problem, fix="use one of these labels") if problem.code == "unknown-label" else problem
 
 
 def _check_spans(
@@ -265,14 +267,14 @@ def _check_spans(
             )
             continue
         parts = (value["start"], value["end"], value["type"], value.get("surface"))
-        span = checking.span(text, names, *parts, where, problems)
+        span = checking.validate_span(text, names, *parts, where, problems)
         if span is not None:
             spans.append(span)
     spans.sort()
     for span in (span for span, times in Counter(spans).items() if times > 1):
         hint = "keep one of them"
         problems.append(Problem("spans-overlap", where, "each span once", f"{tuple(span)} more than once", hint))
-    checking.overlaps(sorted(set(spans)), where, problems)
+    checking.check_overlaps(sorted(set(spans)), where, problems)
     return frozenset(span[:3] for span in spans)
 
 
@@ -283,7 +285,7 @@ def _check_sectors(
         expected, found = f"{len(names)} sectors or fewer: there are no more", f"{len(values):,}"
         problems.append(Problem("wrong-shape", where, expected, found, "name each sector once"))
         return frozenset()
-    checking.sectors(values, names, where, problems)
+    checking.validate_sectors(values, names, where, problems)
     known = Counter(value for value in values if value in names)
     for name in (name for name, times in known.items() if times > 1):
         problems.append(Problem("wrong-shape", where, "each sector once", f"{name} twice or more", "keep one of them"))

@@ -16,7 +16,7 @@ from jinbench import annotators, errata, exports, files, pages
 from jinbench.labels import LabelSet
 from jinbench.problems import DataError, Problem
 from jinbench.records import Article, Labels, Passage, Span, Suggestion, within
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class Suggester:
         return {passage.id: found[passage.id] for passage in listed if passage.id in found}
 
 
-def labelled(where: Rooms, seed: Seeds, label_set: LabelSet) -> list[Labels]:
+def labelled(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> list[Labels]:
     """What there is to learn from: the gold where there is one, else all annotators' exports.
 
     Raises :class:`DataError` with every problem in an export, and (passage-unlabelled) if nothing is labelled yet.
     """
-    listed = annotators.read(where)
-    paths = {name: exports.path_of(where, name) for name in listed.names}
+    listed = annotators.read(benchmark)
+    paths = {name: exports.path_of(benchmark, name) for name in listed.names}
     names = [listed.gold] if paths[listed.gold].is_file() else [entry.name for entry in listed.blind]
     found = [
         entry
@@ -67,9 +67,9 @@ def labelled(where: Rooms, seed: Seeds, label_set: LabelSet) -> list[Labels]:
     ]
     by_id, passages = {entry.passage_id: entry for entry in found}, {p.id: p for p in seed.passages()}
     if names == [listed.gold] and len(by_id) == len(passages):  # errata are about the whole gold
-        found = list(errata.apply(by_id, errata.read(where), passages, label_set).values())
+        found = list(errata.apply(by_id, errata.read(benchmark), passages, label_set).values())
     if not found:
-        raise nothing_labelled(files.shown(where.exports))
+        raise nothing_labelled(files.shown(benchmark.exports))
     return found
 
 
@@ -148,7 +148,7 @@ def _fit(examples: Sequence[Labels], passages: Mapping[str, Passage]) -> "CrfTag
 
 def _sentences(passage: Passage) -> list[tuple[int, int, str]]:
     """As the items of `ner` are made: no entity goes over the end of a sentence."""
-    cut = pages.sentences(passage.id, passage.text)
+    cut = pages.split_sentences(passage.id, passage.text)
     return [(sentence.start, sentence.end, passage.text[sentence.start : sentence.end]) for sentence in cut]
 
 

@@ -13,7 +13,7 @@ from jinbench.desk import annotate_commands, names_of
 from jinbench.labels import LabelSet
 from jinbench.overview import Overview
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms, own
+from jinbench.rooms import Benchmark, packaged_benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -128,12 +128,12 @@ class Plan:
     rows: list[dict[str, object]]
 
 
-def _plan(where: Rooms, seed: Seeds, chosen: list[str], overlap: int | None) -> Plan:
+def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | None) -> Plan:
     """Raises BadParameter for what cannot be, before anything is written; :class:`DataError` for what is broken."""
     from jinbench import annotators, enlisting, files, shares
 
-    known = annotators.read(where) if where.annotators.is_file() else None
-    given = shares.read(where, seed) if known else {}
+    known = annotators.read(benchmark) if benchmark.annotators.is_file() else None
+    given = shares.read(benchmark, seed) if known else {}
     names = chosen
     if not names:
         blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
@@ -143,7 +143,7 @@ def _plan(where: Rooms, seed: Seeds, chosen: list[str], overlap: int | None) -> 
     if same:
         raise typer.BadParameter(f"{' and '.join(same)} would be one login", param_hint="--annotators")
     if known:
-        names_of(where, [name for name in names if name in known.names], blind=True)
+        names_of(benchmark, [name for name in names if name in known.names], blind=True)
     elif len(names) > 1 and enlisting.ADJUDICATOR in names:
         raise typer.BadParameter(f"{enlisting.ADJUDICATOR} will decide between them", param_hint="--annotators")
     number = overlap or max(map(len, given.values()), default=0) or min(2, len(names))
@@ -157,7 +157,7 @@ def _plan(where: Rooms, seed: Seeds, chosen: list[str], overlap: int | None) -> 
     if idle:
         raise typer.BadParameter(
             f"nothing is left for {', '.join(idle)}: every passage has {number} annotators. Raise --overlap; or, "
-            f"before anybody has begun, move {files.shown(where.shares)} away to deal anew",
+            f"before anybody has begun, move {files.shown(benchmark.shares)} away to deal anew",
             param_hint="--annotators",
         )
     return Plan(names, number, given, dealt, rows)
@@ -169,14 +169,14 @@ def _planned(plan: Plan) -> str:
     return f"{columns(plan.rows)}\nEach passage is labelled by {by}. Nothing was written or sent."
 
 
-def _suggester(where: Rooms, seed: Seeds, label_set: LabelSet, wanted: bool, asked: bool) -> "Suggester | None":
+def _suggester(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, wanted: bool, asked: bool) -> "Suggester | None":
     """What is to suggest, if anything. Raises :class:`DataError` (passage-unlabelled) if `asked` for in vain."""
     from jinbench import suggesting
 
     if not wanted:
         return None
     try:
-        known = suggesting.labelled(where, seed, label_set)
+        known = suggesting.labelled(benchmark, seed, label_set)
     except DataError as error:
         if asked or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
             raise
@@ -198,13 +198,13 @@ def _names(text: str | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _place(ctx: typer.Context, dry_run: bool) -> Rooms:
+def _place(ctx: typer.Context, dry_run: bool) -> Benchmark:
     """The benchmark; where there is none, an example in the current folder, or in the one that was named."""
     from jinbench import starting
 
     where = rooms(ctx)
     named = ctx.find_root().params.get("root") or os.environ.get("JINBENCH_ROOT")
-    elsewhere = where == own() and where.root not in (Path.cwd(), *Path.cwd().parents)
+    elsewhere = where == packaged_benchmark() and where.root not in (Path.cwd(), *Path.cwd().parents)
     if where.labels.is_file() and (named or not elsewhere):
         return workshop(ctx)
     folder = where.root if named else Path.cwd()

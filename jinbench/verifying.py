@@ -264,7 +264,7 @@ def verify_loaded(found: Any, root: Path | str | None = None) -> int:
     """
     from datasets import Dataset
 
-    listing = dataset.read_manifest(rooms.find(root) if root else rooms.own())
+    listing = dataset.read_manifest(rooms.find_benchmark(root) if root else rooms.packaged_benchmark())
     parts = dict(found) if isinstance(found, dict) else {str(getattr(found, "split", None) or ""): found}
     hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
     if not parts or not all(isinstance(part, Dataset) for part in parts.values()):

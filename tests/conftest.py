@@ -8,7 +8,7 @@ import pytest
 
 from jinbench import accounts, dataset, labelstudio, recipes, rooms
 from jinbench.recipes import Recipe
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.desk import Desk
 from tests.postgres import postgres  # noqa: F401
 from tests.worlds import three_pages
@@ -22,19 +22,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def real() -> Rooms:
+def real() -> Benchmark:
     """The repository. Tests only read it."""
-    return rooms.find(ROOT)
+    return rooms.find_benchmark(ROOT)
 
 
 @pytest.fixture
-def mini(tmp_path: Path) -> Rooms:
+def mini(tmp_path: Path) -> Benchmark:
     """The three-page world, not yet built."""
     return three_pages(tmp_path / "mini")
 
 
 @pytest.fixture
-def world(mini: Rooms) -> Rooms:
+def world(mini: Benchmark) -> Benchmark:
     """The same, with its dataset."""
     dataset.write(dataset.build(mini), mini.dataset)
     return mini
@@ -64,7 +64,7 @@ def server(server_home: Path) -> labelstudio.Server:
 
 
 @pytest.fixture
-def desk(server: labelstudio.Server, mini: Rooms, request: pytest.FixtureRequest) -> Desk:
+def desk(server: labelstudio.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Desk:
     return Desk(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
 
 
@@ -73,4 +73,4 @@ def big_desk(server: labelstudio.Server, tmp_path: Path, request: pytest.Fixture
     """The real pages, in a copy."""
     for room in ("seeds", "annotation"):
         shutil.copytree(ROOT / room, tmp_path / "real" / room)
-    return Desk(Rooms(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
+    return Desk(Benchmark(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24])

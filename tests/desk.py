@@ -9,7 +9,7 @@ from typing import Any
 
 from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing, seeds
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
@@ -25,12 +25,12 @@ def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
 class Desk:
     """A benchmark and the project of one annotator, of a name that no other test has."""
 
-    def __init__(self, where: Rooms, server: labelstudio.Server, annotator: str) -> None:
-        self.where, self.annotator, self.server = where, annotator, server
-        self.seed, self.label_set = seeds.read(where), labels.read(where)
+    def __init__(self, benchmark: Benchmark, server: labelstudio.Server, annotator: str) -> None:
+        self.where, self.annotator, self.server = benchmark, annotator, server
+        self.seed, self.label_set = seeds.read(benchmark), labels.read(benchmark)
         self.client = clients.connect()
         members.member(server.url, annotator)
-        listing = where.annotation / "annotators.toml"
+        listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 
     def push(self, **options: Any) -> pushing.Pushed:

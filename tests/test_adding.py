@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from jinbench import adding, extracting, files, seeds
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.test_layouts import BITS, PAGE
 from tests.test_problems import contents, run
@@ -36,15 +36,15 @@ WEB = (
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Rooms:
+def bare(tmp_path: Path) -> Benchmark:
     """A benchmark without a page, as `jinbench init` leaves it: comments alone."""
     shutil.copytree(ROOT / "tests" / "mini" / "annotation", tmp_path / "bare" / "annotation")
     files.write_text(tmp_path / "bare" / "seeds" / "articles.toml", "# How each page falls into articles.\n")
-    return Rooms(tmp_path / "bare")
+    return Benchmark(tmp_path / "bare")
 
 
-def add(rooms: Rooms, *arguments: object) -> int:
-    return run(["--root", str(rooms.root), "seeds", "add", *map(str, arguments)])
+def add(benchmark: Benchmark, *arguments: object) -> int:
+    return run(["--root", str(benchmark.root), "seeds", "add", *map(str, arguments)])
 
 
 def put(path: Path, content: str | bytes) -> Path:
@@ -52,16 +52,16 @@ def put(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def entries(rooms: Rooms) -> dict[str, Any]:
-    return tomllib.loads(rooms.articles.read_text())
+def entries(benchmark: Benchmark) -> dict[str, Any]:
+    return tomllib.loads(benchmark.articles.read_text())
 
 
-def refused(rooms: Rooms, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+def refused(benchmark: Benchmark, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """What is said when nothing is added."""
-    before = contents(rooms.root)
-    assert add(rooms, *arguments) == 1
+    before = contents(benchmark.root)
+    assert add(benchmark, *arguments) == 1
     said = capsys.readouterr().err
-    assert contents(rooms.root) == before
+    assert contents(benchmark.root) == before
     assert "Traceback" not in said
     return said
 
@@ -69,7 +69,7 @@ def refused(rooms: Rooms, capsys: pytest.CaptureFixture[str], *arguments: object
 # What is written
 
 
-def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Rooms, tmp_path: Path) -> None:
+def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Benchmark, tmp_path: Path) -> None:
     before = contents(mini.root)
     page = put(tmp_path / "page.txt", TEXT.replace("\n", "\r\n"))
     assert add(mini, page) == 0
@@ -87,7 +87,7 @@ def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Rooms, tmp_pat
     assert [passage.text for passage in found[0].passages] == [PAGE[1], PAGE[2] + PAGE[3]]
 
 
-def test_every_line_says_how_sure_it_is(bare: Rooms, tmp_path: Path) -> None:
+def test_every_line_says_how_sure_it_is(bare: Benchmark, tmp_path: Path) -> None:
     assert add(bare, put(tmp_path / "page.txt", TEXT.rstrip().removesuffix("记者 李红") + TORN)) == 0
     text = bare.articles.read_text()
     assert text.startswith("# How each page falls into articles.\n")
@@ -100,7 +100,7 @@ def test_every_line_says_how_sure_it_is(bare: Rooms, tmp_path: Path) -> None:
     )
 
 
-def test_pages_are_numbered_where_they_are_numbered(bare: Rooms, mini: Rooms, tmp_path: Path) -> None:
+def test_pages_are_numbered_where_they_are_numbered(bare: Benchmark, mini: Benchmark, tmp_path: Path) -> None:
     first, second = put(tmp_path / "x.txt", TEXT), put(tmp_path / "y.txt", TEXT + "\n再见。\n")
     assert add(bare, first) == 0
     assert add(bare, second) == 0
@@ -116,21 +116,21 @@ def test_pages_are_numbered_where_they_are_numbered(bare: Rooms, mini: Rooms, tm
     seeds.read(mini)
 
 
-def test_an_id_that_an_article_has_is_passed_over(mini: Rooms, tmp_path: Path) -> None:
+def test_an_id_that_an_article_has_is_passed_over(mini: Benchmark, tmp_path: Path) -> None:
     mini.articles.write_text(mini.articles.read_text().replace('id = "trees"', 'id = "x-1"'))
     assert add(mini, put(tmp_path / "x.txt", TEXT)) == 0
     assert entries(mini)["page"][-1]["id"] == "x-2"
     assert entries(mini)["article"][-1]["id"] == "x-2-2"
 
 
-def test_it_need_not_have_articles_yet(bare: Rooms, tmp_path: Path) -> None:
+def test_it_need_not_have_articles_yet(bare: Benchmark, tmp_path: Path) -> None:
     bare.articles.unlink()
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
     assert len(seeds.read(bare).articles) == 2
     assert bare.articles.read_text().startswith("# ---")
 
 
-def test_a_page_that_lies_there_already_is_only_listed(bare: Rooms) -> None:
+def test_a_page_that_lies_there_already_is_only_listed(bare: Benchmark) -> None:
     bare.pages.mkdir()
     page = put(bare.pages / "page.txt", TEXT)
     assert add(bare, page) == 0
@@ -139,7 +139,7 @@ def test_a_page_that_lies_there_already_is_only_listed(bare: Rooms) -> None:
 
 
 def test_a_dry_run_writes_nothing_and_says_the_same(
-    bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, before = put(tmp_path / "page.txt", TEXT), contents(bare.root)
     assert add(bare, page, "--dry-run") == 0
@@ -160,7 +160,7 @@ def test_a_dry_run_writes_nothing_and_says_the_same(
     }  # fmt: skip
 
 
-def test_what_to_do_next_is_said(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_to_do_next_is_said(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
     said = capsys.readouterr().out
     assert all(f"jinbench seeds {what}" in said for what in ("show", "check"))
@@ -168,7 +168,7 @@ def test_what_to_do_next_is_said(bare: Rooms, tmp_path: Path, capsys: pytest.Cap
     assert "\x1b" not in said
 
 
-def test_the_five_pages_pass_as_proposed(real: Rooms, bare: Rooms) -> None:
+def test_the_five_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> None:
     assert add(bare, *sorted(real.pages.glob("*.txt"))) == 0
     seed = seeds.read(bare)
     assert [page.repairs for page in seed.pages] == [page.repairs for page in seeds.read(real).pages]
@@ -181,21 +181,21 @@ def test_the_five_pages_pass_as_proposed(real: Rooms, bare: Rooms) -> None:
     st.lists(st.lists(st.sampled_from((*BITS, '"', "(yǔ)", "碼頭", "\\", "#")), max_size=8).map("".join), max_size=15)
 )
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_added_passes_the_check(mini: Rooms, tmp_path: Path, texts: list[str]) -> None:
+def test_whatever_is_added_passes_the_check(mini: Benchmark, tmp_path: Path, texts: list[str]) -> None:
     """`plan` holds it to the check already; here the files are written, and read again as the command does."""
     page = put(tmp_path / "page.txt", "\n".join(texts))
     if not "".join(texts).strip():
         with pytest.raises(DataError, match="page-empty"):
             adding.plan(mini, [page])
         return
-    world = Rooms(tmp_path / "world")
+    world = Benchmark(tmp_path / "world")
     shutil.rmtree(world.root, ignore_errors=True)
     shutil.copytree(mini.root, world.root)
     adding.write(adding.plan(world, [page]))
     assert len(seeds.read(world).pages) == 4
 
 
-def test_all_or_nothing(bare: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = adding.plan(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
     before, write = contents(bare.root), files.write_bytes
 
@@ -216,7 +216,7 @@ def test_all_or_nothing(bare: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_benchmark_that_is_broken_already_is_not_added_to(
-    mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mini.articles.write_text(mini.articles.read_text().replace('"body 11"', '"body 12"'))
     said = refused(mini, capsys, put(tmp_path / "page.txt", TEXT))
@@ -225,7 +225,7 @@ def test_a_benchmark_that_is_broken_already_is_not_added_to(
     assert "jinbench-" not in said  # where it was tried is nobody's business
 
 
-def test_the_same_page_twice(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_page_twice(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = put(tmp_path / "page.txt", TEXT)
     copy = put(tmp_path / "copy.txt", TEXT)
     assert "duplicate-id" in refused(bare, capsys, page, copy)
@@ -237,7 +237,9 @@ def test_the_same_page_twice(bare: Rooms, tmp_path: Path, capsys: pytest.Capture
 # Encodings
 
 
-def test_gb18030_is_recognised_and_converted(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gb18030_is_recognised_and_converted(
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = put(tmp_path / "page.txt", TEXT.encode("gb18030"))
     said = refused(bare, capsys, page)
     assert "page.txt:1: not-utf8" in said
@@ -262,7 +264,7 @@ def test_what_an_encoding_seems_to_be(encoding: str, text: str, seems: str | Non
     assert extracting.guess(text.encode(encoding)) == seems
 
 
-def test_a_byte_order_mark_is_no_text(bare: Rooms, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
     assert add(bare, put(tmp_path / "page.txt", b"\xef\xbb\xbf" + TEXT.encode())) == 0
     assert (bare.pages / "page.txt").read_text() == TEXT
     assert entries(bare)["page"][0]["source"]["encoding"] == "utf-8-sig"
@@ -271,7 +273,7 @@ def test_a_byte_order_mark_is_no_text(bare: Rooms, tmp_path: Path) -> None:
 
 
 def test_mixed_encodings_are_named_by_line_and_byte(
-    bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head = "新码头昨天开工\n".encode()
     odd = "这是一个好的开始,我们大家都很高兴。\n".encode("gb18030")
@@ -288,7 +290,7 @@ def test_mixed_encodings_are_named_by_line_and_byte(
     )
 
 
-def test_a_wrong_encoding_is_named(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_encoding_is_named(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = put(tmp_path / "page.txt", "一行\n".encode("gb18030") + b"\xff\xff\n")
     assert "page.txt:2: not-utf8\n  expected text in gb18030" in refused(bare, capsys, page, "--encoding", "gb18030")
     assert add(bare, page, "--encoding", "klingon") == 2
@@ -321,13 +323,13 @@ def test_a_wrong_encoding_is_named(bare: Rooms, tmp_path: Path, capsys: pytest.C
     ],
 )
 def test_what_is_no_page(
-    name: str, content: bytes, said: str, bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, content: bytes, said: str, bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in refused(bare, capsys, put(tmp_path / name, content))
 
 
 def test_all_that_is_wrong_is_said_and_nothing_is_added(
-    bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refused(
         bare, capsys, put(tmp_path / "good.txt", TEXT), tmp_path / "none.txt", tmp_path, put(tmp_path / "e.txt", "")
@@ -337,7 +339,7 @@ def test_all_that_is_wrong_is_said_and_nothing_is_added(
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read where Linux keeps it")
 @pytest.mark.parametrize("name", ["line.txt", "line.jsonl", "line.html"])
-def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Rooms, tmp_path: Path) -> None:
+def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, tmp_path: Path) -> None:
     page = tmp_path / name
     with page.open("wb") as file:
         file.write(b'{"text": "' if name.endswith("jsonl") else b"<html>" if name.endswith("html") else "天".encode())
@@ -364,7 +366,7 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Rooms, tmp_p
 
 
 @pytest.mark.parametrize(("encoding", "declared"), [("utf-8", "utf-8"), ("gb18030", "gb2312"), ("big5", "big5")])
-def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: Rooms, tmp_path: Path) -> None:
+def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: Benchmark, tmp_path: Path) -> None:
     text = WEB.format(declared)
     if encoding == "big5":
         from jinbench.restoring import converted
@@ -383,7 +385,9 @@ def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: R
     assert len(seeds.read(bare).articles[0].passages) == 6
 
 
-def test_markup_is_recognised_by_its_beginning(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markup_is_recognised_by_its_beginning(
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert add(bare, put(tmp_path / "page", "\n<!-- x -->" + WEB.format("utf-8"))) == 0
     assert "extractor" in entries(bare)["page"][0]["source"]
     assert "the page 000" in refused(bare, capsys, put(tmp_path / "again.html", WEB.format("utf-8")))
@@ -400,7 +404,9 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_web_page_made_to_do_harm(bomb: str, bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_web_page_made_to_do_harm(
+    bomb: str, bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It ends in time with one of the errors; which, the parser decides."""
     page = put(tmp_path / "page.html", BOMBS[bomb])
     before = contents(bare.root)
@@ -418,7 +424,7 @@ def test_a_web_page_made_to_do_harm(bomb: str, bare: Rooms, tmp_path: Path, caps
 
 
 def test_memory_is_limited_too(
-    bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extracting, "MEMORY", 40_000_000)
     said = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
@@ -426,7 +432,7 @@ def test_memory_is_limited_too(
 
 
 def test_without_the_package_it_says_what_to_type(
-    bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trafilatura", None)
     said = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
@@ -451,7 +457,7 @@ ROWS = [
 
 
 def test_each_row_is_an_article_on_a_page_of_its_own(
-    mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [json.dumps(row) for row in ROWS]
     rows = put(tmp_path / "rows.jsonl", "\n".join([lines[0], "{broken", "", *lines[1:]]))
@@ -473,7 +479,7 @@ def test_each_row_is_an_article_on_a_page_of_its_own(
 
 
 def test_strict_adds_nothing_where_a_row_is_broken(
-    mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = put(tmp_path / "rows.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
     said = refused(mini, capsys, rows, "--strict")
@@ -482,14 +488,14 @@ def test_strict_adds_nothing_where_a_row_is_broken(
     assert add(mini, put(tmp_path / "fine.jsonl", json.dumps(ROWS[0])), "--strict") == 0
 
 
-def test_the_fields_may_have_other_names(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fields_may_have_other_names(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = put(tmp_path / "rows.jsonl", json.dumps({"headline": "题目", "content": PAGE[1]}))
     assert "a text in the field text\n  found    only content, headline" in refused(bare, capsys, rows)
     assert add(bare, rows, "--field", "content", "--title", "headline") == 0
     assert seeds.read(bare).articles[0].title == "题目"
 
 
-def test_rows_that_are_not_utf8_stop_it(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_are_not_utf8_stop_it(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = json.dumps(ROWS[0]).encode() + b"\n"
     assert "rows.jsonl:2: not-utf8" in refused(
         bare, capsys, put(tmp_path / "rows.jsonl", good + '{"text": "码头的"}'.encode("gbk"))
@@ -498,13 +504,13 @@ def test_rows_that_are_not_utf8_stop_it(bare: Rooms, tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(bare: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_may_not_be_read(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = put(tmp_path / "page.txt", TEXT)
     page.chmod(0)
     assert "permission denied" in refused(bare, capsys, page)
 
 
-def test_a_file_whose_name_is_no_text(bare: Rooms, tmp_path: Path) -> None:
+def test_a_file_whose_name_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
     """Its bytes are not UTF-8: articles.toml, which has to be, notes it as far as it can."""
     path = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")), '{"text": "\u5929\u6d25\u3002"}\n')
     assert add(bare, path) == 0

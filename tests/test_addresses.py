@@ -12,7 +12,7 @@ import pytest
 
 from jinbench import accounts, addresses, clients
 from jinbench.problems import ServerError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.test_problems import run
 
 TOKEN = "t0ken-of-the-tests"
@@ -170,9 +170,9 @@ class Heard:
         self.server.server_close()
 
 
-def annotate(where: Rooms, url: str, file: Path, *command: str) -> int:
+def annotate(benchmark: Benchmark, url: str, file: Path, *command: str) -> int:
     return run(
-        ["--root", str(where.root), "annotate", "--url", url, "--token-file", str(file), *(command or ("pull",))]
+        ["--root", str(benchmark.root), "annotate", "--url", url, "--token-file", str(file), *(command or ("pull",))]
     )
 
 
@@ -190,7 +190,7 @@ def annotate(where: Rooms, url: str, file: Path, *command: str) -> int:
 def test_no_token_goes_to_what_is_no_label_studio(
     answer: tuple[int, dict[str, str], bytes],
     said: str,
-    mini: Rooms,
+    mini: Benchmark,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -207,7 +207,7 @@ def test_no_token_goes_to_what_is_no_label_studio(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502])
 def test_what_a_server_says_back_is_not_shown(
-    status: int, mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    status: int, mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of errors may repeat the whole request."""
 
@@ -231,7 +231,7 @@ def test_what_a_server_says_back_is_not_shown(
 
 
 def test_nobody_is_there(
-    mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -257,7 +257,7 @@ def test_a_token_that_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert old not in str(said.value)
 
 
-def test_a_warning_where_the_way_is_open(mini: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_where_the_way_is_open(mini: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--root", str(mini.root), "annotate", "--url", "http://label.example", "push", "--dry-run"]) == 0
     assert "not encrypted" in capsys.readouterr().err
     assert run(["--root", str(mini.root), "annotate", "--url", "https://label.example", "push", "--dry-run"]) == 0

@@ -7,7 +7,7 @@ import pytest
 from jinbench import adjudication, annotation, clients, exports, files, labels, labelstudio, members, projects, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 pytestmark = pytest.mark.server
 
@@ -17,12 +17,12 @@ OPEN = {"a-L5", "b-L11", "c-L3"}
 class Bench:
     """The three-page world and an adjudicator of a name that no other test has."""
 
-    def __init__(self, where: Rooms, server: labelstudio.Server, name: str) -> None:
-        self.where, self.name = where, name
-        listing = where.annotation / "annotators.toml"
+    def __init__(self, benchmark: Benchmark, server: labelstudio.Server, name: str) -> None:
+        self.where, self.name = benchmark, name
+        listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"adjudicator"', f'"{name}"'))
-        self.seed, self.label_set = seeds.read(where), labels.read(where)
-        committed = exports.path_of(where, "adjudicator")
+        self.seed, self.label_set = seeds.read(benchmark), labels.read(benchmark)
+        committed = exports.path_of(benchmark, "adjudicator")
         self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
         committed.unlink()
         self.client = clients.connect()
@@ -51,7 +51,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server: labelstudio.Server, mini: Rooms, request: pytest.FixtureRequest) -> Bench:
+def bench(server: labelstudio.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Bench:
     return Bench(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
 
 

@@ -15,15 +15,15 @@ from jinbench import agreement, annotation, counting, exports, labels, scoring, 
 from jinbench.golds import Gold
 from jinbench.problems import DataError
 from jinbench.records import Labels, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 Two = tuple[seeds.Seeds, labels.LabelSet, list[Labels], list[Labels]]
 
 
-def two(where: Rooms) -> Two:
-    seed, label_set = seeds.read(where), labels.read(where)
+def two(benchmark: Benchmark) -> Two:
+    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
     a, b = (
-        exports.read(exports.path_of(where, name), seed.passages(), label_set)
+        exports.read(exports.path_of(benchmark, name), seed.passages(), label_set)
         for name in ("annotator-a", "annotator-b")
     )
     return seed, label_set, a, b
@@ -50,7 +50,7 @@ def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureReques
     assert kappa.low <= kappa.value <= kappa.high
 
 
-def test_alpha_follows_krippendorffs_formula(mini: Rooms) -> None:
+def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
     """1 - observed / expected disagreement, from all pairs of values, written out."""
     found = two(mini)
     _, label_set, a, b = found
@@ -73,7 +73,7 @@ def test_alpha_follows_krippendorffs_formula(mini: Rooms) -> None:
     assert pair(found).alpha_decisions.value == pytest.approx(1 - observed / expected)
 
 
-def test_agreement_does_not_depend_on_who_comes_first(mini: Rooms) -> None:
+def test_agreement_does_not_depend_on_who_comes_first(mini: Benchmark) -> None:
     seed, label_set, a, b = two(mini)
     one, other = pair((seed, label_set, a, b)), pair((seed, label_set, b, a))
     assert (one.strict.micro.f1, one.overlap.micro.f1) == (other.strict.micro.f1, other.overlap.micro.f1)
@@ -85,13 +85,13 @@ def test_agreement_does_not_depend_on_who_comes_first(mini: Rooms) -> None:
     assert sum(n for row in one.confusion.values() for n in row.values()) == 23
 
 
-def test_an_annotator_agrees_with_itself(mini: Rooms) -> None:
+def test_an_annotator_agrees_with_itself(mini: Benchmark) -> None:
     seed, label_set, a, _ = two(mini)
     found = pair((seed, label_set, a, a))
     assert found.strict.micro.f1 == found.overlap.micro.f1 == found.kappa.value == found.alpha.value == 1.0
 
 
-def test_one_value_throughout_has_no_alpha(mini: Rooms) -> None:
+def test_one_value_throughout_has_no_alpha(mini: Benchmark) -> None:
     seed, label_set, a, b = two(mini)
     a, b = ([replace(entry, sectors=("port",)) for entry in side] for side in (a, b))
     found = pair((seed, label_set, a, b))
@@ -99,7 +99,7 @@ def test_one_value_throughout_has_no_alpha(mini: Rooms) -> None:
     assert "one value throughout" in str(found)
 
 
-def test_only_what_both_labelled_counts(mini: Rooms) -> None:
+def test_only_what_both_labelled_counts(mini: Benchmark) -> None:
     seed, label_set, a, b = two(mini)
     found = pair((seed, label_set, a[:3], b[1:]))
     assert (found.passages, found.articles) == (2, 2)
@@ -124,14 +124,14 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
     assert table[0, 0, counting.CORRECT] == best
 
 
-def test_the_committed_figures_are_what_is_measured(real: Rooms) -> None:
+def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:
     found = agreement.measure(real, seeds.read(real), labels.read(real))
     committed = json.loads(agreement.path_of(real).read_text())
     assert json.loads(json.dumps(found.to_dict())) == committed
     assert set(found.against_gold) == {"annotator-a", "annotator-b"}
 
 
-def test_the_pilots_figures_are_what_its_labels_give(real: Rooms) -> None:
+def test_the_pilots_figures_are_what_its_labels_give(real: Benchmark) -> None:
     seed, label_set = seeds.read(real), labels.read(real)
     folder = real.annotation / "pilot"
     a, b = (annotation.read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")

@@ -23,7 +23,7 @@ from jinbench import (
 from jinbench.exchange import call
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels, Span, Suggestion
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.desk import Desk
 
 pytestmark = pytest.mark.server
@@ -363,7 +363,7 @@ def test_pull_without_a_project(desk: Desk) -> None:
         desk.pull()
 
 
-def test_a_refused_token_is_named(server: labelstudio.Server, mini: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_token_is_named(server: labelstudio.Server, mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):

@@ -19,7 +19,7 @@ import pytest
 
 from jinbench import accounts, annotation, assist, backend, labels, members, queueing, seeds, suggesting, teaching
 from jinbench.problems import ServerError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.suggesting import Suggester
 from tests.conftest import ROOT
 from tests.desk import Desk
@@ -34,19 +34,19 @@ def home(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "home"
 
 
-def taught(where: Rooms, folds: int = 0) -> Suggester:
-    seed = seeds.read(where)
-    return suggesting.learn(seed.articles, suggesting.labelled(where, seed, labels.read(where)), folds=folds)
+def taught(benchmark: Benchmark, folds: int = 0) -> Suggester:
+    seed = seeds.read(benchmark)
+    return suggesting.learn(seed.articles, suggesting.labelled(benchmark, seed, labels.read(benchmark)), folds=folds)
 
 
-def mind(where: Rooms, suggester: Suggester | None, said: list[str] | None = None) -> teaching.Mind:
+def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> teaching.Mind:
     """One that never looks for anything new."""
     heard = [] if said is None else said
-    return teaching.Mind(seeds.read(where).articles, int, list, 0, lambda data: None, suggester, heard.append)
+    return teaching.Mind(seeds.read(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append)
 
 
 @pytest.fixture
-def answering(mini: Rooms) -> Iterator[tuple[backend.Place, teaching.Mind]]:
+def answering(mini: Benchmark) -> Iterator[tuple[backend.Place, teaching.Mind]]:
     """The backend with a model, in this process."""
     server = backend.Server((backend.HOST, 0), http.server.BaseHTTPRequestHandler)
     place, thinking = backend.Place(server.server_port, SECRET), mind(mini, taught(mini))
@@ -76,7 +76,9 @@ def test_without_the_secret_there_is_nothing_to_learn(
     assert not thinking.wake.is_set()
 
 
-def test_with_the_secret_it_speaks_the_protocol(answering: tuple[backend.Place, teaching.Mind], mini: Rooms) -> None:
+def test_with_the_secret_it_speaks_the_protocol(
+    answering: tuple[backend.Place, teaching.Mind], mini: Benchmark
+) -> None:
     place, thinking = answering
     assert thinking.suggester is not None
     with httpx.Client(base_url=place.url, auth=(backend.USER, SECRET), trust_env=False) as http:
@@ -124,13 +126,13 @@ def test_what_is_too_large_or_no_json_is_refused(answering: tuple[backend.Place,
     assert send("Content-Length: 13", b'{"tasks": []}') == 200
 
 
-def test_an_untaught_backend_says_nothing(mini: Rooms) -> None:
+def test_an_untaught_backend_says_nothing(mini: Benchmark) -> None:
     new = mind(mini, None)
     assert new.predict([{"data": {"passage_id": "a", "article_id": "b", "text": "\u6d25"}}]) == [[]]
     assert new.version == teaching.UNTAUGHT
 
 
-def test_a_kept_model_is_ours_or_none(home: Path, mini: Rooms) -> None:
+def test_a_kept_model_is_ours_or_none(home: Path, mini: Benchmark) -> None:
     import pickle
 
     model = taught(mini)
@@ -165,7 +167,7 @@ class Harm:
         return os.mkdir, (self.path,)
 
 
-def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Rooms) -> None:
+def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Benchmark) -> None:
     seed = seeds.read(mini)
     known = suggesting.labelled(mini, seed, labels.read(mini))
     here, kept, said = known[:3], [], []
@@ -193,9 +195,9 @@ def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Roo
 class Assist:
     """The command in a process of its own."""
 
-    def __init__(self, where: Rooms, *arguments: str) -> None:
-        command = [sys.executable, "-m", "jinbench.cli", "--root", str(where.root), "annotate", "assist", "--json"]
-        self.errors = where.root / f"assist-{time.monotonic_ns()}.err"
+    def __init__(self, benchmark: Benchmark, *arguments: str) -> None:
+        command = [sys.executable, "-m", "jinbench.cli", "--root", str(benchmark.root), "annotate", "assist", "--json"]
+        self.errors = benchmark.root / f"assist-{time.monotonic_ns()}.err"
         with self.errors.open("w") as err:
             self.process = subprocess.Popen(
                 [*command, *arguments], stdout=subprocess.PIPE, stderr=err, text=True, cwd=ROOT
@@ -303,7 +305,7 @@ def test_a_registration_is_brought_up_to_date(desk: Desk) -> None:
             each.server_close()
 
 
-def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Rooms, home: Path) -> None:
+def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Benchmark, home: Path) -> None:
     command = [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "assist"]
     for arguments in ([], ["-a", "annotator-a"], ["-a", "adjudicator"]):
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
@@ -332,8 +334,8 @@ def handed_out(desk: Desk, project: int, given: dict[str, Any], most: int = 100)
     return found
 
 
-def commanded(where: Rooms, *arguments: str) -> Any:
-    command = [sys.executable, "-m", "jinbench.cli", "--root", str(where.root), "annotate", "next", "--json"]
+def commanded(benchmark: Benchmark, *arguments: str) -> Any:
+    command = [sys.executable, "-m", "jinbench.cli", "--root", str(benchmark.root), "annotate", "next", "--json"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

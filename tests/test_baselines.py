@@ -9,7 +9,7 @@ import pytest
 
 from jinbench import baselines, dataset, golds, noise, recipes, running
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT, recipe
 
 PREDICTS = """
@@ -21,7 +21,7 @@ def make(): return M()
 """
 
 
-def test_the_recipes_of_the_room(real: Rooms) -> None:
+def test_the_recipes_of_the_room(real: Benchmark) -> None:
     found = [recipes.load(path) for path in recipes.room(real)]
     assert {r.task for r in found} == set(golds.TASKS)
     assert all(len(r.summary) > 30 for r in found)
@@ -29,7 +29,7 @@ def test_the_recipes_of_the_room(real: Rooms) -> None:
 
 
 @pytest.mark.parametrize("name", ["gazetteer", "majority"])
-def test_committed_results_are_what_the_recipe_gives(real: Rooms, name: str) -> None:
+def test_committed_results_are_what_the_recipe_gives(real: Benchmark, name: str) -> None:
     result = baselines.run(real, recipes.load(real.baselines / f"{name}.py"))
     for file, text in result.files().items():
         committed = (real.baselines / name / file).read_text()
@@ -38,7 +38,7 @@ def test_committed_results_are_what_the_recipe_gives(real: Rooms, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["char_tagger", "tfidf"])
-def test_a_learnt_recipe_gives_the_same_twice(world: Rooms, name: str) -> None:
+def test_a_learnt_recipe_gives_the_same_twice(world: Benchmark, name: str) -> None:
     path = ROOT / "baselines" / f"{name}.py"
     first, second = (baselines.run(world, recipes.load(path)).files() for _ in range(2))
     records = [baselines.lasting(found.pop("scores.json")) for found in (first, second)]
@@ -46,7 +46,7 @@ def test_a_learnt_recipe_gives_the_same_twice(world: Rooms, name: str) -> None:
     assert records[0] == records[1]
 
 
-def test_every_fold_is_predicted_by_a_model_that_did_not_see_it(world: Rooms, tmp_path: Path) -> None:
+def test_every_fold_is_predicted_by_a_model_that_did_not_see_it(world: Benchmark, tmp_path: Path) -> None:
     """A recipe that notes what it is given: no labels in the rows, no held-out article in training."""
     spy = recipe(
         tmp_path,
@@ -76,7 +76,7 @@ def make():
     assert len([id for _, predicted, _ in rounds[1:5] for id in predicted]) == len(dataset.read_rows(world, "ner"))
 
 
-def test_tags_and_spans_are_both_taken(world: Rooms, tmp_path: Path) -> None:
+def test_tags_and_spans_are_both_taken(world: Benchmark, tmp_path: Path) -> None:
     body = PREDICTS.replace("WHAT", "[{} for row in X]")
     spans = baselines.run(world, recipe(tmp_path, body.format("[(0, 2, 'PLACE')]")))
     tags = baselines.run(
@@ -118,25 +118,25 @@ def test_declarations_are_read_without_running_the_file(tmp_path: Path, text: st
     assert recipe(tmp_path, f"{text}\n1 / 0\n").missing == ()
 
 
-def test_what_fails_in_a_recipe_is_named_by_its_line(world: Rooms, tmp_path: Path) -> None:
+def test_what_fails_in_a_recipe_is_named_by_its_line(world: Benchmark, tmp_path: Path) -> None:
     for text, found in (("import no_such_module\n", "model.py:1"), ("raise SystemExit\n", "SystemExit")):
         with pytest.raises(DataError, match=found):
             baselines.run(world, recipe(tmp_path, text + PREDICTS))
 
 
-def test_too_few_predictions_are_refused(world: Rooms, tmp_path: Path) -> None:
+def test_too_few_predictions_are_refused(world: Benchmark, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found    0"):
         baselines.run(world, recipe(tmp_path, PREDICTS.replace("WHAT", "[]")))
 
 
-def test_the_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real: Rooms) -> None:
+def test_the_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real: Benchmark) -> None:
     match = re.search(r"<!-- example:my_model.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert match
     result = baselines.run(real, recipe(tmp_path, match[1]))
     assert (result.scores["folds"].micro.f1 or 0) > 0.02
 
 
-def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Rooms, tmp_path: Path) -> None:
+def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Benchmark, tmp_path: Path) -> None:
     shutil.copy(ROOT / "baselines" / "gazetteer.py", tmp_path / "mine.py")
     result = baselines.run(world, recipes.load(tmp_path / "mine.py"))
     baselines.write(result, tmp_path / "mine")

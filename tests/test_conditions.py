@@ -8,7 +8,7 @@ import pytest
 
 from jinbench import baselines, card, conditions, dataset, files, golds, noise, ranking, recipes, scoring
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.test_scoring import gold_of, guesses
 
@@ -36,7 +36,7 @@ def make(): return M()
 """
 
 
-def crossed(mini: Rooms) -> Rooms:
+def crossed(mini: Benchmark) -> Benchmark:
     """The three pages with a crosswalk: places stay, dates become times, quantities have no counterpart."""
     text = mini.labels.read_text()
     for name, coarse in (("PLACE", "LOC"), ("DATE", "TIME"), ("QUANTITY", "")):
@@ -47,11 +47,11 @@ def crossed(mini: Rooms) -> Rooms:
 
 
 @pytest.fixture
-def world(mini: Rooms) -> Rooms:
+def world(mini: Benchmark) -> Benchmark:
     return crossed(mini)
 
 
-def result(world: Rooms, name: str, text: str) -> baselines.Result:
+def result(world: Benchmark, name: str, text: str) -> baselines.Result:
     """The recipe is put into the room, run, and what it gives stored."""
     path = world.baselines / f"{name}.py"
     files.write_text(path, text)
@@ -74,7 +74,7 @@ def test_seen_and_unseen_by_hand() -> None:
     assert (unseen.precision, unseen.recall) == (1.0, 0.5)
 
 
-def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Rooms) -> None:
+def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Benchmark) -> None:
     """What is labelled in one fold alone is new there, and known everywhere else."""
     found = result(world, "memory", MEMORY.format(more=""))
     for split in baselines.SPLITS:
@@ -90,7 +90,7 @@ def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Rooms) 
 # ---- noise ----------------------------------------------------------------------------------------------------
 
 
-def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world: Rooms) -> None:
+def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world: Benchmark) -> None:
     clean = {row["id"]: row for row in dataset.read_rows(world, "ner", "test")}
     tiers = conditions.tiers(world)
     assert {(tier.kind, tier.level) for tier in tiers} == set(noise.TIERS)
@@ -102,7 +102,7 @@ def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world:
     assert len({row["passage_id"] for row in tiers[0].rows}) == len({row["passage_id"] for row in clean.values()})
 
 
-def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Rooms) -> None:
+def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None:
     """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
     gold = golds.read(world, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
@@ -117,13 +117,13 @@ def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Rooms) -> None:
         assert (nothing.change.value, nothing.change.low, nothing.change.high) == (-1.0, -1.0, -1.0)
 
 
-def test_the_record_has_every_tier(world: Rooms) -> None:
+def test_the_record_has_every_tier(world: Benchmark) -> None:
     found = json.loads(result(world, "memory", MEMORY.format(more="")).files()["scores.json"])
     assert {(each["kind"], each["level"]) for each in found["noise"]} == set(noise.TIERS)
     assert "noise" not in json.loads((ROOT / "baselines" / "majority" / "scores.json").read_text())
 
 
-def test_noise_does_not_reach_the_clean_scores(world: Rooms) -> None:
+def test_noise_does_not_reach_the_clean_scores(world: Benchmark) -> None:
     """A recipe that turns bad once it has seen a sentence twice: its test score is that of one who did not."""
     body = MEMORY.format(more="").replace(
         "return [self.find", "self.times = getattr(self, 'times', 0) + 1\n        return [self.find"
@@ -138,7 +138,7 @@ def test_noise_does_not_reach_the_clean_scores(world: Rooms) -> None:
 # ---- coarse labels --------------------------------------------------------------------------------------------
 
 
-def test_labels_through_a_crosswalk(world: Rooms) -> None:
+def test_labels_through_a_crosswalk(world: Benchmark) -> None:
     types = golds.types(world, "msra")
     convert = golds.through(types)
     assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
@@ -149,7 +149,7 @@ def test_labels_through_a_crosswalk(world: Rooms) -> None:
     assert "crosswalk" not in scoring.score(fine, {}).signature
 
 
-def test_an_unknown_crosswalk_is_refused(world: Rooms, real: Rooms) -> None:
+def test_an_unknown_crosswalk_is_refused(world: Benchmark, real: Benchmark) -> None:
     for where, known in ((world, "msra, other"), (real, "msra, cluener, ontonotes")):
         with pytest.raises(DataError, match=known):
             golds.read(where, "ner", "test", "conll")
@@ -157,7 +157,7 @@ def test_an_unknown_crosswalk_is_refused(world: Rooms, real: Rooms) -> None:
         result(world, "coarse", MEMORY.format(more='CROSSWALK = "conll"'))
 
 
-def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Rooms) -> None:
+def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Benchmark) -> None:
     """It learns and predicts coarse labels; the fine one beside it predicts the same, once it is mapped."""
     fine = result(world, "fine", MEMORY.format(more=""))
     coarse = result(world, "coarse", MEMORY.format(more='CROSSWALK = "msra"'))
@@ -188,7 +188,7 @@ def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Rooms) -> None:
     assert "coarse (LOC, TIME)" in ranking.markdown([board])
 
 
-def test_fine_labels_from_a_coarse_recipe_are_refused(world: Rooms) -> None:
+def test_fine_labels_from_a_coarse_recipe_are_refused(world: Benchmark) -> None:
     text = MEMORY.format(more='CROSSWALK = "msra"').replace("self.known[name])", '"PLACE")')
     with pytest.raises(DataError, match="unknown-label"):
         result(world, "coarse", text)
@@ -214,7 +214,7 @@ def make(): return M()
 """
 
 
-def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(world: Rooms) -> None:
+def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(world: Benchmark) -> None:
     result(world, "oracle", ORACLE)
     result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
            .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
@@ -239,7 +239,7 @@ def test_no_rank_counts_who_was_given_the_gold() -> None:
     assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
 
 
-def test_every_gold_entity_is_given(real: Rooms) -> None:
+def test_every_gold_entity_is_given(real: Benchmark) -> None:
     rows = conditions.entities(real, dataset.read_rows(real, "sector"))
     assert sum(len(row["entities"]) for row in rows) == sum(len(row["spans"]) for row in dataset.read_rows(real, "ner"))
     for row in rows:
@@ -250,7 +250,7 @@ def test_every_gold_entity_is_given(real: Rooms) -> None:
 
 
 def test_a_recipe_of_the_room_without_its_packages_is_skipped(
-    world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tests.test_problems import run
 
@@ -268,5 +268,5 @@ def test_a_recipe_of_the_room_without_its_packages_is_skipped(
     assert "package-missing" in capsys.readouterr().err
 
 
-def test_the_card_needs_no_recipe(world: Rooms) -> None:
+def test_the_card_needs_no_recipe(world: Benchmark) -> None:
     assert "no system" in card.BLOCKS["conditions"](world).lower()

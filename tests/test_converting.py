@@ -407,7 +407,7 @@ def test_one_fault_is_told_and_the_rest_is_done(line: str, code: str, part: str,
     path, out = write(tmp_path / "x.jsonl", GOOD, line, GOOD), tmp_path / "y.txt"
     with pytest.raises(DataError) as caught:
         convert([Source(path)], "conll", out, strict=True)
-    assert (caught.value.problems[0].code, "x.jsonl:2" in caught.value.problems[0].where) == (code, True)
+    assert (caught.value.problems[0].code, "x.jsonl:2" in caught.value.problems[0].location) == (code, True)
     assert not out.exists()
     report = convert([Source(path)], "conll", out)
     assert report.counts == {code: 1}

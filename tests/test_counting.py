@@ -113,7 +113,7 @@ def test_tags(case: dict[str, Any]) -> None:
         except DataError as error:
             (problem,) = error.problems
             assert problem.expected
-            assert problem.hint
+            assert problem.fix
             return problem.code
 
     for repair in (None, *schemes.REPAIRS):

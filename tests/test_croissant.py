@@ -18,25 +18,25 @@ from mlcroissant._src.operation_graph.operations import Download
 from jinbench import annotators, croissant, dataset, fields, files, installing, items, labels, prose
 from jinbench.problems import DataError
 from jinbench.prose import Documents
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 KNOWN = annotators.Annotators(
     "one", (annotators.Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),)
 )
 
 
-def written(where: Rooms, folder: Path) -> Path:
+def written(benchmark: Benchmark, folder: Path) -> Path:
     """croissant.json beside the files that it describes, all freshly built."""
-    built = dataset.build(where)
+    built = dataset.build(benchmark)
     dataset.write(built, folder)
-    (folder / "splits.csv").write_bytes(where.splits.read_bytes())
+    (folder / "splits.csv").write_bytes(benchmark.splits.read_bytes())
     path = folder / croissant.NAME
-    files.write_text(path, files.dump_json(croissant.build(where, built.manifest)))
+    files.write_text(path, files.dump_json(croissant.build(benchmark, built.manifest)))
     return path
 
 
 @pytest.fixture(scope="module")
-def path(real: Rooms, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(real, tmp_path_factory.mktemp("dataset"))
 
 
@@ -102,7 +102,7 @@ def test_every_record_loads(path: Path, caplog: pytest.LogCaptureFixture) -> Non
     assert_loads(path, caplog)
 
 
-def test_the_same_input_gives_the_same_bytes(real: Rooms, path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes(real: Benchmark, path: Path) -> None:
     listing = json.loads((path.parent / "manifest.json").read_text())  # its order is another than when it was built
     assert files.dump_json(croissant.build(real, listing)) == path.read_text()
 
@@ -117,7 +117,7 @@ def test_hashes_are_those_of_the_files(path: Path, described: dict[str, Any]) ->
     check_hashes(path)
 
 
-def test_a_changed_byte_breaks_a_hash(real: Rooms, tmp_path: Path) -> None:
+def test_a_changed_byte_breaks_a_hash(real: Benchmark, tmp_path: Path) -> None:
     """Seen where mlcroissant reads files one by one. It checks no hash when it reads the files of a set."""
     path = written(real, tmp_path)
     target = tmp_path / "ner" / "test.parquet"
@@ -128,7 +128,7 @@ def test_a_changed_byte_breaks_a_hash(real: Rooms, tmp_path: Path) -> None:
         check_hashes(path)
 
 
-def test_a_stray_file_is_not_loaded(real: Rooms, tmp_path: Path) -> None:
+def test_a_stray_file_is_not_loaded(real: Benchmark, tmp_path: Path) -> None:
     path = written(real, tmp_path)
     expected = len(records(path, "ner"))
     (tmp_path / "ner" / "more.parquet").write_bytes((tmp_path / "ner" / "test.parquet").read_bytes())
@@ -174,7 +174,7 @@ def test_rai_fields_are_those_that_mlcroissant_reads(path: Path, described: dict
     assert described["rai:dataManipulationProtocol"]  # mlcroissant 1.1.1 looks for another name than the standard has
 
 
-def test_rights_and_version(described: dict[str, Any], real: Rooms) -> None:
+def test_rights_and_version(described: dict[str, Any], real: Benchmark) -> None:
     (license,) = described["license"]  # no address alone: that would promise the texts too
     assert license["url"] == "LICENSE-DATA.md"
     assert "belongs to its publishers" in license["description"]
@@ -190,7 +190,7 @@ def test_a_broken_head_is_named(text: str) -> None:
             prose.head(text, name)
 
 
-def test_another_world(mini: Rooms, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> None:
     """Other labels, other annotators, no card, no citation: what nobody said is not there."""
     for document in (mini.card, mini.root / "LICENSE-DATA.md"):
         document.unlink()
@@ -212,7 +212,7 @@ def test_another_world(mini: Rooms, caplog: pytest.LogCaptureFixture) -> None:
     assert_loads(path, caplog)
 
 
-def test_persons_are_called_persons(mini: Rooms) -> None:
+def test_persons_are_called_persons(mini: Benchmark) -> None:
     known = annotators.read(mini)
     entries = tuple(replace(entry, kind="person") for entry in known.entries)
     built = dataset.build(mini).manifest
@@ -264,7 +264,7 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
     assert described["boxes"]["subField"][1]["description"] == "Something. Label ids: 0 = O, 1 = X."
 
 
-def test_every_field_is_described(real: Rooms) -> None:
+def test_every_field_is_described(real: Benchmark) -> None:
     features = items.features(labels.read(real))
     described = fields.described(features)
     assert set(described) == set(fields.FIELDS) == set(fields.ITEMS)

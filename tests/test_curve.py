@@ -9,21 +9,21 @@ import pytest
 from jinbench import baselines, card, curves, dataset, files, recipes
 from jinbench.golds import FOLDS
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.test_conditions import MEMORY, crossed, result
 from tests.test_problems import run
 
 
 @pytest.fixture
-def world(mini: Rooms) -> Rooms:
+def world(mini: Benchmark) -> Benchmark:
     return crossed(mini)
 
 
-def measured(world: Rooms, text: str = MEMORY.format(more="")) -> curves.Curve:
+def measured(world: Benchmark, text: str = MEMORY.format(more="")) -> curves.Curve:
     return curves.measure(world, result(world, "memory", text))
 
 
-def test_a_step_has_what_the_step_before_had(real: Rooms) -> None:
+def test_a_step_has_what_the_step_before_had(real: Benchmark) -> None:
     on = baselines.world(real, recipes.load(real.baselines / "gazetteer.py"))
     orders = set()
     for fold in on.folds:
@@ -40,7 +40,7 @@ def test_a_step_has_what_the_step_before_had(real: Rooms) -> None:
     assert len(orders) > 10, "each repeat and fold has another order"
 
 
-def test_the_last_point_is_the_cross_validation(world: Rooms) -> None:
+def test_the_last_point_is_the_cross_validation(world: Benchmark) -> None:
     found = result(world, "memory", MEMORY.format(more=""))
     curve = curves.measure(world, found)
     micro = found.scores[FOLDS].micro
@@ -55,13 +55,13 @@ def test_the_last_point_is_the_cross_validation(world: Rooms) -> None:
     assert curve == curves.measure(world, found)
 
 
-def test_a_system_that_learns_nothing_has_a_flat_curve(world: Rooms) -> None:
+def test_a_system_that_learns_nothing_has_a_flat_curve(world: Benchmark) -> None:
     text = MEMORY.format(more="").replace("self.known = {", "self.known = {'天津港': 'PLACE'} or {")
     for gain in measured(world, text).gains:
         assert (gain.f1, gain.low, gain.high) == (0.0, 0.0, 0.0)
 
 
-def test_what_is_said_follows_the_last_step(world: Rooms) -> None:
+def test_what_is_said_follows_the_last_step(world: Benchmark) -> None:
     curve = measured(world)
     assert "5 articles are too few to say" in curve.verdict
     last = replace(curve.gains[-1], articles=(9.2, 18.4), f1=0.05)
@@ -77,7 +77,7 @@ def test_what_is_said_follows_the_last_step(world: Rooms) -> None:
         assert f"from 9 to 18 training articles, micro-F1 moved by +0.050 [{low:+.3f}, {high:+.3f}]" in verdict
 
 
-def test_the_card_shows_the_stored_curves_and_their_picture(world: Rooms) -> None:
+def test_the_card_shows_the_stored_curves_and_their_picture(world: Benchmark) -> None:
     assert "No learning curve" in card.BLOCKS["curve"](world)
     curve = measured(world)
     curves.write(curve, world.baselines / "memory")
@@ -99,7 +99,7 @@ def test_the_card_shows_the_stored_curves_and_their_picture(world: Rooms) -> Non
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_the_command_measures_it_when_asked(
-    world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str], declared: bool
+    world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], declared: bool
 ) -> None:  # fmt: skip
     path = tmp_path / "model.py"
     path.write_text(MEMORY.format(more="CURVE = True" if declared else ""))
@@ -109,7 +109,7 @@ def test_the_command_measures_it_when_asked(
     assert (tmp_path / "model" / "scores.json").is_file()
 
 
-def test_the_stored_scores_of_other_data_are_refused(world: Rooms) -> None:
+def test_the_stored_scores_of_other_data_are_refused(world: Benchmark) -> None:
     result(world, "memory", MEMORY.format(more=""))
     assert set(baselines.stored(world)) == {"memory"}
     path = world.baselines / "memory" / "scores.json"

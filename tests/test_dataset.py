@@ -10,21 +10,21 @@ import jinbench
 from jinbench import card, dataset, exports, files, golds, items, labels, seeds
 from jinbench.problems import DataError
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.splitting import FOLD_COLUMNS
 
 
 @pytest.fixture(scope="module")
-def built(real: Rooms) -> dataset.Built:
+def built(real: Benchmark) -> dataset.Built:
     return dataset.build(real)
 
 
-def test_what_is_committed_is_what_build_makes(real: Rooms, built: dataset.Built) -> None:
+def test_what_is_committed_is_what_build_makes(real: Benchmark, built: dataset.Built) -> None:
     for name, data in built.files.items():
         assert (real.dataset / name).read_bytes() == data, f"{name} is stale: jinbench build"
 
 
-def test_nothing_else_lies_in_the_room(real: Rooms, built: dataset.Built) -> None:
+def test_nothing_else_lies_in_the_room(real: Benchmark, built: dataset.Built) -> None:
     found = {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
     made = {name.removeprefix("dataset/") for name in card.build(real) if name.startswith("dataset/")}
     assert found == {*built.files, *made, "splits.csv"}
@@ -43,7 +43,7 @@ def test_first_tenth_and_last_sentence(built: dataset.Built) -> None:
     assert train[0]["spans"][0] == {"start": 4, "end": 6, "type": "TITLE", "surface": "记者"}
 
 
-def test_every_span_of_every_item(built: dataset.Built, real: Rooms) -> None:
+def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None:
     tags = labels.read(real).tag_names
     for rows in built.table["ner"].values():
         for row in rows:
@@ -55,7 +55,7 @@ def test_every_span_of_every_item(built: dataset.Built, real: Rooms) -> None:
             assert sum(tags[tag].startswith("B-") for tag in row["ner_tags"]) == len(row["spans"])
 
 
-def test_articles_are_traceable(built: dataset.Built, real: Rooms) -> None:
+def test_articles_are_traceable(built: dataset.Built, real: Benchmark) -> None:
     pages = {page.id: page.text for page in seeds.read(real).pages}
     for rows in built.table["articles"].values():
         for row in rows:
@@ -75,7 +75,7 @@ def test_no_story_stands_on_two_sides(built: dataset.Built) -> None:
     assert all(len(found) == 1 for found in sides.values())
 
 
-def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from datasets import ClassLabel, load_dataset
 
@@ -93,14 +93,14 @@ def test_load_dataset_offline(real: Rooms, tmp_path: Path, monkeypatch: pytest.M
     )
 
 
-def test_jinbench_load(real: Rooms) -> None:
+def test_jinbench_load(real: Benchmark) -> None:
     test: Any = jinbench.load("sector", "test")
     assert test["id"] == [row["id"] for row in dataset.read_rows(real, "sector", "test")]
     with pytest.raises(DataError, match="unknown-id"):
         jinbench.load("nerr")
 
 
-def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None:
+def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Benchmark) -> None:
     before = dataset.build(mini).manifest
     path = mini.exports / "adjudicator.json"
     path.write_text(path.read_text().replace('"PLACE"', '"DATE"', 1))
@@ -118,7 +118,7 @@ def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Rooms) -> None
     assert after["sha256"] != before["sha256"]
 
 
-def test_ids_are_stable_across_versions(mini: Rooms) -> None:
+def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
     """An id is the page and the line where a passage begins: what becomes of others does not rename it."""
     before = dataset.build(mini).manifest
     mini.labels.write_text(mini.labels.read_text().replace('version = "1.0.0"', 'version = "2.0.0"'))
@@ -137,14 +137,14 @@ def test_ids_are_stable_across_versions(mini: Rooms) -> None:
     assert {passage.id for passage in seeds.read(mini).passages()} == {*ids} - {"a-L8"}
 
 
-def test_a_moved_fold_changes_the_hash(mini: Rooms) -> None:
+def test_a_moved_fold_changes_the_hash(mini: Benchmark) -> None:
     """Cross-validated scores on other folds are not comparable."""
     before = dataset.build(mini).manifest
     mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation,3", "routes,routes,validation,2"))
     assert dataset.build(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
 
 
-def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Rooms) -> None:
+def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Benchmark) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     gold = golds.read(mini, "sector", "train")
     text = mini.labels.read_text()
@@ -152,7 +152,7 @@ def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Rooms) ->
     assert golds.read(mini, "sector", "train") == gold
 
 
-def test_the_manifest_names_every_file(real: Rooms) -> None:
+def test_the_manifest_names_every_file(real: Benchmark) -> None:
     listing = json.loads(real.manifest.read_text())
     for name, sha in listing["files"].items():
         assert files.sha256((real.dataset / name).read_bytes()) == sha
@@ -161,7 +161,7 @@ def test_the_manifest_names_every_file(real: Rooms) -> None:
     )  # splits of four configs, one of the noisy one; splits.csv, stats.json
 
 
-def test_every_label_can_be_measured(real: Rooms) -> None:
+def test_every_label_can_be_measured(real: Benchmark) -> None:
     counts = dataset.read_statistics(real)
     for name, splits in counts["entities"].items():
         assert sum(splits.values()) >= 30, name
@@ -171,7 +171,7 @@ def test_every_label_can_be_measured(real: Rooms) -> None:
         assert splits["test"] > 0, name
 
 
-def test_annotations_are_what_the_exports_say(real: Rooms) -> None:
+def test_annotations_are_what_the_exports_say(real: Benchmark) -> None:
     seed, label_set = seeds.read(real), labels.read(real)
     rows = {row["id"]: row for row in dataset.read_rows(real, "annotations")}
     assert len(rows) == 2 * 142

@@ -33,7 +33,7 @@ from jinbench import (
     seeds,
 )
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.browser import Browser, local_browser
 from tests.conftest import ROOT
 from tests.desk import Desk, jinbench
@@ -246,10 +246,10 @@ def seat(local_browser: Browser, server: labelstudio.Server) -> Iterator[Seat]:
 
 
 @pytest.fixture
-def real_copy(tmp_path: Path) -> Rooms:
+def real_copy(tmp_path: Path) -> Benchmark:
     for room in ("seeds", "annotation"):
         shutil.copytree(ROOT / room, tmp_path / "real" / room)
-    return Rooms(tmp_path / "real")
+    return Benchmark(tmp_path / "real")
 
 
 def as_hex(colour: str, ground: str) -> str:
@@ -265,10 +265,10 @@ def only(desk: Desk, article: str, passages: int | None = None) -> None:
     desk.seed = replace(desk.seed, articles=(replace(found, passages=found.passages[:passages]),))
 
 
-def add_page(where: Rooms, lines: list[str], title: str = "新的一页") -> str:
+def add_page(benchmark: Benchmark, lines: list[str], title: str = "新的一页") -> str:
     """A page of one article with one passage, all of `lines` with their line breaks. Returns the article's id."""
     text = "\n".join([title, "", *lines]) + "\n"
-    (where.pages / "z.txt").write_text(text, newline="")
+    (benchmark.pages / "z.txt").write_text(text, newline="")
     entry = f"""
 [[page]]
 id = "z"
@@ -281,7 +281,7 @@ page = "z"
 story = "added"
 lines = ["headline 1", "body 3{f"-{len(lines) + 2}" if len(lines) > 1 else ""}"]
 """
-    with where.articles.open("a") as file:
+    with benchmark.articles.open("a") as file:
         file.write(entry)
     return "added"
 
@@ -350,13 +350,13 @@ def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
     assert (person["submitted"], person["left"]) == (1, 3)
     assert person["characters_per_minute"] > 0
     jinbench(tmp_path, "annotate", "pull")
-    where = Rooms(tmp_path)
+    where = Benchmark(tmp_path)
     (found,) = exports.read(exports.path_of(where, "first-day"), seeds.read(where).passages(), labels.read(where))
     assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
     assert found.sectors == ("transport",)
 
 
-def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: Rooms) -> None:
+def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: Benchmark) -> None:
     """Where passages are labelled once. What is submitted is what stands there then."""
     gold = exports.path_of(real_copy, "adjudicator")
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
@@ -499,7 +499,7 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
     assert run("return document.querySelectorAll('img[src=x], .desk script').length") == 0
 
 
-def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Rooms, tmp_path: Path) -> None:
+def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     """With the real labels, a passage of median length and more marks than most have."""
     desk = Desk(real_copy, seat.server, "annotator-a")
     lengths = sorted(len(passage.text) for passage in desk.seed.passages())
@@ -543,7 +543,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Rooms, 
     assert (found.spans, found.sectors) == (wanted.spans, wanted.sectors)
 
 
-def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Rooms, tmp_path: Path) -> None:
+def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     where = real_copy
     seed, label_set = seeds.read(where), labels.read(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article

@@ -9,7 +9,7 @@ import pytest
 from jinbench import adjudication, annotators, card, dataset, disagreements, files, labels, markup, ranking, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels, Passage
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[disagreements.Disagreement]:
@@ -61,7 +61,7 @@ def test_a_reason_of_nothing_is_a_problem() -> None:
     assert disagreements.problems(found, {"p": ("天津: 是",)}, "x") == []
 
 
-def test_every_decision_in_the_gold_has_its_reason(real: Rooms) -> None:
+def test_every_decision_in_the_gold_has_its_reason(real: Benchmark) -> None:
     known = annotators.read(real)
     found = adjudication.check(real, seeds.read(real), labels.read(real), known.gold)
     assert len(found) == 20
@@ -69,7 +69,7 @@ def test_every_decision_in_the_gold_has_its_reason(real: Rooms) -> None:
     assert len(overruled) == 6
 
 
-def test_what_is_still_open_is_not_in_order(mini: Rooms) -> None:
+def test_what_is_still_open_is_not_in_order(mini: Benchmark) -> None:
     path = mini.exports / "adjudicator.json"
     tasks = [task for task in json.loads(path.read_text()) if task["data"]["passage_id"] != "c-L3"]
     path.write_text(json.dumps(tasks))
@@ -78,7 +78,7 @@ def test_what_is_still_open_is_not_in_order(mini: Rooms) -> None:
     assert "c-L3" in str(caught.value)
 
 
-def test_a_sample_of_the_decisions(mini: Rooms) -> None:
+def test_a_sample_of_the_decisions(mini: Benchmark) -> None:
     def sample(*more: str) -> list[dict[str, str]]:
         command = [
             sys.executable,
@@ -116,7 +116,7 @@ def test_a_sample_of_the_decisions(mini: Rooms) -> None:
         ('gold = "adjudicator"', 'gold = "somebody"', "one of annotator-a"),
     ],
 )
-def test_who_labelled_is_checked(mini: Rooms, old: str, new: str, says: str) -> None:
+def test_who_labelled_is_checked(mini: Benchmark, old: str, new: str, says: str) -> None:
     path = mini.annotation / "annotators.toml"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
@@ -124,7 +124,7 @@ def test_who_labelled_is_checked(mini: Rooms, old: str, new: str, says: str) -> 
         annotators.read(mini)
 
 
-def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Rooms) -> None:
+def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Benchmark) -> None:
     path = mini.annotation / "annotators.toml"
     head, first, *_ = path.read_text().split("[[annotator]]")
     path.write_text(f"{head}[[annotator]]{first}".replace('gold = "adjudicator"', 'gold = "annotator-a"'))
@@ -133,7 +133,7 @@ def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Rooms) -> N
     assert ranking.board(mini, "ner", "folds").rows == ()
 
 
-def test_text_of_a_data_file_stays_in_its_cell(mini: Rooms) -> None:
+def test_text_of_a_data_file_stays_in_its_cell(mini: Benchmark) -> None:
     files.write_text(
         mini.annotation / "errata" / "001.toml",
         """

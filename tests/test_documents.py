@@ -10,7 +10,7 @@ import yaml
 
 from jinbench import card, dataset, items
 from jinbench.cli import app
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 
@@ -38,15 +38,15 @@ def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -
     assert f"`{sub}`" in row or f" {name}" in readme, f"jinbench {name} is not in the README"
 
 
-def test_generated_parts_are_up_to_date(real: Rooms) -> None:
+def test_generated_parts_are_up_to_date(real: Benchmark) -> None:
     assert list(card.stale(real)) == []
 
 
-def test_the_card_of_the_dataset_is_a_byte_copy(real: Rooms) -> None:
+def test_the_card_of_the_dataset_is_a_byte_copy(real: Benchmark) -> None:
     assert (real.dataset / "README.md").read_bytes() == real.card.read_bytes()
 
 
-def test_the_head_of_the_card(real: Rooms) -> None:
+def test_the_head_of_the_card(real: Benchmark) -> None:
     head = yaml.safe_load(real.card.read_text().split("---\n")[1])
     assert head["annotations_creators"] == ["machine-generated"]
     assert [config["config_name"] for config in head["configs"]] == list(items.CONFIGS)
@@ -57,7 +57,7 @@ def test_the_head_of_the_card(real: Rooms) -> None:
             assert (real.dataset / file["path"]).is_file()
 
 
-def test_the_citation_names_the_version_of_the_data(real: Rooms) -> None:
+def test_the_citation_names_the_version_of_the_data(real: Benchmark) -> None:
     found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert found["version"] == dataset.read_manifest(real)["version"]
 

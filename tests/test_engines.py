@@ -20,7 +20,7 @@ import pytest
 from jinbench import engines, milling
 from jinbench.problems import DataError, JinbenchError
 from jinbench.processing import WORK, Settings
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.test_processing import ENV, command, contents, gone, made, quiet, written
 from tests.test_processing import sentences as sentences
 
@@ -43,14 +43,14 @@ def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def plain(articles: Path, real: Rooms, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(articles: Path, real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("plain") / "out"
     milling.process([articles], out, real, SETTINGS, engines.here(), quiet)
     return out
 
 
 def test_a_worker_that_is_killed_costs_nothing(
-    cluster: Any, articles: Path, plain: Path, real: Rooms, tmp_path: Path
+    cluster: Any, articles: Path, plain: Path, real: Benchmark, tmp_path: Path
 ) -> None:
     """Its jobs go to the other one, a new one comes up, and the bytes are those of one process."""
     killed: list[int] = []
@@ -105,7 +105,7 @@ def test_a_cluster_of_our_own_goes_on_without_a_worker_and_leaves_nothing(
     assert gone(begun)
 
 
-def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """A folder that no worker can write into: the error is that of the system, and nothing hangs."""
     out = tmp_path / "out"
     milling_step: list[str] = []
@@ -142,7 +142,7 @@ def test_without_dask_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(DataError) as raised, engines.dask(2):
         pass
     (problem,) = raised.value.problems
-    assert (problem.code, problem.hint) == ("package-missing", "pip install 'jinbench[cluster]'")
+    assert (problem.code, problem.fix) == ("package-missing", "pip install 'jinbench[cluster]'")
 
 
 def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:
     ):
         pass
     assert [problem.code for problem in raised.value.problems] == ["package-missing"]
-    assert "install it there" in raised.value.problems[0].hint
+    assert "install it there" in raised.value.problems[0].fix
 
 
 def test_a_scheduler_that_ends_is_said(tmp_path: Path) -> None:

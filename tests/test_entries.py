@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator
 
 from jinbench import console, entries, files, forms, golds, lines, scoring, submissions
 from jinbench.problems import DataError, Problem, shorten
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.test_conditions import crossed
 from tests.test_problems import contents, run
@@ -45,7 +45,7 @@ GOOD = files.dump_jsonl([FIRST, SECOND, THIRD])
 
 
 @pytest.fixture(scope="session")
-def stable(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
+def stable(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     """The three-page world with crosswalks and its dataset. Tests only read it."""
     return crossed(three_pages(tmp_path_factory.mktemp("stable") / "mini"))
 
@@ -61,9 +61,9 @@ def folder(tmp_path: Path, name: str = "mine", system: str = SYSTEM, **written: 
     return made
 
 
-def problems(where: Rooms, made: Path) -> list[Problem]:
+def problems(benchmark: Benchmark, made: Path) -> list[Problem]:
     with pytest.raises(DataError) as caught:
-        entries.check(where, made)
+        entries.check(benchmark, made)
     return list(caught.value.problems)
 
 
@@ -128,7 +128,9 @@ BAD: list[tuple[str, str | bytes, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "code", "says"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_what_is_wrong_is_named(text: str | bytes, code: str, says: list[str], stable: Rooms, tmp_path: Path) -> None:
+def test_what_is_wrong_is_named(
+    text: str | bytes, code: str, says: list[str], stable: Benchmark, tmp_path: Path
+) -> None:
     found = problems(stable, folder(tmp_path, predictions__jsonl=text))
     assert {problem.code for problem in found} == {code}
     said = "\n".join(map(str, found))
@@ -137,16 +139,16 @@ def test_what_is_wrong_is_named(text: str | bytes, code: str, says: list[str], s
         assert part in said, said
 
 
-def test_a_zip_archive(stable: Rooms, tmp_path: Path) -> None:
+def test_a_zip_archive(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path)
     with zipfile.ZipFile(made / "predictions.jsonl", "w") as archive:
         archive.writestr("predictions.jsonl", GOOD)
     (found,) = problems(stable, made)
-    assert (found.code, found.hint) == ("file-binary", "unpack it first: unzip predictions.jsonl")
+    assert (found.code, found.fix) == ("file-binary", "unpack it first: unzip predictions.jsonl")
 
 
 @pytest.mark.parametrize("name", ["predictions.jsonl", "system.toml"])
-def test_ten_gigabytes_are_refused_unread(name: str, stable: Rooms, tmp_path: Path) -> None:
+def test_ten_gigabytes_are_refused_unread(name: str, stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path)
     os.truncate(made / name, 10 * 2**30)
     start = time.monotonic()
@@ -169,7 +171,7 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
     assert (found[-1].code, found[-1].expected) == ("file-too-big", "1,000 bytes or fewer")
 
 
-def test_the_limit_is_far_from_any_sane_submission(real: Rooms) -> None:
+def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
     for task, splits in golds.BOARD_SPLITS.items():
         for split in splits:
             gold = golds.read(real, task, split)
@@ -189,7 +191,7 @@ def test_the_limit_is_far_from_any_sane_submission(real: Rooms) -> None:
     ],
     ids=["a byte order mark", "line ends of Windows", "blank lines", "no end of line", "escapes, and a field more"],
 )
-def test_what_editors_do_to_a_file_is_taken(text: bytes, stable: Rooms, tmp_path: Path) -> None:
+def test_what_editors_do_to_a_file_is_taken(text: bytes, stable: Benchmark, tmp_path: Path) -> None:
     (part,) = entries.check(stable, folder(tmp_path, predictions__jsonl=text)).parts
     assert part.missing == 0
     assert part.found == submissions.read_predictions(folder(tmp_path, "other") / "predictions.jsonl", part.gold)
@@ -204,9 +206,9 @@ LAST = {
 OF_BYTES, OF_UTF_16 = (lambda text: len(text.encode())), (lambda text: len(text.encode("utf-16-le")) // 2)
 
 
-def counted(where: Rooms, row: dict[str, Any], count: Any = len, surface: bool = True) -> dict[str, Any]:
+def counted(benchmark: Benchmark, row: dict[str, Any], count: Any = len, surface: bool = True) -> dict[str, Any]:
     """A line of predictions whose offsets count something else."""
-    gold = golds.read(where, "ner", "test")
+    gold = golds.read(benchmark, "ner", "test")
     text = gold.texts[gold.ids.index(row["id"])]
     found = []
     for span in row["spans"]:
@@ -221,14 +223,14 @@ def counted(where: Rooms, row: dict[str, Any], count: Any = len, surface: bool =
     [("bytes of UTF-8", OF_BYTES, [LATE]), ("UTF-16 units", OF_UTF_16, [LATE, LAST])],
 )
 def test_offsets_that_count_something_else(
-    name: str, count: Any, given: list[dict[str, Any]], surface: bool, stable: Rooms, tmp_path: Path
+    name: str, count: Any, given: list[dict[str, Any]], surface: bool, stable: Benchmark, tmp_path: Path
 ) -> None:
     rows = [counted(stable, row, count, surface) for row in given]
     found = problems(stable, folder(tmp_path, predictions__jsonl=files.dump_jsonl(rows)))
-    assert all(f"offsets count {name}: " in problem.hint for problem in found), found
+    assert all(f"offsets count {name}: " in problem.fix for problem in found), found
     rows[0]["spans"][0]["end"] = 99  # one span that is not so, and nothing is known
     found = problems(stable, folder(tmp_path, "other", predictions__jsonl=files.dump_jsonl(rows)))
-    assert not any("every span of the file" in problem.hint for problem in found)
+    assert not any("every span of the file" in problem.fix for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -239,19 +241,21 @@ def test_offsets_that_count_something_else(
         ("code points from 1 with the end inclusive", (1, 0)),
     ],
 )
-def test_offsets_that_begin_or_end_elsewhere(name: str, move: tuple[int, int], stable: Rooms, tmp_path: Path) -> None:
+def test_offsets_that_begin_or_end_elsewhere(
+    name: str, move: tuple[int, int], stable: Benchmark, tmp_path: Path
+) -> None:
     row = counted(stable, LATE)
     for span in row["spans"]:
         span["start"], span["end"] = span["start"] + move[0], span["end"] + move[1]
     found = problems(stable, folder(tmp_path, predictions__jsonl=files.dump_jsonl([row])))
     assert {problem.code for problem in found} == {"span-text-differs"}
-    assert all(f"offsets count {name}: " in problem.hint for problem in found)
+    assert all(f"offsets count {name}: " in problem.fix for problem in found)
 
 
-def test_a_span_without_surface_could_begin_anywhere(stable: Rooms, tmp_path: Path) -> None:
+def test_a_span_without_surface_could_begin_anywhere(stable: Benchmark, tmp_path: Path) -> None:
     """One past the end would fit if offsets began at 1: that says nothing."""
     (found,) = problems(stable, folder(tmp_path, predictions__jsonl=spans((24, 26, "DATE"))))
-    assert found.hint == "offsets count Unicode code points of the text from 0, the end is exclusive"
+    assert found.fix == "offsets count Unicode code points of the text from 0, the end is exclusive"
 
 
 SECTORS = with_field("task", '"sector"')
@@ -274,24 +278,24 @@ BAD_SECTORS = [
 
 
 @pytest.mark.parametrize(("fields", "code", "says"), BAD_SECTORS)
-def test_what_is_wrong_with_sectors(fields: str, code: str, says: str, stable: Rooms, tmp_path: Path) -> None:
+def test_what_is_wrong_with_sectors(fields: str, code: str, says: str, stable: Benchmark, tmp_path: Path) -> None:
     found = problems(stable, folder(tmp_path, system=SECTORS, predictions__jsonl=f'{{"id": "b-L3", {fields}}}'))
     assert [problem.code for problem in found] == [code]
     assert says in str(found[0])
 
 
-def test_scores_of_sectors_go_along(stable: Rooms, tmp_path: Path) -> None:
+def test_scores_of_sectors_go_along(stable: Benchmark, tmp_path: Path) -> None:
     text = '{"id": "b-L3", "sectors": [], "scores": {"port": 0.5, "water": 2}}\n{"id": "b-L5", "sectors": ["port"]}'
     (part,) = entries.check(stable, folder(tmp_path, system=SECTORS, predictions__jsonl=text)).parts
     assert part.found == {"b-L3": frozenset(), "b-L5": {("port",)}}
     assert part.found.scores == {"b-L3": {"port": 0.5, "water": 2.0}}
 
 
-def test_reading_ends_after_very_many_problems(stable: Rooms, tmp_path: Path) -> None:
+def test_reading_ends_after_very_many_problems(stable: Benchmark, tmp_path: Path) -> None:
     found = problems(stable, folder(tmp_path, predictions__jsonl="{}\n" * (lines.MOST + 500)))
     assert len(found) == lines.MOST + 1
-    assert found[-1].where.endswith(f":{lines.MOST}")
-    assert "was not read" in found[-1].hint
+    assert found[-1].location.endswith(f":{lines.MOST}")
+    assert "was not read" in found[-1].fix
 
 
 # ---- what is wrong with the folder ----------------------------------------------------------------------------
@@ -327,55 +331,55 @@ BAD_SYSTEMS = [
 
 @pytest.mark.parametrize(("field", "value", "code", "says"), BAD_SYSTEMS)
 def test_what_is_wrong_with_system_toml(
-    field: str, value: str, code: str, says: str, stable: Rooms, tmp_path: Path
+    field: str, value: str, code: str, says: str, stable: Benchmark, tmp_path: Path
 ) -> None:
     found = problems(stable, folder(tmp_path, system=with_field(field, value)))
     assert code in {problem.code for problem in found}
     assert says in "\n".join(map(str, found)), found
     assert not any(part in str(found) for part in ("(?=", '{"', "additionalProperties"))
-    assert all("system.toml" in problem.where for problem in found)
+    assert all("system.toml" in problem.location for problem in found)
 
 
 @pytest.mark.parametrize("data", ["1.0.0", "1.0.7"])
-def test_predictions_outlive_errata(data: str, stable: Rooms, tmp_path: Path) -> None:
+def test_predictions_outlive_errata(data: str, stable: Benchmark, tmp_path: Path) -> None:
     assert entries.check(stable, folder(tmp_path, system=with_field("data", f'"{data}"'))).parts
 
 
 @pytest.mark.parametrize("text", ["", "name =", "\0", "x = " + "[" * 10_000])
-def test_a_system_toml_that_is_none(text: str, stable: Rooms, tmp_path: Path) -> None:
+def test_a_system_toml_that_is_none(text: str, stable: Benchmark, tmp_path: Path) -> None:
     (found, *_) = problems(stable, folder(tmp_path, system=text))
     assert found.code in ("broken-toml", "wrong-shape")
 
 
 @pytest.mark.parametrize("name", ["Mine", "mine!", ".mine", "-mine", "my system", "n" * 65, "天津"])
-def test_a_name_that_no_entry_can_have(name: str, stable: Rooms, tmp_path: Path) -> None:
+def test_a_name_that_no_entry_can_have(name: str, stable: Benchmark, tmp_path: Path) -> None:
     (found,) = problems(stable, folder(tmp_path, name))
-    assert (found.code, found.hint[:17]) == ("wrong-shape", "rename the folder")
+    assert (found.code, found.fix[:17]) == ("wrong-shape", "rename the folder")
 
 
 @pytest.mark.parametrize("name", ["m", "my-system_2.1", "0", "n" * 64])
-def test_a_name_that_an_entry_can_have(name: str, stable: Rooms, tmp_path: Path) -> None:
+def test_a_name_that_an_entry_can_have(name: str, stable: Benchmark, tmp_path: Path) -> None:
     assert entries.check(stable, folder(tmp_path, name)).entry.system.id == name
 
 
 @pytest.mark.parametrize(
     ("name", "whose"), [("rules", "a baseline"), ("kept", "a baseline"), ("annotator-a", "an annotator")]
 )
-def test_a_name_that_is_taken(name: str, whose: str, world: Rooms, tmp_path: Path) -> None:
+def test_a_name_that_is_taken(name: str, whose: str, world: Benchmark, tmp_path: Path) -> None:
     files.write_text(world.baselines / "rules.py", "")
     (world.baselines / "kept").mkdir()
     (found,) = problems(world, folder(tmp_path / "in", name))
     assert (found.code, found.found) == ("duplicate-id", f"that of {whose}")
 
 
-def test_a_folder_that_is_none(stable: Rooms, tmp_path: Path) -> None:
+def test_a_folder_that_is_none(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path)
     for path, what in ((made / "predictions.jsonl", "a file"), (tmp_path / "nowhere", "nothing")):
         (found,) = problems(stable, path)
         assert (found.code, found.expected, found.found) == ("file-missing", "a folder", what)
 
 
-def test_files_that_are_not_there(stable: Rooms, tmp_path: Path) -> None:
+def test_files_that_are_not_there(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path, predictions__jsonl__gz=b"\x1f\x8b")
     (found,) = problems(stable, made)
     assert (found.code, found.found) == ("file-missing", "'predictions.jsonl.gz'")
@@ -384,11 +388,11 @@ def test_files_that_are_not_there(stable: Rooms, tmp_path: Path) -> None:
     assert (found.code, found.found) == ("file-missing", "a folder")
     (made / "system.toml").unlink()
     (found,) = problems(stable, made)
-    assert found.where.endswith("system.toml")
-    assert "jinbench format system" in found.hint
+    assert found.location.endswith("system.toml")
+    assert "jinbench format system" in found.fix
 
 
-def test_a_pipe_is_no_file(stable: Rooms, tmp_path: Path) -> None:
+def test_a_pipe_is_no_file(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path)
     (made / "predictions.jsonl").unlink()
     os.mkfifo(made / "predictions.jsonl")
@@ -396,7 +400,7 @@ def test_a_pipe_is_no_file(stable: Rooms, tmp_path: Path) -> None:
     assert (found.code, found.found) == ("file-missing", "something that cannot be copied")
 
 
-def test_names_of_files_say_the_board(stable: Rooms, tmp_path: Path) -> None:
+def test_names_of_files_say_the_board(stable: Benchmark, tmp_path: Path) -> None:
     """Without task and split; coarse labels are read with the names of the crosswalk."""
     system = with_field("task", "").replace('split = "test"', "")
     coarse = spans((0, 3, "LOC"))
@@ -412,31 +416,31 @@ def test_names_of_files_say_the_board(stable: Rooms, tmp_path: Path) -> None:
     assert checked.parts[-1].gold.names == ("LOC", "TIME")
 
 
-def test_a_misspelt_name_is_not_passed_over(stable: Rooms, tmp_path: Path) -> None:
+def test_a_misspelt_name_is_not_passed_over(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path, predictions_ner_tset__jsonl=GOOD, predictions_ner_train__jsonl=GOOD)
     found = problems(stable, made)
     assert [problem.code for problem in found] == ["unknown-id", "unknown-id"]
-    assert "rename it to predictions-ner-test.jsonl" in found[1].hint
+    assert "rename it to predictions-ner-test.jsonl" in found[1].fix
 
 
-def test_two_files_for_one_board(stable: Rooms, tmp_path: Path) -> None:
+def test_two_files_for_one_board(stable: Benchmark, tmp_path: Path) -> None:
     (found,) = problems(stable, folder(tmp_path, predictions__jsonl=GOOD, predictions_ner_test__jsonl=GOOD))
     assert (found.code, found.found) == ("duplicate-id", "two for ner/test")
 
 
-def test_all_problems_of_all_files_at_once(stable: Rooms, tmp_path: Path) -> None:
+def test_all_problems_of_all_files_at_once(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(
         tmp_path, predictions_ner_test__jsonl="{]\n" + spans((9, 99, "DATE")), predictions_sector_folds__jsonl="5"
     )
     found = problems(stable, made)
-    assert [(Path(p.where).name, p.code) for p in found] == [
+    assert [(Path(p.location).name, p.code) for p in found] == [
         ("predictions-ner-test.jsonl:1", "broken-json"),
         ("predictions-ner-test.jsonl:2", "span-outside-text"),
         ("predictions-sector-folds.jsonl:1", "broken-json"),
     ]
 
 
-def test_what_was_given_of_the_gold_is_no_entry(stable: Rooms, tmp_path: Path) -> None:
+def test_what_was_given_of_the_gold_is_no_entry(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path, predictions__jsonl=GOOD, scores__json='{"given": ["entities"]}')
     assert [problem.code for problem in problems(stable, made)] == ["declaration-unknown"]
     (made / "scores.json").write_text("[broken")
@@ -465,11 +469,11 @@ LINE = st.fixed_dictionaries(
 )
 
 
-def either(where: Rooms, task: str, path: Path) -> submissions.Predictions | None:
+def either(benchmark: Benchmark, task: str, path: Path) -> submissions.Predictions | None:
     """What is read, or None where it is refused in words that a terminal and a file can take."""
-    gold = golds.read(where, task, "test")
+    gold = golds.read(benchmark, task, "test")
     try:
-        return submissions.read_predictions(path, gold, where)
+        return submissions.read_predictions(path, gold, benchmark)
     except DataError as error:
         said = console.told(error.problems)
         console.problems_as_json(error.problems).encode()
@@ -479,7 +483,7 @@ def either(where: Rooms, task: str, path: Path) -> submissions.Predictions | Non
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.binary(max_size=300), task=st.sampled_from(golds.TASKS))
-def test_any_bytes(data: bytes, task: str, stable: Rooms, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_bytes(data: bytes, task: str, stable: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any-bytes.jsonl"
     path.write_bytes(data)
     either(stable, task, path)
@@ -489,7 +493,7 @@ def test_any_bytes(data: bytes, task: str, stable: Rooms, tmp_path_factory: pyte
 
 @settings(max_examples=300, deadline=None)
 @given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(golds.TASKS))
-def test_any_json(rows: list[Any], task: str, stable: Rooms, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Either it is refused, or every line of it is what the schema allows, and it can be scored."""
     path = tmp_path_factory.getbasetemp() / "any-json.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -508,10 +512,10 @@ def test_values_that_cannot_be_written_are_named() -> None:
         layers = [layers]
     assert shorten(layers) == "a list in many layers"
     said = console.problems_as_json([Problem("unknown-id", "\udcff.jsonl", "x", "y", "z")])
-    assert json.loads(said.encode())["problems"][0]["where"] == "\udcff.jsonl"
+    assert json.loads(said.encode())["problems"][0]["location"] == "\udcff.jsonl"
 
 
-def test_half_a_surrogate_pair_is_no_traceback(stable: Rooms, tmp_path: Path) -> None:
+def test_half_a_surrogate_pair_is_no_traceback(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path, predictions__jsonl='{"id": "\\ud800", "spans": []}\n{"\\udfff": 1}')
     done = subprocess.run(
         [sys.executable, "-m", "jinbench.cli", "--root", str(stable.root), "submit", str(made), "--dry-run", "--json"],
@@ -532,16 +536,16 @@ def filled(template: str) -> str:
     return template
 
 
-def test_the_template_claims_nothing(stable: Rooms, tmp_path: Path) -> None:
+def test_the_template_claims_nothing(stable: Benchmark, tmp_path: Path) -> None:
     """As `jinbench format system` prints it, it is refused, and the fields to fill in are named."""
     found = problems(stable, folder(tmp_path, system=forms.explained(stable, "system")))
-    hints = [problem.hint.partition(";")[0] for problem in found]
+    hints = [problem.fix.partition(";")[0] for problem in found]
     assert hints == ["fill in name", "fill in who", "fill in trained_on"]
     assert {problem.found for problem in found} == {"nothing"}
 
 
 @pytest.mark.parametrize("task", golds.TASKS)
-def test_the_example_is_an_entry(task: str, stable: Rooms, tmp_path: Path) -> None:
+def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -> None:
     """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
     text = filled(forms.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
     line = forms.explained(stable, task).splitlines()[2]
@@ -554,14 +558,14 @@ def test_the_example_is_an_entry(task: str, stable: Rooms, tmp_path: Path) -> No
     assert set(tomllib.loads(text)) <= set(files.read_schema("system")["properties"])
 
 
-def test_the_example_has_a_label(real: Rooms) -> None:
+def test_the_example_has_a_label(real: Benchmark) -> None:
     """Though the shortest sentence of the test split has none."""
     gold = golds.read(real, "ner", "test")
     assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
     assert json.loads(forms.explained(real, "ner").splitlines()[2])["spans"]
 
 
-def test_what_is_stored_fits_the_schema(real: Rooms) -> None:
+def test_what_is_stored_fits_the_schema(real: Benchmark) -> None:
     validators = {task: Draft202012Validator(forms.schema(real, task)) for task in golds.TASKS}
     for task, validator in validators.items():
         paths = list(real.baselines.glob(f"*/predictions-{task}-test.jsonl"))
@@ -574,7 +578,7 @@ def test_what_is_stored_fits_the_schema(real: Rooms) -> None:
                 assert list(validators[other].iter_errors(row))
 
 
-def test_format_prints(stable: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+def test_format_prints(stable: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     root = ["--root", str(stable.root)]
     assert run([*root, "format"]) == 0
     said = capsys.readouterr().out
@@ -592,11 +596,11 @@ def test_format_prints(stable: Rooms, capsys: pytest.CaptureFixture[str]) -> Non
 # ---- the way into the room ------------------------------------------------------------------------------------
 
 
-def submit(where: Rooms, made: Path, *more: str) -> int:
-    return run(["--root", str(where.root), "submit", str(made), *more])
+def submit(benchmark: Benchmark, made: Path, *more: str) -> int:
+    return run(["--root", str(benchmark.root), "submit", str(made), *more])
 
 
-def test_an_entry_comes_in(world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_entry_comes_in(world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = folder(tmp_path / "in", predictions__jsonl=GOOD, scores__json="{}", curve__json="{}", notes__txt="…")
     before = contents(world.root)
     assert submit(world, made, "--dry-run") == 0
@@ -637,7 +641,7 @@ def test_an_entry_comes_in(world: Rooms, tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("task", golds.TASKS)
-def test_an_empty_submission(task: str, world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_submission(task: str, world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = folder(tmp_path / "in", system=with_field("task", f'"{task}"'), predictions__jsonl="")
     assert submit(world, made) == 0
     said = capsys.readouterr().out
@@ -652,7 +656,7 @@ def test_an_empty_submission(task: str, world: Rooms, tmp_path: Path, capsys: py
     assert (record["state"], record["written"]) == ("the same", False)
 
 
-def test_a_link_is_followed_and_keeps_its_name(world: Rooms, tmp_path: Path) -> None:
+def test_a_link_is_followed_and_keeps_its_name(world: Benchmark, tmp_path: Path) -> None:
     folder(tmp_path / "in", "Results 7")
     (tmp_path / "in" / "mine").symlink_to("Results 7")
     assert submit(world, tmp_path / "in" / "mine") == 0
@@ -660,7 +664,7 @@ def test_a_link_is_followed_and_keeps_its_name(world: Rooms, tmp_path: Path) -> 
     assert [entry.system.id for entry in entries.room(world)] == ["mine"]
 
 
-def test_nothing_that_is_wrong_comes_in(world: Rooms, tmp_path: Path) -> None:
+def test_nothing_that_is_wrong_comes_in(world: Benchmark, tmp_path: Path) -> None:
     before = contents(world.root)
     assert submit(world, folder(tmp_path / "in", predictions__jsonl="{]"), "--replace") == 1
     assert contents(world.root) == before
@@ -673,7 +677,7 @@ class Stop(BaseException):
 @pytest.mark.parametrize("at", range(1, 8))
 @pytest.mark.parametrize("there", [False, True])
 def test_a_copy_that_is_cut_off(
-    at: int, there: bool, world: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, there: bool, world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted at any of its moves: what was there before, or the whole of what is new, and nothing beside it."""
     made = folder(tmp_path / "in")
@@ -716,7 +720,7 @@ def test_a_copy_that_is_cut_off(
     assert stopped == (at <= (5 if there else 4))
 
 
-def test_a_copy_that_is_killed(world: Rooms, tmp_path: Path) -> None:
+def test_a_copy_that_is_killed(world: Benchmark, tmp_path: Path) -> None:
     """Nobody cleans up: what is left has a hidden name, is no entry, and is in nobody's way."""
     made = folder(tmp_path / "in")
     code = (
@@ -736,7 +740,7 @@ def test_a_copy_that_is_killed(world: Rooms, tmp_path: Path) -> None:
     assert [entry.system.id for entry in entries.room(world)] == ["mine"]
 
 
-def test_who_comes_second_does_not_overwrite(world: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_comes_second_does_not_overwrite(world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another entry of the same id lands while ours is being written."""
     made = folder(tmp_path / "in")
     target, fsync = entries.home(world) / "mine", os.fsync
@@ -753,7 +757,7 @@ def test_who_comes_second_does_not_overwrite(world: Rooms, tmp_path: Path, monke
     assert os.listdir(target.parent) == ["mine"]
 
 
-def test_a_room_with_problems_tells_all_of_them(world: Rooms) -> None:
+def test_a_room_with_problems_tells_all_of_them(world: Benchmark) -> None:
     assert entries.room(world) == ()
     home = entries.home(world)
     folder(home, "good")
@@ -767,7 +771,7 @@ def test_a_room_with_problems_tells_all_of_them(world: Rooms) -> None:
 
 
 def test_with_the_package_alone_an_entry_can_be_checked(
-    stable: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stable: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("jinbench.rooms._PACKAGE", tmp_path)
     shutil.copytree(stable.root, tmp_path / "_rooms")
@@ -793,7 +797,7 @@ def test_with_the_package_alone_an_entry_can_be_checked(
     [("folds", "", "test"), ("folds", spans(id="a-L5-S1"), ""), ("test", "", "")],
 )
 def test_items_of_one_split_may_be_meant_for_it(
-    split: str, more: str, narrower: str, stable: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    split: str, more: str, narrower: str, stable: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = folder(tmp_path, system=with_field("split", f'"{split}"'), predictions__jsonl=GOOD + more)
     assert submit(stable, made, "--dry-run") == 0
@@ -805,7 +809,7 @@ def test_items_of_one_split_may_be_meant_for_it(
 
 @pytest.mark.parametrize(("scheme", "repair"), [("IOB1", None), ("BIO", "guess")])
 def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
-    scheme: str, repair: str | None, stable: Rooms
+    scheme: str, repair: str | None, stable: Benchmark
 ) -> None:
     gold = golds.read(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
@@ -813,7 +817,7 @@ def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 
-def test_sectors_have_no_crosswalk(stable: Rooms) -> None:
+def test_sectors_have_no_crosswalk(stable: Benchmark) -> None:
     assert golds.read(stable, "ner", "test", crosswalk="msra").names
     with pytest.raises(DataError) as caught:
         golds.read(stable, "sector", "test", crosswalk="msra")
@@ -831,7 +835,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def test_of_very_many_problems_the_first_are_printed(
-    many: Path, stable: Rooms, capsys: pytest.CaptureFixture[str]
+    many: Path, stable: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert submit(stable, many, "--dry-run") == 1
     said = capsys.readouterr()
@@ -843,7 +847,7 @@ def test_of_very_many_problems_the_first_are_printed(
     assert submit(stable, many, "--dry-run", "--json") == 1
     found = json.loads(capsys.readouterr().out)["problems"]
     assert len(found) == 1235
-    assert set(found[0]) == {"code", "where", "expected", "found", "hint"}
+    assert set(found[0]) == {"code", "location", "expected", "found", "fix"}
 
 
 @pytest.mark.parametrize("number", [1, console.MANY, console.MANY + 1])

@@ -6,23 +6,23 @@ import pytest
 
 from jinbench import dataset, errata, files, labels, markup, rescoring, seeds
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
-def write(where: Rooms, number: int, **table: Any) -> None:
-    path = where.annotation / "errata" / f"{number:03}.toml"
+def write(benchmark: Benchmark, number: int, **table: Any) -> None:
+    path = benchmark.annotation / "errata" / f"{number:03}.toml"
     lines = [f"{key} = {value!r}" for key, value in table.items()]
     files.write_text(path, "\n".join(["date = 2026-11-22", 'by = "a test"', 'why = "a test"', *lines, ""]))
 
 
-def gold(where: Rooms) -> dict[str, str]:
+def gold(benchmark: Benchmark) -> dict[str, str]:
     """The gold as marked-up text, and the sectors after it."""
-    seed = seeds.read(where)
-    found = dataset.gold(where, seed, labels.read(where))
+    seed = seeds.read(benchmark)
+    found = dataset.gold(benchmark, seed, labels.read(benchmark))
     return {p.id: f"{markup.mark(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in seed.passages()}
 
 
-def test_errata_are_applied_in_order(mini: Rooms) -> None:
+def test_errata_are_applied_in_order(mini: Benchmark) -> None:
     before = gold(mini)
     write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天[开工|DATE]")
     write(mini, 2, passage="a-L5", before="昨天[开工|DATE]", after="昨天开工")
@@ -33,7 +33,7 @@ def test_errata_are_applied_in_order(mini: Rooms) -> None:
     assert after["b-L11"].endswith("('port', 'water')")
 
 
-def test_an_erratum_changes_version_and_manifest(mini: Rooms) -> None:
+def test_an_erratum_changes_version_and_manifest(mini: Benchmark) -> None:
     old = dataset.build(mini).manifest
     write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
     new = dataset.build(mini).manifest
@@ -66,14 +66,14 @@ def test_an_erratum_changes_version_and_manifest(mini: Rooms) -> None:
         ({"passage": "b-L11", "before": "x"}, "wrong-shape"),
     ],
 )
-def test_an_erratum_that_does_not_fit_is_refused(mini: Rooms, change: dict[str, Any], says: str) -> None:
+def test_an_erratum_that_does_not_fit_is_refused(mini: Benchmark, change: dict[str, Any], says: str) -> None:
     write(mini, 1, **change)
     with pytest.raises(DataError, match=says):
         gold(mini)
 
 
 @pytest.mark.parametrize("date", ['"yesterday"', "true", "3", "2026-11-22T10:00:00"])
-def test_the_date_of_an_erratum_is_a_date(mini: Rooms, date: str) -> None:
+def test_the_date_of_an_erratum_is_a_date(mini: Benchmark, date: str) -> None:
     write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
     path = mini.annotation / "errata" / "001.toml"
     path.write_text(path.read_text().replace("2026-11-22", date))
@@ -82,19 +82,19 @@ def test_the_date_of_an_erratum_is_a_date(mini: Rooms, date: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["001.TOML", "erratum-one.txt", "001"])
-def test_nothing_else_lies_among_the_errata(mini: Rooms, name: str) -> None:
+def test_nothing_else_lies_among_the_errata(mini: Benchmark, name: str) -> None:
     files.write_text(mini.annotation / "errata" / name, "x")
     with pytest.raises(DataError, match=r"001\.toml"):
         errata.read(mini)
 
 
-def test_errata_are_numbered_without_gaps(mini: Rooms) -> None:
+def test_errata_are_numbered_without_gaps(mini: Benchmark) -> None:
     write(mini, 2, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
     with pytest.raises(DataError, match=r"001\.toml"):
         errata.read(mini)
 
 
-def test_rescoring_says_who_moved(mini: Rooms) -> None:
+def test_rescoring_says_who_moved(mini: Benchmark) -> None:
     """Two systems that know one word each. An erratum takes away the word of one of them."""
     dataset.write(dataset.build(mini), mini.dataset)
     for word, name in (("昨天", "yesterday"), ("今年", "this_year")):
@@ -116,7 +116,7 @@ def test_rescoring_says_who_moved(mini: Rooms) -> None:
     assert not any(move.moved or move.old != move.new for move in same)
 
 
-def test_a_rank_that_moves(mini: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_that_moves(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
     """One system says what the gold said before five errata, the other what it says after them.
 
     Three articles tell nothing apart; here any difference counts.
@@ -141,7 +141,7 @@ def test_a_rank_that_moves(mini: Rooms, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(move.moved and "MOVED" in str(move) for move in moves.values())
 
 
-def test_the_committed_erratum(real: Rooms) -> None:
+def test_the_committed_erratum(real: Benchmark) -> None:
     known = errata.read(real)
     assert known, "there is one real erratum at least"
     assert files.read_json(real.manifest)["errata"] == [erratum.path.stem for erratum in known]

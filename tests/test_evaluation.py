@@ -19,14 +19,14 @@ import jinbench
 from jinbench import comparing, files, golds, ranking, scoring, submissions, tagging
 from jinbench.problems import DataError
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import Score
 from jinbench.tallying import Report
 from tests.conftest import ROOT
 from tests.test_problems import run
 
 
-def test_every_form_of_predictions_gives_the_same_score(real: Rooms) -> None:
+def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None:
     path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
     gold = golds.read(real, "ner", "test")
     texts = dict(zip(gold.ids, gold.texts, strict=True))
@@ -45,7 +45,7 @@ def test_every_form_of_predictions_gives_the_same_score(real: Rooms) -> None:
     assert expected.headline in str(expected)
 
 
-def test_sectors_and_their_scores(real: Rooms) -> None:
+def test_sectors_and_their_scores(real: Benchmark) -> None:
     gold = golds.read(real, "sector", "test")
     said = {id: sorted(label[0] for label in labels) for id, labels in zip(gold.ids, gold.labels, strict=True)}
     perfect = jinbench.score(said, task="sector", root=real.root)
@@ -59,7 +59,7 @@ def test_sectors_and_their_scores(real: Rooms) -> None:
     assert "label-ranking average precision 1.000" in str(ranked)
 
 
-def test_compare_is_that_of_the_command(real: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_is_that_of_the_command(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [real.baselines / name / "predictions-ner-folds.jsonl" for name in ("tagger", "rules")]
     found = jinbench.compare(*paths, split="folds", root=real.root)
     assert run(["--root", str(real.root), "compare", *map(str, paths), "--split", "folds", "--json"]) == 0
@@ -71,7 +71,7 @@ def test_compare_is_that_of_the_command(real: Rooms, capsys: pytest.CaptureFixtu
     assert len(found.to_pandas()) == 1
 
 
-def test_many_systems_are_compared_two_by_two(real: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     names = ("tagger", "rules", "lexicon")
     paths = [str(real.baselines / name / "predictions-ner-test.jsonl") for name in names]
     assert run(["--root", str(real.root), "compare", *paths, "--json"]) == 0
@@ -95,7 +95,7 @@ def test_many_systems_are_compared_two_by_two(real: Rooms, capsys: pytest.Captur
     assert said.count("smallest gap that these articles separate") == 3
 
 
-def test_a_board_is_that_of_the_leaderboard(real: Rooms) -> None:
+def test_a_board_is_that_of_the_leaderboard(real: Benchmark) -> None:
     board = jinbench.leaderboard("sector", "test", root=real.root)
     stored = json.loads((real.leaderboard / "leaderboard.json").read_text())
     assert board.to_dict() in stored
@@ -246,7 +246,7 @@ def test_everything_wrong_with_spans_is_said_at_once() -> None:
     good = [[(0, 1, "P")]] * 3
     with pytest.raises(DataError) as caught:
         jinbench.score([*good, [(1, 0, "P")]], [*good, [(0, 1)]])
-    assert [problem.where for problem in caught.value.problems] == ["gold[3]", "predictions[3]"]
+    assert [problem.location for problem in caught.value.problems] == ["gold[3]", "predictions[3]"]
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_whatever_is_given_there_is_a_result_or_it_is_said_what_is_wrong(
         ([3, None], "predictions[1]: wrong-shape"),
     ],
 )
-def test_what_is_no_prediction_is_named(world: Rooms, given: Any, said: str) -> None:
+def test_what_is_no_prediction_is_named(world: Benchmark, given: Any, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         jinbench.score(given, root=world.root)
     with pytest.raises(DataError, match=re.escape(said)):
@@ -332,7 +332,7 @@ def test_what_is_no_prediction_is_named(world: Rooms, given: Any, said: str) -> 
         ("no/such/file.jsonl", "file-missing"),
     ],
 )
-def test_what_is_wrong_is_named(world: Rooms, predictions: Any, said: str) -> None:
+def test_what_is_wrong_is_named(world: Benchmark, predictions: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         jinbench.score(predictions, root=world.root)
 
@@ -436,7 +436,7 @@ def test_what_a_trainer_cannot_mean_is_named(predicted: Any, labels: Any, said: 
 
 
 def test_tags_as_predictions_on_the_command_line(
-    world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gold = golds.read(world, "ner", "test")
     rows = [
@@ -453,7 +453,7 @@ def test_tags_as_predictions_on_the_command_line(
     assert json.loads(capsys.readouterr().out)["micro"]["f1"] == 1.0
 
 
-def test_mistakes_on_the_command_line(real: Rooms, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_on_the_command_line(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(real.baselines / "tagger" / "predictions-ner-test.jsonl")
     assert run(["--root", str(real.root), "score", path, "--errors", "2", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

@@ -9,15 +9,19 @@ import pytest
 from jinbench import annotators, exports, files, labels, markup, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
-def everything(where: Rooms) -> tuple[seeds.Seeds, labels.LabelSet, list[Labels]]:
-    seed, label_set = seeds.read(where), labels.read(where)
-    return seed, label_set, exports.read(exports.path_of(where, "annotator-a"), seed.passages(), label_set, whole=True)
+def everything(benchmark: Benchmark) -> tuple[seeds.Seeds, labels.LabelSet, list[Labels]]:
+    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
+    return (
+        seed,
+        label_set,
+        exports.read(exports.path_of(benchmark, "annotator-a"), seed.passages(), label_set, whole=True),
+    )
 
 
-def test_the_committed_export_is_whole_and_in_its_fixed_form(real: Rooms) -> None:
+def test_the_committed_export_is_whole_and_in_its_fixed_form(real: Benchmark) -> None:
     seed, _, found = everything(real)
     assert len(found) == 142
     titles = {article.id: article.title for article in seed.articles}
@@ -25,7 +29,7 @@ def test_the_committed_export_is_whole_and_in_its_fixed_form(real: Rooms) -> Non
     assert again == exports.path_of(real, "annotator-a").read_text()
 
 
-def test_every_span_says_what_stands_there(real: Rooms) -> None:
+def test_every_span_says_what_stands_there(real: Benchmark) -> None:
     seed, _, found = everything(real)
     texts = {passage.id: passage.text for passage in seed.passages()}
     spans = [(texts[entry.passage_id], span) for entry in found for span in entry.spans]
@@ -35,14 +39,14 @@ def test_every_span_says_what_stands_there(real: Rooms) -> None:
 
 
 @pytest.mark.parametrize("id", [None, 5, [], {}, ["a-L5"]])
-def test_a_task_that_somebody_else_made(mini: Rooms, id: object) -> None:
+def test_a_task_that_somebody_else_made(mini: Benchmark, id: object) -> None:
     """Whatever it calls a passage id: it is named, and nothing falls over."""
     seed, label_set, _ = everything(mini)
     with pytest.raises(DataError, match="foreign-export"):
         exports.check([{"data": {"passage_id": id}, "annotations": []}], "x", seed.passages(), label_set)
 
 
-def test_unchanged_labels_keep_their_times(mini: Rooms) -> None:
+def test_unchanged_labels_keep_their_times(mini: Benchmark) -> None:
     seed, label_set, before = everything(mini)
     later = [dataclasses.replace(entry, created_at="2030-01-01T00:00:00Z") for entry in before]
     later[0] = dataclasses.replace(later[0], sectors=("water",))
@@ -61,7 +65,7 @@ def test_unchanged_labels_keep_their_times(mini: Rooms) -> None:
     assert path.read_text() == files.dump_json(exports.canonical(kept, passages.values(), titles))
 
 
-def test_a_region_drawn_by_hand_keeps_its_id(mini: Rooms) -> None:
+def test_a_region_drawn_by_hand_keeps_its_id(mini: Benchmark) -> None:
     seed, label_set, _ = everything(mini)
     tasks = json.loads(exports.path_of(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["result"][0]["id"] = "Xy9"
@@ -71,7 +75,7 @@ def test_a_region_drawn_by_hand_keeps_its_id(mini: Rooms) -> None:
     assert (region["id"], region["origin"]) == ("Xy9", "prediction")
 
 
-def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Rooms) -> None:
+def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -> None:
     seed, label_set, _ = everything(mini)
     tasks = json.loads(exports.path_of(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["was_cancelled"] = True
@@ -80,7 +84,7 @@ def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Rooms) -> No
     assert len(found) == len(tasks) - 2
 
 
-def test_markup_gives_spans(mini: Rooms, tmp_path: Path) -> None:
+def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
     seed, label_set = seeds.read(mini), labels.read(mini)
     path = tmp_path / "a.jsonl"
     path.write_text(
@@ -95,7 +99,7 @@ def test_markup_gives_spans(mini: Rooms, tmp_path: Path) -> None:
     )
 
 
-def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) -> None:
+def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark) -> None:
     """Label Studio writes backslash-n into `value.text`; the offsets decide."""
     seed, label_set = seeds.read(mini), labels.read(mini)
     passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
@@ -109,7 +113,7 @@ def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Rooms) ->
 
 
 @pytest.mark.parametrize("offset", ["start", "end"])
-def test_true_is_no_offset(mini: Rooms, offset: str) -> None:
+def test_true_is_no_offset(mini: Benchmark, offset: str) -> None:
     path = exports.path_of(mini, "annotator-a")
     tasks = json.loads(path.read_text())
     tasks[0]["annotations"][0]["result"][0]["value"] |= {"start": 0, "end": 1, "text": "天", offset: offset == "end"}
@@ -119,14 +123,14 @@ def test_true_is_no_offset(mini: Rooms, offset: str) -> None:
 
 
 @pytest.mark.parametrize("export", ["{}", '["x"]', '[{"id": 1}]'])
-def test_what_is_no_export_is_refused(mini: Rooms, export: str) -> None:
+def test_what_is_no_export_is_refused(mini: Benchmark, export: str) -> None:
     path = exports.path_of(mini, "annotator-a")
     path.write_text(export)
     with pytest.raises(DataError, match="wrong-shape"):
         everything(mini)
 
 
-def test_the_annotators_are_named_for_what_they_are(real: Rooms) -> None:
+def test_the_annotators_are_named_for_what_they_are(real: Benchmark) -> None:
     known = annotators.read(real)
     assert known.gold in known.names
     assert {entry.kind for entry in known.entries} == {"language model"}

@@ -15,7 +15,7 @@ from jinbench.cli import main
 from jinbench.documents import Document, Notes
 from jinbench.problems import DataError
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]
@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_stands_in_it(made: Path) -> None:
-    where = Rooms(made)
+    where = Benchmark(made)
     assert {name.rpartition("/")[0] for name in files.visible(made)} == {
         "", "annotation", "dataset", "dataset/ner", "dataset/sector"
     }  # fmt: skip
@@ -65,7 +65,7 @@ def test_what_stands_in_it(made: Path) -> None:
     assert [entry.zh for entry in label_set.entities] == ["PLACE.NAM", "人名"]
     assert len({entry.hotkey for entry in (*label_set.entities, *label_set.sectors)}) == 4
     first = dataset.read_rows(where, "ner", "train")[0]
-    ours = dataset.read_rows(Rooms(ROOT), "ner", "test")[0]
+    ours = dataset.read_rows(Benchmark(ROOT), "ner", "test")[0]
     assert list(first) == list(ours)
     assert (first["id"], first["article_id"], first["layout"], first["split"]) == ("train-1", "p0", "", "train")
     assert first["spans"][0] == {"start": 0, "end": 2, "type": "ren_ming", "surface": "张三"}
@@ -138,7 +138,7 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_all_folds_can_be_run_too(made: Path) -> None:
-    where, recipe = Rooms(made), recipes.load(ROOT / "baselines" / "gazetteer.py")
+    where, recipe = Benchmark(made), recipes.load(ROOT / "baselines" / "gazetteer.py")
     result = baselines.run(where, recipe, on=("folds",))
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
@@ -172,7 +172,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     plain = [{"text": row["text"], "label": row["entities"]} for row in rows(20)]
     source = converting.Source(write(tmp_path / "a.jsonl", plain))
     converting.convert([source], "jinbench", tmp_path / "made")
-    where = Rooms(tmp_path / "made")
+    where = Benchmark(tmp_path / "made")
     assert golds.boards(where) == {"ner": ("folds", "test")}
     assert labels.read(where).sectors == ()
     with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
@@ -193,7 +193,7 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     report = converting.convert(
         [converting.Source(write(tmp_path / "a.jsonl", many))], "jinbench", tmp_path / "made", options={"group": "page"}
     )
-    where = Rooms(tmp_path / "made")
+    where = Benchmark(tmp_path / "made")
     sizes = {split: len(dataset.read_rows(where, "ner", split)) for split in ("train", "validation", "test")}
     assert abs(sizes["train"] - 140) <= 8
     assert abs(sizes["test"] - 40) <= 8
@@ -227,7 +227,7 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "1 pairs of texts stand" in str(report)
     assert "1 documents stand in several splits" in str(report)
-    where = Rooms(tmp_path / "made")
+    where = Benchmark(tmp_path / "made")
     assert {row["article_id"] for row in dataset.read_rows(where, "ner", "test")} >= {"p0@test", "p15"}
     found = verifying.verify(where.dataset)
     assert found.repeats == {"ner": 1, "sector": 1}
@@ -270,7 +270,7 @@ def test_ids_and_classes_alone(tmp_path: Path) -> None:
         for split, part in zip(("train", "test"), both, strict=True)
     ]
     converting.convert(sources, "jinbench", tmp_path / "made")
-    assert dataset.read_rows(Rooms(tmp_path / "made"), "ner", "test")[0]["id"] == "test-0"
+    assert dataset.read_rows(Benchmark(tmp_path / "made"), "ner", "test")[0]["id"] == "test-0"
 
 
 def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
@@ -283,11 +283,13 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
         [converting.Source(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
         options={"group": "article_id"},
     )  # fmt: skip
-    ours, back = (dataset.read_rows(where, "sector") for where in (Rooms(ROOT), Rooms(tmp_path / "back")))
+    ours, back = (dataset.read_rows(where, "sector") for where in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
     assert [(row["id"], row["text"], row["article_id"]) for row in back] == [
         (row["id"], row["text"], row["article_id"]) for row in ours
     ]
-    names = [dataset.read_manifest(where)["labels"]["sector"] for where in (Rooms(ROOT), Rooms(tmp_path / "back"))]
+    names = [
+        dataset.read_manifest(where)["labels"]["sector"] for where in (Benchmark(ROOT), Benchmark(tmp_path / "back"))
+    ]
     assert [{names[1][n] for n in row["sectors"]} for row in back] == [
         {names[0][n] for n in row["sectors"]} for row in ours
     ]

@@ -14,7 +14,7 @@ import yaml
 
 from jinbench import card, dataset, hub
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, is_large, running
 from tests.worlds import three_pages
@@ -61,7 +61,7 @@ print(json.dumps(found))
 )
 
 
-def make(root: Path, head: str) -> Rooms:
+def make(root: Path, head: str) -> Benchmark:
     """The three-page world, built, with a card that has the configs of the real one."""
     where = three_pages(root)
     where.card.write_text(f"---\n{head}---\n\n# Mini\n")
@@ -71,7 +71,7 @@ def make(root: Path, head: str) -> Rooms:
 
 
 @pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory, real: Rooms) -> tuple[Rooms, Rooms]:
+def worlds(tmp_path_factory: pytest.TempPathFactory, real: Benchmark) -> tuple[Benchmark, Benchmark]:
     """The same data in two versions: in the newer one, a label is another."""
     root = tmp_path_factory.mktemp("hub")
     head = real.card.read_text().split("---\n")[1]
@@ -85,20 +85,20 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, real: Rooms) -> tuple[Rooms
 
 
 @pytest.fixture
-def old(worlds: tuple[Rooms, Rooms]) -> Rooms:
+def old(worlds: tuple[Benchmark, Benchmark]) -> Benchmark:
     return worlds[0]
 
 
 @pytest.fixture
-def new(worlds: tuple[Rooms, Rooms]) -> Rooms:
+def new(worlds: tuple[Benchmark, Benchmark]) -> Benchmark:
     return worlds[1]
 
 
 @pytest.fixture
-def copy(old: Rooms, tmp_path: Path) -> Rooms:
+def copy(old: Benchmark, tmp_path: Path) -> Benchmark:
     """The older version, to be changed."""
     shutil.copytree(old.root, tmp_path / "copy")
-    return Rooms(tmp_path / "copy")
+    return Benchmark(tmp_path / "copy")
 
 
 @pytest.fixture
@@ -115,11 +115,12 @@ def run(server: Hub, tmp_path: Path) -> Run:
     """`jinbench --root WHERE ARGUMENTS` against the stand-in; `says` must stand in what it prints."""
 
     def run(
-        where: Rooms, *arguments: str, exit: int = 0, says: str = "", token: str | None = OWNER, code: str = COMMAND,
+        benchmark: Benchmark, *arguments: str, exit: int = 0, says: str = "", token: str | None = OWNER,
+        code: str = COMMAND,
         **env: str,
     ) -> Any:  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-c", IMPATIENT + code, "--root", str(where.root), *arguments],
+            [sys.executable, "-c", IMPATIENT + code, "--root", str(benchmark.root), *arguments],
             env=server.environment(tmp_path, token) | BY_LFS | env, capture_output=True, text=True, cwd=tmp_path,
         )  # fmt: skip
         said = done.stdout + done.stderr
@@ -136,8 +137,8 @@ def run(server: Hub, tmp_path: Path) -> Run:
 def publish(run: Run) -> Run:
     """The library's part of `jinbench publish --to REPO`, with the same messages and exit codes."""
 
-    def publish(where: Rooms, repo_id: str = REPO, **options: Any) -> Any:
-        return run(where, repo_id, code=PUBLISH, **options)
+    def publish(benchmark: Benchmark, repo_id: str = REPO, **options: Any) -> Any:
+        return run(benchmark, repo_id, code=PUBLISH, **options)
 
     return publish
 
@@ -152,18 +153,18 @@ def load(server: Hub, home: Path, *jobs: dict[str, Any], **env: str) -> list[Any
     return list(json.loads(done.stdout))
 
 
-def local(where: Rooms, config: str = "ner") -> dict[str, list[dict[str, Any]]]:
-    return {path.stem: pq.read_table(path).to_pylist() for path in (where.dataset / config).glob("*.parquet")}
+def local(benchmark: Benchmark, config: str = "ner") -> dict[str, list[dict[str, Any]]]:
+    return {path.stem: pq.read_table(path).to_pylist() for path in (benchmark.dataset / config).glob("*.parquet")}
 
 
-def configs(where: Rooms) -> list[str]:
-    head = yaml.safe_load(where.card.read_text().split("---\n")[1])
+def configs(benchmark: Benchmark) -> list[str]:
+    head = yaml.safe_load(benchmark.card.read_text().split("---\n")[1])
     return [config["config_name"] for config in head["configs"]]
 
 
-def large(where: Rooms) -> list[Path]:
+def large(benchmark: Benchmark) -> list[Path]:
     """The files that go by Git LFS."""
-    return [path for path in where.dataset.rglob("*") if is_large(path.name)]
+    return [path for path in benchmark.dataset.rglob("*") if is_large(path.name)]
 
 
 def sent(server: Hub) -> list[str]:
@@ -173,7 +174,7 @@ def sent(server: Hub) -> list[str]:
 # Publishing.
 
 
-def test_a_dry_run_sends_nothing(server: Hub, old: Rooms, new: Rooms, run: Run) -> None:
+def test_a_dry_run_sends_nothing(server: Hub, old: Benchmark, new: Benchmark, run: Run) -> None:
     assert f"then the tag {OLD}" in run(old, "publish", "--to", REPO, "--dry-run").stdout
     server.put(REPO, old.dataset, OLD)
     found = json.loads(run(new, "publish", "--to", REPO, "--dry-run", "--json").stdout)
@@ -185,7 +186,7 @@ def test_a_dry_run_sends_nothing(server: Hub, old: Rooms, new: Rooms, run: Run) 
     assert sent(server) == []
 
 
-def test_publish(server: Hub, old: Rooms, run: Run) -> None:
+def test_publish(server: Hub, old: Benchmark, run: Run) -> None:
     said = run(old, "publish", "--to", REPO, "--private").stdout
     repo = server.repos[REPO]
     assert repo.private
@@ -199,7 +200,7 @@ def test_publish(server: Hub, old: Rooms, run: Run) -> None:
     assert not [entry for entry in server.log if "/store/" in entry.path and entry.token]
 
 
-def test_publish_twice_changes_nothing(server: Hub, old: Rooms, publish: Run) -> None:
+def test_publish_twice_changes_nothing(server: Hub, old: Benchmark, publish: Run) -> None:
     publish(old)
     before = dict(server.repos[REPO].commits)
     server.forget()
@@ -209,7 +210,7 @@ def test_publish_twice_changes_nothing(server: Hub, old: Rooms, publish: Run) ->
 
 
 def test_a_newer_version_takes_files_away_and_an_older_one_does_not_come_back(
-    server: Hub, old: Rooms, copy: Rooms, new: Rooms, publish: Run
+    server: Hub, old: Benchmark, copy: Benchmark, new: Benchmark, publish: Run
 ) -> None:
     (copy.dataset / "NOTES.md").write_text("to go\n")
     (copy.dataset / ".notes.swp").write_text("hidden\n")
@@ -230,7 +231,7 @@ def test_a_newer_version_takes_files_away_and_an_older_one_does_not_come_back(
     assert repo.branches["main"] == newest
 
 
-def test_a_version_is_never_changed(server: Hub, old: Rooms, copy: Rooms, run: Run, publish: Run) -> None:
+def test_a_version_is_never_changed(server: Hub, old: Benchmark, copy: Benchmark, run: Run, publish: Run) -> None:
     server.put(REPO, old.dataset, OLD)
     export = copy.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
@@ -242,7 +243,7 @@ def test_a_version_is_never_changed(server: Hub, old: Rooms, copy: Rooms, run: R
 
 
 def test_a_word_in_the_card_is_mended_without_a_new_version(
-    server: Hub, old: Rooms, copy: Rooms, new: Rooms, run: Run, publish: Run
+    server: Hub, old: Benchmark, copy: Benchmark, new: Benchmark, run: Run, publish: Run
 ) -> None:
     tagged = server.put(REPO, old.dataset, OLD)
     copy.card.write_text(copy.card.read_text() + "\nMore.\n")
@@ -259,13 +260,13 @@ def test_a_word_in_the_card_is_mended_without_a_new_version(
     assert sent(server) == []
 
 
-def test_a_stale_card_is_not_published(server: Hub, copy: Rooms, run: Run) -> None:
+def test_a_stale_card_is_not_published(server: Hub, copy: Benchmark, run: Run) -> None:
     copy.card.write_text(copy.card.read_text() + "\nMore.\n")
     run(copy, "publish", "--to", REPO, exit=1, says="stale dataset/README.md")
     assert server.log == []
 
 
-def test_what_is_public_does_not_become_private(server: Hub, old: Rooms, run: Run) -> None:
+def test_what_is_public_does_not_become_private(server: Hub, old: Benchmark, run: Run) -> None:
     server.put(REPO, old.dataset, OLD)
     run(old, "publish", "--to", REPO, "--private", exit=2, says="is public")
 
@@ -273,7 +274,7 @@ def test_what_is_public_does_not_become_private(server: Hub, old: Rooms, run: Ru
 # Cut off.
 
 
-def test_a_client_that_is_killed_in_an_upload(server: Hub, old: Rooms, publish: Run, tmp_path: Path) -> None:
+def test_a_client_that_is_killed_in_an_upload(server: Hub, old: Benchmark, publish: Run, tmp_path: Path) -> None:
     server.faults.uploads_before_cut, server.faults.hold_uploads = 3, True
     process = subprocess.Popen(
         [sys.executable, "-m", "jinbench.cli", "--root", str(old.root), "publish", "--to", REPO],
@@ -295,7 +296,7 @@ def test_a_client_that_is_killed_in_an_upload(server: Hub, old: Rooms, publish: 
     assert len(server.asked("PUT", "/lfs/")) == len(large(old)) - done
 
 
-def test_a_connection_that_is_cut(server: Hub, old: Rooms, publish: Run) -> None:
+def test_a_connection_that_is_cut(server: Hub, old: Benchmark, publish: Run) -> None:
     """Once: the client tries again by itself. Always: it gives up, and nothing is half there."""
     server.faults.uploads_before_cut, server.faults.cut_uploads = 3, MANY
     publish(old, exit=3, says="hub-unreachable")
@@ -305,7 +306,7 @@ def test_a_connection_that_is_cut(server: Hub, old: Rooms, publish: Run) -> None
     assert list(server.repos[REPO].tags) == [OLD]
 
 
-def test_cut_off_between_commit_and_tag(server: Hub, old: Rooms, publish: Run) -> None:
+def test_cut_off_between_commit_and_tag(server: Hub, old: Benchmark, publish: Run) -> None:
     server.faults.fail_tags = 1
     publish(old, exit=3, says="hub-unreachable")
     repo = server.repos[REPO]
@@ -317,7 +318,7 @@ def test_cut_off_between_commit_and_tag(server: Hub, old: Rooms, publish: Run) -
     assert [entry.partition("/tag/")[1] for entry in sent(server)] == ["/tag/"]
 
 
-def test_somebody_else_commits_in_between(server: Hub, old: Rooms, publish: Run) -> None:
+def test_somebody_else_commits_in_between(server: Hub, old: Benchmark, publish: Run) -> None:
     server.create(REPO)
     server.faults.moved_before_commit = True
     publish(old, exit=3, says="somebody else wrote to it")
@@ -328,13 +329,13 @@ def test_somebody_else_commits_in_between(server: Hub, old: Rooms, publish: Run)
     ("fault", "exit", "says"),
     [("altered", 1, "arrived-differs"), ("truncated", 3, "hub-unreachable"), ("shortened", 3, "hub-unreachable")],
 )
-def test_what_comes_back_damaged(server: Hub, old: Rooms, publish: Run, fault: str, exit: int, says: str) -> None:
+def test_what_comes_back_damaged(server: Hub, old: Benchmark, publish: Run, fault: str, exit: int, says: str) -> None:
     server.put(REPO, old.dataset, OLD)
     setattr(server.faults, fault, "ner/test.parquet")
     publish(old, exit=exit, says=says)
 
 
-def test_standoff_by_way_of_the_hub(server: Hub, old: Rooms, run: Run, tmp_path: Path) -> None:
+def test_standoff_by_way_of_the_hub(server: Hub, old: Benchmark, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "bare"
     run(old, "publish", "--standoff", "--out", str(out), "--to", REPO, "--dry-run", says="Nothing was sent")
     assert sent(server) == []
@@ -353,7 +354,7 @@ def test_standoff_by_way_of_the_hub(server: Hub, old: Rooms, run: Run, tmp_path:
 
 
 @pytest.mark.parametrize("token", [None, READER, "hf_wrong", "hf_\x01bell", "hf_津"])
-def test_tokens_that_are_refused(server: Hub, old: Rooms, publish: Run, token: str | None) -> None:
+def test_tokens_that_are_refused(server: Hub, old: Benchmark, publish: Run, token: str | None) -> None:
     publish(old, exit=3, token=token, says="token-refused")
     server.put(REPO, old.dataset, "v0.9.0")
     server.repos[REPO].head.files.pop("stats.json")
@@ -361,19 +362,19 @@ def test_tokens_that_are_refused(server: Hub, old: Rooms, publish: Run, token: s
     assert list(server.repos[REPO].tags) == ["v0.9.0"]
 
 
-def test_a_namespace_of_somebody_else(old: Rooms, publish: Run) -> None:
+def test_a_namespace_of_somebody_else(old: Benchmark, publish: Run) -> None:
     publish(old, "elsewhere/mini", exit=3, says="token-refused")
 
 
 @pytest.mark.parametrize("status", [200, 418, 429, 503])
-def test_a_hub_that_is_out_of_order(server: Hub, old: Rooms, run: Run, publish: Run, status: int) -> None:
+def test_a_hub_that_is_out_of_order(server: Hub, old: Benchmark, run: Run, publish: Run, status: int) -> None:
     server.faults.status = status
     publish(old, exit=3, says="hub-unreachable")
     run(old, "verify", REPO, exit=3, says="hub-unreachable")
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "nonsense", "http://[", ""])
-def test_an_endpoint_that_is_none(old: Rooms, run: Run, endpoint: str) -> None:
+def test_an_endpoint_that_is_none(old: Benchmark, run: Run, endpoint: str) -> None:
     """Without HF_ENDPOINT it is the real Hub: here the proxy, which is the stand-in, says that there is none."""
     run(old, "verify", REPO, exit=3, says="hub-unreachable", HF_ENDPOINT=endpoint)
 
@@ -393,7 +394,7 @@ def test_the_module_is_light() -> None:
 # Verifying by name.
 
 
-def test_verify_by_name(server: Hub, old: Rooms, new: Rooms, run: Run, tmp_path: Path) -> None:
+def test_verify_by_name(server: Hub, old: Benchmark, new: Benchmark, run: Run, tmp_path: Path) -> None:
     server.put(REPO, old.dataset, OLD)
     newest = server.put(REPO, new.dataset, NEW)
     expected = {where: dataset.read_manifest(where)["sha256"] for where in (old, new)}
@@ -417,7 +418,7 @@ def test_verify_by_name(server: Hub, old: Rooms, new: Rooms, run: Run, tmp_path:
 # Loading.
 
 
-def test_load_dataset(server: Hub, old: Rooms, tmp_path: Path, publish: Run) -> None:
+def test_load_dataset(server: Hub, old: Benchmark, tmp_path: Path, publish: Run) -> None:
     publish(old)
     server.forget()
     names = configs(old)
@@ -439,7 +440,9 @@ def test_load_dataset(server: Hub, old: Rooms, tmp_path: Path, publish: Run) -> 
     assert "multiple" in load(server, tmp_path, {}, **OFFLINE)[0]  # the cache does not know which config is the default
 
 
-def test_a_pinned_version_stays_what_it_is(server: Hub, old: Rooms, new: Rooms, tmp_path: Path, publish: Run) -> None:
+def test_a_pinned_version_stays_what_it_is(
+    server: Hub, old: Benchmark, new: Benchmark, tmp_path: Path, publish: Run
+) -> None:
     """With a connection. Without one, `load_dataset` takes what was cached last, whatever `revision` says."""
     jobs = [{"name": "ner", "revision": OLD}, {"name": "ner"}, {"name": "ner", "revision": NEW}]
     publish(old)
@@ -486,7 +489,7 @@ def test_a_pinned_version_stays_what_it_is(server: Hub, old: Rooms, new: Rooms, 
 
 
 def test_a_version_that_was_never_loaded_offline_is_another_one(
-    server: Hub, old: Rooms, new: Rooms, tmp_path: Path
+    server: Hub, old: Benchmark, new: Benchmark, tmp_path: Path
 ) -> None:
     """The same, the other way round: the newer one is asked for, and in no cache."""
     server.put(REPO, old.dataset, OLD)
@@ -496,7 +499,7 @@ def test_a_version_that_was_never_loaded_offline_is_another_one(
 
 
 @pytest.mark.parametrize("fault", ["truncated", "shortened"])
-def test_a_download_that_ends_too_early_is_not_kept(server: Hub, old: Rooms, tmp_path: Path, fault: str) -> None:
+def test_a_download_that_ends_too_early_is_not_kept(server: Hub, old: Benchmark, tmp_path: Path, fault: str) -> None:
     server.put(REPO, old.dataset, OLD)
     setattr(server.faults, fault, "ner/test.parquet")
     job = {"name": "ner", "revision": OLD}
@@ -506,7 +509,7 @@ def test_a_download_that_ends_too_early_is_not_kept(server: Hub, old: Rooms, tmp
     assert load(server, tmp_path, job) == [local(old)]
 
 
-def test_one_file_with_pandas(server: Hub, old: Rooms, tmp_path: Path) -> None:
+def test_one_file_with_pandas(server: Hub, old: Benchmark, tmp_path: Path) -> None:
     server.put(REPO, old.dataset, OLD)
     code = "import sys, pandas; print(pandas.read_parquet(sys.argv[1]).to_json(orient='records'))" + LEAVE
     done = subprocess.run(

@@ -17,7 +17,7 @@ import typer
 from jinbench import card, cli, enlisting, exports, files, formats, labels, labelstudio, rooms, seeds, starting
 from jinbench.problems import DataError
 from jinbench.recipes import load
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests import hub
 from tests.conftest import ROOT
 from tests.desk import jinbench
@@ -49,7 +49,7 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
         seeds.read(where)
     (problem,) = caught.value.problems
     assert (problem.code, problem.found) == ("pages-missing", "0 pages, 0 articles")
-    assert "jinbench seeds add" in problem.hint
+    assert "jinbench seeds add" in problem.fix
     for document in ("README.md", "DATASET_CARD.md"):
         text = files.read_text(where.root / document)
         blocks = re.findall(r"<!-- generated:([a-z-]+) -->", text)
@@ -66,7 +66,7 @@ def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
     made = sorted(path.name for path in where.baselines.glob("*.py"))
     assert made == sorted(f"{name}.py" for name in starting.RECIPES)
     for name in made:
-        assert (where.baselines / name).read_bytes() == (rooms.own().baselines / name).read_bytes()
+        assert (where.baselines / name).read_bytes() == (rooms.packaged_benchmark().baselines / name).read_bytes()
         recipe = load(where.baselines / name)
         assert not recipe.needs
         assert not recipe.crosswalk
@@ -268,16 +268,16 @@ def test_no_label_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "an [[entity]] or a [[sector]]" in said
 
 
-def without(kind: str, where: Rooms) -> None:
+def without(kind: str, benchmark: Benchmark) -> None:
     """Take all labels of a kind away."""
-    text = files.read_text(where.labels)
+    text = files.read_text(benchmark.labels)
     kept = [block for block in re.split(r"(?=^\[\[)", text, flags=re.MULTILINE) if not block.startswith(f"[[{kind}]]")]
-    where.labels.write_text("".join(kept), encoding="utf-8")
+    benchmark.labels.write_text("".join(kept), encoding="utf-8")
 
 
-def leave_out_curves(where: Rooms) -> None:
+def leave_out_curves(benchmark: Benchmark) -> None:
     """A learning curve takes its time, and one in all tests is enough."""
-    for path in where.baselines.glob("*.py"):
+    for path in benchmark.baselines.glob("*.py"):
         path.write_text(files.read_text(path).replace("CURVE = True\n", ""), encoding="utf-8")
 
 
@@ -400,7 +400,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
 ) -> None:
     """Two annotators and an adjudicator, all through the server; each command as it is typed."""
     jinbench(tmp_path, "init", "demo", "--title", "Demo")
-    where = Rooms(tmp_path / "demo")
+    where = Benchmark(tmp_path / "demo")
     first, second = (f"init-{name}" for name in "ab")
     leave_out_curves(where)
     jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))

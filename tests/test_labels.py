@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from jinbench import colours, labels, starting
 from jinbench.cli import app
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 @pytest.fixture(scope="module")
-def label_set(real: Rooms) -> labels.LabelSet:
+def label_set(real: Benchmark) -> labels.LabelSet:
     return labels.read(real)
 
 
@@ -43,7 +43,9 @@ def test_crosswalks_are_complete(label_set: labels.LabelSet) -> None:
     assert all(label.gbt4754 or label.alone for label in label_set.sectors)
 
 
-def test_the_committed_config_is_up_to_date_and_accepted_by_the_sdk(real: Rooms, label_set: labels.LabelSet) -> None:
+def test_the_committed_config_is_up_to_date_and_accepted_by_the_sdk(
+    real: Benchmark, label_set: labels.LabelSet
+) -> None:
     labels.check_config(real, label_set)
     interface = LabelInterface(real.labeling_config.read_text())
     interface.validate()
@@ -51,7 +53,7 @@ def test_the_committed_config_is_up_to_date_and_accepted_by_the_sdk(real: Rooms,
     assert tuple(interface.get_control("sectors").labels) == label_set.sector_names
 
 
-def test_the_guidelines_speak_of_every_label(real: Rooms, label_set: labels.LabelSet) -> None:
+def test_the_guidelines_speak_of_every_label(real: Benchmark, label_set: labels.LabelSet) -> None:
     text = real.guidelines.read_text()
     for label in (*label_set.entities, *label_set.sectors):
         assert label.name in text
@@ -59,7 +61,7 @@ def test_the_guidelines_speak_of_every_label(real: Rooms, label_set: labels.Labe
     assert f"版本 {label_set.version}" in text
 
 
-def test_the_examples_of_the_guidelines_use_known_types(real: Rooms, label_set: labels.LabelSet) -> None:
+def test_the_examples_of_the_guidelines_use_known_types(real: Benchmark, label_set: labels.LabelSet) -> None:
     used = re.findall(r"\[[^\[\]|]+\|([A-Z]+)\]", real.guidelines.read_text())
     assert len(used) > 80
     assert set(used) <= set(label_set.entity_names)
@@ -87,7 +89,7 @@ def test_what_is_written_on_a_colour_is_legible(label_set: labels.LabelSet) -> N
         assert colours.contrast(picked, ink) > 4.5
 
 
-def test_colours_that_look_alike_are_named(mini: Rooms) -> None:
+def test_colours_that_look_alike_are_named(mini: Benchmark) -> None:
     listing = mini.labels.read_text()
     mini.labels.write_text(listing.replace("#889900", "#BB2211"))
     done = CliRunner().invoke(app, ["--root", str(mini.root), "labels", "config"])
@@ -98,7 +100,7 @@ def test_colours_that_look_alike_are_named(mini: Rooms) -> None:
     assert "too much alike" not in done.output
 
 
-def test_two_labels_that_are_shown_alike_are_refused(mini: Rooms) -> None:
+def test_two_labels_that_are_shown_alike_are_refused(mini: Benchmark) -> None:
     mini.labels.write_text(mini.labels.read_text().replace('zh = "时间"', 'zh = "地点"'))
     with pytest.raises(DataError, match="地点: label-set"):
         labels.read(mini)
@@ -138,7 +140,7 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
     assert all(re.fullmatch(rule, each) for each in rules)
 
 
-def test_what_the_guidelines_do_not_mention_is_said(real: Rooms, tmp_path: Path) -> None:
+def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper")
     assert labels.unexplained(where, labels.read(where)) == []
     assert labels.unexplained(real, labels.read(real)) == []

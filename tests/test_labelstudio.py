@@ -32,7 +32,7 @@ from jinbench import (
 )
 from jinbench.problems import DataError, ServerError
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.desk import Desk
 from tests.test_problems import run
@@ -122,7 +122,7 @@ STATES = {
 
 @pytest.mark.parametrize("state", STATES)
 def test_no_command_prints_or_writes_one(
-    state: str, server: labelstudio.Server, server_home: Path, mini: Rooms, capsys: pytest.CaptureFixture[str],
+    state: str, server: labelstudio.Server, server_home: Path, mini: Benchmark, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # nobody comes back in this test
@@ -146,7 +146,7 @@ def test_no_command_prints_or_writes_one(
         assert not [each for each in secrets if each.encode() in path.read_bytes()], path
 
 
-def test_a_log_of_requests_holds_none(server: labelstudio.Server, server_home: Path, mini: Rooms) -> None:
+def test_a_log_of_requests_holds_none(server: labelstudio.Server, server_home: Path, mini: Benchmark) -> None:
     """Whoever uses the package from a program of his own may have logging on."""
     code = "import logging, sys; logging.basicConfig(level=logging.DEBUG); from jinbench.cli import main; main()"
     done = subprocess.run(
@@ -201,7 +201,7 @@ def test_starting_twice_is_starting_once(server: labelstudio.Server) -> None:
 
 
 def test_another_host_is_said_and_not_remembered(
-    server: labelstudio.Server, mini: Rooms, capsys: pytest.CaptureFixture[str]
+    server: labelstudio.Server, mini: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ServerError, match="jinbench labelstudio stop"):
         labelstudio.start(host="0.0.0.0")
@@ -272,7 +272,7 @@ def test_two_members_at_once(server: labelstudio.Server, server_home: Path) -> N
 
 
 def test_the_database_that_is_copied_holds_nothing_of_anybody(server: labelstudio.Server) -> None:
-    kept = installing.environment().parent.parent / "empty.sqlite3"
+    kept = installing.ensure_installed().parent.parent / "empty.sqlite3"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     with closing(sqlite3.connect(kept)) as database:
         assert databases._is_empty(database)
@@ -315,13 +315,13 @@ def guest(server: labelstudio.Server, tmp_path: Path, monkeypatch: pytest.Monkey
     return server
 
 
-def renamed(where: Rooms, **names: str) -> Rooms:
-    listing = where.annotation / "annotators.toml"
+def renamed(benchmark: Benchmark, **names: str) -> Benchmark:
+    listing = benchmark.annotation / "annotators.toml"
     text = listing.read_text()
     for old, new in names.items():
         text = text.replace(f'"{old.replace("_", "-")}"', f'"{new}"')
     listing.write_text(text)
-    return where
+    return benchmark
 
 
 def test_a_missing_member_is_signed_up_there(guest: labelstudio.Server) -> None:
@@ -340,7 +340,7 @@ def test_a_login_of_theirs_is_theirs_to_make(guest: labelstudio.Server) -> None:
 
 
 def test_labels_of_a_login_of_theirs(
-    guest: labelstudio.Server, mini: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    guest: labelstudio.Server, mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever has that login there is guest-c; the repository and the export never hear of it."""
     link = clients.connect()._client_wrapper.httpx_client.request("api/invite", method="GET").json()["invite_url"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jinbench import joining, layouts, proposing, seeds
 from jinbench.layouts import Line
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 
@@ -60,7 +60,7 @@ def test_a_line_that_the_repairs_empty_is_told() -> None:
     assert [line.text for line in layouts.split("(yǔ)\n雨(yǔ)\n", ["pinyin"])[0]] == ["雨"]
 
 
-def test_the_repairs_that_the_pages_got_by_hand_are_found(real: Rooms) -> None:
+def test_the_repairs_that_the_pages_got_by_hand_are_found(real: Benchmark) -> None:
     for page in seeds.read(real).pages:
         assert layouts.repairs_needed(page.text) == page.repairs
 
@@ -349,7 +349,7 @@ def test_the_measures_by_hand(benchmark: ModuleType) -> None:
     assert benchmark.moved(page, proposal([*right[:2], joined, right[4]])) == (size, total)
 
 
-def test_the_truth_is_what_articles_toml_says(benchmark: ModuleType, real: Rooms) -> None:
+def test_the_truth_is_what_articles_toml_says(benchmark: ModuleType, real: Benchmark) -> None:
     pages = benchmark.read(ROOT)
     summary = {row["page"]: row for row in seeds.summary(seeds.read(real))}
     for page in pages:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jinbench import dataset, leaks
 from jinbench.leaks import Pair
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 def shingles(text: str) -> set[str]:
@@ -62,7 +62,7 @@ def test_families_are_closed_under_sharing() -> None:
     assert family["e"] == "e"
 
 
-def test_the_pages_have_one_list_of_guests_twice(real: Rooms) -> None:
+def test_the_pages_have_one_list_of_guests_twice(real: Benchmark) -> None:
     rows = dataset.read_rows(real, "ner")
     pairs = leaks.near_duplicates([row["text"] for row in rows], [row["article_id"] for row in rows])
     assert {(rows[pair.first]["id"], rows[pair.second]["id"]) for pair in pairs} == {("000-L109-S1", "000-L115-S1")}

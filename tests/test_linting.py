@@ -9,10 +9,10 @@ import pytest
 from jinbench import dataset, labels, linting, markup, seeds
 from jinbench.problems import DataError
 from jinbench.records import Labels, Passage
-from jinbench.rooms import Rooms, find
+from jinbench.rooms import Benchmark, find_benchmark
 from tests.conftest import ROOT
 
-LABELS = labels.read(find(ROOT))
+LABELS = labels.read(find_benchmark(ROOT))
 
 
 def findings(*marked: str) -> list[tuple[str, str]]:
@@ -58,7 +58,7 @@ def test_full_width_punctuation_counts_as_well() -> None:
     assert findings(f"[大学{open}广州|INSTITUTION]{close}") == [("open-bracket", f"大学{open}广州")]
 
 
-def test_the_gold_is_clean_but_for_what_is_accepted(real: Rooms) -> None:
+def test_the_gold_is_clean_but_for_what_is_accepted(real: Benchmark) -> None:
     seed, label_set = seeds.read(real), labels.read(real)
     found = linting.lint(seed.passages(), dataset.gold(real, seed, label_set).values(), label_set)
     accepted = linting.read_accepted(real)
@@ -85,7 +85,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_command_ends_with_1_if_something_is_left(mini: Rooms) -> None:
+def test_the_command_ends_with_1_if_something_is_left(mini: Benchmark) -> None:
     assert run("--root", str(mini.root), "annotate", "lint")[0] == 0
     path = mini.exports / "adjudicator.json"
     entries = json.loads(path.read_text())
@@ -104,7 +104,7 @@ def test_the_command_ends_with_1_if_something_is_left(mini: Rooms) -> None:
     ],
 )
 def test_what_can_never_be_right_is_refused_before_the_linter(
-    mini: Rooms, change: dict[str, object], says: str
+    mini: Benchmark, change: dict[str, object], says: str
 ) -> None:
     path = mini.exports / "adjudicator.json"
     entries = json.loads(path.read_text())

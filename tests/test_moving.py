@@ -25,7 +25,7 @@ from jinbench import (
 )
 from jinbench.problems import ServerError
 from jinbench.records import Labels
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.postgres import Postgres
 from tests.test_problems import run
 
@@ -49,7 +49,7 @@ def elsewhere(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture
-def desk(mini: Rooms) -> Rooms:
+def desk(mini: Benchmark) -> Benchmark:
     """The three-page world with people of its own, and nothing labelled."""
     listing = mini.annotation / "annotators.toml"
     for old, new in NAMES.items():
@@ -57,20 +57,20 @@ def desk(mini: Rooms) -> Rooms:
     return mini
 
 
-def labels_of(where: Rooms, name: str) -> list[Labels]:
+def labels_of(benchmark: Benchmark, name: str) -> list[Labels]:
     """What the committed export of the world says, in the name that `name` has here."""
-    path = where.exports / f"{name}.json"
-    return annotation.read_labels(path, seeds.read(where), labels.read(where), NAMES[name])
+    path = benchmark.exports / f"{name}.json"
+    return annotation.read_labels(path, seeds.read(benchmark), labels.read(benchmark), NAMES[name])
 
 
-def enter(where: Rooms, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
-    client, seed, label_set = clients.connect(), seeds.read(where), labels.read(where)
+def enter(benchmark: Benchmark, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
+    client, seed, label_set = clients.connect(), seeds.read(benchmark), labels.read(benchmark)
     return annotation.enter(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
 
 
-def tasks(where: Rooms, name: str) -> dict[str, int]:
+def tasks(benchmark: Benchmark, name: str) -> dict[str, int]:
     client = clients.connect()
-    project = projects.find_project(client, projects.project_title(labels.read(where), name))
+    project = projects.find_project(client, projects.project_title(labels.read(benchmark), name))
     assert project is not None
     return {id: int(found[0].id) for id, found in projects.tasks_by_passage(client, project.id).items()}
 
@@ -83,15 +83,15 @@ def as_member(server: labelstudio.Server, name: str, path: str, record: dict[str
         assert answer.status_code == 201, answer.text
 
 
-def jinbench(where: Rooms, capsys: pytest.CaptureFixture[str], *command: str) -> Any:
+def jinbench(benchmark: Benchmark, capsys: pytest.CaptureFixture[str], *command: str) -> Any:
     """What a command prints with --json."""
     capsys.readouterr()
-    assert run(["--root", str(where.root), *command, "--json"]) == 0, capsys.readouterr().err
+    assert run(["--root", str(benchmark.root), *command, "--json"]) == 0, capsys.readouterr().err
     return json.loads(capsys.readouterr().out)
 
 
 def test_a_half_finished_desk_moves(
-    server_home: Path, elsewhere: Path, desk: Rooms, capsys: pytest.CaptureFixture[str]
+    server_home: Path, elsewhere: Path, desk: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, judged = (labels_of(desk, name) for name in NAMES)
     with accounts.at(server_home):
@@ -162,7 +162,7 @@ def test_a_half_finished_desk_moves(
 
 
 def test_what_was_labelled_differently_there_is_not_overwritten(
-    elsewhere: Path, desk: Rooms, capsys: pytest.CaptureFixture[str]
+    elsewhere: Path, desk: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listing = desk.annotation / "annotators.toml"
     listing.write_text(listing.read_text().replace("moving-", "other-"))

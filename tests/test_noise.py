@@ -12,18 +12,18 @@ from jinbench import dataset, noise, restoring
 from jinbench.noise import KINDS, TIERS, Tier
 from jinbench.problems import DataError
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 
-def test_every_sentence_of_test_stands_in_every_tier_once(real: Rooms) -> None:
+def test_every_sentence_of_test_stands_in_every_tier_once(real: Benchmark) -> None:
     clean = [row["id"] for row in dataset.read_rows(real, "ner", "test")]
     rows = dataset.read_rows(real, "ner_noisy", "test")
     assert [row["id"] for row in rows] == [f"{id}@{tier.kind}-{tier.level}" for tier in TIERS for id in clean]
     assert len(TIERS) == 6 * 3
 
 
-def test_every_span_of_every_tier_leads_back(real: Rooms) -> None:
+def test_every_span_of_every_tier_leads_back(real: Benchmark) -> None:
     clean = {row["id"]: row for row in dataset.read_rows(real, "ner", "test")}
     total = 0
     for row in dataset.read_rows(real, "ner_noisy", "test"):
@@ -43,7 +43,7 @@ def test_every_span_of_every_tier_leads_back(real: Rooms) -> None:
     assert total == len(TIERS) * sum(len(row["spans"]) for row in clean.values())
 
 
-def test_a_higher_level_hits_more_and_all_that_a_lower_one_did(real: Rooms) -> None:
+def test_a_higher_level_hits_more_and_all_that_a_lower_one_did(real: Benchmark) -> None:
     hits = Counter[tuple[str, int]]()
     rows = {row["id"]: row for row in dataset.read_rows(real, "ner_noisy", "test")}
     for row in rows.values():
@@ -77,7 +77,7 @@ def test_the_highest_level_word_by_word(kind: str, says: str) -> None:
     assert [span.surface.replace("(lián)", "") for span in found.spans][-1] in ("聯想集團", "联想集团")
 
 
-def test_what_the_pages_repair_undoes(real: Rooms) -> None:
+def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
     """Left-over pinyin and traditional script are what the repairs of real pages take away."""
     undo = {"pinyin": "pinyin", "traditional": "script:t2s"}
     for row in dataset.read_rows(real, "ner", "test")[:40]:

@@ -2,7 +2,7 @@
 
 from jinbench import agreement, labels, overview, seeds
 from jinbench.records import Labels, Passage, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 def said(passage: Passage, name: str, places: int, dates: int) -> Labels:
@@ -12,7 +12,7 @@ def said(passage: Passage, name: str, places: int, dates: int) -> Labels:
     return Labels(passage.id, name, spans, ("water",))
 
 
-def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Rooms) -> None:
+def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Benchmark) -> None:
     seed, label_set = seeds.read(mini), labels.read(mini)
     passage = next(seed.passages())
     first, second = [said(passage, "a", 8, 0)], [said(passage, "b", 4, 3)]

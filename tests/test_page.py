@@ -17,7 +17,7 @@ from jinbench import page, ranking
 from jinbench.annotators import Annotator, Annotators
 from jinbench.mistakes import Example
 from jinbench.ranking import About, Board, Predicted
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import FEW
 from tests.browser import Browser, browser
 from tests.conftest import ROOT
@@ -37,7 +37,7 @@ ROWS = "return [...document.querySelectorAll('.ranking tbody tr')]"
 
 
 @pytest.fixture(scope="module")
-def boards(real: Rooms) -> dict[str, Any]:
+def boards(real: Benchmark) -> dict[str, Any]:
     """The records of leaderboard.json, by key of the board."""
     found = json.loads((real.leaderboard / "leaderboard.json").read_text())
     return {"-".join(filter(None, (each["task"], each["crosswalk"], each["split"]))): each for each in found}
@@ -285,7 +285,7 @@ def test_details_open_by_key_with_the_figures_of_each_type(browser: Browser, boa
 @pytest.mark.parametrize(
     ("key", "system"), [("ner-folds", "tagger"), ("ner-noisy", "rules"), ("sector-folds", "tfidf")]
 )
-def test_mistakes_stand_in_their_context(browser: Browser, real: Rooms, key: str, system: str) -> None:
+def test_mistakes_stand_in_their_context(browser: Browser, real: Benchmark, key: str, system: str) -> None:
     """Both readings of each item are the whole text, with exactly the stretches that were labelled marked in it."""
     task, split = key.split("-")
     (row,) = (row for row in ranking.board(real, task, split).rows if row.system == system)
@@ -546,7 +546,7 @@ def test_the_language_is_switched_and_kept_in_the_address(browser: Browser) -> N
     assert browser.complaints == []
 
 
-def test_a_page_without_sectors_does_not_speak_of_them(real: Rooms) -> None:
+def test_a_page_without_sectors_does_not_speak_of_them(real: Benchmark) -> None:
     boards = [board for board in ranking.build(real) if board.split == "test" and not board.crosswalk]
     both, names = (page.render(found, "x") for found in (boards, [b for b in boards if b.task == "ner"]))
     said = page.strings()
@@ -556,7 +556,7 @@ def test_a_page_without_sectors_does_not_speak_of_them(real: Rooms) -> None:
         assert (names.count(intro), names.count(names_alone) > 0) == (0, True)
 
 
-def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], real: Rooms) -> None:
+def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], real: Benchmark) -> None:
     by = {row["about"]["kind"] for board in boards.values() for row in board["rows"] if row["about"]["annotator"]}
     assert by == {"language model"}
     assert page.strings()["en"]["by.language model"] in REAL.read_text()

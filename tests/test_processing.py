@@ -26,7 +26,7 @@ from jinbench import blocks, cleaning, dataset, engines, families, milling, prob
 from jinbench.blocks import Fields, Reading
 from jinbench.problems import DataError, JinbenchError
 from jinbench.processing import WORK, Settings
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 PLAIN = Settings(tagging=False, block=20_000, rows=2000)
@@ -38,8 +38,10 @@ def quiet(what: str, done: int, total: int) -> None:
     pass
 
 
-def process(paths: Sequence[Path], out: Path, where: Rooms, settings: Settings = PLAIN, strict: bool = False) -> Any:
-    return milling.process(paths, out, where, settings, engines.here(), quiet, strict)
+def process(
+    paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings = PLAIN, strict: bool = False
+) -> Any:
+    return milling.process(paths, out, benchmark, settings, engines.here(), quiet, strict)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,7 +57,7 @@ def command(*arguments: object) -> list[str]:
 def sentences() -> list[str]:
     from jinbench import rooms
 
-    rows = dataset.read_rows(rooms.find(ROOT), "ner")
+    rows = dataset.read_rows(rooms.find_benchmark(ROOT), "ner")
     return [row["text"] for row in rows if len(row["text"]) > 15]
 
 
@@ -88,7 +90,7 @@ def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def plain(articles: Path, tmp_path_factory: pytest.TempPathFactory, real: Rooms) -> Path:
+def plain(articles: Path, tmp_path_factory: pytest.TempPathFactory, real: Benchmark) -> Path:
     """The folder of a run without tagging that nothing interrupted."""
     out = tmp_path_factory.mktemp("plain") / "out"
     process([articles], out, real)
@@ -96,7 +98,7 @@ def plain(articles: Path, tmp_path_factory: pytest.TempPathFactory, real: Rooms)
 
 
 @pytest.fixture(scope="module")
-def tagged(articles: Path, tmp_path_factory: pytest.TempPathFactory, real: Rooms) -> Path:
+def tagged(articles: Path, tmp_path_factory: pytest.TempPathFactory, real: Benchmark) -> Path:
     out = tmp_path_factory.mktemp("tagged") / "out"
     process([articles], out, real, Settings(select=20, block=20_000, rows=2000))
     return out
@@ -125,7 +127,7 @@ def test_every_passage_can_be_traced_to_its_source(tagged: Path, articles: Path)
     assert len(list((tagged / "data").iterdir())) > 5
 
 
-def test_it_says_what_the_tagger_says(tagged: Path, real: Rooms) -> None:
+def test_it_says_what_the_tagger_says(tagged: Path, real: Benchmark) -> None:
     from jinbench import suggesting
     from jinbench.taggers import CrfTagger
 
@@ -153,7 +155,7 @@ def test_what_is_selected_is_least_certain_new_and_of_different_families(tagged:
     assert {"id", "title", "text", "certainty"} <= set(found[0])
 
 
-def test_families_are_taken_once_and_labelled_passages_never(real: Rooms, tmp_path: Path) -> None:
+def test_families_are_taken_once_and_labelled_passages_never(real: Benchmark, tmp_path: Path) -> None:
     """Ten near copies of one odd passage, and one that the benchmark has: one of the first is selected."""
     known = next(row["text"] for row in dataset.read_rows(real, "sector") if len(row["text"]) > 60)
     odd = "\u67d0\u67d0\u516c\u53f8\u5728\u67d0\u5730\u751f\u4ea7\u67d0\u79cd\u4ea7\u54c1"
@@ -200,7 +202,7 @@ def test_families_are_what_pairs_lead_to(plain: Path) -> None:
     assert {row["first"]: row["family"] for row in pairs} == {row["first"]: expected[row["first"]] for row in pairs}
 
 
-def test_partitions_change_nothing(plain: Path, articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_partitions_change_nothing(plain: Path, articles: Path, real: Benchmark, tmp_path: Path) -> None:
     process([articles], tmp_path / "one", real, Settings(tagging=False, block=20_000))
     one, many = (
         sorted(map(str, pq.read_table(out / "duplicates.parquet").to_pylist())) for out in (tmp_path / "one", plain)
@@ -208,7 +210,7 @@ def test_partitions_change_nothing(plain: Path, articles: Path, real: Rooms, tmp
     assert one == many
 
 
-def test_boilerplate_costs_no_square(real: Rooms, tmp_path: Path) -> None:
+def test_boilerplate_costs_no_square(real: Benchmark, tmp_path: Path) -> None:
     """Two hundred variants of one text, and two hundred copies of another: two families, pairs linear in both."""
     body = "\u5929\u6d25\u5e02\u6c14\u8c61\u53f0\u4eca\u5929\u53d1\u5e03\u5929\u6c14\u9884\u62a5" * 1
     rng = random.Random(1)
@@ -268,7 +270,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tagged: Path, articles: Pat
     assert json.loads(done.stdout)["selected"] == 20
 
 
-def killed_at(number: int, paths: Sequence[Path], out: Path, where: Rooms) -> str:
+def killed_at(number: int, paths: Sequence[Path], out: Path, benchmark: Benchmark) -> str:
     """A run in a fork that is killed when it is about to give its file number `number` the name that it gets.
 
     Returns that name, or nothing if the run ended before.
@@ -286,7 +288,7 @@ def killed_at(number: int, paths: Sequence[Path], out: Path, where: Rooms) -> st
 
         try:
             os.replace = counted  # type: ignore[assignment]
-            process(paths, out, where)
+            process(paths, out, benchmark)
             status = 0
         finally:
             os._exit(status)
@@ -297,7 +299,9 @@ def killed_at(number: int, paths: Sequence[Path], out: Path, where: Rooms) -> st
     return name
 
 
-def test_killed_before_any_kind_of_file_it_goes_on(plain: Path, articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_killed_before_any_kind_of_file_it_goes_on(
+    plain: Path, articles: Path, real: Benchmark, tmp_path: Path
+) -> None:
     expected, out, before = contents(plain), tmp_path / "out", list[str]()
     for number in itertools.chain([1, 2, 3, 4, 4, 5, 6, 7, 8, 9], [15] * 7, [4, 2] * 8, [3, 5]):
         name = killed_at(number, [articles], out, real)
@@ -312,7 +316,7 @@ def test_killed_before_any_kind_of_file_it_goes_on(plain: Path, articles: Path, 
     assert contents(out) == expected
 
 
-def test_no_run_goes_on_with_another_model(articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_no_run_goes_on_with_another_model(articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """As on a processor that rounds otherwise: what is learnt from the same labels is not the same."""
     out = tmp_path / "out"
     assert killed_at(7, [articles], out, real)
@@ -343,7 +347,7 @@ def test_killed_at_random_moments_it_goes_on(sentences: list[str], tmp_path: Pat
     assert contents(out) == contents(tmp_path / "at once")
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on(articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_the_run_goes_on(articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """No file may grow beyond some kilobytes, which is what a full disk comes to."""
     out, words = tmp_path / "out", command(articles, "--out", tmp_path / "out", "--no-tagging", "--block", 0.02)
     room = 6_000
@@ -464,29 +468,29 @@ def test_a_killed_run_leaves_no_workers(sentences: list[str], held: dict[str, st
     assert gone(begun)
 
 
-def test_two_runs_do_not_work_in_one_folder(articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_two_runs_do_not_work_in_one_folder(articles: Path, real: Benchmark, tmp_path: Path) -> None:
     with milling._alone(tmp_path / "out"), pytest.raises(JinbenchError, match="Another run is at work"):
         process([articles], tmp_path / "out", real)
 
 
-def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Benchmark, tmp_path: Path) -> None:
     before = contents(plain)
     with pytest.raises(DataError) as raised:
         process([articles], plain, real, Settings(tagging=False, block=20_000, rows=2000, similar=0.8))
     (problem,) = raised.value.problems
     assert (problem.code, problem.expected, problem.found) == ("plan-differs", "0.7", "0.8")
-    assert "--similar 0.7, as that run had" in problem.hint
+    assert "--similar 0.7, as that run had" in problem.fix
     with pytest.raises(DataError) as raised:
         process([articles], plain, real, Settings(tagging=False, block=40_000, rows=2000))
     (problem,) = raised.value.problems  # without the number of blocks, which follows from it
-    assert (problem.where.split()[-1], problem.expected) == ("settings.block", "20000")
-    block = float(re.search(r"--block ([\d.]+), as that run had", problem.hint)[1])  # type: ignore[index]
+    assert (problem.location.split()[-1], problem.expected) == ("settings.block", "20000")
+    block = float(re.search(r"--block ([\d.]+), as that run had", problem.fix)[1])  # type: ignore[index]
     assert abs(block * 2**20 - 20_000) < 100
     changed = tmp_path / articles.name
     changed.write_bytes(articles.read_bytes().replace(b"x1", b"y1", 1))
     with pytest.raises(DataError) as raised:
         process([changed], plain, real)
-    assert [problem.where.split()[-1] for problem in raised.value.problems] == ["sources.0.sha256"]
+    assert [problem.location.split()[-1] for problem in raised.value.problems] == ["sources.0.sha256"]
     assert contents(plain) == before
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
@@ -494,7 +498,7 @@ def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Rooms, 
         process([articles], tmp_path / "out", real)
 
 
-def test_a_finished_run_is_told_again(plain: Path, articles: Path, real: Rooms) -> None:
+def test_a_finished_run_is_told_again(plain: Path, articles: Path, real: Benchmark) -> None:
     before = contents(plain)
     assert process([articles], plain, real) == json.loads(before["summary.json"])
     assert contents(plain) == before
@@ -515,10 +519,10 @@ def test_lines_are_read_once_wherever_blocks_end(size: int, tmp_path: Path) -> N
 
 def said(out: Path) -> list[str]:
     rows = [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
-    return [f"{row['where']} {row['code']}" for row in rows]
+    return [f"{row['location']} {row['code']}" for row in rows]
 
 
-def test_broken_lines_are_counted_and_named(real: Rooms, tmp_path: Path) -> None:
+def test_broken_lines_are_counted_and_named(real: Benchmark, tmp_path: Path) -> None:
     """Their lines are those of the file, in whatever block they stand."""
     lines = [
         json.dumps({"text": f"\u7b2c{i}\u7bc7\u6587\u7ae0", "id": str(i)}, ensure_ascii=False).encode()
@@ -541,7 +545,7 @@ def test_broken_lines_are_counted_and_named(real: Rooms, tmp_path: Path) -> None
     assert len(found["first_problems"]) == 5
     with pytest.raises(DataError) as raised:
         process([tmp_path / "in.jsonl"], tmp_path / "strict", real, Settings(tagging=False, block=3000), strict=True)
-    assert [f"{problem.where} {problem.code}" for problem in raised.value.problems] == said(tmp_path / "out")
+    assert [f"{problem.location} {problem.code}" for problem in raised.value.problems] == said(tmp_path / "out")
     assert not (tmp_path / "strict").exists()
 
 
@@ -564,7 +568,7 @@ def peak(source: Path, out: Path, tagging: str, block: int) -> float:
     return float(subprocess.run(words, env=ENV, check=True, capture_output=True, text=True).stdout)
 
 
-def test_a_line_of_200_megabytes_is_left_out(real: Rooms, tmp_path: Path) -> None:
+def test_a_line_of_200_megabytes_is_left_out(real: Benchmark, tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     with path.open("wb") as file:
         file.write(b'{"text": "one, and some more"}\n{"text": "')
@@ -594,7 +598,7 @@ def test_memory_does_not_grow_with_the_input(sentences: list[str], tmp_path: Pat
     assert large - small < 15, (small, large)
 
 
-def test_ids_that_occur_again_are_kept_apart_and_counted(real: Rooms, tmp_path: Path) -> None:
+def test_ids_that_occur_again_are_kept_apart_and_counted(real: Benchmark, tmp_path: Path) -> None:
     rows = [{"id": id, "text": f"\u6587\u7ae0 {i}"} for i, id in enumerate(["a", "b", "a", 7, "7", None, None, "a"])]
     path = written(tmp_path / "in.jsonl", rows)
     found = process([path], tmp_path / "out", real, Settings(tagging=False, block=30))
@@ -607,21 +611,21 @@ def test_ids_that_occur_again_are_kept_apart_and_counted(real: Rooms, tmp_path: 
     assert again == ["\u6587\u7ae0 2", "\u6587\u7ae0 4", "\u6587\u7ae0 7"]
 
 
-def refused(paths: Sequence[Path], out: Path, real: Rooms, field: str = "text") -> list[problems.Problem]:
+def refused(paths: Sequence[Path], out: Path, real: Benchmark, field: str = "text") -> list[problems.Problem]:
     with pytest.raises(DataError) as raised:
         process(paths, out, real, Settings(fields=Fields(field), tagging=False))
     assert not contents(out) if out.exists() else True
     return list(raised.value.problems)
 
 
-def test_files_that_cannot_be_read_are_refused_at_once(real: Rooms, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_refused_at_once(real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(gzip.compress(b'{"text": "x"}\n'))
     (tmp_path / "array.json").write_text('[{"text": "x"}]')
     (tmp_path / "empty").mkdir()
     paths = [tmp_path / name for name in ("a.jsonl", "array.json", "empty", "nowhere.jsonl")]
     found = refused(paths, tmp_path / "out", real)
     assert [problem.code for problem in found] == ["file-binary", "broken-json", "file-missing", "file-missing"]
-    assert "gunzip a.jsonl" in found[0].hint
+    assert "gunzip a.jsonl" in found[0].fix
     (tmp_path / "none.jsonl").touch()
     assert [each.code for each in refused([tmp_path / "none.jsonl"], tmp_path / "out", real)] == ["page-empty"]
     one = written(tmp_path / "one.jsonl", [{"body": "x"}])
@@ -634,7 +638,7 @@ def test_files_that_cannot_be_read_are_refused_at_once(real: Rooms, tmp_path: Pa
         process([one], tmp_path / "other", real, Settings(repairs=("magic",), tagging=False))
 
 
-def test_tables_are_read_by_row_groups(sentences: list[str], real: Rooms, tmp_path: Path) -> None:
+def test_tables_are_read_by_row_groups(sentences: list[str], real: Benchmark, tmp_path: Path) -> None:
     rows = made(sentences, 60)
     rows[41]["text"] = None
     table = pa.Table.from_pylist(rows)
@@ -656,7 +660,7 @@ def test_tables_are_read_by_row_groups(sentences: list[str], real: Rooms, tmp_pa
     assert [each.code for each in refused([tmp_path / "numbers.parquet"], tmp_path / "no", real)] == ["wrong-shape"]
 
 
-def test_a_table_that_is_broken_inside_is_reported(sentences: list[str], real: Rooms, tmp_path: Path) -> None:
+def test_a_table_that_is_broken_inside_is_reported(sentences: list[str], real: Benchmark, tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(made(sentences, 60)), tmp_path / "in.parquet", row_group_size=20)
     data = bytearray((tmp_path / "in.parquet").read_bytes())
     place = pq.read_metadata(tmp_path / "in.parquet").row_group(1).column(2).data_page_offset
@@ -667,7 +671,7 @@ def test_a_table_that_is_broken_inside_is_reported(sentences: list[str], real: R
     assert set(found["skipped"]) == {"broken-parquet"}
 
 
-def test_a_folder_of_texts(real: Rooms, tmp_path: Path) -> None:
+def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
     folder = tmp_path / "texts"
     (folder / "deeper").mkdir(parents=True)
     for i in range(9):
@@ -720,7 +724,7 @@ def test_a_file_is_recognised_by_what_is_in_it(tmp_path: Path, monkeypatch: pyte
     assert blocks.fingerprint(path) != before
 
 
-def test_what_another_run_left_is_not_taken_over(articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_what_another_run_left_is_not_taken_over(articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """`rm -r out/*` leaves the hidden folder, with finished blocks of a plan that is no longer there."""
     out, other = tmp_path / "out", written(tmp_path / "other.jsonl", [{"text": f"some text {i}"} for i in range(20)])
     assert killed_at(41, [articles], out, real).startswith(".work/")
@@ -732,7 +736,7 @@ def test_what_another_run_left_is_not_taken_over(articles: Path, real: Rooms, tm
     assert contents(out) == contents(tmp_path / "elsewhere")
 
 
-def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Rooms, tmp_path: Path) -> None:
+def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """Between the look at the folder and the work in it, another one may have begun and been cut off."""
     out = tmp_path / "out"
 
@@ -746,16 +750,16 @@ def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Rooms, tmp_
         milling.process([articles], out, real, dataclasses.replace(PLAIN, similar=0.8), slowly(), quiet)
 
 
-def test_strict_is_strict_with_a_finished_run(real: Rooms, tmp_path: Path) -> None:
+def test_strict_is_strict_with_a_finished_run(real: Benchmark, tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "some text"}\nbroken\n')
     process([path], tmp_path / "out", real)
     with pytest.raises(DataError) as raised:
         process([path], tmp_path / "out", real, strict=True)
-    assert [f"{problem.where} {problem.code}" for problem in raised.value.problems] == ["in.jsonl:2 broken-json"]
+    assert [f"{problem.location} {problem.code}" for problem in raised.value.problems] == ["in.jsonl:2 broken-json"]
 
 
-def test_an_input_without_articles_leaves_what_others_put_there(real: Rooms, tmp_path: Path) -> None:
+def test_an_input_without_articles_leaves_what_others_put_there(real: Benchmark, tmp_path: Path) -> None:
     """The plan lies there, so the folder is ours; what else lies there is not."""
     out = tmp_path / "out"
     path = written(tmp_path / "in.jsonl", [{"body": "x"}])
@@ -766,7 +770,7 @@ def test_an_input_without_articles_leaves_what_others_put_there(real: Rooms, tmp
     assert set(contents(out)) == {"thesis.txt"}
 
 
-def test_what_utf8_does_not_have_is_told_all_the_same(real: Rooms, tmp_path: Path) -> None:
+def test_what_utf8_does_not_have_is_told_all_the_same(real: Benchmark, tmp_path: Path) -> None:
     """Half a surrogate pair as the name of a field, and a file whose name is no text."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl"))
     path.write_text('{"\\ud800": 1}\n{"text": "some text"}\n')

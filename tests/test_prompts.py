@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jinbench import dataset, files, golds, labels, prompts, replies
 from jinbench.problems import DataError
 from jinbench.prompts import Example
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.test_problems import run
 
@@ -26,7 +26,7 @@ SPLITS = ("train", "validation", "test", "folds")
 
 @BOTH
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Rooms, task: str, split: str) -> None:
+def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmark, task: str, split: str) -> None:
     gold = golds.read(real, task, split)
     made = prompts.make(real, task, split)
     assert [row["id"] for row in made.rows] == list(gold.ids)
@@ -49,7 +49,7 @@ def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Rooms, t
 @BOTH
 @pytest.mark.parametrize("split", SPLITS)
 def test_examples_come_from_train_or_from_other_folds_never_from_the_same_article(
-    real: Rooms, task: str, split: str
+    real: Benchmark, task: str, split: str
 ) -> None:
     rows = {row["id"]: row for row in dataset.read_rows(real, task)}
     stories = {row["id"]: row["story"] for row in dataset.read_rows(real, "articles")}
@@ -68,16 +68,16 @@ def test_examples_come_from_train_or_from_other_folds_never_from_the_same_articl
                 assert shot["split"] == "train"
 
 
-def relabelled(where: Rooms, root: Path, task: str, chosen: Callable[[dict[str, Any]], bool]) -> Rooms:
+def relabelled(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[dict[str, Any]], bool]) -> Benchmark:
     """A copy of the world in which the chosen items have other labels, and the manifest says that this is right."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     (root / "annotation").mkdir(parents=True)
-    shutil.copyfile(where.labels, root / "annotation" / "labels.toml")
+    shutil.copyfile(benchmark.labels, root / "annotation" / "labels.toml")
     for config in golds.TASKS:
-        shutil.copytree(where.dataset / config, root / "dataset" / config)
-    listing = dataset.read_manifest(where)
+        shutil.copytree(benchmark.dataset / config, root / "dataset" / config)
+    listing = dataset.read_manifest(benchmark)
     for path in (root / "dataset" / task).glob("*.parquet"):
         table = pq.ParquetFile(path).read()
         rows = [row | {"split": path.stem} for row in table.to_pylist()]
@@ -91,13 +91,13 @@ def relabelled(where: Rooms, root: Path, task: str, chosen: Callable[[dict[str, 
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
         listing["files"][f"{task}/{path.name}"] = files.sha256(path.read_bytes())
     (root / "dataset" / "manifest.json").write_text(json.dumps(listing))
-    return Rooms(root)
+    return Benchmark(root)
 
 
 @BOTH
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
-    real: Rooms, tmp_path: Path, task: str, split: str
+    real: Benchmark, tmp_path: Path, task: str, split: str
 ) -> None:
     other = relabelled(real, tmp_path / "other", task, lambda row: row["split"] != "train")
     assert golds.read(other, task, split).labels != golds.read(real, task, split).labels
@@ -107,7 +107,7 @@ def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
 @BOTH
 @pytest.mark.parametrize("split", ["folds", "train"])
 def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
-    real: Rooms, tmp_path: Path, task: str, split: str
+    real: Benchmark, tmp_path: Path, task: str, split: str
 ) -> None:
     fold = 2
     other = relabelled(real, tmp_path / "other", task, lambda row: row["fold_1"] == fold)
@@ -124,7 +124,7 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
 @pytest.mark.parametrize("style", prompts.STYLES)
 @BOTH
 def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_from_all_pages(
-    real: Rooms, task: str, style: str, lang: str
+    real: Benchmark, task: str, style: str, lang: str
 ) -> None:
     found = labels.read(real)
     system = prompts.make(real, task, "test", 0, 0, style, lang).rows[0]["messages"][0]["content"]
@@ -138,7 +138,7 @@ def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_f
     assert "$" not in system
 
 
-def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Rooms) -> None:
+def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) -> None:
     words = (ROOT / "jinbench" / "prompts.toml").read_text()
     rows = [*dataset.read_rows(real, "ner"), *dataset.read_rows(real, "sector")]
     assert [row["id"] for row in rows if row["text"] in words] == []
@@ -148,7 +148,7 @@ def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Rooms) -> N
 
 @pytest.mark.parametrize("style", prompts.STYLES)
 @BOTH
-def test_what_the_examples_answer_is_what_a_reply_may_be(real: Rooms, task: str, style: str) -> None:
+def test_what_the_examples_answer_is_what_a_reply_may_be(real: Benchmark, task: str, style: str) -> None:
     gold = golds.read(real, task, "train")
     made = prompts.make(real, task, "test", shots=12, style=style)
     system = made.rows[0]["messages"][0]["content"]
@@ -201,7 +201,7 @@ def test_of_two_that_show_as_many_new_labels_the_one_of_a_new_article_is_taken()
         assert {example.article for example in prompts.choose(pool, 2, seed)} == {"x", "y"}
 
 
-def test_another_seed_chooses_other_examples(real: Rooms) -> None:
+def test_another_seed_chooses_other_examples(real: Benchmark) -> None:
     chosen = [prompts.make(real, "ner", "test", seed=seed).summary["groups"][0] for seed in range(8)]
     assert len({tuple(group["shots"]) for group in chosen}) == 8
     assert min(group["covered"] for group in chosen) >= 9
@@ -221,7 +221,7 @@ def test_another_process_with_other_hashes_writes_the_same_bytes(tmp_path: Path)
 
 
 def test_the_output_has_prompts_alone_and_the_summary_goes_elsewhere(
-    world: Rooms, capsys: pytest.CaptureFixture[str]
+    world: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = ["--root", str(world.root), "prompt"]
     assert run([*root, "--shots", "1"]) == 0
@@ -251,7 +251,7 @@ def test_help_names_every_split(command: str, capsys: pytest.CaptureFixture[str]
     assert "noisy" in capsys.readouterr().out
 
 
-def test_an_unknown_task_or_split_is_named(real: Rooms) -> None:
+def test_an_unknown_task_or_split_is_named(real: Benchmark) -> None:
     with pytest.raises(DataError, match="wrong-task"):
         prompts.make(real, "translation", "test")
     with pytest.raises(DataError, match="unknown-id"):

@@ -10,16 +10,16 @@ import pytest
 from jinbench import dataset, files, golds, page, ranking, recipes, submissions, uncertainty
 from jinbench.problems import DataError
 from jinbench.ranking import Predicted
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.test_scoring import X, Y, gold_of, guesses
 
 
-def test_what_is_committed_is_what_is_made(real: Rooms) -> None:
+def test_what_is_committed_is_what_is_made(real: Benchmark) -> None:
     for name, text in page.build(real, ranking.build(real)).items():
         assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
 
 
-def test_every_baseline_is_on_its_boards(real: Rooms) -> None:
+def test_every_baseline_is_on_its_boards(real: Benchmark) -> None:
     boards = {
         (board["task"], board["split"], board["crosswalk"]): board
         for board in json.loads((real.leaderboard / "leaderboard.json").read_text())
@@ -36,7 +36,7 @@ def test_every_baseline_is_on_its_boards(real: Rooms) -> None:
                 assert (tuple(rows[recipe.name]["about"]["given"]), rows[recipe.name]["rank"]) == (recipe.given, None)
 
 
-def test_annotators_stand_on_every_board_without_a_rank(real: Rooms) -> None:
+def test_annotators_stand_on_every_board_without_a_rank(real: Benchmark) -> None:
     """Scored by the scorer of models, on the same gold as they: the figures of agreement.json."""
     measured = json.loads((real.annotation / "agreement.json").read_text())["against_gold"]
     boards = json.loads((real.leaderboard / "leaderboard.json").read_text())
@@ -75,7 +75,7 @@ def test_scores_of_different_gold_never_stand_in_one_table() -> None:
         ranking.Board("ner", "test", tuple(rows), None)
 
 
-def test_every_score_names_the_manifest(real: Rooms) -> None:
+def test_every_score_names_the_manifest(real: Benchmark) -> None:
     sha = json.loads(real.manifest.read_text())["sha256"]
     for path in real.baselines.glob("*/scores.json"):
         assert {score["manifest"] for score in json.loads(path.read_text())["scores"].values()} == {sha}
@@ -92,16 +92,16 @@ def test_few_articles_tell_nothing_apart(articles: int) -> None:
     assert "too few" in ranking.markdown([board])
 
 
-def enter(where: Rooms, id: str, text: str = "", **says: str) -> None:
+def enter(benchmark: Benchmark, id: str, text: str = "", **says: str) -> None:
     """An entry for ner/test."""
     values = {"name": id, "who": "Somebody", "link": "", "trained_on": "train", "saw_test_articles": "no"}
-    values |= {"data": dataset.read_manifest(where)["version"], **says}
-    folder = where.leaderboard / "entries" / id
+    values |= {"data": dataset.read_manifest(benchmark)["version"], **says}
+    folder = benchmark.leaderboard / "entries" / id
     files.write_text(folder / "system.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
     files.write_text(folder / "predictions-ner-test.jsonl", text)
 
 
-def test_an_empty_submission_is_on_the_board(world: Rooms) -> None:
+def test_an_empty_submission_is_on_the_board(world: Benchmark) -> None:
     enter(world, "nothing", name="Nothing at all")
     (row,) = (row for row in ranking.board(world, "ner", "test").rows if not row.about.annotator)
     assert (row.system, row.shown, row.score.micro.f1, row.score.missing) == (
@@ -112,7 +112,7 @@ def test_an_empty_submission_is_on_the_board(world: Rooms) -> None:
     )
 
 
-def test_an_entry_cannot_take_the_name_of_a_baseline(world: Rooms) -> None:
+def test_an_entry_cannot_take_the_name_of_a_baseline(world: Benchmark) -> None:
     files.write_text(world.baselines / "same" / "predictions-ner-test.jsonl", "")
     enter(world, "same")
     with pytest.raises(DataError, match="duplicate-id"):
@@ -145,8 +145,8 @@ def test_a_name_stays_text() -> None:
     assert "\\|x" in text
 
 
-def test_an_entry_is_scored_with_the_baselines(real: Rooms, tmp_path: Path) -> None:
-    where = Rooms(tmp_path)
+def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) -> None:
+    where = Benchmark(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
     gold = golds.read(real, "ner", "test")

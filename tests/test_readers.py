@@ -12,14 +12,14 @@ import pytest
 import jinbench
 from jinbench import dataset, items, labels
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 FILES = [(config, split) for config, splits in items.CONFIGS.items() for split in splits]
 
 
 @pytest.fixture(scope="module")
-def loaded(real: Rooms, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def loaded(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from datasets import load_dataset
 
     cache = str(tmp_path_factory.mktemp("cache"))
@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("config", "split"), FILES)
-def test_every_reader_gives_the_same(config: str, split: str, real: Rooms, loaded: dict[str, Any]) -> None:
+def test_every_reader_gives_the_same(config: str, split: str, real: Benchmark, loaded: dict[str, Any]) -> None:
     import duckdb
     import pandas as pd
     import polars as pl
@@ -57,7 +57,7 @@ def test_every_reader_gives_the_same(config: str, split: str, real: Rooms, loade
 
 
 @pytest.mark.parametrize(("config", "split"), FILES)
-def test_every_reader_knows_the_types(config: str, split: str, real: Rooms, loaded: dict[str, Any]) -> None:
+def test_every_reader_knows_the_types(config: str, split: str, real: Benchmark, loaded: dict[str, Any]) -> None:
     import duckdb
     import polars as pl
     from datasets import load_dataset
@@ -97,7 +97,7 @@ def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
 
 
 def test_what_came_with_the_package_is_checked_before_it_is_given(
-    real: Rooms, mini: Rooms, monkeypatch: pytest.MonkeyPatch
+    real: Benchmark, mini: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     monkeypatch.setattr("jinbench.rooms.own", lambda: mini)
@@ -108,7 +108,7 @@ def test_what_came_with_the_package_is_checked_before_it_is_given(
         jinbench.load("sector", "test")
 
 
-def test_rows_of_another_version_are_told(real: Rooms, loaded: dict[str, Any]) -> None:
+def test_rows_of_another_version_are_told(real: Benchmark, loaded: dict[str, Any]) -> None:
     """A cache may give the rows of another version: what was loaded can be held against what it should be."""
     for config in items.CONFIGS:
         assert jinbench.verify(loaded[config]) == sum(map(len, loaded[config].values()))
@@ -162,7 +162,7 @@ def test_odd_names_are_named(name: Any) -> None:
             jinbench.load("ner", name)
 
 
-def test_info_is_what_the_folder_holds(real: Rooms, loaded: dict[str, Any]) -> None:
+def test_info_is_what_the_folder_holds(real: Benchmark, loaded: dict[str, Any]) -> None:
     found = jinbench.info()
     for config, splits in loaded.items():
         assert found.items[config] == {split: len(rows) for split, rows in splits.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from jinbench import dataset, recipes
 from jinbench.records import Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 SECTOR = ["context", "entities", "majority", "tfidf", "title"]
@@ -28,9 +28,9 @@ def recipe(name: str) -> Any:
     return module
 
 
-def sector_rows(where: Rooms, split: str) -> tuple[list[dict[str, Any]], list[list[str]]]:
-    names = dataset.read_manifest(where)["labels"]["sector"]
-    rows = dataset.read_rows(where, "sector", split)
+def sector_rows(benchmark: Benchmark, split: str) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    names = dataset.read_manifest(benchmark)["labels"]["sector"]
+    rows = dataset.read_rows(benchmark, "sector", split)
     kept = [{key: row[key] for key in ("id", "title", "text", "article_id")} for row in rows]
     some = Span(0, 2, "COMPANY", "")
     kept = [row | {"entities": [some._replace(surface=row["text"][:2])]} for row in kept]
@@ -38,7 +38,7 @@ def sector_rows(where: Rooms, split: str) -> tuple[list[dict[str, Any]], list[li
 
 
 @pytest.mark.parametrize("name", SECTOR)
-def test_a_sector_recipe_gives_the_same_twice_and_known_labels_only(real: Rooms, name: str) -> None:
+def test_a_sector_recipe_gives_the_same_twice_and_known_labels_only(real: Benchmark, name: str) -> None:
     module = recipe(name)
     X, y = sector_rows(real, "train")
     new, _ = sector_rows(real, "validation")
@@ -53,7 +53,7 @@ def test_a_sector_recipe_gives_the_same_twice_and_known_labels_only(real: Rooms,
 
 
 @pytest.mark.parametrize("name", NER)
-def test_spans_of_an_entity_recipe_are_what_they_point_at(real: Rooms, name: str) -> None:
+def test_spans_of_an_entity_recipe_are_what_they_point_at(real: Benchmark, name: str) -> None:
     module = recipe(name)
     rows = dataset.read_rows(real, "ner", "train")
     fitted = module.make().fit(rows, [[Span(**span) for span in row["spans"]] for row in rows])
@@ -92,7 +92,7 @@ def test_the_context_of_a_passage_is_its_article_without_it() -> None:
     assert recipe("context").others(rows) == ["三\n四", "", "一\n四", "一\n三"]
 
 
-def test_the_labels_of_the_tagger_are_those_of_its_crosswalk(real: Rooms) -> None:
+def test_the_labels_of_the_tagger_are_those_of_its_crosswalk(real: Benchmark) -> None:
     from jinbench import labels
 
     module = recipe("offshelf")

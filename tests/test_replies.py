@@ -31,12 +31,12 @@ from jinbench.golds import Gold, Label
 from jinbench.problems import DataError
 from jinbench.records import Span
 from jinbench.reports import Report
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.tolerant import Pairs
 from tests.conftest import ROOT
 from tests.test_problems import run
 
-REAL = rooms.find(ROOT)
+REAL = rooms.find_benchmark(ROOT)
 NAMES = {"ner": labels.read(REAL).entity_names, "sector": labels.read(REAL).sector_names}
 CASES = [
     pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}")
@@ -223,7 +223,7 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
 
 @pytest.mark.parametrize("style", prompts.STYLES)
 @pytest.mark.parametrize("task", golds.TASKS)
-def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Rooms, task: str, style: str) -> None:
+def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: str, style: str) -> None:
     gold = golds.read(real, task, "folds")
     said = {
         id: (prompts.answer(task, style, text, found, gold.names), False)
@@ -236,7 +236,7 @@ def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Rooms, task: str, 
     assert scoring.micro(gold, predicted).f1 == 1
 
 
-def test_surfaces_alone_are_enough_on_the_real_gold(real: Rooms) -> None:
+def test_surfaces_alone_are_enough_on_the_real_gold(real: Benchmark) -> None:
     """Under noise too, where width and spaces change: no span needs `left`, though places are often open."""
     rows = [*dataset.read_rows(real, "ner"), *dataset.read_rows(real, "ner_noisy")]
     for row in rows:
@@ -259,7 +259,7 @@ def test_the_beginning_of_the_text_is_a_place_too() -> None:
     assert aligning.align(text, [Quoted("B", "PRODUCT")]) == [Placed(2, 3, "exact", True)]
 
 
-def test_a_name_that_two_labels_share_is_none(mini: Rooms) -> None:
+def test_a_name_that_two_labels_share_is_none(mini: Benchmark) -> None:
     gold = replace(gold_of("x"), names=("PLACE", "DATE", "QUANTITY"))
     assert replies.names(mini, gold)["地点"] == "PLACE"
     mini.labels.write_text(mini.labels.read_text().replace('en = "place"', 'en = "date"'))
@@ -348,7 +348,7 @@ def test_all_that_is_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(DataError) as caught:
         replies.read(tmp_path / "r.jsonl", gold_of("天津"))
-    assert [(problem.code, problem.where[-1]) for problem in caught.value.problems] == [
+    assert [(problem.code, problem.location[-1]) for problem in caught.value.problems] == [
         ("unknown-id", "1"), ("unknown-id", "2"), ("unknown-id", "3"), ("wrong-shape", "4"),
         ("duplicate-id", "5"), ("duplicate-id", "6"), ("duplicate-id", "7"),
     ]  # fmt: skip
@@ -357,7 +357,7 @@ def test_all_that_is_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
         replies.read(tmp_path / "r.jsonl", gold_of("天津"))
 
 
-def test_from_prompts_to_a_score(world: Rooms, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_prompts_to_a_score(world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The three commands in a row; an item without a usable reply is missing, one with an empty list is not."""
     root = ["--root", str(world.root)]
     asked, said, predictions, told = (tmp_path / name for name in ("p.jsonl", "r.jsonl", "o.jsonl", "t.json"))

@@ -11,7 +11,7 @@ import pytest
 
 from jinbench import curves, files, recipes, reproduce
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.test_conditions import MEMORY, crossed, result
 
@@ -34,19 +34,19 @@ def test_the_main_job(tmp_path: Path) -> None:
 ROOMS = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
 
 
-def two_worlds(real: Rooms, tmp_path: Path, name: str, data: bytes) -> reproduce.Check:
-    again = Rooms(tmp_path)
+def two_worlds(real: Benchmark, tmp_path: Path, name: str, data: bytes) -> reproduce.Check:
+    again = Benchmark(tmp_path)
     files.write_bytes(tmp_path / name, data)
     return reproduce._same(real, again, name)
 
 
-def test_a_difference_is_a_failure(real: Rooms, tmp_path: Path) -> None:
+def test_a_difference_is_a_failure(real: Benchmark, tmp_path: Path) -> None:
     text = real.splits.read_bytes().replace(b"train", b"test", 1)
     check = two_worlds(real, tmp_path, "dataset/splits.csv", text)
     assert (check.status, "expected sha256" in check.message) == ("FAIL", True)
 
 
-def test_a_changed_row_is_a_failure_and_other_bytes_are_not(real: Rooms, tmp_path: Path) -> None:
+def test_a_changed_row_is_a_failure_and_other_bytes_are_not(real: Benchmark, tmp_path: Path) -> None:
     import io
 
     import pyarrow.parquet as pq
@@ -60,7 +60,7 @@ def test_a_changed_row_is_a_failure_and_other_bytes_are_not(real: Rooms, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["leaderboard/leaderboard.json", "leaderboard/leaderboard.md", "DATASET_CARD.md"])
-def test_documents_follow_the_scores(real: Rooms, tmp_path: Path, name: str) -> None:
+def test_documents_follow_the_scores(real: Benchmark, tmp_path: Path, name: str) -> None:
     text = (real.root / name).read_text()
     score = re.findall(r"0\.[1-8]\d+", text)[0]
     for new, status in ((f"{float(score) + 0.003:.6f}", "OKish"), (f"{float(score) + 0.1:.6f}", "FAIL")):
@@ -68,7 +68,7 @@ def test_documents_follow_the_scores(real: Rooms, tmp_path: Path, name: str) -> 
     assert two_worlds(real, tmp_path, name, text.replace("a", "b", 1).encode()).status == "FAIL"
 
 
-def test_a_picture_may_differ_by_a_shade(real: Rooms, tmp_path: Path) -> None:
+def test_a_picture_may_differ_by_a_shade(real: Benchmark, tmp_path: Path) -> None:
     import io
 
     from PIL import Image
@@ -82,7 +82,7 @@ def test_a_picture_may_differ_by_a_shade(real: Rooms, tmp_path: Path) -> None:
         assert two_worlds(real, tmp_path, name, buffer.getvalue()).status == status
 
 
-def test_the_description_may_list_other_hashes_and_no_other_words(real: Rooms, tmp_path: Path) -> None:
+def test_the_description_may_list_other_hashes_and_no_other_words(real: Benchmark, tmp_path: Path) -> None:
     name = "dataset/croissant.json"
     text = (real.root / name).read_text()
     sha = json.loads(real.manifest.read_text())["files"]["ner/test.parquet"]
@@ -91,7 +91,7 @@ def test_the_description_may_list_other_hashes_and_no_other_words(real: Rooms, t
         assert two_worlds(real, tmp_path, name, text.replace(old, new, 1).encode()).status == status
 
 
-def test_a_folder_of_somebody_elses_is_not_emptied(real: Rooms, tmp_path: Path) -> None:
+def test_a_folder_of_somebody_elses_is_not_emptied(real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="folder-taken"):
         next(reproduce.reproduce(real, tmp_path, lambda what, done, of: None))
@@ -99,14 +99,14 @@ def test_a_folder_of_somebody_elses_is_not_emptied(real: Rooms, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("shift", "status"), [(0.001, "OKish"), (0.5, "FAIL")])
-def test_scores_may_move_a_little(real: Rooms, tmp_path: Path, shift: float, status: str) -> None:
+def test_scores_may_move_a_little(real: Benchmark, tmp_path: Path, shift: float, status: str) -> None:
     name = "baselines/tfidf/scores.json"
     scores = json.loads((real.root / name).read_text())
     scores["scores"]["folds"]["micro"]["f1"] += shift
     assert two_worlds(real, tmp_path, name, json.dumps(scores).encode()).status == status
 
 
-def test_time_and_memory_are_not_compared(real: Rooms, tmp_path: Path) -> None:
+def test_time_and_memory_are_not_compared(real: Benchmark, tmp_path: Path) -> None:
     name = "baselines/majority/scores.json"
     record = json.loads((real.root / name).read_text())
     record["run"] = {"fit_seconds": {"wall": 99.0}}
@@ -114,7 +114,7 @@ def test_time_and_memory_are_not_compared(real: Rooms, tmp_path: Path) -> None:
     assert (check.status, check.message) == ("OK", "the same but for time and memory")
 
 
-def test_a_score_under_noise_may_not_move_far(real: Rooms, tmp_path: Path) -> None:
+def test_a_score_under_noise_may_not_move_far(real: Benchmark, tmp_path: Path) -> None:
     name = "baselines/gazetteer/scores.json"
     for shift, status in ((0.001, "OKish"), (0.5, "FAIL")):
         record = json.loads((real.root / name).read_text())
@@ -126,11 +126,11 @@ def silent(what: str, done: int, of: int) -> None:
     """No progress is shown."""
 
 
-def test_a_recipe_is_run_again_with_its_curve(mini: Rooms, tmp_path: Path) -> None:
+def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -> None:
     where = crossed(mini)
     found = result(where, "memory", MEMORY.format(more="CURVE = True"))
     curves.write(curves.measure(where, found), where.baselines / "memory")
-    again = Rooms(tmp_path / "again")
+    again = Benchmark(tmp_path / "again")
     shutil.copytree(where.root, again.root)
     shutil.rmtree(again.baselines / "memory")
     recipe = recipes.load(again.baselines / "memory.py")
@@ -147,8 +147,8 @@ def test_a_recipe_is_run_again_with_its_curve(mini: Rooms, tmp_path: Path) -> No
         assert reproduce._same(where, again, "baselines/memory/curve.json").status == status
 
 
-def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Rooms, tmp_path: Path) -> None:
-    where, again = crossed(mini), Rooms(tmp_path / "again")
+def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Benchmark, tmp_path: Path) -> None:
+    where, again = crossed(mini), Benchmark(tmp_path / "again")
     path = where.baselines / "memory.py"
     files.write_text(path, MEMORY.format(more='NEEDS = ("no-such-package",)'))
     (check,) = reproduce._run_again(where, again, recipes.load(path), silent)

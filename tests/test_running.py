@@ -11,7 +11,7 @@ import pytest
 
 from jinbench import baselines, rounds, running
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT, recipe
 
 PEEKS = '''
@@ -63,7 +63,9 @@ def make():
 
 
 @pytest.mark.parametrize("task", ["ner", "sector"])
-def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(world: Rooms, tmp_path: Path, task: str) -> None:
+def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(
+    world: Benchmark, tmp_path: Path, task: str
+) -> None:
     log = tmp_path / "found.jsonl"
     baselines.run(world, recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
     rounds = [json.loads(line) for line in log.read_text().splitlines()]
@@ -105,12 +107,12 @@ def make(): return M()
         ("", "raise ValueError('x' * 5000)", "x{300} …"),
     ],
 )
-def test_a_recipe_may_end_as_it_likes(world: Rooms, tmp_path: Path, before: str, fit: str, found: str) -> None:
+def test_a_recipe_may_end_as_it_likes(world: Benchmark, tmp_path: Path, before: str, fit: str, found: str) -> None:
     with pytest.raises(DataError, match=found):
         baselines.run(world, recipe(tmp_path, ENDS.format(before=before, fit=fit)))
 
 
-def test_the_same_seed_and_the_same_order_of_sets_in_every_round(world: Rooms, tmp_path: Path) -> None:
+def test_the_same_seed_and_the_same_order_of_sets_in_every_round(world: Benchmark, tmp_path: Path) -> None:
     text = """
 import random
 import numpy
@@ -139,7 +141,7 @@ def test_the_memory_of_who_started_a_process_is_not_its_own() -> None:
     assert rounds.peak_mb() > 300
 
 
-def test_memory_is_that_of_the_recipe_alone(world: Rooms, tmp_path: Path) -> None:
+def test_memory_is_that_of_the_recipe_alone(world: Benchmark, tmp_path: Path) -> None:
     """What fit allocates shows; what this process has does not."""
     ours = b"x" * (300 << 20)
     memory = baselines.run(world, recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))).run[
@@ -149,7 +151,7 @@ def test_memory_is_that_of_the_recipe_alone(world: Rooms, tmp_path: Path) -> Non
     assert memory["peak"] < len(ours) >> 20
 
 
-def test_what_took_how_long_is_recorded(world: Rooms, tmp_path: Path) -> None:
+def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> None:
     text = 'NEEDS = ("numpy",)\n' + ENDS.format(before="import time", fit="time.sleep(0.05)")
     result = baselines.run(world, recipe(tmp_path, text))
     record = json.loads(result.files()["scores.json"])
@@ -162,7 +164,7 @@ def test_what_took_how_long_is_recorded(world: Rooms, tmp_path: Path) -> None:
     assert "run" not in baselines.lasting(result.files()["scores.json"])
 
 
-def test_what_a_recipe_prints_is_no_result(world: Rooms, tmp_path: Path) -> None:
+def test_what_a_recipe_prints_is_no_result(world: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(ENDS.format(before="print('loading')", fit="print('fitting')"))
     done = subprocess.run(
         [sys.executable, "-m", "jinbench.cli", "--root", str(world.root), "run", "--json", str(tmp_path / "model.py")],
@@ -174,7 +176,7 @@ def test_what_a_recipe_prints_is_no_result(world: Rooms, tmp_path: Path) -> None
     assert done.stderr.count("fitting") == 5
 
 
-def in_a_fit(world: Rooms, tmp_path: Path) -> tuple["subprocess.Popen[str]", Path]:
+def in_a_fit(world: Benchmark, tmp_path: Path) -> tuple["subprocess.Popen[str]", Path]:
     """The command in the middle of a fit that takes long, and a file that grows as long as the fit goes on."""
     pulse = tmp_path / "pulse"
     beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
@@ -197,7 +199,7 @@ def goes_on(pulse: Path) -> bool:
     return pulse.stat().st_size != beats
 
 
-def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
+def test_a_recipe_ends_with_the_command(world: Benchmark, tmp_path: Path) -> None:
     """Ctrl-C in the middle of a fit: the command ends, the recipe with it, and no traceback is shown."""
     process, pulse = in_a_fit(world, tmp_path)
     process.send_signal(signal.SIGINT)
@@ -210,7 +212,7 @@ def test_a_recipe_ends_with_the_command(world: Rooms, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_no_recipe_outlives_the_command(world: Rooms, tmp_path: Path, number: int) -> None:
+def test_no_recipe_outlives_the_command(world: Benchmark, tmp_path: Path, number: int) -> None:
     """However the command ends, a fit without an end does not go on alone."""
     process, pulse = in_a_fit(world, tmp_path)
     process.send_signal(number)
@@ -219,14 +221,14 @@ def test_no_recipe_outlives_the_command(world: Rooms, tmp_path: Path, number: in
     assert not goes_on(pulse)
 
 
-def test_a_fork_of_the_recipe_does_not_answer(world: Rooms, tmp_path: Path) -> None:
+def test_a_fork_of_the_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
     alone, forked = (
         baselines.run(world, recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
     )
     assert alone.predictions == forked.predictions
 
 
-def test_the_rows_of_a_recipe_are_its_own(world: Rooms, tmp_path: Path) -> None:
+def test_the_rows_of_a_recipe_are_its_own(world: Benchmark, tmp_path: Path) -> None:
     """What it does to them changes nothing of what it is held against."""
     text = ENDS.format(before="", fit="pass").replace("for _ in X]", "for row in X if row.clear() is None]")
     assert "row.clear()" in text

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score as sector_f1
 from jinbench import comparing, golds, scoring, submissions
 from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.golds import Gold, Label
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.scores import FEW, Cell
 from jinbench.uncertainty import ENOUGH, FEWEST
 from tests.test_counting import flat, named, tags_of, vectors
@@ -236,7 +236,7 @@ def test_coarse_labels_are_those_of_the_crosswalk() -> None:
     assert found.signature["crosswalk"] == "wide"
 
 
-def test_gold_against_itself_and_against_nothing(real: Rooms) -> None:
+def test_gold_against_itself_and_against_nothing(real: Benchmark) -> None:
     for task in golds.TASKS:
         for split in ("train", "validation", "test", golds.FOLDS):
             gold = golds.read(real, task, split)
@@ -289,14 +289,14 @@ def test_a_macro_f1_needs_articles_for_each_label() -> None:
     assert found.labels[0].low is not None
 
 
-def test_a_score_never_travels_alone(real: Rooms) -> None:
+def test_a_score_never_travels_alone(real: Benchmark) -> None:
     score = scoring.score(golds.read(real, "ner", "test"), {})
     assert score.headline.startswith("ner:micro-F1 = 0.000 (no interval) [task:ner|data:")
     assert set(score.signature) == {"task", "data", "gold", "split", "match", "boot", "seed", "jinbench"}
     assert score.to_dict()["signature"] == score.signature
 
 
-def test_the_same_predictions_give_the_same_numbers(real: Rooms) -> None:
+def test_the_same_predictions_give_the_same_numbers(real: Benchmark) -> None:
     gold = golds.read(real, "ner", "test")
     path = real.baselines / "gazetteer" / "predictions-ner-test.jsonl"
     predicted = submissions.read_predictions(path, gold)
@@ -356,7 +356,7 @@ def test_few_articles_tell_nothing_apart() -> None:
     assert comparing.compare(gold_of([*items, {X}]), guesses(*items, {X}), {}).told_apart
 
 
-def test_an_empty_file_is_an_empty_submission(real: Rooms, tmp_path: Path) -> None:
+def test_an_empty_file_is_an_empty_submission(real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n")
     gold = golds.read(real, "ner", "test")
     score = scoring.score(gold, submissions.read_predictions(tmp_path / "none.jsonl", gold))

@@ -6,12 +6,12 @@ import pytest
 
 from jinbench import pages, seeds
 from jinbench.records import Passage
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 
 @pytest.fixture(scope="module")
-def seed(real: Rooms) -> Seeds:
+def seed(real: Benchmark) -> Seeds:
     return seeds.read(real)
 
 
@@ -112,7 +112,7 @@ def test_summary_accounts_for_every_line(seed: Seeds) -> None:
 
 def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
     for found in seed.passages():
-        sentences = pages.sentences(found.id, found.text)
+        sentences = pages.split_sentences(found.id, found.text)
         assert [s.start for s in sentences] == [0, *(s.end for s in sentences[:-1])]
         assert sentences[-1].end == len(found.text)
 
@@ -128,10 +128,10 @@ def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
     ],
 )
 def test_sentence_ends(text: str, sentences: list[str]) -> None:
-    assert [text[s.start : s.end] for s in pages.sentences("x", text)] == sentences
+    assert [text[s.start : s.end] for s in pages.split_sentences("x", text)] == sentences
 
 
-def test_the_three_page_world(mini: Rooms) -> None:
+def test_the_three_page_world(mini: Benchmark) -> None:
     seed = seeds.read(mini)
     assert [found.text for found in seed.passages()][-2:] == [
         "去年,天津港与滦河沿线的港口建立联系,共有“三条”航线。",

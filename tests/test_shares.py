@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jinbench import adjudication, agreement, annotators, dataset, golds, labels, ranking, seeds, shares
 from jinbench.problems import DataError
 from jinbench.records import Article, Passage
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
 def article(id: str, length: int) -> Article:
@@ -46,7 +46,7 @@ def test_what_is_dealt_stays_dealt(first: list[Article], more: list[Article]) ->
 
 
 @pytest.mark.parametrize(("people", "overlap"), [(2, 1), (3, 2), (4, 3), (5, 1), (5, 2)])
-def test_shares_are_even(real: Rooms, people: int, overlap: int) -> None:
+def test_shares_are_even(real: Benchmark, people: int, overlap: int) -> None:
     seed, names = seeds.read(real), [f"n{i}" for i in range(people)]
     dealt = shares.deal(seed.articles, names, overlap)
     rows = shares.summary(dealt, seed, names)
@@ -67,7 +67,7 @@ def test_an_overlap_that_cannot_be(overlap: int) -> None:
         shares.deal([article("a", 5)], ["x", "y"], overlap)
 
 
-def test_it_comes_back_as_it_was_written(mini: Rooms) -> None:
+def test_it_comes_back_as_it_was_written(mini: Benchmark) -> None:
     seed = seeds.read(mini)
     assert shares.read(mini, seed) == {}
     assert shares.passages_of({}, seed, "annotator-a") is None
@@ -80,21 +80,21 @@ def test_it_comes_back_as_it_was_written(mini: Rooms) -> None:
     assert shares.passages_of(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
 
 
-def test_everything_wrong_with_it_is_said_at_once(mini: Rooms) -> None:
+def test_everything_wrong_with_it_is_said_at_once(mini: Benchmark) -> None:
     text = "article,annotator\nno-such,annotator-a\ntrees,nobody\ntrees\ntrees,annotator-a\ntrees,annotator-a\n"
     mini.shares.write_text(text)
     with pytest.raises(DataError) as caught:
         shares.read(mini, seeds.read(mini))
-    assert [problem.where.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
+    assert [problem.location.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
 
 
-def test_a_spreadsheet_may_have_saved_it(mini: Rooms) -> None:
+def test_a_spreadsheet_may_have_saved_it(mini: Benchmark) -> None:
     mini.shares.write_text("article_id,annotator\r\ntrees,annotator-a\r\n", encoding="utf-8-sig")
     assert shares.read(mini, seeds.read(mini)) == {"trees": ("annotator-a",)}
 
 
 @pytest.fixture
-def shared(mini: Rooms) -> Rooms:
+def shared(mini: Benchmark) -> Benchmark:
     """The three-page world as labelled by three, two to an article: b and c have what b labelled, between them."""
     listing = mini.annotators
     entry = 'name = "annotator-c"\nkind = "test data"\ndescription = "A third."\nguidelines = "1.0.0"\n'
@@ -113,7 +113,7 @@ def shared(mini: Rooms) -> Rooms:
     return mini
 
 
-def test_decisions_are_between_those_who_labelled(shared: Rooms) -> None:
+def test_decisions_are_between_those_who_labelled(shared: Benchmark) -> None:
     seed, label_set = seeds.read(shared), labels.read(shared)
     found = adjudication.check(shared, seed, label_set, "adjudicator")
     assert [each.subject for each in found] == ["3万平方米", "产业", "滦河"]
@@ -122,7 +122,7 @@ def test_decisions_are_between_those_who_labelled(shared: Rooms) -> None:
     assert all({*each.readings} == {*dealt[of[each.passage_id]], "adjudicator"} for each in found)
 
 
-def test_a_share_that_is_not_finished_is_named(shared: Rooms) -> None:
+def test_a_share_that_is_not_finished_is_named(shared: Benchmark) -> None:
     path = shared.exports / "annotator-c.json"
     tasks = json.loads(path.read_text())
     path.write_text(json.dumps(tasks[1:]))
@@ -131,18 +131,18 @@ def test_a_share_that_is_not_finished_is_named(shared: Rooms) -> None:
     assert len(caught.value.problems) == 1
 
 
-def test_exports_that_are_not_there_are_named_all_at_once(shared: Rooms) -> None:
+def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> None:
     for name in ("annotator-a", "annotator-c"):
         (shared.exports / f"{name}.json").unlink()
     with pytest.raises(DataError) as caught:
         adjudication.open_questions(shared, seeds.read(shared), labels.read(shared), "adjudicator")
-    assert [(each.code, Path(each.where).stem) for each in caught.value.problems] == [
+    assert [(each.code, Path(each.location).stem) for each in caught.value.problems] == [
         ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
     ]  # fmt: skip
-    assert all("annotate pull" in each.hint for each in caught.value.problems)
+    assert all("annotate pull" in each.fix for each in caught.value.problems)
 
 
-def test_agreement_and_dataset_of_shares(shared: Rooms) -> None:
+def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     seed, label_set = seeds.read(shared), labels.read(shared)
     found = agreement.measure(shared, seed, label_set)
     assert [(pair.first, pair.second) for pair in found.pairs] == [

@@ -10,26 +10,26 @@ import pytest
 
 from jinbench import dataset, labels, searching, seeds, splitting
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.searching import FOLD, PARTS
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 
-def test_the_committed_split_is_the_one_that_is_found(real: Rooms) -> None:
+def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
     seed = seeds.read(real)
     gold = dataset.gold(real, seed, labels.read(real), ())
     assert searching.search(seed, gold) == real.splits.read_text()
 
 
-def places(real: Rooms) -> dict[str, dict[str, str]]:
+def places(real: Benchmark) -> dict[str, dict[str, str]]:
     return {row["article_id"]: row for row in csv.DictReader(real.splits.open())}
 
 
-def spans_of(real: Rooms) -> Counter[str]:
+def spans_of(real: Benchmark) -> Counter[str]:
     return Counter(row["article_id"] for row in dataset.read_rows(real, "ner") for _ in row["spans"])
 
 
-def test_shares_are_near_what_was_asked(real: Rooms) -> None:
+def test_shares_are_near_what_was_asked(real: Benchmark) -> None:
     sizes, where = spans_of(real), places(real)
     for split, part in PARTS.items():
         share = sum(n for id, n in sizes.items() if where[id]["split"] == split) / sizes.total()
@@ -42,20 +42,20 @@ def test_shares_are_near_what_was_asked(real: Rooms) -> None:
         assert max(folds.values()) < 1.2 * sizes.total() / splitting.FOLDS
 
 
-def test_no_single_article_decides_a_test_score(real: Rooms) -> None:
+def test_no_single_article_decides_a_test_score(real: Benchmark) -> None:
     counts = dataset.read_statistics(real)
     for split in ("validation", "test"):
         assert counts["largest_article"][split] < counts["spans"][split] / 3
         assert counts["effective_articles"][split] > 4
 
 
-def test_every_label_is_in_every_split(real: Rooms) -> None:
+def test_every_label_is_in_every_split(real: Benchmark) -> None:
     counts = dataset.read_statistics(real)
     for name, per_split in (counts["entities"] | counts["sectors"]).items():
         assert all(per_split.values()), name
 
 
-def test_families_stay_together(real: Rooms) -> None:
+def test_families_stay_together(real: Benchmark) -> None:
     """Stories, and the two reports that share a long list of guests."""
     seed, where = seeds.read(real), places(real)
     family = searching.families(seed)
@@ -68,7 +68,7 @@ def test_families_stay_together(real: Rooms) -> None:
     assert len(sides) < len({article.story for article in seed.articles})
 
 
-def test_the_five_partitions_differ(real: Rooms) -> None:
+def test_the_five_partitions_differ(real: Benchmark) -> None:
     where = places(real)
     for one, other in itertools.combinations(FOLD_COLUMNS, 2):
         pairs = [
@@ -104,14 +104,14 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching
     )
 
 
-def test_too_few_stories_are_named(mini: Rooms) -> None:
+def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
     seed = seeds.read(mini)
     with pytest.raises(DataError, match="3 families or more"):
         searching.search(seed, dataset.gold(mini, seed, labels.read(mini), ()))
 
 
-def test_a_small_world_has_a_split(mini: Rooms) -> None:
+def test_a_small_world_has_a_split(mini: Benchmark) -> None:
     seed = seeds.read(mini)
     mini.splits.write_text(searching.search(seed, dataset.gold(mini, seed, labels.read(mini), ())))
     found = splitting.read_splits(mini, seed.articles)

@@ -11,12 +11,12 @@ import pytest
 
 from jinbench import files, standoff, verifying
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
-def bare(real: Rooms, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bare(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("standoff")
     for name, data in standoff.build(real).items():
         files.write_bytes(folder / name, data)
@@ -28,7 +28,7 @@ def copy(bare: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(bare, tmp_path / "standoff"))
 
 
-def test_the_same_bytes_come_out(bare: Path, real: Rooms, tmp_path: Path) -> None:
+def test_the_same_bytes_come_out(bare: Path, real: Benchmark, tmp_path: Path) -> None:
     standoff.hydrate(bare, real.pages, tmp_path / "again")
     made = {str(path.relative_to(tmp_path / "again")): path.read_bytes() for path in files.below(tmp_path / "again")}
     assert set(made) == {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
@@ -37,7 +37,7 @@ def test_the_same_bytes_come_out(bare: Path, real: Rooms, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
-def test_no_text_of_a_page_is_in_it(bare: Path, real: Rooms) -> None:
+def test_no_text_of_a_page_is_in_it(bare: Path, real: Benchmark) -> None:
     """No six Han characters in a row that a page has, but for names of labels, and what the card quotes."""
     pages = "".join(path.read_text() for path in files.below(real.pages))
     runs = {match[1] for match in re.finditer(r"(?=([\u4e00-\u9fff]{6}))", pages)}
@@ -57,7 +57,7 @@ def columns(schema: "pq.ParquetSchema") -> list[str]:
     return [field.name for field in schema] + re.findall(r"(\w+): ", str(schema.remove_metadata()))
 
 
-def test_the_labels_are_in_it(bare: Path, real: Rooms) -> None:
+def test_the_labels_are_in_it(bare: Path, real: Benchmark) -> None:
     for name in ("ner/test.parquet", "annotations/train.parquet", "ner_noisy/test.parquet"):
         rows, whole = (pq.ParquetFile(folder / name).read().to_pylist() for folder in (bare, real.dataset))
         for row, full in zip(rows, whole, strict=True):
@@ -67,7 +67,7 @@ def test_the_labels_are_in_it(bare: Path, real: Rooms) -> None:
             ]
 
 
-def test_a_page_under_another_name_is_known(bare: Path, real: Rooms, tmp_path: Path) -> None:
+def test_a_page_under_another_name_is_known(bare: Path, real: Benchmark, tmp_path: Path) -> None:
     for number, path in enumerate(files.below(real.pages)):
         files.write_bytes(tmp_path / "pages" / f"{number}.txt", path.read_bytes())
     standoff.hydrate(bare, tmp_path / "pages", tmp_path / "again")
@@ -76,14 +76,14 @@ def test_a_page_under_another_name_is_known(bare: Path, real: Rooms, tmp_path: P
     ).read_bytes()
 
 
-def test_a_missing_and_a_different_page_are_named_together(bare: Path, real: Rooms, tmp_path: Path) -> None:
+def test_a_missing_and_a_different_page_are_named_together(bare: Path, real: Benchmark, tmp_path: Path) -> None:
     shutil.copytree(real.pages, tmp_path / "pages")
     first, second, *_ = sorted((tmp_path / "pages").iterdir())
     first.unlink()
     second.write_text(second.read_text() + "\n")
     with pytest.raises(DataError) as caught:
         standoff.hydrate(bare, tmp_path / "pages", tmp_path / "again")
-    assert [(problem.code, Path(problem.where).name) for problem in caught.value.problems] == [
+    assert [(problem.code, Path(problem.location).name) for problem in caught.value.problems] == [
         ("file-missing", first.name),
         ("page-changed", second.name),
     ]
@@ -91,7 +91,7 @@ def test_a_missing_and_a_different_page_are_named_together(bare: Path, real: Roo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pages"]
 
 
-def test_a_changed_standoff_file_is_noticed(copy: Path, real: Rooms, tmp_path: Path) -> None:
+def test_a_changed_standoff_file_is_noticed(copy: Path, real: Benchmark, tmp_path: Path) -> None:
     path = copy / "source" / "articles.toml"
     path.write_text(path.read_text().replace("story", "storey", 1))
     (copy / "splits.csv").unlink()
@@ -100,7 +100,7 @@ def test_a_changed_standoff_file_is_noticed(copy: Path, real: Rooms, tmp_path: P
     assert {problem.code for problem in caught.value.problems} == {"file-changed", "file-missing"}
 
 
-def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real: Rooms, tmp_path: Path) -> None:
+def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real: Benchmark, tmp_path: Path) -> None:
     """Somebody changes a label and makes standoff.json fit it: the manifest still says what it was."""
     path = copy / "sector" / "test.parquet"
     table = pq.ParquetFile(path).read()
@@ -116,7 +116,7 @@ def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/b.txt", ".."])
-def test_a_strangers_record_names_no_place_outside(copy: Path, real: Rooms, tmp_path: Path, name: str) -> None:
+def test_a_strangers_record_names_no_place_outside(copy: Path, real: Benchmark, tmp_path: Path, name: str) -> None:
     record = json.loads((copy / "standoff.json").read_text())
     record["pages"][name] = next(iter(record["pages"].values()))
     (copy / "standoff.json").write_text(json.dumps(record))
@@ -126,7 +126,7 @@ def test_a_strangers_record_names_no_place_outside(copy: Path, real: Rooms, tmp_
 
 
 def test_other_libraries_are_named_when_the_bytes_differ(
-    bare: Path, real: Rooms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare: Path, real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_with = standoff._libraries()
     monkeypatch.setattr(standoff, "_libraries", lambda: made_with | {"pyarrow": "99"})
@@ -134,12 +134,12 @@ def test_other_libraries_are_named_when_the_bytes_differ(
     with pytest.raises(DataError) as caught:
         standoff.hydrate(bare, real.pages, tmp_path / "again")
     problem = caught.value.problems[0]
-    assert problem.where.startswith(str(tmp_path / "again"))
+    assert problem.location.startswith(str(tmp_path / "again"))
     assert "made here with pyarrow 99" in problem.found
-    assert problem.hint.startswith(f"pip install pyarrow=={made_with['pyarrow']}")
+    assert problem.fix.startswith(f"pip install pyarrow=={made_with['pyarrow']}")
 
 
-def test_what_is_there_is_left_alone(bare: Path, real: Rooms, tmp_path: Path) -> None:
+def test_what_is_there_is_left_alone(bare: Path, real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="folder-taken"):
         standoff.hydrate(bare, real.pages, tmp_path)

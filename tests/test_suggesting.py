@@ -13,7 +13,7 @@ from sklearn.base import clone
 from jinbench import annotators, chains, exports, labels, seeds, suggesting
 from jinbench.problems import DataError
 from jinbench.records import Labels, Span, Suggestion
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 from jinbench.suggesting import Suggester
 from jinbench.taggers import CrfTagger
@@ -94,16 +94,16 @@ def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
         assert all(math.isfinite(value) and 0 <= value <= 1 for value in [*entry.chances, *entry.sure, entry.best])
 
 
-def world(where: Rooms) -> tuple[Seeds, list[Labels]]:
-    seed = seeds.read(where)
-    return seed, suggesting.labelled(where, seed, labels.read(where))
+def world(benchmark: Benchmark) -> tuple[Seeds, list[Labels]]:
+    seed = seeds.read(benchmark)
+    return seed, suggesting.labelled(benchmark, seed, labels.read(benchmark))
 
 
 def as_text(suggester: Suggester, seed: Seeds) -> str:
     return repr(suggester.suggest(seed.passages()))
 
 
-def test_suggestions_are_whole_and_the_same_every_time(mini: Rooms) -> None:
+def test_suggestions_are_whole_and_the_same_every_time(mini: Benchmark) -> None:
     seed, known = world(mini)
     first = suggesting.learn(seed.articles, known)
     found = first.suggest(seed.passages())
@@ -119,7 +119,7 @@ def test_suggestions_are_whole_and_the_same_every_time(mini: Rooms) -> None:
     assert re.fullmatch(r"tagger \d+\.\d+\.\d+\S* [0-9a-f]{8}", first.version)
 
 
-def test_no_suggestion_holds_what_was_labelled_in_its_own_story(mini: Rooms) -> None:
+def test_no_suggestion_holds_what_was_labelled_in_its_own_story(mini: Benchmark) -> None:
     """Labels of a story that are turned upside down change nothing that is suggested for it, and much elsewhere."""
     seed, known = world(mini)
     before = suggesting.learn(seed.articles, known)
@@ -136,7 +136,7 @@ def test_no_suggestion_holds_what_was_labelled_in_its_own_story(mini: Rooms) -> 
     assert changed
 
 
-def test_a_story_alone_says_nothing_about_itself(mini: Rooms) -> None:
+def test_a_story_alone_says_nothing_about_itself(mini: Benchmark) -> None:
     seed, known = world(mini)
     name = seed.articles[0].story
     inside = {p.id for article in seed.articles if article.story == name for p in article.passages}
@@ -146,7 +146,7 @@ def test_a_story_alone_says_nothing_about_itself(mini: Rooms) -> None:
     assert own.suggest(seed.passages()).keys() == {p.id for p in seed.passages()}
 
 
-def test_it_learns_from_gold_then_from_annotators_then_from_nothing(mini: Rooms) -> None:
+def test_it_learns_from_gold_then_from_annotators_then_from_nothing(mini: Benchmark) -> None:
     listed = annotators.read(mini)
     _, known = world(mini)
     assert {entry.annotator for entry in known} == {listed.gold}
@@ -160,7 +160,7 @@ def test_it_learns_from_gold_then_from_annotators_then_from_nothing(mini: Rooms)
     assert "jinbench annotate pull" in str(error.value)
 
 
-def test_labels_without_a_span_can_be_learnt_from(mini: Rooms) -> None:
+def test_labels_without_a_span_can_be_learnt_from(mini: Benchmark) -> None:
     seed, known = world(mini)
     empty = suggesting.learn(seed.articles, [replace(entry, spans=()) for entry in known], folds=0)
     assert all(not each.spans for each in empty.suggest(seed.passages()).values())

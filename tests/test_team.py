@@ -23,7 +23,7 @@ from jinbench import (
     shares,
 )
 from jinbench.records import Labels, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 from tests.desk import Desk, jinbench
 
 pytestmark = pytest.mark.server
@@ -34,7 +34,7 @@ def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp
     said = jinbench(tmp_path, "annotate", "desk", "--annotators", "newcomer")
     assert "log in as newcomer@jinbench.localhost" in said
     assert "Label All Tasks" in said
-    where = Rooms(tmp_path)
+    where = Benchmark(tmp_path)
     assert len(list(seeds.read(where).passages())) == 4
     label_set = labels.read(where)
     labels.check_config(where, label_set)
@@ -78,7 +78,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(
-    options: list[str], says: str, mini: Rooms, server: labelstudio.Server
+    options: list[str], says: str, mini: Benchmark, server: labelstudio.Server
 ) -> None:
     before = mini.annotators.read_bytes()
     done = subprocess.run(
@@ -91,7 +91,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert not mini.shares.exists()
 
 
-def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
+def test_a_team_of_three(mini: Benchmark, server: labelstudio.Server) -> None:
     names = ["ann-1", "ann-2", "ann-3"]
     options = ["annotate", "desk", "--annotators", ",".join(names), "--kind", "test data"]
     planned = jinbench(mini.root, *options, "--dry-run", "--json")
@@ -120,7 +120,7 @@ def test_a_team_of_three(mini: Rooms, server: labelstudio.Server) -> None:
         assert {row["annotator"] for row in csv.DictReader(file)} == set(names)
 
 
-def test_how_many_label_a_passage_is_as_dealt(mini: Rooms) -> None:
+def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
     """An overlap that is asked for is dealt; what was dealt to more stays with them, and is said so."""
     plan = ["annotate", "desk", "--dry-run"]
     assert "labelled by 2." in jinbench(mini.root, *plan)
@@ -132,7 +132,7 @@ def test_how_many_label_a_passage_is_as_dealt(mini: Rooms) -> None:
     assert "labelled by 1 to 2." in jinbench(mini.root, *plan, "--overlap", "1")
 
 
-def test_whose_labels_the_gold_does_not_take(mini: Rooms, server: labelstudio.Server) -> None:
+def test_whose_labels_the_gold_does_not_take(mini: Benchmark, server: labelstudio.Server) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "desk",
          "--kind", "test data", "--annotators", "annotator-a,unheard"],
@@ -183,7 +183,7 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) ->
     assert "unknown-label" in person.problems[0]
 
 
-def test_suggestions_where_passages_are_labelled_once(mini: Rooms, server: labelstudio.Server) -> None:
+def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: labelstudio.Server) -> None:
     """From the gold, but never from the labels of the same story; nobody's blind pass has any unless asked for."""
     once = jinbench(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
     assert once["suggestions"].startswith("tagger ")
@@ -206,7 +206,7 @@ def test_suggestions_where_passages_are_labelled_once(mini: Rooms, server: label
     assert all(list(client.predictions.list(project=desk["project"])) for desk in asked["desks"])
 
 
-def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Rooms, server: labelstudio.Server) -> None:
+def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Benchmark, server: labelstudio.Server) -> None:
     once = jinbench(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
     client = clients.connect()
     assert any(list(client.predictions.list(project=desk["project"])) for desk in once["desks"])
@@ -216,7 +216,7 @@ def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Rooms, server: lab
     assert not any(client.projects.get(id=desk["project"]).model_version for desk in twice["desks"])
 
 
-def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Rooms, server: labelstudio.Server) -> None:
+def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Benchmark, server: labelstudio.Server) -> None:
     made = jinbench(mini.root, "annotate", "desk", "--annotators", "annotator-a", "--overlap", "1", "--json")
     assert made["suggestions"] is None
 
@@ -228,7 +228,7 @@ def test_a_foreign_label_is_listed_and_the_rest_stands(desk: Desk) -> None:
     assert "admin (1)" in person.problems[0]
 
 
-def test_names_that_would_be_one_login(mini: Rooms) -> None:
+def test_names_that_would_be_one_login(mini: Benchmark) -> None:
     text = mini.annotators.read_text().replace('name = "annotator-b"', 'name = "Annotator-A"')
     mini.annotators.write_text(text.replace('"annotator-a", "annotator-b"', '"annotator-a", "Annotator-A"'))
     assert "annotator-a and Annotator-A" in jinbench(mini.root, "annotate", "push", "--dry-run", code=1)

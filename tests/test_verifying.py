@@ -12,10 +12,10 @@ import pytest
 
 from jinbench import dataset, files, items, labels, verifying
 from jinbench.problems import DataError
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 
-def test_verify_names_the_item(mini: Rooms) -> None:
+def test_verify_names_the_item(mini: Benchmark) -> None:
     """One label flipped in the Parquet file itself."""
     built = dataset.build(mini)
     dataset.write(built, mini.dataset)
@@ -43,7 +43,7 @@ def test_verify_names_the_item(mini: Rooms) -> None:
         ("sector", lambda row: row.update(id="new"), "item-unknown"),
     ],
 )
-def test_verify_sees_every_field(mini: Rooms, config: str, change: Any, code: str) -> None:
+def test_verify_sees_every_field(mini: Benchmark, config: str, change: Any, code: str) -> None:
     built = dataset.build(mini)
     dataset.write(built, mini.dataset)
     rows = built.table[config]["train"]
@@ -54,7 +54,7 @@ def test_verify_sees_every_field(mini: Rooms, config: str, change: Any, code: st
         verifying.verify(mini.dataset)
 
 
-def test_verify_sees_other_names_of_labels(mini: Rooms) -> None:
+def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
     """The numbers stay, and would mean something else."""
     built = dataset.build(mini)
     dataset.write(built, mini.dataset)
@@ -69,7 +69,7 @@ def test_verify_sees_other_names_of_labels(mini: Rooms) -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_damaged_bytes_are_said_to_be_damaged(mini: Rooms, seed: int) -> None:
+def test_damaged_bytes_are_said_to_be_damaged(mini: Benchmark, seed: int) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     path = mini.dataset / "articles" / "train.parquet"
     data = bytearray(path.read_bytes())
@@ -83,7 +83,7 @@ def test_damaged_bytes_are_said_to_be_damaged(mini: Rooms, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["splits.csv", "stats.json", "ner/more.parquet"])
-def test_verify_looks_at_every_file(mini: Rooms, name: str) -> None:
+def test_verify_looks_at_every_file(mini: Benchmark, name: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     files.write_text(mini.dataset / name, "x")
     with pytest.raises(DataError, match=name.split("/")[-1]):
@@ -101,7 +101,7 @@ def test_verify_looks_at_every_file(mini: Rooms, name: str) -> None:
         ("items", {"ner": {"test": None}}, "wrong-shape"),
     ],
 )
-def test_a_manifest_that_does_not_fit_itself(mini: Rooms, key: str, value: object, says: str) -> None:
+def test_a_manifest_that_does_not_fit_itself(mini: Benchmark, key: str, value: object, says: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     listing = files.read_json(mini.manifest)
     files.write_text(mini.manifest, files.dump_json(listing | {key: value}))
@@ -110,12 +110,12 @@ def test_a_manifest_that_does_not_fit_itself(mini: Rooms, key: str, value: objec
 
 
 @pytest.mark.parametrize("config", ["ner", "sector"])
-def test_the_same_text_in_two_splits(mini: Rooms, config: str) -> None:
+def test_the_same_text_in_two_splits(mini: Benchmark, config: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     shutil.copyfile(mini.dataset / config / "train.parquet", mini.dataset / config / "test.parquet")
     with pytest.raises(DataError) as caught:
         verifying.verify(mini.dataset)
-    assert any(p.code == "leak" and p.where.endswith(f"dataset/{config}") for p in caught.value.problems)
+    assert any(p.code == "leak" and p.location.endswith(f"dataset/{config}") for p in caught.value.problems)
 
 
 def rewritten(path: Path, change: Callable[[Any], Any]) -> None:
@@ -138,14 +138,14 @@ def rewritten(path: Path, change: Callable[[Any], Any]) -> None:
         (lambda table: table.replace_schema_metadata({}), "written otherwise"),
     ],
 )
-def test_a_file_of_another_kind(mini: Rooms, change: Callable[[Any], Any], says: str) -> None:
+def test_a_file_of_another_kind(mini: Benchmark, change: Callable[[Any], Any], says: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     rewritten(mini.dataset / "ner" / "train.parquet", change)
     with pytest.raises(DataError, match=says):
         verifying.verify(mini.dataset)
 
 
-def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_file_fits(mini: Rooms) -> None:
+def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_file_fits(mini: Benchmark) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     path = mini.dataset / "sector" / "train.parquet"
 
@@ -163,7 +163,7 @@ def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_f
         verifying.verify(mini.dataset)
 
 
-def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Rooms, tmp_path: Path) -> None:
+def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchmark, tmp_path: Path) -> None:
     shutil.copytree(real.dataset, tmp_path / "d")
     one, other = (tmp_path / "d" / "ner" / f"{split}.parquet" for split in ("train", "test"))
     data = one.read_bytes()
@@ -177,7 +177,7 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Rooms,
     assert len(caught.value.problems) < 40
 
 
-def test_a_stray_file_is_named(mini: Rooms) -> None:
+def test_a_stray_file_is_named(mini: Benchmark) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     (mini.dataset / ".DS_Store").write_text("a tool's")
     assert verifying.verify(mini.dataset).stock == 0
@@ -187,7 +187,7 @@ def test_a_stray_file_is_named(mini: Rooms) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/hostname", "ner/../../x", "a/./b", "a\\b", ""])
-def test_a_manifest_names_no_file_outside_its_folder(mini: Rooms, name: str) -> None:
+def test_a_manifest_names_no_file_outside_its_folder(mini: Benchmark, name: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     listing = files.read_json(mini.manifest)
     listing["files"][name] = "0" * 64
@@ -196,7 +196,7 @@ def test_a_manifest_names_no_file_outside_its_folder(mini: Rooms, name: str) -> 
         verifying.verify(mini.dataset)
 
 
-def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
+def test_verify_says_a_cut_off_file_is_cut_off(mini: Benchmark) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     path = mini.dataset / "ner" / "train.parquet"
     path.write_bytes(path.read_bytes()[:-100])
@@ -204,5 +204,5 @@ def test_verify_says_a_cut_off_file_is_cut_off(mini: Rooms) -> None:
         verifying.verify(mini.dataset)
 
 
-def test_the_committed_dataset_is_in_order(real: Rooms) -> None:
+def test_the_committed_dataset_is_in_order(real: Benchmark) -> None:
     assert set(verifying.verify(real.dataset).counts) == set(items.CONFIGS)

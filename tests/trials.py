@@ -35,7 +35,7 @@ AGREED = 5  # passages of the world on which both annotators agree
 def reached_by(url: str, token: str, home: Path) -> AbstractContextManager[None]:
     """A server at `url` that somebody else runs, for a user with a home of their own."""
     own = {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": token, "JINBENCH_HOME": str(home)}
-    return accounts.environment(own)
+    return accounts.temporary_environment(own)
 
 
 class People:

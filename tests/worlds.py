@@ -7,12 +7,12 @@ from pathlib import Path
 
 from jinbench import adding, exports, files, labels, seeds, starting
 from jinbench.records import Labels, Span
-from jinbench.rooms import Rooms
+from jinbench.rooms import Benchmark
 
 MINI = Path(__file__).with_name("mini")
 
 
-def three_pages(root: Path) -> Rooms:
+def three_pages(root: Path) -> Benchmark:
     """The world in `root`, a folder that does not exist yet; not yet built."""
     where = starting.begin(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
@@ -59,15 +59,15 @@ def written(folder: Path) -> list[Path]:
     return [folder / f"{id}.txt" for id in PAGES]
 
 
-def add_pages(where: Rooms) -> None:
+def add_pages(benchmark: Benchmark) -> None:
     """Put the three pages into a benchmark that has none, as they are proposed."""
     with tempfile.TemporaryDirectory() as folder:
-        adding.write(adding.plan(where, written(Path(folder))))
+        adding.write(adding.plan(benchmark, written(Path(folder))))
 
 
-def labels_of(where: Rooms, annotator: str) -> list[Labels]:
+def labels_of(benchmark: Benchmark, annotator: str) -> list[Labels]:
     """What a reader with simple rules says of the three pages, in the labels that the benchmark has."""
-    label_set = labels.read(where)
+    label_set = labels.read(benchmark)
     return [
         Labels(
             passage.id,
@@ -82,13 +82,13 @@ def labels_of(where: Rooms, annotator: str) -> list[Labels]:
             ),
             (_SECTORS.get(passage.page_id, "general"),) if label_set.sectors else (),
         )
-        for passage in seeds.read(where).passages()
+        for passage in seeds.read(benchmark).passages()
     ]
 
 
-def export(where: Rooms, annotator: str) -> None:
+def export(benchmark: Benchmark, annotator: str) -> None:
     """The same as an export, as if it had been pulled from Label Studio."""
-    seed = seeds.read(where)
+    seed = seeds.read(benchmark)
     titles = {article.id: article.title for article in seed.articles}
-    rows = exports.canonical(labels_of(where, annotator), seed.passages(), titles)
-    files.write_text(exports.path_of(where, annotator), files.dump_json(rows))
+    rows = exports.canonical(labels_of(benchmark, annotator), seed.passages(), titles)
+    files.write_text(exports.path_of(benchmark, annotator), files.dump_json(rows))
