@@ -53,10 +53,11 @@ postgres: ## install PostgreSQL, for the tests of a desk that keeps its work in 
 	  exit 1; \
 	fi
 
-check: setup ## format, lint, types
+check: setup ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: setup ## put the code into its format
 	$(BIN)/ruff format .

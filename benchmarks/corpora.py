@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinbench import formats, schemes
+from jinbench.core.errors import DataError
 from jinbench.documents import Notes, flat
-from jinbench.problems import DataError
 
 Spans = list[tuple[int, int, str]]
 

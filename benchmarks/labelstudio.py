@@ -22,23 +22,11 @@ from typing import Annotated, Any
 import typer
 from measuring import Figures, in_a_process, medians, pin
 
-from jinbench import (
-    accounts,
-    annotation,
-    clients,
-    exports,
-    labels,
-    labelstudio,
-    members,
-    projects,
-    pushing,
-    rooms,
-    seeds,
-)
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, pushing, seeds
+from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.types import Labels, Suggestion
 from jinbench.exchange import call
 from jinbench.labels import LabelSet, labeling_config
-from jinbench.records import Labels, Suggestion
-from jinbench.rooms import Benchmark
 from jinbench.rounds import peak_mb
 
 FEW = 150
@@ -51,7 +39,7 @@ class World:
     """`size` passages, and what is labelled and suggested in each."""
 
     def __init__(self, size: int) -> None:
-        own = rooms.packaged_benchmark()
+        own = packaged_benchmark()
         found, self.label_set = seeds.read(own), labels.read(own)
         known = {
             each.passage_id: each for each in exports.read(exports.path_of(own, NAME), found.passages(), self.label_set)

@@ -27,7 +27,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from jinbench import files, joining, layouts, proposing, rooms, seeds
+from jinbench import joining, layouts, proposing, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import find_benchmark
 from jinbench.layouts import Line, Linear, Model
 from jinbench.proposing import Proposal
 
@@ -69,7 +71,7 @@ class Truth:
 
 def read(root: Path) -> list[Truth]:
     """The pages of a benchmark, with what articles.toml says of their lines."""
-    where = rooms.find_benchmark(root)
+    where = find_benchmark(root)
     seed, found = seeds.read(where), []
     for page in seed.pages:
         lines, _ = layouts.split(page.text, page.repairs)

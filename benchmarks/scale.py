@@ -29,7 +29,9 @@ from typing import Annotated, Any
 import typer
 from measuring import THREADS, pin
 
-from jinbench import dataset, engines, files, milling, rooms, sketches
+from jinbench import dataset, engines, milling, sketches
+from jinbench.core import files
+from jinbench.core.benchmark import packaged_benchmark
 from jinbench.processing import Settings
 
 PASSAGES, SENTENCES = 4, 2
@@ -41,7 +43,7 @@ WAYS = ("one process", "all cores", "dask")
 
 def articles(count: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(SEED)
-    known = [row["text"] for row in dataset.read_rows(rooms.packaged_benchmark(), "ner") if len(row["text"]) > 15]
+    known = [row["text"] for row in dataset.read_rows(packaged_benchmark(), "ner") if len(row["text"]) > 15]
     letters = sorted({char for text in known for char in text if "\u4e00" <= char <= "\u9fff"})
 
     def other(match: re.Match[str]) -> str:
@@ -78,7 +80,7 @@ def run(source: str, out: str, way: str) -> dict[str, float]:
             took[now] += time.perf_counter() - last
             last, now = time.perf_counter(), what
 
-    milling.process([Path(source)], Path(out), rooms.packaged_benchmark(), Settings(select=100), engine, step)
+    milling.process([Path(source)], Path(out), packaged_benchmark(), Settings(select=100), engine, step)
     took[now] += time.perf_counter() - last
     return took | {"seconds": time.perf_counter() - begin}
 
@@ -131,7 +133,7 @@ def inside(source: Path) -> dict[str, float]:
         milling.process(
             [source],
             Path(folder) / "out",
-            rooms.packaged_benchmark(),
+            packaged_benchmark(),
             Settings(select=100),
             engines.here(),
             lambda *_: None,

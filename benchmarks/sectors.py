@@ -48,9 +48,10 @@ class Round(NamedTuple):
 
 def own() -> Iterator[Round]:
     """The sector config of this benchmark, a round per fold."""
-    from jinbench import dataset, rooms
+    from jinbench import dataset
+    from jinbench.core.benchmark import packaged_benchmark
 
-    where = rooms.packaged_benchmark()
+    where = packaged_benchmark()
     names = dataset.read_manifest(where)["labels"]["sector"]
     rows = dataset.read_rows(where, "sector")
     labels = {row["id"]: [names[number] for number in row["sectors"]] for row in rows}

@@ -102,15 +102,17 @@ def replay(pool: list[Unit], held: list[Unit], strategy: str, seed: int, start: 
 
 def own(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
     """Of the dataset: for each run the pool, the articles of one fold held out, and the seed."""
-    from jinbench import dataset, labels, pages, rooms, seeds, splitting
-    from jinbench.records import within
+    from jinbench import dataset, labels, seeds, splitting
+    from jinbench.core import text
+    from jinbench.core.benchmark import find_benchmark
+    from jinbench.core.types import within
 
-    where = rooms.find_benchmark(Path(__file__).resolve().parent.parent)
+    where = find_benchmark(Path(__file__).resolve().parent.parent)
     seed, label_set = seeds.read(where), labels.read(where)
     gold, places = dataset.gold(where, seed, label_set), splitting.read_splits(where, seed.articles)
 
     def unit(passage: Any) -> Unit:
-        cut = [(s.start, s.end) for s in pages.split_sentences(passage.id, passage.text)]
+        cut = [(s.start, s.end) for s in text.split_sentences(passage.id, passage.text)]
         return Unit([passage.text[a:b] for a, b in cut], [within(gold[passage.id].spans, a, b) for a, b in cut])
 
     found = []

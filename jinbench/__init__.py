@@ -1,21 +1,8 @@
-"""JinBench: annotated benchmarks made from newspaper pages, from the page to the leaderboard.
-
-The modules, in reading order (each imports only earlier ones): problems, records, rooms, files, colours, lines,
-labels, annotators, starting, restoring, pages, seeds, layouts, joining, proposing, extracting, adding, shares,
-enlisting, checking, exports, markup, disagreements, linting, errata, accounts, addresses, installing, databases,
-members, labelstudio, clients, exchange, projects, pushing, annotation, adjudication, moving, tagging, leaks,
-splitting, searching, noise, items, dataset, chains, characters, learning, taggers, suggesting, queueing, teaching,
-backend, assist, classifiers, golds, counting, schemes, documents, conll, cluener, doccano, brat, studio, docbins,
-founding, formats, converting, submissions, aligning, prompts, tolerant, reports, answers, replies, uncertainty,
-scores, tallying, scoring, comparing, mistakes, agreement, overview, recipes, rounds, running, conditions, baselines,
-curves, entries, forms, ranking, page, evaluation, rescoring, verifying, refusals, hub, fields, prose, rai, croissant,
-standoff, plots, card, reproduce, blocks, cleaning, sketches, processing, families, engines, milling, console, sources,
-hosting, desk, review, helping, team, contest, entrants, bulk, release, corpora, cli.
-"""
+"""JinBench: annotated benchmarks made from newspaper pages, from the page to the leaderboard."""
 
 from typing import TYPE_CHECKING, Any
 
-from jinbench.records import Span
+from jinbench.core.types import Span
 
 if TYPE_CHECKING:
     from jinbench.dataset import info, load

@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotators, files
-from jinbench.problems import ServerError
+from jinbench import annotators
+from jinbench.core import files
+from jinbench.core.environment import temporary_environment
+from jinbench.core.errors import ServerError
 
 ADMIN = "admin"
 PRIVATE = 0o700  # of the folder; what others cannot enter, they cannot read
@@ -20,21 +21,6 @@ _OURS = ("accounts.json", "server.json", "database.json", "server.log", "data")
 def home() -> Path:
     """The folder of this user's server: `JINBENCH_HOME`, or `~/.local/share/jinbench`."""
     return Path(os.environ.get("JINBENCH_HOME") or Path.home() / ".local" / "share" / "jinbench")
-
-
-@contextlib.contextmanager
-def temporary_environment(own: Mapping[str, str]) -> Iterator[None]:
-    """These variables in the environment for a while, and after it what stood there before."""
-    before = {key: os.environ.get(key) for key in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 def at(folder: str | Path) -> contextlib.AbstractContextManager[None]:

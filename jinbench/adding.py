@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import extracting, files, layouts, pages, proposing, seeds
+from jinbench import extracting, layouts, pages, proposing, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any
+from jinbench.core.files import toml_string
+from jinbench.core.text import storable
 from jinbench.extracting import Source
-from jinbench.files import toml_string
 from jinbench.layouts import Line
-from jinbench.problems import DataError, Problem, raise_if_any
 from jinbench.proposing import DOUBTFUL, Draft, Part, Proposal
 from jinbench.restoring import Char, repaired, strip, text_of
-from jinbench.rooms import Benchmark
 
 _RULE = f"# {'-' * 111}"
 _NUMBER = re.compile(r"\d{1,9}\Z")
@@ -168,7 +170,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _file_name(benchmark: Benchmark, source: Source, id: str, data: bytes, taken: set[str]) -> str:
     """The name of the file in the room: its own, unless another page has it."""
-    name = re.sub(r"[^\w.() +-]", "_", files.storable(source.name))[-80:].lstrip(".") or "page.txt"
+    name = re.sub(r"[^\w.() +-]", "_", storable(source.name))[-80:].lstrip(".") or "page.txt"
     lies = benchmark.pages / source.name
     if lies.is_file() and lies.read_bytes() == data:
         return source.name  # it lies there already, and articles.toml does not know it

@@ -12,8 +12,8 @@ import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinbench import accounts
-from jinbench.problems import ServerError
+from jinbench.core import environment
+from jinbench.core.errors import ServerError
 
 URL, TOKEN, TOKEN_FILE = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"
 _PORTS = {"http": 80, "https": 443}
@@ -122,4 +122,4 @@ def at(url: str | None, token_file: Path | None) -> contextlib.AbstractContextMa
         own[URL] = checked(url)
     if token_file is not None:
         own |= {TOKEN: "", TOKEN_FILE: str(token_file)}
-    return accounts.temporary_environment(own)
+    return environment.temporary_environment(own)

@@ -6,14 +6,15 @@ What they agree on is accepted; what they do not is left to the adjudicator.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jinbench import annotation, annotators, disagreements, exports, files, projects, pushing, shares
+from jinbench import annotation, annotators, disagreements, exports, projects, pushing, shares
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Labels, Step
 from jinbench.disagreements import Disagreement
 from jinbench.exchange import patiently
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem
 from jinbench.pushing import Pushed
-from jinbench.records import Labels, Step
-from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:

@@ -9,24 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import (
-    annotation,
-    annotators,
-    counting,
-    dataset,
-    exports,
-    files,
-    golds,
-    items,
-    scoring,
-    tagging,
-    uncertainty,
-)
+from jinbench import annotation, annotators, counting, dataset, exports, golds, items, scoring, uncertainty
+from jinbench.core import files, schemas
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.tags import to_bio
+from jinbench.core.types import Labels, Span
 from jinbench.golds import FOLDS, Gold
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem
-from jinbench.records import Labels, Span
-from jinbench.rooms import Benchmark
 from jinbench.scores import Cell, Score, rounded, with_interval
 from jinbench.seeds import Seeds
 from jinbench.splitting import REPEATS, Place
@@ -255,7 +245,7 @@ def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:
     tables = np.zeros((len(a.ids), len(number), len(number)))
     for i, text in enumerate(a.texts):
         tags = [
-            tagging.to_bio(len(text), [Span(start, end, type, text[start:end]) for start, end, type in side.labels[i]])
+            to_bio(len(text), [Span(start, end, type, text[start:end]) for start, end, type in side.labels[i]])
             for side in (a, b)
         ]
         for ours, theirs in zip(*tags, strict=True):
@@ -376,7 +366,7 @@ def path_of(benchmark: Benchmark) -> Path:
 def read(benchmark: Benchmark) -> dict[str, Any]:
     """agreement.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     record: dict[str, Any] = files.read_json(path_of(benchmark), "make it with: jinbench agreement")
-    files.check_shape(record, "agreement", files.shown(path_of(benchmark)))
+    schemas.check_shape(record, "agreement", files.shown(path_of(benchmark)))
     return record
 
 

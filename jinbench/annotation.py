@@ -9,15 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, addresses, exports, files, markup
+from jinbench import accounts, addresses, exports, markup
 from jinbench.checking import check_storable
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Labels, Progress, Step
 from jinbench.exchange import PIECE, alone, call, elements, exported, patiently
 from jinbench.labels import LabelSet
-from jinbench.problems import ServerError
 from jinbench.projects import counter, delete, find_project, project_title
 from jinbench.pushing import ROUNDS, Pushed, push
-from jinbench.records import Labels, Progress, Step
-from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:

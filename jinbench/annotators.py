@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import files
-from jinbench.problems import Problem, raise_if_any
-from jinbench.rooms import Benchmark
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import Problem, raise_if_any
 
 DOMAIN = "@jinbench.localhost"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, annotation, backend, exchange, queueing, suggesting
 from jinbench.backend import EVENTS, USER, Place, listening
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Labels
 from jinbench.exchange import ONCE
 from jinbench.labels import LabelSet
-from jinbench.problems import ServerError
-from jinbench.records import Labels
 from jinbench.seeds import Seeds
 from jinbench.teaching import Mind, Say
 

@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import accounts, files
-from jinbench.problems import ServerError
+from jinbench import accounts
+from jinbench.core import files
+from jinbench.core.errors import ServerError
 from jinbench.suggesting import Suggester
 from jinbench.teaching import Mind
 

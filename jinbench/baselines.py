@@ -13,13 +13,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import conditions, dataset, files, golds, running, scoring, submissions
+from jinbench import conditions, dataset, golds, running, scoring, submissions
 from jinbench.conditions import Under
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Step
 from jinbench.golds import FOLD, FOLDS, NOISY, Gold, Label
-from jinbench.problems import DataError, Problem
 from jinbench.recipes import Recipe
-from jinbench.records import Step
-from jinbench.rooms import Benchmark
 from jinbench.running import Reply, Running
 from jinbench.scores import Score, rounded
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import files, lines
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
+from jinbench.core import files, jsonl
+from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
+from jinbench.core.text import storable
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -154,7 +155,7 @@ class Reading:
         if text is None:
             return None
         line = text.strip()
-        found_here = lines.parsed(line, "") if line else None
+        found_here = jsonl.parsed(line, "") if line else None
         if isinstance(found_here, Problem):
             said = found_here
             self._fault(said.code, said.expected, said.found, said.fix, self.lines)
@@ -233,7 +234,7 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source]
     for path, kind in found:
         if kind == "text":
             continue
-        name, begin = files.storable(path.relative_to(base).as_posix()), len(blocks)
+        name, begin = storable(path.relative_to(base).as_posix()), len(blocks)
         try:
             cut = _rows(path, fields, size) if kind == "parquet" else _stretches(path, size)
         except DataError as error:
@@ -243,7 +244,7 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source]
         sources.append(Source(name, kind, path.stat().st_size, fingerprint(path), (begin, len(blocks))))
     if texts:
         begin, sizes = len(blocks), [path.stat().st_size for path in texts]
-        members = [(files.storable(path.relative_to(base).as_posix()), str(path)) for path in texts]
+        members = [(storable(path.relative_to(base).as_posix()), str(path)) for path in texts]
         blocks += [
             Block(begin + i, "text", "", "", members=tuple(members[a:b])) for i, (a, b) in enumerate(_runs(sizes, size))
         ]
@@ -275,7 +276,7 @@ def _listed(paths: Sequence[Path]) -> list[tuple[Path, str]]:
                 continue
             try:
                 found[path] = _kind(path)
-                problem = lines.unfit(path) if found[path] == "lines" else None
+                problem = jsonl.unfit(path) if found[path] == "lines" else None
                 problems += [problem] if problem else []
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()

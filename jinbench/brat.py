@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jinbench import files
+from jinbench.core import files
+from jinbench.core.errors import DataError, shorten
+from jinbench.core.types import Span
 from jinbench.documents import Document, Notes, named, spans_in, text_of, without
-from jinbench.problems import DataError, shorten
-from jinbench.records import Span
 
 _KINDS = {"R": "relations", "E": "relations", "*": "relations", "A": "attributes", "M": "attributes",
           "N": "attributes", "#": "attributes"}  # fmt: skip

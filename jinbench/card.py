@@ -19,7 +19,6 @@ from jinbench import (
     dataset,
     errata,
     fields,
-    files,
     golds,
     items,
     labels,
@@ -29,9 +28,10 @@ from jinbench import (
     scores,
     seeds,
 )
-from jinbench.problems import DataError, Problem
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
 from jinbench.ranking import Board
-from jinbench.rooms import Benchmark
 from jinbench.splitting import SPLITS
 
 CURVES = "plots/learning_curve.png"

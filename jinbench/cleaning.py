@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jinbench import pages, restoring
+from jinbench import restoring
+from jinbench.core.text import split_sentences
 from jinbench.restoring import Char
 
 LONGEST = 20_000  # characters of a passage: a longer line becomes several
@@ -45,7 +46,7 @@ def _pieces(line: str) -> Iterator[tuple[int, int, bool]]:
     """Stretches of a line without the white space at its ends, none longer than `LONGEST`."""
     start, end = len(line) - len(line.lstrip()), len(line.rstrip())
     while end - start > LONGEST:
-        ends = [each.end for each in pages.split_sentences("", line[start : start + LONGEST])[:-1]]
+        ends = [each.end for each in split_sentences("", line[start : start + LONGEST])[:-1]]
         stop = start + (ends[-1] if ends else LONGEST)
         yield start, stop, True
         start = stop

@@ -25,8 +25,8 @@ from jinbench.console import (
     told,
     workshop,
 )
-from jinbench.problems import DataError, JinbenchError, Problem, ServerError
-from jinbench.rooms import find_benchmark
+from jinbench.core.benchmark import find_benchmark
+from jinbench.core.errors import DataError, JinbenchError, Problem, ServerError
 
 app = typer.Typer(
     name="jinbench",
@@ -108,7 +108,8 @@ def split(
     """Search for the split into train, validation and test, and for the folds; print it."""
     import csv
 
-    from jinbench import dataset, files, labels, searching, seeds
+    from jinbench import dataset, labels, searching, seeds
+    from jinbench.core import files
 
     where = workshop(ctx)
     seed, label_set = seeds.read(where), labels.read(where)
@@ -218,7 +219,7 @@ def run(
 
 def _places(folders: list[Path]) -> None:
     """Raises DataError (folder-taken, duplicate-id) if results would go into a file, or into one folder twice."""
-    from jinbench.files import shown
+    from jinbench.core.files import shown
 
     for number, folder in enumerate(folders):
         if folder in folders[:number]:

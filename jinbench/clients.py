@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, annotators, labelstudio, members
-from jinbench.problems import ServerError
+from jinbench.core.errors import ServerError
 
 if TYPE_CHECKING:
     import httpx

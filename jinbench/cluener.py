@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench import documents, files, lines
+from jinbench import documents
+from jinbench.core import files, jsonl
+from jinbench.core.errors import Problem, shorten
 from jinbench.documents import Document, Notes, identified, spans_in, text_of, without
-from jinbench.problems import Problem, shorten
 
 GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
 
@@ -40,11 +41,11 @@ def rows_of(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of every line. What is no object is a problem; too many of them end the conversion."""
     problems: list[Problem] = []
     shown = files.shown(path)
-    for number, row in lines.stream(path, problems):
+    for number, row in jsonl.stream(path, problems):
         yield f"{shown}:{number}", row
     for problem in problems:
         notes.add(problem)
-    if len(problems) >= lines.MOST:
+    if len(problems) >= jsonl.MOST:
         notes.fatal.append(problems[-1])
 
 

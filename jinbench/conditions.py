@@ -7,9 +7,9 @@ from typing import Any
 
 from jinbench import comparing, dataset, golds, scoring
 from jinbench.comparing import Difference
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Span
 from jinbench.golds import NOISY, Gold
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
 from jinbench.scores import Cell
 from jinbench.scoring import Predicted
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from jinbench import files, schemes
+from jinbench import schemes
+from jinbench.core import files
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Span
 from jinbench.documents import BLANK, Document, Notes, flat, named, without
-from jinbench.problems import DataError, Problem
-from jinbench.records import Span
 
 BATCH = 512  # sentences whose tags are read at once
 SHOWN = 12  # tags of an invalid sequence that are shown

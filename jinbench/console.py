@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from jinbench.problems import DataError, Problem
-from jinbench.records import Step
-from jinbench.rooms import Benchmark, is_installed
+from jinbench.core.benchmark import Benchmark, is_installed
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Step
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
 MANY, SHOWN = 50, 20  # problems of one kind in one file: more than so many are cut to so many

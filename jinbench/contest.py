@@ -98,7 +98,8 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     index.html is the page to open: every table to sort and switch, every system's mistakes in context, any two side by
     side. It needs no server and no network. The same as Markdown and JSON: leaderboard.md and leaderboard.json.
     """
-    from jinbench import files, page, ranking
+    from jinbench import page, ranking
+    from jinbench.core import files
 
     where = workshop(ctx)
     boards = ranking.build(where)

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import files, formats
+from jinbench import formats
+from jinbench.core import files
+from jinbench.core.errors import DataError, Problem
 from jinbench.documents import LOSSES, Document, Notes, names_of, storable
 from jinbench.formats import Format
-from jinbench.problems import DataError, Problem
 from jinbench.splitting import SPLITS
 
 NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import agreement, annotators, dataset, errata, fields, files, items, labels, prose, rai
+from jinbench import agreement, annotators, dataset, errata, fields, items, labels, prose, rai
 from jinbench.annotators import Annotators
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
 from jinbench.errata import Erratum
 from jinbench.prose import NONE, Documents
-from jinbench.rooms import Benchmark
 from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import baselines, dataset, files, scoring, uncertainty
+from jinbench import baselines, dataset, scoring, uncertainty
 from jinbench.baselines import Result, Round
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Step
 from jinbench.golds import FOLD, FOLDS
-from jinbench.problems import DataError, Problem
-from jinbench.records import Step
-from jinbench.rooms import Benchmark
 from jinbench.scores import rounded
 from jinbench.uncertainty import ENOUGH
 

@@ -14,8 +14,9 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from jinbench import accounts, files
-from jinbench.problems import ServerError
+from jinbench import accounts
+from jinbench.core import files
+from jinbench.core.errors import ServerError
 
 _NEEDED = ("POSTGRE_HOST", "POSTGRE_NAME", "POSTGRE_USER", "POSTGRE_PASSWORD")
 _FILE = "label_studio.sqlite3"

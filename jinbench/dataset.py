@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotators, errata, exports, files, items, labels, rooms, seeds
+from jinbench import annotators, errata, exports, items, labels, seeds
 from jinbench.annotators import Annotator
+from jinbench.core import files, schemas
+from jinbench.core.benchmark import Benchmark, find_benchmark, packaged_benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Labels
 from jinbench.errata import Erratum
 from jinbench.items import CONFIGS, Rows
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 from jinbench.splitting import SPLITS, read_splits
 
@@ -120,14 +121,14 @@ def manifest_in(folder: Path) -> dict[str, Any]:
     """The same of any dataset folder."""
     path = folder / "manifest.json"
     listing: dict[str, Any] = files.read_json(path, "jinbench build makes it; or name a dataset folder, which has one")
-    files.check_shape(listing, "manifest", files.shown(path))
+    schemas.check_shape(listing, "manifest", files.shown(path))
     return listing
 
 
 def read_statistics(benchmark: Benchmark) -> dict[str, Any]:
     """stats.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     counts: dict[str, Any] = files.read_json(benchmark.dataset / "stats.json")
-    files.check_shape(counts, "stats", files.shown(benchmark.dataset / "stats.json"))
+    schemas.check_shape(counts, "stats", files.shown(benchmark.dataset / "stats.json"))
     return counts
 
 
@@ -195,7 +196,7 @@ def load(config: str = "ner", split: str | None = None) -> Any:
     Raises :class:`DataError` for an unknown config or split (unknown-id), or a file that is not the one that was
     released (file-changed).
     """
-    tables = _tables(rooms.packaged_benchmark(), config, split)
+    tables = _tables(packaged_benchmark(), config, split)
     from datasets import Dataset, DatasetDict, NamedSplit
 
     found = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
@@ -230,7 +231,7 @@ def info(root: Benchmark | Path | str | None = None) -> Info:
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    where = root if isinstance(root, Benchmark) else rooms.find_benchmark(root) if root else rooms.packaged_benchmark()
+    where = root if isinstance(root, Benchmark) else find_benchmark(root) if root else packaged_benchmark()
     listing, stats = read_manifest(where), read_statistics(where)
     counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
     found = {

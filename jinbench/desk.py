@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
-from jinbench.problems import DataError, Problem, ServerError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, ServerError
 
 annotate_commands = typer.Typer(no_args_is_help=True, help="Labelling in Label Studio: push passages, pull labels.")
 
@@ -44,7 +44,8 @@ def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False
 
     A name that annotators.toml does not have is a slip of the pen.
     """
-    from jinbench import annotators, files
+    from jinbench import annotators
+    from jinbench.core import files
 
     listed = annotators.read(benchmark)
     known = tuple(entry.name for entry in listed.blind) if blind else listed.names
@@ -150,7 +151,8 @@ def annotate_sheet(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
 ) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
-    from jinbench import adjudication, annotators, disagreements, files, labels, markup, seeds
+    from jinbench import adjudication, annotators, disagreements, labels, markup, seeds
+    from jinbench.core import files
 
     where = rooms(ctx)
     seed = seeds.read(where)
@@ -223,7 +225,8 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, clients, exports, files, labels, moving, seeds, shares
+    from jinbench import annotation, annotators, clients, exports, labels, moving, seeds, shares
+    from jinbench.core import files
 
     where = workshop(ctx)
     seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
@@ -260,7 +263,8 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 @annotate_commands.command("check")
 def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences, reasons."""
-    from jinbench import adjudication, annotators, exports, files, labels, seeds
+    from jinbench import adjudication, annotators, exports, labels, seeds
+    from jinbench.core import files
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinbench import markup
-from jinbench.problems import Problem
-from jinbench.records import Labels, Passage, Span, within
+from jinbench.core.errors import Problem
+from jinbench.core.types import Labels, Passage, Span, within
 
 SECTORS = "产业"  # stands for the stretch of text where the sectors differ
 Readings = Mapping[str, Mapping[str, Labels]]  # by name, then by passage

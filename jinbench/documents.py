@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
-from jinbench.records import Span
+from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
+from jinbench.core.types import Span
 
 # What one format says and another cannot. A code never changes.
 LOSSES = {

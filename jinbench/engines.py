@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
 from typing import Any
 
-from jinbench.problems import DataError, JinbenchError, Problem
+from jinbench.core.errors import DataError, JinbenchError, Problem
 
 Engine = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 AHEAD = 4  # jobs for each worker that are handed out

@@ -5,9 +5,10 @@ import json
 import tomllib
 from collections.abc import Sequence
 
-from jinbench import annotators, files
+from jinbench import annotators
+from jinbench.core import files, schemas
+from jinbench.core.benchmark import Benchmark
 from jinbench.labels import LabelSet
-from jinbench.rooms import Benchmark
 
 ADJUDICATOR = "adjudicator"
 _HOW = "Labels in Label Studio. Say here who or what it is, and how it works."
@@ -39,6 +40,6 @@ def enlist(benchmark: Benchmark, label_set: LabelSet, names: Sequence[str], kind
         if name == ADJUDICATOR and not known:
             text += f"adjudicates = {json.dumps([name for name in names if name != ADJUDICATOR])}\n"
     if new:
-        files.check_shape(tomllib.loads(text), "annotators", files.shown(path))
+        schemas.check_shape(tomllib.loads(text), "annotators", files.shown(path))
         files.write_text(path, text)
     return new

@@ -32,8 +32,9 @@ def submit(
 
     With the package alone, outside a benchmark's folder: jinbench submit DIR --dry-run.
     """
-    from jinbench import entries, files, scoring
-    from jinbench.rooms import is_installed
+    from jinbench import entries, scoring
+    from jinbench.core import files
+    from jinbench.core.benchmark import is_installed
 
     where = rooms(ctx) if dry_run else workshop(ctx)
     done = entries.submit(where, folder, replace, dry_run)
@@ -158,7 +159,8 @@ def prompt(
     """
     import json
 
-    from jinbench import files, prompts
+    from jinbench import prompts
+    from jinbench.core import files
 
     for name, value, known in (("--style", style, prompts.STYLES), ("--lang", lang, prompts.LANGUAGES)):
         if value not in known:
@@ -216,7 +218,8 @@ def parse(
     An item whose reply cannot be used gets no prediction: `jinbench score` counts it as missing. A reply that says
     that there is nothing gets an empty one.
     """
-    from jinbench import files, golds, replies, submissions
+    from jinbench import golds, replies, submissions
+    from jinbench.core import files
 
     where = rooms(ctx)
     gold = golds.read(where, task, on)

@@ -11,12 +11,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinbench import annotators, dataset, files, golds, lines, submissions
+from jinbench import annotators, dataset, golds, submissions
 from jinbench.baselines import SCORES
+from jinbench.core import files, jsonl
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.curves import NAME as CURVE
 from jinbench.golds import BOARD_SPLITS, FOLDS, Gold
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
-from jinbench.rooms import Benchmark
 from jinbench.submissions import Predictions
 
 SYSTEM, PREDICTIONS = "system.toml", "predictions.jsonl"
@@ -160,7 +161,7 @@ def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> Syst
     if not path.is_file():
         problems.append(Problem("file-missing", place, "a file that says what the system is", "none", _HINT))
         return None
-    if problem := lines.too_big(path, _SYSTEM_LIMIT):
+    if problem := jsonl.too_big(path, _SYSTEM_LIMIT):
         problems.append(problem)
         return None
     try:
@@ -279,7 +280,7 @@ def _given(entry: Entry) -> list[Problem]:
     """A problem if `jinbench run` noted that the recipe was given some of the gold: that is no entry."""
     path = entry.folder / SCORES
     try:
-        record = files.read_json(path) if path.is_file() and not lines.too_big(path, 2**26) else {}
+        record = files.read_json(path) if path.is_file() and not jsonl.too_big(path, 2**26) else {}
     except DataError:
         return []  # the file is left out, whatever is in it
     given = record.get("given") if isinstance(record, dict) else None

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jinbench import files, markup
+from jinbench import markup
 from jinbench.checking import Checker
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import Problem, raise_if_any
+from jinbench.core.types import Labels, Passage, Span, within
 from jinbench.labels import LabelSet
-from jinbench.problems import Problem, raise_if_any
-from jinbench.records import Labels, Passage, Span, within
-from jinbench.rooms import Benchmark
 
 
 @dataclass(frozen=True)

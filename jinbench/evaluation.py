@@ -11,11 +11,12 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import comparing, counting, golds, ranking, rooms, schemes, scoring, submissions, tallying
+from jinbench import comparing, counting, golds, ranking, schemes, scoring, submissions, tallying
 from jinbench.comparing import Difference
+from jinbench.core.benchmark import find_benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.counting import Columns
 from jinbench.golds import Gold
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.ranking import Board
 from jinbench.scores import Score
 from jinbench.submissions import KEYS, Predictions
@@ -85,14 +86,14 @@ def leaderboard(
     task: str = "ner", split: str = "folds", crosswalk: str = "", *, root: str | os.PathLike[str] | None = None
 ) -> Board:
     """A table of the leaderboard: every system of the benchmark at `root`, scored anew, with ranks and ties."""
-    return ranking.board(rooms.find_benchmark(root), task, split, crosswalk)
+    return ranking.board(find_benchmark(root), task, split, crosswalk)
 
 
 def _held_against(
     task: str, split: str, crosswalk: str, root: str | os.PathLike[str] | None, scheme: str, repair: str | None,
     *systems: Any,
 ) -> tuple[Gold, list[Predictions]]:  # fmt: skip
-    where = rooms.find_benchmark(root)
+    where = find_benchmark(root)
     gold = golds.read(where, task, split, crosswalk)
     found = []
     for given in systems:

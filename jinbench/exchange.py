@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import accounts, addresses, clients
-from jinbench.problems import ServerError
+from jinbench.core.errors import ServerError
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import annotators, files, labels
+from jinbench import annotators, labels
 from jinbench.checking import Checker
+from jinbench.core import files, schemas
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import raise_if_any, shorten
+from jinbench.core.types import Labels, Passage, Suggestion
 from jinbench.labels import LabelSet
-from jinbench.problems import raise_if_any, shorten
-from jinbench.records import Labels, Passage, Suggestion
-from jinbench.rooms import Benchmark
 
 
 def path_of(benchmark: Benchmark, annotator: str) -> Path:
@@ -50,7 +51,7 @@ def check(
 ) -> list[Labels]:
     """As :func:`read`, for an export that is already in memory."""
     if not (isinstance(tasks, list) and all(map(_plain, tasks))):
-        files.check_shape(tasks, "export", where)
+        schemas.check_shape(tasks, "export", where)
     reader = Reader(where, passages, label_set, annotator)
     found = {entry.passage_id: entry for entry in map(reader.read, tasks) if entry is not None}
     if whole:
@@ -75,7 +76,7 @@ class Reader:
         """The labels in a task; None if there are none. Raises :class:`DataError` (wrong-shape)."""
         self.number += 1
         if not _plain(task):
-            files.check_shape([task], "export", f"{self.checker.where} task {self.number}")
+            schemas.check_shape([task], "export", f"{self.checker.where} task {self.number}")
         id = task["data"].get("passage_id")
         place = f"task {id or self.number}"
         passage = self.passages.get(id) if isinstance(id, str) else None

@@ -13,8 +13,9 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jinbench import files, lines
-from jinbench.problems import DataError, Problem
+from jinbench.core import files, jsonl
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.text import storable
 
 TEXT_BYTES, HTML_BYTES = 1_000_000, 20_000_000  # of one page: what is longer is no page of a newspaper
 LINES = 2_000  # of one page, blank ones left out
@@ -100,7 +101,7 @@ def read(
     text, named = _decoded(path, data, encoding)
     origin: dict[str, str | int] = {}
     if named:
-        origin = {"file": files.storable(path.name), "sha256": files.sha256(data), "encoding": named}
+        origin = {"file": storable(path.name), "sha256": files.sha256(data), "encoding": named}
     source = Source(files.shown(path), path.name, text, path, origin=origin)
     problem = wrong(source)
     if problem:
@@ -167,7 +168,7 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str | 
     bom = data.startswith(codecs.BOM_UTF8)
     if encoding and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
         return _converted(path, data, encoding), codecs.lookup(encoding).name
-    binary = lines.not_text(path, data, 1, 0)
+    binary = jsonl.not_text(path, data, 1, 0)
     if binary is not None and binary.code == "file-binary":
         where = files.shown(path)
         hint = binary.fix
@@ -226,7 +227,7 @@ def _not_utf8(path: Path, data: bytes) -> list[Problem]:
             hint = "the file mixes encodings: write this line as UTF-8 too"
             problems.append(replace(problem, found=seems, fix=hint))
         at += len(raw) + 1
-    return problems[: lines.MOST]
+    return problems[: jsonl.MOST]
 
 
 def guess(data: bytes) -> str | None:
@@ -265,7 +266,7 @@ def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Sourc
     if titles:
         text = f"{title}\n\n{text}"
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
-    origin: dict[str, str | int] = {"file": files.storable(path.name), "sha256": files.sha256(data)}
+    origin: dict[str, str | int] = {"file": storable(path.name), "sha256": files.sha256(data)}
     origin |= {"extractor": f"trafilatura {found['version']}", **({"encoding": named} if named else {})}
     source = Source(where, f"{path.stem}.txt", text + "\n", path, titles, origin=origin)
     problem = wrong(source)
@@ -315,7 +316,7 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
     problems: list[Problem] = []
     found = []
     # The file may be of any length; a line of it is one article.
-    for number, row in lines.stream(path, problems, limit=sys.maxsize - 1, longest=2 * TEXT_BYTES):
+    for number, row in jsonl.stream(path, problems, limit=sys.maxsize - 1, longest=2 * TEXT_BYTES):
         where = f"{files.shown(path)}:{number}"
         text, title = row.get(text_field), row.get(title_field)
         if not isinstance(text, str):
@@ -333,7 +334,7 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
         head = " ".join((title or "").split())
         page = f"{head}\n\n{text}" if head and text.strip() else text
         page = page if page.endswith("\n") else f"{page}\n"
-        origin: dict[str, str | int] = {"file": files.storable(path.name), "line": number}
+        origin: dict[str, str | int] = {"file": storable(path.name), "line": number}
         source = Source(where, f"{path.stem}-{number}.txt", page, path, int(bool(head)), True, origin)
         problem = wrong(source)
         if problem:
@@ -341,7 +342,7 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
         else:
             found.append(source)
     fatal = [problem for problem in problems if _is_fatal(problem, path)]
-    if fatal or len(problems) >= lines.MOST or not found:
+    if fatal or len(problems) >= jsonl.MOST or not found:
         hint = "put one JSON object with a text on each line"
         none = Problem("page-empty", files.shown(path), "rows with a text", "none", hint)
         raise DataError(fatal or problems or none)

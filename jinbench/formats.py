@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import brat, cluener, conll, docbins, doccano, files, founding, studio
+from jinbench import brat, cluener, conll, docbins, doccano, founding, studio
+from jinbench.core import files
+from jinbench.core.errors import DataError, Problem
 from jinbench.documents import Document
-from jinbench.problems import DataError, Problem
 
 HEAD = 2**16  # bytes at the beginning of a file by which it is recognised
 SAMPLE = 20  # lines of it

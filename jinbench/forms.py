@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from jinbench import dataset, entries, files, golds, rooms, submissions
+from jinbench import dataset, entries, golds, submissions
+from jinbench.core import schemas
+from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.golds import BOARD_SPLITS, FOLDS
-from jinbench.rooms import Benchmark
 
 KINDS = (*BOARD_SPLITS, "system")
 
@@ -13,8 +14,8 @@ KINDS = (*BOARD_SPLITS, "system")
 def schema(benchmark: Benchmark, kind: str) -> dict[str, Any]:
     """The JSON Schema of a line of predictions for a task, with the labels of the dataset, or of system.toml."""
     if kind == "system":
-        return files.read_schema("system")
-    whole = files.read_schema("prediction")
+        return schemas.read_schema("system")
+    whole = schemas.read_schema("prediction")
     line: dict[str, Any] = whole["$defs"][kind]
     names = {"enum": list(dataset.read_manifest(benchmark)["labels"][kind])}
     if kind == "ner":
@@ -47,7 +48,7 @@ def explained(benchmark: Benchmark, kind: str) -> str:
         + (names[0] if names else "…")
         + '": 0.9, …}, finite numbers.',
     }[kind]
-    own = benchmark.root == rooms.packaged_benchmark().root
+    own = benchmark.root == packaged_benchmark().root
     if own:
         load = f'jinbench.load("{kind}")' if split == FOLDS else f'jinbench.load("{kind}", "{split}")'
     else:
@@ -98,7 +99,7 @@ def template(benchmark: Benchmark) -> str:
         "# The name of the folder that this file lies in is the id of the system.",
         "# Fill in name, who and trained_on: as it stands, this file is refused.",
     ]
-    for name, rule in files.read_schema("system")["properties"].items():
+    for name, rule in schemas.read_schema("system")["properties"].items():
         if name == "task":
             lines += [
                 "",

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, items, leaks, tagging
+from jinbench import dataset, items, leaks
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.files import toml_string
+from jinbench.core.tags import to_bio
+from jinbench.core.types import Span
 from jinbench.documents import Document, Notes, flat
-from jinbench.files import toml_string
 from jinbench.labels import Label, LabelSet
-from jinbench.problems import DataError, Problem
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, Place
 
 VERSION = "1.0.0"
@@ -126,7 +128,7 @@ def found(
         place = places[group]
         shared = {"article_id": group, "layout": "", **place.fold_fields}
         mine = [span._replace(type=names["entity", span.type]) for span in found_spans]
-        tags = [tag_ids[tag] for tag in tagging.to_bio(len(document.text), mine)]
+        tags = [tag_ids[tag] for tag in to_bio(len(document.text), mine)]
         table["ner"][place.split].append(
             {"id": id, "text": document.text, "tokens": list(document.text), "ner_tags": tags,
              "spans": [span._asdict() for span in mine], "passage_id": id, **shared}

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jinbench import dataset, files, labels, pages
-from jinbench.problems import DataError, Problem
-from jinbench.records import Span, within
-from jinbench.rooms import Benchmark
+from jinbench import dataset, labels
+from jinbench.core import files, text
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Span, within
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 TASKS = ("ner", "sector")
@@ -227,7 +228,7 @@ def readings(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str
             said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
             continue
         spans = [Span(**span) for span in row["spans"]]
-        for sentence in pages.split_sentences(row["passage_id"], row["text"]):
+        for sentence in text.split_sentences(row["passage_id"], row["text"]):
             said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
     found = {who: said for who, said in found.items() if said.keys() >= set(gold.ids)}
     if gold.crosswalk:

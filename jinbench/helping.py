@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.console import ANNOTATOR, JSON, emit, say, workshop
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
 from jinbench.desk import annotate_commands, names_of
-from jinbench.problems import ServerError
-from jinbench.rooms import Benchmark
 
 GOLD = "--even-for-gold"
 

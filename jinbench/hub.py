@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import dataset, files
-from jinbench.problems import DataError, Problem, ServerError, shorten
-from jinbench.records import Step
+from jinbench import dataset
+from jinbench.core import files
+from jinbench.core.errors import DataError, Problem, ServerError, shorten
+from jinbench.core.types import Step
 from jinbench.refusals import KIND, LOG_IN, address, told, unreachable
 from jinbench.verifying import STANDOFF
 

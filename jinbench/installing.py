@@ -6,15 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from jinbench import files
-from jinbench.problems import ServerError
+from jinbench.core import files
+from jinbench.core.environment import without_secrets
+from jinbench.core.errors import ServerError
 
 VERSION = "1.23.2"
 LOCK = Path(__file__).with_name("labelstudio.lock")
 Say = Callable[[str], None]
-
-# Of the environment: what no child may see but the server, which gets of it what it needs.
-_SECRETS = ("LABEL_STUDIO_", "HEARTEX_", "POSTGRE_", "DJANGO_DB")
 
 
 def ensure_installed(say: Say = print) -> Path:
@@ -56,8 +54,3 @@ def ensure_installed(say: Say = print) -> Path:
                 )
         files.write_text(made, wanted)
     return python
-
-
-def without_secrets() -> dict[str, str]:
-    """The environment without what only this process or the server needs to know."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(_SECRETS)}

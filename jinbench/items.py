@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import files, leaks, noise, pages, seeds, tagging
+from jinbench import leaks, noise, seeds
 from jinbench.annotators import Annotator
+from jinbench.core import files
+from jinbench.core.tags import to_bio
+from jinbench.core.text import split_sentences
+from jinbench.core.types import Article, Labels, Span, within
 from jinbench.errata import Erratum
 from jinbench.labels import LabelSet, tags_of
-from jinbench.records import Article, Labels, Span, within
 from jinbench.seeds import Seeds
 from jinbench.splitting import FOLD_COLUMNS, SPLITS, Place
 
@@ -62,7 +65,7 @@ def rows(
                 for annotator, found in readings
                 if passage.id in found
             ]
-            for sentence in pages.split_sentences(passage.id, passage.text):
+            for sentence in split_sentences(passage.id, passage.text):
                 text = passage.text[sentence.start : sentence.end]
                 spans = within(labelled.spans, sentence.start, sentence.end)
                 row = {
@@ -81,7 +84,7 @@ def rows(
 
 
 def _tagged(text: str, spans: Sequence[Span], tag_ids: dict[str, int]) -> dict[str, Any]:
-    tags = [tag_ids[tag] for tag in tagging.to_bio(len(text), spans)]
+    tags = [tag_ids[tag] for tag in to_bio(len(text), spans)]
     return {"text": text, "tokens": list(text), "ner_tags": tags}
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from jinbench import colours, files
+from jinbench import colours
 from jinbench.colours import Pair
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.rooms import Benchmark
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any
 
 
 @dataclass(frozen=True)

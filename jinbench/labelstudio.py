@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinbench import accounts, addresses, databases, files, members
-from jinbench.installing import VERSION, Say, ensure_installed, without_secrets
-from jinbench.problems import ServerError
+from jinbench import accounts, addresses, databases, members
+from jinbench.core import files
+from jinbench.core.environment import without_secrets
+from jinbench.core.errors import ServerError
+from jinbench.installing import VERSION, Say, ensure_installed
 
 if TYPE_CHECKING:
     pass

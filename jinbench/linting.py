@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from jinbench import files
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Labels, Passage, Span
 from jinbench.labels import Label, LabelSet
-from jinbench.problems import DataError, Problem
-from jinbench.records import Labels, Passage, Span
-from jinbench.rooms import Benchmark
 
 _FULL = str.maketrans("()[],.;:!?/~", "".join(chr(ord(c) + 0xFEE0) for c in "()[],.;:!?/~"))  # their full-width forms
 _OPEN, _CLOSE = "“‘《〈【「『([", "”’》〉】」』)]"

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from jinbench import files, lines
 from jinbench.checking import Checker
+from jinbench.core import files, jsonl, schemas
+from jinbench.core.errors import raise_if_any
+from jinbench.core.types import Labels, Passage, Span
 from jinbench.labels import LabelSet
-from jinbench.problems import raise_if_any
-from jinbench.records import Labels, Passage, Span
 
 _REASON = re.compile(r".+?[:\uff1a]\s*\S", re.DOTALL)
 _MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z][A-Za-z0-9_]*)\]")
@@ -44,10 +44,10 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
     by_id = {passage.id: passage for passage in passages}
     checker = Checker(files.shown(path), label_set)
     found: dict[str, Labels] = {}
-    rows = lines.read(path)
+    rows = jsonl.read(path)
     times = Counter(str(row.get("id")) for _, row in rows)
     for number, row in rows:
-        files.check_shape(row, "marked", f"{files.shown(path)}:{number}")
+        schemas.check_shape(row, "marked", f"{files.shown(path)}:{number}")
         id, marked = row["id"], row["marked"]
         place = f"line {number} ({id})"
         passage = by_id.get(id)

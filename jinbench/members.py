@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jinbench import accounts, addresses
-from jinbench.problems import ServerError
+from jinbench.core.errors import ServerError
 
 if TYPE_CHECKING:
     import httpx

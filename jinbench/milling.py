@@ -17,16 +17,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import blocks, dataset, families, files
+from jinbench import blocks, dataset, families
 from jinbench.blocks import Block, Fault, Source
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any, shorten
+from jinbench.core.jsonl import MOST
+from jinbench.core.types import Span, Step
 from jinbench.engines import Engine
 from jinbench.families import Families, Part
-from jinbench.lines import MOST
-from jinbench.problems import DataError, JinbenchError, Problem, raise_if_any, shorten
 from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
-from jinbench.records import Span, Step
 from jinbench.restoring import REPAIR_NAMES, repair_named
-from jinbench.rooms import Benchmark
 from jinbench.suggesting import FAMILY
 
 PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import adjudication, annotation, annotators, exports, projects, shares
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Step
 from jinbench.exchange import call, patiently
 from jinbench.labels import LabelSet
-from jinbench.problems import ServerError
 from jinbench.pushing import Pushed
-from jinbench.records import Step
-from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from jinbench import files, restoring
-from jinbench.problems import DataError, Problem
-from jinbench.records import Span
+from jinbench import restoring
+from jinbench.core import files
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Span
 
 _TABLE = Path(__file__).with_name("lookalikes.tsv")
 PUNCTUATION = frozenset(",;:?!\"'()[]<>\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01“”‘’\uff08\uff09《》【】「」『』—…·")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench import agreement, annotation, exchange, projects, shares
 from jinbench.agreement import NOTHING, Glance
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Labels
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
 from jinbench.scores import rounded
 from jinbench.seeds import Seeds
 

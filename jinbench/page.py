@@ -15,8 +15,8 @@ from typing import Any
 
 from jinbench import annotators, labels, ranking
 from jinbench.annotators import Annotators
+from jinbench.core.benchmark import Benchmark
 from jinbench.ranking import REMARKS, Board, Row
-from jinbench.rooms import Benchmark
 from jinbench.scores import FEW, Cell, rounded
 
 NAME = "index.html"

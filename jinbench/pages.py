@@ -4,13 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from jinbench import files
-from jinbench.problems import DataError, Problem
-from jinbench.records import Sentence
-from jinbench.rooms import Benchmark
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
 
 
 @dataclass(frozen=True)
@@ -103,17 +101,3 @@ def read(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str,
                 f'add [[page]] with file = "{path.name}", or move the file away',
             )
     return pages, problems
-
-
-def split_sentences(passage_id: str, text: str) -> list[Sentence]:
-    """The sentences of a passage: they cover it without gaps, and closing quotation marks stay with their sentence."""
-    found: list[Sentence] = []
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        end = match.end()
-        if end > start:
-            found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, end))
-            start = end
-    if start < len(text):
-        found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, len(text)))
-    return found

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinbench import dataset
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import JinbenchError
 from jinbench.curves import Curve
 from jinbench.golds import FOLDS
-from jinbench.problems import JinbenchError
 from jinbench.ranking import Board
-from jinbench.rooms import Benchmark
 from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:

@@ -16,8 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import cleaning, files, pages, sketches, suggesting
+from jinbench import cleaning, sketches, suggesting
 from jinbench.blocks import Article, Block, Fault, Fields, Reading
+from jinbench.core import files
+from jinbench.core.text import split_sentences, storable
 from jinbench.leaks import SHORT
 
 if TYPE_CHECKING:
@@ -181,7 +183,7 @@ class _Batch:
     characters: int = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        cut = [{"start": each.start, "end": each.end} for each in pages.split_sentences("", row["text"])]
+        cut = [{"start": each.start, "end": each.end} for each in split_sentences("", row["text"])]
         self.rows.append(row | {"sentences": cut})
         self.cut.append(cut)
         self.characters += len(row["text"])
@@ -243,7 +245,7 @@ def _batches(
         number = counts["articles"]
         counts["articles"] += 1
         if article.given_id is not None:
-            hash = int.from_bytes(bytes.fromhex(files.sha256(files.storable(article.given_id).encode())[:16]))
+            hash = int.from_bytes(bytes.fromhex(files.sha256(storable(article.given_id).encode())[:16]))
             given.append((hash, article.at))
         before = row
         for each in cleaning.paragraphs(article.text, job.settings.repairs):
@@ -263,7 +265,7 @@ def _row(article: Article, block: int, number: int, row: int) -> dict[str, Any]:
     return {
         "id": passage_id(block, row),
         "article_id": f"A{block:06}-{number:06}",
-        "given_id": None if article.given_id is None else files.storable(article.given_id),
+        "given_id": None if article.given_id is None else storable(article.given_id),
         "title": cleaning.clean(article.title),
         "spans": [],
         "certainty": None,

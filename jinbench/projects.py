@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import files
+from jinbench.core import files
+from jinbench.core.types import Article, Progress, Step
 from jinbench.exchange import call
 from jinbench.labels import LabelSet
-from jinbench.records import Article, Progress, Step
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:

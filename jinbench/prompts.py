@@ -16,10 +16,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from jinbench import aligning, dataset, files, golds, labels, markup
+from jinbench import aligning, dataset, golds, labels, markup
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Span
 from jinbench.golds import FOLDS, TASKS, Label
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
 from jinbench.splitting import FOLD_COLUMNS
 
 STYLES = ("json", "markup")

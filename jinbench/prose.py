@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinbench.problems import DataError, Problem, shorten
+from jinbench.core.errors import DataError, Problem, shorten
 
 _HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
 _APART = re.compile(

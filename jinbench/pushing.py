@@ -8,12 +8,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import accounts, addresses, exports, files
+from jinbench import accounts, addresses, exports
 from jinbench.checking import check_storable
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Labels, Progress, Suggestion
 from jinbench.disagreements import Readings
 from jinbench.exchange import alone, call, exported, listed, patiently
 from jinbench.labels import LabelSet, labeling_config
-from jinbench.problems import ServerError
 from jinbench.projects import (
     Project,
     Row,
@@ -27,8 +30,6 @@ from jinbench.projects import (
     tasks,
     touched,
 )
-from jinbench.records import Labels, Progress, Suggestion
-from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import annotation, exchange, projects, pushing, suggesting
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Suggestion
 from jinbench.labels import LabelSet
-from jinbench.problems import ServerError
-from jinbench.records import Suggestion
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import comparing, entries, files, golds, mistakes, recipes, scoring, submissions
+from jinbench import comparing, entries, golds, mistakes, recipes, scoring, submissions
 from jinbench.baselines import SCORES
 from jinbench.comparing import Difference
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.golds import FOLDS, NOISY, Gold, Label
 from jinbench.mistakes import Mistakes
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.rooms import Benchmark
 from jinbench.scores import Score, rounded
 from jinbench.uncertainty import ENOUGH
 

@@ -16,9 +16,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import files, golds
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.rooms import Benchmark
+from jinbench import golds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any
 
 GIVEABLE = {"ner": (), "sector": ("entities",)}
 EXTRA = "baselines"  # of jinbench: what its own recipes need

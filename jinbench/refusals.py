@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jinbench.problems import DataError, JinbenchError, Problem, ServerError, shorten
+from jinbench.core.errors import DataError, JinbenchError, Problem, ServerError, shorten
 
 KIND = "dataset"
 LOG_IN = "hf auth login, or set HF_TOKEN; to publish, the token must be one that may write"

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from jinbench.console import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
-from jinbench.problems import DataError
-from jinbench.rooms import is_installed
+from jinbench.core.benchmark import is_installed
+from jinbench.core.errors import DataError
 
 commands = typer.Typer()
 
@@ -39,7 +39,8 @@ def verify(
     A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
     without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
     """
-    from jinbench import files, hub, verifying
+    from jinbench import hub, verifying
+    from jinbench.core import files
 
     if revision is not None and (folder is None or folder.is_dir()):
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
@@ -76,8 +77,9 @@ def publish(
     With --standoff it writes the same dataset without text into a folder, and sends that if there is a --to.
     """
     from jinbench import card as documents
-    from jinbench import files, hub, starting, verifying
+    from jinbench import hub, starting, verifying
     from jinbench import standoff as bare
+    from jinbench.core import files
 
     if not to and not standoff:
         raise typer.BadParameter("name the dataset on the Hub: --to OWNER/NAME", param_hint="--to")
@@ -160,7 +162,8 @@ def hydrate(
 
     A page is known by its name, or by its contents under another name. Nothing is written before everything fits.
     """
-    from jinbench import files, hub, standoff
+    from jinbench import hub, standoff
+    from jinbench.core import files
 
     if revision is not None and source.is_dir():
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")

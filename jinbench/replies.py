@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinbench import answers, files, labels, lines
+from jinbench import answers, labels
+from jinbench.core import files, jsonl
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import Problem, raise_if_any, shorten
 from jinbench.golds import Gold, Label
-from jinbench.problems import Problem, raise_if_any, shorten
 from jinbench.reports import Report
-from jinbench.rooms import Benchmark
 
 _LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
 
@@ -48,7 +49,7 @@ def read(path: Path, gold: Gold) -> dict[str, tuple[str, bool]]:
     problems: list[Problem] = []
     found: dict[str, tuple[str, bool]] = {}
     first: dict[str, int] = {}
-    for number, row in lines.stream(path, problems, size_limit(gold), _LONGEST):
+    for number, row in jsonl.stream(path, problems, size_limit(gold), _LONGEST):
         where = f"{files.shown(path)}:{number}"
         id = row.get("id") if "custom_id" not in row else row["custom_id"]
         if not isinstance(id, str) or id not in known:

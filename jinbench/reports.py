@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jinbench import aligning
-from jinbench.problems import shorten
+from jinbench.core.errors import shorten
 
 # Why a whole reply gives no prediction, and why a label of a reply is left out.
 UNUSABLE = {

@@ -27,7 +27,6 @@ from jinbench import (
     curves,
     dataset,
     exports,
-    files,
     labels,
     labelstudio,
     members,
@@ -40,9 +39,10 @@ from jinbench import (
     seeds,
     shares,
 )
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Step
 from jinbench.recipes import Recipe
-from jinbench.records import Step
-from jinbench.rooms import Benchmark
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
 MARK = ".reproduced"  # a folder without it is somebody else's, and never deleted

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jinbench import dataset, errata, golds, items, labels, ranking, seeds
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
 from jinbench.scores import Score, rounded
 
 

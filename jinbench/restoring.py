@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from jinbench.records import Change, Run
+from jinbench.core.types import Change, Run
 
 
 class Char(NamedTuple):

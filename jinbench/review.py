@@ -84,7 +84,8 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     What is as it should be is listed in annotation/accepted.toml with its reason. Exit code 1 if a finding is left.
     With --annotator it looks at that annotator's labels instead, and accepts nothing.
     """
-    from jinbench import annotators, dataset, exports, files, labels, linting, seeds
+    from jinbench import annotators, dataset, exports, labels, linting, seeds
+    from jinbench.core import files
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import tagging
-from jinbench.problems import DataError, Problem
-from jinbench.records import Span
+from jinbench.core import tags
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Span
 
 SIZE = 8  # bytes that say how long a message is
 ANSWERED = 77  # the exit code of a fork that has sent its answer; a recipe that ends its process gives another
@@ -249,7 +249,7 @@ def _values(task: str, text: str, found: Any, where: str) -> list[Any]:
     if task == "sector":
         return [str(name) for name in found]
     if len(found) == len(text) and all(isinstance(tag, str) for tag in found):
-        found = tagging.from_bio(found, text, where)
+        found = tags.from_bio(found, text, where)
     return [{"start": operator.index(span[0]), "end": operator.index(span[1]), "type": str(span[2])} for span in found]
 
 

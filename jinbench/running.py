@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jinbench import files, installing, recipes, rounds, submissions
+from jinbench import recipes, rounds, submissions
+from jinbench.core import environment, files
+from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any
 from jinbench.golds import Label
-from jinbench.problems import DataError, JinbenchError, Problem, raise_if_any
 from jinbench.recipes import Recipe
 
 # The fields of a row that a recipe gets, if the row has them.
@@ -65,7 +66,7 @@ class Running:
                 stdout=2,  # what a recipe prints is no result
                 pass_fds=(their_jobs, their_replies),
                 start_new_session=True,  # when this process ends, however it does, that one and all of its own end too
-                env=SETTINGS | installing.without_secrets() | {"PYTHONPATH": path},
+                env=SETTINGS | environment.without_secrets() | {"PYTHONPATH": path},
             )
         except BaseException:
             self._close()

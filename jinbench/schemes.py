@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from jinbench.core.errors import DataError, Problem
 from jinbench.counting import Columns
-from jinbench.problems import DataError, Problem
 
 if TYPE_CHECKING:
     import numpy as np

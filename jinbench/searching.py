@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import leaks, pages
-from jinbench.problems import DataError, Problem
-from jinbench.records import Article, Labels, Step
+from jinbench import leaks
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.text import split_sentences
+from jinbench.core.types import Article, Labels, Step
 from jinbench.seeds import Seeds
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, REPEATS, SPLITS
 
@@ -85,7 +86,7 @@ def families(seed: Seeds) -> dict[str, str]:
 
 def _sentences(article: Article) -> Iterator[str]:
     for passage in article.passages:
-        for sentence in pages.split_sentences(passage.id, passage.text):
+        for sentence in split_sentences(passage.id, passage.text):
             yield passage.text[sentence.start : sentence.end]
 
 

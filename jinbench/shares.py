@@ -12,10 +12,11 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from jinbench import annotators, files
-from jinbench.problems import Problem, raise_if_any
-from jinbench.records import Article
-from jinbench.rooms import Benchmark
+from jinbench import annotators
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import Problem, raise_if_any
+from jinbench.core.types import Article
 from jinbench.seeds import Seeds
 
 COLUMNS = ("article_id", "annotator")

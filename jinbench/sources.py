@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jinbench.console import JSON, columns, emit, rooms, say, told, workshop
-from jinbench.problems import DataError, Problem
+from jinbench.core.errors import DataError, Problem
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
 labels_commands = typer.Typer(no_args_is_help=True, help="The label set and the labeling configuration.")
@@ -40,7 +40,8 @@ def init(
     It writes into an empty folder or not at all, and all of it or nothing. Commands that are typed in DIR, or below
     it, work on this benchmark; elsewhere: jinbench --root DIR COMMAND.
     """
-    from jinbench import files, starting
+    from jinbench import starting
+    from jinbench.core import files
 
     where = starting.begin(folder, title, example)
     made = [path.relative_to(where.root).as_posix() for path in files.below(where.root)]
@@ -162,7 +163,8 @@ def labels_config(
     as_json: JSON = False,
 ) -> None:
     """Write labeling_config.xml, the page that annotators see, from labels.toml."""
-    from jinbench import files, labels
+    from jinbench import labels
+    from jinbench.core import files
 
     where = workshop(ctx)
     label_set = labels.read(where)

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jinbench import files
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Article
-from jinbench.rooms import Benchmark
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any
+from jinbench.core.types import Article
 
 SPLITS = ("train", "validation", "test")
 FOLDS, REPEATS = 5, 5

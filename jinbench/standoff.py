@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotators, croissant, dataset, files, items, labels, pages, seeds, verifying
+from jinbench import annotators, croissant, dataset, items, labels, seeds, verifying
 from jinbench.annotators import Annotator
+from jinbench.core import files, schemas, text
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any
+from jinbench.core.types import Labels, Passage, Span
 from jinbench.items import CONFIGS
-from jinbench.problems import DataError, Problem, raise_if_any
-from jinbench.records import Labels, Passage, Span
-from jinbench.rooms import Benchmark
 from jinbench.splitting import read_splits
 from jinbench.verifying import STANDOFF
 
@@ -147,7 +148,7 @@ def _read(folder: Path) -> dict[str, Any]:
     """standoff.json, once every file that it lists was found to be what it says."""
     path = folder / STANDOFF
     record: dict[str, Any] = files.read_json(path, "name a folder made by: jinbench publish --standoff --out DIR")
-    files.check_shape(record, "standoff", files.shown(path))
+    schemas.check_shape(record, "standoff", files.shown(path))
     problems: list[Problem] = []
     for name, sha in record["files"].items():
         try:
@@ -208,7 +209,7 @@ def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     passages = {passage.id: passage for passage in seed.passages()}
     rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}
-    starts = {s.id: s.start for p in passages.values() for s in pages.split_sentences(p.id, p.text)}
+    starts = {s.id: s.start for p in passages.values() for s in text.split_sentences(p.id, p.text)}
     unknown = sorted(
         {row["passage_id"] for row in (*rows["ner"], *rows["annotations"])} - passages.keys()
         | {row["id"] for row in rows["ner"]} - starts.keys()

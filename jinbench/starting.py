@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from jinbench import files, labels, rooms
-from jinbench.problems import DataError, Problem
-from jinbench.rooms import Benchmark
+from jinbench import labels
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.errors import DataError, Problem
 
 RECIPES = ("gazetteer", "majority", "tagger", "tfidf")  # of ours: bound to no label set, and in need of no package
 _STARTER = Path(__file__).with_name("starter")
@@ -52,7 +53,7 @@ def contents(title: str, example: bool = False) -> dict[str, bytes]:
         data = found.pop(name)
         under = name.removeprefix(f"{_EXAMPLE}/")
         found[under] = found.get(under, b"") + data
-    ours = rooms.packaged_benchmark().baselines
+    ours = packaged_benchmark().baselines
     return found | {f"baselines/{name}.py": files.read_bytes(ours / f"{name}.py") for name in RECIPES}
 
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import checking, dataset, files, lines, schemes
+from jinbench import dataset, schemes
+from jinbench.core import files, jsonl
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
+from jinbench.core.spans import check_overlaps, validate_sectors, validate_span
+from jinbench.core.types import Span
 from jinbench.golds import FOLDS, TASKS, Gold, Label
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
 
 KEYS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
 
@@ -47,7 +49,7 @@ def read_predictions(
     file-binary, not-utf8, broken-json, and those of :func:`take`).
     """
     problems: list[Problem] = []
-    rows = lines.stream(path, problems, size_limit(gold))
+    rows = jsonl.stream(path, problems, size_limit(gold))
     return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, benchmark, scheme, repair, problems)
 
 
@@ -167,7 +169,7 @@ def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem
         problems.append(Problem("wrong-shape", where, expected, shorten(value), hint))
         return {}
     unknown: list[Problem] = []
-    checking.validate_sectors(list(value), names, where, unknown)
+    validate_sectors(list(value), names, where, unknown)
     problems += map(_own_label, unknown)
     found = {}
     for name, score in value.items():
@@ -267,14 +269,14 @@ def _check_spans(
             )
             continue
         parts = (value["start"], value["end"], value["type"], value.get("surface"))
-        span = checking.validate_span(text, names, *parts, where, problems)
+        span = validate_span(text, names, *parts, where, problems)
         if span is not None:
             spans.append(span)
     spans.sort()
     for span in (span for span, times in Counter(spans).items() if times > 1):
         hint = "keep one of them"
         problems.append(Problem("spans-overlap", where, "each span once", f"{tuple(span)} more than once", hint))
-    checking.check_overlaps(sorted(set(spans)), where, problems)
+    check_overlaps(sorted(set(spans)), where, problems)
     return frozenset(span[:3] for span in spans)
 
 
@@ -285,7 +287,7 @@ def _check_sectors(
         expected, found = f"{len(names)} sectors or fewer: there are no more", f"{len(values):,}"
         problems.append(Problem("wrong-shape", where, expected, found, "name each sector once"))
         return frozenset()
-    checking.validate_sectors(values, names, where, problems)
+    validate_sectors(values, names, where, problems)
     known = Counter(value for value in values if value in names)
     for name in (name for name, times in known.items() if times > 1):
         problems.append(Problem("wrong-shape", where, "each sector once", f"{name} twice or more", "keep one of them"))

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from jinbench import annotators, errata, exports, files, pages
+from jinbench import annotators, errata, exports
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.text import split_sentences
+from jinbench.core.types import Article, Labels, Passage, Span, Suggestion, within
 from jinbench.labels import LabelSet
-from jinbench.problems import DataError, Problem
-from jinbench.records import Article, Labels, Passage, Span, Suggestion, within
-from jinbench.rooms import Benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -148,7 +150,7 @@ def _fit(examples: Sequence[Labels], passages: Mapping[str, Passage]) -> "CrfTag
 
 def _sentences(passage: Passage) -> list[tuple[int, int, str]]:
     """As the items of `ner` are made: no entity goes over the end of a sentence."""
-    cut = pages.split_sentences(passage.id, passage.text)
+    cut = split_sentences(passage.id, passage.text)
     return [(sentence.start, sentence.end, passage.text[sentence.start : sentence.end]) for sentence in cut]
 
 

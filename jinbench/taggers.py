@@ -16,11 +16,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from jinbench import chains, characters, learning, tagging
+from jinbench import chains, characters, learning
 from jinbench.chains import Array, Packed, States
 from jinbench.characters import Cohesion, Features, Layout, Surfaces, Vocabulary
+from jinbench.core.tags import to_bio
+from jinbench.core.types import Span
 from jinbench.learning import Models, Settings
-from jinbench.records import Span
+from jinbench.models import inputs
 
 CHUNK = 20_000  # characters that are tagged at once
 NEVER = -30.0  # the log-odds of a state that training did not have
@@ -89,8 +91,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        texts = tagging.texts_of(X)
-        spans = tagging.spans_of(texts, y)
+        texts = inputs.texts_of(X)
+        spans = inputs.spans_of(texts, y)
         if not any(texts):
             raise ValueError("X: expected at least one text with a character in it, found none")
         chains.keep_freed_memory()
@@ -111,13 +113,13 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Iterable[str | Mapping[str, Any]]) -> list[list[str]]:
         """BIO tags, one for each character of each text; always valid."""
-        texts = tagging.texts_of(X)
-        return [tagging.to_bio(len(text), row) for text, row in zip(texts, self.predict_spans(texts), strict=True)]
+        texts = inputs.texts_of(X)
+        return [to_bio(len(text), row) for text, row in zip(texts, self.predict_spans(texts), strict=True)]
 
     def predict_spans(self, X: Iterable[str | Mapping[str, Any]]) -> list[list[Span]]:
         """The spans of each text."""
         check_is_fitted(self)
-        texts = tagging.texts_of(X)
+        texts = inputs.texts_of(X)
         found: list[list[Span]] = [[] for _ in texts]
         for chunk in self._chunks(texts):
             self._tag(chunk, texts, found)
@@ -152,8 +154,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Iterable[str | Mapping[str, Any]], y: Iterable[Any]) -> float:
         """Strict micro-F1 over spans; 1 where there are none to find and none were found."""
-        texts = tagging.texts_of(X)
-        gold = tagging.spans_of(texts, y)
+        texts = inputs.texts_of(X)
+        gold = inputs.spans_of(texts, y)
         predicted = self.predict_spans(texts)
         right = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
         total = sum(map(len, gold)) + sum(map(len, predicted))
@@ -392,7 +394,7 @@ class CrfTagger(Tagger):
         64-bit numbers) chances and sureness are 0. Costs some three times as much as `predict_spans`.
         """
         check_is_fitted(self)
-        texts = tagging.texts_of(X)
+        texts = inputs.texts_of(X)
         predicted: list[list[Span]] = [[] for _ in texts]
         found = [Scored(spans, [], np.ones(0), 1.0) for spans in predicted]  # as it stays for an empty text
         number = {type: i for i, type in enumerate(self.classes_.tolist())}

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench import counting, schemes, uncertainty
+from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.counting import CORRECT, GOLD, PREDICTED, Columns
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
 from jinbench.scores import Cell, rounded, shares
 from jinbench.uncertainty import f1
 

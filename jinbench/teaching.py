@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from jinbench import exports, suggesting
-from jinbench.problems import JinbenchError
-from jinbench.records import Article, Labels, Passage
+from jinbench.core.errors import JinbenchError
+from jinbench.core.types import Article, Labels, Passage
 from jinbench.suggesting import Suggester
 
 UNTAUGHT = "tagger that has learnt nothing yet"

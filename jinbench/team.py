@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.errors import DataError
 from jinbench.desk import annotate_commands, names_of
 from jinbench.labels import LabelSet
 from jinbench.overview import Overview
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark, packaged_benchmark
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -61,20 +61,9 @@ def annotate_desk(
     """
     from dataclasses import asdict
 
-    from jinbench import (
-        accounts,
-        addresses,
-        clients,
-        enlisting,
-        files,
-        labels,
-        labelstudio,
-        projects,
-        pushing,
-        seeds,
-        shares,
-    )
+    from jinbench import accounts, addresses, clients, enlisting, labels, labelstudio, projects, pushing, seeds, shares
     from jinbench import annotators as listing
+    from jinbench.core import files
     from jinbench.suggesting import FAMILY
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
@@ -130,7 +119,8 @@ class Plan:
 
 def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | None) -> Plan:
     """Raises BadParameter for what cannot be, before anything is written; :class:`DataError` for what is broken."""
-    from jinbench import annotators, enlisting, files, shares
+    from jinbench import annotators, enlisting, shares
+    from jinbench.core import files
 
     known = annotators.read(benchmark) if benchmark.annotators.is_file() else None
     given = shares.read(benchmark, seed) if known else {}

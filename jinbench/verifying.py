@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, files, items, leaks, rooms
-from jinbench.problems import DataError, Problem
+from jinbench import dataset, items, leaks
+from jinbench.core import files
+from jinbench.core.benchmark import find_benchmark, packaged_benchmark
+from jinbench.core.errors import DataError, Problem
 from jinbench.splitting import FOLD_COLUMNS
 
 STANDOFF = "standoff.json"  # what a folder without texts has
@@ -264,7 +266,7 @@ def verify_loaded(found: Any, root: Path | str | None = None) -> int:
     """
     from datasets import Dataset
 
-    listing = dataset.read_manifest(rooms.find_benchmark(root) if root else rooms.packaged_benchmark())
+    listing = dataset.read_manifest(find_benchmark(root) if root else packaged_benchmark())
     parts = dict(found) if isinstance(found, dict) else {str(getattr(found, "split", None) or ""): found}
     hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
     if not parts or not all(isinstance(part, Dataset) for part in parts.values()):

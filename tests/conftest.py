@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import accounts, dataset, labelstudio, recipes, rooms
+from jinbench import accounts, dataset, labelstudio, recipes
+from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.recipes import Recipe
-from jinbench.rooms import Benchmark
 from tests.desk import Desk
 from tests.postgres import postgres  # noqa: F401
 from tests.worlds import three_pages
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def real() -> Benchmark:
     """The repository. Tests only read it."""
-    return rooms.find_benchmark(ROOT)
+    return find_benchmark(ROOT)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing, seeds
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Labels
 
 
 def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:

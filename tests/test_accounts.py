@@ -14,7 +14,7 @@ import pytest
 
 from jinbench import accounts
 from jinbench.accounts import Account
-from jinbench.problems import ServerError
+from jinbench.core.errors import ServerError
 from tests.conftest import ROOT
 from tests.test_problems import run
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jinbench import adding, extracting, files, seeds
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench import adding, extracting, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT
 from tests.test_layouts import BITS, PAGE
 from tests.test_problems import contents, run
@@ -347,11 +348,11 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
         for _ in range(200):
             file.write(block)
     program = (
-        "import sys\nfrom pathlib import Path\nfrom jinbench import adding\nfrom jinbench.problems import DataError\n"
-        "from jinbench.rooms import Rooms\n"
+        "import sys\nfrom pathlib import Path\nfrom jinbench import adding\n"
+        "from jinbench.core.benchmark import Benchmark\nfrom jinbench.core.errors import DataError\n"
         "def peak():\n    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
         "before = peak()\n"
-        "try:\n    adding.plan(Rooms(Path(sys.argv[1])), [Path(sys.argv[2])])\nexcept DataError as error:\n"
+        "try:\n    adding.plan(Benchmark(Path(sys.argv[1])), [Path(sys.argv[2])])\nexcept DataError as error:\n"
         "    print(error.problems[0].code, error.problems[0].found.split()[0], peak() - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, bare.root, page], capture_output=True, text=True, cwd=ROOT)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from jinbench import accounts, addresses, clients
-from jinbench.problems import ServerError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
 from tests.test_problems import run
 
 TOKEN = "t0ken-of-the-tests"

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from jinbench import adjudication, annotation, clients, exports, files, labels, labelstudio, members, projects, seeds
-from jinbench.problems import DataError
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
+from jinbench import adjudication, annotation, clients, exports, labels, labelstudio, members, projects, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Labels
 
 pytestmark = pytest.mark.server
 

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from jinbench import agreement, annotation, counting, exports, labels, scoring, seeds, tagging
+from jinbench import agreement, annotation, counting, exports, labels, scoring, seeds
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.tags import to_bio
+from jinbench.core.types import Labels, Span
 from jinbench.golds import Gold
-from jinbench.problems import DataError
-from jinbench.records import Labels, Span
-from jinbench.rooms import Benchmark
 
 Two = tuple[seeds.Seeds, labels.LabelSet, list[Labels], list[Labels]]
 
@@ -38,9 +39,7 @@ def pair(found: Two) -> agreement.Pair:
 def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureRequest) -> None:
     seed, _, a, b = found = two(request.getfixturevalue(world))
     texts = {passage.id: passage.text for passage in seed.passages()}
-    tags = [
-        [tag for entry in side for tag in tagging.to_bio(len(texts[entry.passage_id]), entry.spans)] for side in (a, b)
-    ]
+    tags = [[tag for entry in side for tag in to_bio(len(texts[entry.passage_id]), entry.spans)] for side in (a, b)]
     kappa = pair(found).kappa
     assert kappa.value is not None
     assert kappa.low is not None

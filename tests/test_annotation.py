@@ -20,10 +20,10 @@ from jinbench import (
     seeds,
     shares,
 )
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, ServerError
+from jinbench.core.types import Labels, Span, Suggestion
 from jinbench.exchange import call
-from jinbench.problems import DataError, ServerError
-from jinbench.records import Labels, Span, Suggestion
-from jinbench.rooms import Benchmark
 from tests.desk import Desk
 
 pytestmark = pytest.mark.server

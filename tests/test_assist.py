@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from jinbench import accounts, annotation, assist, backend, labels, members, queueing, seeds, suggesting, teaching
-from jinbench.problems import ServerError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
 from jinbench.suggesting import Suggester
 from tests.conftest import ROOT
 from tests.desk import Desk

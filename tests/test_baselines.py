@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jinbench import baselines, dataset, golds, noise, recipes, running
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT, recipe
 
 PREDICTS = """

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, conditions, dataset, files, golds, noise, ranking, recipes, scoring
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench import baselines, card, conditions, dataset, golds, noise, ranking, recipes, scoring
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT
 from tests.test_scoring import gold_of, guesses
 

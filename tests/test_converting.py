@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from jinbench import conll, converting, formats, schemes
 from jinbench.converting import Report, Source, convert
+from jinbench.core.errors import DataError
+from jinbench.core.types import Span
 from jinbench.documents import LOSSES, Document, Notes, ordered
-from jinbench.problems import DataError
-from jinbench.records import Span
 from tests.conftest import ROOT
 from tests.test_problems import run
 

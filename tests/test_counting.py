@@ -15,9 +15,10 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-from jinbench import counting, schemes, submissions, tagging
+from jinbench import counting, schemes, submissions
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.tags import from_bio
 from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
-from jinbench.problems import DataError, Problem
 from jinbench.schemes import SCHEMES
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -342,7 +343,7 @@ def test_spans_to_tags_and_back(scheme: str) -> None:
     tags = [tags_of(length, item, scheme) for length, item in zip(lengths, spans, strict=True)]
     assert labels(schemes.of_tags(tags, NAMES, scheme)) == spans
     if scheme == "BIO":
-        assert [{s[:3] for s in tagging.from_bio(item, "一" * len(item))} for item in tags] == spans
+        assert [{s[:3] for s in from_bio(item, "一" * len(item))} for item in tags] == spans
 
 
 @pytest.mark.parametrize(("scheme", "theirs"), [("BIO", IOB2), ("BIOES", IOBES), ("BILOU", BILOU)])

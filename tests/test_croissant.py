@@ -15,10 +15,11 @@ import pytest
 from datasets import ClassLabel, Features, List, Value
 from mlcroissant._src.operation_graph.operations import Download
 
-from jinbench import annotators, croissant, dataset, fields, files, installing, items, labels, prose
-from jinbench.problems import DataError
+from jinbench import annotators, croissant, dataset, fields, installing, items, labels, prose
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from jinbench.prose import Documents
-from jinbench.rooms import Benchmark
 
 KNOWN = annotators.Annotators(
     "one", (annotators.Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),)

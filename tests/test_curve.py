@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, curves, dataset, files, recipes
+from jinbench import baselines, card, curves, dataset, recipes
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from jinbench.golds import FOLDS
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
 from tests.test_conditions import MEMORY, crossed, result
 from tests.test_problems import run
 

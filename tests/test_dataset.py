@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import card, dataset, exports, files, golds, items, labels, seeds
-from jinbench.problems import DataError
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
+from jinbench import card, dataset, exports, golds, items, labels, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Span
 from jinbench.splitting import FOLD_COLUMNS
 
 

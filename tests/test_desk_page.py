@@ -25,15 +25,15 @@ from jinbench import (
     clients,
     colours,
     exports,
-    files,
     labels,
     labelstudio,
     members,
     projects,
     seeds,
 )
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Labels
 from tests.browser import Browser, local_browser
 from tests.conftest import ROOT
 from tests.desk import Desk, jinbench

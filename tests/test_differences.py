@@ -12,9 +12,9 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, IOBES
 
 from jinbench import schemes, scoring
+from jinbench.core.errors import DataError
 from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.golds import Label
-from jinbench.problems import DataError
 from jinbench.schemes import REPAIRS
 from tests.conftest import ROOT
 from tests.test_counting import labels, named, vectors

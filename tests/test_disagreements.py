@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from jinbench import adjudication, annotators, card, dataset, disagreements, files, labels, markup, ranking, seeds
-from jinbench.problems import DataError
-from jinbench.records import Labels, Passage
-from jinbench.rooms import Benchmark
+from jinbench import adjudication, annotators, card, dataset, disagreements, labels, markup, ranking, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Labels, Passage
 
 
 def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[disagreements.Disagreement]:

@@ -10,7 +10,7 @@ import yaml
 
 from jinbench import card, dataset, items
 from jinbench.cli import app
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
 from tests.conftest import ROOT
 
 

@@ -18,9 +18,9 @@ import distributed
 import pytest
 
 from jinbench import engines, milling
-from jinbench.problems import DataError, JinbenchError
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, JinbenchError
 from jinbench.processing import WORK, Settings
-from jinbench.rooms import Benchmark
 from tests.test_processing import ENV, command, contents, gone, made, quiet, written
 from tests.test_processing import sentences as sentences
 

@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from jinbench import console, entries, files, forms, golds, lines, scoring, submissions
-from jinbench.problems import DataError, Problem, shorten
-from jinbench.rooms import Benchmark
+from jinbench import console, entries, forms, golds, scoring, submissions
+from jinbench.core import files, jsonl, schemas
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, Problem, shorten
 from tests.conftest import ROOT
 from tests.test_conditions import crossed
 from tests.test_problems import contents, run
@@ -163,7 +164,7 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
     writer = subprocess.Popen(["sh", "-c", f"exec yes > '{tmp_path}/endless'"])
     found: list[Problem] = []
     try:
-        rows = list(lines.stream(tmp_path / "endless", found, limit=1000))
+        rows = list(jsonl.stream(tmp_path / "endless", found, limit=1000))
     finally:
         writer.kill()
         writer.wait()
@@ -292,9 +293,9 @@ def test_scores_of_sectors_go_along(stable: Benchmark, tmp_path: Path) -> None:
 
 
 def test_reading_ends_after_very_many_problems(stable: Benchmark, tmp_path: Path) -> None:
-    found = problems(stable, folder(tmp_path, predictions__jsonl="{}\n" * (lines.MOST + 500)))
-    assert len(found) == lines.MOST + 1
-    assert found[-1].location.endswith(f":{lines.MOST}")
+    found = problems(stable, folder(tmp_path, predictions__jsonl="{}\n" * (jsonl.MOST + 500)))
+    assert len(found) == jsonl.MOST + 1
+    assert found[-1].location.endswith(f":{jsonl.MOST}")
     assert "was not read" in found[-1].fix
 
 
@@ -554,8 +555,8 @@ def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -
     assert labels == part.gold.labels[part.gold.ids.index(id)]
     assert labels
     assert list(Draft202012Validator(forms.schema(stable, task)).iter_errors(json.loads(line))) == []
-    assert list(Draft202012Validator(files.read_schema("prediction")).iter_errors(json.loads(line))) == []
-    assert set(tomllib.loads(text)) <= set(files.read_schema("system")["properties"])
+    assert list(Draft202012Validator(schemas.read_schema("prediction")).iter_errors(json.loads(line))) == []
+    assert set(tomllib.loads(text)) <= set(schemas.read_schema("system")["properties"])
 
 
 def test_the_example_has_a_label(real: Benchmark) -> None:
@@ -571,9 +572,9 @@ def test_what_is_stored_fits_the_schema(real: Benchmark) -> None:
         paths = list(real.baselines.glob(f"*/predictions-{task}-test.jsonl"))
         assert paths
         for path in paths:
-            for _, row in lines.read(path):
+            for _, row in jsonl.read(path):
                 assert list(validator.iter_errors(row)) == []
-                assert list(Draft202012Validator(files.read_schema("prediction")).iter_errors(row)) == []
+                assert list(Draft202012Validator(schemas.read_schema("prediction")).iter_errors(row)) == []
                 other = next(other for other in validators if other != task)
                 assert list(validators[other].iter_errors(row))
 
@@ -773,7 +774,7 @@ def test_a_room_with_problems_tells_all_of_them(world: Benchmark) -> None:
 def test_with_the_package_alone_an_entry_can_be_checked(
     stable: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("jinbench.rooms._PACKAGE", tmp_path)
+    monkeypatch.setattr("jinbench.core.benchmark._PACKAGE", tmp_path)
     shutil.copytree(stable.root, tmp_path / "_rooms")
     root = ["--root", str(tmp_path / "_rooms")]
     made = folder(tmp_path / "in")

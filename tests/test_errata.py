@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from jinbench import dataset, errata, files, labels, markup, rescoring, seeds
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench import dataset, errata, labels, markup, rescoring, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 
 
 def write(benchmark: Benchmark, number: int, **table: Any) -> None:

@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jinbench
-from jinbench import comparing, files, golds, ranking, scoring, submissions, tagging
-from jinbench.problems import DataError
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
+from jinbench import comparing, golds, ranking, scoring, submissions
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.tags import to_bio
+from jinbench.core.types import Span
 from jinbench.scores import Score
 from jinbench.tallying import Report
 from tests.conftest import ROOT
@@ -33,7 +35,7 @@ def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     triples = {row["id"]: [(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows}
     spans = {id: [Span(*found, texts[id][found[0] : found[1]]) for found in each] for id, each in triples.items()}
-    tags = {id: tagging.to_bio(len(texts[id]), each) for id, each in spans.items()}
+    tags = {id: to_bio(len(texts[id]), each) for id, each in spans.items()}
     expected = scoring.score(gold, submissions.read_predictions(path, gold))
     forms: list[Any] = [path, str(path), rows, iter(rows), triples, spans, tags,
                         {id: [span._asdict() for span in each] for id, each in spans.items()}]  # fmt: skip
@@ -440,7 +442,7 @@ def test_tags_as_predictions_on_the_command_line(
 ) -> None:
     gold = golds.read(world, "ner", "test")
     rows = [
-        {"id": id, "tags": tagging.to_bio(len(text), [Span(*label, "") for label in labels])}
+        {"id": id, "tags": to_bio(len(text), [Span(*label, "") for label in labels])}
         for id, text, labels in zip(gold.ids, gold.texts, gold.labels, strict=True)
     ]
     files.write_text(tmp_path / "tags.jsonl", files.dump_jsonl(rows))

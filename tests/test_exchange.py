@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from jinbench import exchange, exports, files
-from jinbench.problems import DataError
+from jinbench import exchange, exports
+from jinbench.core import schemas
+from jinbench.core.errors import DataError
 from tests.worlds import MINI
 
 TASKS = json.loads((MINI / "annotation" / "exports" / "annotator-a.json").read_text())
@@ -55,7 +56,7 @@ def test_what_is_plain_has_the_form_of_the_schema(data: some.DataObject) -> None
             break
         place = place[key]
     try:
-        files.check_shape(tasks, "export", "x")
+        schemas.check_shape(tasks, "export", "x")
     except DataError:
         assert not all(map(exports._plain, tasks))
 

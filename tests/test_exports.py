@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import annotators, exports, files, labels, markup, seeds
-from jinbench.problems import DataError
-from jinbench.records import Labels, Span
-from jinbench.rooms import Benchmark
+from jinbench import annotators, exports, labels, markup, seeds
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Labels, Span
 
 
 def everything(benchmark: Benchmark) -> tuple[seeds.Seeds, labels.LabelSet, list[Labels]]:

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from jinbench import annotation, clients, exchange, exports, labelstudio, projects, pushing
+from jinbench.core.errors import ServerError
 from jinbench.exchange import call
-from jinbench.problems import ServerError
 from tests.desk import Desk
 from tests.proxy import KINDS, Proxy, proxy_to
 from tests.trials import COMMANDS, People, Trial

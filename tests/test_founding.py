@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import baselines, converting, dataset, files, founding, golds, labels, ranking, recipes, verifying
+from jinbench import baselines, converting, dataset, founding, golds, labels, ranking, recipes, verifying
 from jinbench.cli import main
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Span
 from jinbench.documents import Document, Notes
-from jinbench.problems import DataError
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]

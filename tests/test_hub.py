@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from jinbench import card, dataset, hub
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, is_large, running
 from tests.worlds import three_pages
@@ -31,7 +31,7 @@ COMMAND = "from jinbench.cli import main; main()"
 PUBLISH = """
 import pathlib, sys
 from jinbench import cli, hub
-from jinbench.problems import JinbenchError
+from jinbench.core.errors import JinbenchError
 
 try:
     print(hub.publish(pathlib.Path(sys.argv[2], "dataset"), sys.argv[-1], step=lambda *_: None))
@@ -459,10 +459,11 @@ def test_a_pinned_version_stays_what_it_is(
     assert load(server, tmp_path, *wrong, **OFFLINE) == [local(new)] * len(wrong)
     guard = (
         "import sys, jinbench; from datasets import load_dataset; from jinbench import cli\n"
+        "from jinbench.core.errors import DataError\n"
         f"rows = load_dataset({REPO!r}, 'ner', revision={OLD!r})\n"
         "print(jinbench.verify(rows, sys.argv[1]))\n"
         "try: jinbench.verify(rows, sys.argv[2])\n"
-        "except jinbench.problems.DataError as error: cli._end(error)\n"
+        "except DataError as error: cli._end(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", guard, str(new.root), str(old.root)],

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from jinbench import card, cli, enlisting, exports, files, formats, labels, labelstudio, rooms, seeds, starting
-from jinbench.problems import DataError
+from jinbench import card, cli, enlisting, exports, formats, labels, labelstudio, seeds, starting
+from jinbench.core import files, schemas
+from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.errors import DataError
 from jinbench.recipes import load
-from jinbench.rooms import Benchmark
 from tests import hub
 from tests.conftest import ROOT
 from tests.desk import jinbench
@@ -66,7 +67,7 @@ def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
     made = sorted(path.name for path in where.baselines.glob("*.py"))
     assert made == sorted(f"{name}.py" for name in starting.RECIPES)
     for name in made:
-        assert (where.baselines / name).read_bytes() == (rooms.packaged_benchmark().baselines / name).read_bytes()
+        assert (where.baselines / name).read_bytes() == (packaged_benchmark().baselines / name).read_bytes()
         recipe = load(where.baselines / name)
         assert not recipe.needs
         assert not recipe.crosswalk
@@ -75,7 +76,7 @@ def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
 
 def test_every_field_of_a_label_is_explained() -> None:
     text = files.read_text(TEMPLATE / "annotation" / "labels.toml")
-    schema = files.read_schema("labels")["properties"]
+    schema = schemas.read_schema("labels")["properties"]
     for name in schema.keys() - {"entity", "sector"}:
         assert re.search(rf"^{name} = .+  # ", text, re.MULTILINE), name
     before, after = text.split("# [[sector]]: ")

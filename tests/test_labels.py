@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from jinbench import colours, labels, starting
 from jinbench.cli import app
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 
 
 @pytest.fixture(scope="module")

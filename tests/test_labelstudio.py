@@ -30,9 +30,10 @@ from jinbench import (
     projects,
     seeds,
 )
-from jinbench.problems import DataError, ServerError
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
+from jinbench.core import environment
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, ServerError
+from jinbench.core.types import Labels
 from tests.conftest import ROOT
 from tests.desk import Desk
 from tests.test_problems import run
@@ -94,7 +95,7 @@ def test_children_do_not_see_what_they_do_not_need(monkeypatch: pytest.MonkeyPat
     for name in names:
         monkeypatch.setenv(name, "x")
     assert not labelstudio._settings().keys() & set(names)
-    assert not installing.without_secrets().keys() & set(names[:3])
+    assert not environment.without_secrets().keys() & set(names[:3])
 
 
 def test_no_address_in_the_database_holds_one(server: labelstudio.Server, server_home: Path) -> None:

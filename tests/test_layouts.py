@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jinbench import joining, layouts, proposing, seeds
+from jinbench.core.benchmark import Benchmark
 from jinbench.layouts import Line
-from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 

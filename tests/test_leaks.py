@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jinbench import dataset, leaks
+from jinbench.core.benchmark import Benchmark
 from jinbench.leaks import Pair
-from jinbench.rooms import Benchmark
 
 
 def shingles(text: str) -> set[str]:

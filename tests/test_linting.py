@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from jinbench import dataset, labels, linting, markup, seeds
-from jinbench.problems import DataError
-from jinbench.records import Labels, Passage
-from jinbench.rooms import Benchmark, find_benchmark
+from jinbench.core.benchmark import Benchmark, find_benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Labels, Passage
 from tests.conftest import ROOT
 
 LABELS = labels.read(find_benchmark(ROOT))

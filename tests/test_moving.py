@@ -15,7 +15,6 @@ from jinbench import (
     clients,
     databases,
     exports,
-    installing,
     labels,
     labelstudio,
     members,
@@ -23,9 +22,10 @@ from jinbench import (
     projects,
     seeds,
 )
-from jinbench.problems import ServerError
-from jinbench.records import Labels
-from jinbench.rooms import Benchmark
+from jinbench.core import environment
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Labels
 from tests.postgres import Postgres
 from tests.test_problems import run
 
@@ -225,5 +225,5 @@ def test_the_password_of_the_database_is_nobody_elses(elsewhere: Path, postgres:
     server = labelstudio.start()
     assert postgres.password not in Path(f"/proc/{server.pid}/cmdline").read_text()
     assert all(postgres.password not in path.read_text(errors="replace") for path in elsewhere.glob("*.*"))
-    assert not any(name.startswith("POSTGRE_") for name in installing.without_secrets())
+    assert not any(name.startswith("POSTGRE_") for name in environment.without_secrets())
     assert os.environ["POSTGRE_PASSWORD"] == postgres.password

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jinbench import dataset, noise, restoring
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Span
 from jinbench.noise import KINDS, TIERS, Tier
-from jinbench.problems import DataError
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 

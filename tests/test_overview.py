@@ -1,8 +1,8 @@
 """Where two annotators drift apart, counted by hand."""
 
 from jinbench import agreement, labels, overview, seeds
-from jinbench.records import Labels, Passage, Span
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Labels, Passage, Span
 
 
 def said(passage: Passage, name: str, places: int, dates: int) -> Labels:

@@ -15,9 +15,9 @@ from selenium.webdriver.common.keys import Keys
 
 from jinbench import page, ranking
 from jinbench.annotators import Annotator, Annotators
+from jinbench.core.benchmark import Benchmark
 from jinbench.mistakes import Example
 from jinbench.ranking import About, Board, Predicted
-from jinbench.rooms import Benchmark
 from jinbench.scores import FEW
 from tests.browser import Browser, browser
 from tests.conftest import ROOT

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from jinbench import cli, files
-from jinbench.problems import CODES
+from jinbench import cli
+from jinbench.core import files
+from jinbench.core.errors import CODES
 from tests.conftest import ROOT
 from tests.hub import in_state, running
 from tests.test_baselines import PREDICTS

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import blocks, cleaning, dataset, engines, families, milling, problems, sketches
+from jinbench import blocks, cleaning, dataset, engines, families, milling, sketches
 from jinbench.blocks import Fields, Reading
-from jinbench.problems import DataError, JinbenchError
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, JinbenchError, Problem
 from jinbench.processing import WORK, Settings
-from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 
 PLAIN = Settings(tagging=False, block=20_000, rows=2000)
@@ -55,9 +55,9 @@ def command(*arguments: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def sentences() -> list[str]:
-    from jinbench import rooms
+    from jinbench.core.benchmark import find_benchmark
 
-    rows = dataset.read_rows(rooms.find_benchmark(ROOT), "ner")
+    rows = dataset.read_rows(find_benchmark(ROOT), "ner")
     return [row["text"] for row in rows if len(row["text"]) > 15]
 
 
@@ -611,7 +611,7 @@ def test_ids_that_occur_again_are_kept_apart_and_counted(real: Benchmark, tmp_pa
     assert again == ["\u6587\u7ae0 2", "\u6587\u7ae0 4", "\u6587\u7ae0 7"]
 
 
-def refused(paths: Sequence[Path], out: Path, real: Benchmark, field: str = "text") -> list[problems.Problem]:
+def refused(paths: Sequence[Path], out: Path, real: Benchmark, field: str = "text") -> list[Problem]:
     with pytest.raises(DataError) as raised:
         process(paths, out, real, Settings(fields=Fields(field), tagging=False))
     assert not contents(out) if out.exists() else True

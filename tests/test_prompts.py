@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jinbench import dataset, files, golds, labels, prompts, replies
-from jinbench.problems import DataError
+from jinbench import dataset, golds, labels, prompts, replies
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from jinbench.prompts import Example
-from jinbench.rooms import Benchmark
 from tests.conftest import ROOT
 from tests.test_problems import run
 

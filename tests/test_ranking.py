@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, files, golds, page, ranking, recipes, submissions, uncertainty
-from jinbench.problems import DataError
+from jinbench import dataset, golds, page, ranking, recipes, submissions, uncertainty
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from jinbench.ranking import Predicted
-from jinbench.rooms import Benchmark
 from tests.test_scoring import X, Y, gold_of, guesses
 
 

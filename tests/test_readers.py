@@ -11,8 +11,8 @@ import pytest
 
 import jinbench
 from jinbench import dataset, items, labels
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT
 
 FILES = [(config, split) for config, splits in items.CONFIGS.items() for split in splits]
@@ -100,7 +100,7 @@ def test_what_came_with_the_package_is_checked_before_it_is_given(
     real: Benchmark, mini: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
-    monkeypatch.setattr("jinbench.rooms.own", lambda: mini)
+    monkeypatch.setattr("jinbench.core.benchmark.own", lambda: mini)
     assert jinbench.load("sector", "test").num_rows == 2
     path = mini.dataset / "sector" / "test.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"2")

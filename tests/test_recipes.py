@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jinbench import dataset, recipes
-from jinbench.records import Span
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Span
 from tests.conftest import ROOT
 
 SECTOR = ["context", "entities", "majority", "tfidf", "title"]

@@ -12,31 +12,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import (
-    aligning,
-    dataset,
-    golds,
-    labels,
-    markup,
-    prompts,
-    replies,
-    reports,
-    rooms,
-    scoring,
-    submissions,
-    tolerant,
-)
+from jinbench import aligning, dataset, golds, labels, markup, prompts, replies, reports, scoring, submissions, tolerant
 from jinbench.aligning import Placed, Quoted
+from jinbench.core.benchmark import Benchmark, find_benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Span
 from jinbench.golds import Gold, Label
-from jinbench.problems import DataError
-from jinbench.records import Span
 from jinbench.reports import Report
-from jinbench.rooms import Benchmark
 from jinbench.tolerant import Pairs
 from tests.conftest import ROOT
 from tests.test_problems import run
 
-REAL = rooms.find_benchmark(ROOT)
+REAL = find_benchmark(ROOT)
 NAMES = {"ner": labels.read(REAL).entity_names, "sector": labels.read(REAL).sector_names}
 CASES = [
     pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import curves, files, recipes, reproduce
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench import curves, recipes, reproduce
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT
 from tests.test_conditions import MEMORY, crossed, result
 

@@ -13,9 +13,9 @@ from sklearn.metrics import accuracy_score, label_ranking_average_precision_scor
 from sklearn.metrics import f1_score as sector_f1
 
 from jinbench import comparing, golds, scoring, submissions
+from jinbench.core.benchmark import Benchmark
 from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.golds import Gold, Label
-from jinbench.rooms import Benchmark
 from jinbench.scores import FEW, Cell
 from jinbench.uncertainty import ENOUGH, FEWEST
 from tests.test_counting import flat, named, tags_of, vectors

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from jinbench import pages, seeds
-from jinbench.records import Passage
-from jinbench.rooms import Benchmark
+from jinbench import seeds
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.text import split_sentences
+from jinbench.core.types import Passage
 from jinbench.seeds import Seeds
 
 
@@ -112,7 +113,7 @@ def test_summary_accounts_for_every_line(seed: Seeds) -> None:
 
 def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
     for found in seed.passages():
-        sentences = pages.split_sentences(found.id, found.text)
+        sentences = split_sentences(found.id, found.text)
         assert [s.start for s in sentences] == [0, *(s.end for s in sentences[:-1])]
         assert sentences[-1].end == len(found.text)
 
@@ -128,7 +129,7 @@ def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
     ],
 )
 def test_sentence_ends(text: str, sentences: list[str]) -> None:
-    assert [text[s.start : s.end] for s in pages.split_sentences("x", text)] == sentences
+    assert [text[s.start : s.end] for s in split_sentences("x", text)] == sentences
 
 
 def test_the_three_page_world(mini: Benchmark) -> None:

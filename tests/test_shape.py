@@ -9,35 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import jinbench
 from jinbench import recipes
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "jinbench"
-ORDER = re.findall(r"[a-z]+", (jinbench.__doc__ or "").split("reading order (each imports only earlier ones):")[1])
-
-
-def imported(path: Path) -> set[str]:
-    """The modules of the package that a file imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "jinbench":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jinbench."):
-            found.add(str(node.module).split(".")[1])
-        elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("jinbench.")}
-    return found
-
-
-def test_every_module_stands_in_the_reading_order() -> None:
-    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == set(ORDER)
-    assert len(ORDER) == len(set(ORDER))
-
-
-@pytest.mark.parametrize("module", ORDER)
-def test_a_module_imports_only_earlier_ones(module: str) -> None:
-    assert imported(PACKAGE / f"{module}.py") <= set(ORDER[: ORDER.index(module)])
 
 
 def test_rooms_hold_no_python_but_recipes() -> None:

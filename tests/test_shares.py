@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jinbench import adjudication, agreement, annotators, dataset, golds, labels, ranking, seeds, shares
-from jinbench.problems import DataError
-from jinbench.records import Article, Passage
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Article, Passage
 
 
 def article(id: str, length: int) -> Article:

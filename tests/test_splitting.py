@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jinbench import dataset, labels, searching, seeds, splitting
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from jinbench.searching import FOLD, PARTS
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 

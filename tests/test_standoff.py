@@ -9,9 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import files, standoff, verifying
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench import standoff, verifying
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 from tests.conftest import ROOT
 
 

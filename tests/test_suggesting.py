@@ -11,9 +11,9 @@ import pytest
 from sklearn.base import clone
 
 from jinbench import annotators, chains, exports, labels, seeds, suggesting
-from jinbench.problems import DataError
-from jinbench.records import Labels, Span, Suggestion
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.core.types import Labels, Span, Suggestion
 from jinbench.seeds import Seeds
 from jinbench.suggesting import Suggester
 from jinbench.taggers import CrfTagger

@@ -18,10 +18,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, estimator_checks, get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from jinbench import taggers, tagging
+from jinbench import taggers
 from jinbench.chains import Array, States
-from jinbench.problems import DataError
-from jinbench.records import Span
+from jinbench.core.errors import DataError
+from jinbench.core.tags import from_bio, to_bio
+from jinbench.core.types import Span
 from jinbench.taggers import CharTagger, CrfTagger, Tagger
 
 Make = Callable[..., Any]
@@ -59,7 +60,7 @@ def toy(seed: int, count: int) -> tuple[list[str], list[list[Span]]]:
 
 
 TEXTS, SPANS = toy(0, 400)
-TAGS = [tagging.to_bio(len(text), row) for text, row in zip(TEXTS, SPANS, strict=True)]
+TAGS = [to_bio(len(text), row) for text, row in zip(TEXTS, SPANS, strict=True)]
 NEW, NEW_SPANS = toy(1, 60)
 ODD = ["", "记", "记者", "", "在😀𠮷", "\ud800记者\udc00\udc01😀", "Ａ1 ，\n", *NEW[:8], ""]
 
@@ -96,7 +97,7 @@ def test_it_learns_a_toy_language(make: Make) -> None:
     tagger = fitted(make)
     assert tagger.classes_.tolist() == ["LOC", "PER"]
     assert tagger.predict_spans(NEW) == NEW_SPANS
-    assert tagger.predict(NEW) == [tagging.to_bio(len(t), row) for t, row in zip(NEW, NEW_SPANS, strict=True)]
+    assert tagger.predict(NEW) == [to_bio(len(t), row) for t, row in zip(NEW, NEW_SPANS, strict=True)]
     assert tagger.score(NEW, NEW_SPANS) == 1
     assert tagger.score(TEXTS, TAGS) == 1
 
@@ -168,7 +169,7 @@ def test_a_very_long_text(make: Make) -> None:
 @both
 def test_every_text_gets_valid_tags(make: Make) -> None:
     for text, tags, row in zip(ODD, fitted(make).predict(ODD), fitted(make).predict_spans(ODD), strict=True):
-        assert tagging.from_bio(tags, text) == row
+        assert from_bio(tags, text) == row
         assert all(isinstance(span, Span) and text[span.start : span.end] == span.surface for span in row)
 
 

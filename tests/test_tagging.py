@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jinbench import tagging
-from jinbench.problems import DataError
-from jinbench.records import Span
+from jinbench.core.errors import DataError
+from jinbench.core.tags import from_bio, to_bio
+from jinbench.core.types import Span
 
 
 @st.composite
@@ -22,7 +22,7 @@ def spans_over(draw: st.DrawFn) -> tuple[str, list[Span]]:
 @given(spans_over())
 def test_there_and_back(case: tuple[str, list[Span]]) -> None:
     text, spans = case
-    assert tagging.from_bio(tagging.to_bio(len(text), spans), text) == spans
+    assert from_bio(to_bio(len(text), spans), text) == spans
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_there_and_back(case: tuple[str, list[Span]]) -> None:
 )
 def test_what_is_not_bio_is_refused(tags: list[str]) -> None:
     with pytest.raises(DataError, match="wrong-shape"):
-        tagging.from_bio(tags, "天津")
+        from_bio(tags, "天津")

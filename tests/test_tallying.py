@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jinbench import schemes, scoring, tagging
-from jinbench.problems import DataError
-from jinbench.records import Span
+from jinbench import schemes, scoring
+from jinbench.core.errors import DataError
+from jinbench.core.tags import to_bio
+from jinbench.core.types import Span
 from jinbench.tallying import Report, Tally
 from tests.test_counting import flat
 from tests.test_scoring import gold_of, guesses
@@ -27,7 +28,7 @@ def sentences(number: int, seed: int = 0) -> tuple[list[list[Span]], list[list[S
     lengths = [rng.randint(1, 30) for _ in range(number)]
     true = [random_spans(rng, n) for n in lengths]
     guess = [spans if rng.random() < 0.5 else random_spans(rng, n) for spans, n in zip(true, lengths, strict=True)]
-    tags = [[tagging.to_bio(n, spans) for n, spans in zip(lengths, side, strict=True)] for side in (true, guess)]
+    tags = [[to_bio(n, spans) for n, spans in zip(lengths, side, strict=True)] for side in (true, guess)]
     return true, guess, tags[0], tags[1]
 
 

@@ -22,8 +22,8 @@ from jinbench import (
     seeds,
     shares,
 )
-from jinbench.records import Labels, Span
-from jinbench.rooms import Benchmark
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Labels, Span
 from tests.desk import Desk, jinbench
 
 pytestmark = pytest.mark.server

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import dataset, files, items, labels, verifying
-from jinbench.problems import DataError
-from jinbench.rooms import Benchmark
+from jinbench import dataset, items, labels, verifying
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
 
 
 def test_verify_names_the_item(mini: Benchmark) -> None:

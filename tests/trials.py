@@ -22,9 +22,10 @@ from jinbench import (
     pushing,
     seeds,
 )
+from jinbench.core import environment
+from jinbench.core.errors import ServerError
+from jinbench.core.types import Suggestion
 from jinbench.exchange import call, exported
-from jinbench.problems import ServerError
-from jinbench.records import Suggestion
 from tests.worlds import three_pages
 
 COMMANDS = ("push", "enter", "pull", "adjudicate")
@@ -35,7 +36,7 @@ AGREED = 5  # passages of the world on which both annotators agree
 def reached_by(url: str, token: str, home: Path) -> AbstractContextManager[None]:
     """A server at `url` that somebody else runs, for a user with a home of their own."""
     own = {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": token, "JINBENCH_HOME": str(home)}
-    return accounts.temporary_environment(own)
+    return environment.temporary_environment(own)
 
 
 class People:

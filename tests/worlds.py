@@ -5,9 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jinbench import adding, exports, files, labels, seeds, starting
-from jinbench.records import Labels, Span
-from jinbench.rooms import Benchmark
+from jinbench import adding, exports, labels, seeds, starting
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Labels, Span
 
 MINI = Path(__file__).with_name("mini")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench import files
-from jinbench.problems import Problem, raise_if_any, shorten
+from jinbench.core import files
+from jinbench.core.errors import Problem, raise_if_any, shorten
 
 MOST = 10_000  # problems of one file: after so many, the rest of it is not read
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")

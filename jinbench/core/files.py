@@ -4,17 +4,15 @@ import datetime
 import hashlib
 import json
 import os
-import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench.problems import DataError, Problem, raise_if_any, shorten
-
-_SCHEMAS = Path(__file__).with_name("schemas")
-_NONE = "no field of this name"
+from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.core.schemas import check_shape
+from jinbench.core.text import storable
 
 
 def sha256(data: bytes) -> str:
@@ -27,12 +25,6 @@ def shown(path: Path) -> str:
         return storable(str(path.resolve().relative_to(Path.cwd())))
     except ValueError:
         return storable(str(path))
-
-
-def storable(text: str) -> str:
-    """`text` with "?" for what no file in UTF-8 can hold: half a surrogate pair, or a byte of a file's name that is
-    no text."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_bytes(path: Path, hint: str = "check the path") -> bytes:
@@ -58,62 +50,6 @@ def not_utf8(path: Path, line: int, byte: int, at: int) -> Problem:
     """The problem of a `byte` at byte `at` of a file, in a line of it, that is not UTF-8."""
     hint = f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt"
     return Problem("not-utf8", f"{shown(path)}:{line}", "UTF-8", f"byte 0x{byte:02x} at byte {at}", hint)
-
-
-def read_schema(name: str) -> dict[str, Any]:
-    """`jinbench/schemas/<name>.json`."""
-    rules: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
-    return rules
-
-
-def check_shape(value: Any, schema: str, where: str) -> None:
-    """Hold `value` against `jinbench/schemas/<schema>.json`. Raises :class:`DataError` (wrong-shape), all at once."""
-    from jsonschema import Draft202012Validator
-
-    problems = []
-    for error in Draft202012Validator(read_schema(schema)).iter_errors(value):
-        place = error.json_path.removeprefix("$").removeprefix(".")
-        for inside, expected, found in _in_words(error):
-            at = ".".join(filter(None, (place, inside)))
-            what = f"fill in {at}" if found == "nothing" else f"correct {at or 'the file'}"
-            what = f"correct its name, or take {at} out" if expected == _NONE else what
-            hint = f"{what}; schemas/{schema}.json in the package gives the form"
-            problems.append(Problem("wrong-shape", f"{where} {at}".strip(), expected, found, hint))
-    raise_if_any(problems)
-
-
-def _in_words(error: Any) -> list[tuple[str, str, str]]:
-    """Of an error against a JSON Schema: at which field below its place, what was expected, and what was found."""
-    rule, value, fields = error.validator_value, error.instance, error.schema.get("properties", {})
-    said = error.schema.get("description")
-    if error.validator == "required":  # an error for each field, which its message alone names
-        missing = next((name for name in rule if repr(name) in error.message), "")
-        return [(missing, fields.get(missing, {}).get("description", "a field of this name"), "nothing")]
-    if error.validator == "additionalProperties" and rule is False:
-        patterns = error.schema.get("patternProperties", ())
-        unknown = [name for name in value if name not in fields and not any(re.search(p, name) for p in patterns)]
-        return [(str(name), _NONE, shorten(value[name], 100)) for name in unknown]
-    if error.validator == "type":
-        return [("", rule if isinstance(rule, str) else " or ".join(rule), shorten(error.message, 100))]
-    texts: dict[str, Callable[[], str]] = {
-        "enum": lambda: f"one of {', '.join(map(str, rule))}",
-        "const": lambda: str(rule),
-        "maxLength": lambda: f"{rule:,} characters or fewer",
-        "minLength": lambda: f"{rule:,} characters or more",
-        "minItems": lambda: f"{rule:,} of them or more",
-        "maxItems": lambda: f"{rule:,} of them or fewer",
-        "minProperties": lambda: f"{rule:,} fields or more",
-        "minimum": lambda: f"{rule} or more",
-        "maximum": lambda: f"{rule} or less",
-        "exclusiveMinimum": lambda: f"more than {rule}",
-        "uniqueItems": lambda: "each of them once",
-    }
-    plain = texts.get(error.validator)
-    expected = plain() if plain else said or json.dumps({error.validator: rule}, ensure_ascii=False)
-    if error.validator == "maxLength":
-        return [("", expected, f"{len(value):,}")]
-    blank = isinstance(value, str) and not value.strip()
-    return [("", expected, "nothing" if blank else shorten(value, 100))]
 
 
 def read_toml(path: Path, schema: str, hint: str = "check the path") -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""Spans to tags and back: one tag per character, scheme BIO (IOB2). And from what callers give to texts and spans."""
+
+from collections.abc import Iterable, Sequence
+
+from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import Span
+
+
+def to_bio(length: int, spans: Iterable[Span]) -> list[str]:
+    """One tag for each of `length` characters. The spans must not overlap."""
+    tags = ["O"] * length
+    for span in spans:
+        tags[span.start : span.end] = [f"B-{span.type}"] + [f"I-{span.type}"] * (span.end - span.start - 1)
+    return tags
+
+
+def from_bio(tags: Sequence[str], text: str, where: str = "tags") -> list[Span]:
+    """The spans of a BIO sequence over `text`.
+
+    Raises :class:`DataError` (wrong-shape) if there is not one tag per character, or an I- tag does not go on with
+    a span of its own type: conlleval and seqeval would each guess differently.
+    """
+    if len(tags) != len(text):
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                where,
+                f"{len(text)} tags, one per character",
+                f"{len(tags)}",
+                "tag characters, not words or sub-words",
+            )
+        )
+    spans: list[Span] = []
+    start, type = 0, ""
+    for i, tag in enumerate([*tags, "O"]):
+        prefix, _, name = tag.partition("-")
+        if prefix == "I" and name == type and type:
+            continue
+        if prefix == "I" or prefix not in ("B", "O") or (prefix == "B") != bool(name):
+            raise DataError(
+                Problem(
+                    "wrong-shape",
+                    f"{where} character {i}",
+                    f"O, B-TYPE, or I-{type or 'TYPE'} after a tag of the same type",
+                    tag,
+                    "write valid BIO (IOB2)",
+                )
+            )
+        if type:
+            spans.append(Span(start, i, type, text[start:i]))
+        start, type = i, name
+    return spans
