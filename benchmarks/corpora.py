@@ -6,9 +6,10 @@ Columns may be BIO, BMES or BIOES; a sequence that its scheme forbids is taken a
 from pathlib import Path
 from typing import NamedTuple
 
-from jinbench import formats, schemes
+from jinbench import formats
 from jinbench.core.errors import DataError
 from jinbench.documents import Notes, flat
+from jinbench.scoring import schemes
 
 Spans = list[tuple[int, int, str]]
 

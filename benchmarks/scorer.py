@@ -77,7 +77,7 @@ def articles(number: int, start: int = 0) -> list[int]:
 
 def contestants(name: str, number: int, seed: int) -> Callable[[], float]:
     """A call that scores, and returns micro-F1; what it needs is there before."""
-    from jinbench.tallying import Tally
+    from jinbench.scoring.streaming import Tally
 
     if name in ("a stream of 100,000", "a stream of 1,000,000"):
         size = 100_000 if name.endswith(" 100,000") else 1_000_000

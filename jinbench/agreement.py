@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotation, annotators, counting, dataset, exports, golds, items, scoring, uncertainty
+from jinbench import annotation, annotators, dataset, exports, golds, items
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Labels, Span
-from jinbench.golds import FOLDS, Gold
 from jinbench.labels import LabelSet
-from jinbench.scores import Cell, Score, rounded, with_interval
+from jinbench.scoring import counts, significance
+from jinbench.scoring import score as scoring
+from jinbench.scoring.gold import FOLDS, TASKS, Gold, Label
+from jinbench.scoring.results import Cell, Score, rounded, with_interval
 from jinbench.seeds import Seeds
 from jinbench.splitting import REPEATS, Place
 
@@ -143,10 +145,10 @@ def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, Labels]) -> dic
     anywhere = {article.id: Place("train", (0,) * REPEATS) for article in seed.articles}  # agreement knows no splits
     table = items.rows(seed, label_set, dict(found), anywhere)
     listing = items.manifest(table, label_set)
-    return {task: golds.gold_of(task, FOLDS, table[task]["train"], listing) for task in golds.TASKS}
+    return {task: golds.gold_of(task, FOLDS, table[task]["train"], listing) for task in TASKS}
 
 
-def _as_predictions(gold: Gold) -> dict[str, frozenset[golds.Label]]:
+def _as_predictions(gold: Gold) -> dict[str, frozenset[Label]]:
     return dict(zip(gold.ids, gold.labels, strict=True))
 
 
@@ -166,7 +168,7 @@ def pair(
         len(a["sector"].ids),
         len(set(a["sector"].groups)),
         scoring.score(a["ner"], guess),
-        scoring.score(a["ner"], guess, counting.TYPE),
+        scoring.score(a["ner"], guess, counts.TYPE),
         _kappa(a["ner"], b["ner"], label_set),
         alpha,
         decisions,
@@ -194,7 +196,7 @@ def glance(
 ) -> Glance:
     """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
     a, b = _both(seed, label_set, first, second, names)
-    spans, sectors = (scoring.score(a[task], _as_predictions(b[task])) for task in golds.TASKS)
+    spans, sectors = (scoring.score(a[task], _as_predictions(b[task])) for task in TASKS)
     passages, confusion = len(a["sector"].ids), _confusion(a["ner"], b["ner"])
     return Glance(names[0], names[1], passages, spans, sectors if label_set.sectors else None, confusion)
 
@@ -231,10 +233,10 @@ def _resampled(name: str, gold: Gold, units: "np.ndarray[Any, Any]", coefficient
     rows = {group: np.flatnonzero([found == group for found in gold.groups]) for group in order}
     sizes = np.array([len(rows[group]) for group in order])
     drawn = []
-    for draw in uncertainty.draws(len(order)):
+    for draw in significance.draws(len(order)):
         chosen = np.concatenate([np.tile(rows[group], times) for group, times in zip(order, draw, strict=True)])
         drawn.append(coefficient(units[chosen]))
-    return Estimate(name, *rounded((float(value), *uncertainty.bounds(np.array(drawn), sizes))))
+    return Estimate(name, *rounded((float(value), *significance.bounds(np.array(drawn), sizes))))
 
 
 def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:

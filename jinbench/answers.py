@@ -8,8 +8,8 @@ from typing import Any
 
 from jinbench import aligning, tolerant
 from jinbench.aligning import Folded, Quoted
-from jinbench.golds import Label
 from jinbench.reports import Report
+from jinbench.scoring.gold import Label
 from jinbench.tolerant import Pairs
 
 _SURFACE = ("surface", "mention", "span", "word", "text", "原文", "文字", "实体", "entity", "name")

@@ -13,16 +13,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import conditions, dataset, golds, running, scoring, submissions
+from jinbench import conditions, dataset, golds, running
 from jinbench.conditions import Under
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Step
-from jinbench.golds import FOLD, FOLDS, NOISY, Gold, Label
+from jinbench.golds import FOLD
 from jinbench.recipes import Recipe
 from jinbench.running import Reply, Running
-from jinbench.scores import Score, rounded
+from jinbench.scoring import gold as scoring_gold
+from jinbench.scoring import score as scoring
+from jinbench.scoring.gold import FOLDS, NOISY, Gold, Label
+from jinbench.scoring.predictions import as_rows, file_name
+from jinbench.scoring.results import Score, rounded
 
 SPLITS = ("test", FOLDS)  # what a recipe is run on, unless less is asked for
 SCORES, RUN = "scores.json", "run"  # the record, and the part of it that is another one each time
@@ -130,7 +134,7 @@ class Result:
         """The contents of `baselines/<name>/`, by file name."""
         task, crosswalk = self.recipe.task, self.recipe.crosswalk
         contents = {
-            submissions.file_name(task, split, crosswalk): files.dump_jsonl(submissions.as_rows(task, found))
+            file_name(task, split, crosswalk): files.dump_jsonl(as_rows(task, found))
             for split, found in self.predictions.items()
         }
         contents[SCORES] = files.dump_json(self.record())
@@ -230,7 +234,7 @@ def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dic
     if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
         return {}
     types = golds.types(on.benchmark, main)
-    convert, gold = golds.through(types), golds.coarse(on.held_against[FOLDS], main, types)
+    convert, gold = scoring_gold.through(types), scoring_gold.coarse(on.held_against[FOLDS], main, types)
     return {FOLDS: scoring.score(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 
 

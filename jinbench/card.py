@@ -19,19 +19,18 @@ from jinbench import (
     dataset,
     errata,
     fields,
-    golds,
     items,
     labels,
     noise,
     plots,
     ranking,
-    scores,
     seeds,
 )
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.ranking import Board
+from jinbench.scoring import gold, results
 from jinbench.splitting import SPLITS
 
 CURVES = "plots/learning_curve.png"
@@ -127,7 +126,7 @@ def _scores(boards: list[Board]) -> str:
 
 
 def _is_main(board: Board) -> bool:
-    return board.split == golds.FOLDS or (board.split == "test" and not board.crosswalk)
+    return board.split == gold.FOLDS or (board.split == "test" and not board.crosswalk)
 
 
 def _gaps(boards: list[Board]) -> str:
@@ -136,7 +135,7 @@ def _gaps(boards: list[Board]) -> str:
     for board in boards:
         if not _is_main(board):
             continue
-        name = "cross-validation" if board.split == golds.FOLDS else f"{board.split} split"
+        name = "cross-validation" if board.split == gold.FOLDS else f"{board.split} split"
         name = f"coarse, {name}" if board.crosswalk else name
         articles = board.articles
         if board.gap is None:
@@ -155,8 +154,8 @@ def _conditions(benchmark: Benchmark) -> str:
     }
     if not found:
         return "No system has been run.\n"
-    names = sorted(found, key=lambda name: -(found[name]["scores"][golds.FOLDS]["micro"]["f1"] or 0))
-    folds = {name: found[name]["scores"][golds.FOLDS] for name in names}
+    names = sorted(found, key=lambda name: -(found[name]["scores"][gold.FOLDS]["micro"]["f1"] or 0))
+    folds = {name: found[name]["scores"][gold.FOLDS] for name in names}
     parts = {
         name: {
             "all": folds[name]["micro"],
@@ -181,7 +180,7 @@ def _conditions(benchmark: Benchmark) -> str:
 
 
 def _enough(cell: dict[str, Any]) -> str:
-    return f"{cell['correct']} found" if cell["gold"] < scores.FEW else _f1(cell)
+    return f"{cell['correct']} found" if cell["gold"] < results.FEW else _f1(cell)
 
 
 def _change(tier: dict[str, Any] | None) -> str:
@@ -291,11 +290,11 @@ def _agreement(benchmark: Benchmark) -> str:
 
 
 def _f1(cell: dict[str, Any]) -> str:
-    return "–" if cell["f1"] is None else scores.with_interval(cell["f1"], cell["low"], cell["high"])
+    return "–" if cell["f1"] is None else results.with_interval(cell["f1"], cell["low"], cell["high"])
 
 
 def _estimate(found: dict[str, Any]) -> str:
-    return "–" if found["value"] is None else scores.with_interval(found["value"], found["low"], found["high"])
+    return "–" if found["value"] is None else results.with_interval(found["value"], found["low"], found["high"])
 
 
 def _errata(benchmark: Benchmark) -> str:

@@ -232,12 +232,13 @@ def _places(folders: list[Path]) -> None:
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:
     """What a recipe came to, in a line."""
-    from jinbench import baselines, scores
+    from jinbench import baselines
+    from jinbench.scoring import results
 
     took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}
     keys = ("f1", "low", "high")
     shown = {
-        split: "–" if cell["f1"] is None else scores.with_interval(*(cell[key] for key in keys))
+        split: "–" if cell["f1"] is None else results.with_interval(*(cell[key] for key in keys))
         for split, cell in ((split, cells[split]) for split in baselines.SPLITS if split in cells)
     }
     seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import comparing, dataset, golds, scoring
-from jinbench.comparing import Difference
+from jinbench import dataset, golds
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
-from jinbench.golds import NOISY, Gold
-from jinbench.scores import Cell
-from jinbench.scoring import Predicted
+from jinbench.scoring import compare, score
+from jinbench.scoring.compare import Difference
+from jinbench.scoring.gold import NOISY, Gold
+from jinbench.scoring.results import Cell
+from jinbench.scoring.score import Predicted
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Under:
 
 def under(noisy: Noisy, predicted: Predicted, gold: Gold, clean: Predicted) -> Under:
     """`gold` and `clean` are the sentences without noise, and what was predicted for them."""
-    cell = scoring.micro(noisy.gold, predicted)
-    known = cell.f1 is not None and scoring.micro(gold, clean).f1 is not None
-    change = comparing.change((noisy.gold, predicted), (gold, clean)) if known else None
+    cell = score.micro(noisy.gold, predicted)
+    known = cell.f1 is not None and score.micro(gold, clean).f1 is not None
+    change = compare.change((noisy.gold, predicted), (gold, clean)) if known else None
     return Under(noisy.kind, noisy.level, cell, change)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from jinbench import schemes
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span
 from jinbench.documents import BLANK, Document, Notes, flat, named, without
+from jinbench.scoring import schemes
 
 BATCH = 512  # sentences whose tags are read at once
 SHOWN = 12  # tags of an invalid sequence that are shown
@@ -195,7 +195,7 @@ def write(documents: Iterable[Document], notes: Notes, scheme: str = "BIO", **_:
 
 
 def to_tags(length: int, spans: Iterable[Span], scheme: str) -> list[str]:
-    """One tag for each of `length` tokens, in a scheme of :mod:`jinbench.schemes`. The spans must not overlap."""
+    """One tag for each of `length` tokens, in a scheme of `jinbench.scoring.schemes`. The spans must not overlap."""
     letter = {meaning: letter for letter, meaning in schemes.SCHEMES[scheme].items()}
     tags = ["O"] * length
     for span in spans:

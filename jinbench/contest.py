@@ -48,12 +48,14 @@ def score(
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """
-    from jinbench import golds, mistakes, scoring, submissions
+    from jinbench import golds
+    from jinbench.scoring import error_analysis, predictions
+    from jinbench.scoring import score as scoring
 
     gold = golds.read(rooms(ctx), task, on, crosswalk)
-    predicted = submissions.read_predictions(file, gold, rooms(ctx), scheme, repair)
+    predicted = predictions.read_predictions(file, gold, rooms(ctx), scheme, repair)
     found = scoring.score(gold, predicted, scores=predicted.scores)
-    wrong = mistakes.analyse(gold, predicted, errors) if errors else None
+    wrong = error_analysis.analyse(gold, predicted, errors) if errors else None
     record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
     emit(record, as_json, lambda: "\n\n".join(str(part) for part in (found, wrong) if part))
 
@@ -75,15 +77,18 @@ def compare(
     p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to
     expect if both were trained again (the t-test over folds, corrected for overlapping training sets).
     """
-    from jinbench import comparing, golds, scoring, submissions
-    from jinbench.scores import signed
+    from jinbench import golds
+    from jinbench.scoring import score as scoring_score
+    from jinbench.scoring.compare import compare_all
+    from jinbench.scoring.predictions import read_predictions
+    from jinbench.scoring.results import signed
 
     if len({path.resolve() for path in files}) < max(len(files), 2):
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
     gold = golds.read(rooms(ctx), task, on, crosswalk)
-    predicted = {str(path): submissions.read_predictions(path, gold, rooms(ctx), scheme, repair) for path in files}
-    found = comparing.compare_all(gold, predicted)
-    signature = scoring.signature(gold)
+    predicted = {str(path): read_predictions(path, gold, rooms(ctx), scheme, repair) for path in files}
+    found = compare_all(gold, predicted)
+    signature = scoring_score.signature(gold)
     emit(
         [{"a": a, "b": b, "signature": signature} | each.to_dict() for (a, b), each in found.items()],
         as_json,

@@ -11,15 +11,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import baselines, dataset, scoring, uncertainty
+from jinbench import baselines, dataset
 from jinbench.baselines import Result, Round
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Step
-from jinbench.golds import FOLD, FOLDS
-from jinbench.scores import rounded
-from jinbench.uncertainty import ENOUGH
+from jinbench.golds import FOLD
+from jinbench.scoring import score as scoring
+from jinbench.scoring import significance
+from jinbench.scoring.gold import FOLDS
+from jinbench.scoring.results import rounded
+from jinbench.scoring.significance import ENOUGH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,15 +115,15 @@ def measure(benchmark: Benchmark, result: Result, progress: Step = lambda name, 
 
     sums = {key: scoring.articles(gold, scoring.counts(gold, found).sum(1)) for key, found in predicted.items()}
     drawn = {
-        step: _mean([uncertainty.f1(uncertainty.resample(sums[key])) for key in sums if key[0] == step])
+        step: _mean([significance.f1(significance.resample(sums[key])) for key in sums if key[0] == step])
         for step in STEPS
     }
-    weight = float(uncertainty.effective(scoring.sizes(sums[1.0, 0])))
+    weight = float(significance.effective(scoring.sizes(sums[1.0, 0])))
     points = []
     for step in STEPS:
-        repeats = tuple(float(uncertainty.f1(sums[key].sum(0))) for key in sums if key[0] == step)
+        repeats = tuple(float(significance.f1(sums[key].sum(0))) for key in sums if key[0] == step)
         rows = [_first(fold, step, repeat) for fold in folds for repeat in range(len(repeats))]
-        low, high = uncertainty.interval(drawn[step], weight)
+        low, high = significance.interval(drawn[step], weight)
         points.append(
             Point(
                 sum(len({row["article_id"] for row in part}) for part in rows) / len(rows),
@@ -134,7 +137,7 @@ def measure(benchmark: Benchmark, result: Result, progress: Step = lambda name, 
         )
     gains = []
     for i in range(1, len(STEPS)):
-        drift = points[i].f1 - points[i - 1].f1, *uncertainty.interval(drawn[STEPS[i]] - drawn[STEPS[i - 1]], weight)
+        drift = points[i].f1 - points[i - 1].f1, *significance.interval(drawn[STEPS[i]] - drawn[STEPS[i - 1]], weight)
         value, low, high = (round(part, 9) + 0.0 for part in drift)  # a mean of equal numbers is not always one of them
         before, after = points[i - 1].repeats, points[i].repeats
         each = tuple(b - a for a, b in zip(before, itertools.cycle(after), strict=False))  # the last point has but one

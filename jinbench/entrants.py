@@ -32,14 +32,15 @@ def submit(
 
     With the package alone, outside a benchmark's folder: jinbench submit DIR --dry-run.
     """
-    from jinbench import entries, scoring
+    from jinbench import entries
     from jinbench.core import files
     from jinbench.core.benchmark import is_installed
+    from jinbench.scoring import score
 
     where = rooms(ctx) if dry_run else workshop(ctx)
     done = entries.submit(where, folder, replace, dry_run)
     system, parts = done.checked.entry.system, done.checked.parts
-    scores = [scoring.score(part.gold, part.found) for part in parts]
+    scores = [score.score(part.gold, part.found) for part in parts]
     target = files.shown(done.folder)
     states = {
         "checked": f"It lies in {target} and is in order.",
@@ -218,14 +219,15 @@ def parse(
     An item whose reply cannot be used gets no prediction: `jinbench score` counts it as missing. A reply that says
     that there is nothing gets an empty one.
     """
-    from jinbench import golds, replies, submissions
+    from jinbench import golds, replies
     from jinbench.core import files
+    from jinbench.scoring import predictions
 
     where = rooms(ctx)
     gold = golds.read(where, task, on)
     predicted, found = replies.parse(gold, replies.read(file, gold), replies.names(where, gold))
     if out:
-        files.write_text(out, files.dump_jsonl(submissions.as_rows(task, predicted.items())))
+        files.write_text(out, files.dump_jsonl(predictions.as_rows(task, predicted.items())))
     if report:
         files.write_text(report, files.dump_json(found.to_dict()))
     wrote = "".join(f"\nwrote {path}" for path in (out, report) if path)

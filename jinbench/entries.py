@@ -11,14 +11,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinbench import annotators, dataset, golds, submissions
+from jinbench import annotators, dataset, golds
 from jinbench.baselines import SCORES
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.curves import NAME as CURVE
-from jinbench.golds import BOARD_SPLITS, FOLDS, Gold
-from jinbench.submissions import Predictions
+from jinbench.scoring import predictions
+from jinbench.scoring.gold import BOARD_SPLITS, FOLDS, Gold
+from jinbench.scoring.predictions import Predictions
 
 SYSTEM, PREDICTIONS = "system.toml", "predictions.jsonl"
 LEFT_OUT = (SCORES, CURVE)  # what `jinbench run` leaves besides predictions: made again here, so never copied
@@ -112,7 +113,7 @@ def boards(benchmark: Benchmark) -> dict[str, Board]:
     """Every board that an entry can stand on, by the name of the file for it."""
     found = [(task, split, "") for task, splits in BOARD_SPLITS.items() for split in splits]
     found += [("ner", split, name) for name in golds.crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
-    return {submissions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
+    return {predictions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
 
 
 def read(benchmark: Benchmark, folder: Path) -> Entry:
@@ -267,8 +268,8 @@ def check(benchmark: Benchmark, folder: Path) -> Checked:
     for board, path in entry.files.items():
         gold = golds.read(benchmark, *board)
         try:
-            predicted = submissions.read_predictions(path, gold, benchmark)
-            parts.append(Part(board, path, gold, predicted, submissions.narrower(predicted, gold, benchmark)))
+            predicted = predictions.read_predictions(path, gold, benchmark)
+            parts.append(Part(board, path, gold, predicted, predictions.narrower(predicted, gold, benchmark)))
         except DataError as error:
             problems += error.problems
     problems += _given(entry)

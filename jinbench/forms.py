@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from jinbench import dataset, entries, golds, submissions
+from jinbench import dataset, entries, golds
 from jinbench.core import schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
-from jinbench.golds import BOARD_SPLITS, FOLDS
+from jinbench.scoring import predictions
+from jinbench.scoring.gold import BOARD_SPLITS, FOLDS
 
 KINDS = (*BOARD_SPLITS, "system")
 
@@ -37,10 +38,10 @@ def explained(benchmark: Benchmark, kind: str) -> str:
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
     labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
     best = min(labelled, key=lambda i: len(gold.texts[i]))
-    (row,) = submissions.as_rows(kind, [(gold.ids[best], gold.labels[best])])
+    (row,) = predictions.as_rows(kind, [(gold.ids[best], gold.labels[best])])
     for span in row.get("spans", ()):
         span["surface"] = gold.texts[best][span["start"] : span["end"]]
-    field = submissions.KEYS[kind]
+    field = predictions.KEYS[kind]
     more = {
         "ner": "Offsets count Unicode code points of `text` from 0, the end is exclusive; spans do not overlap. "
         "`surface` may be left out;\nwhere it is given it is checked.",
@@ -56,10 +57,10 @@ def explained(benchmark: Benchmark, kind: str) -> str:
     splits = ", ".join(boards)
     if FOLDS in boards:
         splits += f" ({FOLDS}: all items, each predicted by a model that saw nothing of its fold_1)"
-    names_of_files = ", ".join(submissions.file_name(kind, split) for split in boards)
+    names_of_files = ", ".join(predictions.file_name(kind, split) for split in boards)
     coarse = {crosswalk for task, _, crosswalk in entries.boards(benchmark).values() if task == kind and crosswalk}
     if coarse:
-        names_of_files += f"\n         for coarse labels {submissions.file_name(kind, split, '<crosswalk>')}, …"
+        names_of_files += f"\n         for coarse labels {predictions.file_name(kind, split, '<crosswalk>')}, …"
         names_of_files += f" with {', '.join(sorted(coarse))}"
     return "\n".join(
         [

@@ -1,8 +1,7 @@
 """What predictions are held against: the gold of a task on a split, and what annotators say of the same items."""
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jinbench import dataset, labels
@@ -10,59 +9,10 @@ from jinbench.core import files, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span, within
+from jinbench.scoring.gold import BOARD_SPLITS, FOLDS, NOISY, TASKS, Gold, Label, coarse, surfaces, through
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
-TASKS = ("ner", "sector")
-FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
-NOISY = "noisy"  # that of the test sentences under noise
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
-BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against, at most
-
-Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
-
-
-@dataclass(frozen=True)
-class Gold:
-    """What predictions are held against: items in a fixed order.
-
-    `labels[i]` is the set of labels of item i; `groups` its article, the unit of resampling. `facets` says for each way
-    to divide the items, such as by layout, to which parts each belongs. `folds` is the fold of each item in the
-    repeat that is scored. `known` has for each item the surfaces that were labelled in what a system may have learnt
-    from; empty where that is not asked. `crosswalks`: what the types become in coarser label sets.
-    """
-
-    task: str
-    split: str
-    names: tuple[str, ...]
-    ids: tuple[str, ...]
-    texts: tuple[str, ...]
-    labels: tuple[frozenset[Label], ...]
-    groups: tuple[str, ...]
-    folds: tuple[int, ...]
-    version: str
-    sha256: str
-    manifest: str  # the sha256 of the whole dataset, where `sha256` is that of the config
-    crosswalk: str = ""  # the one through which the entity types went, if any
-    facets: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    known: tuple[frozenset[str], ...] = ()
-    crosswalks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def only(self, kept: Sequence[bool]) -> "Gold":
-        """The items of which `kept` is true."""
-
-        def of(values: tuple[Any, ...]) -> tuple[Any, ...]:
-            return tuple(itertools.compress(values, kept))
-
-        return replace(
-            self,
-            ids=of(self.ids),
-            texts=of(self.texts),
-            labels=of(self.labels),
-            groups=of(self.groups),
-            folds=of(self.folds),
-            known=of(self.known),
-            facets={name: of(values) for name, values in self.facets.items()},
-        )
 
 
 def read(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Gold:
@@ -134,11 +84,6 @@ def _known(split: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str,
     return tuple(of[row[FOLD]] for row in rows)
 
 
-def surfaces(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
-    """What is labelled anywhere in the rows."""
-    return frozenset(span["surface"] for row in rows for span in row["spans"])
-
-
 def gold_of(
     task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any], config: str | None = None
 ) -> Gold:
@@ -187,22 +132,6 @@ def types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWALK") -> dic
         expected = f"a crosswalk of {files.shown(benchmark.labels)}: {', '.join(known) or 'it has none'}"
         raise DataError(Problem("declaration-unknown", place, expected, repr(crosswalk), "correct the name"))
     return known[crosswalk]
-
-
-def coarse(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
-    """The gold of a fine label set, seen through a crosswalk."""
-    labels = tuple(map(through(types), gold.labels))
-    return replace(gold, names=coarse_names(gold.names, types), labels=labels, crosswalk=crosswalk, crosswalks={})
-
-
-def coarse_names(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, ...]:
-    """What types become in a crosswalk, each once and in their order, without those that have no counterpart."""
-    return tuple(dict.fromkeys(types[name] for name in names if types.get(name)))
-
-
-def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[Label]]:
-    """A function that takes the labels of an item through a crosswalk: types without a counterpart are left out."""
-    return lambda found: frozenset((*label[:-1], types[label[-1]]) for label in found if types.get(label[-1]))
 
 
 def readings(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:

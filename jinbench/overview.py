@@ -13,7 +13,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels
 from jinbench.labels import LabelSet
-from jinbench.scores import rounded
+from jinbench.scoring.results import rounded
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:

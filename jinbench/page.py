@@ -17,7 +17,7 @@ from jinbench import annotators, labels, ranking
 from jinbench.annotators import Annotators
 from jinbench.core.benchmark import Benchmark
 from jinbench.ranking import REMARKS, Board, Row
-from jinbench.scores import FEW, Cell, rounded
+from jinbench.scoring.results import FEW, Cell, rounded
 
 NAME = "index.html"
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # of strings.toml, and what HTML calls them

@@ -9,8 +9,8 @@ from jinbench import dataset
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import JinbenchError
 from jinbench.curves import Curve
-from jinbench.golds import FOLDS
 from jinbench.ranking import Board
+from jinbench.scoring.gold import FOLDS
 from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from jinbench import aligning, dataset, golds, labels, markup
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
-from jinbench.golds import FOLDS, TASKS, Label
+from jinbench.scoring.gold import FOLDS, TASKS, Label
 from jinbench.splitting import FOLD_COLUMNS
 
 STYLES = ("json", "markup")

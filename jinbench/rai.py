@@ -6,10 +6,11 @@ Facts come from annotators.toml, errata and agreement.json; prose from the secti
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinbench import installing, prose, scores
+from jinbench import installing, prose
 from jinbench.annotators import Annotators
 from jinbench.errata import Erratum
 from jinbench.prose import Documents
+from jinbench.scoring import results
 
 # Sections of the card that say what an RAI field asks for: the first heading that the card has.
 _SECTIONS = {
@@ -137,4 +138,4 @@ def _analysis(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _number(found: Mapping[str, Any], key: str = "value") -> str:
-    return "not defined" if found[key] is None else scores.with_interval(found[key], found["low"], found["high"])
+    return "not defined" if found[key] is None else results.with_interval(found[key], found["low"], found["high"])

@@ -6,16 +6,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import comparing, entries, golds, mistakes, recipes, scoring, submissions
+from jinbench import entries, golds, recipes
 from jinbench.baselines import SCORES
-from jinbench.comparing import Difference
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
-from jinbench.golds import FOLDS, NOISY, Gold, Label
-from jinbench.mistakes import Mistakes
-from jinbench.scores import Score, rounded
-from jinbench.uncertainty import ENOUGH
+from jinbench.scoring import compare, error_analysis
+from jinbench.scoring import score as scoring
+from jinbench.scoring.compare import Difference
+from jinbench.scoring.error_analysis import Mistakes
+from jinbench.scoring.gold import FOLDS, NOISY, Gold, Label, through
+from jinbench.scoring.predictions import file_name, read_predictions
+from jinbench.scoring.results import Score, rounded
+from jinbench.scoring.significance import ENOUGH
 
 EXAMPLES = 8  # items shown of each system's mistakes
 
@@ -191,7 +194,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
     def take(gold: Gold, convert: Callable[[frozenset[Label]], frozenset[Label]]) -> None:
         for system, (about, path) in _systems(benchmark, gold.task, gold.split, gold.crosswalk).items():
             try:
-                found = submissions.read_predictions(path, gold, benchmark)
+                found = read_predictions(path, gold, benchmark)
             except DataError as error:
                 problems.extend(error.problems)
                 continue
@@ -200,7 +203,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
 
     if gold.crosswalk:
         fine = golds.read(benchmark, gold.task, gold.split)
-        take(fine, golds.through(golds.types(benchmark, gold.crosswalk)))
+        take(fine, through(golds.types(benchmark, gold.crosswalk)))
     take(gold, lambda labels: labels)
     raise_if_any(problems)
     return predicted
@@ -211,7 +214,7 @@ def _systems(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -
 
     Raises :class:`DataError` with what is wrong with any entry.
     """
-    name = submissions.file_name(task, split, crosswalk)
+    name = file_name(task, split, crosswalk)
     found = {path.parent.name: (_recipe(path.parent), path) for path in sorted(benchmark.baselines.glob(f"*/{name}"))}
     for entry in entries.room(benchmark):
         if path := entry.files.get((task, split, crosswalk)):
@@ -259,7 +262,7 @@ def rank(
         for system in order
         if not about[system].unranked and len(set(gold.groups)) >= ENOUGH
     }
-    pairs = comparing.pairs(sums)
+    pairs = compare.pairs(sums)
     best, worst = dict.fromkeys(sums, 1), dict.fromkeys(sums, len(sums))
     ties: dict[str, list[str]] = {system: [] for system in sums}
     for (first, second), difference in pairs.items():
@@ -278,12 +281,12 @@ def rank(
             system,
             about[system],
             scores[system],
-            mistakes.analyse(gold, labels[system], EXAMPLES),
+            error_analysis.analyse(gold, labels[system], EXAMPLES),
         )
         for system in order
     )
     found_pairs = tuple(Pair(a, b, difference) for (a, b), difference in pairs.items())
-    gap = comparing.smallest_gap(pairs)
+    gap = compare.smallest_gap(pairs)
     return Board(gold.task, gold.split, rows, gap, gold.crosswalk, gold.names, found_pairs)
 
 

@@ -16,10 +16,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import golds
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
+from jinbench.scoring import gold
 
 GIVEABLE = {"ner": (), "sector": ("entities",)}
 EXTRA = "baselines"  # of jinbench: what its own recipes need
@@ -78,8 +78,8 @@ def load(path: Path) -> Recipe:
         hint = "put them at the top level of the file, as in baselines/gazetteer.py"
         raise _broken(place, "TASK, SEED and make()", f"no {', '.join(missing)}", hint)
     values = {name: _value(found[name], name, place) for name in ("TASK", *_TYPES) if name in found}
-    if values["TASK"] not in golds.TASKS:
-        expected, hint = f"one of {', '.join(golds.TASKS)}", "say which task the recipe is for"
+    if values["TASK"] not in gold.TASKS:
+        expected, hint = f"one of {', '.join(gold.TASKS)}", "say which task the recipe is for"
         raise DataError(Problem("wrong-task", f"{place} TASK", expected, repr(values["TASK"]), hint))
     recipe = Recipe(
         name=path.stem,

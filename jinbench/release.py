@@ -45,7 +45,7 @@ def verify(
     if revision is not None and (folder is None or folder.is_dir()):
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
     target = hub.find(folder, revision) if folder else rooms(ctx).dataset
-    found = verifying.verify(target)
+    found = verifying.verify_folder(target)
     emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.shown(target)}: {found}")
 
 
@@ -93,7 +93,7 @@ def publish(
         raise typer.Exit(EXIT_DATA)
     for name, count in starting.todo(where).items():
         say(f"{name}: {count} places are still marked TODO, and go out as comments that nobody sees.")
-    verifying.verify(where.dataset)
+    verifying.verify_folder(where.dataset)
     if not standoff:
         _send(where.dataset, str(to), dry_run, private, as_json)
         return

@@ -14,8 +14,8 @@ from jinbench import answers, labels
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any, shorten
-from jinbench.golds import Gold, Label
 from jinbench.reports import Report
+from jinbench.scoring.gold import Gold, Label
 
 _LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
 

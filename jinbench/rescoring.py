@@ -5,7 +5,8 @@ from typing import Any
 
 from jinbench import dataset, errata, golds, items, labels, ranking, seeds
 from jinbench.core.benchmark import Benchmark
-from jinbench.scores import Score, rounded
+from jinbench.scoring.gold import BOARD_SPLITS
+from jinbench.scoring.results import Score, rounded
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
-    for task, split in ((task, split) for task, splits in golds.BOARD_SPLITS.items() for split in splits):
+    for task, split in ((task, split) for task, splits in BOARD_SPLITS.items() for split in splits):
         boards = []
         for table, listing in zip(tables, listings, strict=True):
             config = golds.config_of(task, split)

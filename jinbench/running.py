@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jinbench import recipes, rounds, submissions
+from jinbench import recipes, rounds
 from jinbench.core import environment, files
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any
-from jinbench.golds import Label
 from jinbench.recipes import Recipe
+from jinbench.scoring import predictions
+from jinbench.scoring.gold import Label
 
 # The fields of a row that a recipe gets, if the row has them.
 SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *recipes.GIVEABLE["sector"])
@@ -133,7 +134,7 @@ class Running:
 
     def _checked(self, row: dict[str, Any], values: list[Any], problems: list[Problem]) -> frozenset[Label]:
         where = f"{files.shown(self.recipe.path)} {row['id']}"
-        return submissions.check(self.recipe.task, values, row["text"], self.names, where, problems)
+        return predictions.check(self.recipe.task, values, row["text"], self.names, where, problems)
 
 
 def _first(problems: list[Problem]) -> list[Problem]:

@@ -117,7 +117,7 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
         try:
             for name, data in _hydrated(folder, where).items():
                 files.write_bytes(where.dataset / name, data)
-            verifying.verify(where.dataset)
+            verifying.verify_folder(where.dataset)
         except DataError as error:
             raise DataError([_told(problem, where, out, record["made_with"]) for problem in error.problems]) from None
         files.settle(where.dataset, out, ANOTHER)

@@ -66,7 +66,7 @@ class Verified:
         return "\n".join(lines)
 
 
-def verify(folder: Path) -> Verified:
+def verify_folder(folder: Path) -> Verified:
     """Hold every item of every config against manifest.json, and every text against the other splits.
 
     Raises :class:`DataError` with everything that is wrong: item-changed, item-missing, item-unknown, duplicate-id,
@@ -255,7 +255,7 @@ def _leaks(names: list[str], texts: list[str], places: list[str], where: str) ->
     return len(problems), _fewer(problems)
 
 
-def verify_loaded(found: Any, root: Path | str | None = None) -> int:
+def verify(found: Any, root: Path | str | None = None) -> int:
     """Hold rows that were loaded somehow, from a Hub, a cache or a file, against the version that this package has.
 
     Parameters: `found` a whole `datasets.DatasetDict` of one config, or a `datasets.Dataset`, whole or a part, with the

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from jinbench import agreement, annotation, counting, exports, labels, scoring, seeds
+from jinbench import agreement, annotation, exports, labels, seeds
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Labels, Span
-from jinbench.golds import Gold
+from jinbench.scoring import counts, score
+from jinbench.scoring.gold import Gold
 
 Two = tuple[seeds.Seeds, labels.LabelSet, list[Labels], list[Labels]]
 
@@ -119,8 +120,8 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
     best = int(meets[linear_sum_assignment(-meets)].sum()) if meets.size else 0
     label = [frozenset((s.start, s.end, s.type) for s in side) for side in (ours, theirs)]
     gold = Gold("ner", "test", ("T",), ("i",), ("x" * 12,), (label[0],), ("g",), ("l",), "1", "0" * 64, "1" * 64)
-    table = scoring.counts(gold, {"i": label[1]}, counting.TYPE)
-    assert table[0, 0, counting.CORRECT] == best
+    table = score.counts(gold, {"i": label[1]}, counts.TYPE)
+    assert table[0, 0, counts.CORRECT] == best
 
 
 def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:

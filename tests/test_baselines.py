@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, dataset, golds, noise, recipes, running
+from jinbench import baselines, dataset, noise, recipes, running
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.scoring import gold
 from tests.conftest import ROOT, recipe
 
 PREDICTS = """
@@ -23,7 +24,7 @@ def make(): return M()
 
 def test_the_recipes_of_the_room(real: Benchmark) -> None:
     found = [recipes.load(path) for path in recipes.room(real)]
-    assert {r.task for r in found} == set(golds.TASKS)
+    assert {r.task for r in found} == set(gold.TASKS)
     assert all(len(r.summary) > 30 for r in found)
     assert all((real.baselines / r.name / "curve.json").is_file() == r.curve for r in found)
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jinbench import conll, converting, formats, schemes
+from jinbench import conll, converting, formats
 from jinbench.converting import Report, Source, convert
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.documents import LOSSES, Document, Notes, ordered
+from jinbench.scoring import schemes
 from tests.conftest import ROOT
 from tests.test_problems import run
 

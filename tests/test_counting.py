@@ -15,11 +15,11 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-from jinbench import counting, schemes, submissions
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.tags import from_bio
-from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
-from jinbench.schemes import SCHEMES
+from jinbench.scoring import counts, predictions, schemes
+from jinbench.scoring.counts import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
+from jinbench.scoring.schemes import SCHEMES
 
 VECTORS = Path(__file__).parent / "vectors"
 NAMES = ("X", "Y", "Z")
@@ -45,7 +45,7 @@ def sets(items: Sequence[Sequence[Sequence[Any]]]) -> Labels:
 
 
 def columns(found: Labels, names: Sequence[str] = NAMES) -> Columns:
-    return counting.of_labels(found, names)
+    return counts.of_labels(found, names)
 
 
 def labels(found: Columns, names: Sequence[str] = NAMES) -> Labels:
@@ -62,7 +62,7 @@ def _arrays(found: Columns) -> tuple[Any, ...]:
 
 
 def of(rule: str, gold: Labels, predicted: Labels) -> Any:
-    return counting.count(columns(gold), columns(predicted), len(NAMES), rule)
+    return counts.count(columns(gold), columns(predicted), len(NAMES), rule)
 
 
 # The vectors
@@ -73,10 +73,10 @@ def test_spans(case: dict[str, Any]) -> None:
     types, _ = vectors("spans")
     gold, predicted = columns(sets(case["gold"]), types), columns(sets(case["predicted"]), types)
     for rule in (EXACT, TYPE):
-        sums = counting.count(gold, predicted, len(types), rule).sum(0)
+        sums = counts.count(gold, predicted, len(types), rule).sum(0)
         assert {name: sums[i].tolist() for i, name in enumerate(types)} | {"micro": sums.sum(0).tolist()} == case[rule]
     for rule in (BOUNDARY, OVERLAP):
-        assert counting.count(gold, predicted, len(types), rule).sum((0, 1)).tolist() == case[rule]
+        assert counts.count(gold, predicted, len(types), rule).sum((0, 1)).tolist() == case[rule]
 
 
 @pytest.mark.parametrize("case", **named(case for case in vectors("spans")[1] if "refused" in case or "text" in case))
@@ -91,7 +91,7 @@ def test_what_a_file_of_spans_may_say(case: dict[str, Any]) -> None:
             {"start": start, "end": end, "type": type, "surface": surface}
             for (start, end, type), surface in zip(spans, surfaces, strict=True)
         ]
-        submissions.check("ner", values, text, types, f"item {i}", problems)
+        predictions.check("ner", values, text, types, f"item {i}", problems)
     codes = {problem.code for problem in problems}
     assert case.get("refused", "") in codes if "refused" in case else not codes
 
@@ -100,7 +100,7 @@ def test_what_a_file_of_spans_may_say(case: dict[str, Any]) -> None:
 def test_sectors(case: dict[str, Any]) -> None:
     types, _ = vectors("sectors")
     gold, predicted = ([{(name,) for name in item} for item in case[side]] for side in ("gold", "predicted"))
-    sums = counting.count(counting.of_labels(gold, types), counting.of_labels(predicted, types), len(types)).sum(0)
+    sums = counts.count(counts.of_labels(gold, types), counts.of_labels(predicted, types), len(types)).sum(0)
     assert {name: sums[i].tolist() for i, name in enumerate(types)} | {"micro": sums.sum(0).tolist()} == case["counts"]
 
 
@@ -210,7 +210,7 @@ def test_order_batches_and_sides_do_not_matter(rule: str, make: Callable[[random
     parts = [of(rule, gold[a:b], predicted[a:b]) for a, b in itertools.pairwise(cuts)]
     assert (np.concatenate(parts) == whole).all()
     lists = [[rng.sample(sorted(item), len(item)) for item in side] for side in (gold, predicted)]
-    mixed = counting.count(*(counting.of_labels(side, NAMES) for side in lists), len(NAMES), rule)
+    mixed = counts.count(*(counts.of_labels(side, NAMES) for side in lists), len(NAMES), rule)
     assert (mixed == whole).all()
     assert (of(rule, predicted, gold) == whole[..., [PREDICTED, GOLD, CORRECT]]).all()
 
@@ -235,20 +235,20 @@ def test_a_rule_that_asks_for_less_never_takes_less() -> None:
 def test_types_through_a_map() -> None:
     gold, predicted = pair(random.Random(5), tangled, 500)
     coarse = {"X": "A", "Z": "A"}
-    seen = [counting.of_labels(
+    seen = [counts.of_labels(
         [{(*each[:2], coarse[each[2]]) for each in item if each[2] in coarse} for item in side], ("A",)
     ) for side in (gold, predicted)]  # fmt: skip
     mapped = [columns(side).mapped([0, -1, 0]) for side in (gold, predicted)]
-    assert (counting.count(*mapped, 1) == counting.count(*seen, 1)).all()
+    assert (counts.count(*mapped, 1) == counts.count(*seen, 1)).all()
 
 
 def test_sums_by_article() -> None:
     table = np.arange(24).reshape(4, 2, 3)
-    sums = counting.by_article(table, ("b", "a", "b", "c"))
+    sums = counts.by_article(table, ("b", "a", "b", "c"))
     assert (sums == np.stack([table[1], table[0] + table[2], table[3]])).all()
-    assert counting.by_article(table[:0], ()).shape == (0, 2, 3)
-    assert counting.by_article(np.array([0.5, 0.25, 1.0]), ("a", "b", "a")).tolist() == [1.5, 0.25]
-    assert counting.by_article(np.array([True, True]), ("a", "a")).tolist() == [2]
+    assert counts.by_article(table[:0], ()).shape == (0, 2, 3)
+    assert counts.by_article(np.array([0.5, 0.25, 1.0]), ("a", "b", "a")).tolist() == [1.5, 0.25]
+    assert counts.by_article(np.array([True, True]), ("a", "a")).tolist() == [2]
 
 
 # Tags against other readers

@@ -10,7 +10,7 @@ from jinbench import baselines, card, curves, dataset, recipes
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.golds import FOLDS
+from jinbench.scoring.gold import FOLDS
 from tests.test_conditions import MEMORY, crossed, result
 from tests.test_problems import run
 

@@ -11,11 +11,11 @@ from seqeval.metrics import f1_score
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import IOB2, IOBES
 
-from jinbench import schemes, scoring
 from jinbench.core.errors import DataError
-from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
-from jinbench.golds import Label
-from jinbench.schemes import REPAIRS
+from jinbench.scoring import schemes, score
+from jinbench.scoring.counts import BOUNDARY, EXACT, OVERLAP, TYPE
+from jinbench.scoring.gold import Label
+from jinbench.scoring.schemes import REPAIRS
 from tests.conftest import ROOT
 from tests.test_counting import labels, named, vectors
 from tests.test_scoring import gold_of, guesses
@@ -56,7 +56,7 @@ def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[Label
 def by_jinbench(row: dict[str, Any], rule: str, repair: str | None = None) -> float | None:
     gold, predicted = sides(row, repair)
     times = row.get("repeat", 1)
-    found = scoring.score(gold_of(gold * times, tuple(TYPES)), guesses(*predicted * times), rule)
+    found = score.score(gold_of(gold * times, tuple(TYPES)), guesses(*predicted * times), rule)
     return found.macro.f1 if row.get("macro") else found.micro.f1
 
 

@@ -20,10 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from jinbench import console, entries, forms, golds, scoring, submissions
+from jinbench import console, entries, forms, golds
 from jinbench.core import files, jsonl, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.scoring import predictions, score
+from jinbench.scoring.gold import BOARD_SPLITS, TASKS
 from tests.conftest import ROOT
 from tests.test_conditions import crossed
 from tests.test_problems import contents, run
@@ -173,12 +175,12 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
 
 
 def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
-    for task, splits in golds.BOARD_SPLITS.items():
+    for task, splits in BOARD_SPLITS.items():
         for split in splits:
             gold = golds.read(real, task, split)
-            rows = submissions.as_rows(task, zip(gold.ids, gold.labels, strict=True))
+            rows = predictions.as_rows(task, zip(gold.ids, gold.labels, strict=True))
             talkative = [row | {"text": text, "tokens": list(text)} for row, text in zip(rows, gold.texts, strict=True)]
-            assert 10 * len(json.dumps(talkative)) < submissions.size_limit(gold) < 2**27
+            assert 10 * len(json.dumps(talkative)) < predictions.size_limit(gold) < 2**27
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
 def test_what_editors_do_to_a_file_is_taken(text: bytes, stable: Benchmark, tmp_path: Path) -> None:
     (part,) = entries.check(stable, folder(tmp_path, predictions__jsonl=text)).parts
     assert part.missing == 0
-    assert part.found == submissions.read_predictions(folder(tmp_path, "other") / "predictions.jsonl", part.gold)
+    assert part.found == predictions.read_predictions(folder(tmp_path, "other") / "predictions.jsonl", part.gold)
     assert part.found["b-L5-S1"] == {(0, 3, "PLACE")}
 
 
@@ -470,11 +472,11 @@ LINE = st.fixed_dictionaries(
 )
 
 
-def either(benchmark: Benchmark, task: str, path: Path) -> submissions.Predictions | None:
+def either(benchmark: Benchmark, task: str, path: Path) -> predictions.Predictions | None:
     """What is read, or None where it is refused in words that a terminal and a file can take."""
     gold = golds.read(benchmark, task, "test")
     try:
-        return submissions.read_predictions(path, gold, benchmark)
+        return predictions.read_predictions(path, gold, benchmark)
     except DataError as error:
         said = console.told(error.problems)
         console.problems_as_json(error.problems).encode()
@@ -483,7 +485,7 @@ def either(benchmark: Benchmark, task: str, path: Path) -> submissions.Predictio
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.binary(max_size=300), task=st.sampled_from(golds.TASKS))
+@given(data=st.binary(max_size=300), task=st.sampled_from(TASKS))
 def test_any_bytes(data: bytes, task: str, stable: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any-bytes.jsonl"
     path.write_bytes(data)
@@ -493,7 +495,7 @@ def test_any_bytes(data: bytes, task: str, stable: Benchmark, tmp_path_factory: 
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(golds.TASKS))
+@given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(TASKS))
 def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Either it is refused, or every line of it is what the schema allows, and it can be scored."""
     path = tmp_path_factory.getbasetemp() / "any-json.jsonl"
@@ -504,7 +506,7 @@ def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factor
     validator = Draft202012Validator(forms.schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
-    assert scoring.score(golds.read(stable, task, "test"), found).items - len(found) >= 0
+    assert score.score(golds.read(stable, task, "test"), found).items - len(found) >= 0
 
 
 def test_values_that_cannot_be_written_are_named() -> None:
@@ -545,7 +547,7 @@ def test_the_template_claims_nothing(stable: Benchmark, tmp_path: Path) -> None:
     assert {problem.found for problem in found} == {"nothing"}
 
 
-@pytest.mark.parametrize("task", golds.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -> None:
     """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
     text = filled(forms.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
@@ -567,7 +569,7 @@ def test_the_example_has_a_label(real: Benchmark) -> None:
 
 
 def test_what_is_stored_fits_the_schema(real: Benchmark) -> None:
-    validators = {task: Draft202012Validator(forms.schema(real, task)) for task in golds.TASKS}
+    validators = {task: Draft202012Validator(forms.schema(real, task)) for task in TASKS}
     for task, validator in validators.items():
         paths = list(real.baselines.glob(f"*/predictions-{task}-test.jsonl"))
         assert paths
@@ -641,7 +643,7 @@ def test_an_entry_comes_in(world: Benchmark, tmp_path: Path, capsys: pytest.Capt
     assert sorted(os.listdir(target.parent)) == ["mine"]
 
 
-@pytest.mark.parametrize("task", golds.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_an_empty_submission(task: str, world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = folder(tmp_path / "in", system=with_field("task", f'"{task}"'), predictions__jsonl="")
     assert submit(world, made) == 0
@@ -814,7 +816,7 @@ def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
 ) -> None:
     gold = golds.read(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
-        submissions.take([("a row", FIRST)], gold, stable, scheme, repair)
+        predictions.take([("a row", FIRST)], gold, stable, scheme, repair)
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 

@@ -123,7 +123,7 @@ def test_a_rank_that_moves(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> 
     Three articles tell nothing apart; here any difference counts.
     """
     monkeypatch.setattr("jinbench.ranking.ENOUGH", 2)
-    monkeypatch.setattr("jinbench.comparing.Difference.told_apart", property(lambda self: self.value != 0))
+    monkeypatch.setattr("jinbench.scoring.compare.Difference.told_apart", property(lambda self: self.value != 0))
     changes = [("a-L5", "[昨天|DATE]开"), ("a-L12", "[今年|DATE]开"), ("b-L3", "[今年|DATE]不")]
     changes += [("b-L11", "[海河|PLACE]两岸"), ("c-L3", "[去年|DATE],")]
     plain = dataset.build(mini)

@@ -16,14 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jinbench
-from jinbench import comparing, golds, ranking, scoring, submissions
+from jinbench import golds, ranking
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
-from jinbench.scores import Score
-from jinbench.tallying import Report
+from jinbench.scoring import compare, score
+from jinbench.scoring.predictions import read_predictions
+from jinbench.scoring.results import Score
+from jinbench.scoring.streaming import Report
 from tests.conftest import ROOT
 from tests.test_problems import run
 
@@ -36,7 +38,7 @@ def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None
     triples = {row["id"]: [(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows}
     spans = {id: [Span(*found, texts[id][found[0] : found[1]]) for found in each] for id, each in triples.items()}
     tags = {id: to_bio(len(texts[id]), each) for id, each in spans.items()}
-    expected = scoring.score(gold, submissions.read_predictions(path, gold))
+    expected = score.score(gold, read_predictions(path, gold))
     forms: list[Any] = [path, str(path), rows, iter(rows), triples, spans, tags,
                         {id: [span._asdict() for span in each] for id, each in spans.items()}]  # fmt: skip
     for form in forms:
@@ -84,7 +86,7 @@ def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.Ca
         (paths[1], paths[2]),
     ]
     gold = golds.read(real, "ner", "test")
-    single = [comparing.compare(gold, *(submissions.read_predictions(Path(each[key]), gold) for key in "ab")).p
+    single = [compare.compare(gold, *(read_predictions(Path(each[key]), gold) for key in "ab")).p
               for each in record]  # fmt: skip
     assert [each["p"] for each in record] == [round(p, 6) for p in single]
     assert max(each["adjusted"] for each in record) >= round(max(single), 6)

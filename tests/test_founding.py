@@ -105,7 +105,7 @@ def test_load_dataset_reads_it(made: Path, tmp_path: Path, monkeypatch: pytest.M
         assert "".join(row["tokens"]) == source["text"]
     sector = load_dataset(str(made / "dataset"), "sector", cache_dir=str(tmp_path))
     assert sector["test"].features["sectors"].feature.names == ["sport", "cai_jing"]
-    assert verifying.verify_loaded(ner, made) == 80
+    assert verifying.verify(ner, made) == 80
 
 
 def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,7 +180,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
         golds.read(where, "sector", "test")
     with pytest.raises(DataError, match="expected one of ner\n"):
         dataset.read_rows(where, "annotations")
-    assert verifying.verify(where.dataset).counts == {"ner": 20}
+    assert verifying.verify_folder(where.dataset).counts == {"ner": 20}
     back = converting.convert([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
@@ -207,7 +207,7 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     for fold in range(5):
         mine = Counter(span["type"] for row in found for span in row["spans"] if row["fold_2"] == fold)
         assert all(abs(count - 40) <= 6 for count in mine.values()), mine
-    assert verifying.verify(where.dataset).repeats == {}
+    assert verifying.verify_folder(where.dataset).repeats == {}
     assert "The splits were drawn" in str(report)
     again = converting.convert(
         [converting.Source(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", options={"group": "page"},
@@ -230,14 +230,14 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     assert "1 documents stand in several splits" in str(report)
     where = Benchmark(tmp_path / "made")
     assert {row["article_id"] for row in dataset.read_rows(where, "ner", "test")} >= {"p0@test", "p15"}
-    found = verifying.verify(where.dataset)
+    found = verifying.verify_folder(where.dataset)
     assert found.repeats == {"ner": 1, "sector": 1}
     assert "partly of memory" in str(found)
     assert "No text of" not in str(found)
     listing = json.loads(where.manifest.read_text(encoding="utf-8"))
     where.manifest.write_text(files.dump_json(listing | {"leaks": {}}), encoding="utf-8")
     with pytest.raises(DataError, match="leak"):
-        verifying.verify(where.dataset)
+        verifying.verify_folder(where.dataset)
 
 
 WRONG = [

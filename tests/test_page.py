@@ -16,9 +16,9 @@ from selenium.webdriver.common.keys import Keys
 from jinbench import page, ranking
 from jinbench.annotators import Annotator, Annotators
 from jinbench.core.benchmark import Benchmark
-from jinbench.mistakes import Example
 from jinbench.ranking import About, Board, Predicted
-from jinbench.scores import FEW
+from jinbench.scoring.error_analysis import Example
+from jinbench.scoring.results import FEW
 from tests.browser import Browser, browser
 from tests.conftest import ROOT
 from tests.test_scoring import X, Y, gold_of, guesses

@@ -18,10 +18,11 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.prompts import Example
+from jinbench.scoring.gold import TASKS
 from tests.conftest import ROOT
 from tests.test_problems import run
 
-BOTH = pytest.mark.parametrize("task", golds.TASKS)
+BOTH = pytest.mark.parametrize("task", TASKS)
 SPLITS = ("train", "validation", "test", "folds")
 
 
@@ -76,7 +77,7 @@ def relabelled(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[di
 
     (root / "annotation").mkdir(parents=True)
     shutil.copyfile(benchmark.labels, root / "annotation" / "labels.toml")
-    for config in golds.TASKS:
+    for config in TASKS:
         shutil.copytree(benchmark.dataset / config, root / "dataset" / config)
     listing = dataset.read_manifest(benchmark)
     for path in (root / "dataset" / task).glob("*.parquet"):

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, golds, page, ranking, recipes, submissions, uncertainty
+from jinbench import dataset, golds, page, ranking, recipes
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.ranking import Predicted
+from jinbench.scoring import predictions, significance
 from tests.test_scoring import X, Y, gold_of, guesses
 
 
@@ -84,7 +85,7 @@ def test_every_score_names_the_manifest(real: Benchmark) -> None:
     assert {row["score"]["manifest"] for board in boards for row in board["rows"]} == {sha}
 
 
-@pytest.mark.parametrize("articles", [1, 2, uncertainty.ENOUGH - 1])
+@pytest.mark.parametrize("articles", [1, 2, significance.ENOUGH - 1])
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
     board = ranking.rank(gold, Predicted({"all": guesses(*[{X}] * articles), "none": {}}))
@@ -151,7 +152,7 @@ def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) 
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
     gold = golds.read(real, "ner", "test")
-    rows = submissions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
+    rows = predictions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     enter(where, "oracle", files.dump_jsonl(rows))
     board = ranking.board(where, "ner", "test")
     found = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]

@@ -12,13 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import aligning, dataset, golds, labels, markup, prompts, replies, reports, scoring, submissions, tolerant
+from jinbench import aligning, dataset, golds, labels, markup, prompts, replies, reports, tolerant
 from jinbench.aligning import Placed, Quoted
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
-from jinbench.golds import Gold, Label
 from jinbench.reports import Report
+from jinbench.scoring import score
+from jinbench.scoring.gold import TASKS, Gold, Label
+from jinbench.scoring.predictions import as_rows, check
 from jinbench.tolerant import Pairs
 from tests.conftest import ROOT
 from tests.test_problems import run
@@ -133,8 +135,8 @@ def test_no_reply_brings_an_error(reply: str, text: str, task: str) -> None:
     f"{report}{json.dumps(report.to_dict(), ensure_ascii=False)}".encode()
     if found and task == "ner":
         problems: list[Any] = []
-        values = submissions.as_rows("ner", [("x", found)])[0]["spans"]
-        assert submissions.check("ner", values, text, NAMES["ner"], "x", problems) == found
+        values = as_rows("ner", [("x", found)])[0]["spans"]
+        assert check("ner", values, text, NAMES["ner"], "x", problems) == found
         assert problems == []
 
 
@@ -209,7 +211,7 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
 
 
 @pytest.mark.parametrize("style", prompts.STYLES)
-@pytest.mark.parametrize("task", golds.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: str, style: str) -> None:
     gold = golds.read(real, task, "folds")
     said = {
@@ -220,7 +222,7 @@ def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: s
     assert predicted == dict(zip(gold.ids, gold.labels, strict=True))
     assert report.labels == report.kept == sum(map(len, gold.labels))
     assert not report.where
-    assert scoring.micro(gold, predicted).f1 == 1
+    assert score.micro(gold, predicted).f1 == 1
 
 
 def test_surfaces_alone_are_enough_on_the_real_gold(real: Benchmark) -> None:

@@ -12,12 +12,15 @@ from seqeval.scheme import IOB2
 from sklearn.metrics import accuracy_score, label_ranking_average_precision_score
 from sklearn.metrics import f1_score as sector_f1
 
-from jinbench import comparing, golds, scoring, submissions
+from jinbench import golds
 from jinbench.core.benchmark import Benchmark
-from jinbench.counting import BOUNDARY, EXACT, OVERLAP, TYPE
-from jinbench.golds import Gold, Label
-from jinbench.scores import FEW, Cell
-from jinbench.uncertainty import ENOUGH, FEWEST
+from jinbench.scoring import compare, predictions
+from jinbench.scoring import gold as scoring_gold
+from jinbench.scoring import score as scoring
+from jinbench.scoring.counts import BOUNDARY, EXACT, OVERLAP, TYPE
+from jinbench.scoring.gold import Gold, Label
+from jinbench.scoring.results import FEW, Cell
+from jinbench.scoring.significance import ENOUGH, FEWEST
 from tests.test_counting import flat, named, tags_of, vectors
 
 Labelled = dict[str, frozenset[Label]]
@@ -229,16 +232,16 @@ def test_coarse_labels_are_those_of_the_crosswalk() -> None:
     predicted = guesses({(0, 2, "Y"), (3, 5, "X"), (6, 8, "Z"), (9, 10, "X")})
     (cell,) = scoring.score(gold, predicted).coarse
     assert (cell.name, counts(cell)) == ("wide", [2, 3, 2])
-    wide = golds.coarse(gold, "wide", gold.crosswalks["wide"])
-    through = golds.through(gold.crosswalks["wide"])
+    wide = scoring_gold.coarse(gold, "wide", gold.crosswalks["wide"])
+    through = scoring_gold.through(gold.crosswalks["wide"])
     found = scoring.score(wide, {id: through(labels) for id, labels in predicted.items()})
     assert counts(found.micro) == counts(cell)
     assert found.signature["crosswalk"] == "wide"
 
 
 def test_gold_against_itself_and_against_nothing(real: Benchmark) -> None:
-    for task in golds.TASKS:
-        for split in ("train", "validation", "test", golds.FOLDS):
+    for task in scoring_gold.TASKS:
+        for split in ("train", "validation", "test", scoring_gold.FOLDS):
             gold = golds.read(real, task, split)
             perfect = scoring.score(gold, dict(zip(gold.ids, gold.labels, strict=True)))
             assert (perfect.micro.f1, perfect.micro.low, perfect.micro.high) == (1.0, None, None), "nothing varies"
@@ -299,7 +302,7 @@ def test_a_score_never_travels_alone(real: Benchmark) -> None:
 def test_the_same_predictions_give_the_same_numbers(real: Benchmark) -> None:
     gold = golds.read(real, "ner", "test")
     path = real.baselines / "gazetteer" / "predictions-ner-test.jsonl"
-    predicted = submissions.read_predictions(path, gold)
+    predicted = predictions.read_predictions(path, gold)
     first = scoring.score(gold, predicted)
     assert first.to_dict() == scoring.score(gold, dict(reversed(predicted.items()))).to_dict()
     assert first.micro == scoring.micro(gold, predicted)
@@ -340,25 +343,25 @@ def test_compare_is_paired() -> None:
     share = [rng.randint(2, 18) for _ in items]
     worse = guesses(*({(i, i + 1, "X") for i in range(n)} for n in share))
     better = guesses(*({(i, i + 1, "X") for i in range(n + 1)} for n in share))
-    found, back = comparing.compare(gold, better, worse), comparing.compare(gold, worse, better)
+    found, back = compare.compare(gold, better, worse), compare.compare(gold, worse, better)
     assert found.told_apart
     assert found.value > 0
     assert (back.value, back.low, back.high, back.p) == pytest.approx((-found.value, -found.high, -found.low, found.p))
-    assert not comparing.compare(gold, better, better).told_apart
+    assert not compare.compare(gold, better, better).told_apart
 
 
 def test_few_articles_tell_nothing_apart() -> None:
     """The same rule as on the board: all right against all wrong, but on five articles."""
     items: list[set[Label]] = [{X}] * (ENOUGH - 1)
-    few = comparing.compare(gold_of(items), guesses(*items), {})
+    few = compare.compare(gold_of(items), guesses(*items), {})
     assert not few.told_apart
     assert few.verdict == "5 articles are too few to tell systems apart"
-    assert comparing.compare(gold_of([*items, {X}]), guesses(*items, {X}), {}).told_apart
+    assert compare.compare(gold_of([*items, {X}]), guesses(*items, {X}), {}).told_apart
 
 
 def test_an_empty_file_is_an_empty_submission(real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n")
     gold = golds.read(real, "ner", "test")
-    score = scoring.score(gold, submissions.read_predictions(tmp_path / "none.jsonl", gold))
+    score = scoring.score(gold, predictions.read_predictions(tmp_path / "none.jsonl", gold))
     assert score.missing == len(gold.ids)
     assert "have no prediction" in str(score)

@@ -106,7 +106,7 @@ def test_the_scorer_needs_nothing_but_numpy() -> None:
     """Of a stream of tags, with intervals and all; pandas only where somebody asks for a table of it."""
     program = """
 import sys
-from jinbench.tallying import Tally
+from jinbench.scoring.streaming import Tally
 report = Tally(["X"]).add([["B-X"]] * 9, [["B-X"]] * 8 + [["O"]], range(9)).report()
 assert report.micro.low is not None
 print(*{name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names))
@@ -114,4 +114,4 @@ print(*{name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_
     done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
                           capture_output=True, text=True, check=True)  # fmt: skip
     found = {name for name in done.stdout.split() if not name.startswith("_")}
-    assert found - {"cython_runtime"} == {"jinbench", "numpy"}  # that one comes with numpy
+    assert found - {"cython_runtime"} == {"jinbench", "lazy_loader", "numpy"}  # that one comes with numpy

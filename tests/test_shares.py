@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import adjudication, agreement, annotators, dataset, golds, labels, ranking, seeds, shares
+from jinbench import adjudication, agreement, annotators, dataset, labels, ranking, seeds, shares
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Article, Passage
+from jinbench.scoring import gold
 
 
 def article(id: str, length: int) -> Article:
@@ -155,6 +156,6 @@ def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     dataset.write(built, shared.dataset)
     by = [row["annotator"] for row in dataset.read_rows(shared, "annotations")]
     assert by.count("annotator-a") == by.count("annotator-b") + by.count("annotator-c") == 8
-    board = ranking.board(shared, "ner", golds.FOLDS)
+    board = ranking.board(shared, "ner", gold.FOLDS)
     assert [row.system for row in board.rows] == ["annotator-a"]  # the others were not given every passage
     assert annotators.read(shared).kinds == {"test data"}

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jinbench import schemes, scoring
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
-from jinbench.tallying import Report, Tally
+from jinbench.scoring import schemes
+from jinbench.scoring import score as scoring
+from jinbench.scoring.streaming import Report, Tally
 from tests.test_counting import flat
 from tests.test_scoring import gold_of, guesses
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jinbench import comparing, scoring, uncertainty
-from jinbench.uncertainty import ENOUGH, LEVEL, f1
+from jinbench.scoring import compare, score, significance
+from jinbench.scoring.significance import ENOUGH, LEVEL, f1
 from tests.conftest import ROOT
 
 DOCUMENT = ROOT / "docs" / "scoring.md"
@@ -63,10 +63,10 @@ def coverage(
     held = np.zeros(2)
     for _ in range(times // 500):
         (sums,) = systems(rng, articles, 500, [rates], alike, **other)
-        drawn, enough = f1(uncertainty.resample(sums)), uncertainty.effective(scoring.sizes(sums))
+        drawn, enough = f1(significance.resample(sums)), significance.effective(score.sizes(sums))
         plain = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
         for i in range(500):
-            low, high = uncertainty.interval(drawn[:, i], float(enough[i]))
+            low, high = significance.interval(drawn[:, i], float(enough[i]))
             held += low <= truth <= high, plain[0, i] <= truth <= plain[1, i]
     expanded, percentile = 100 * held / times
     return float(expanded), float(percentile)
@@ -120,10 +120,10 @@ def test_the_table_has_what_was_promised() -> None:
 def test_a_simulation_is_a_score() -> None:
     """What is simulated many at a time is what a score says of each alone."""
     (sums,) = systems(np.random.default_rng(0), 12, 5, [(RIGHT, SPURIOUS)])
-    drawn, enough = f1(uncertainty.resample(sums)), uncertainty.effective(scoring.sizes(sums))
+    drawn, enough = f1(significance.resample(sums)), significance.effective(score.sizes(sums))
     for i in range(5):
-        cell = scoring.cell("one", sums[:, i])
-        assert (cell.low, cell.high) == pytest.approx(uncertainty.interval(drawn[:, i], float(enough[i])))
+        cell = score.cell("one", sums[:, i])
+        assert (cell.low, cell.high) == pytest.approx(significance.interval(drawn[:, i], float(enough[i])))
         assert cell.f1 == pytest.approx(f1(sums[:, i].sum(0)))
 
 
@@ -132,15 +132,15 @@ def test_a_simulation_is_a_score() -> None:
 
 def verdicts(a: Any, b: Any) -> Any:
     """For each simulation (times, 3): whether the interval leaves out 0, whether swapping says so, and the verdict."""
-    drawn = f1(uncertainty.resample(a)) - f1(uncertainty.resample(b))
-    enough = uncertainty.effective(scoring.sizes(a) + scoring.sizes(b))
+    drawn = f1(significance.resample(a)) - f1(significance.resample(b))
+    enough = significance.effective(score.sizes(a) + score.sizes(b))
     found = []
     for i in range(a.shape[1]):
-        low, high = uncertainty.interval(drawn[:, i], float(enough[i]))
+        low, high = significance.interval(drawn[:, i], float(enough[i]))
         apart = low > 0 or high < 0
-        swapped = uncertainty.swap_test(a[:, i], b[:, i], 999) <= LEVEL
+        swapped = significance.swap_test(a[:, i], b[:, i], 999) <= LEVEL
         value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
-        p = uncertainty.wald_test(value, float(drawn[:, i].std()), float(enough[i]))
+        p = significance.wald_test(value, float(drawn[:, i].std()), float(enough[i]))
         found.append((apart, swapped, apart and swapped and p <= LEVEL))
     return np.array(found)
 
@@ -148,7 +148,7 @@ def verdicts(a: Any, b: Any) -> Any:
 def test_a_simulated_verdict_is_that_of_compare() -> None:
     """On systems that differ so much that it is yes and no."""
     a, b = systems(np.random.default_rng(1), 10, 40, [(0.7, 0.4), (0.6, 0.4)])
-    found = [comparing.difference(a[:, i], b[:, i], 999) for i in range(40)]
+    found = [compare.difference(a[:, i], b[:, i], 999) for i in range(40)]
     both = [each.told_apart for each in found]
     assert both == verdicts(a, b)[:, 2].tolist()
     assert 0 < sum(both) < 40
@@ -198,7 +198,7 @@ def stated_gaps(articles: int, rates: tuple[float, float], times: int, seed: int
     for _ in range(3):
         rng = np.random.default_rng([articles, seed])
         a, b = systems(rng, articles, times, [rates, lower(rates, float(found.mean()))])
-        found = np.array([comparing.difference(a[:, i], b[:, i], 1).gap for i in range(times)])
+        found = np.array([compare.difference(a[:, i], b[:, i], 1).gap for i in range(times)])
     return found
 
 
@@ -224,10 +224,10 @@ def test_the_smallest_gap_is_told_apart_as_often_as_is_written(row: list[float])
 
 def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
     a, b = (each[:, 0] for each in systems(np.random.default_rng(0), ENOUGH, 1, [(RIGHT, SPURIOUS)] * 2))
-    assert comparing.smallest_gap(comparing.pairs({"a": a, "b": b})) is not None
-    assert comparing.smallest_gap(comparing.pairs({"a": a})) is None
-    assert comparing.smallest_gap(comparing.pairs({"a": a, "b": a})) is None, "two that say the same"
-    assert comparing.smallest_gap(comparing.pairs({"a": a[:-1], "b": b[:-1]})) is None
+    assert compare.smallest_gap(compare.pairs({"a": a, "b": b})) is not None
+    assert compare.smallest_gap(compare.pairs({"a": a})) is None
+    assert compare.smallest_gap(compare.pairs({"a": a, "b": a})) is None, "two that say the same"
+    assert compare.smallest_gap(compare.pairs({"a": a[:-1], "b": b[:-1]})) is None
 
 
 # The parts, one by one
@@ -235,7 +235,7 @@ def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
 
 def test_effective_articles_by_hand() -> None:
     """As many as there are if they are equal; (2 + 1 + 1)² / (4 + 1 + 1) = 16/6; one if the others are empty."""
-    found = uncertainty.effective(np.array([[3, 2, 0, 0], [3, 1, 5, 0], [3, 1, 0, 0]]))
+    found = significance.effective(np.array([[3, 2, 0, 0], [3, 1, 5, 0], [3, 1, 0, 0]]))
     assert found == pytest.approx([3, 16 / 6, 1, 0])
 
 
@@ -243,40 +243,40 @@ def test_where_an_interval_ends() -> None:
     """Φ(-√(n / (n - 1)) t): Hesterberg's expanded percentiles. With many articles the plain 2.5 %."""
     for articles in (2, 3.3, 5, 23, 200):
         expected = stats.norm.cdf(-math.sqrt(articles / (articles - 1)) * stats.t.ppf(0.975, articles - 1))
-        assert uncertainty.tail(articles) == pytest.approx(expected, rel=1e-3, abs=1e-12)
-    assert uncertainty.tail(10**6) == pytest.approx(0.025, rel=1e-4)
-    assert uncertainty.tail(5) < 0.002  # ends far further out
-    assert uncertainty.tail(1.0) == uncertainty.tail(1.5)
+        assert significance.tail(articles) == pytest.approx(expected, rel=1e-3, abs=1e-12)
+    assert significance.tail(10**6) == pytest.approx(0.025, rel=1e-4)
+    assert significance.tail(5) < 0.002  # ends far further out
+    assert significance.tail(1.0) == significance.tail(1.5)
     drawn = np.array([math.nan, *range(101)])
-    assert uncertainty.interval(drawn, 10**6) == pytest.approx((2.5, 97.5), rel=1e-3)
+    assert significance.interval(drawn, 10**6) == pytest.approx((2.5, 97.5), rel=1e-3)
 
 
 def test_student_as_scipy_has_it() -> None:
     for freedom in (1, 1.7, 2, 4.5, 9, 22, 40, 41, 100, 1000, 10**5, 10**7):
         for probability in (0.001, 0.025, 0.2, 0.5, 0.8, 0.9, 0.975, 0.999):
             expected = stats.t.ppf(probability, freedom)
-            assert uncertainty.t_quantile(probability, freedom) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+            assert significance.t_quantile(probability, freedom) == pytest.approx(expected, rel=1e-4, abs=1e-5)
         for value in (-12.0, -2.3, 0.0, 0.4, 1.96, 5.0):
             expected = 2 * stats.t.sf(abs(value), freedom)
-            assert uncertainty.t_test(value, freedom) == pytest.approx(expected, rel=1e-3, abs=1e-9)
-    assert uncertainty.t_quantile(0.9, 0.3) == uncertainty.t_quantile(0.9, 1)
+            assert significance.t_test(value, freedom) == pytest.approx(expected, rel=1e-3, abs=1e-9)
+    assert significance.t_quantile(0.9, 0.3) == significance.t_quantile(0.9, 1)
 
 
 def test_every_resample_has_as_many_articles() -> None:
-    drawn = uncertainty.draws(7, 500)
+    drawn = significance.draws(7, 500)
     assert drawn.shape == (500, 7)
     assert set(drawn.sum(1)) == {7}
     assert drawn.mean(0) == pytest.approx(np.ones(7), abs=0.2)
     sums = np.random.default_rng(0).integers(0, 9, (7, 2, 3))
-    assert (uncertainty.resample(sums, 500) == np.tensordot(drawn, sums, 1)).all()
-    assert (uncertainty.draws(7, 500, seed=1) != drawn).any()
+    assert (significance.resample(sums, 500) == np.tensordot(drawn, sums, 1)).all()
+    assert (significance.draws(7, 500, seed=1) != drawn).any()
 
 
 def test_blocks_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many articles that the weights are held a part at a time."""
-    whole = uncertainty.draws(50, 400)
-    monkeypatch.setattr(uncertainty, "_BLOCK", 50 * 33)
-    assert (uncertainty.draws(50, 400) == whole).all()
+    whole = significance.draws(50, 400)
+    monkeypatch.setattr(significance, "_BLOCK", 50 * 33)
+    assert (significance.draws(50, 400) == whole).all()
 
 
 def test_f1_of_sums() -> None:
@@ -300,9 +300,11 @@ def test_swapping_against_all_swaps(articles: int) -> None:
     for rates in ([(0.6, 0.4)] * 2, [(0.8, 0.3), (0.6, 0.4)]):
         a, b = (each[:, 0] for each in systems(rng, articles, 1, rates))
         exact = all_swaps(a, b)
-        assert uncertainty.swap_test(a, b) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 9999) + 2e-4)
-        assert uncertainty.swap_test(b, a) == pytest.approx(uncertainty.swap_test(a, b), abs=0.02)
-        assert uncertainty.swap_test(a, a) == 1.0
+        assert significance.swap_test(a, b) == pytest.approx(
+            exact, abs=4 * math.sqrt(exact * (1 - exact) / 9999) + 2e-4
+        )
+        assert significance.swap_test(b, a) == pytest.approx(significance.swap_test(a, b), abs=0.02)
+        assert significance.swap_test(a, a) == 1.0
 
 
 def test_why_six_articles_are_enough_and_five_are_not() -> None:
@@ -312,14 +314,14 @@ def test_why_six_articles_are_enough_and_five_are_not() -> None:
         p = all_swaps(right, wrong)
         assert p == 2 / 2**articles
         assert (p <= LEVEL) == (articles == ENOUGH)
-        assert (uncertainty.swap_test(right, wrong) <= LEVEL) == (articles == ENOUGH)
+        assert (significance.swap_test(right, wrong) <= LEVEL) == (articles == ENOUGH)
 
 
 def test_holm_by_hand() -> None:
     """Three tests: 0.01 · 3, 0.02 · 2, then 0.04 · 1, which may not be less than the one before."""
-    assert uncertainty.holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
-    assert uncertainty.holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert uncertainty.holm([]) == []
+    assert significance.holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert significance.holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert significance.holm([]) == []
 
 
 def test_holm_as_it_is_defined() -> None:
@@ -330,7 +332,7 @@ def test_holm_as_it_is_defined() -> None:
         ranked = sorted(p)
         steps = [min(1.0, (len(p) - j) * each) for j, each in enumerate(ranked)]
         expected = [max(steps[: ranked.index(each) + ranked.count(each)]) for each in p]
-        found = uncertainty.holm(p)
+        found = significance.holm(p)
         assert found == pytest.approx(expected)
         rejected = 0  # step down: the smallest against level / m, then level / (m - 1), until one fails
         while rejected < len(p) and ranked[rejected] <= LEVEL / (len(p) - rejected) + 1e-12:
@@ -340,18 +342,18 @@ def test_holm_as_it_is_defined() -> None:
 
 def test_the_corrected_t_test_by_hand() -> None:
     """Differences 1, 2, 3, 4, 5 over five folds: mean 3, s² = 2.5, error √((1/5 + 1/4) 2.5) = 1.0607, t = 2.8284."""
-    mean, low, high, p = uncertainty.corrected_t([1, 2, 3, 4, 5])
+    mean, low, high, p = significance.corrected_t([1, 2, 3, 4, 5])
     half = 2.776445 * math.sqrt(0.45 * 2.5)
     assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half), rel=1e-5)
     assert p == pytest.approx(0.04742, abs=1e-4)
     assert p == pytest.approx(2 * stats.t.sf(math.sqrt(8), 4), rel=1e-4)
-    assert uncertainty.corrected_t([0.0, 0.0, 0.0]) == (0, 0, 0, 1)
-    assert uncertainty.corrected_t([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
+    assert significance.corrected_t([0.0, 0.0, 0.0]) == (0, 0, 0, 1)
+    assert significance.corrected_t([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
 
 
 def test_the_gap_by_hand() -> None:
     """(t.975 + t.80) · error · √(n / (n - 1)), with 22 degrees of freedom: (2.0739 + 0.8583) · 0.03 · √(23/22)."""
-    assert uncertainty.gap(0.03, 23) == pytest.approx(2.9322 * 0.03 * math.sqrt(23 / 22), rel=1e-3)
+    assert significance.gap(0.03, 23) == pytest.approx(2.9322 * 0.03 * math.sqrt(23 / 22), rel=1e-3)
 
 
 def tables(times: int) -> dict[str, str]:
@@ -362,7 +364,7 @@ def tables(times: int) -> dict[str, str]:
     for articles in (5, 10, 20, 40, 100, 200):
         (sums,) = systems(np.random.default_rng([articles, 1]), articles, 2000, [(RIGHT, SPURIOUS)])
         held = [coverage(articles, alike, times, 1) for alike in (0.05, 0.2)]
-        enough = float(uncertainty.effective(scoring.sizes(sums)).mean())
+        enough = float(significance.effective(score.sizes(sums)).mean())
         values = [held[0][0], held[1][0], held[0][1], held[1][1]]
         found["coverage"].append([str(articles), f"{enough:.1f}", *(f"{value:.1f}" for value in values)])
     found["others"] = [["otherwise as above", "5 articles", "10 articles", "40 articles"]]

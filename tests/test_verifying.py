@@ -20,7 +20,7 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     """One label flipped in the Parquet file itself."""
     built = dataset.build(mini)
     dataset.write(built, mini.dataset)
-    found = verifying.verify(mini.dataset)
+    found = verifying.verify_folder(mini.dataset)
     assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
     assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
@@ -28,7 +28,7 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     types = items.features(labels.read(mini))["sector"]
     Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError) as caught:
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
     assert [problem.code for problem in caught.value.problems] == ["item-changed"]
     assert rows[0]["id"] in str(caught.value)
 
@@ -52,7 +52,7 @@ def test_verify_sees_every_field(mini: Benchmark, config: str, change: Any, code
     types = items.features(labels.read(mini))[config]
     Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError, match=code):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
@@ -66,7 +66,7 @@ def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
     path.write_bytes(items.parquet(built.table["sector"]["train"], types))
     assert path.read_bytes() != data
     with pytest.raises(DataError, match=r"item-changed|names of labels"):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -79,7 +79,7 @@ def test_damaged_bytes_are_said_to_be_damaged(mini: Benchmark, seed: int) -> Non
         data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
     path.write_bytes(bytes(data))
     with pytest.raises(DataError) as caught:
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
     assert "articles/train.parquet" in str(caught.value)
 
 
@@ -88,7 +88,7 @@ def test_verify_looks_at_every_file(mini: Benchmark, name: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     files.write_text(mini.dataset / name, "x")
     with pytest.raises(DataError, match=name.split("/")[-1]):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_manifest_that_does_not_fit_itself(mini: Benchmark, key: str, value: o
     listing = files.read_json(mini.manifest)
     files.write_text(mini.manifest, files.dump_json(listing | {key: value}))
     with pytest.raises(DataError, match=says):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize("config", ["ner", "sector"])
@@ -115,7 +115,7 @@ def test_the_same_text_in_two_splits(mini: Benchmark, config: str) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     shutil.copyfile(mini.dataset / config / "train.parquet", mini.dataset / config / "test.parquet")
     with pytest.raises(DataError) as caught:
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
     assert any(p.code == "leak" and p.location.endswith(f"dataset/{config}") for p in caught.value.problems)
 
 
@@ -143,7 +143,7 @@ def test_a_file_of_another_kind(mini: Benchmark, change: Callable[[Any], Any], s
     dataset.write(dataset.build(mini), mini.dataset)
     rewritten(mini.dataset / "ner" / "train.parquet", change)
     with pytest.raises(DataError, match=says):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_file_fits(mini: Benchmark) -> None:
@@ -161,7 +161,7 @@ def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_f
     listing["files"]["sector/train.parquet"] = files.sha256(path.read_bytes())
     files.write_text(mini.manifest, files.dump_json(listing))
     with pytest.raises(DataError, match="names of labels"):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchmark, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
     one.write_bytes(other.read_bytes())
     other.write_bytes(data)
     with pytest.raises(DataError) as caught:
-        verifying.verify(tmp_path / "d")
+        verifying.verify_folder(tmp_path / "d")
     said = str(caught.value)
     assert "which belongs to train" in said
     assert "more like this" in said
@@ -181,10 +181,10 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
 def test_a_stray_file_is_named(mini: Benchmark) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
     (mini.dataset / ".DS_Store").write_text("a tool's")
-    assert verifying.verify(mini.dataset).stock == 0
+    assert verifying.verify_folder(mini.dataset).stock == 0
     (mini.dataset / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"notes.txt: item-unknown"):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/hostname", "ner/../../x", "a/./b", "a\\b", ""])
@@ -194,7 +194,7 @@ def test_a_manifest_names_no_file_outside_its_folder(mini: Benchmark, name: str)
     listing["files"][name] = "0" * 64
     files.write_text(mini.manifest, files.dump_json(listing))
     with pytest.raises(DataError, match="wrong-shape"):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 def test_verify_says_a_cut_off_file_is_cut_off(mini: Benchmark) -> None:
@@ -202,8 +202,8 @@ def test_verify_says_a_cut_off_file_is_cut_off(mini: Benchmark) -> None:
     path = mini.dataset / "ner" / "train.parquet"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="file-changed"):
-        verifying.verify(mini.dataset)
+        verifying.verify_folder(mini.dataset)
 
 
 def test_the_committed_dataset_is_in_order(real: Benchmark) -> None:
-    assert set(verifying.verify(real.dataset).counts) == set(items.CONFIGS)
+    assert set(verifying.verify_folder(real.dataset).counts) == set(items.CONFIGS)

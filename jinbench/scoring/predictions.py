@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, schemes
+from jinbench import dataset
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.core.spans import check_overlaps, validate_sectors, validate_span
 from jinbench.core.types import Span
-from jinbench.golds import FOLDS, TASKS, Gold, Label
+from jinbench.scoring import schemes
+from jinbench.scoring.gold import FOLDS, TASKS, Gold, Label
 
 KEYS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
 
@@ -42,7 +43,7 @@ def read_predictions(
 ) -> Predictions:
     """Predictions by id, from JSON Lines: `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
-    In place of spans, `tags` has one tag per character, of a scheme of :mod:`jinbench.schemes`; invalid ones are
+    In place of spans, `tags` has one tag per character, of a scheme of `jinbench.scoring.schemes`; invalid ones are
     refused unless a repair is named. A row has one of the two. With `where`, it is said of an unknown id to which
     split or task it belongs.
     Raises :class:`DataError` with every problem in the file and its line number (file-missing, file-too-big,

@@ -9,11 +9,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import counting, schemes, uncertainty
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
-from jinbench.counting import CORRECT, GOLD, PREDICTED, Columns
-from jinbench.scores import Cell, rounded, shares
-from jinbench.uncertainty import f1
+from jinbench.scoring import schemes, significance
+from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, Columns, count, totals
+from jinbench.scoring.results import Cell, rounded, shares
+from jinbench.scoring.significance import f1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,7 +133,7 @@ def groups(articles: Any, items: int) -> list[Any]:
 class Tally:
     """Counts of tagged sentences that come in batches.
 
-    `names` are the types; `scheme` and `repair` as in :mod:`jinbench.schemes`; `tag_names` what the numbers of class
+    `names` are the types; `scheme` and `repair` as in `jinbench.scoring.schemes`; `tag_names` what numbers of class
     labels mean, as in an Arrow column of the dataset. Without `intervals` there are none, and it takes half the time.
     """
 
@@ -170,8 +170,8 @@ class Tally:
         check(ours, theirs)
         ids = None if articles is None else groups(articles, ours.items)
         starts = [] if ids is None else _starts(ids)
-        sums, exact = counting.totals(ours, theirs, len(self.names))
-        table = counting.count(ours, theirs, len(self.names)) if self.intervals and ours.items else None
+        sums, exact = totals(ours, theirs, len(self.names))
+        table = count(ours, theirs, len(self.names)) if self.intervals and ours.items else None
         self._sums += sums
         self._items += ours.items
         self._exact += exact
@@ -211,7 +211,7 @@ class Tally:
             found, times = np.unique(column[column > 0], return_counts=True)
             patterns.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
 
-    def report(self, times: int = uncertainty.RESAMPLES, labels: bool = True) -> Report:
+    def report(self, times: int = significance.RESAMPLES, labels: bool = True) -> Report:
         """What has been counted so far, with intervals from `times` resamples, those of each label only with `labels`.
 
         It can go on afterwards, but an article that was not whole then counts as two.
@@ -231,9 +231,9 @@ class Tally:
             counts = dict(patterns) | ({0: rest} if rest else {})
             keys, each = np.array(sorted(counts.items()), dtype=np.int64).T  # in an order that batches do not change
             both = np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
-            drawn = uncertainty.resample_patterns(both, each, times)
+            drawn = significance.resample_patterns(both, each, times)
             found = np.where(drawn[:, 0] == 0, np.nan, 2 * drawn[:, 1] / np.maximum(drawn[:, 0], 1))
-            low, high = uncertainty.bounds(found, np.repeat(both[:, 0], each))
+            low, high = significance.bounds(found, np.repeat(both[:, 0], each))
         true, guessed, right = (int(sums[kind]) for kind in (GOLD, PREDICTED, CORRECT))
         value = float(f1(sums)) if true + guessed else None
         return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, patterns.total())

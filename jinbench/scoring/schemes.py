@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jinbench.core.errors import DataError, Problem
-from jinbench.counting import Columns
+from jinbench.scoring.counts import Columns
 
 if TYPE_CHECKING:
     import numpy as np

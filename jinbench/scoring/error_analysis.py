@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench.golds import Gold, Label
-from jinbench.scoring import Predicted
+from jinbench.scoring.gold import Gold, Label
+from jinbench.scoring.score import Predicted
 
 CORRECT, TYPE, BOUNDARY, BOTH, MISSED, SPURIOUS = "correct", "type", "boundary", "both", "missed", "spurious"
 KINDS = {

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from jinbench import uncertainty
-from jinbench.golds import FOLDS, Gold
-from jinbench.scores import rounded
-from jinbench.scoring import Predicted, articles, counts, sizes
-from jinbench.uncertainty import ENOUGH, LEVEL, PERMUTATIONS, f1
+from jinbench.scoring import significance
+from jinbench.scoring.gold import FOLDS, Gold
+from jinbench.scoring.results import rounded
+from jinbench.scoring.score import Predicted, articles, counts, sizes
+from jinbench.scoring.significance import ENOUGH, LEVEL, PERMUTATIONS, f1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ def _drawn(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Micro-F1 in each resample; 0 where there is neither gold nor prediction."""
     import numpy as np
 
-    return np.nan_to_num(f1(uncertainty.resample(sums)))
+    return np.nan_to_num(f1(significance.resample(sums)))
 
 
 def _difference(
@@ -120,10 +120,10 @@ def _difference(
     import numpy as np
 
     value = float(np.nan_to_num(f1(a.sum(0))) - np.nan_to_num(f1(b.sum(0))))
-    articles, error = float(uncertainty.effective(sizes(a) + sizes(b))), float(np.std(drawn))
-    low, high = uncertainty.interval(drawn, articles)
-    p = uncertainty.wald_test(value, error, articles)
-    swapped, gap = uncertainty.swap_test(a, b, times), uncertainty.gap(error, articles)
+    articles, error = float(significance.effective(sizes(a) + sizes(b))), float(np.std(drawn))
+    low, high = significance.interval(drawn, articles)
+    p = significance.wald_test(value, error, articles)
+    swapped, gap = significance.swap_test(a, b, times), significance.gap(error, articles)
     return Difference(value, low, high, error, articles, p, p, swapped, gap, len(a))
 
 
@@ -139,7 +139,7 @@ def _across_folds(folds: Iterable[int], a: "np.ndarray[Any, Any]", b: "np.ndarra
         float(np.nan_to_num(f1(a[fold == number].sum(0))) - np.nan_to_num(f1(b[fold == number].sum(0))))
         for number in numbers
     ]
-    return AcrossFolds(*uncertainty.corrected_t(differences), len(numbers))
+    return AcrossFolds(*significance.corrected_t(differences), len(numbers))
 
 
 def compare_all(gold: Gold, predicted: Mapping[str, Predicted]) -> dict[tuple[str, str], Difference]:
@@ -159,9 +159,9 @@ def pairs(sums: Mapping[str, "np.ndarray[Any, Any]"]) -> dict[tuple[str, str], D
     both = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     drawn = {name: _drawn(found) for name, found in sums.items()}
     found = {(a, b): _difference(sums[a], sums[b], drawn[a] - drawn[b]) for a, b in both}
-    adjusted = uncertainty.holm([each.p for each in found.values()])
+    adjusted = significance.holm([each.p for each in found.values()])
     return {
-        pair: replace(each, adjusted=p, gap=uncertainty.gap(each.error, each.effective, len(both)))
+        pair: replace(each, adjusted=p, gap=significance.gap(each.error, each.effective, len(both)))
         for (pair, each), p in zip(found.items(), adjusted, strict=True)
     }
 

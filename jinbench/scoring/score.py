@@ -9,11 +9,23 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from jinbench import counting, uncertainty
-from jinbench.counting import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
-from jinbench.golds import Gold, Label, coarse_names
-from jinbench.scores import FEW, Cell, Macro, Mean, Score, shares
-from jinbench.uncertainty import FEWEST, RESAMPLES, SEED, f1
+from jinbench.scoring import significance
+from jinbench.scoring.counts import (
+    BOUNDARY,
+    CORRECT,
+    EXACT,
+    GOLD,
+    OVERLAP,
+    PREDICTED,
+    TYPE,
+    Columns,
+    by_article,
+    count,
+    of_labels,
+)
+from jinbench.scoring.gold import Gold, Label, coarse_names
+from jinbench.scoring.results import FEW, Cell, Macro, Mean, Score, shares
+from jinbench.scoring.significance import FEWEST, RESAMPLES, SEED, f1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +36,11 @@ Predicted = Mapping[str, frozenset[Label]]
 
 def columns(gold: Gold) -> Columns:
     """The labels of the gold, side by side."""
-    return counting.of_labels(gold.labels, gold.names)
+    return of_labels(gold.labels, gold.names)
 
 
 def _columns(gold: Gold, predicted: Predicted) -> Columns:
-    return counting.of_labels([predicted.get(id, frozenset()) for id in gold.ids], gold.names)
+    return of_labels([predicted.get(id, frozenset()) for id in gold.ids], gold.names)
 
 
 def counts(gold: Gold, predicted: Predicted, match: str = EXACT) -> "np.ndarray[Any, Any]":
@@ -37,12 +49,12 @@ def counts(gold: Gold, predicted: Predicted, match: str = EXACT) -> "np.ndarray[
     `match` is what makes a predicted span correct: the same boundaries and type (exact), one of the two (boundary,
     type), or any common character (overlap). Where only characters must be in common, spans are paired one to one.
     """
-    return counting.count(columns(gold), _columns(gold, predicted), len(gold.names), match)
+    return count(columns(gold), _columns(gold, predicted), len(gold.names), match)
 
 
 def articles(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """The sums (articles, …) of counts (items, …), articles in order of their ids."""
-    return counting.by_article(table, gold.groups)
+    return by_article(table, gold.groups)
 
 
 def score(
@@ -54,7 +66,7 @@ def score(
     those of sectors, by id and name, for the measures that rank.
     """
     ours, theirs = columns(gold), _columns(gold, predicted)
-    table = counting.count(ours, theirs, len(gold.names), match)
+    table = count(ours, theirs, len(gold.names), match)
     sums, whole = articles(gold, table), table.sum(1)
     spans, typed = gold.task == "ner", match in (EXACT, TYPE)
     # Under noise a sentence is there once for each kind and level: thirty of them are not thirty mentions. Hence there
@@ -109,14 +121,14 @@ def _wholly_right(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]
 
 
 def _milder(gold: Gold, ours: Columns, theirs: Columns, rule: str) -> Cell:
-    return cell(rule, articles(gold, counting.count(ours, theirs, len(gold.names), rule).sum(1)))
+    return cell(rule, articles(gold, count(ours, theirs, len(gold.names), rule).sum(1)))
 
 
 def _coarse(gold: Gold, ours: Columns, theirs: Columns, crosswalk: str) -> Cell:
     types = gold.crosswalks[crosswalk]
     names = coarse_names(gold.names, types)
     numbers = [names.index(types[name]) if types.get(name) else -1 for name in gold.names]
-    table = counting.count(ours.mapped(numbers), theirs.mapped(numbers), len(names))
+    table = count(ours.mapped(numbers), theirs.mapped(numbers), len(names))
     return cell(crosswalk, articles(gold, table.sum(1)))
 
 
@@ -165,7 +177,7 @@ def cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
     """The cell of counts (articles, 3)."""
     total = sums.sum(0)
     right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
-    low, high = uncertainty.bounds(f1(uncertainty.resample(sums)), sizes(sums)) if len(sums) else (None, None)
+    low, high = significance.bounds(f1(significance.resample(sums)), sizes(sums)) if len(sums) else (None, None)
     value = float(f1(total)) if true + guessed else None
     articles = int((sizes(sums) > 0).sum())
     return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, articles)
@@ -188,13 +200,13 @@ def _macro(sums: "np.ndarray[Any, Any]", few: int) -> Macro:
         return Macro(0, of, None, None, None)
     value = float(np.mean(f1(sums.sum(0))))
     # The label that fewest articles have decides whether there is an interval, and how wide it is.
-    rarest = min((sizes(sums[:, i]) for i in range(number)), key=lambda each: float(uncertainty.effective(each)))
+    rarest = min((sizes(sums[:, i]) for i in range(number)), key=lambda each: float(significance.effective(each)))
     if (sizes(sums) > 0).sum(0).min() < FEWEST:
         return Macro(number, of, value, None, None)
-    drawn = f1(uncertainty.resample(sums))  # a label that a resample has not stands in no mean
+    drawn = f1(significance.resample(sums))  # a label that a resample has not stands in no mean
     there = ~np.isnan(drawn)
     means = np.nansum(drawn, axis=1) / np.maximum(there.sum(1), 1)
-    return Macro(number, of, value, *uncertainty.bounds(np.where(there.any(1), means, np.nan), rarest))
+    return Macro(number, of, value, *significance.bounds(np.where(there.any(1), means, np.nan), rarest))
 
 
 def _documents(sums: "np.ndarray[Any, Any]") -> Mean:
@@ -218,8 +230,8 @@ def _of_articles(sums: "np.ndarray[Any, Any]", sizes: "np.ndarray[Any, Any]") ->
 
     if not len(sums):
         return Mean(None, None, None, 0)
-    drawn = uncertainty.resample(np.stack([sums, sizes], axis=1))
-    low, high = uncertainty.bounds(drawn[:, 0] / drawn[:, 1], sizes)
+    drawn = significance.resample(np.stack([sums, sizes], axis=1))
+    low, high = significance.bounds(drawn[:, 0] / drawn[:, 1], sizes)
     return Mean(float(sums.sum() / sizes.sum()), low, high, len(sums))
 
 
