@@ -7,7 +7,7 @@ quarter, at which they do no harm.
 
 from collections import defaultdict
 
-from jinbench.classifiers import SectorClassifier
+from jinbench.models.text_classifier import SectorClassifier
 
 TASK = "sector"
 SEED = 0

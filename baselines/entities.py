@@ -4,7 +4,7 @@ Shows whether knowing the companies, bodies, sites, products and plans tells the
 is given true names; what it lacks to tfidf.py is what the words between the names say.
 """
 
-from jinbench.classifiers import SectorClassifier
+from jinbench.models.text_classifier import SectorClassifier
 
 TASK = "sector"
 SEED = 0

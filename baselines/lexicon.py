@@ -8,7 +8,7 @@ import logging
 
 import jieba.posseg
 
-from jinbench.taggers import CrfTagger
+from jinbench.models.crf.estimator import CrfTagger
 
 TASK = "ner"
 SEED = 0

@@ -4,7 +4,7 @@ Shows what the words of a passage say about its sector. The thresholds are chose
 training articles; with the likeliest sector alone for every passage the score is much lower.
 """
 
-from jinbench.classifiers import SectorClassifier
+from jinbench.models.text_classifier import SectorClassifier
 
 TASK = "sector"
 SEED = 0

@@ -4,7 +4,7 @@ Shows how much of the task a headline gives away. All passages of an article get
 many industries is out of its reach.
 """
 
-from jinbench.classifiers import SectorClassifier
+from jinbench.models.text_classifier import SectorClassifier
 
 TASK = "sector"
 SEED = 0

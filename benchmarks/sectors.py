@@ -109,7 +109,7 @@ def spaced(rows: Any) -> list[str]:
 
 def contestant(name: str, several: bool, seed: int, options: dict[str, Any]) -> Any:
     """A classifier with `fit`, `predict`, and `fast`, the call that is timed."""
-    from jinbench.classifiers import SectorClassifier
+    from jinbench.models.text_classifier import SectorClassifier
 
     class Mine(SectorClassifier):
         def fast(self, rows: Rows) -> Any:

@@ -59,7 +59,7 @@ DOUBTS: dict[str, Callable[[Sequence[Any]], float]] = {
 
 
 def learner(seed: int) -> Any:
-    from jinbench.taggers import CrfTagger
+    from jinbench.models.crf.estimator import CrfTagger
 
     return CrfTagger(models=1, min_updates=100, random_state=seed)
 

@@ -4,7 +4,7 @@
 
 Every measurement is made in a process of its own, on one core, the contestants in turn, in seconds of that core that
 the process itself had; printed are medians. Ours has the configuration that it has everywhere, the defaults of
-`jinbench.taggers.CrfTagger`, with another seed each time; they were chosen on parts of the training files of CLUENER
+`CrfTagger`, with another seed each time; they were chosen on parts of the training files of CLUENER
 and Resume, and on the dev file of the latter. CRFsuite has L-BFGS with c1 = c2 = 0.1 and at most 100 iterations, and
 the usual features: characters from -2 to +2, pairs of them, classes of characters. Reading a corpus is not timed;
 making features is, on both sides. F1 is strict, over spans. Peak memory is that of the whole process; `of it, imports`
@@ -40,7 +40,7 @@ FIGURES = {
 
 class Mine:
     def __init__(self, seed: int, **options: Any) -> None:
-        from jinbench.taggers import CrfTagger
+        from jinbench.models.crf.estimator import CrfTagger
 
         self.tagger = CrfTagger(random_state=seed, **options)
 

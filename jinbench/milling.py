@@ -26,9 +26,9 @@ from jinbench.core.jsonl import MOST
 from jinbench.core.types import Span, Step
 from jinbench.engines import Engine
 from jinbench.families import Families, Part
+from jinbench.models.active_learning import FAMILY
 from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
 from jinbench.restoring import REPAIR_NAMES, repair_named
-from jinbench.suggesting import FAMILY
 
 PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
     "plan.json", "summary.json", "selected.jsonl", "duplicates.parquet", "problems.jsonl"
@@ -92,7 +92,7 @@ class Lesson:
         """The same every time. Some seconds with tagging, nothing without."""
         tagger = None
         if self.tagging:
-            from jinbench.taggers import CrfTagger
+            from jinbench.models.crf.estimator import CrfTagger
 
             with one_thread():
                 tagger = CrfTagger(random_state=0).fit(self.texts, self.spans)

@@ -16,17 +16,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import cleaning, sketches, suggesting
+from jinbench import cleaning, sketches
 from jinbench.blocks import Article, Block, Fault, Fields, Reading
 from jinbench.core import files
 from jinbench.core.text import split_sentences, storable
 from jinbench.leaks import SHORT
+from jinbench.models import active_learning
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from jinbench.models.crf.estimator import CrfTagger
     from jinbench.sketches import Known
-    from jinbench.taggers import CrfTagger
 
 WORK = ".work"  # what a run keeps until it is finished
 DIGITS = 6  # of chances and certainties
@@ -289,7 +290,7 @@ def tag(batch: _Batch, model: Model) -> None:
             for start, each in said
             for span, chance in zip(each.spans, each.chances, strict=True)
         ]  # fmt: skip
-        row["certainty"] = round(suggesting.certainty([each for _, each in said]), DIGITS)
+        row["certainty"] = round(active_learning.certainty([each for _, each in said]), DIGITS)
 
 
 def _certainty(row: dict[str, Any]) -> float:

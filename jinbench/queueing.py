@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotation, exchange, projects, pushing, suggesting
+from jinbench import annotation, exchange, projects, pushing
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Suggestion
 from jinbench.labels import LabelSet
+from jinbench.models import active_learning
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -46,7 +47,7 @@ def plan(
     left = [id for id, found in tasks.items() if not found[0].total_annotations]
     if suggestions is None:
         return Queue(annotator, number, tuple((id, None) for id in left))
-    first = suggesting.order({id: suggestions[id] for id in left if id in suggestions})
+    first = active_learning.order({id: suggestions[id] for id in left if id in suggestions})
     said = [(id, round(suggestions[id].certainty, 6)) for id in first]
     return Queue(annotator, number, (*said, *((id, None) for id in left if id not in suggestions)))
 

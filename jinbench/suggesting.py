@@ -5,7 +5,6 @@ others have said about it.
 """
 
 import json
-import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from jinbench.core.errors import DataError, Problem
 from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, Labels, Passage, Span, Suggestion, within
 from jinbench.labels import LabelSet
+from jinbench.models.active_learning import FAMILY, certainty
 from jinbench.seeds import Seeds
 
 if TYPE_CHECKING:
-    from jinbench.taggers import CrfTagger, Scored
+    from jinbench.models.crf.estimator import CrfTagger
 
 FOLDS = 5
-FAMILY = "tagger"  # how the names of all its versions begin
-LEAST = 1e-300  # a probability of which there is still a logarithm
 
 
 @dataclass(frozen=True)
@@ -106,21 +104,6 @@ def learn(articles: Sequence[Article], known: Sequence[Labels], *, folds: int = 
     return Suggester(name, tuple(models), rest)
 
 
-def certainty(scored: Sequence["Scored"]) -> float:
-    """How sure a tagger is of a passage: the probability of the best path through each of its sentences, as a geometric
-    mean over characters (Shen et al., 2018, Deep active learning for named entity recognition, section 4, there as a
-    logarithm). Of the measures that `benchmarks/selection.py` compares it saved most."""
-    characters = sum(len(entry.sure) for entry in scored)
-    if not characters:
-        return 1.0
-    return math.exp(sum(math.log(max(entry.best, LEAST)) for entry in scored) / characters)
-
-
-def order(suggestions: Mapping[str, Suggestion]) -> list[str]:
-    """The ids of passages, the least certain first; ties by id."""
-    return sorted(suggestions, key=lambda id: (suggestions[id].certainty, id))
-
-
 def version(articles: Sequence[Article], known: Sequence[Labels], folds: int = FOLDS) -> str:
     """The version that :func:`learn` gives to what it makes of the same, without learning."""
     passages, examples = _examples(articles, known)
@@ -137,7 +120,7 @@ def _examples(articles: Sequence[Article], known: Sequence[Labels]) -> tuple[dic
 
 
 def _fit(examples: Sequence[Labels], passages: Mapping[str, Passage]) -> "CrfTagger":
-    from jinbench.taggers import CrfTagger
+    from jinbench.models.crf.estimator import CrfTagger
 
     texts: list[str] = []
     spans: list[list[Span]] = []

@@ -64,7 +64,7 @@ def annotate_desk(
     from jinbench import accounts, addresses, clients, enlisting, labels, labelstudio, projects, pushing, seeds, shares
     from jinbench import annotators as listing
     from jinbench.core import files
-    from jinbench.suggesting import FAMILY
+    from jinbench.models.active_learning import FAMILY
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
     seed, label_set = seeds.read(where), labels.read(where)

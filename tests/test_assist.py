@@ -20,6 +20,7 @@ import pytest
 from jinbench import accounts, annotation, assist, backend, labels, members, queueing, seeds, suggesting, teaching
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
+from jinbench.models import active_learning
 from jinbench.suggesting import Suggester
 from tests.conftest import ROOT
 from tests.desk import Desk
@@ -348,7 +349,7 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
     reading = [passage.id for passage in desk.seed.passages()]
     suggester = taught(desk.where, folds=suggesting.FOLDS)
     suggestions = suggester.suggest(desk.seed.passages())
-    expected = suggesting.order(suggestions)
+    expected = active_learning.order(suggestions)
     assert expected != reading
 
     def predictions() -> list[Any]:

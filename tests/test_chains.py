@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import chains
-from jinbench.chains import FORBIDDEN, Array, Packed, States
+from jinbench.models.crf import inference
+from jinbench.models.crf.inference import FORBIDDEN, Array, Packed, States
 
 TOLERANCE = {np.float64: 1e-9, np.float32: 2e-4}
 SEEDS = pytest.mark.parametrize("seed", range(6))
@@ -66,12 +66,12 @@ class Case:
         self.scores = rng.normal(0, spread, (self.lengths.sum(), size))
         self.transitions = np.where(pairs, rng.normal(0, spread, (size, size)), FORBIDDEN)
         self.edges = np.where(edges, rng.normal(0, spread, (2, size)), FORBIDDEN)
-        self.packed = chains.pack(self.lengths, self.offsets)
+        self.packed = inference.pack(self.lengths, self.offsets)
 
     def with_edges(self, dtype: type) -> tuple[Array, Array]:
         """Packed scores with edges; transitions."""
         scores = self.scores[self.packed.rows].astype(dtype)
-        chains.add_edges(scores, self.edges.astype(dtype), self.packed)
+        inference.add_edges(scores, self.edges.astype(dtype), self.packed)
         return scores, self.transitions.astype(dtype)
 
     def sentences(self) -> list[tuple[int, Array, Array]]:
@@ -211,7 +211,7 @@ def check_packed(packed: Packed, lengths: list[int], offsets: list[int]) -> None
 @given(lengths_of_sentences)
 def test_every_position_is_packed_once_with_what_stands_before_it(lengths: list[int]) -> None:
     offsets = np.cumsum(lengths) - lengths
-    check_packed(chains.pack(np.array(lengths), offsets), lengths, offsets.tolist())
+    check_packed(inference.pack(np.array(lengths), offsets), lengths, offsets.tolist())
 
 
 @given(lengths_of_sentences, st.randoms(use_true_random=False))
@@ -220,13 +220,13 @@ def test_some_sentences_of_a_longer_text_in_any_order(lengths: list[int], rng: r
     chosen = list(range(len(lengths)))
     rng.shuffle(chosen)
     chosen = chosen[: max(1, len(chosen) // 2)]
-    packed = chains.pack(np.array(lengths)[chosen], offsets[chosen])
+    packed = inference.pack(np.array(lengths)[chosen], offsets[chosen])
     check_packed(packed, [lengths[i] for i in chosen], [int(offsets[i]) for i in chosen])
 
 
 def test_no_sentence_packs_to_nothing() -> None:
     nothing = np.zeros(0, dtype=np.int64)
-    check_packed(chains.pack(nothing, nothing), [], [])
+    check_packed(inference.pack(nothing, nothing), [], [])
 
 
 # ---- all paths --------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_no_sentence_packs_to_nothing() -> None:
 @PRECISIONS
 def test_forward_backward_sums_over_every_valid_path(seed: int, dtype: type) -> None:
     case = Case(seed)
-    marginals, moves, log_z = chains.forward_backward(*case.with_edges(dtype), case.packed)
+    marginals, moves, log_z = inference.forward_backward(*case.with_edges(dtype), case.packed)
     by_position = np.empty_like(marginals)
     by_position[case.packed.rows] = marginals
     expected, expected_moves, expected_log_z = np.zeros(by_position.shape), np.zeros(moves.shape), 0.0
@@ -260,26 +260,26 @@ def test_forward_backward_sums_over_every_valid_path(seed: int, dtype: type) -> 
 def test_marginals_alone_are_the_same(seed: int, dtype: type) -> None:
     case = Case(seed)
     given = *case.with_edges(dtype), case.packed
-    assert np.array_equal(chains.marginals(*given), chains.forward_backward(*given)[0])
+    assert np.array_equal(inference.marginals(*given), inference.forward_backward(*given)[0])
 
 
 @PRECISIONS
 def test_a_batch_counts_what_its_sentences_count_alone(dtype: type) -> None:
     together = Case(0)
-    log_z = chains.forward_backward(*together.with_edges(dtype), together.packed)[2]
+    log_z = inference.forward_backward(*together.with_edges(dtype), together.packed)[2]
     alone = 0.0
     for start, length in zip(together.offsets.tolist(), together.lengths.tolist(), strict=True):
         case = Case(0, lengths=(length,))
         case.scores = together.scores[start : start + length]
         case.transitions, case.edges = together.transitions, together.edges
-        alone += chains.forward_backward(*case.with_edges(dtype), case.packed)[2]
+        alone += inference.forward_backward(*case.with_edges(dtype), case.packed)[2]
     assert log_z == pytest.approx(alone, rel=TOLERANCE[dtype])
 
 
 @PRECISIONS
 def test_long_sentences_and_large_scores_stay_numbers(dtype: type) -> None:
     case = Case(1, spread=8, lengths=(3000, 1, 70))
-    marginals, moves, log_z = chains.forward_backward(*case.with_edges(dtype), case.packed)
+    marginals, moves, log_z = inference.forward_backward(*case.with_edges(dtype), case.packed)
     assert np.isfinite(log_z)
     np.testing.assert_allclose(marginals.sum(1), 1, atol=50 * TOLERANCE[dtype])
     assert moves.sum() == pytest.approx(len(case.packed.before), rel=TOLERANCE[dtype])
@@ -293,7 +293,7 @@ def test_no_valid_path_is_better_than_the_best_path(seed: int, dtype: type, spre
     case.transitions[case.states.allowed()[0]] *= 0.2
     scores, transitions = case.with_edges(dtype)
     kept = scores.copy()
-    best = chains.best_paths(scores, transitions, case.packed, case.states)
+    best = inference.best_paths(scores, transitions, case.packed, case.states)
     assert (scores == kept).all()
     path = np.empty_like(best)
     path[case.packed.rows] = best
@@ -311,7 +311,7 @@ def test_the_best_path_is_valid_whatever_the_scores_are(seed: int) -> None:
     for spread in (0.0, 1.0, 100.0):
         case = Case(seed, spread, types=3, lengths=(400, 1, 2, 77))
         case.scores[:, case.states.fresh] -= 50 * spread
-        best = chains.best_paths(*case.with_edges(np.float32), case.packed, case.states)
+        best = inference.best_paths(*case.with_edges(np.float32), case.packed, case.states)
         path = np.empty_like(best)
         path[case.packed.rows] = best
         pairs, edges = case.states.allowed()
@@ -324,8 +324,8 @@ def test_the_best_path_is_valid_whatever_the_scores_are(seed: int) -> None:
 
 def test_without_types_everything_is_outside() -> None:
     case = Case(0, types=0)
-    assert not chains.best_paths(*case.with_edges(np.float64), case.packed, case.states).any()
-    marginals, _, log_z = chains.forward_backward(*case.with_edges(np.float64), case.packed)
+    assert not inference.best_paths(*case.with_edges(np.float64), case.packed, case.states).any()
+    marginals, _, log_z = inference.forward_backward(*case.with_edges(np.float64), case.packed)
     np.testing.assert_allclose(marginals, 1)
     assert log_z == pytest.approx(sum(counts.item() for _, _, counts in case.sentences()))
 
@@ -337,12 +337,14 @@ def test_without_types_everything_is_outside() -> None:
 @given(lengths_of_sentences, st.floats(0, 1), st.integers(0, 1000))
 def test_sums_decay_with_distance_and_end_with_the_sentence(lengths: list[int], decay: float, seed: int) -> None:
     offsets = np.cumsum(lengths) - lengths
-    packed = chains.pack(np.array(lengths), offsets)
+    packed = inference.pack(np.array(lengths), offsets)
     values = np.random.default_rng(seed).normal(size=(sum(lengths), 2))
     before, after = np.zeros_like(values), np.zeros_like(values)
     for start, length in zip(offsets, lengths, strict=True):
         for here, there in itertools.permutations(range(length), 2):
             side = before if there < here else after
             side[start + here] += values[start + there] * decay ** abs(here - there)
-    np.testing.assert_allclose(chains.sums_before(values[packed.rows], packed, decay), before[packed.rows], atol=1e-9)
-    np.testing.assert_allclose(chains.sums_after(values[packed.rows], packed, decay), after[packed.rows], atol=1e-9)
+    np.testing.assert_allclose(
+        inference.sums_before(values[packed.rows], packed, decay), before[packed.rows], atol=1e-9
+    )
+    np.testing.assert_allclose(inference.sums_after(values[packed.rows], packed, decay), after[packed.rows], atol=1e-9)

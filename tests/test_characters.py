@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import characters
-from jinbench.chains import Array
-from jinbench.characters import CLASSES, CONTEXT, WINDOWS, Cohesion, Surfaces, Vocabulary
+from jinbench.models.crf import features
+from jinbench.models.crf.features import CLASSES, CONTEXT, WINDOWS, Cohesion, Surfaces, Vocabulary
+from jinbench.models.crf.inference import Array
 
 ALPHABET = "天津aB1 ，,Ａ１\u3000😀\ud800"
 FOLDED = {"，": ",", "Ａ": "A", "１": "1"}
@@ -45,7 +45,7 @@ def assert_same_partition(hashes: Array, said: list[Any]) -> None:
 @settings(deadline=None, max_examples=60)
 @given(texts_of)
 def test_windows_are_the_same_where_the_characters_are_the_same(texts: list[str]) -> None:
-    columns = characters.windows(texts)
+    columns = features.windows(texts)
     assert len(columns) == len(WINDOWS) + len(CLASSES)
     plain = [folded(text) for text in texts]
     for column, template in zip(columns, WINDOWS, strict=False):
@@ -58,7 +58,7 @@ def test_windows_are_the_same_where_the_characters_are_the_same(texts: list[str]
 @settings(deadline=None, max_examples=30)
 @given(texts_of)
 def test_the_wider_context_is_of_the_characters_that_begin_here(texts: list[str]) -> None:
-    columns = characters.context(texts)
+    columns = features.context(texts)
     plain = [folded(text) for text in texts]
     for column, template in zip(columns, CONTEXT, strict=True):
         assert_same_partition(column, [around(text, i, template) for text in plain for i in range(len(text))])
@@ -67,7 +67,7 @@ def test_the_wider_context_is_of_the_characters_that_begin_here(texts: list[str]
 def test_many_windows_do_not_collide() -> None:
     rng = np.random.default_rng(0)
     texts = ["".join(map(chr, rng.integers(0x4E00, 0x5200, 200))) for _ in range(100)]
-    columns = characters.windows(texts)
+    columns = features.windows(texts)
     for column, template in zip(columns, WINDOWS, strict=False):
         assert_same_partition(column, [around(text, i, template) for text in texts for i in range(len(text))])
     distinct = [np.unique(column) for column in columns]
@@ -75,7 +75,7 @@ def test_many_windows_do_not_collide() -> None:
     assert all((column != 0).all() for column in columns)
 
 
-@pytest.mark.parametrize("make", [characters.windows, characters.context])
+@pytest.mark.parametrize("make", [features.windows, features.context])
 @settings(deadline=None, max_examples=30)
 @given(texts=texts_of)
 def test_a_text_looks_the_same_alone_and_among_others(make: Any, texts: list[str]) -> None:
@@ -87,22 +87,22 @@ def test_a_text_looks_the_same_alone_and_among_others(make: Any, texts: list[str
 def test_full_width_reads_as_half_width() -> None:
     wide = "".join(map(chr, range(0xFF01, 0xFF5F)))
     narrow = "".join(map(chr, range(0x21, 0x7F)))
-    for make in (characters.windows, characters.context):
+    for make in (features.windows, features.context):
         assert np.array_equal(make([wide]), make([narrow]))
-    assert not np.array_equal(characters.windows(["\uff00"]), characters.windows([" "]))  # the range has two ends
-    assert not np.array_equal(characters.windows(["\uff5f"]), characters.windows(["\x7f"]))
+    assert not np.array_equal(features.windows(["\uff00"]), features.windows([" "]))  # the range has two ends
+    assert not np.array_equal(features.windows(["\uff5f"]), features.windows(["\x7f"]))
 
 
 def test_code_points_are_characters() -> None:
     """Beyond the basic plane, surrogates without a partner, the last code point, zero."""
     text = "😀𠮷\ud83d\udc00\U0010ffff\0"
-    assert {len(column) for column in characters.windows([text])} == {len(text)}
-    assert len(set(characters.windows([text])[0].tolist())) == len(text)
+    assert {len(column) for column in features.windows([text])} == {len(text)}
+    assert len(set(features.windows([text])[0].tolist())) == len(text)
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""]])
 def test_no_characters_no_features(texts: list[str]) -> None:
-    assert {len(column) for column in characters.windows(texts) + characters.context(texts)} == {0}
+    assert {len(column) for column in features.windows(texts) + features.context(texts)} == {0}
     for learnt in (Cohesion().fit_columns(texts), Surfaces().fit_columns(texts, [[] for _ in texts])):
         assert {len(column) for column in learnt} == {0}
 
@@ -112,7 +112,7 @@ def test_no_characters_no_features(texts: list[str]) -> None:
 
 def test_what_is_given_is_told_apart_and_an_empty_string_is_nothing() -> None:
     said = {"天津": [["地", ""], ["", "😀"]], "": [], "港a": [["地", "\ud800"], ["名", "地"]]}
-    first, second = characters.given(list(said), said.__getitem__)
+    first, second = features.given(list(said), said.__getitem__)
     assert (first != 0).tolist() == [True, False, True, True]
     assert (second != 0).tolist() == [False, True, True, True]
     assert first[0] == first[2] != first[3]
@@ -123,22 +123,22 @@ def test_what_is_given_does_not_depend_on_what_else_is_given() -> None:
     def described(text: str) -> list[list[str]]:
         return [[char, char * 2] for char in text]
 
-    together = np.stack(characters.given(["天津港", "港"], described))
-    assert together[:, 3:].tolist() == np.stack(characters.given(["港"], described)).tolist()
+    together = np.stack(features.given(["天津港", "港"], described))
+    assert together[:, 3:].tolist() == np.stack(features.given(["港"], described)).tolist()
 
 
 @pytest.mark.parametrize("kind", [tuple, list, np.array])
 def test_any_sequence_can_be_given(kind: Any) -> None:
-    columns = characters.given(["天津", "港"], lambda text: kind([(char, "x") for char in text]))
+    columns = features.given(["天津", "港"], lambda text: kind([(char, "x") for char in text]))
     assert [len(column) for column in columns] == [3, 3]
     assert (columns[1] == columns[1][0]).all()
 
 
 def test_one_row_for_each_character_or_an_error() -> None:
     with pytest.raises(ValueError, match="one row for each of 2 characters, found 3"):
-        characters.given(["天津"], lambda text: [["x"]] * 3)
+        features.given(["天津"], lambda text: [["x"]] * 3)
     with pytest.raises(ValueError, match=r"as many strings for each character, found \[1, 2\]"):
-        characters.given(["天津"], lambda text: [["x"], ["x", "y"]])
+        features.given(["天津"], lambda text: [["x"], ["x", "y"]])
 
 
 # ---- surfaces ---------------------------------------------------------------------------------------------------
@@ -336,11 +336,11 @@ def test_known_features_have_rows_and_new_ones_mostly_none(count: int) -> None:
 def test_features_of_texts_spread_over_the_slots_as_random_numbers_do() -> None:
     rng = np.random.default_rng(2)
     seen, new = (["".join(map(chr, rng.integers(0x4E00, 0x5200, 100))) for _ in range(30)] for _ in range(2))
-    columns = characters.windows(seen)
+    columns = features.windows(seen)
     vocabulary = Vocabulary(columns, min_count=1)
     kept = sum(len(np.unique(column)) for column in columns)
     assert vocabulary.size - 1 >= kept * (1 - 1 / 8)
-    unseen = [new_ones[~np.isin(new_ones, old)] for new_ones, old in zip(characters.windows(new), columns, strict=True)]
+    unseen = [new_ones[~np.isin(new_ones, old)] for new_ones, old in zip(features.windows(new), columns, strict=True)]
     taken = sum(np.count_nonzero(vocabulary.rows([column])) for column in unseen)
     assert taken <= sum(map(len, unseen)) * 1.1 / 8
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 
-from jinbench import classifiers
-from jinbench.classifiers import CharNgrams, SectorClassifier
+from jinbench.models import text_classifier
+from jinbench.models.text_classifier import CharNgrams, SectorClassifier
 from tests.conftest import ROOT
 
 ODD = ["", " ", "天津", "天津港\n天津", "a1!\uff0c", "𠮷野家😀", "\ud800x", "e\u0301" * 3]
@@ -44,7 +44,7 @@ def test_runs_are_counted_as_scikit_learn_counts_them(longest: int, seen: list[s
 def test_many_texts_are_counted_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ODD * 5
     at_once = CharNgrams().fit(texts).transform(texts)
-    monkeypatch.setattr(classifiers, "_AT_ONCE", 3)
+    monkeypatch.setattr(text_classifier, "_AT_ONCE", 3)
     assert (CharNgrams().fit(texts).transform(texts) != at_once).nnz == 0
 
 
@@ -157,7 +157,7 @@ def test_the_scores_of_an_article_do_not_know_its_labels() -> None:
 
 def test_a_threshold_lets_the_label_pass_as_often_as_asked() -> None:
     scores = np.random.default_rng(0).normal(size=(50, 3)) * [1, 10, 0.1]
-    thresholds = classifiers._passed_as_often(scores, np.array([5, 20, 0]))
+    thresholds = text_classifier._passed_as_often(scores, np.array([5, 20, 0]))
     assert (scores >= thresholds).sum(axis=0).tolist() == [5, 20, 1]
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from jinbench import chains, learning
-from jinbench.chains import States
-from jinbench.learning import Models, Settings
+from jinbench.models.crf import inference, training
+from jinbench.models.crf.inference import States
+from jinbench.models.crf.training import Models, Settings
 from tests.test_chains import scores_of, valid_paths
 
 
@@ -30,7 +30,7 @@ class Problem:
         for table in self.tables[:2]:
             table[0] = 0
         for table, allowed in zip(self.tables[2:], self.states.allowed(), strict=True):
-            table[~allowed] = chains.FORBIDDEN
+            table[~allowed] = inference.FORBIDDEN
         choose = [valid_paths(1, n) for n in self.lengths]
         self.path = np.concatenate([paths[rng.integers(len(paths))] for paths in choose])
 
@@ -84,7 +84,7 @@ def test_an_update_follows_the_gradient_of_the_likelihood(seed: int, cost: float
     models = Models(Settings(rates[0], rates[1], 0, problem.decay, cost), problem.shapes, problem.states, copies)
     for table, start in zip(models.tables, starts, strict=True):
         table[:] = start
-    batch = learning.batch(
+    batch = training.batch(
         problem.lengths, problem.offsets, problem.rows, problem.wide_rows, problem.path, problem.states, copies
     )
     models.update(batch, np.random.RandomState(0))
@@ -116,7 +116,7 @@ def test_an_update_follows_the_gradient_of_the_likelihood(seed: int, cost: float
 @pytest.mark.parametrize("distinct", [2**15 - 1, 2**15 + 5])
 def test_rows_are_numbered_however_many_there_are(distinct: int) -> None:
     rows = np.random.default_rng(0).permutation(np.repeat(3 * np.arange(distinct, dtype=np.int32), 2)).reshape(-1, 2)
-    used, cells = learning._numbered(rows)
+    used, cells = training._numbered(rows)
     assert used.tolist() == (3 * np.arange(distinct)).tolist()
     assert (cells[rows == 0] == -1).all()
     assert np.array_equal(used[cells[rows != 0]], rows[rows != 0])

@@ -128,14 +128,14 @@ def test_every_passage_can_be_traced_to_its_source(tagged: Path, articles: Path)
 
 
 def test_it_says_what_the_tagger_says(tagged: Path, real: Benchmark) -> None:
-    from jinbench import suggesting
-    from jinbench.taggers import CrfTagger
+    from jinbench.models import active_learning
+    from jinbench.models.crf.estimator import CrfTagger
 
     rows = dataset.read_rows(real, "ner")
     tagger = CrfTagger(random_state=0).fit([row["text"] for row in rows], [row["spans"] for row in rows])
     for row in shards(tagged)[::40]:
         scored = tagger.predict_scored([row["text"][each["start"] : each["end"]] for each in row["sentences"]])
-        assert row["certainty"] == pytest.approx(suggesting.certainty(scored), abs=1e-5)
+        assert row["certainty"] == pytest.approx(active_learning.certainty(scored), abs=1e-5)
         said = [span.surface for each in scored for span in each.spans]
         assert said == [span["surface"] for span in row["spans"]]
 

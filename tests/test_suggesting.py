@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from jinbench import annotators, chains, exports, labels, seeds, suggesting
+from jinbench import annotators, exports, labels, seeds, suggesting
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels, Span, Suggestion
+from jinbench.models import active_learning
+from jinbench.models.crf import inference
+from jinbench.models.crf.estimator import CrfTagger
 from jinbench.seeds import Seeds
 from jinbench.suggesting import Suggester
-from jinbench.taggers import CrfTagger
 
 TEXTS = [
     "\u6d25\u95e8\u5927\u6865",
@@ -79,11 +81,11 @@ def test_what_is_scored_is_what_is_predicted(tagger: CrfTagger) -> None:
 
 def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
     """O and then E, each so much likelier than all else that nothing of any valid path is left in 64 bits."""
-    states = chains.States(1)
+    states = inference.States(1)
     scores = np.full((2, states.size), -2000.0)
     scores[0, states.outside] = scores[1, states.ends] = 0
-    moves = np.where(states.allowed()[0], 0, chains.FORBIDDEN)
-    sureness = chains.Sureness(scores, moves, chains.pack(np.array([2]), np.array([0])))
+    moves = np.where(states.allowed()[0], 0, inference.FORBIDDEN)
+    sureness = inference.Sureness(scores, moves, inference.pack(np.array([2]), np.array([0])))
     path = np.array([0, states.ends])  # B and E
     assert sureness.along(path)(0, 2) == sureness.along(path)(1, 2) == 0
     assert sureness.likeliest()[1] == 0
@@ -168,7 +170,7 @@ def test_labels_without_a_span_can_be_learnt_from(mini: Benchmark) -> None:
 
 def test_the_least_certain_comes_first() -> None:
     said = {id: Suggestion((), (), certainty) for id, certainty in (("c", 0.5), ("a", 0.9), ("b", 0.5), ("d", 0.1))}
-    assert suggesting.order(said) == ["d", "b", "c", "a"]
+    assert active_learning.order(said) == ["d", "b", "c", "a"]
 
 
 def test_regions_of_a_suggestion_have_ids_of_their_own_and_scores() -> None:

@@ -18,12 +18,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, estimator_checks, get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from jinbench import taggers
-from jinbench.chains import Array, States
 from jinbench.core.errors import DataError
 from jinbench.core.tags import from_bio, to_bio
 from jinbench.core.types import Span
-from jinbench.taggers import CharTagger, CrfTagger, Tagger
+from jinbench.models.crf import estimator
+from jinbench.models.crf.estimator import CharTagger, CrfTagger, Tagger
+from jinbench.models.crf.inference import Array, States
 
 Make = Callable[..., Any]
 
@@ -187,7 +187,7 @@ def test_a_prediction_does_not_depend_on_the_other_texts(make: Make, monkeypatch
     together = tagger.predict_spans(texts)
     assert [tagger.predict_spans([text])[0] for text in texts] == together
     assert tagger.predict_spans(texts[::-1]) == together[::-1]
-    monkeypatch.setattr(taggers, "CHUNK", 50)
+    monkeypatch.setattr(estimator, "CHUNK", 50)
     assert tagger.predict_spans(texts) == together
 
 
@@ -379,12 +379,12 @@ def test_several_models_are_averaged() -> None:
 
 
 def test_the_second_half_of_the_epochs_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Counting(taggers.Models):
+    class Counting(estimator.Models):
         def update(self, batch: Any, rng: Any) -> None:
             for table in self.tables:
                 table[:] += 1
 
-    monkeypatch.setattr(taggers, "Models", Counting)
+    monkeypatch.setattr(estimator, "Models", Counting)
     for options, mean in (({"epochs": 4, "min_updates": 1}, 3.5), ({"epochs": 1, "min_updates": 6}, 5)):
         tagger = crf(models=2, batch_size=1000, **options).fit(TEXTS, SPANS)
         assert np.unique(tagger.weights_).tolist() == np.unique(tagger.wide_).tolist() == [mean]

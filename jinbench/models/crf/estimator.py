@@ -1,7 +1,7 @@
 """Sequence taggers as scikit-learn estimators: a linear-chain CRF, and a classifier per character to hold against it.
 
 X is texts, or rows of the dataset; y is for each text its spans, or one BIO tag per character. Features come from
-`jinbench.characters`, what the CRF learns from `jinbench.learning`, what follows from scores from `jinbench.chains`,
+`features`, what the CRF learns from `training`, what follows from scores from `inference`,
 where a span is a run of BIOES states. Spans of one character are found of those types that had one in training.
 """
 
@@ -16,13 +16,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from jinbench import chains, characters, learning
-from jinbench.chains import Array, Packed, States
-from jinbench.characters import Cohesion, Features, Layout, Surfaces, Vocabulary
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
-from jinbench.learning import Models, Settings
 from jinbench.models import inputs
+from jinbench.models.crf import inference, training
+from jinbench.models.crf.features import Cohesion, Features, Layout, Surfaces, Vocabulary, context, given, windows
+from jinbench.models.crf.inference import Array, Packed, States
+from jinbench.models.crf.training import Models, Settings
 
 CHUNK = 20_000  # characters that are tagged at once
 NEVER = -30.0  # the log-odds of a state that training did not have
@@ -82,7 +82,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def _path(self, scores: Array, packed: Packed, states: States) -> Array:
         """The state of each packed row, from scores with edges."""
-        return chains.best_paths(scores, self.transitions_, packed, states)
+        return inference.best_paths(scores, self.transitions_, packed, states)
 
     def fit(self, X: Iterable[str | Mapping[str, Any]], y: Iterable[Any]) -> Self:
         """X: texts or rows. y: for each its spans, or one BIO tag per character.
@@ -95,12 +95,12 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         spans = inputs.spans_of(texts, y)
         if not any(texts):
             raise ValueError("X: expected at least one text with a character in it, found none")
-        chains.keep_freed_memory()
+        inference.keep_freed_memory()
         self.classes_ = np.array(sorted({span.type for row in spans for span in row}), dtype=str)
         number = {type: i for i, type in enumerate(self.classes_.tolist())}
         labels = [[(span.start, span.end, number[span.type]) for span in row] for row in spans]
         self.single_ = sorted({type for row in labels for start, end, type in row if end - start == 1})
-        states = chains.States(len(self.classes_), self.single_)
+        states = inference.States(len(self.classes_), self.single_)
         path = np.concatenate([states.path(len(text), row) for text, row in zip(texts, labels, strict=True)])
         self._learn(texts, self._learn_rows(texts, labels), path, states, check_random_state(self.random_state))
         return self
@@ -136,8 +136,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
 
     def _chunks(self, texts: Sequence[str]) -> Iterator[Chunk]:
         """The texts that have a character, some at a time, the shortest first: alike ones together."""
-        chains.keep_freed_memory()
-        states = chains.States(len(self.classes_), self.single_)
+        inference.keep_freed_memory()
+        states = inference.States(len(self.classes_), self.single_)
         order = [i for i in sorted(range(len(texts)), key=lambda i: len(texts[i])) if texts[i]]
         while order:
             taken = chars = 0
@@ -147,9 +147,9 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             numbers, order = order[:taken], order[taken:]
             some = [texts[i] for i in numbers]
             layout = Layout(some, gap=0)
-            packed = chains.pack(layout.lengths, layout.offsets)
+            packed = inference.pack(layout.lengths, layout.offsets)
             scores = self._scores(some, self.vocabulary_.rows(self._columns(some)), packed)
-            chains.add_edges(scores, self.edges_, packed)
+            inference.add_edges(scores, self.edges_, packed)
             yield Chunk(numbers, layout, packed, scores, states)
 
     def score(self, X: Iterable[str | Mapping[str, Any]], y: Iterable[Any]) -> float:
@@ -198,7 +198,7 @@ class CharTagger(Tagger):
         self.random_state = random_state
 
     def _columns(self, texts: Sequence[str]) -> list[Array]:
-        return characters.windows(texts)
+        return windows(texts)
 
     def _learn(
         self, texts: Sequence[str], rows: Array, path: Array, states: States, rng: np.random.RandomState
@@ -238,8 +238,8 @@ class CharTagger(Tagger):
         pairs, allowed = states.allowed()
         moves = np.log(follows / follows.sum(1, keepdims=True) / prior)
         ends_with = np.log(edges / edges.sum(1, keepdims=True) / prior)
-        self.transitions_ = np.where(pairs, moves, chains.FORBIDDEN).astype(np.float32)
-        self.edges_ = np.where(allowed, ends_with, chains.FORBIDDEN).astype(np.float32)
+        self.transitions_ = np.where(pairs, moves, inference.FORBIDDEN).astype(np.float32)
+        self.edges_ = np.where(allowed, ends_with, inference.FORBIDDEN).astype(np.float32)
 
     def _scores(self, texts: Sequence[str], rows: Array, packed: Packed) -> Array:
         scores: Array = log_expit(_summed(self.weights_, rows[packed.rows]) + self.bias_)  # one against the rest
@@ -311,14 +311,14 @@ class CrfTagger(Tagger):
         return self._given(texts) + self.cohesion_.fit_columns(texts) + self.surfaces_.fit_columns(texts, labels)
 
     def _given(self, texts: Sequence[str]) -> list[Array]:
-        columns = characters.windows(texts)
-        return columns if self.features is None else columns + characters.given(texts, self.features)
+        columns = windows(texts)
+        return columns if self.features is None else columns + given(texts, self.features)
 
     def _learn(
         self, texts: Sequence[str], rows: Array, path: Array, states: States, rng: np.random.RandomState
     ) -> None:
         self._check()
-        wide = characters.context(texts)
+        wide = context(texts)
         self.wide_vocabulary_ = Vocabulary(wide, self.min_count)
         wide_rows = self.wide_vocabulary_.rows(wide)
         del wide
@@ -333,7 +333,7 @@ class CrfTagger(Tagger):
         cost = self.miss_cost * -math.log(inside) if inside else 0.0
         settings = Settings(self.rate, self.wide_rate, self.dropout, self.decay, cost)
         batches = [
-            learning.batch(layout.lengths[part], layout.offsets[part], rows, wide_rows, path, states, self.models)
+            training.batch(layout.lengths[part], layout.offsets[part], rows, wide_rows, path, states, self.models)
             for part in self._parts(layout.lengths, rng)
         ]
         del rows, wide_rows  # large; the batches have what they need
@@ -377,12 +377,12 @@ class CrfTagger(Tagger):
         return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
     def _scores(self, texts: Sequence[str], rows: Array, packed: Packed) -> Array:
-        wide = self.wide_vocabulary_.rows(characters.context(texts))[packed.rows]
+        wide = self.wide_vocabulary_.rows(context(texts))[packed.rows]
         around = _summed(self.wide_, wide)
         scores = _summed(self.weights_, rows[packed.rows])
         size = scores.shape[1]
-        scores += chains.sums_before(around[:, :size], packed, self.decay)
-        scores += chains.sums_after(around[:, size:], packed, self.decay)
+        scores += inference.sums_before(around[:, :size], packed, self.decay)
+        scores += inference.sums_after(around[:, size:], packed, self.decay)
         return scores
 
     def predict_scored(self, X: Iterable[str | Mapping[str, Any]]) -> list[Scored]:
@@ -404,8 +404,8 @@ class CrfTagger(Tagger):
             rows = [[(s.start, s.end, number[s.type]) for s in found[i].spans] for i in chunk.numbers]
             lengths, offsets = chunk.layout.lengths.tolist(), chunk.layout.offsets.tolist()
             path = np.concatenate([states.path(n, row) for n, row in zip(lengths, rows, strict=True)])
-            best = chains.best_paths(chunk.scores, self.transitions_, packed, states)
-            sureness = chains.Sureness(chunk.scores, self.transitions_, packed)
+            best = inference.best_paths(chunk.scores, self.transitions_, packed, states)
+            sureness = inference.Sureness(chunk.scores, self.transitions_, packed)
             likeliest, steps = sureness.likeliest(), sureness.steps(best)
             along = sureness.along(path[packed.rows])
             for i, row, offset, length in zip(chunk.numbers, rows, offsets, lengths, strict=True):
@@ -416,7 +416,7 @@ class CrfTagger(Tagger):
 
     def _path(self, scores: Array, packed: Packed, states: States) -> Array:
         with np.errstate(all="ignore"):
-            chances = chains.marginals(scores, self.transitions_, packed)
+            chances = inference.marginals(scores, self.transitions_, packed)
         likeliest: Array = chances.argmax(1)
         lost = np.isnan(chances.sum(1))
         if lost.any():  # scores of a sentence lie too far apart for their exponentials: its best path is left

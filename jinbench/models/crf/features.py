@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from jinbench.chains import Array
+from jinbench.models.crf.inference import Array
 
 GAP = 0x2402  # stands around every text; no text of a newspaper has it
 # Offsets of the characters that a feature looks at, then of their classes.

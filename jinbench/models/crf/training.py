@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from jinbench import chains
-from jinbench.chains import Array, Packed, States
+from jinbench.models.crf import inference
+from jinbench.models.crf.inference import Array, Packed, States
 
 
 @dataclass(frozen=True)
 class Settings:
-    """See :class:`jinbench.taggers.CrfTagger`; `cost` is what a missed label costs, in units of score."""
+    """See :class:`jinbench.models.crf.estimator.CrfTagger`; `cost` is what a missed label costs, in units of score."""
 
     rate: float
     wide_rate: float
@@ -45,7 +45,7 @@ def batch(
     lengths: Array, offsets: Array, rows: Array, wide_rows: Array, path: Array, states: States, copies: int
 ) -> Batch:
     """The sentences of `lengths`, each beginning at its offset in `rows`, `wide_rows` and `path`."""
-    packed = chains.pack(np.repeat(lengths, copies), np.repeat(offsets, copies))
+    packed = inference.pack(np.repeat(lengths, copies), np.repeat(offsets, copies))
     once, here = packed.rows[::copies], path[packed.rows]
     moves = np.zeros((states.size, states.size), dtype=np.float32)
     np.add.at(moves, (here[packed.before], here[packed.first :]), 1)
@@ -69,7 +69,7 @@ class Models:
         self.squares = [np.zeros(len(table), dtype=np.float32) for table in self.tables]
         self.allowed = states.allowed()
         for table, allowed in zip(self.tables[2:], self.allowed, strict=True):
-            table[~allowed] = chains.FORBIDDEN
+            table[~allowed] = inference.FORBIDDEN
 
     def add_to(self, sums: Sequence[Array]) -> None:
         """Add to tables of the shapes of one model, in place, the mean of all models."""
@@ -86,17 +86,17 @@ class Models:
         transitions, edges = self.tables[2:]
         around = wide @ wide_weights
         scores = near @ weights
-        scores += chains.sums_before(around[:, :size], packed, given.decay)
-        scores += chains.sums_after(around[:, size:], packed, given.decay)
+        scores += inference.sums_before(around[:, :size], packed, given.decay)
+        scores += inference.sums_after(around[:, size:], packed, given.decay)
         scores[:, self.states.outside] += np.float32(given.cost) * (path != self.states.outside)
-        chains.add_edges(scores, edges, packed)
-        gradient, moves, _ = chains.forward_backward(scores, transitions, packed)
+        inference.add_edges(scores, edges, packed)
+        gradient, moves, _ = inference.forward_backward(scores, transitions, packed)
         gradient[np.arange(len(path)), path] -= 1
         moves -= batch.moves
         ends = np.stack([gradient[: packed.first].sum(0), gradient[packed.last].sum(0)])
         # What a character adds to the scores after it, it learns from the gradients after it.
-        after = chains.sums_after(gradient, packed, given.decay)
-        before = chains.sums_before(gradient, packed, given.decay)
+        after = inference.sums_after(gradient, packed, given.decay)
+        before = inference.sums_before(gradient, packed, given.decay)
         self._step(0, rows, weights, near.T @ gradient, given.rate)
         self._step(1, wide_rows, wide_weights, wide.T @ np.hstack([after, before]), given.wide_rate)
         for i, (change, allowed) in enumerate(zip((moves, ends), self.allowed, strict=True), 2):
