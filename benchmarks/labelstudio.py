@@ -22,12 +22,13 @@ from typing import Annotated, Any
 import typer
 from measuring import Figures, in_a_process, medians, pin
 
-from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, pushing, seeds
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, pushing
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.types import Labels, Suggestion
 from jinbench.exchange import call
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.rounds import peak_mb
+from jinbench.seeds.articles import read
 
 FEW = 150
 MODEL = "tagger 1"
@@ -40,7 +41,7 @@ class World:
 
     def __init__(self, size: int) -> None:
         own = packaged_benchmark()
-        found, self.label_set = seeds.read(own), labels.read(own)
+        found, self.label_set = read(own), labels.read(own)
         known = {
             each.passage_id: each for each in exports.read(exports.path_of(own, NAME), found.passages(), self.label_set)
         }

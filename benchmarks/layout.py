@@ -1,7 +1,7 @@
 """How good the proposal of `jinbench seeds add` is, on pages that were put together by hand, each held out in turn.
 
     python benchmarks/layout.py                     # each of the five pages, by what the other four teach
-    python benchmarks/layout.py --write             # learns from all five, and writes jinbench/layouts.json
+    python benchmarks/layout.py --write             # learns from all five, and writes its layouts.json
     python benchmarks/layout.py --check             # says whether layouts.json is what the pages teach
 
 For a page, everything is learnt from the others: the coefficients of the three models (kinds of lines, where an
@@ -27,11 +27,15 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from jinbench import joining, layouts, proposing, seeds
 from jinbench.core import files
 from jinbench.core.benchmark import find_benchmark
-from jinbench.layouts import Line, Linear, Model
-from jinbench.proposing import Proposal
+from jinbench.seeds import articles
+from jinbench.seeds.layout import features as layouts
+from jinbench.seeds.layout import propose
+from jinbench.seeds.layout.joins import Evidence, candidates, features, solve
+from jinbench.seeds.layout.lines import Line, split
+from jinbench.seeds.layout.model import Linear, Model
+from jinbench.seeds.layout.propose import Proposal
 
 ROOT = Path(__file__).resolve().parent.parent
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # scikit-learn's C: the larger, the freer
@@ -72,9 +76,9 @@ class Truth:
 def read(root: Path) -> list[Truth]:
     """The pages of a benchmark, with what articles.toml says of their lines."""
     where = find_benchmark(root)
-    seed, found = seeds.read(where), []
+    seed, found = articles.read(where), []
     for page in seed.pages:
-        lines, _ = layouts.split(page.text, page.repairs)
+        lines, _ = split(page.text, page.repairs)
         places: dict[int, list[int]] = {}
         for i, line in enumerate(lines):
             places.setdefault(line.number, []).append(i)
@@ -130,7 +134,7 @@ def learn_forms(pages: Sequence[Truth], strength: float) -> Linear:
 def _units(page: Truth) -> tuple[list[str], Any, list[bool]]:
     """Where an article may begin, and whether one does: a line of another article than that of the line before."""
     units = layouts.units(page.lines, page.forms)
-    names, matrix = layouts.unit_features(page.lines, page.forms, units, proposing.elsewhere(page.forms, page.joins))
+    names, matrix = layouts.unit_features(page.lines, page.forms, units, propose.elsewhere(page.forms, page.joins))
     return names, matrix, [page.begins[unit[0]] for unit in units]
 
 
@@ -155,8 +159,8 @@ def learn_main(pages: Sequence[Truth]) -> Linear:
 
 @cache
 def _pairs(page: Truth) -> tuple[list[int], list[tuple[int, int]], list[str], Any]:
-    torn, pairs = joining.candidates(page.lines, page.texts)
-    names, matrix = joining.features(page.lines, page.texts, pairs, joining.Evidence(page.lines, OWN))
+    torn, pairs = candidates(page.lines, page.texts)
+    names, matrix = features(page.lines, page.texts, pairs, Evidence(page.lines, OWN))
     return torn, pairs, names, matrix
 
 
@@ -192,9 +196,9 @@ def _made_up(page: Truth) -> list[MadeUp]:
     for seed in range(COPIES):
         lines, forms, joins = torn_up(page, random.Random(f"{page.page} {seed}"))
         texts = [i for i, form in enumerate(forms) if form == "body"]
-        torn, pairs = joining.candidates(lines, texts)
-        evidence = joining.Evidence(lines, OWN)
-        rows = (torn, pairs, *joining.features(lines, texts, pairs, evidence))
+        torn, pairs = candidates(lines, texts)
+        evidence = Evidence(lines, OWN)
+        rows = (torn, pairs, *features(lines, texts, pairs, evidence))
         found.append(MadeUp(forms, layouts.features(lines)[1], rows, joins))
     return found
 
@@ -276,7 +280,7 @@ def learn(pages: Sequence[Truth]) -> Model:
                 (_pairs(page), page.joins),
                 *((m.pairs, m.joins) for m in _made_up(page)),
             ]:
-                for join in joining.solve(torn, pairs, linear.scores(matrix)[:, 0]) if pairs else ():
+                for join in solve(torn, pairs, linear.scores(matrix)[:, 0]) if pairs else ():
                     yes = (join.first, join.second) in joins
                     proposed, right = proposed + 1, right + yes
                     margins.append((join.margin, yes))
@@ -406,14 +410,14 @@ def neighbours(truth: Truth, proposal: Proposal) -> tuple[int, int]:
 
 def always_next(page: Truth) -> set[tuple[int, int]]:
     """The baseline for joins: whatever is torn goes on in the next line of running text."""
-    torn, _ = joining.candidates(page.lines, page.texts)
+    torn, _ = candidates(page.lines, page.texts)
     following = dict(itertools.pairwise(page.texts))
     return {(i, following[i]) for i in torn if i in following}
 
 
 def measure(page: Truth, model: Model) -> dict[str, Any]:
     """Counts for one page: they add up."""
-    proposal = proposing.propose(page.lines, model, own=OWN)
+    proposal = propose.propose(page.lines, model, own=OWN)
     home, joins = homes(proposal), {(a, b): chance for a, b, chance in proposal.joins}
     baseline, begun = always_next(page), firsts(home)
     starts = {min(draft.lines): draft.chance for draft in proposal.drafts}
@@ -520,7 +524,7 @@ def main(
     pages = read(root)
     if write or check:
         text = files.dump_json(learn(pages).to_dict())
-        path = ROOT / "jinbench" / "layouts.json"
+        path = ROOT / "jinbench" / "seeds" / "layout" / "layouts.json"
         same = path.is_file() and path.read_text(encoding="utf-8") == text
         if write:
             files.write_text(path, text)

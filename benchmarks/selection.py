@@ -102,13 +102,14 @@ def replay(pool: list[Unit], held: list[Unit], strategy: str, seed: int, start: 
 
 def own(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
     """Of the dataset: for each run the pool, the articles of one fold held out, and the seed."""
-    from jinbench import dataset, labels, seeds, splitting
+    from jinbench import dataset, labels, splitting
     from jinbench.core import text
     from jinbench.core.benchmark import find_benchmark
     from jinbench.core.types import within
+    from jinbench.seeds import articles
 
     where = find_benchmark(Path(__file__).resolve().parent.parent)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = articles.read(where), labels.read(where)
     gold, places = dataset.gold(where, seed, label_set), splitting.read_splits(where, seed.articles)
 
     def unit(passage: Any) -> Unit:

@@ -15,7 +15,7 @@ from jinbench.disagreements import Disagreement
 from jinbench.exchange import patiently
 from jinbench.labels import LabelSet
 from jinbench.pushing import Pushed
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

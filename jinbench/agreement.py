@@ -20,7 +20,7 @@ from jinbench.scoring import counts, significance
 from jinbench.scoring import score as scoring
 from jinbench.scoring.gold import FOLDS, TASKS, Gold, Label
 from jinbench.scoring.results import Cell, Score, rounded, with_interval
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 from jinbench.splitting import REPEATS, Place
 
 if TYPE_CHECKING:

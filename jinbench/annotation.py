@@ -19,7 +19,7 @@ from jinbench.exchange import PIECE, alone, call, elements, exported, patiently
 from jinbench.labels import LabelSet
 from jinbench.projects import counter, delete, find_project, project_title
 from jinbench.pushing import ROUNDS, Pushed, push
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

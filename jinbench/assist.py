@@ -13,7 +13,7 @@ from jinbench.core.errors import ServerError
 from jinbench.core.types import Labels
 from jinbench.exchange import ONCE
 from jinbench.labels import LabelSet
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 from jinbench.teaching import Mind, Say
 
 if TYPE_CHECKING:

@@ -24,13 +24,13 @@ from jinbench import (
     noise,
     plots,
     ranking,
-    seeds,
 )
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.ranking import Board
 from jinbench.scoring import gold, results
+from jinbench.seeds.articles import read
 from jinbench.splitting import SPLITS
 
 CURVES = "plots/learning_curve.png"
@@ -233,7 +233,7 @@ def _agreement(benchmark: Benchmark) -> str:
             "so how far it can be trusted is not known.\n"
         )
     record = agreement.read(benchmark)
-    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
+    seed, label_set = read(benchmark), labels.read(benchmark)
     decided = adjudication.check(benchmark, seed, label_set, known.gold)
     said = [{each.readings[name] for name in known.adjudicated if name in each.readings} for each in decided]
     overruled = sum(len(readings) == 1 for readings in said)

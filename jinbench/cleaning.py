@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jinbench import restoring
 from jinbench.core.text import split_sentences
-from jinbench.restoring import Char
+from jinbench.seeds.repairs import Char, repaired, strip, text_of
 
 LONGEST = 20_000  # characters of a passage: a longer line becomes several
 
@@ -59,5 +58,5 @@ def clean(text: str, repairs: Sequence[str] = ()) -> str:
     text = _WHITE.sub(" ", _CONTROL.sub("", text)).strip()
     if not repairs or not text:
         return text
-    chars = restoring.repaired([Char(char, i) for i, char in enumerate(text)], repairs)
-    return restoring.text_of(restoring.strip(chars))
+    chars = repaired([Char(char, i) for i, char in enumerate(text)], repairs)
+    return text_of(strip(chars))

@@ -81,12 +81,13 @@ def agreement(
     With two files it measures those on the passages that both hold, and writes nothing.
     """
     from jinbench import agreement as measures
-    from jinbench import annotation, labels, seeds
+    from jinbench import annotation, labels
+    from jinbench.seeds import articles
 
     if files and len(files) != 2:
         raise typer.BadParameter("two files, or none", param_hint="FILES")
     where = rooms(ctx) if files else workshop(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = articles.read(where), labels.read(where)
     if files:
         first, second = (annotation.read_labels(path, seed, label_set, path.stem) for path in files)
         pair = measures.pair(seed, label_set, first, second, [path.stem for path in files])
@@ -108,11 +109,12 @@ def split(
     """Search for the split into train, validation and test, and for the folds; print it."""
     import csv
 
-    from jinbench import dataset, labels, searching, seeds
+    from jinbench import dataset, labels, searching
     from jinbench.core import files
+    from jinbench.seeds.articles import read
 
     where = workshop(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = read(where), labels.read(where)
     gold = dataset.gold(where, seed, label_set, ())  # an erratum moves no article
     with progress() as step:
         text = searching.search(seed, gold, step=step)

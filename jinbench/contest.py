@@ -1,5 +1,6 @@
 """The commands for who wants to know how good a system is: scoring, comparing, and the leaderboard."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,12 +49,12 @@ def score(
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """
-    from jinbench import golds
+    from jinbench import dataset, golds
     from jinbench.scoring import error_analysis, predictions
     from jinbench.scoring import score as scoring
 
     gold = golds.read(rooms(ctx), task, on, crosswalk)
-    predicted = predictions.read_predictions(file, gold, rooms(ctx), scheme, repair)
+    predicted = predictions.read_predictions(file, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
     found = scoring.score(gold, predicted, scores=predicted.scores)
     wrong = error_analysis.analyse(gold, predicted, errors) if errors else None
     record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
@@ -77,7 +78,7 @@ def compare(
     p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to
     expect if both were trained again (the t-test over folds, corrected for overlapping training sets).
     """
-    from jinbench import golds
+    from jinbench import dataset, golds
     from jinbench.scoring import score as scoring_score
     from jinbench.scoring.compare import compare_all
     from jinbench.scoring.predictions import read_predictions
@@ -86,7 +87,10 @@ def compare(
     if len({path.resolve() for path in files}) < max(len(files), 2):
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
     gold = golds.read(rooms(ctx), task, on, crosswalk)
-    predicted = {str(path): read_predictions(path, gold, rooms(ctx), scheme, repair) for path in files}
+    predicted = {
+        str(path): read_predictions(path, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
+        for path in files
+    }
     found = compare_all(gold, predicted)
     signature = scoring_score.signature(gold)
     emit(

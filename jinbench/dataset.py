@@ -4,12 +4,12 @@ The same input gives the same bytes. Nothing is written before everything has be
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotators, errata, exports, items, labels, seeds
+from jinbench import annotators, errata, exports, items, labels
 from jinbench.annotators import Annotator
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, find_benchmark, packaged_benchmark
@@ -18,7 +18,9 @@ from jinbench.core.types import Labels
 from jinbench.errata import Erratum
 from jinbench.items import CONFIGS, Rows
 from jinbench.labels import LabelSet
-from jinbench.seeds import Seeds
+from jinbench.scoring.gold import FOLDS, TASKS, Gold
+from jinbench.seeds import articles
+from jinbench.seeds.articles import Seeds
 from jinbench.splitting import SPLITS, read_splits
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def build(benchmark: Benchmark) -> Built:
     Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
     """
     label_set = labels.read(benchmark)
-    seed = seeds.read(benchmark)
+    seed = articles.read(benchmark)
     used = errata.read(benchmark)
     table = table_of(benchmark, seed, label_set, used)
     listing = items.manifest(table, label_set, used, annotators.read(benchmark).gold)
@@ -239,3 +241,26 @@ def info(root: Benchmark | Path | str | None = None) -> Info:
         for config, splits in configs(listing).items()
     }
     return Info(str(listing["version"]), str(listing["sha256"]), str(where.root), found, counts)
+
+
+def locate_ids(benchmark: Benchmark) -> dict[str, str]:
+    """For every id of the dataset, the config and split it belongs to: the first, in the order of the configs."""
+    listed = read_manifest(benchmark)["items"]
+    found: dict[str, str] = {}
+    for config in (*TASKS, *listed):
+        for split, ids in listed.get(config, {}).items():
+            for id in ids:
+                found.setdefault(id, f"{config}/{split}")
+    return found
+
+
+def split_of(found: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
+    """The split that all ids of `found` belong to, if `gold` is of all splits and has more; else an empty text.
+
+    Such a file may be meant for that split: everything else counts as missing.
+    """
+    ids = set(found)
+    if gold.split != FOLDS or not ids or len(ids) == len(gold.ids):
+        return ""
+    listed = read_manifest(benchmark)["items"].get(gold.task, {})
+    return next((split for split, known in listed.items() if ids <= set(known)), "")

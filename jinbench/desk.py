@@ -79,10 +79,11 @@ def annotate_push(
         return
     from dataclasses import asdict
 
-    from jinbench import clients, labels, projects, pushing, seeds, shares
+    from jinbench import clients, labels, projects, pushing, shares
+    from jinbench.seeds import articles
 
     where = workshop(ctx)
-    seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
+    seed, label_set, names = articles.read(where), labels.read(where), names_of(where, annotator, blind=True)
     tasks, dealt = projects.task_data(seed), shares.read(where, seed)
     share = {name: shares.passages_of(dealt, seed, name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
@@ -120,9 +121,10 @@ def annotate_push(
 def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from jinbench import annotators, clients, exports, labels, moving, seeds
+    from jinbench import annotators, clients, exports, labels, moving
+    from jinbench.seeds.articles import read
 
-    seed, label_set, listed = seeds.read(benchmark), labels.read(benchmark), annotators.read(benchmark)
+    seed, label_set, listed = read(benchmark), labels.read(benchmark), annotators.read(benchmark)
     names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
     if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
         names = [name for name in names if not listed.between(name) or exports.path_of(benchmark, name).is_file()]
@@ -151,8 +153,9 @@ def annotate_sheet(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
 ) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
-    from jinbench import adjudication, annotators, disagreements, labels, markup, seeds
+    from jinbench import adjudication, annotators, disagreements, labels, markup
     from jinbench.core import files
+    from jinbench.seeds import articles as seeds
 
     where = rooms(ctx)
     seed = seeds.read(where)
@@ -195,10 +198,11 @@ def annotate_enter(
     as_json: JSON = False,
 ) -> None:
     """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
-    from jinbench import annotation, clients, labels, projects, seeds
+    from jinbench import annotation, clients, labels, projects
+    from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = seeds_articles.read(where), labels.read(where)
     names_of(where, [annotator])
     labelled = annotation.read_labels(file, seed, label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
@@ -225,11 +229,12 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, clients, exports, labels, moving, seeds, shares
+    from jinbench import annotation, annotators, clients, exports, labels, moving, shares
     from jinbench.core import files
+    from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
-    seed, label_set, listed = seeds.read(where), labels.read(where), annotators.read(where)
+    seed, label_set, listed = seeds_articles.read(where), labels.read(where), annotators.read(where)
     total, dealt = sum(1 for _ in seed.passages()), shares.read(where, seed)
     client = clients.connect()
     results = []
@@ -263,11 +268,12 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 @annotate_commands.command("check")
 def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences, reasons."""
-    from jinbench import adjudication, annotators, exports, labels, seeds
+    from jinbench import adjudication, annotators, exports, labels
     from jinbench.core import files
+    from jinbench.seeds import articles as seeds_articles
 
     where = rooms(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = seeds_articles.read(where), labels.read(where)
     results: list[dict[str, Any]] = []
     for name in names_of(where, annotator):
         path = exports.path_of(where, name)

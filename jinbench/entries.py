@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinbench import annotators, dataset, golds
@@ -268,8 +269,8 @@ def check(benchmark: Benchmark, folder: Path) -> Checked:
     for board, path in entry.files.items():
         gold = golds.read(benchmark, *board)
         try:
-            predicted = predictions.read_predictions(path, gold, benchmark)
-            parts.append(Part(board, path, gold, predicted, predictions.narrower(predicted, gold, benchmark)))
+            predicted = predictions.read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
+            parts.append(Part(board, path, gold, predicted, dataset.split_of(predicted, gold, benchmark)))
         except DataError as error:
             problems += error.problems
     problems += _given(entry)

@@ -5,10 +5,11 @@ Each record has `to_dict()`, `to_pandas()`, and a table as its text.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import golds, ranking
+from jinbench import dataset, golds, ranking
 from jinbench.core.benchmark import find_benchmark
 from jinbench.core.errors import DataError, Problem, shorten
 from jinbench.ranking import Board
@@ -89,15 +90,16 @@ def _held_against(
     task: str, split: str, crosswalk: str, root: str | os.PathLike[str] | None, scheme: str, repair: str | None,
     *systems: Any,
 ) -> tuple[Gold, list[Predictions]]:  # fmt: skip
-    where = find_benchmark(root)
-    gold = golds.read(where, task, split, crosswalk)
+    benchmark = find_benchmark(root)
+    gold = golds.read(benchmark, task, split, crosswalk)
+    locate = partial(dataset.locate_ids, benchmark)
     found = []
     for given in systems:
         if isinstance(given, str | os.PathLike):
-            found.append(read_predictions(Path(given), gold, where, scheme, repair))
+            found.append(read_predictions(Path(given), gold, locate, scheme, repair))
         else:
             problems: list[Problem] = []
-            found.append(take(_rows(given, task, problems), gold, where, scheme, repair, problems))
+            found.append(take(_rows(given, task, problems), gold, locate, scheme, repair, problems))
     return gold, found
 
 

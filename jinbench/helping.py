@@ -74,11 +74,12 @@ def annotate_assist(
 
     With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
     """
-    from jinbench import addresses, assist, backend, clients, labels, seeds
+    from jinbench import addresses, assist, backend, clients, labels
+    from jinbench.seeds import articles
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = articles.read(where), labels.read(where)
 
     def ready(place: backend.Place, numbers: dict[str, int], version: str) -> None:
         record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
@@ -113,10 +114,11 @@ def annotate_next(
     """
     from dataclasses import asdict
 
-    from jinbench import annotation, clients, labels, queueing, seeds, suggesting
+    from jinbench import annotation, clients, labels, queueing, suggesting
+    from jinbench.seeds.articles import read
 
     where = workshop(ctx)
-    seed, label_set, names = seeds.read(where), labels.read(where), names_of(where, annotator, blind=True)
+    seed, label_set, names = read(where), labels.read(where), names_of(where, annotator, blind=True)
     version, suggestions = "", None
     if by is By.uncertainty:
         known = suggesting.labelled(where, seed, label_set)

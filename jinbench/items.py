@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import leaks, noise, seeds
+from jinbench import leaks, noise
 from jinbench.annotators import Annotator
 from jinbench.core import files
 from jinbench.core.tags import to_bio
@@ -14,7 +14,8 @@ from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, Labels, Span, within
 from jinbench.errata import Erratum
 from jinbench.labels import LabelSet, tags_of
-from jinbench.seeds import Seeds
+from jinbench.seeds import articles
+from jinbench.seeds.articles import Seeds
 from jinbench.splitting import FOLD_COLUMNS, SPLITS, Place
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
         "sectors": {name: {split: sector[split][name] for split in sector} for name in names},
         "layouts": {
             layout: {split: sum(row["layout"] == layout for row in rows) for split, rows in table["articles"].items()}
-            for layout in seeds.LAYOUTS
+            for layout in articles.LAYOUTS
         },
         "noise": [
             {

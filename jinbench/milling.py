@@ -28,7 +28,7 @@ from jinbench.engines import Engine
 from jinbench.families import Families, Part
 from jinbench.models.active_learning import FAMILY
 from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
-from jinbench.restoring import REPAIR_NAMES, repair_named
+from jinbench.seeds.repairs import REPAIR_NAMES, repair_named
 
 PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
     "plan.json", "summary.json", "selected.jsonl", "duplicates.parquet", "problems.jsonl"

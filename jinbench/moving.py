@@ -15,7 +15,7 @@ from jinbench.core.types import Step
 from jinbench.exchange import call, patiently
 from jinbench.labels import LabelSet
 from jinbench.pushing import Pushed
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

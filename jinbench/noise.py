@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from jinbench import restoring
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span
+from jinbench.seeds import repairs
 
 _TABLE = Path(__file__).with_name("lookalikes.tsv")
 PUNCTUATION = frozenset(",;:?!\"'()[]<>\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01“”‘’\uff08\uff09《》【】「」『』—…·")
@@ -51,7 +51,7 @@ class Tier(NamedTuple):
 
 
 def _traditional(char: str, *_: object) -> Hit | None:
-    changed = restoring.converted(char, "s2t")
+    changed = repairs.converted(char, "s2t")
     return Hit(changed) if changed != char and len(changed) == 1 else None
 
 

@@ -14,7 +14,7 @@ from jinbench.core.errors import DataError
 from jinbench.core.types import Labels
 from jinbench.labels import LabelSet
 from jinbench.scoring.results import rounded
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

@@ -12,7 +12,7 @@ from jinbench.core import files
 from jinbench.core.types import Article, Progress, Step
 from jinbench.exchange import call
 from jinbench.labels import LabelSet
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

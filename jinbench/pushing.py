@@ -30,7 +30,7 @@ from jinbench.projects import (
     tasks,
     touched,
 )
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import entries, golds, recipes
+from jinbench import dataset, entries, golds, recipes
 from jinbench.baselines import SCORES
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -194,7 +195,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
     def take(gold: Gold, convert: Callable[[frozenset[Label]], frozenset[Label]]) -> None:
         for system, (about, path) in _systems(benchmark, gold.task, gold.split, gold.crosswalk).items():
             try:
-                found = read_predictions(path, gold, benchmark)
+                found = read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
             except DataError as error:
                 problems.extend(error.problems)
                 continue

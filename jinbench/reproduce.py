@@ -36,13 +36,13 @@ from jinbench import (
     ranking,
     recipes,
     searching,
-    seeds,
     shares,
 )
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Step
 from jinbench.recipes import Recipe
+from jinbench.seeds import articles
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
 MARK = ".reproduced"  # a folder without it is somebody else's, and never deleted
@@ -63,9 +63,9 @@ class Check:
 
 def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]:
     """Make everything again below `folder` and compare. Raises what the stages raise, and DataError (folder-taken)."""
-    seeds.read(benchmark)  # before anything is made
+    articles.read(benchmark)  # before anything is made
     again = _copy(benchmark, folder)
-    seed = seeds.read(again)
+    seed = articles.read(again)
     label_set = labels.read(again)
     yield Check(
         OK,
@@ -132,7 +132,7 @@ def _own_server(step: Step) -> Iterator[Any]:
 
 
 def _through_label_studio(
-    benchmark: Benchmark, again: Benchmark, seed: seeds.Seeds, label_set: labels.LabelSet, step: Step
+    benchmark: Benchmark, again: Benchmark, seed: articles.Seeds, label_set: labels.LabelSet, step: Step
 ) -> Iterator[Check]:
     passages = list(seed.passages())
     with _own_server(step) as server:

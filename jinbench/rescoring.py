@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, errata, golds, items, labels, ranking, seeds
+from jinbench import dataset, errata, golds, items, labels, ranking
 from jinbench.core.benchmark import Benchmark
 from jinbench.scoring.gold import BOARD_SPLITS
 from jinbench.scoring.results import Score, rounded
+from jinbench.seeds import articles
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
 
     Returns the moves and the versions of the two. Raises :class:`DataError`.
     """
-    label_set, seed, known = labels.read(benchmark), seeds.read(benchmark), errata.read(benchmark)
+    label_set, seed, known = labels.read(benchmark), articles.read(benchmark), errata.read(benchmark)
     tables = [dataset.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
     listings = [
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)

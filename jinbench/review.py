@@ -20,10 +20,11 @@ def annotate_adjudicate(
     Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
     prediction to start from; every decision is given a reason there. Safe to repeat.
     """
-    from jinbench import adjudication, annotators, clients, labels, seeds
+    from jinbench import adjudication, annotators, clients, labels
+    from jinbench.seeds import articles
 
     where = workshop(ctx)
-    seed, label_set, adjudicator = seeds.read(where), labels.read(where), annotators.read(where).gold
+    seed, label_set, adjudicator = articles.read(where), labels.read(where), annotators.read(where).gold
     if dry_run:
         found = adjudication.open_questions(where, seed, label_set, adjudicator)
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
@@ -62,10 +63,11 @@ def annotate_decisions(
     """Print what the annotators said differently, what the adjudicator decided, and why. Exit code 1 without a why."""
     import random
 
-    from jinbench import adjudication, annotators, labels, seeds
+    from jinbench import adjudication, annotators, labels
+    from jinbench.seeds.articles import read
 
     where = rooms(ctx)
-    page, label_set, adjudicator = seeds.read(where), labels.read(where), annotators.read(where).gold
+    page, label_set, adjudicator = read(where), labels.read(where), annotators.read(where).gold
     found = adjudication.check(where, page, label_set, adjudicator)
     chosen = found
     if sample is not None and sample < len(found):
@@ -84,8 +86,9 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     What is as it should be is listed in annotation/accepted.toml with its reason. Exit code 1 if a finding is left.
     With --annotator it looks at that annotator's labels instead, and accepts nothing.
     """
-    from jinbench import annotators, dataset, exports, labels, linting, seeds
+    from jinbench import annotators, dataset, exports, labels, linting
     from jinbench.core import files
+    from jinbench.seeds import articles as seeds
 
     where = rooms(ctx)
     seed, label_set = seeds.read(where), labels.read(where)

@@ -18,7 +18,7 @@ from jinbench import leaks
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, Labels, Step
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, REPEATS, SPLITS
 
 if TYPE_CHECKING:

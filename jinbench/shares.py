@@ -17,7 +17,7 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any
 from jinbench.core.types import Article
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 COLUMNS = ("article_id", "annotator")
 DEALS = 100  # how many are tried; fewer with more articles, among which the first is even already

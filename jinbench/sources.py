@@ -62,10 +62,10 @@ def init(
 @seeds_commands.command("check")
 def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
     """Account for every line of every page, and print what became of them."""
-    from jinbench import seeds
+    from jinbench.seeds.articles import read, summary
 
-    seed = seeds.read(rooms(ctx))
-    rows = seeds.summary(seed)
+    seed = read(rooms(ctx))
+    rows = summary(seed)
     articles = [
         {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
         for a in seed.articles
@@ -87,7 +87,7 @@ def seeds_show(
     as_json: JSON = False,
 ) -> None:
     """Print an article as it was put together, each passage under its id."""
-    from jinbench import seeds
+    from jinbench.seeds import articles as seeds
 
     seed = seeds.read(rooms(ctx))
     found = [a for a in seed.articles if a.id == article]
@@ -140,20 +140,20 @@ def seeds_add(
 
     Text is kept byte for byte; of HTML the text of the article (needs: pip install 'jinbench[pages]').
     """
-    from jinbench import adding, extracting
+    from jinbench.seeds import extract, importer
 
-    if encoding is not None and not extracting.is_known(encoding):
+    if encoding is not None and not extract.is_known(encoding):
         raise typer.BadParameter(f"{encoding!r} is no encoding that Python knows", param_hint="--encoding")
-    made = adding.plan(
+    made = importer.plan(
         workshop(ctx), files, encoding=encoding, text_field=field, title_field=title, seconds=seconds, strict=strict
     )
     if not dry_run:
-        adding.write(made)
+        importer.write(made)
     if made.skipped:
         say(told(made.skipped))
         done = "proposed" if dry_run else "added"
         say(f"{len(made.skipped):,} rows are left out; {len(made.entries):,} pages are {done}.")
-    emit(adding.to_dict(made, not dry_run), as_json, lambda: adding.preview(made, not dry_run))
+    emit(importer.to_dict(made, not dry_run), as_json, lambda: importer.preview(made, not dry_run))
 
 
 @labels_commands.command("config")

@@ -11,13 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotators, croissant, dataset, items, labels, seeds, verifying
+from jinbench import annotators, croissant, dataset, items, labels, verifying
 from jinbench.annotators import Annotator
 from jinbench.core import files, schemas, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.core.types import Labels, Passage, Span
 from jinbench.items import CONFIGS
+from jinbench.seeds import articles
 from jinbench.splitting import read_splits
 from jinbench.verifying import STANDOFF
 
@@ -36,7 +37,7 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
 
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
     """
-    seed = seeds.read(benchmark)
+    seed = articles.read(benchmark)
     types = items.features(labels.read(benchmark))
     listing = dataset.read_manifest(benchmark)
     contents = {
@@ -205,7 +206,7 @@ def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: 
 
 def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     """The Parquet files, from the pages in `where` and the labels in `folder`."""
-    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
+    seed, label_set = articles.read(benchmark), labels.read(benchmark)
     passages = {passage.id: passage for passage in seed.passages()}
     rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}

@@ -19,7 +19,7 @@ from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, Labels, Passage, Span, Suggestion, within
 from jinbench.labels import LabelSet
 from jinbench.models.active_learning import FAMILY, certainty
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from jinbench.models.crf.estimator import CrfTagger

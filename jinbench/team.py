@@ -14,7 +14,7 @@ from jinbench.core.errors import DataError
 from jinbench.desk import annotate_commands, names_of
 from jinbench.labels import LabelSet
 from jinbench.overview import Overview
-from jinbench.seeds import Seeds
+from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from jinbench.shares import Shares
@@ -61,13 +61,14 @@ def annotate_desk(
     """
     from dataclasses import asdict
 
-    from jinbench import accounts, addresses, clients, enlisting, labels, labelstudio, projects, pushing, seeds, shares
+    from jinbench import accounts, addresses, clients, enlisting, labels, labelstudio, projects, pushing, shares
     from jinbench import annotators as listing
     from jinbench.core import files
     from jinbench.models.active_learning import FAMILY
+    from jinbench.seeds import articles
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = articles.read(where), labels.read(where)
     plan = _plan(where, seed, chosen, overlap)
     if dry_run:
         emit({"overlap": plan.overlap, "shares": plan.rows}, as_json, lambda: _planned(plan))
@@ -235,10 +236,11 @@ def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JS
     Counts are passages of each one's share, as the server has them now. Speed is the median over passages that were
     labelled in the browser. Agreement is strict: the same characters and the same type.
     """
-    from jinbench import clients, labels, overview, seeds
+    from jinbench import clients, labels, overview
+    from jinbench.seeds.articles import read
 
     where = rooms(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = read(where), labels.read(where)
     names = names_of(where, annotator, blind=True)
     found = overview.look(clients.connect(), where, seed, label_set, names)
     emit(found.to_dict(), as_json, lambda: _overview(found))

@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing, seeds
+from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Labels
+from jinbench.seeds import articles
 
 
 def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
@@ -27,7 +28,7 @@ class Desk:
 
     def __init__(self, benchmark: Benchmark, server: labelstudio.Server, annotator: str) -> None:
         self.where, self.annotator, self.server = benchmark, annotator, server
-        self.seed, self.label_set = seeds.read(benchmark), labels.read(benchmark)
+        self.seed, self.label_set = articles.read(benchmark), labels.read(benchmark)
         self.client = clients.connect()
         members.member(server.url, annotator)
         listing = benchmark.annotation / "annotators.toml"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jinbench import adding, extracting, seeds
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.seeds import articles, extract, importer
 from tests.conftest import ROOT
 from tests.test_layouts import BITS, PAGE
 from tests.test_problems import contents, run
@@ -79,7 +79,7 @@ def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Benchmark, tmp
     new = after.pop("seeds/articles.toml")
     assert new.startswith(before.pop("seeds/articles.toml"))
     assert after == before
-    seed = seeds.read(mini)
+    seed = articles.read(mini)
     assert [page.id for page in seed.pages] == ["a", "b", "c", "page"]
     found = [article for article in seed.articles if article.page_id == "page"]
     assert [(article.id, article.story, article.title) for article in found] == [
@@ -114,7 +114,7 @@ def test_pages_are_numbered_where_they_are_numbered(bare: Benchmark, mini: Bench
     assert [(page["id"], page["file"]) for page in entries(mini)["page"]][3:] == [
         ("x", "x.txt"), ("1", "天津 日报(1).txt"), ("x-2", "x-2_x.txt")
     ]  # fmt: skip
-    seeds.read(mini)
+    articles.read(mini)
 
 
 def test_an_id_that_an_article_has_is_passed_over(mini: Benchmark, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_id_that_an_article_has_is_passed_over(mini: Benchmark, tmp_path: Pat
 def test_it_need_not_have_articles_yet(bare: Benchmark, tmp_path: Path) -> None:
     bare.articles.unlink()
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
-    assert len(seeds.read(bare).articles) == 2
+    assert len(articles.read(bare).articles) == 2
     assert bare.articles.read_text().startswith("# ---")
 
 
@@ -136,7 +136,7 @@ def test_a_page_that_lies_there_already_is_only_listed(bare: Benchmark) -> None:
     page = put(bare.pages / "page.txt", TEXT)
     assert add(bare, page) == 0
     assert list(bare.pages.iterdir()) == [page]
-    assert len(seeds.read(bare).articles) == 2
+    assert len(articles.read(bare).articles) == 2
 
 
 def test_a_dry_run_writes_nothing_and_says_the_same(
@@ -171,8 +171,8 @@ def test_what_to_do_next_is_said(bare: Benchmark, tmp_path: Path, capsys: pytest
 
 def test_the_five_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> None:
     assert add(bare, *sorted(real.pages.glob("*.txt"))) == 0
-    seed = seeds.read(bare)
-    assert [page.repairs for page in seed.pages] == [page.repairs for page in seeds.read(real).pages]
+    seed = articles.read(bare)
+    assert [page.repairs for page in seed.pages] == [page.repairs for page in articles.read(real).pages]
     assert [page.id for page in seed.pages] == ["000", "001", "002", "003", "004"]
     passages = [passage for passage in seed.passages() if passage.torn_start]
     assert [passage.id for passage in passages] == ["000-L83", "000-L121", "000-L127"]
@@ -187,17 +187,17 @@ def test_whatever_is_added_passes_the_check(mini: Benchmark, tmp_path: Path, tex
     page = put(tmp_path / "page.txt", "\n".join(texts))
     if not "".join(texts).strip():
         with pytest.raises(DataError, match="page-empty"):
-            adding.plan(mini, [page])
+            importer.plan(mini, [page])
         return
     world = Benchmark(tmp_path / "world")
     shutil.rmtree(world.root, ignore_errors=True)
     shutil.copytree(mini.root, world.root)
-    adding.write(adding.plan(world, [page]))
-    assert len(seeds.read(world).pages) == 4
+    importer.write(importer.plan(world, [page]))
+    assert len(articles.read(world).pages) == 4
 
 
 def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = adding.plan(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
+    made = importer.plan(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
     before, write = contents(bare.root), files.write_bytes
 
     def full(path: Path, data: bytes) -> None:
@@ -207,12 +207,12 @@ def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(files, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        adding.write(made)
+        importer.write(made)
     assert contents(bare.root) == before
     monkeypatch.undo()
     bare.articles.write_text("# somebody else was here\n")
     with pytest.raises(DataError, match="file-changed"):
-        adding.write(made)
+        importer.write(made)
     assert contents(bare.root) | {"seeds/articles.toml": b""} == before | {"seeds/articles.toml": b""}
 
 
@@ -262,7 +262,7 @@ def test_gb18030_is_recognised_and_converted(
     ],
 )
 def test_what_an_encoding_seems_to_be(encoding: str, text: str, seems: str | None) -> None:
-    assert extracting.guess(text.encode(encoding)) == seems
+    assert extract.guess(text.encode(encoding)) == seems
 
 
 def test_a_byte_order_mark_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
@@ -348,11 +348,11 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
         for _ in range(200):
             file.write(block)
     program = (
-        "import sys\nfrom pathlib import Path\nfrom jinbench import adding\n"
+        "import sys\nfrom pathlib import Path\nfrom jinbench.seeds import importer\n"
         "from jinbench.core.benchmark import Benchmark\nfrom jinbench.core.errors import DataError\n"
         "def peak():\n    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
         "before = peak()\n"
-        "try:\n    adding.plan(Benchmark(Path(sys.argv[1])), [Path(sys.argv[2])])\nexcept DataError as error:\n"
+        "try:\n    importer.plan(Benchmark(Path(sys.argv[1])), [Path(sys.argv[2])])\nexcept DataError as error:\n"
         "    print(error.problems[0].code, error.problems[0].found.split()[0], peak() - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, bare.root, page], capture_output=True, text=True, cwd=ROOT)
@@ -370,7 +370,7 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
 def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: Benchmark, tmp_path: Path) -> None:
     text = WEB.format(declared)
     if encoding == "big5":
-        from jinbench.restoring import converted
+        from jinbench.seeds.repairs import converted
 
         text = converted(text, "s2t")
     page = put(tmp_path / "page.html", text.encode(encoding))
@@ -383,7 +383,7 @@ def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: B
     kept = (bare.pages / "page.txt").read_text()
     assert kept.splitlines()[0] == ("新碼頭昨天開工" if encoding == "big5" else "新码头昨天开工")
     assert "首" not in kept
-    assert len(seeds.read(bare).articles[0].passages) == 6
+    assert len(articles.read(bare).articles[0].passages) == 6
 
 
 def test_markup_is_recognised_by_its_beginning(
@@ -427,7 +427,7 @@ def test_a_web_page_made_to_do_harm(
 def test_memory_is_limited_too(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extracting, "MEMORY", 40_000_000)
+    monkeypatch.setattr(extract, "MEMORY", 40_000_000)
     said = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
     assert "extraction-failed\n  expected text within 30 s and 40 MB" in said
 
@@ -468,7 +468,7 @@ def test_each_row_is_an_article_on_a_page_of_its_own(
     for number, code in (codes | dict.fromkeys((8, 9, 10), "wrong-shape")).items():
         assert f"rows.jsonl:{number}: {code}" in said
     assert "8 rows are left out; 2 pages are added." in said
-    seed = seeds.read(mini)
+    seed = articles.read(mini)
     assert [page.id for page in seed.pages][3:] == ["rows-1", "rows-4"]
     assert [(article.id, article.title) for article in seed.articles][5:] == [
         ("rows-1-1", "新码头昨天开工"),
@@ -493,7 +493,7 @@ def test_the_fields_may_have_other_names(bare: Benchmark, tmp_path: Path, capsys
     rows = put(tmp_path / "rows.jsonl", json.dumps({"headline": "题目", "content": PAGE[1]}))
     assert "a text in the field text\n  found    only content, headline" in refused(bare, capsys, rows)
     assert add(bare, rows, "--field", "content", "--title", "headline") == 0
-    assert seeds.read(bare).articles[0].title == "题目"
+    assert articles.read(bare).articles[0].title == "题目"
 
 
 def test_rows_that_are_not_utf8_stop_it(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from jinbench import adjudication, annotation, clients, exports, labels, labelstudio, members, projects, seeds
+from jinbench import adjudication, annotation, clients, exports, labels, labelstudio, members, projects
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels
+from jinbench.seeds import articles
 
 pytestmark = pytest.mark.server
 
@@ -22,7 +23,7 @@ class Bench:
         self.where, self.name = benchmark, name
         listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"adjudicator"', f'"{name}"'))
-        self.seed, self.label_set = seeds.read(benchmark), labels.read(benchmark)
+        self.seed, self.label_set = articles.read(benchmark), labels.read(benchmark)
         committed = exports.path_of(benchmark, "adjudicator")
         self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
         committed.unlink()

@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from jinbench import agreement, annotation, exports, labels, seeds
+from jinbench import agreement, annotation, exports, labels
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Labels, Span
 from jinbench.scoring import counts, score
 from jinbench.scoring.gold import Gold
+from jinbench.seeds import articles
 
-Two = tuple[seeds.Seeds, labels.LabelSet, list[Labels], list[Labels]]
+Two = tuple[articles.Seeds, labels.LabelSet, list[Labels], list[Labels]]
 
 
 def two(benchmark: Benchmark) -> Two:
-    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
+    seed, label_set = articles.read(benchmark), labels.read(benchmark)
     a, b = (
         exports.read(exports.path_of(benchmark, name), seed.passages(), label_set)
         for name in ("annotator-a", "annotator-b")
@@ -125,14 +126,14 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
 
 
 def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:
-    found = agreement.measure(real, seeds.read(real), labels.read(real))
+    found = agreement.measure(real, articles.read(real), labels.read(real))
     committed = json.loads(agreement.path_of(real).read_text())
     assert json.loads(json.dumps(found.to_dict())) == committed
     assert set(found.against_gold) == {"annotator-a", "annotator-b"}
 
 
 def test_the_pilots_figures_are_what_its_labels_give(real: Benchmark) -> None:
-    seed, label_set = seeds.read(real), labels.read(real)
+    seed, label_set = articles.read(real), labels.read(real)
     folder = real.annotation / "pilot"
     a, b = (annotation.read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")
     found = agreement.pair(seed, label_set, a, b, ("annotator-a", "annotator-b")).to_dict()

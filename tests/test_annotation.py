@@ -7,23 +7,12 @@ from typing import Any
 
 import pytest
 
-from jinbench import (
-    accounts,
-    annotation,
-    clients,
-    exports,
-    labels,
-    labelstudio,
-    moving,
-    projects,
-    pushing,
-    seeds,
-    shares,
-)
+from jinbench import accounts, annotation, clients, exports, labels, labelstudio, moving, projects, pushing, shares
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import Labels, Span, Suggestion
 from jinbench.exchange import call
+from jinbench.seeds.articles import read
 from tests.desk import Desk
 
 pytestmark = pytest.mark.server
@@ -223,7 +212,7 @@ def test_a_changed_title_updates_the_task(desk: Desk) -> None:
     desk.enter(desk.labels())
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('"headline 10"', '"subheadline 10"'))
-    desk.seed = seeds.read(desk.where)
+    desk.seed = read(desk.where)
     assert desk.push().updated == 1
     desk.assert_one_task_per_passage(annotations=1)
 
@@ -252,7 +241,7 @@ def test_a_passage_that_is_no_more(desk: Desk) -> None:
     desk.enter(desk.labels()[1:])
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('"body 5+7"', '"notice 5+7"'))
-    desk.seed = seeds.read(desk.where)
+    desk.seed = read(desk.where)
     pushed = desk.push()
     assert (pushed.removed, pushed.created) == (1, 0)
     assert desk.pull() == (7, 7)
@@ -265,7 +254,7 @@ def test_a_text_is_corrected_after_it_was_labelled(desk: Desk) -> None:
     desk.pull()
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
-    desk.seed = seeds.read(desk.where)
+    desk.seed = read(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()
     (task,) = (task for task in desk.tasks() if task.data["passage_id"] == "c-L5")
@@ -279,7 +268,7 @@ def test_a_changed_text_under_labels_is_refused(desk: Desk) -> None:
     desk.enter(desk.labels())
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
-    desk.seed = seeds.read(desk.where)
+    desk.seed = read(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()
 
@@ -367,7 +356,7 @@ def test_a_refused_token_is_named(server: labelstudio.Server, mini: Benchmark, m
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        pushing.push(clients.connect(), mini, seeds.read(mini), labels.read(mini), "x", lambda done: None)
+        pushing.push(clients.connect(), mini, read(mini), labels.read(mini), "x", lambda done: None)
 
 
 def test_offsets_behind_wide_characters(desk: Desk) -> None:

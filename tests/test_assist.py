@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from jinbench import accounts, annotation, assist, backend, labels, members, queueing, seeds, suggesting, teaching
+from jinbench import accounts, annotation, assist, backend, labels, members, queueing, suggesting, teaching
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.models import active_learning
+from jinbench.seeds import articles
 from jinbench.suggesting import Suggester
 from tests.conftest import ROOT
 from tests.desk import Desk
@@ -36,14 +37,14 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def taught(benchmark: Benchmark, folds: int = 0) -> Suggester:
-    seed = seeds.read(benchmark)
+    seed = articles.read(benchmark)
     return suggesting.learn(seed.articles, suggesting.labelled(benchmark, seed, labels.read(benchmark)), folds=folds)
 
 
 def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> teaching.Mind:
     """One that never looks for anything new."""
     heard = [] if said is None else said
-    return teaching.Mind(seeds.read(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append)
+    return teaching.Mind(articles.read(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_with_the_secret_it_speaks_the_protocol(
         assert http.get("/health").json()["status"] == "UP"
         sent = {"project": "1.2", "access_token": TOKEN, "hostname": "http://localhost", "schema": "<View/>"}
         assert http.post("/setup", json=sent).json() == {"model_version": thinking.version}
-        passages = list(seeds.read(mini).passages())
+        passages = list(articles.read(mini).passages())
         tasks: list[Any] = [
             {"id": n, "data": {"passage_id": p.id, "article_id": p.article_id, "text": p.text}}
             for n, p in enumerate(passages)
@@ -143,7 +144,7 @@ def test_a_kept_model_is_ours_or_none(home: Path, mini: Benchmark) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     found = backend.kept_model(SECRET, "me")
     assert found is not None
-    passages = list(seeds.read(mini).passages())
+    passages = list(articles.read(mini).passages())
     assert found.suggest(passages) == model.suggest(passages)
     assert backend.kept_model(SECRET, "somebody else") is None
     assert backend.kept_model(SECRET + "x", "me") is None
@@ -169,7 +170,7 @@ class Harm:
 
 
 def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Benchmark) -> None:
-    seed = seeds.read(mini)
+    seed = articles.read(mini)
     known = suggesting.labelled(mini, seed, labels.read(mini))
     here, kept, said = known[:3], [], []
     thinking = teaching.Mind(seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append)

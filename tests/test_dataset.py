@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import card, dataset, exports, golds, items, labels, seeds
+from jinbench import card, dataset, exports, golds, items, labels
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
+from jinbench.seeds import articles
 from jinbench.splitting import FOLD_COLUMNS
 
 
@@ -57,7 +58,7 @@ def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None
 
 
 def test_articles_are_traceable(built: dataset.Built, real: Benchmark) -> None:
-    pages = {page.id: page.text for page in seeds.read(real).pages}
+    pages = {page.id: page.text for page in articles.read(real).pages}
     for rows in built.table["articles"].values():
         for row in rows:
             changed = {change["text_start"]: change["page_text"] for change in row["changes"]}
@@ -131,11 +132,11 @@ def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
         old, new = ({id for ids in each["items"][config].values() for id in ids} for each in (before, after))
         assert old == new
 
-    ids = [passage.id for passage in seeds.read(mini).passages()]
+    ids = [passage.id for passage in articles.read(mini).passages()]
     text = mini.articles.read_text().replace('"body 5+7", "body 8"', '"body 5+7+8"')  # a join is mended
     head, first, *others = text.split("[[article]]")
     mini.articles.write_text("[[article]]".join([head, *others, first]))  # and an article stands elsewhere
-    assert {passage.id for passage in seeds.read(mini).passages()} == {*ids} - {"a-L8"}
+    assert {passage.id for passage in articles.read(mini).passages()} == {*ids} - {"a-L8"}
 
 
 def test_a_moved_fold_changes_the_hash(mini: Benchmark) -> None:
@@ -173,7 +174,7 @@ def test_every_label_can_be_measured(real: Benchmark) -> None:
 
 
 def test_annotations_are_what_the_exports_say(real: Benchmark) -> None:
-    seed, label_set = seeds.read(real), labels.read(real)
+    seed, label_set = articles.read(real), labels.read(real)
     rows = {row["id"]: row for row in dataset.read_rows(real, "annotations")}
     assert len(rows) == 2 * 142
     for name in ("annotator-a", "annotator-b"):

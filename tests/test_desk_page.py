@@ -29,11 +29,11 @@ from jinbench import (
     labelstudio,
     members,
     projects,
-    seeds,
 )
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Labels
+from jinbench.seeds import articles
 from tests.browser import Browser, local_browser
 from tests.conftest import ROOT
 from tests.desk import Desk, jinbench
@@ -351,7 +351,7 @@ def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
     assert person["characters_per_minute"] > 0
     jinbench(tmp_path, "annotate", "pull")
     where = Benchmark(tmp_path)
-    (found,) = exports.read(exports.path_of(where, "first-day"), seeds.read(where).passages(), labels.read(where))
+    (found,) = exports.read(exports.path_of(where, "first-day"), articles.read(where).passages(), labels.read(where))
     assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
     assert found.sectors == ("transport",)
 
@@ -361,7 +361,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     gold = exports.path_of(real_copy, "adjudicator")
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
     made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
-    first = next(seeds.read(real_copy).passages())
+    first = next(articles.read(real_copy).passages())
     client = clients.connect()
     tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
     (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
@@ -373,7 +373,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     seat.tick("综合时政")
     seat.submit()
     jinbench(real_copy.root, "annotate", "pull", "-a", "helped")
-    passages = seeds.read(real_copy).passages()
+    passages = articles.read(real_copy).passages()
     (found,) = exports.read(exports.path_of(real_copy, "helped"), passages, labels.read(real_copy))
     assert [(s.start, s.end) for s in found.spans] == [
         (each["value"]["start"], each["value"]["end"]) for each in suggested.result
@@ -426,7 +426,7 @@ WIDE = [
 def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, desk: Desk) -> None:
     """Behind a character of two UTF-16 units, a joined emoji, a flag, full-width spaces and line breaks."""
     add_page(desk.where, WIDE)
-    desk.seed = seeds.read(desk.where)
+    desk.seed = articles.read(desk.where)
     only(desk, "added")
     (passage,) = desk.seed.passages()
     assert passage.text.count("\n") == 2
@@ -467,7 +467,7 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
     desk.where.labels.write_text(listing)
     desk.where.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
     add_page(desk.where, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
-    desk.seed, desk.label_set = seeds.read(desk.where), labels.read(desk.where)
+    desk.seed, desk.label_set = articles.read(desk.where), labels.read(desk.where)
     only(desk, "added")
     (passage,) = desk.seed.passages()
     before = replace(passage, id="z-before", text=EVIL * 2)  # as what stands around it, too
@@ -545,7 +545,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchma
 
 def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     where = real_copy
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = articles.read(where), labels.read(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
     (article,) = (a for a in seed.articles if id in {passage.id for passage in a.passages})
     seed = replace(seed, articles=(article,))

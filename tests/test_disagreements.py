@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from jinbench import adjudication, annotators, card, dataset, disagreements, labels, markup, ranking, seeds
+from jinbench import adjudication, annotators, card, dataset, disagreements, labels, markup, ranking
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels, Passage
+from jinbench.seeds import articles
 
 
 def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[disagreements.Disagreement]:
@@ -64,7 +65,7 @@ def test_a_reason_of_nothing_is_a_problem() -> None:
 
 def test_every_decision_in_the_gold_has_its_reason(real: Benchmark) -> None:
     known = annotators.read(real)
-    found = adjudication.check(real, seeds.read(real), labels.read(real), known.gold)
+    found = adjudication.check(real, articles.read(real), labels.read(real), known.gold)
     assert len(found) == 20
     overruled = [each for each in found if len({each.readings[name] for name in known.adjudicated}) == 1]
     assert len(overruled) == 6
@@ -75,7 +76,7 @@ def test_what_is_still_open_is_not_in_order(mini: Benchmark) -> None:
     tasks = [task for task in json.loads(path.read_text()) if task["data"]["passage_id"] != "c-L3"]
     path.write_text(json.dumps(tasks))
     with pytest.raises(DataError, match="passage-unlabelled") as caught:
-        adjudication.check(mini, seeds.read(mini), labels.read(mini), "adjudicator")
+        adjudication.check(mini, articles.read(mini), labels.read(mini), "adjudicator")
     assert "c-L3" in str(caught.value)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 import tomllib
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from jinbench import console, entries, forms, golds
+from jinbench import console, dataset, entries, forms, golds
 from jinbench.core import files, jsonl, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, shorten
@@ -476,7 +477,7 @@ def either(benchmark: Benchmark, task: str, path: Path) -> predictions.Predictio
     """What is read, or None where it is refused in words that a terminal and a file can take."""
     gold = golds.read(benchmark, task, "test")
     try:
-        return predictions.read_predictions(path, gold, benchmark)
+        return predictions.read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
     except DataError as error:
         said = console.told(error.problems)
         console.problems_as_json(error.problems).encode()
@@ -816,7 +817,7 @@ def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
 ) -> None:
     gold = golds.read(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
-        predictions.take([("a row", FIRST)], gold, stable, scheme, repair)
+        predictions.take([("a row", FIRST)], gold, partial(dataset.locate_ids, stable), scheme, repair)
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from jinbench import dataset, errata, labels, markup, rescoring, seeds
+from jinbench import dataset, errata, labels, markup, rescoring
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.seeds import articles
 
 
 def write(benchmark: Benchmark, number: int, **table: Any) -> None:
@@ -18,7 +19,7 @@ def write(benchmark: Benchmark, number: int, **table: Any) -> None:
 
 def gold(benchmark: Benchmark) -> dict[str, str]:
     """The gold as marked-up text, and the sectors after it."""
-    seed = seeds.read(benchmark)
+    seed = articles.read(benchmark)
     found = dataset.gold(benchmark, seed, labels.read(benchmark))
     return {p.id: f"{markup.mark(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in seed.passages()}
 

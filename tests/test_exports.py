@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import annotators, exports, labels, markup, seeds
+from jinbench import annotators, exports, labels, markup
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels, Span
+from jinbench.seeds import articles
 
 
-def everything(benchmark: Benchmark) -> tuple[seeds.Seeds, labels.LabelSet, list[Labels]]:
-    seed, label_set = seeds.read(benchmark), labels.read(benchmark)
+def everything(benchmark: Benchmark) -> tuple[articles.Seeds, labels.LabelSet, list[Labels]]:
+    seed, label_set = articles.read(benchmark), labels.read(benchmark)
     return (
         seed,
         label_set,
@@ -86,7 +87,7 @@ def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -
 
 
 def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
-    seed, label_set = seeds.read(mini), labels.read(mini)
+    seed, label_set = articles.read(mini), labels.read(mini)
     path = tmp_path / "a.jsonl"
     path.write_text(
         '{"id": "b-L5", "marked": "[天津港|PLACE]把调度系统搬到网上,船舶等待时间缩短[20%|QUANTITY]。'
@@ -102,7 +103,7 @@ def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark) -> None:
     """Label Studio writes backslash-n into `value.text`; the offsets decide."""
-    seed, label_set = seeds.read(mini), labels.read(mini)
+    seed, label_set = articles.read(mini), labels.read(mini)
     passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
     region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
     task = {

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from jinbench import card, cli, enlisting, exports, formats, labels, labelstudio, seeds, starting
+from jinbench import card, cli, enlisting, exports, formats, labels, labelstudio, starting
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
 from jinbench.recipes import load
+from jinbench.seeds import articles
 from tests import hub
 from tests.conftest import ROOT
 from tests.desk import jinbench
@@ -47,7 +48,7 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
     labels.check_config(where, label_set)
     assert where.pages.is_dir()
     with pytest.raises(DataError) as caught:
-        seeds.read(where)
+        articles.read(where)
     (problem,) = caught.value.problems
     assert (problem.code, problem.found) == ("pages-missing", "0 pages, 0 articles")
     assert "jinbench seeds add" in problem.fix
@@ -108,7 +109,7 @@ def test_the_same_in_two_places(tmp_path: Path) -> None:
 
 def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper", example=True)
-    assert [article.id for article in seeds.read(where).articles] == ["bridge", "library"]
+    assert [article.id for article in articles.read(where).articles] == ["bridge", "library"]
     assert files.read_text(where.articles).startswith("# How each page falls into articles")
     assert labels.read(where).title == "paper"
 
@@ -407,8 +408,8 @@ def test_from_an_empty_folder_to_a_leaderboard(
     jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))
     expected = labels_of(where, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
-    passages, label_set = list(seeds.read(where).passages()), labels.read(where)
-    titles = {article.id: article.title for article in seeds.read(where).articles}
+    passages, label_set = list(articles.read(where).passages()), labels.read(where)
+    titles = {article.id: article.title for article in articles.read(where).articles}
 
     def labelled(name: str, *more: object) -> str:
         path = tmp_path / "from" / f"{name}.json"

@@ -28,12 +28,12 @@ from jinbench import (
     labelstudio,
     members,
     projects,
-    seeds,
 )
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import Labels
+from jinbench.seeds import articles
 from tests.conftest import ROOT
 from tests.desk import Desk
 from tests.test_problems import run
@@ -383,4 +383,4 @@ def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: 
     page = next(desk.where.pages.glob("*.txt"))
     page.write_bytes(page.read_bytes() + b"\x00")
     with pytest.raises(DataError, match="page-control-character"):
-        seeds.read(desk.where)
+        articles.read(desk.where)

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from jinbench import dataset, labels, linting, markup, seeds
+from jinbench import dataset, labels, linting, markup
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels, Passage
+from jinbench.seeds import articles
 from tests.conftest import ROOT
 
 LABELS = labels.read(find_benchmark(ROOT))
@@ -59,7 +60,7 @@ def test_full_width_punctuation_counts_as_well() -> None:
 
 
 def test_the_gold_is_clean_but_for_what_is_accepted(real: Benchmark) -> None:
-    seed, label_set = seeds.read(real), labels.read(real)
+    seed, label_set = articles.read(real), labels.read(real)
     found = linting.lint(seed.passages(), dataset.gold(real, seed, label_set).values(), label_set)
     accepted = linting.read_accepted(real)
     assert linting.sift(found, accepted, "accepted.toml") == []

@@ -20,12 +20,12 @@ from jinbench import (
     members,
     moving,
     projects,
-    seeds,
 )
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Labels
+from jinbench.seeds import articles
 from tests.postgres import Postgres
 from tests.test_problems import run
 
@@ -60,11 +60,11 @@ def desk(mini: Benchmark) -> Benchmark:
 def labels_of(benchmark: Benchmark, name: str) -> list[Labels]:
     """What the committed export of the world says, in the name that `name` has here."""
     path = benchmark.exports / f"{name}.json"
-    return annotation.read_labels(path, seeds.read(benchmark), labels.read(benchmark), NAMES[name])
+    return annotation.read_labels(path, articles.read(benchmark), labels.read(benchmark), NAMES[name])
 
 
 def enter(benchmark: Benchmark, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
-    client, seed, label_set = clients.connect(), seeds.read(benchmark), labels.read(benchmark)
+    client, seed, label_set = clients.connect(), articles.read(benchmark), labels.read(benchmark)
     return annotation.enter(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
 
 
@@ -144,7 +144,7 @@ def test_a_half_finished_desk_moves(
     assert (found["accepted"], found["passages_to_decide"]) == (5, 3)
     enter(desk, [entry for entry in judged if entry.passage_id in {each["passage_id"] for each in found["to_decide"]}])
     jinbench(desk, capsys, "annotate", "pull")
-    seed, label_set = seeds.read(desk), labels.read(desk)
+    seed, label_set = articles.read(desk), labels.read(desk)
     assert len(adjudication.check(desk, seed, label_set, "moving-judge")) == 3
 
     # Back again, adjudication and all.
@@ -167,9 +167,9 @@ def test_what_was_labelled_differently_there_is_not_overwritten(
     listing = desk.annotation / "annotators.toml"
     listing.write_text(listing.read_text().replace("moving-", "other-"))
     labelled = [Labels(e.passage_id, "other-a", e.spans, e.sectors) for e in labels_of(desk, "annotator-a")]
-    titles = {article.id: article.title for article in seeds.read(desk).articles}
+    titles = {article.id: article.title for article in articles.read(desk).articles}
     export = exports.path_of(desk, "other-a")
-    export.write_text(json.dumps(exports.canonical(labelled, list(seeds.read(desk).passages()), titles)))
+    export.write_text(json.dumps(exports.canonical(labelled, list(articles.read(desk).passages()), titles)))
     jinbench(desk, capsys, "annotate", "push", "-a", "other-a")
     enter(desk, [Labels(labelled[0].passage_id, "other-a", (), ("water",))])
     assert run(["--root", str(desk.root), "annotate", "push", "--with-labels", "-a", "other-a"]) == 3

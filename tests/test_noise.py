@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import dataset, noise, restoring
+from jinbench import dataset, noise
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.noise import KINDS, TIERS, Tier
+from jinbench.seeds import repairs
 from tests.conftest import ROOT
 
 
@@ -83,9 +84,9 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
     for row in dataset.read_rows(real, "ner", "test")[:40]:
         for kind, name in undo.items():
             noisy = noise.apply(row["id"], row["text"], [], Tier(kind, 2)).text
-            repair = restoring.repair_named(name)
+            repair = repairs.repair_named(name)
             assert repair is not None
-            again = restoring.text_of(repair([restoring.Char(char, i) for i, char in enumerate(noisy)]))
+            again = repairs.text_of(repair([repairs.Char(char, i) for i, char in enumerate(noisy)]))
             if kind == "pinyin":
                 assert again == row["text"]
             else:  # a few traditional characters stand for several simplified ones

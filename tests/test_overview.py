@@ -1,8 +1,9 @@
 """Where two annotators drift apart, counted by hand."""
 
-from jinbench import agreement, labels, overview, seeds
+from jinbench import agreement, labels, overview
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Labels, Passage, Span
+from jinbench.seeds import articles
 
 
 def said(passage: Passage, name: str, places: int, dates: int) -> Labels:
@@ -13,7 +14,7 @@ def said(passage: Passage, name: str, places: int, dates: int) -> Labels:
 
 
 def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Benchmark) -> None:
-    seed, label_set = seeds.read(mini), labels.read(mini)
+    seed, label_set = articles.read(mini), labels.read(mini)
     passage = next(seed.passages())
     first, second = [said(passage, "a", 8, 0)], [said(passage, "b", 4, 3)]
     pair = agreement.glance(seed, label_set, first, second, ("a", "b"))

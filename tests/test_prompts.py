@@ -141,7 +141,7 @@ def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_f
 
 
 def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) -> None:
-    words = (ROOT / "jinbench" / "prompts.toml").read_text()
+    words = (ROOT / "jinbench" / "llm" / "prompts.toml").read_text()
     rows = [*dataset.read_rows(real, "ner"), *dataset.read_rows(real, "sector")]
     assert [row["id"] for row in rows if row["text"] in words] == []
     surfaces = {span["surface"] for row in rows for span in row.get("spans", ()) if len(span["surface"]) > 3}

@@ -4,16 +4,16 @@ import re
 
 import pytest
 
-from jinbench import seeds
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.text import split_sentences
 from jinbench.core.types import Passage
-from jinbench.seeds import Seeds
+from jinbench.seeds import articles
+from jinbench.seeds.articles import Seeds
 
 
 @pytest.fixture(scope="module")
 def seed(real: Benchmark) -> Seeds:
-    return seeds.read(real)
+    return articles.read(real)
 
 
 def passage(seed: Seeds, id: str) -> Passage:
@@ -100,7 +100,7 @@ def test_contact_details_are_kept_out(seed: Seeds) -> None:
 
 
 def test_summary_accounts_for_every_line(seed: Seeds) -> None:
-    for row in seeds.summary(seed):
+    for row in articles.summary(seed):
         # A line that a jump marker shares with its text counts under both kinds.
         shared = sum(
             piece.kind == "jump" and any(piece.lines == other.lines for other in article.pieces if other is not piece)
@@ -108,7 +108,7 @@ def test_summary_accounts_for_every_line(seed: Seeds) -> None:
             if article.page_id == row["page"]
             for piece in article.pieces
         )
-        assert sum(row[kind] for kind in seeds.KINDS) + row["furniture"] == row["lines"] + shared
+        assert sum(row[kind] for kind in articles.KINDS) + row["furniture"] == row["lines"] + shared
 
 
 def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
@@ -133,7 +133,7 @@ def test_sentence_ends(text: str, sentences: list[str]) -> None:
 
 
 def test_the_three_page_world(mini: Benchmark) -> None:
-    seed = seeds.read(mini)
+    seed = articles.read(mini)
     assert [found.text for found in seed.passages()][-2:] == [
         "去年,天津港与滦河沿线的港口建立联系,共有“三条”航线。",
         "伴着新航线,货物增长15%。",

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import adjudication, agreement, annotators, dataset, labels, ranking, seeds, shares
+from jinbench import adjudication, agreement, annotators, dataset, labels, ranking, shares
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Article, Passage
 from jinbench.scoring import gold
+from jinbench.seeds.articles import read
 
 
 def article(id: str, length: int) -> Article:
@@ -48,7 +49,7 @@ def test_what_is_dealt_stays_dealt(first: list[Article], more: list[Article]) ->
 
 @pytest.mark.parametrize(("people", "overlap"), [(2, 1), (3, 2), (4, 3), (5, 1), (5, 2)])
 def test_shares_are_even(real: Benchmark, people: int, overlap: int) -> None:
-    seed, names = seeds.read(real), [f"n{i}" for i in range(people)]
+    seed, names = read(real), [f"n{i}" for i in range(people)]
     dealt = shares.deal(seed.articles, names, overlap)
     rows = shares.summary(dealt, seed, names)
     characters = [int(str(row["characters"])) for row in rows]
@@ -69,7 +70,7 @@ def test_an_overlap_that_cannot_be(overlap: int) -> None:
 
 
 def test_it_comes_back_as_it_was_written(mini: Benchmark) -> None:
-    seed = seeds.read(mini)
+    seed = read(mini)
     assert shares.read(mini, seed) == {}
     assert shares.passages_of({}, seed, "annotator-a") is None
     dealt = shares.deal(seed.articles, ["annotator-a", "annotator-b"], 1)
@@ -85,13 +86,13 @@ def test_everything_wrong_with_it_is_said_at_once(mini: Benchmark) -> None:
     text = "article,annotator\nno-such,annotator-a\ntrees,nobody\ntrees\ntrees,annotator-a\ntrees,annotator-a\n"
     mini.shares.write_text(text)
     with pytest.raises(DataError) as caught:
-        shares.read(mini, seeds.read(mini))
+        shares.read(mini, read(mini))
     assert [problem.location.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
 
 
 def test_a_spreadsheet_may_have_saved_it(mini: Benchmark) -> None:
     mini.shares.write_text("article_id,annotator\r\ntrees,annotator-a\r\n", encoding="utf-8-sig")
-    assert shares.read(mini, seeds.read(mini)) == {"trees": ("annotator-a",)}
+    assert shares.read(mini, read(mini)) == {"trees": ("annotator-a",)}
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def shared(mini: Benchmark) -> Benchmark:
     third = f"[[annotator]]\n{entry}date = 2026-11-22\n"
     text = listing.read_text().replace('"annotator-b"]', '"annotator-b", "annotator-c"]')
     listing.write_text(f"{text}\n{third}")
-    seed = seeds.read(mini)
+    seed = read(mini)
     ids = [each.id for each in seed.articles]
     dealt = {id: ("annotator-a", "annotator-b" if number % 2 else "annotator-c") for number, id in enumerate(ids)}
     shares.write(mini, dealt)
@@ -115,7 +116,7 @@ def shared(mini: Benchmark) -> Benchmark:
 
 
 def test_decisions_are_between_those_who_labelled(shared: Benchmark) -> None:
-    seed, label_set = seeds.read(shared), labels.read(shared)
+    seed, label_set = read(shared), labels.read(shared)
     found = adjudication.check(shared, seed, label_set, "adjudicator")
     assert [each.subject for each in found] == ["3万平方米", "产业", "滦河"]
     dealt = shares.read(shared, seed)
@@ -128,7 +129,7 @@ def test_a_share_that_is_not_finished_is_named(shared: Benchmark) -> None:
     tasks = json.loads(path.read_text())
     path.write_text(json.dumps(tasks[1:]))
     with pytest.raises(DataError, match=r"passage-unlabelled(.|\n)*annotator-c") as caught:
-        adjudication.check(shared, seeds.read(shared), labels.read(shared), "adjudicator")
+        adjudication.check(shared, read(shared), labels.read(shared), "adjudicator")
     assert len(caught.value.problems) == 1
 
 
@@ -136,7 +137,7 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
     for name in ("annotator-a", "annotator-c"):
         (shared.exports / f"{name}.json").unlink()
     with pytest.raises(DataError) as caught:
-        adjudication.open_questions(shared, seeds.read(shared), labels.read(shared), "adjudicator")
+        adjudication.open_questions(shared, read(shared), labels.read(shared), "adjudicator")
     assert [(each.code, Path(each.location).stem) for each in caught.value.problems] == [
         ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
     ]  # fmt: skip
@@ -144,7 +145,7 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
 
 
 def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
-    seed, label_set = seeds.read(shared), labels.read(shared)
+    seed, label_set = read(shared), labels.read(shared)
     found = agreement.measure(shared, seed, label_set)
     assert [(pair.first, pair.second) for pair in found.pairs] == [
         ("annotator-a", "annotator-b"), ("annotator-a", "annotator-c"),

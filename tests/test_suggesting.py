@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from jinbench import annotators, exports, labels, seeds, suggesting
+from jinbench import annotators, exports, labels, suggesting
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Labels, Span, Suggestion
 from jinbench.models import active_learning
 from jinbench.models.crf import inference
 from jinbench.models.crf.estimator import CrfTagger
-from jinbench.seeds import Seeds
+from jinbench.seeds import articles
+from jinbench.seeds.articles import Seeds
 from jinbench.suggesting import Suggester
 
 TEXTS = [
@@ -97,7 +98,7 @@ def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
 
 
 def world(benchmark: Benchmark) -> tuple[Seeds, list[Labels]]:
-    seed = seeds.read(benchmark)
+    seed = articles.read(benchmark)
     return seed, suggesting.labelled(benchmark, seed, labels.read(benchmark))
 
 

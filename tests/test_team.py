@@ -19,11 +19,11 @@ from jinbench import (
     overview,
     projects,
     pushing,
-    seeds,
     shares,
 )
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Labels, Span
+from jinbench.seeds import articles
 from tests.desk import Desk, jinbench
 
 pytestmark = pytest.mark.server
@@ -35,22 +35,22 @@ def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp
     assert "log in as newcomer@jinbench.localhost" in said
     assert "Label All Tasks" in said
     where = Benchmark(tmp_path)
-    assert len(list(seeds.read(where).passages())) == 4
+    assert len(list(articles.read(where).passages())) == 4
     label_set = labels.read(where)
     labels.check_config(where, label_set)
     client = clients.connect()
     project = projects.find_project(client, projects.project_title(label_set, "newcomer"))
     assert project is not None
     assert f"/projects/{project.id}/data" in said
-    text = next(seeds.read(where).passages()).text
+    text = next(articles.read(where).passages()).text
     start = text.index("昨天")
     span = Span(start, start + 2, "DATE", "昨天")
     first = Labels("example-L5", "newcomer", (span,), ("transport",))
-    annotation.enter(client, seeds.read(where), label_set, "newcomer", [first], lambda done: None)
+    annotation.enter(client, articles.read(where), label_set, "newcomer", [first], lambda done: None)
     (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"], person["passages"]) == (1, 3, 4)
     jinbench(tmp_path, "annotate", "pull")
-    (found,) = exports.read(exports.path_of(where, "newcomer"), seeds.read(where).passages(), label_set)
+    (found,) = exports.read(exports.path_of(where, "newcomer"), articles.read(where).passages(), label_set)
     assert (found.spans, found.sectors) == ((span,), ("transport",))
 
 
@@ -97,7 +97,7 @@ def test_a_team_of_three(mini: Benchmark, server: labelstudio.Server) -> None:
     planned = jinbench(mini.root, *options, "--dry-run", "--json")
     assert not mini.shares.exists()
     made = jinbench(mini.root, *options, "--json")
-    seed = seeds.read(mini)
+    seed = articles.read(mini)
     dealt = shares.read(mini, seed)
     assert all(len(having) == 2 for having in dealt.values())
     assert [desk["passages"] for desk in made["desks"]] == [row["passages"] for row in planned["shares"]]
@@ -125,9 +125,9 @@ def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
     plan = ["annotate", "desk", "--dry-run"]
     assert "labelled by 2." in jinbench(mini.root, *plan)
     once = jinbench(mini.root, *plan, "--overlap", "1", "--json")
-    whole = sum(len(passage.text) for passage in seeds.read(mini).passages())
+    whole = sum(len(passage.text) for passage in articles.read(mini).passages())
     assert sum(row["characters"] for row in once["shares"]) == whole
-    first, *_ = seeds.read(mini).articles
+    first, *_ = articles.read(mini).articles
     shares.write(mini, {first.id: ("annotator-a", "annotator-b")})
     assert "labelled by 1 to 2." in jinbench(mini.root, *plan, "--overlap", "1")
 

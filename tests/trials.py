@@ -20,12 +20,12 @@ from jinbench import (
     members,
     projects,
     pushing,
-    seeds,
 )
 from jinbench.core import environment
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Suggestion
 from jinbench.exchange import call, exported
+from jinbench.seeds import articles
 from tests.worlds import three_pages
 
 COMMANDS = ("push", "enter", "pull", "adjudicate")
@@ -62,7 +62,7 @@ class Trial:
         self.name = people.names[role]
         named = self.where.annotation / "labels.toml"
         named.write_text(named.read_text().replace('title = "Mini"', f'title = "{stamp}"'))
-        self.seed, self.label_set = seeds.read(self.where), labels.read(self.where)
+        self.seed, self.label_set = articles.read(self.where), labels.read(self.where)
         self.labels = annotation.read_labels(exports.path_of(self.where, role), self.seed, self.label_set, self.name)
         listing = self.where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace(f'"{role}"', f'"{self.name}"'))

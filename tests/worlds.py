@@ -5,10 +5,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jinbench import adding, exports, labels, seeds, starting
+from jinbench import exports, labels, starting
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Labels, Span
+from jinbench.seeds import articles, importer
 
 MINI = Path(__file__).with_name("mini")
 
@@ -63,7 +64,7 @@ def written(folder: Path) -> list[Path]:
 def add_pages(benchmark: Benchmark) -> None:
     """Put the three pages into a benchmark that has none, as they are proposed."""
     with tempfile.TemporaryDirectory() as folder:
-        adding.write(adding.plan(benchmark, written(Path(folder))))
+        importer.write(importer.plan(benchmark, written(Path(folder))))
 
 
 def labels_of(benchmark: Benchmark, annotator: str) -> list[Labels]:
@@ -83,13 +84,13 @@ def labels_of(benchmark: Benchmark, annotator: str) -> list[Labels]:
             ),
             (_SECTORS.get(passage.page_id, "general"),) if label_set.sectors else (),
         )
-        for passage in seeds.read(benchmark).passages()
+        for passage in articles.read(benchmark).passages()
     ]
 
 
 def export(benchmark: Benchmark, annotator: str) -> None:
     """The same as an export, as if it had been pulled from Label Studio."""
-    seed = seeds.read(benchmark)
+    seed = articles.read(benchmark)
     titles = {article.id: article.title for article in seed.articles}
     rows = exports.canonical(labels_of(benchmark, annotator), seed.passages(), titles)
     files.write_text(exports.path_of(benchmark, annotator), files.dump_json(rows))

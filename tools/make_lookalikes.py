@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-TABLE = Path(__file__).parent.parent / "jinbench" / "lookalikes.tsv"
+TABLE = Path(__file__).parent.parent / "jinbench" / "dataset" / "lookalikes.tsv"
 PACKAGE, FILE = "cvttf-notosanscjk-regular", "cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf"
 SIZE, BLUR = 40, 1.5  # pixels
 NEAR = 0.76  # cosine of two drawings, the mean of all drawings taken away

@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset
 from jinbench.core import files, jsonl
-from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.core.spans import check_overlaps, validate_sectors, validate_span
 from jinbench.core.types import Span
 from jinbench.scoring import schemes
 from jinbench.scoring.gold import FOLDS, TASKS, Gold, Label
 
+Locate = Callable[[], Mapping[str, str]]  # for every id of a benchmark the config and split that it is of
 KEYS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
 
 
@@ -39,23 +38,23 @@ def size_limit(gold: Gold) -> int:
 
 
 def read_predictions(
-    path: Path, gold: Gold, benchmark: Benchmark | None = None, scheme: str = "BIO", repair: str | None = None
+    path: Path, gold: Gold, locate: Locate | None = None, scheme: str = "BIO", repair: str | None = None
 ) -> Predictions:
     """Predictions by id, from JSON Lines: `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`.
 
     In place of spans, `tags` has one tag per character, of a scheme of `jinbench.scoring.schemes`; invalid ones are
-    refused unless a repair is named. A row has one of the two. With `where`, it is said of an unknown id to which
+    refused unless a repair is named. A row has one of the two. With `locate`, it is said of an unknown id to which
     split or task it belongs.
     Raises :class:`DataError` with every problem in the file and its line number (file-missing, file-too-big,
     file-binary, not-utf8, broken-json, and those of :func:`take`).
     """
     problems: list[Problem] = []
     rows = jsonl.stream(path, problems, size_limit(gold))
-    return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, benchmark, scheme, repair, problems)
+    return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, locate, scheme, repair, problems)
 
 
 def take(
-    rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, benchmark: Benchmark | None = None, scheme: str = "BIO",
+    rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, locate: Locate | None = None, scheme: str = "BIO",
     repair: str | None = None, problems: list[Problem] | None = None,
 ) -> Predictions:  # fmt: skip
     """The same from rows, each with the place that a message names. `problems` is what is wrong with them already.
@@ -65,7 +64,7 @@ def take(
     """
     key = KEYS[gold.task]
     texts = dict(zip(gold.ids, gold.texts, strict=True))
-    places: dict[str, str] | None = None
+    places: Mapping[str, str] | None = None
     problems = [] if problems is None else problems
     schemes.check(scheme, repair)
     found = Predictions()
@@ -86,7 +85,7 @@ def take(
             problems.append(Problem("wrong-task", place, f"a list {key!r}", said, hint))
         elif not isinstance(id, str) or id not in texts:
             if places is None:
-                places = elsewhere(benchmark) if benchmark else {}
+                places = locate() if locate else {}
             problems.append(_unknown(id, gold, places, place))
         elif id in first:
             also, hint = f"{id} also at {first[id]}", "keep one of the two"
@@ -124,29 +123,6 @@ def _untagged(
         return []
     columns = (found.start.tolist(), found.end.tolist(), found.type.tolist())
     return [{"start": a, "end": b, "type": names[type]} for a, b, type in zip(*columns, strict=True)]
-
-
-def elsewhere(benchmark: Benchmark) -> dict[str, str]:
-    """For every id of the dataset, the config and split it belongs to: the first, in the order of the configs."""
-    listed = dataset.read_manifest(benchmark)["items"]
-    found: dict[str, str] = {}
-    for config in (*TASKS, *listed):
-        for split, ids in listed.get(config, {}).items():
-            for id in ids:
-                found.setdefault(id, f"{config}/{split}")
-    return found
-
-
-def narrower(found: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
-    """The split that all ids of `found` belong to, if `gold` is of all splits and has more; else an empty text.
-
-    Such a file may be meant for that split: everything else counts as missing.
-    """
-    ids = set(found)
-    if gold.split != FOLDS or not ids or len(ids) == len(gold.ids):
-        return ""
-    listed = dataset.read_manifest(benchmark)["items"].get(gold.task, {})
-    return next((split for split, known in listed.items() if ids <= set(known)), "")
 
 
 def _unknown(id: Any, gold: Gold, places: Mapping[str, str], place: str) -> Problem:

@@ -5,19 +5,15 @@ that were put together by hand. Nothing here knows a name of a place, a person o
 """
 
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
 from math import sqrt
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import restoring
-from jinbench.restoring import HAN, Char, converted, strip, text_of
-from jinbench.seeds import KINDS
+from jinbench.seeds.articles import KINDS
+from jinbench.seeds.layout.lines import Line
+from jinbench.seeds.repairs import HAN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,17 +26,9 @@ HEADS = ("headline", "subheadline", "label")
 HEADING = "heading"  # any of the three, or a crosshead: which one, what stands around it has to say
 FORMS = (HEADING, "byline", "body", "caption", "jump", "notice", FURNITURE)
 
-_COEFFICIENTS = Path(__file__).with_name("layouts.json")
 COMPLETE = re.compile(
     r"(?:[。！？!?：:]|…)[”’」』）)》\"]*\Z"
 )  # as `jinbench seeds check` sees it, and straight quotes
-_REFERENCE = (
-    r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
-)
-_JUMP_FIRST, _JUMP_LAST = re.compile(rf"\s*{_REFERENCE}"), re.compile(rf"{_REFERENCE}\s*\Z")
-_PINYIN = re.compile(r"[\u3400-\u9fff]\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
-_SPACED = re.compile(r"[\u3400-\u9fff] +[0-9A-Za-z\"]|[0-9A-Za-z\"] +[\u3400-\u9fff]")
-_CLOSE = re.compile(r"[\u3400-\u9fff][0-9A-Za-z\"]|[0-9A-Za-z\"][\u3400-\u9fff]")
 _OPENER = re.compile(
     r"本[报刊台网社市][^，。,]{0,6}[讯电(（]|[^，。,]{2,12}[社网报][^，。,]{0,16}[日讯]?电[(（ ]"
     r"|[^，。,]{0,4}[讯電][(（]"
@@ -60,85 +48,6 @@ _MARKS = re.compile(r"[，。、；：？！,;:?!“”‘’（）()《》—�
 _STOP = re.compile(r"[。！？!?]")
 _HALVES = re.compile(r"\S[ \u3000]\S")
 _SHORT = 32  # characters; what is longer is hardly ever a heading, a byline or a caption
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a page, or the part of it before or after a page reference. `ref` is how articles.toml names it.
-
-    `text` is what is left after the repairs of the page; `above`: the blank lines between it and the line before.
-    """
-
-    number: int
-    ref: str
-    text: str
-    above: int
-    jump: bool = False
-    after_jump: bool = False
-
-
-def split(page: str, repairs: Sequence[str] = ()) -> tuple[list[Line], list[int]]:
-    """The lines of `page` that are not blank, and the numbers of those of which the repairs leave nothing."""
-    found: list[Line] = []
-    emptied: list[int] = []
-    blank = 0
-    for number, raw in enumerate(page.split("\n"), start=1):
-        if not raw.strip():
-            blank += 1
-            continue
-        parts = _parts(number, raw, repairs, blank)
-        found += parts
-        if not parts:
-            emptied.append(number)
-        blank = 0
-    return found, emptied
-
-
-def _parts(number: int, raw: str, repairs: Sequence[str], above: int) -> list[Line]:
-    first, last = _JUMP_FIRST.match(raw), _JUMP_LAST.search(raw)
-    start = first.end() if first else 0
-    end = last.start() if last and last.start() >= start else len(raw)
-    spans = [(0, start, True), (start, end, False), (end, len(raw), True)]
-    spans = [(a, b, jump) for a, b, jump in spans if raw[a:b].strip()]
-    if len(spans) == 1 or not all(repaired(raw[a:b], repairs) for a, b, _ in spans):
-        text = repaired(raw, repairs)
-        return [Line(number, str(number), text, above, spans[0][2] and len(spans) == 1)] if text else []
-    width = len(raw)
-    return [
-        Line(number, f"{number}[{a or ''}:{b if b < width else ''}]", repaired(raw[a:b], repairs),
-             above if i == 0 else 0, jump, not jump and i > 0)
-        for i, (a, b, jump) in enumerate(spans)
-    ]  # fmt: skip
-
-
-def repaired(text: str, repairs: Sequence[str]) -> str:
-    """`text` as `jinbench seeds` reads it: after the repairs, without white space at either end."""
-    chars = strip([Char(char, i) for i, char in enumerate(text)])
-    return text_of(strip(restoring.repaired(chars, repairs)))
-
-
-def repairs_needed(page: str) -> tuple[str, ...]:
-    """The repairs that a page shows the need of: pinyin left behind, spaces around Latin, straight quotes, script."""
-    han = len(HAN.findall(page))
-    if han * 4 < sum(not char.isspace() for char in page):
-        return ()  # mostly another script: these repairs are for Chinese
-    spaced = len(_SPACED.findall(page))
-    straight = page.count('"')
-    distinct = sorted(set(HAN.findall(page)))
-    changed = {}
-    for config in ("t2s", "tw2s", "hk2s"):
-        other = {char for char in distinct if converted(char, config) != char}
-        changed[config] = sum(char in other for char in page)
-    best = max(changed, key=lambda config: changed[config])  # the first of equals: plain t2s
-    script = changed[best] * 20 > han
-    needed = {
-        # One in brackets may be there for the reader; where the script was turned over too, it is not.
-        "pinyin": len(_PINYIN.findall(page)) >= (1 if script else 3),
-        "spacing": spaced >= 3 and spaced > len(_CLOSE.findall(page)),
-        "quotes": straight >= 2 and straight > page.count("“") + page.count("”"),
-        f"script:{best}": script,
-    }
-    return tuple(name for name, yes in needed.items() if yes)
 
 
 # One line by itself. Every value lies between 0 and 1.
@@ -322,69 +231,3 @@ def main_features(texts: Sequence[str]) -> tuple[list[str], "Array"]:
         for n, text in enumerate(texts)
     ]
     return list(rows[0]), np.array([list(row.values()) for row in rows])
-
-
-@dataclass(frozen=True)
-class Linear:
-    """Scores of classes from features: a row of weights for every class, the last weight being the constant."""
-
-    classes: tuple[str, ...]
-    features: tuple[str, ...]
-    weights: tuple[tuple[float, ...], ...]
-
-    def scores(self, matrix: "Array") -> "Array":
-        """(rows, classes) for (rows, features)."""
-        import numpy as np
-
-        table = np.array(self.weights)
-        return np.asarray(matrix @ table[:, :-1].T + table[:, -1])
-
-    def chances(self, matrix: "Array") -> "Array":
-        """How likely each class is: they sum to 1. With one class alone: how likely it is, as against not."""
-        from scipy.special import expit, softmax
-
-        scores = self.scores(matrix)
-        chances: Array = expit(scores) if len(self.classes) == 1 else softmax(scores, axis=1)
-        return chances
-
-
-@dataclass(frozen=True)
-class Model:
-    """All that is learned. `forms`: of a line, what it looks like. `begins`: whether an article begins where headings,
-    a dateline or a page reference stand. `main`: of the headings of an article, which is its headline. `joins`: of a
-    pair of lines, whether one goes on in the other. `margin`: (slope, constant) from the margin of a join to how likely
-    it is right. `threshold`: how likely `begins` has to be.
-    """
-
-    forms: Linear
-    begins: Linear
-    main: Linear
-    joins: Linear
-    margin: tuple[float, float]
-    threshold: float
-
-    def to_dict(self) -> dict[str, Any]:
-        parts = {"forms": self.forms, "begins": self.begins, "main": self.main, "joins": self.joins}
-        tables = {
-            name: {"features": list(part.features),
-                   "weights": {c: list(row) for c, row in zip(part.classes, part.weights, strict=True)}}
-            for name, part in parts.items()
-        }  # fmt: skip
-        return {**tables, "margin": list(self.margin), "threshold": self.threshold}
-
-
-def model_of(table: dict[str, Any]) -> Model:
-    """The model that :meth:`Model.to_dict` wrote."""
-
-    def linear(part: dict[str, Any]) -> Linear:
-        return Linear(tuple(part["weights"]), tuple(part["features"]), tuple(map(tuple, part["weights"].values())))
-
-    forms, begins, main, joins = (linear(table[name]) for name in ("forms", "begins", "main", "joins"))
-    slope, constant = table["margin"]
-    return Model(forms, begins, main, joins, (slope, constant), table["threshold"])
-
-
-@cache
-def model() -> Model:
-    """The one that comes with the package."""
-    return model_of(json.loads(_COEFFICIENTS.read_text(encoding="utf-8")))

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import extracting, layouts, pages, proposing, seeds
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.core.files import toml_string
 from jinbench.core.text import storable
-from jinbench.extracting import Source
-from jinbench.layouts import Line
-from jinbench.proposing import DOUBTFUL, Draft, Part, Proposal
-from jinbench.restoring import Char, repaired, strip, text_of
+from jinbench.seeds import extract, pages
+from jinbench.seeds.articles import COMPLETE, read
+from jinbench.seeds.extract import Source
+from jinbench.seeds.layout import propose
+from jinbench.seeds.layout.lines import Line, repairs_needed, split
+from jinbench.seeds.layout.propose import DOUBTFUL, Draft, Part, Proposal
+from jinbench.seeds.repairs import Char, repaired, strip, text_of
 
 _RULE = f"# {'-' * 111}"
 _NUMBER = re.compile(r"\d{1,9}\Z")
@@ -51,7 +53,7 @@ class Plan:
 
 def plan(
     benchmark: Benchmark, paths: Sequence[Path], *, encoding: str | None = None, text_field: str = "text",
-    title_field: str = "title", seconds: float = extracting.SECONDS, strict: bool = False,
+    title_field: str = "title", seconds: float = extract.SECONDS, strict: bool = False,
 ) -> Plan:  # fmt: skip
     """Read files, propose what they fall into, and hold it to what `jinbench seeds check` checks. Writes nothing.
 
@@ -67,7 +69,7 @@ def plan(
     sources: list[Source] = []
     for path in paths:
         try:
-            found, wrong = extracting.read(
+            found, wrong = extract.read(
                 path, encoding=encoding, text_field=text_field, title_field=title_field, seconds=seconds
             )
         except DataError as error:
@@ -152,9 +154,9 @@ def _entries(benchmark: Benchmark, table: dict[str, list[dict[str, Any]]], sourc
         data = source.text.encode("utf-8")
         name = _file_name(benchmark, source, id, data, taken)
         taken.add(name)
-        repairs = layouts.repairs_needed(source.text)
-        lines, emptied = layouts.split(source.text, repairs)
-        proposal = proposing.propose(lines, single=source.single, titles=source.titles)
+        repairs = repairs_needed(source.text)
+        lines, emptied = split(source.text, repairs)
+        proposal = propose.propose(lines, single=source.single, titles=source.titles)
         found.append(Entry(id, name, data, source, repairs, proposal, tuple(emptied)))
     return found
 
@@ -189,7 +191,7 @@ def _piece(entry: Entry, part: Part) -> dict[str, Any]:
     found = [entry.proposal.lines[i] for i in part.lines]
     text = _text(entry, found)
     torn_start = part.kind == "body" and found[0].after_jump
-    torn_end = part.kind == "body" and not seeds.COMPLETE.search(text)
+    torn_end = part.kind == "body" and not COMPLETE.search(text)
     ref = "+".join(line.ref for line in found)
     return {
         "kind": part.kind,
@@ -301,7 +303,7 @@ def _check(made: Plan) -> None:
         there, here = files.shown(trial.root), files.shown(made.benchmark.root)
         here = "" if here == "." else f"{here}/"
         try:
-            seeds.read(trial)
+            read(trial)
         except DataError as error:
             told = [replace(each, location=each.location.replace(f"{there}/", here)) for each in error.problems]
             raise DataError(told) from None

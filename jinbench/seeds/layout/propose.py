@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jinbench import joining, layouts
-from jinbench.joining import Join
-from jinbench.layouts import FURNITURE, HEADING, HEADS, Line, Model
+from jinbench.seeds.layout import features
+from jinbench.seeds.layout import model as layout_model
+from jinbench.seeds.layout.features import FURNITURE, HEADING, HEADS
+from jinbench.seeds.layout.joins import Join, find
+from jinbench.seeds.layout.lines import Line
+from jinbench.seeds.layout.model import Model
 
 if TYPE_CHECKING:
-    from jinbench.layouts import Array
+    from jinbench.seeds.layout.features import Array
 
 DOUBTFUL = 0.7  # what is less likely than that to be right is marked
 _MOST = 8  # so many lines without running text may stand together
@@ -68,15 +71,15 @@ def propose(
 
     With `own` false, how often words stand on the page itself is no evidence for joins.
     """
-    model = model or layouts.model()
+    model = model or layout_model.model()
     if not lines:
         return Proposal((), (), (), (), (), (), ())
-    _, matrix = layouts.features(lines)
+    _, matrix = features.features(lines)
     table = model.forms.chances(matrix)
     forms, sure_of = _forms(lines, table, model.forms.classes, titles, single)
     texts = [i for i, form in enumerate(forms) if form == "body"]
-    joins = joining.find(lines, texts, model.joins, own)
-    units = layouts.units(lines, forms) if not single else [list(range(titles))] if titles else []
+    joins = find(lines, texts, model.joins, own)
+    units = features.units(lines, forms) if not single else [list(range(titles))] if titles else []
     begun = {0: 1.0} if single else _begun(lines, forms, units, joins, model)
     starts = {i for i, chance in begun.items() if chance >= model.threshold} | {_first(forms)}
     kinds, chances = _kinds(lines, forms, sure_of, units, begun, starts, model, titles, single)
@@ -119,14 +122,14 @@ def _forms(
             chances.append(1.0)
             continue
         barred = {"jump"}
-        if layouts.is_sentence(line.text):
+        if features.is_sentence(line.text):
             barred |= {HEADING, "byline", FURNITURE}
-        if not layouts.names_author(line.text):
+        if not features.names_author(line.text):
             barred.add("byline")
         if single:
             barred |= {FURNITURE, "caption"}
         allowed = {form: float(table[i, n]) for n, form in enumerate(classes) if form not in barred}
-        if allowed.get(FURNITURE, 1.0) < DOUBTFUL and not layouts.is_around(line.text):
+        if allowed.get(FURNITURE, 1.0) < DOUBTFUL and not features.is_around(line.text):
             del allowed[FURNITURE]
         whole = sum(allowed.values()) or 1.0
         form = max(allowed, key=lambda form: allowed[form])
@@ -146,11 +149,11 @@ def _clear(lines: Sequence[Line], forms: list[str], chances: list[float]) -> Non
     """
     run: list[int] = []
     for i in range(len(lines) + 1):
-        if i < len(lines) and (forms[i] != "body" or layouts.is_around(lines[i].text)):
+        if i < len(lines) and (forms[i] != "body" or features.is_around(lines[i].text)):
             run.append(i)
             continue
         if len(run) > _MOST:
-            heading = [n for n in run if forms[n] == HEADING and not layouts.is_around(lines[n].text)]
+            heading = [n for n in run if forms[n] == HEADING and not features.is_around(lines[n].text)]
             for n in run:
                 if n not in heading[-1:] or i == len(lines):
                     forms[n], chances[n] = FURNITURE, _BY_RULE
@@ -163,7 +166,7 @@ def _begun(
     """How likely an article begins with each of the units, by their first lines."""
     if not units:
         return {}
-    _, matrix = layouts.unit_features(lines, forms, units, elsewhere(forms, [(j.first, j.second) for j in joins]))
+    _, matrix = features.unit_features(lines, forms, units, elsewhere(forms, [(j.first, j.second) for j in joins]))
     return {unit[0]: float(p) for unit, p in zip(units, model.begins.chances(matrix)[:, 0], strict=True)}
 
 
@@ -193,7 +196,7 @@ def _kinds(
                 chances[i] *= 1 - p
             continue
         headed = True
-        _, matrix = layouts.main_features([lines[i].text for i in heads])
+        _, matrix = features.main_features([lines[i].text for i in heads])
         likely = model.main.chances(matrix)[:, 0]
         best = 0 if titles else int(likely.argmax())
         for n, i in enumerate(heads):

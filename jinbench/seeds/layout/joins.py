@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jinbench.layouts import COMPLETE, Line, Linear
+from jinbench.seeds.layout.features import COMPLETE
+from jinbench.seeds.layout.lines import Line
+from jinbench.seeds.layout.model import Linear
 
 if TYPE_CHECKING:
-    from jinbench.layouts import Array
+    from jinbench.seeds.layout.features import Array
 
 WINDOW = 80  # lines: a continuation further away is not looked for
 _REACH = 4  # characters on either side of a join that are looked at

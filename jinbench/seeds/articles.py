@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jinbench import pages as page_files
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.core.types import Article, Passage, Piece
-from jinbench.pages import Page
-from jinbench.restoring import REPAIR_NAMES, Char, alignment, repair_named, repaired, strip, text_of
+from jinbench.seeds import pages as page_files
+from jinbench.seeds.pages import Page
+from jinbench.seeds.repairs import REPAIR_NAMES, Char, alignment, repair_named, repaired, strip, text_of
 
 KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
