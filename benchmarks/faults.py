@@ -154,7 +154,7 @@ class Bench:
         self.proxy.reset(**hooks)
         process = self.start(trial)
         killed.wait(120)
-        self.server = labelstudio.start(say=lambda text: None)
+        self.server = labelstudio.start_server(say=lambda text: None)
         self.settle("server killed", trial, self.ended(process) is not None or process.exitcode != THROUGH)
 
     def race(self, number: int) -> None:
@@ -220,8 +220,8 @@ def main(
     """Faults in push, enter, pull and adjudicate against a real Label Studio."""
     begun = time.monotonic()
     exchange.SETTLE = 0.1
-    with tempfile.TemporaryDirectory(prefix="jinbench-faults-") as name, accounts.at(Path(name) / "home"):
-        server = labelstudio.start(port=0, say=lambda text: typer.echo(text, err=True))
+    with tempfile.TemporaryDirectory(prefix="jinbench-faults-") as name, accounts.use_home(Path(name) / "home"):
+        server = labelstudio.start_server(port=0, say=lambda text: typer.echo(text, err=True))
         try:
             with proxy_to(server.url) as proxy:
                 bench = Bench(Path(name), server, proxy, seed)
@@ -237,7 +237,7 @@ def main(
                         took = time.monotonic() - begun
                         typer.echo(f"{number} of {len(todo)} faults, {took:.0f} s", err=True)
         finally:
-            labelstudio.stop()
+            labelstudio.stop_server()
     totals = [sum(column) for column in zip(*bench.table.values(), strict=True)]
     if as_json:
         typer.echo(json.dumps({"table": bench.table, "total": totals, "seed": seed}))

@@ -24,11 +24,11 @@ from measuring import Figures, in_a_process, medians, pin
 
 from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, pushing
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
-from jinbench.core.types import Labels, Suggestion
+from jinbench.core.types import PassageLabels, Suggestion
 from jinbench.exchange import call
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.rounds import peak_mb
-from jinbench.seeds.articles import read
+from jinbench.seeds.articles import read_seeds
 
 FEW = 150
 MODEL = "tagger 1"
@@ -41,9 +41,10 @@ class World:
 
     def __init__(self, size: int) -> None:
         own = packaged_benchmark()
-        found, self.label_set = read(own), labels.read(own)
+        found, self.label_set = read_seeds(own), labels.read_label_set(own)
         known = {
-            each.passage_id: each for each in exports.read(exports.path_of(own, NAME), found.passages(), self.label_set)
+            each.passage_id: each
+            for each in exports.read_export(exports.export_path(own, NAME), found.passages(), self.label_set)
         }
         articles, self.labels, self.suggestions = [], [], {}
         for round in itertools.count():
@@ -64,7 +65,7 @@ class World:
     def titled(self, title: str) -> LabelSet:
         return replace(self.label_set, title=title)
 
-    def push(self, client: Any, benchmark: Benchmark, title: str, labelled: list[Labels] | None = None) -> int:
+    def push(self, client: Any, benchmark: Benchmark, title: str, labelled: list[PassageLabels] | None = None) -> int:
         return pushing.push(
             client, benchmark, self.seeds, self.titled(title), NAME, lambda done: None,
             suggestions=self.suggestions, model_version=MODEL, labelled=labelled or (),
@@ -157,8 +158,8 @@ def main(
         typer.echo(f"{what} {number} {way}", err=True)
         return in_a_process(__file__, ["--only", f"{what},{way},{number},{title}"])
 
-    with tempfile.TemporaryDirectory(prefix="jinbench-speed-") as name, accounts.at(name):
-        server = labelstudio.start(port=0, say=lambda text: typer.echo(text, err=True))
+    with tempfile.TemporaryDirectory(prefix="jinbench-speed-") as name, accounts.use_home(name):
+        server = labelstudio.start_server(port=0, say=lambda text: typer.echo(text, err=True))
         try:
             members.member(server.url, NAME)
             run("make", "ours", size, "made")
@@ -173,7 +174,7 @@ def main(
                 grown["push"][many] = run("push", "ours", many, f"memory-{many}")["extra_mb"]
                 grown["pull"][many] = run("pull", "ours", many, f"made-{many}")["extra_mb"]
         finally:
-            labelstudio.stop()
+            labelstudio.stop_server()
     table = {what: {way: medians(runs)["seconds"] for way, runs in ways.items()} for what, ways in found.items()}
     if as_json:
         typer.echo(json.dumps({"medians": table, "runs": found, "memory": grown}))

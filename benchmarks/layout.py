@@ -76,7 +76,7 @@ class Truth:
 def read(root: Path) -> list[Truth]:
     """The pages of a benchmark, with what articles.toml says of their lines."""
     where = find_benchmark(root)
-    seed, found = articles.read(where), []
+    seed, found = articles.read_seeds(where), []
     for page in seed.pages:
         lines, _ = split(page.text, page.repairs)
         places: dict[int, list[int]] = {}

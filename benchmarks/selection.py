@@ -109,8 +109,8 @@ def own(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
     from jinbench.seeds import articles
 
     where = find_benchmark(Path(__file__).resolve().parent.parent)
-    seed, label_set = articles.read(where), labels.read(where)
-    gold, places = dataset.gold(where, seed, label_set), splitting.read_splits(where, seed.articles)
+    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
+    gold, places = dataset.read_gold(where, seed, label_set), splitting.read_splits(where, seed.articles)
 
     def unit(passage: Any) -> Unit:
         cut = [(s.start, s.end) for s in text.split_sentences(passage.id, passage.text)]

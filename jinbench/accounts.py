@@ -23,7 +23,7 @@ def home() -> Path:
     return Path(os.environ.get("JINBENCH_HOME") or Path.home() / ".local" / "share" / "jinbench")
 
 
-def at(folder: str | Path) -> contextlib.AbstractContextManager[None]:
+def use_home(folder: str | Path) -> contextlib.AbstractContextManager[None]:
     """Another home for a while, with a server of its own and SQLite, whatever the environment names."""
     named = dict.fromkeys(("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"), "")
     return temporary_environment({"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite", **named})
@@ -77,14 +77,14 @@ class Account:
         return self.login or annotators.email(self.name)
 
 
-def kept() -> Path:
+def accounts_file() -> Path:
     """The file of the accounts."""
     return home() / "accounts.json"
 
 
-def everything() -> list[Account]:
+def read_accounts() -> list[Account]:
     """The accounts of every server. Raises :class:`ServerError` if the file cannot be read."""
-    path = kept()
+    path = accounts_file()
     try:
         return [Account(**entry) for entry in json.loads(path.read_text())]
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def everything() -> list[Account]:
 
 def known(url: str | None = None) -> dict[str, Account]:
     """The accounts on the server at `url`, or on the one of this home, by name."""
-    return {account.name: account for account in everything() if account.url == url}
+    return {account.name: account for account in read_accounts() if account.url == url}
 
 
 def administrator() -> Account:
@@ -107,7 +107,7 @@ def administrator() -> Account:
         return known()[ADMIN]
     except KeyError:
         raise ServerError(
-            f"{kept()} does not hold the administrator's account. Put the file back from a copy, or set JINBENCH_HOME "
+            f"{accounts_file()} does not hold the administrator's account. Put the file back from a copy, or set JINBENCH_HOME "
             "to a new folder for a new server."
         ) from None
 
@@ -121,8 +121,8 @@ def remember(account: Account) -> Account:
         same = annotators.one_login((*known(account.url), account.name))
         if same:
             raise ServerError(f"{same[0]} has the login that {account.name} would have. Rename one of the two.")
-        entries = {(entry.name, entry.url): entry for entry in everything()} | {(account.name, account.url): account}
-        path = kept()
+        entries = {(entry.name, entry.url): entry for entry in read_accounts()} | {(account.name, account.url): account}
+        path = accounts_file()
         new = path.with_name(f".accounts.{os.getpid()}.json")
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -133,9 +133,9 @@ def remember(account: Account) -> Account:
     return account
 
 
-def tighten() -> bool:
+def restrict_permissions() -> bool:
     """Take away what lets others read the accounts. Whether there was something to take away."""
-    path = kept()
+    path = accounts_file()
     try:
         was_open = bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
         if was_open:

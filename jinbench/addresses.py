@@ -54,7 +54,7 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def concern(url: str) -> str | None:
+def security_warning(url: str) -> str | None:
     """What somebody should know before work goes to `url`."""
     if url.startswith("https://") or is_loopback(url):
         return None
@@ -64,7 +64,7 @@ def concern(url: str) -> str | None:
     )
 
 
-def named() -> str | None:
+def remote_url() -> str | None:
     """The address of the server that somebody else runs, or None for the one of this machine.
 
     Raises :class:`ServerError` for half of what is needed, and for an address that is none.
@@ -82,7 +82,7 @@ def token() -> str:
         raise ServerError(f"{TOKEN} and {TOKEN_FILE} are both set. Unset one of them.")
     if not (given or file):
         raise ServerError(
-            f"There is no token for {named()}. Set {TOKEN}, or give --token-file FILE. "
+            f"There is no token for {remote_url()}. Set {TOKEN}, or give --token-file FILE. "
             "A personal access token is made in Label Studio under Account & Settings."
         )
     found = given if given else read_token(Path(str(file)))
@@ -107,7 +107,7 @@ def read_token(path: Path) -> str:
     return data.decode("ascii", "replace")
 
 
-def at(url: str | None, token_file: Path | None) -> contextlib.AbstractContextManager[None]:
+def use_server(url: str | None, token_file: Path | None) -> contextlib.AbstractContextManager[None]:
     """What the options --url and --token-file say, as if the environment said it.
 
     Raises :class:`ServerError` if a token of the environment would go to a server that it was not meant for.

@@ -10,9 +10,9 @@ from jinbench import annotation, annotators, disagreements, exports, projects, p
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.types import Labels, Step
+from jinbench.core.types import PassageLabels, Step
 from jinbench.disagreements import Disagreement
-from jinbench.exchange import patiently
+from jinbench.exchange import retry
 from jinbench.labels import LabelSet
 from jinbench.pushing import Pushed
 from jinbench.seeds.articles import Seeds
@@ -36,45 +36,49 @@ class Adjudication:
     urls: dict[str, str]
 
 
-def readings(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> dict[str, dict[str, Labels]]:
+def labels_to_adjudicate(
+    benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str
+) -> dict[str, dict[str, PassageLabels]]:
     """The labels of the annotators between whom `adjudicator` decides, by name and passage, each of its whole share.
 
     Raises :class:`DataError` (wrong-shape, file-missing, passage-unlabelled, and those of the exports).
     """
-    names = annotators.read(benchmark).between(adjudicator)
+    names = annotators.read_annotators(benchmark).adjudicates(adjudicator)
     if not names:
         place = f"{files.shown(benchmark.annotation / 'annotators.toml')} {adjudicator}"
         hint = "name there the annotators between whom it decides"
         raise DataError(Problem("wrong-shape", place, 'adjudicates = ["…", "…"]', "none", hint))
-    dealt = shares.read(benchmark, seed)
+    dealt = shares.read_assignments(benchmark, seed)
     found = {}
-    missing = [name for name in names if not exports.path_of(benchmark, name).is_file()]
+    missing = [name for name in names if not exports.export_path(benchmark, name).is_file()]
     if missing:
         hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.shown(benchmark.annotators)}"
-        places = [files.shown(exports.path_of(benchmark, name)) for name in missing]
+        places = [files.shown(exports.export_path(benchmark, name)) for name in missing]
         raise DataError(
             [Problem("file-missing", place, "an annotator's export", "no such file", hint) for place in places]
         )
     for name in names:
         share = shares.passages_of(dealt, seed, name)
         whole = True if share is None else share
-        labelled = exports.read(exports.path_of(benchmark, name), seed.passages(), label_set, name, whole)
+        labelled = exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set, name, whole)
         found[name] = {entry.passage_id: entry for entry in labelled}
     return found
 
 
-def agreed(found: dict[str, dict[str, Labels]], adjudicator: str) -> dict[str, Labels]:
+def agreed(found: dict[str, dict[str, PassageLabels]], adjudicator: str) -> dict[str, PassageLabels]:
     """What all who labelled a passage have in common, by passage."""
-    common: dict[str, Labels] = {}
+    common: dict[str, PassageLabels] = {}
     for reading in found.values():
         for id, entry in reading.items():
-            common[id] = disagreements.agreed(common.get(id, entry), entry, adjudicator)
+            common[id] = disagreements.common_labels(common.get(id, entry), entry, adjudicator)
     return common
 
 
 def open_questions(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
     """Every disagreement of the annotators, before anything is decided."""
-    return disagreements.find(seed.passages(), readings(benchmark, seed, label_set, adjudicator), {})
+    return disagreements.find_disagreements(
+        seed.passages(), labels_to_adjudicate(benchmark, seed, label_set, adjudicator), {}
+    )
 
 
 def push(
@@ -85,15 +89,15 @@ def push(
     A task that the adjudicator has touched, even to skip it, is left alone.
     Raises :class:`DataError`, :class:`ServerError`.
     """
-    found = readings(benchmark, seed, label_set, adjudicator)
+    found = labels_to_adjudicate(benchmark, seed, label_set, adjudicator)
     common = agreed(found, adjudicator)
     pushed = _show(client, benchmark, seed, label_set, adjudicator, found, common, step)
-    questions = disagreements.find(seed.passages(), found, {})
-    tasks = patiently(client, lambda: projects.tasks_by_passage(client, pushed.project))
-    begun = {id for id, (task, *_) in tasks.items() if projects.touched(task)}
+    questions = disagreements.find_disagreements(seed.passages(), found, {})
+    tasks = retry(client, lambda: projects.tasks_by_passage(client, pushed.project))
+    begun = {id for id, (task, *_) in tasks.items() if projects.has_work(task)}
     decided = {entry.passage_id: entry for entry in annotation.fetch(client, seed, label_set, adjudicator)}
     accepted = [entry for id, entry in common.items() if id not in begun | {each.passage_id for each in questions}]
-    annotation.enter(
+    annotation.submit(
         client, seed, label_set, adjudicator, accepted, projects.counter(step, f"accept {adjudicator}", len(accepted))
     )
     to_decide = [each for each in questions if each.passage_id not in decided]
@@ -107,7 +111,7 @@ def show(
     client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
 ) -> Pushed:
     """The adjudicator's project with all readings in it, and nothing accepted yet. Raises as :func:`push`."""
-    found = readings(benchmark, seed, label_set, adjudicator)
+    found = labels_to_adjudicate(benchmark, seed, label_set, adjudicator)
     return _show(client, benchmark, seed, label_set, adjudicator, found, agreed(found, adjudicator), step)
 
 
@@ -117,8 +121,8 @@ def _show(
     seed: Seeds,
     label_set: LabelSet,
     adjudicator: str,
-    found: dict[str, dict[str, Labels]],
-    common: dict[str, Labels],
+    found: dict[str, dict[str, PassageLabels]],
+    common: dict[str, PassageLabels],
     step: Step,
 ) -> Pushed:
     counted = projects.counter(step, f"push {adjudicator}", len(common))
@@ -126,13 +130,13 @@ def _show(
 
 
 def _decisions(
-    seed: Seeds, found: dict[str, dict[str, Labels]], adjudicator: str, decided: dict[str, Labels]
+    seed: Seeds, found: dict[str, dict[str, PassageLabels]], adjudicator: str, decided: dict[str, PassageLabels]
 ) -> list[Disagreement]:
     passages = (passage for passage in seed.passages() if passage.id in decided)
-    return disagreements.find(passages, {**found, adjudicator: decided}, _reasons(decided))
+    return disagreements.find_disagreements(passages, {**found, adjudicator: decided}, _reasons(decided))
 
 
-def _reasons(decided: dict[str, Labels]) -> dict[str, tuple[str, ...]]:
+def _reasons(decided: dict[str, PassageLabels]) -> dict[str, tuple[str, ...]]:
     return {id: entry.reasons for id, entry in decided.items()}
 
 
@@ -142,11 +146,13 @@ def check(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: s
     Raises :class:`DataError`: passage-unlabelled for a disagreement that is still open, reason-missing, reason-unused,
     and those of the exports.
     """
-    found = readings(benchmark, seed, label_set, adjudicator)
-    path = exports.path_of(benchmark, adjudicator)
-    decided = {entry.passage_id: entry for entry in exports.read(path, seed.passages(), label_set, adjudicator)}
+    found = labels_to_adjudicate(benchmark, seed, label_set, adjudicator)
+    path = exports.export_path(benchmark, adjudicator)
+    decided = {entry.passage_id: entry for entry in exports.read_export(path, seed.passages(), label_set, adjudicator)}
     taken = _decisions(seed, found, adjudicator, decided)
-    waiting = [each for each in disagreements.find(seed.passages(), found, {}) if each.passage_id not in decided]
+    waiting = [
+        each for each in disagreements.find_disagreements(seed.passages(), found, {}) if each.passage_id not in decided
+    ]
     hint = "decide it in Label Studio (jinbench annotate adjudicate says where), and pull again"
     problems = [
         Problem("passage-unlabelled", f"{files.shown(path)} task {id}", f"a decision of {adjudicator}", "none", hint)

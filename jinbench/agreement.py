@@ -14,7 +14,7 @@ from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.tags import to_bio
-from jinbench.core.types import Labels, Span
+from jinbench.core.types import PassageLabels, Span
 from jinbench.labels import LabelSet
 from jinbench.scoring import counts, significance
 from jinbench.scoring import score as scoring
@@ -48,7 +48,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairAgreement:
     """Two annotators on the passages that both labelled.
 
     `strict` and `overlap` score the spans of `second` against those of `first`; F1 is the same the other way round.
@@ -95,7 +95,7 @@ class Pair:
         return "\n".join(lines)
 
 
-def _brief(pair: Pair) -> str:
+def _brief(pair: PairAgreement) -> str:
     return f"  {pair.first:17} {pair.passages} passages: strict F1 {pair.strict.micro.shown}, sectors α {pair.alpha}"
 
 
@@ -109,9 +109,9 @@ class Agreement:
     reader of a sample beside the gold.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairAgreement, ...]
     against_gold: dict[str, dict[str, Score]]  # by annotator, then by task
-    readers: tuple[Pair, ...] = ()
+    readers: tuple[PairAgreement, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         against = {
@@ -138,7 +138,7 @@ class Agreement:
         return "\n\n".join(lines)
 
 
-def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, Labels]) -> dict[str, Gold]:
+def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, PassageLabels]) -> dict[str, Gold]:
     """What an annotator says, by task, in the form that gold has. Only the passages in `found`."""
     articles = [replace(a, passages=tuple(p for p in a.passages if p.id in found)) for a in seed.articles]
     seed = replace(seed, articles=tuple(a for a in articles if a.passages))
@@ -152,9 +152,13 @@ def _as_predictions(gold: Gold) -> dict[str, frozenset[Label]]:
     return dict(zip(gold.ids, gold.labels, strict=True))
 
 
-def pair(
-    seed: Seeds, label_set: LabelSet, first: Sequence[Labels], second: Sequence[Labels], names: Sequence[str]
-) -> Pair:
+def measure_pair(
+    seed: Seeds,
+    label_set: LabelSet,
+    first: Sequence[PassageLabels],
+    second: Sequence[PassageLabels],
+    names: Sequence[str],
+) -> PairAgreement:
     """The agreement of two annotators on the passages that both labelled.
 
     Raises :class:`DataError` (nothing-in-common).
@@ -162,7 +166,7 @@ def pair(
     a, b = _both(seed, label_set, first, second, names)
     guess = _as_predictions(b["ner"])
     alpha, decisions, single = _alphas(a["sector"], b["sector"])
-    return Pair(
+    return PairAgreement(
         names[0],
         names[1],
         len(a["sector"].ids),
@@ -192,7 +196,11 @@ class Glance:
 
 
 def glance(
-    seed: Seeds, label_set: LabelSet, first: Sequence[Labels], second: Sequence[Labels], names: Sequence[str]
+    seed: Seeds,
+    label_set: LabelSet,
+    first: Sequence[PassageLabels],
+    second: Sequence[PassageLabels],
+    names: Sequence[str],
 ) -> Glance:
     """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
     a, b = _both(seed, label_set, first, second, names)
@@ -202,7 +210,11 @@ def glance(
 
 
 def _both(
-    seed: Seeds, label_set: LabelSet, first: Sequence[Labels], second: Sequence[Labels], names: Sequence[str]
+    seed: Seeds,
+    label_set: LabelSet,
+    first: Sequence[PassageLabels],
+    second: Sequence[PassageLabels],
+    names: Sequence[str],
 ) -> tuple[dict[str, Gold], dict[str, Gold]]:
     sides = [_by_passage(side) for side in (first, second)]
     both = sides[0].keys() & sides[1].keys()
@@ -306,14 +318,14 @@ def _alphas(a: Gold, b: Gold) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]
     )
 
 
-def measure(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement:
+def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement:
     """Every pair of the annotators whose labels were adjudicated, and each of them against the gold with its errata.
 
     Raises :class:`DataError` (file-missing, nothing-in-common, and those of the exports).
     """
-    known = annotators.read(benchmark)
+    known = annotators.read_annotators(benchmark)
     found = {
-        name: exports.read(exports.path_of(benchmark, name), seed.passages(), label_set, name)
+        name: exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set, name)
         for name in known.adjudicated
     }
     if not known.adjudicated:
@@ -322,11 +334,11 @@ def measure(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement
         raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
     sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(
-        pair(seed, label_set, found[a], found[b], (a, b))
+        measure_pair(seed, label_set, found[a], found[b], (a, b))
         for a, b in itertools.combinations(known.adjudicated, 2)
         if sides[a].keys() & sides[b].keys()  # with shares, some two may have no article in common
     )
-    gold = dataset.gold(benchmark, seed, label_set)
+    gold = dataset.read_gold(benchmark, seed, label_set)
     against = {}
     for name, side in sides.items():
         said = _golds(seed, label_set, side)
@@ -335,7 +347,7 @@ def measure(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement
             task: scoring.score(true, _as_predictions(said[task])) for task, true in of_gold.items() if true.names
         }
     place = files.shown(benchmark.annotation / "annotators.toml")
-    missing = [reader for reader in known.readers if not reader.file.is_file()]
+    missing = [reader for reader in known.reviewers if not reader.file.is_file()]
     if missing:
         expected, hint = "a file of labels", "correct the name of the file there"
         raise DataError(
@@ -345,19 +357,19 @@ def measure(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement
             ]
         )
     readers = tuple(
-        pair(
+        measure_pair(
             seed,
             label_set,
             annotation.read_labels(reader.file, seed, label_set, reader.name),
             list(gold.values()),
             (reader.name, "gold"),
         )
-        for reader in known.readers
+        for reader in known.reviewers
     )
     return Agreement(pairs, against, readers)
 
 
-def _by_passage(found: Iterable[Labels]) -> dict[str, Labels]:
+def _by_passage(found: Iterable[PassageLabels]) -> dict[str, PassageLabels]:
     return {entry.passage_id: entry for entry in found}
 
 
@@ -365,13 +377,13 @@ def path_of(benchmark: Benchmark) -> Path:
     return benchmark.annotation / "agreement.json"
 
 
-def read(benchmark: Benchmark) -> dict[str, Any]:
+def read_agreement(benchmark: Benchmark) -> dict[str, Any]:
     """agreement.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     record: dict[str, Any] = files.read_json(path_of(benchmark), "make it with: jinbench agreement")
     schemas.check_shape(record, "agreement", files.shown(path_of(benchmark)))
     return record
 
 
-def write(benchmark: Benchmark, found: Agreement) -> None:
+def write_agreement(benchmark: Benchmark, found: Agreement) -> None:
     """agreement.json, from which the card is made."""
     files.write_text(path_of(benchmark), files.dump_json(found.to_dict()))

@@ -14,8 +14,8 @@ from jinbench.checking import check_storable
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
-from jinbench.core.types import Labels, Progress, Step
-from jinbench.exchange import PIECE, alone, call, elements, exported, patiently
+from jinbench.core.types import PassageLabels, Progress, Step
+from jinbench.exchange import PIECE, write_lock, call, elements, export_tasks, retry
 from jinbench.labels import LabelSet
 from jinbench.projects import counter, delete, find_project, project_title
 from jinbench.pushing import ROUNDS, Pushed, push
@@ -31,14 +31,14 @@ class OthersLabelledError(ServerError):
 
 def _user_ids(client: "LabelStudio") -> dict[str, int]:
     ids = {str(user["email"]): int(user["id"]) for user in call(client, "GET", "api/users/")}
-    names = accounts.names(list(ids), addresses.named())
+    names = accounts.names(list(ids), addresses.remote_url())
     return {names[login]: id for login, id in ids.items()}
 
 
 def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """The tasks of a project with their annotations, `completed_by` by name: ids of users differ between servers."""
     names = {id: name for name, id in users.items()}
-    for task in exported(client, project):
+    for task in export_tasks(client, project):
         if not isinstance(task["data"].get("passage_id"), str):  # made by somebody else, who may call a list that
             task["data"].pop("passage_id", None)
         for annotation in task["annotations"]:
@@ -48,13 +48,13 @@ def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Ite
 
 def has_project(client: "LabelStudio", label_set: LabelSet, annotator: str) -> bool:
     """Whether the annotator's project is on this server. Raises :class:`ServerError`."""
-    return patiently(client, lambda: find_project(client, project_title(label_set, annotator))) is not None
+    return retry(client, lambda: find_project(client, project_title(label_set, annotator))) is not None
 
 
 def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
     """The number of the annotator's project. Raises :class:`ServerError` if there is none."""
     title = project_title(label_set, annotator)
-    project = patiently(client, lambda: find_project(client, title))
+    project = retry(client, lambda: find_project(client, title))
     if project is None:
         raise ServerError(
             f"There is no project {title!r} on this server. Type: jinbench annotate push --annotator {annotator}"
@@ -64,24 +64,24 @@ def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -
     return id
 
 
-def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:
+def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: str) -> list[PassageLabels]:
     """The annotator's submitted labels as the server has them now, every one checked, in the order of the passages.
 
     Raises :class:`ServerError`, :class:`DataError`.
     """
     project = project_number(client, label_set, annotator)
 
-    def act() -> dict[str, Labels]:
+    def act() -> dict[str, PassageLabels]:
         tasks = _tasks(client, project, _user_ids(client))
         return {entry.passage_id: entry for entry in _own_labels(tasks, project, seeds, label_set, annotator)}
 
-    found = patiently(client, act)
+    found = retry(client, act)
     return [found[passage.id] for passage in seeds.passages() if passage.id in found]
 
 
 def _own_labels(
     tasks: Iterable[dict[str, Any]], project: int, seeds: Seeds, label_set: LabelSet, annotator: str
-) -> Iterator[Labels]:
+) -> Iterator[PassageLabels]:
     """The labels of `annotator` on passages that there are, as they come.
 
     What is wrong is raised at the end; another account's labels in the project are an error.
@@ -100,7 +100,7 @@ def _own_labels(
         by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
         raise OthersLabelledError(
             f"In the project of {annotator} others have labelled: {by}.\n"
-            f"Log in as {accounts.login_of(annotator, addresses.named())} and submit those passages there; then delete "
+            f"Log in as {accounts.login_of(annotator, addresses.remote_url())} and submit those passages there; then delete "
             "the others."
         )
     reader.end()
@@ -115,7 +115,7 @@ def pull(
     The memory that it takes hardly grows with the number of passages.
     """
     project = project_number(client, label_set, annotator)
-    path = exports.path_of(benchmark, annotator)
+    path = exports.export_path(benchmark, annotator)
     passages = {passage.id: passage for passage in seeds.passages()}
     with exports.Spool({article.id: article.title for article in seeds.articles}) as spool:
         if path.is_file():
@@ -128,7 +128,7 @@ def pull(
             for entry in _own_labels(tasks, project, seeds, label_set, annotator):
                 spool.add(entry, passages[entry.passage_id])
 
-        patiently(client, act)
+        retry(client, act)
         lost = spool.lost()
         if lost:
             raise ServerError(
@@ -141,7 +141,7 @@ def pull(
         return len(spool.found), spool.changed
 
 
-def _before(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> Iterator[Labels]:
+def _before(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> Iterator[PassageLabels]:
     """What an export held; what was labelled on another text than today's cannot be compared, and is left out."""
     reader = exports.Reader(files.shown(path), seeds.passages(), label_set, annotator)
     try:
@@ -156,12 +156,12 @@ def _before(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> It
     reader.end()
 
 
-def enter(
+def submit(
     client: "LabelStudio",
     seeds: Seeds,
     label_set: LabelSet,
     annotator: str,
-    labelled: Sequence[Labels],
+    labelled: Sequence[PassageLabels],
     progress: Progress,
     replace_different: bool = False,
 ) -> tuple[int, int]:
@@ -171,11 +171,11 @@ def enter(
     """
     for entry in labelled:
         check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
-    with alone():
+    with write_lock():
         project = project_number(client, label_set, annotator)
         run = _Enter(client, project, seeds, label_set, annotator, labelled, progress, replace_different)
         for _ in range(ROUNDS):
-            if patiently(client, run.round):
+            if retry(client, run.round):
                 return run.entered, len(labelled) - run.entered
         raise ServerError("Somebody else changes the labels all the time. Run the same command again when it ends.")
 
@@ -190,7 +190,7 @@ class _Enter:
         seeds: Seeds,
         label_set: LabelSet,
         annotator: str,
-        labelled: Sequence[Labels],
+        labelled: Sequence[PassageLabels],
         progress: Progress,
         replace_different: bool,
     ) -> None:
@@ -204,7 +204,7 @@ class _Enter:
         users = _user_ids(self.client)
         if self.annotator not in users:
             raise ServerError(
-                f"The server has no account {accounts.login_of(self.annotator, addresses.named())}. "
+                f"The server has no account {accounts.login_of(self.annotator, addresses.remote_url())}. "
                 f"Type: jinbench annotate push --annotator {self.annotator}"
             )
         tasks: dict[str, int] = {}
@@ -238,7 +238,7 @@ class _Enter:
             )
         missing = [entry for entry in self.labelled if entry.passage_id not in there]
         known = [entry for entry in self.labelled if entry.passage_id in there]
-        different = [entry for entry in known if not entry.says_as(there[entry.passage_id])]
+        different = [entry for entry in known if not entry.same_labels(there[entry.passage_id])]
         if different and not self.replace_different:
             raise ServerError(
                 f"{self.annotator} has labelled {len(different)} of these passages differently on the server, "
@@ -261,7 +261,7 @@ class _Enter:
         now = call(self.client, "GET", f"api/projects/{self.project}", params=parameters)
         return bool(now["total_annotations_number"] == number + len(missing) - len(doubles))
 
-    def submit(self, entry: Labels, annotation: int | None, task: int, user: int) -> None:
+    def submit(self, entry: PassageLabels, annotation: int | None, task: int, user: int) -> None:
         """Put labels into the annotation that there is, or make one."""
         body: dict[str, Any] = {"result": exports.regions(entry)}
         if annotation is not None:
@@ -289,7 +289,7 @@ def move(
     seeds: Seeds,
     label_set: LabelSet,
     annotator: str,
-    labelled: Sequence[Labels],
+    labelled: Sequence[PassageLabels],
     step: Step,
     **also: Any,
 ) -> tuple[Pushed, int]:
@@ -301,12 +301,12 @@ def move(
     count = counter(step, f"push {annotator}", sum(1 for _ in seeds.passages()))
     pushed = push(client, benchmark, seeds, label_set, annotator, count, labelled=labelled, **also)
     count = counter(step, f"enter {annotator}", len(labelled))
-    return pushed, enter(client, seeds, label_set, annotator, labelled, count)[0]
+    return pushed, submit(client, seeds, label_set, annotator, labelled, count)[0]
 
 
-def read_labels(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> list[Labels]:
+def read_labels(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> list[PassageLabels]:
     """Labels to enter in the name of `annotator`: an export (.json) of anybody, or marked-up text (.jsonl)."""
     if path.suffix == ".jsonl":
-        return markup.read(path, seeds.passages(), label_set, annotator)
-    found = exports.read(path, seeds.passages(), label_set)
+        return markup.read_markup(path, seeds.passages(), label_set, annotator)
+    found = exports.read_export(path, seeds.passages(), label_set)
     return [replace(entry, annotator=annotator) for entry in found]

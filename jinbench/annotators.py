@@ -46,7 +46,7 @@ class Annotator:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Reviewer:
     """Somebody who labelled a sample afterwards, blind, to test the gold. `file` is marked-up text or an export."""
 
     name: str
@@ -59,7 +59,7 @@ class Reader:
 class Annotators:
     gold: str
     entries: tuple[Annotator, ...]
-    readers: tuple[Reader, ...] = ()
+    reviewers: tuple[Reviewer, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,22 +74,22 @@ class Annotators:
         """Whether the gold is made from labels of `name`."""
         return name == self.gold or name in self.adjudicated
 
-    def between(self, name: str) -> tuple[str, ...]:
+    def adjudicates(self, name: str) -> tuple[str, ...]:
         """The annotators between whose labels `name` decides; empty if it labels by itself."""
         return next((entry.adjudicates for entry in self.entries if entry.name == name), ())
 
     @property
     def adjudicated(self) -> tuple[str, ...]:
         """The annotators between whose labels the gold decides."""
-        return self.between(self.gold)
+        return self.adjudicates(self.gold)
 
     @property
-    def blind(self) -> tuple[Annotator, ...]:
+    def independent(self) -> tuple[Annotator, ...]:
         """Those who labelled by themselves, before any adjudication."""
         return tuple(entry for entry in self.entries if not entry.adjudicates)
 
 
-def read(benchmark: Benchmark) -> Annotators:
+def read_annotators(benchmark: Benchmark) -> Annotators:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape)."""
     path = benchmark.annotators
     table = files.read_toml(path, "annotators", "who labels? jinbench annotate desk --annotators a,b writes it")
@@ -128,7 +128,7 @@ def read(benchmark: Benchmark) -> Annotators:
             problems.append(Problem("wrong-shape", f"{place} adjudicates", expected, ", ".join(strangers), hint))
     raise_if_any(problems)
     found = [
-        Reader(entry["name"], entry["kind"], entry["description"], benchmark.annotation / entry["file"])
+        Reviewer(entry["name"], entry["kind"], entry["description"], benchmark.annotation / entry["file"])
         for entry in readers
     ]
     return Annotators(table["gold"], tuple(_annotator(entry) for entry in entries), tuple(found))

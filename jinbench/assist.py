@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinbench import accounts, annotation, backend, exchange, queueing, suggesting
 from jinbench.backend import EVENTS, USER, Place, listening
 from jinbench.core.errors import ServerError
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.exchange import ONCE
 from jinbench.labels import LabelSet
 from jinbench.seeds.articles import Seeds
@@ -71,7 +71,7 @@ def register(client: "LabelStudio", project: int, place: Place) -> bool:
         client.projects.update(id=project, show_collab_predictions=True, model_version=TITLE)
 
     try:
-        exchange.reaching(act)
+        exchange.as_server_error(act)
     except ServerError as error:
         raise ServerError(
             f"{error}\nLabel Studio could not be told of the backend at {place.url}. If it was started by an older"
@@ -117,11 +117,11 @@ def serve(
         raise ServerError(f"A backend is running already for {accounts.home()}. End it first.") from None
 
     def count() -> Any:
-        return exchange.reaching(
+        return exchange.as_server_error(
             lambda: [client.projects.get(id=number).total_annotations_number for number in numbers.values()]
         )
 
-    def known() -> list[Labels]:
+    def known() -> list[PassageLabels]:
         return [entry for name in names for entry in annotation.fetch(client, seed, label_set, name)]
 
     with lock, listening(port) as (server, place):

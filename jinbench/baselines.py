@@ -93,7 +93,7 @@ def world(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> W
     rows = dataset.read_rows(benchmark, recipe.task)
     if recipe.crosswalk:
         golds.types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
-    true = {split: golds.read(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
+    true = {split: golds.read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
     sectors = tuple(dataset.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.given:
         rows = conditions.entities(benchmark, rows)
@@ -196,7 +196,7 @@ def run(
             predicted[each.split] |= replies[-1].batches[0]
         progress(recipe.name, len(at.rounds), steps)
         if noisy:
-            true[NOISY] = golds.read(benchmark, recipe.task, NOISY, recipe.crosswalk)
+            true[NOISY] = golds.read_task_gold(benchmark, recipe.task, NOISY, recipe.crosswalk)
             predicted[NOISY], noise = _under_noise(at, process, predicted["test"])
     progress(recipe.name, steps, steps)
     return Result(

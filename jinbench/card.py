@@ -30,7 +30,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.ranking import Board
 from jinbench.scoring import gold, results
-from jinbench.seeds.articles import read
+from jinbench.seeds.articles import read_seeds
 from jinbench.splitting import SPLITS
 
 CURVES = "plots/learning_curve.png"
@@ -68,7 +68,7 @@ def _counts(benchmark: Benchmark) -> str:
 
 
 def _labels(benchmark: Benchmark, kind: str) -> str:
-    stats, label_set = dataset.read_statistics(benchmark), labels.read(benchmark)
+    stats, label_set = dataset.read_statistics(benchmark), labels.read_label_set(benchmark)
     entries = label_set.entities if kind == "entities" else label_set.sectors
     rows = []
     for entry in entries:
@@ -92,7 +92,7 @@ def _overlap(benchmark: Benchmark) -> str:
         "mentions",
         *(f"{split}: {what}" for split in found for what in ("all", "seen in train", "as another type")),
     ]
-    names = ["all", *labels.read(benchmark).entity_names]
+    names = ["all", *labels.read_label_set(benchmark).entity_names]
     rows = []
     for name in names:
         row = [f"`{name}`" if name != "all" else name]
@@ -204,11 +204,11 @@ def _curve(benchmark: Benchmark) -> str:
 
 
 def _fields(benchmark: Benchmark) -> str:
-    return fields.markdown(items.features(labels.read(benchmark)))
+    return fields.markdown(items.features(labels.read_label_set(benchmark)))
 
 
 def _annotators(benchmark: Benchmark) -> str:
-    known = annotators.read(benchmark)
+    known = annotators.read_annotators(benchmark)
     rows = [
         [
             f"`{entry.name}`{' (the gold)' if entry.name == known.gold else ''}",
@@ -226,14 +226,14 @@ def _agreement(benchmark: Benchmark) -> str:
 
     Where nobody decides between annotators there is no such file.
     """
-    known = annotators.read(benchmark)
+    known = annotators.read_annotators(benchmark)
     if not known.adjudicated:
         return (
             f"The gold is what `{known.gold}` said. Nobody else's labels were held against it, "
             "so how far it can be trusted is not known.\n"
         )
-    record = agreement.read(benchmark)
-    seed, label_set = read(benchmark), labels.read(benchmark)
+    record = agreement.read_agreement(benchmark)
+    seed, label_set = read_seeds(benchmark), labels.read_label_set(benchmark)
     decided = adjudication.check(benchmark, seed, label_set, known.gold)
     said = [{each.readings[name] for name in known.adjudicated if name in each.readings} for each in decided]
     overruled = sum(len(readings) == 1 for readings in said)
@@ -270,7 +270,7 @@ def _agreement(benchmark: Benchmark) -> str:
         f"The adjudicator took {len(decided)} decisions; in {overruled} of them it overruled all annotators. "
         "`jinbench annotate decisions` prints each with the readings and the reason.\n\n"
     )
-    described = {reader.name: reader for reader in known.readers}
+    described = {reader.name: reader for reader in known.reviewers}
     if described.keys() != {pair["first"] for pair in record["readers"]}:
         place, hint = files.shown(agreement.path_of(benchmark)), "jinbench agreement"
         expected, found = ", ".join(described), ", ".join(pair["first"] for pair in record["readers"])
@@ -306,7 +306,7 @@ def _errata(benchmark: Benchmark) -> str:
             f"{_side(each.before)} → {_side(each.after)}",
             each.why,
         ]
-        for each in errata.read(benchmark)
+        for each in errata.read_errata(benchmark)
     ]
     return _table(["erratum", "by, date", "passage", "change", "why"], rows) if rows else "None so far.\n"
 

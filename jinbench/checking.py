@@ -30,7 +30,7 @@ def check_storable(value: Any, where: str) -> None:
             check_storable(each, where)
 
 
-class Checker:
+class LabelValidator:
     """The checks on what an annotator left, of a passage at a time; collects every problem on the way."""
 
     def __init__(self, where: str, label_set: LabelSet) -> None:

@@ -87,14 +87,14 @@ def agreement(
     if files and len(files) != 2:
         raise typer.BadParameter("two files, or none", param_hint="FILES")
     where = rooms(ctx) if files else workshop(ctx)
-    seed, label_set = articles.read(where), labels.read(where)
+    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
     if files:
         first, second = (annotation.read_labels(path, seed, label_set, path.stem) for path in files)
-        pair = measures.pair(seed, label_set, first, second, [path.stem for path in files])
+        pair = measures.measure_pair(seed, label_set, first, second, [path.stem for path in files])
         emit(pair.to_dict(), as_json, lambda: str(pair))
         return
-    found = measures.measure(where, seed, label_set)
-    measures.write(where, found)
+    found = measures.measure_agreement(where, seed, label_set)
+    measures.write_agreement(where, found)
     emit(found.to_dict(), as_json, lambda: str(found))
 
 
@@ -111,11 +111,11 @@ def split(
 
     from jinbench import dataset, labels, searching
     from jinbench.core import files
-    from jinbench.seeds.articles import read
+    from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
-    seed, label_set = read(where), labels.read(where)
-    gold = dataset.gold(where, seed, label_set, ())  # an erratum moves no article
+    seed, label_set = read_seeds(where), labels.read_label_set(where)
+    gold = dataset.read_gold(where, seed, label_set, ())  # an erratum moves no article
     with progress() as step:
         text = searching.search(seed, gold, step=step)
     if write:

@@ -24,9 +24,9 @@ def ensure_member(name: str) -> str:
     On a server that somebody else runs, a login that `accounts.map_login` names is theirs to make.
     Raises :class:`ServerError`, with what its owner has to do.
     """
-    url = addresses.named()
+    url = addresses.remote_url()
     if url is None:
-        server = labelstudio.running()
+        server = labelstudio.find_server()
         if server is None:
             raise ServerError(_NONE_RUNS)
         return members.member(server.url, name).address
@@ -74,9 +74,9 @@ def connect() -> "LabelStudio":
     except ImportError:
         raise ServerError("Label Studio's SDK is not installed. Type: pip install 'jinbench[annotate]'") from None
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it notes every address, that of an invitation too
-    url = addresses.named()
+    url = addresses.remote_url()
     if url is None:
-        server = labelstudio.running()
+        server = labelstudio.find_server()
         if server is None:
             raise ServerError(_NONE_RUNS)
         url, token, through = server.url, accounts.administrator().token, False
@@ -85,8 +85,8 @@ def connect() -> "LabelStudio":
         token, through = addresses.token(), not addresses.is_loopback(url)
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hide]}
     http = httpx.Client(timeout=600, follow_redirects=False, trust_env=through, event_hooks=hooks)
-    if addresses.named() is not None:
-        _look(http, url)
+    if addresses.remote_url() is not None:
+        _connect(http, url)
     make: Any = LabelStudio  # the SDK's constructor is untyped
     try:
         client: LabelStudio = make(base_url=url, api_key=token, timeout=600, httpx_client=http)
@@ -107,7 +107,7 @@ def _hide(response: "httpx.Response") -> None:
         response._content = body.replace(given, b"(token)")
 
 
-def _look(http: "httpx.Client", url: str) -> None:
+def _connect(http: "httpx.Client", url: str) -> None:
     """Raises :class:`ServerError` if what answers at `url` is no Label Studio, before a token is sent there.
 
     One that is there and does not answer is left to the command, which waits and tries again.
@@ -150,7 +150,7 @@ def wait_until_up(client: Any, wait: float = 60) -> None:
             if http.get(f"{url}/health", timeout=5).status_code == 200:
                 return
         time.sleep(0.5)
-    ours = addresses.named() is None
+    ours = addresses.remote_url() is None
     again = "Start it again (jinbench labelstudio start)" if ours else "Wait until it is there again"
     raise ServerError(
         f"Label Studio at {url} does not answer. {again}, then run the same command again: nothing is entered twice."

@@ -33,7 +33,7 @@ _D65 = (0.95047, 1.0, 1.08883)
 Triple = tuple[float, float, float]
 
 
-class Pair(NamedTuple):
+class ColourPair(NamedTuple):
     """Two names whose colours look `distance` apart (CIEDE2000) with a kind of vision."""
 
     distance: float
@@ -114,8 +114,8 @@ def _cos(degrees: float) -> float:
     return math.cos(math.radians(degrees))
 
 
-def closest(colours: Mapping[str, str], vision: str) -> Pair | None:
+def closest(colours: Mapping[str, str], vision: str) -> ColourPair | None:
     """The two names of `colours` (name to `#RRGGBB`) that look most alike; None if there are not two."""
     seen = {name: lab(colour, vision) for name, colour in colours.items()}
-    pairs = (Pair(ciede2000(seen[a], seen[b]), a, b, vision) for a, b in itertools.combinations(seen, 2))
+    pairs = (ColourPair(ciede2000(seen[a], seen[b]), a, b, vision) for a, b in itertools.combinations(seen, 2))
     return min(pairs, default=None)

@@ -28,7 +28,7 @@ class Noisy:
 def tiers(benchmark: Benchmark, crosswalk: str = "") -> list[Noisy]:
     """The noisy sentences tier by tier. Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
     rows = dataset.read_rows(benchmark, golds.config_of("ner", NOISY))
-    gold = golds.read(benchmark, "ner", NOISY, crosswalk)
+    gold = golds.read_task_gold(benchmark, "ner", NOISY, crosswalk)
     found = []
     for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):
         kept = [(row["kind"], row["level"]) == (kind, level) for row in rows]

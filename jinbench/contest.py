@@ -53,7 +53,7 @@ def score(
     from jinbench.scoring import error_analysis, predictions
     from jinbench.scoring import score as scoring
 
-    gold = golds.read(rooms(ctx), task, on, crosswalk)
+    gold = golds.read_task_gold(rooms(ctx), task, on, crosswalk)
     predicted = predictions.read_predictions(file, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
     found = scoring.score(gold, predicted, scores=predicted.scores)
     wrong = error_analysis.analyse(gold, predicted, errors) if errors else None
@@ -86,7 +86,7 @@ def compare(
 
     if len({path.resolve() for path in files}) < max(len(files), 2):
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
-    gold = golds.read(rooms(ctx), task, on, crosswalk)
+    gold = golds.read_task_gold(rooms(ctx), task, on, crosswalk)
     predicted = {
         str(path): read_predictions(path, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
         for path in files
@@ -129,8 +129,8 @@ def rescore(
     from jinbench import errata, rescoring
 
     where = workshop(ctx)
-    if first > len(errata.read(where)):
-        raise typer.BadParameter(f"there are {len(errata.read(where))} errata", param_hint="--from")
+    if first > len(errata.read_errata(where)):
+        raise typer.BadParameter(f"there are {len(errata.read_errata(where))} errata", param_hint="--from")
     moves, (old, new) = rescoring.rescore(where, first)
     moved = sum(move.moved for move in moves)
 

@@ -57,19 +57,19 @@ def build(benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: 
     `listing` is its manifest, read from the disk if not given; `card` its card, likewise.
     Raises :class:`DataError` if manifest, annotators.toml, errata or agreement.json are missing or broken.
     """
-    label_set = labels.read(benchmark)
+    label_set = labels.read_label_set(benchmark)
     return describe(
         dataset.read_manifest(benchmark) if listing is None else listing,
         items.features(label_set),
-        annotators.read(benchmark),
+        annotators.read_annotators(benchmark),
         title=label_set.title,
         documents=Documents(
             _text(benchmark, "DATASET_CARD.md") if card is None else card,
             _text(benchmark, "CITATION.cff"),
             _text(benchmark, "LICENSE-DATA.md"),
         ),
-        figures=agreement.read(benchmark) if agreement.path_of(benchmark).is_file() else None,
-        corrections=errata.read(benchmark),
+        figures=agreement.read_agreement(benchmark) if agreement.path_of(benchmark).is_file() else None,
+        corrections=errata.read_errata(benchmark),
     )
 
 

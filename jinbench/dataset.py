@@ -14,7 +14,7 @@ from jinbench.annotators import Annotator
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, find_benchmark, packaged_benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.errata import Erratum
 from jinbench.items import CONFIGS, Rows
 from jinbench.labels import LabelSet
@@ -29,26 +29,33 @@ if TYPE_CHECKING:
 CORRECT = "correct the name"
 
 
-def gold(
+def read_gold(
     benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None
-) -> dict[str, Labels]:
+) -> dict[str, PassageLabels]:
     """The gold labels of every passage, with all errata or those in `used`.
 
     Raises :class:`DataError` with everything wrong in the export or in an erratum.
     """
-    annotator = annotators.read(benchmark).gold
-    found = exports.read(exports.path_of(benchmark, annotator), seed.passages(), label_set, annotator, whole=True)
+    annotator = annotators.read_annotators(benchmark).gold
+    found = exports.read_export(
+        exports.export_path(benchmark, annotator), seed.passages(), label_set, annotator, whole=True
+    )
     passages = {passage.id: passage for passage in seed.passages()}
     by_id = {entry.passage_id: entry for entry in found}
-    return errata.apply(by_id, errata.read(benchmark) if used is None else used, passages, label_set)
+    return errata.apply_errata(by_id, errata.read_errata(benchmark) if used is None else used, passages, label_set)
 
 
-def readings(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> list[tuple[Annotator, dict[str, Labels]]]:
+def labels_by_annotator(
+    benchmark: Benchmark, seed: Seeds, label_set: LabelSet
+) -> list[tuple[Annotator, dict[str, PassageLabels]]]:
     """The labels of each annotator who labelled alone, by passage; of those that have an export."""
     return [
-        (entry, {labels.passage_id: labels for labels in exports.read(path, seed.passages(), label_set, entry.name)})
-        for entry in annotators.read(benchmark).blind
-        if (path := exports.path_of(benchmark, entry.name)).is_file()
+        (
+            entry,
+            {labels.passage_id: labels for labels in exports.read_export(path, seed.passages(), label_set, entry.name)},
+        )
+        for entry in annotators.read_annotators(benchmark).independent
+        if (path := exports.export_path(benchmark, entry.name)).is_file()
     ]
 
 
@@ -67,9 +74,9 @@ def table_of(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Seque
 
     Raises :class:`DataError` with all that is wrong in splits, exports or errata.
     """
-    found = gold(benchmark, seed, label_set, used)
+    found = read_gold(benchmark, seed, label_set, used)
     return items.rows(
-        seed, label_set, found, read_splits(benchmark, seed.articles), readings(benchmark, seed, label_set)
+        seed, label_set, found, read_splits(benchmark, seed.articles), labels_by_annotator(benchmark, seed, label_set)
     )
 
 
@@ -78,11 +85,11 @@ def build(benchmark: Benchmark) -> Built:
 
     Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
     """
-    label_set = labels.read(benchmark)
-    seed = articles.read(benchmark)
-    used = errata.read(benchmark)
+    label_set = labels.read_label_set(benchmark)
+    seed = articles.read_seeds(benchmark)
+    used = errata.read_errata(benchmark)
     table = table_of(benchmark, seed, label_set, used)
-    listing = items.manifest(table, label_set, used, annotators.read(benchmark).gold)
+    listing = items.manifest(table, label_set, used, annotators.read_annotators(benchmark).gold)
     contents = parquets(table, label_set, listing)
     counts = items.statistics(table, label_set)
     contents["stats.json"] = files.dump_json(counts).encode()

@@ -32,10 +32,10 @@ def _annotate(
 ) -> None:
     from jinbench import addresses
 
-    ctx.with_resource(addresses.at(url, token_file))
+    ctx.with_resource(addresses.use_server(url, token_file))
     with contextlib.suppress(ServerError):  # one that is no address is refused by what needs a server
-        named = addresses.named()
-        if named and (warning := addresses.concern(named)):
+        named = addresses.remote_url()
+        if named and (warning := addresses.security_warning(named)):
             say(warning)
 
 
@@ -47,8 +47,8 @@ def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False
     from jinbench import annotators
     from jinbench.core import files
 
-    listed = annotators.read(benchmark)
-    known = tuple(entry.name for entry in listed.blind) if blind else listed.names
+    listed = annotators.read_annotators(benchmark)
+    known = tuple(entry.name for entry in listed.independent) if blind else listed.names
     unknown = [name for name in chosen or () if name not in known]
     if unknown:
         place = files.shown(benchmark.annotation / "annotators.toml")
@@ -83,8 +83,12 @@ def annotate_push(
     from jinbench.seeds import articles
 
     where = workshop(ctx)
-    seed, label_set, names = articles.read(where), labels.read(where), names_of(where, annotator, blind=True)
-    tasks, dealt = projects.task_data(seed), shares.read(where, seed)
+    seed, label_set, names = (
+        articles.read_seeds(where),
+        labels.read_label_set(where),
+        names_of(where, annotator, blind=True),
+    )
+    tasks, dealt = projects.task_data(seed), shares.read_assignments(where, seed)
     share = {name: shares.passages_of(dealt, seed, name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
@@ -122,17 +126,23 @@ def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: b
     from dataclasses import asdict
 
     from jinbench import annotators, clients, exports, labels, moving
-    from jinbench.seeds.articles import read
+    from jinbench.seeds.articles import read_seeds
 
-    seed, label_set, listed = read(benchmark), labels.read(benchmark), annotators.read(benchmark)
-    names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.between(name)))  # adjudicators last
+    seed, label_set, listed = (
+        read_seeds(benchmark),
+        labels.read_label_set(benchmark),
+        annotators.read_annotators(benchmark),
+    )
+    names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.adjudicates(name)))  # adjudicators last
     if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
-        names = [name for name in names if not listed.between(name) or exports.path_of(benchmark, name).is_file()]
+        names = [
+            name for name in names if not listed.adjudicates(name) or exports.export_path(benchmark, name).is_file()
+        ]
     client, done = clients.connect(), []
     for name in names:
         clients.ensure_member(name)
         with progress() as step:
-            done.append(moving.with_labels(client, benchmark, seed, label_set, name, step))
+            done.append(moving.transfer_labels(client, benchmark, seed, label_set, name, step))
     emit(
         [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
         as_json,
@@ -158,17 +168,17 @@ def annotate_sheet(
     from jinbench.seeds import articles as seeds
 
     where = rooms(ctx)
-    seed = seeds.read(where)
+    seed = seeds.read_seeds(where)
     if not adjudicate:
         rows = [
             {"id": p.id, "title": a.title, "marked": p.text, "sectors": []} for a in seed.articles for p in a.passages
         ]
         emit(rows, as_json, files.dump_jsonl(rows).rstrip)
         return
-    label_set, adjudicator = labels.read(where), annotators.read(where).gold
-    readings = adjudication.readings(where, seed, label_set, adjudicator)
+    label_set, adjudicator = labels.read_label_set(where), annotators.read_annotators(where).gold
+    readings = adjudication.labels_to_adjudicate(where, seed, label_set, adjudicator)
     common = adjudication.agreed(readings, adjudicator)
-    open_questions = disagreements.find(seed.passages(), readings, {})
+    open_questions = disagreements.find_disagreements(seed.passages(), readings, {})
     texts = {passage.id: passage.text for passage in seed.passages()}
     to_decide: list[dict[str, Any]] = []
     for id in dict.fromkeys(each.passage_id for each in open_questions):
@@ -202,7 +212,7 @@ def annotate_enter(
     from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
-    seed, label_set = seeds_articles.read(where), labels.read(where)
+    seed, label_set = seeds_articles.read_seeds(where), labels.read_label_set(where)
     names_of(where, [annotator])
     labelled = annotation.read_labels(file, seed, label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
@@ -213,7 +223,7 @@ def annotate_enter(
         return
     client = clients.connect()
     with progress() as step:
-        entered, there = annotation.enter(
+        entered, there = annotation.submit(
             client,
             seed,
             label_set,
@@ -234,15 +244,19 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
-    seed, label_set, listed = seeds_articles.read(where), labels.read(where), annotators.read(where)
-    total, dealt = sum(1 for _ in seed.passages()), shares.read(where, seed)
+    seed, label_set, listed = (
+        seeds_articles.read_seeds(where),
+        labels.read_label_set(where),
+        annotators.read_annotators(where),
+    )
+    total, dealt = sum(1 for _ in seed.passages()), shares.read_assignments(where, seed)
     client = clients.connect()
     results = []
     names = names_of(where, annotator)
     if annotator is None:
         there = [name for name in names if annotation.has_project(client, label_set, name)]
         for name in set(names) - set(there) if there else ():
-            after = "adjudicate" if listed.between(name) else f"push --annotator {name}"
+            after = "adjudicate" if listed.adjudicates(name) else f"push --annotator {name}"
             say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
         names = there or names
     for name in names:
@@ -250,7 +264,7 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
             step(f"pull {name}", 0, 1)
             count, changed = annotation.pull(client, where, seed, label_set, name)
         skipped, drafts = moving.left_behind(client, label_set, name)
-        file, share = files.shown(exports.path_of(where, name)), shares.passages_of(dealt, seed, name)
+        file, share = files.shown(exports.export_path(where, name)), shares.passages_of(dealt, seed, name)
         of = total if share is None else len(share)
         record = {"annotator": name, "passages": count, "of": of, "changed": changed, "file": file}
         results.append(record | {"skipped": skipped, "drafts": drafts})
@@ -273,12 +287,12 @@ def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSO
     from jinbench.seeds import articles as seeds_articles
 
     where = rooms(ctx)
-    seed, label_set = seeds_articles.read(where), labels.read(where)
+    seed, label_set = seeds_articles.read_seeds(where), labels.read_label_set(where)
     results: list[dict[str, Any]] = []
     for name in names_of(where, annotator):
-        path = exports.path_of(where, name)
-        found = exports.read(path, seed.passages(), label_set, name)
-        if annotators.read(where).between(name):
+        path = exports.export_path(where, name)
+        found = exports.read_export(path, seed.passages(), label_set, name)
+        if annotators.read_annotators(where).adjudicates(name):
             adjudication.check(where, seed, label_set, name)
         spans = sum(len(entry.spans) for entry in found)
         results.append({"annotator": name, "file": files.shown(path), "passages": len(found), "spans": spans})

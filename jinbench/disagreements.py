@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from jinbench import markup
 from jinbench.core.errors import Problem
-from jinbench.core.types import Labels, Passage, Span, within
+from jinbench.core.types import PassageLabels, Passage, Span, within
 
 SECTORS = "产业"  # stands for the stretch of text where the sectors differ
-Readings = Mapping[str, Mapping[str, Labels]]  # by name, then by passage
+Readings = Mapping[str, Mapping[str, PassageLabels]]  # by name, then by passage
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Disagreement:
         return "\n".join([*lines, f"  {'reason':{width}}  {self.reason or '(none yet)'}"])
 
 
-def find(passages: Iterable[Passage], readings: Readings, reasons: Mapping[str, Sequence[str]]) -> list[Disagreement]:
+def find_disagreements(
+    passages: Iterable[Passage], readings: Readings, reasons: Mapping[str, Sequence[str]]
+) -> list[Disagreement]:
     """Every stretch and every set of sectors on which the readings are not all the same, in reading order.
 
     A passage is compared between those who have it. `reasons` are by passage, each as `subject: why`.
@@ -96,10 +98,10 @@ def _marked(text: str, spans: Iterable[Span], start: int, end: int) -> str:
     return markup.mark(text[start:end], within(spans, start, end))
 
 
-def agreed(a: Labels, b: Labels, annotator: str) -> Labels:
+def common_labels(a: PassageLabels, b: PassageLabels, annotator: str) -> PassageLabels:
     """What two readings have in common, as labels of `annotator`."""
     sectors = tuple(name for name in a.sectors if name in b.sectors)
-    return Labels(a.passage_id, annotator, tuple(span for span in a.spans if span in b.spans), sectors)
+    return PassageLabels(a.passage_id, annotator, tuple(span for span in a.spans if span in b.spans), sectors)
 
 
 def problems(found: Sequence[Disagreement], reasons: Mapping[str, Sequence[str]], where: str) -> list[Problem]:

@@ -14,7 +14,7 @@ ADJUDICATOR = "adjudicator"
 _HOW = "Labels in Label Studio. Say here who or what it is, and how it works."
 
 
-def enlist(benchmark: Benchmark, label_set: LabelSet, names: Sequence[str], kind: str) -> list[str]:
+def add_annotators(benchmark: Benchmark, label_set: LabelSet, names: Sequence[str], kind: str) -> list[str]:
     """Add to annotators.toml those of `names` that are not in it. Returns the new ones.
 
     Where there is no such file, one is made: two or more are adjudicated between, the labels of one alone are the gold.
@@ -23,7 +23,7 @@ def enlist(benchmark: Benchmark, label_set: LabelSet, names: Sequence[str], kind
     path = benchmark.annotators
     today = datetime.date.today().isoformat()
     if path.is_file():
-        known, text = annotators.read(benchmark).names, files.read_text(path).rstrip("\n") + "\n"
+        known, text = annotators.read_annotators(benchmark).names, files.read_text(path).rstrip("\n") + "\n"
     else:
         known = ()
         gold = ADJUDICATOR if len(names) > 1 else names[0]

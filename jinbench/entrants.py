@@ -224,7 +224,7 @@ def parse(
     from jinbench.scoring import predictions
 
     where = rooms(ctx)
-    gold = golds.read(where, task, on)
+    gold = golds.read_task_gold(where, task, on)
     predicted, found = replies.parse(gold, replies.read(file, gold), replies.names(where, gold))
     if out:
         files.write_text(out, files.dump_jsonl(predictions.as_rows(task, predicted.items())))

@@ -149,8 +149,8 @@ def _id_problems(benchmark: Benchmark, folder: Path) -> list[Problem]:
         return [Problem("wrong-shape", place, expected, shorten(id, 80), hint)]
     taken = {path.stem if path.is_file() else path.name: "a baseline" for path in benchmark.baselines.glob("[!.]*")}
     if benchmark.annotators.is_file():
-        who = annotators.read(benchmark)
-        taken |= dict.fromkeys((*who.names, *(reader.name for reader in who.readers)), "an annotator")
+        who = annotators.read_annotators(benchmark)
+        taken |= dict.fromkeys((*who.names, *(reader.name for reader in who.reviewers)), "an annotator")
     if id not in taken:
         return []
     return [Problem("duplicate-id", place, "a name of its own", f"that of {taken[id]}", "rename the folder")]
@@ -267,7 +267,7 @@ def check(benchmark: Benchmark, folder: Path) -> Checked:
     problems: list[Problem] = []
     parts = []
     for board, path in entry.files.items():
-        gold = golds.read(benchmark, *board)
+        gold = golds.read_task_gold(benchmark, *board)
         try:
             predicted = predictions.read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
             parts.append(Part(board, path, gold, predicted, dataset.split_of(predicted, gold, benchmark)))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinbench import markup
-from jinbench.checking import Checker
+from jinbench.checking import LabelValidator
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any
-from jinbench.core.types import Labels, Passage, Span, within
+from jinbench.core.types import PassageLabels, Passage, Span, within
 from jinbench.labels import LabelSet
 
 
@@ -29,7 +29,7 @@ class Erratum:
     after: str | tuple[str, ...]
 
 
-def read(benchmark: Benchmark) -> list[Erratum]:
+def read_errata(benchmark: Benchmark) -> list[Erratum]:
     """All errata in order. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     found, problems = [], []
     for number, path in enumerate(files.below(benchmark.annotation / "errata"), 1):
@@ -50,9 +50,9 @@ def read(benchmark: Benchmark) -> list[Erratum]:
     return found
 
 
-def apply(
-    gold: Mapping[str, Labels], errata: Sequence[Erratum], passages: Mapping[str, Passage], label_set: LabelSet
-) -> dict[str, Labels]:
+def apply_errata(
+    gold: Mapping[str, PassageLabels], errata: Sequence[Erratum], passages: Mapping[str, Passage], label_set: LabelSet
+) -> dict[str, PassageLabels]:
     """`gold` with the errata applied in order; what they do not touch is the same object.
 
     Raises :class:`DataError` (erratum-differs, unknown-id, and those of the labels).
@@ -60,7 +60,7 @@ def apply(
     corrected = dict(gold)
     problems: list[Problem] = []
     for erratum in errata:
-        checker = Checker(files.shown(erratum.path), label_set)
+        checker = LabelValidator(files.shown(erratum.path), label_set)
         passage = passages.get(erratum.passage_id)
         if passage is None:
             checker.problem("unknown-id", "passage", "the id of a passage", repr(erratum.passage_id), "correct the id")
@@ -73,7 +73,7 @@ def apply(
     return corrected
 
 
-def _sectors(checker: Checker, erratum: Erratum, passage: Passage, labelled: Labels) -> Labels:
+def _sectors(checker: LabelValidator, erratum: Erratum, passage: Passage, labelled: PassageLabels) -> PassageLabels:
     if set(erratum.before) != set(labelled.sectors):
         checker.problem(
             "erratum-differs",
@@ -85,7 +85,7 @@ def _sectors(checker: Checker, erratum: Erratum, passage: Passage, labelled: Lab
     return replace(labelled, sectors=checker.sectors(list(erratum.after), "after"))
 
 
-def _spans(checker: Checker, erratum: Erratum, passage: Passage, labelled: Labels) -> Labels:
+def _spans(checker: LabelValidator, erratum: Erratum, passage: Passage, labelled: PassageLabels) -> PassageLabels:
     stretch, before = markup.parse(str(erratum.before))
     same, after = markup.parse(str(erratum.after))
     times = passage.text.count(stretch)

@@ -91,7 +91,7 @@ def _held_against(
     *systems: Any,
 ) -> tuple[Gold, list[Predictions]]:  # fmt: skip
     benchmark = find_benchmark(root)
-    gold = golds.read(benchmark, task, split, crosswalk)
+    gold = golds.read_task_gold(benchmark, task, split, crosswalk)
     locate = partial(dataset.locate_ids, benchmark)
     found = []
     for given in systems:

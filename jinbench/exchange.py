@@ -40,7 +40,7 @@ def call(client: "LabelStudio", method: str, path: str, **options: Any) -> Any:
         raise ServerError(_explain(error)) from None
 
 
-def listed(client: "LabelStudio", path: str, **options: Any) -> Iterator[Any]:
+def list_all(client: "LabelStudio", path: str, **options: Any) -> Iterator[Any]:
     """The elements of the list that a GET of `path` answers with, one at a time, however long it is.
 
     Raises as :func:`call`; `httpx.RemoteProtocolError` if the list does not end.
@@ -49,7 +49,7 @@ def listed(client: "LabelStudio", path: str, **options: Any) -> Iterator[Any]:
         yield from _elements(answer)
 
 
-def exported(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -> Iterator[dict[str, Any]]:
+def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -> Iterator[dict[str, Any]]:
     """The tasks of a project, or some of them, with all that anybody has done to them. Raises as :func:`listed`.
 
     By the plain export. A snapshot takes a quarter less time, but with SQLite nobody can submit while it is made. The
@@ -61,7 +61,7 @@ def exported(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -> It
             yield from _elements(answer)
         finally:
             name = answer.headers.get("filename", "")
-            if addresses.named() is None and name.startswith(f"project-{project}-at-"):
+            if addresses.remote_url() is None and name.startswith(f"project-{project}-at-"):
                 for copy in (accounts.home() / "data" / "export").glob(f"{Path(name).stem}*.json"):
                     copy.unlink(missing_ok=True)
 
@@ -117,7 +117,7 @@ def _sent(client: "LabelStudio", method: str, path: str, options: dict[str, Any]
         yield answer
 
 
-def patiently(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -> Any:
+def retry(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -> Any:
     """`act()`, which reads back what is there and does what is missing, until it gets through.
 
     Raises :class:`ServerError` if the server refuses, is silent for `wait` seconds, or fails again and again.
@@ -157,7 +157,7 @@ def _explain(error: Exception) -> str:
     return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"
 
 
-def reaching(act: Callable[[], Any]) -> Any:
+def as_server_error(act: Callable[[], Any]) -> Any:
     """`act()`, once, with what it raises turned into :class:`ServerError`."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
@@ -168,6 +168,6 @@ def reaching(act: Callable[[], Any]) -> Any:
         raise ServerError(_explain(error)) from None
 
 
-def alone() -> contextlib.AbstractContextManager[Any]:
+def write_lock() -> contextlib.AbstractContextManager[Any]:
     """One writer at a time on this machine; the others wait. The lock goes when its process does, however it ends."""
     return accounts.lock("writing")

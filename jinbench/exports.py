@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinbench import annotators, labels
-from jinbench.checking import Checker
+from jinbench.checking import LabelValidator
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import raise_if_any, shorten
-from jinbench.core.types import Labels, Passage, Suggestion
+from jinbench.core.types import PassageLabels, Passage, Suggestion
 from jinbench.labels import LabelSet
 
 
-def path_of(benchmark: Benchmark, annotator: str) -> Path:
+def export_path(benchmark: Benchmark, annotator: str) -> Path:
     return benchmark.exports / f"{annotator}.json"
 
 
-def read(
+def read_export(
     path: Path,
     passages: Iterable[Passage],
     label_set: LabelSet,
     annotator: str | None = None,
     whole: bool | Collection[str] = False,
-) -> list[Labels]:
+) -> list[PassageLabels]:
     """The labels in an export, in the order of `passages`.
 
     `annotator` keeps those of one account; `whole` demands a submitted annotation for every passage, or for those
@@ -48,7 +48,7 @@ def check(
     label_set: LabelSet,
     annotator: str | None = None,
     whole: bool | Collection[str] = False,
-) -> list[Labels]:
+) -> list[PassageLabels]:
     """As :func:`read`, for an export that is already in memory."""
     if not (isinstance(tasks, list) and all(map(_plain, tasks))):
         schemas.check_shape(tasks, "export", where)
@@ -66,13 +66,13 @@ class Reader:
     def __init__(
         self, where: str, passages: Iterable[Passage], label_set: LabelSet, annotator: str | None = None
     ) -> None:
-        self.checker = Checker(where, label_set)
+        self.checker = LabelValidator(where, label_set)
         self.annotator = annotator
         self.passages = {passage.id: passage for passage in passages}
         self.number = 0
         self.seen: set[str] = set()
 
-    def read(self, task: Any) -> Labels | None:
+    def read(self, task: Any) -> PassageLabels | None:
         """The labels in a task; None if there are none. Raises :class:`DataError` (wrong-shape)."""
         self.number += 1
         if not _plain(task):
@@ -122,7 +122,7 @@ class Reader:
         passage = self.passages.get(str(data.get("passage_id"))) if isinstance(data, dict) else None
         return not isinstance(data, dict) or (passage is not None and data.get("text") == passage.text)
 
-    def lacking(self, found: Mapping[str, Labels], wanted: Collection[str]) -> None:
+    def lacking(self, found: Mapping[str, PassageLabels], wanted: Collection[str]) -> None:
         """Report which of the `wanted` have no annotation, and labels without a sector where there are sectors."""
         if self.checker.label_set.sectors:
             for id in (id for id, entry in found.items() if not entry.sectors):
@@ -183,7 +183,9 @@ def account(completed_by: Any) -> str:
     return annotators.name_of(str(completed_by))
 
 
-def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: str, place: str) -> Labels:
+def _labels(
+    checker: LabelValidator, passage: Passage, annotation: dict[str, Any], by: str, place: str
+) -> PassageLabels:
     spans, sectors, regions = [], [], []
     reasons: list[str] = []
     for region in annotation.get("result", ()):
@@ -210,7 +212,7 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
                 f"from_name {region.get('from_name')!r}",
                 "export the project that `jinbench annotate push` made",
             )
-    return Labels(
+    return PassageLabels(
         passage.id,
         by,
         checker.spans(passage, spans, place),
@@ -223,7 +225,7 @@ def _labels(checker: Checker, passage: Passage, annotation: dict[str, Any], by: 
     )
 
 
-def regions(labelled: Labels) -> list[dict[str, Any]]:
+def regions(labelled: PassageLabels) -> list[dict[str, Any]]:
     """Labels as Label Studio results. Region ids follow from the offsets: unique, and the same every time."""
     known = {
         (value["start"], value["end"], tuple(value["labels"])): region
@@ -268,18 +270,18 @@ def suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
     """What a model suggests as Label Studio results, each with how likely it is held to be right as its `score`."""
     return [
         region | {"score": round(chance, 4)}
-        for region, chance in zip(regions(Labels("", "", suggestion.spans, ())), suggestion.chances, strict=True)
+        for region, chance in zip(regions(PassageLabels("", "", suggestion.spans, ())), suggestion.chances, strict=True)
     ]
 
 
-def canonical(
-    labelled: Iterable[Labels], passages: Iterable[Passage], titles: Mapping[str, str]
+def to_export(
+    labelled: Iterable[PassageLabels], passages: Iterable[Passage], titles: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """An export that Label Studio can import again, without what changes from server to server.
 
     In the order of `passages`; no ids of tasks, annotations or users; surfaces taken from the text.
     """
-    of: dict[str, list[Labels]] = {}
+    of: dict[str, list[PassageLabels]] = {}
     for entry in labelled:
         of.setdefault(entry.passage_id, []).append(entry)
     return [
@@ -322,11 +324,11 @@ class Spool:
         self.found: dict[str, _Place] = {}
         self.changed = 0
 
-    def keep(self, entry: Labels, passage: Passage) -> None:
+    def keep(self, entry: PassageLabels, passage: Passage) -> None:
         """Take a record that the export had before."""
         self.before[entry.passage_id] = self._written(entry, passage)
 
-    def add(self, entry: Labels, passage: Passage) -> None:
+    def add(self, entry: PassageLabels, passage: Passage) -> None:
         """Take labels as they are now."""
         before = self.before.get(entry.passage_id)
         if before is not None and before.says == _says(entry):
@@ -353,8 +355,8 @@ class Spool:
             yield (b",\n" if number else b"[\n") + self.file.read(self.found[id].length)
         yield b"\n]\n" if ids else b"[]\n"
 
-    def _written(self, entry: Labels, passage: Passage) -> "_Place":
-        (record,) = canonical([entry], [passage], self.titles)
+    def _written(self, entry: PassageLabels, passage: Passage) -> "_Place":
+        (record,) = to_export([entry], [passage], self.titles)
         text = textwrap.indent(files.dump_json(record).rstrip("\n"), " ").encode()
         start = self.file.seek(0, io.SEEK_END)
         self.file.write(text)
@@ -374,5 +376,5 @@ class _Place(NamedTuple):
     says: str
 
 
-def _says(entry: Labels) -> str:
+def _says(entry: PassageLabels) -> str:
     return files.sha256(repr((entry.spans, entry.sectors, entry.reasons)).encode())

@@ -34,7 +34,7 @@ def explained(benchmark: Benchmark, kind: str) -> str:
     listing = dataset.read_manifest(benchmark)
     boards = golds.boards(benchmark).get(kind, BOARD_SPLITS[kind])
     names, split = listing["labels"][kind], boards[0]
-    gold = golds.read(benchmark, kind, split)
+    gold = golds.read_task_gold(benchmark, kind, split)
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
     labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
     best = min(labelled, key=lambda i: len(gold.texts[i]))

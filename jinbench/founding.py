@@ -23,7 +23,7 @@ from jinbench.core.files import toml_string
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.documents import Document, Notes, flat
-from jinbench.labels import Label, LabelSet
+from jinbench.labels import LabelDefinition, LabelSet
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, Place
 
 VERSION = "1.0.0"
@@ -157,7 +157,7 @@ def _label_set(
         hint = "is it a file of another format, or are its texts labelled as a whole only? A benchmark here has spans"
         raise DataError(Problem("wrong-shape", title, "a text with a span", "none", hint))
     names: dict[tuple[str, str], str] = {}
-    found: dict[str, list[Label]] = {"entity": [], "sector": []}
+    found: dict[str, list[LabelDefinition]] = {"entity": [], "sector": []}
     keys = iter([*_KEYS, *(f"{held}+{key}" for held in ("shift", "alt", "ctrl", "ctrl+shift") for key in _KEYS)])
     for kind, counts in (("entity", entities), ("sector", sectors)):
         for number, name in enumerate(sorted(counts, key=lambda name: (-counts[name], name))):
@@ -167,7 +167,7 @@ def _label_set(
                 notes.lose("names", title, f"{name!r} became {called!r}", counts[name])
             colour = _colour(number) if kind == "entity" else ""
             key = next(keys, None) or f"f{len(names)}"
-            found[kind].append(Label(called, name, name, key, f"As in the corpus: {name}.", (), colour))
+            found[kind].append(LabelDefinition(called, name, name, key, f"As in the corpus: {name}.", (), colour))
     return LabelSet(VERSION, VERSION, title, tuple(found["entity"]), tuple(found["sector"])), names
 
 

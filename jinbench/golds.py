@@ -15,7 +15,7 @@ from jinbench.splitting import FOLD_COLUMNS, SPLITS
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
 
 
-def read(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Gold:
+def read_task_gold(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Gold:
     """The gold of a task: `split` is train, validation, test, folds for all items, or of ner noisy; or a coarse one.
 
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, declaration-unknown).
@@ -115,7 +115,7 @@ def crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
 
     Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
     """
-    entities = labels.read(benchmark).entities if benchmark.labels.is_file() else ()
+    entities = labels.read_label_set(benchmark).entities if benchmark.labels.is_file() else ()
     names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
     return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
 
@@ -134,7 +134,7 @@ def types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWALK") -> dic
     return known[crosswalk]
 
 
-def readings(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
+def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
     """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
 
     One whose labels are the gold is left out, and one who was given only some of the items: what somebody was not

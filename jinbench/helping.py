@@ -29,10 +29,10 @@ def _helped(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool)
     """
     from jinbench import annotators
 
-    listed = annotators.read(benchmark)
+    listed = annotators.read_annotators(benchmark)
     names = list(dict.fromkeys(names_of(benchmark, chosen)))
     if chosen is None:
-        names = [name for name in names if not listed.between(name)]  # who decides has the readings to start from
+        names = [name for name in names if not listed.adjudicates(name)]  # who decides has the readings to start from
     blind = [name for name in names if listed.is_for_gold(name)]
     if even_for_gold or not blind:
         return names
@@ -79,7 +79,7 @@ def annotate_assist(
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
-    seed, label_set = articles.read(where), labels.read(where)
+    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
 
     def ready(place: backend.Place, numbers: dict[str, int], version: str) -> None:
         record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
@@ -87,7 +87,7 @@ def annotate_assist(
         text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."
         typer.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
 
-    url = addresses.named()
+    url = addresses.remote_url()
     if url and not addresses.is_loopback(url):
         raise ServerError(f"The backend listens on this machine alone, where {url} cannot reach it. Run both on one.")
     try:
@@ -115,15 +115,15 @@ def annotate_next(
     from dataclasses import asdict
 
     from jinbench import annotation, clients, labels, queueing, suggesting
-    from jinbench.seeds.articles import read
+    from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
-    seed, label_set, names = read(where), labels.read(where), names_of(where, annotator, blind=True)
+    seed, label_set, names = read_seeds(where), labels.read_label_set(where), names_of(where, annotator, blind=True)
     version, suggestions = "", None
     if by is By.uncertainty:
-        known = suggesting.labelled(where, seed, label_set)
+        known = suggesting.labelled_passages(where, seed, label_set)
         client = clients.connect()  # before the work: without a server it is in vain
-        suggester = suggesting.learn(seed.articles, known)
+        suggester = suggesting.train_suggester(seed.articles, known)
         version, suggestions = suggester.version, suggester.suggest(seed.passages())
     else:
         client = clients.connect()

@@ -33,8 +33,8 @@ def labelstudio_start(
     """
     from jinbench import accounts, annotators, databases, labelstudio, members
 
-    server = labelstudio.start(port, say=say, host=host)
-    for name in annotators.read(rooms(ctx)).names:
+    server = labelstudio.start_server(port, say=say, host=host)
+    for name in annotators.read_annotators(rooms(ctx)).names:
         members.member(server.url, name)
     logins = [account.address for account in accounts.known().values()]
     warning = labelstudio.exposure(server)
@@ -47,12 +47,12 @@ def labelstudio_start(
             f"Label Studio {server.version} at {server.url} (process {server.pid}), {reach}.\n"
             f"Log in as  {chr(10).join(logins).replace(chr(10), chr(10) + '           ')}\n"
             f"Passwords  jinbench labelstudio accounts --passwords\n"
-            f"           (kept in {accounts.kept()}, readable by you alone)\n"
+            f"           (kept in {accounts.accounts_file()}, readable by you alone)\n"
             "Next       jinbench annotate push     End  jinbench labelstudio stop"
         )
 
     record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(databases.used())}
-    emit(record | {"logins": logins, "passwords": str(accounts.kept())}, as_json, text)
+    emit(record | {"logins": logins, "passwords": str(accounts.accounts_file())}, as_json, text)
 
 
 @labelstudio_commands.command("stop")
@@ -60,7 +60,7 @@ def labelstudio_stop(as_json: JSON = False) -> None:
     """End the server. Everything it holds stays where it is."""
     from jinbench import labelstudio
 
-    ended = labelstudio.stop()
+    ended = labelstudio.stop_server()
     emit({"ended": ended}, as_json, lambda: "Label Studio has ended." if ended else "No Label Studio was running.")
 
 
@@ -69,7 +69,7 @@ def labelstudio_status(as_json: JSON = False) -> None:
     """Say whether the server runs, where, and on which database. Exit code 3 if it does not."""
     from jinbench import accounts, databases, labelstudio
 
-    server, database = labelstudio.running(), databases.used()
+    server, database = labelstudio.find_server(), databases.used()
     found = {
         "running": server is not None,
         "url": server.url if server else None,
@@ -120,8 +120,8 @@ def labelstudio_accounts(
         if not name or "@" not in login:
             raise typer.BadParameter(f"{pair!r} is not like a=one@lab.example", param_hint="NAME=LOGIN")
         accounts.map_login(name, login, str(there))
-    accounts.tighten()
-    found = [account for account in accounts.everything() if there is None or account.url == there]
+    accounts.restrict_permissions()
+    found = [account for account in accounts.read_accounts() if there is None or account.url == there]
     rows = [
         {"name": each.name, "login": each.address, "server": each.url or "this machine"}
         | ({"password": each.password or "(not kept here)"} if passwords else {})

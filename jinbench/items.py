@@ -11,7 +11,7 @@ from jinbench.annotators import Annotator
 from jinbench.core import files
 from jinbench.core.tags import to_bio
 from jinbench.core.text import split_sentences
-from jinbench.core.types import Article, Labels, Span, within
+from jinbench.core.types import Article, PassageLabels, Span, within
 from jinbench.errata import Erratum
 from jinbench.labels import LabelSet, tags_of
 from jinbench.seeds import articles
@@ -29,9 +29,9 @@ Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
 def rows(
     seed: Seeds,
     label_set: LabelSet,
-    gold: dict[str, Labels],
+    gold: dict[str, PassageLabels],
     places: dict[str, Place],
-    readings: Sequence[tuple[Annotator, dict[str, Labels]]] = (),
+    readings: Sequence[tuple[Annotator, dict[str, PassageLabels]]] = (),
 ) -> Rows:
     """Every item of every config, as plain records."""
     tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}

@@ -8,14 +8,14 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from jinbench import colours
-from jinbench.colours import Pair
+from jinbench.colours import ColourPair
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
 
 
 @dataclass(frozen=True)
-class Label:
+class LabelDefinition:
     """An entity type or a sector. `alone`: it excludes every other of its kind.
 
     For the linter, `holds_no`: types that do not stand within one of this type; `unit`: it does not end in a number.
@@ -46,8 +46,8 @@ class LabelSet:
     version: str
     release: str
     title: str
-    entities: tuple[Label, ...]
-    sectors: tuple[Label, ...]
+    entities: tuple[LabelDefinition, ...]
+    sectors: tuple[LabelDefinition, ...]
 
     @property
     def entity_names(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def tags_of(entity_names: Iterable[str]) -> tuple[str, ...]:
     return ("O", *(f"{prefix}-{name}" for name in entity_names for prefix in "BI"))
 
 
-def read(benchmark: Benchmark) -> LabelSet:
+def read_label_set(benchmark: Benchmark) -> LabelSet:
     """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape, label-set)."""
     table = files.read_toml(benchmark.labels, "labels")
     where = files.shown(benchmark.labels)
@@ -112,8 +112,8 @@ def read(benchmark: Benchmark) -> LabelSet:
     return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
 
 
-def _label(entry: dict[str, Any]) -> Label:
-    return Label(
+def _label(entry: dict[str, Any]) -> LabelDefinition:
+    return LabelDefinition(
         name=entry["name"],
         zh=entry["zh"],
         en=entry["en"],
@@ -174,13 +174,13 @@ def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
     says stays text: neither a tag, nor a style, nor a variable of the task.
     """
 
-    def label(entry: Label) -> str:
+    def label(entry: LabelDefinition) -> str:
         return (
             f"      <Label value={_attribute(entry.zh)} alias={quoteattr(entry.name)} hotkey={quoteattr(entry.hotkey)}"
             f" background={quoteattr(entry.colour)} hint={_attribute(entry.definition)}/>"
         )
 
-    def choice(entry: Label) -> str:
+    def choice(entry: LabelDefinition) -> str:
         return (
             f"      <Choice value={_attribute(entry.zh)} alias={quoteattr(entry.name)}"
             f" hotkey={quoteattr(entry.hotkey)} hint={_attribute(entry.definition)}/>"
@@ -234,14 +234,14 @@ def _attribute(text: str) -> str:
     return quoteattr(_shown(text))
 
 
-def _underline(entry: Label) -> str:
+def _underline(entry: LabelDefinition) -> str:
     """The rule that underlines what is labelled so in the full colour, which the tint is too pale to tell apart."""
     name = "".join(c if c.isalnum() else f"\\{ord(c):x} " for c in _shown(entry.zh))
     selector = f'.desk .htx-highlight[data-label$=":{name}"]'
     return f"    {selector} {{ box-shadow: inset 0 -3px {entry.colour}; }}\n" if entry.colour else ""
 
 
-def alike(labels: LabelSet) -> list[Pair]:
+def alike(labels: LabelSet) -> list[ColourPair]:
     """Of each kind of vision, the two types whose colours look most alike; nothing if there are not two colours."""
     painted = {entry.name: entry.colour for entry in labels.entities if entry.colour}
     return [pair for vision in colours.VISIONS if (pair := colours.closest(painted, vision)) is not None]

@@ -138,13 +138,13 @@ def _last() -> Server | None:
         return None
 
 
-def running() -> Server | None:
+def find_server() -> Server | None:
     """The server of this home if it answers, else None."""
     server = _last()
     return server if server and _is_ours(server.pid) and _healthy(server) else None
 
 
-def start(port: int | None = None, wait: float = 600, say: Say = print, host: str | None = None) -> Server:
+def start_server(port: int | None = None, wait: float = 600, say: Say = print, host: str | None = None) -> Server:
     """Start the server if it is not running, and make the administrator's account and token. Safe to repeat.
 
     `port` is tried first; without it the one used last time, so that whoever waits for a killed server finds it again.
@@ -155,10 +155,12 @@ def start(port: int | None = None, wait: float = 600, say: Say = print, host: st
     listen, database = _address(host), databases.asked()
     python = ensure_installed(say)
     accounts.open_home()
-    if accounts.tighten():
-        say(f"Others could read {accounts.kept()} until now. If other people use this machine, change the passwords.")
+    if accounts.restrict_permissions():
+        say(
+            f"Others could read {accounts.accounts_file()} until now. If other people use this machine, change the passwords."
+        )
     with accounts.lock("start"):
-        server, last = running(), _last()
+        server, last = find_server(), _last()
         if server is None and last and _is_ours(last.pid):  # alive but silent: starting, or busy
             server = _wait_for(last, wait)
         if server is None or os.environ.get("DJANGO_DB"):
@@ -171,7 +173,7 @@ def start(port: int | None = None, wait: float = 600, say: Say = print, host: st
                 f"Label Studio runs on {server.host} already. To have it on {listen}, end it first: "
                 "jinbench labelstudio stop"
             )
-        members.administrator(server.url)
+        members.login_administrator(server.url)
     return server
 
 
@@ -276,7 +278,7 @@ def _end_of(log: Path) -> str:
     return "\n".join(told[-3:])
 
 
-def stop(wait: float = 15) -> bool:
+def stop_server(wait: float = 15) -> bool:
     """End the server by its own process id. False if none was running."""
     server = _last()
     if server is None or not _is_ours(server.pid):

@@ -12,8 +12,8 @@ from functools import cached_property
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.types import Labels, Passage, Span
-from jinbench.labels import Label, LabelSet
+from jinbench.core.types import PassageLabels, Passage, Span
+from jinbench.labels import LabelDefinition, LabelSet
 
 _FULL = str.maketrans("()[],.;:!?/~", "".join(chr(ord(c) + 0xFEE0) for c in "()[],.;:!?/~"))  # their full-width forms
 _OPEN, _CLOSE = "“‘《〈【「『([", "”’》〉】」』)]"
@@ -51,12 +51,12 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class World:
+class Corpus:
     """What is looked through: texts by passage, the labels of them, and the types that rules of labels.toml are for."""
 
     texts: dict[str, str]
-    entries: Sequence[Labels]
-    types: dict[str, Label]
+    entries: Sequence[PassageLabels]
+    types: dict[str, LabelDefinition]
 
     @cached_property
     def surfaces(self) -> dict[str, frozenset[str]]:
@@ -68,17 +68,17 @@ class World:
         return {type: frozenset(surfaces) for type, surfaces in found.items()}
 
 
-def lint(passages: Iterable[Passage], labelled: Iterable[Labels], label_set: LabelSet) -> list[Finding]:
+def lint(passages: Iterable[Passage], labelled: Iterable[PassageLabels], label_set: LabelSet) -> list[Finding]:
     """Every finding, passages in order."""
     texts = {passage.id: passage.text for passage in passages}
     entries = [entry for entry in labelled if entry.passage_id in texts]
-    world = World(texts, entries, {entity.name: entity for entity in label_set.entities})
+    world = Corpus(texts, entries, {entity.name: entity for entity in label_set.entities})
     found = [Finding(name, *slip) for name, check in CHECKS.items() for slip in check(world)]
     passage, check = ({key: i for i, key in enumerate(keys)} for keys in (texts, CHECKS))
     return sorted(found, key=lambda f: (passage[f.passage_id], check[f.check], f.surface))
 
 
-def _two_types(world: World) -> Iterator[Slip]:
+def _two_types(world: Corpus) -> Iterator[Slip]:
     """The same surface has one type here and another elsewhere."""
     types: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in world.entries:
@@ -92,7 +92,7 @@ def _two_types(world: World) -> Iterator[Slip]:
                     yield id, surface, f"{type}, elsewhere {usual}"
 
 
-def _bare_elsewhere(world: World) -> Iterator[Slip]:
+def _bare_elsewhere(world: Corpus) -> Iterator[Slip]:
     """A surface that is labelled elsewhere stands here without a label."""
     types = {span.surface: span.type for entry in world.entries for span in entry.spans if len(span.surface) >= BARE}
     for entry in world.entries:
@@ -107,10 +107,10 @@ def _bare_elsewhere(world: World) -> Iterator[Slip]:
                 start = text.find(surface, end)
 
 
-def _each(message: Callable[[Span, World], str | None]) -> Callable[[World], Iterator[Slip]]:
+def _each(message: Callable[[Span, Corpus], str | None]) -> Callable[[Corpus], Iterator[Slip]]:
     """A check that looks at one span."""
 
-    def found(world: World) -> Iterator[Slip]:
+    def found(world: Corpus) -> Iterator[Slip]:
         for entry in world.entries:
             for span in entry.spans:
                 said = message(span, world)
@@ -120,7 +120,7 @@ def _each(message: Callable[[Span, World], str | None]) -> Callable[[World], Ite
     return found
 
 
-def _edge(span: Span, world: World) -> str | None:
+def _edge(span: Span, world: Corpus) -> str | None:
     """White space or punctuation at an end. Of a pair one half may stand there if the other is inside: “十五五”规划."""
     surface = span.surface
     if surface != surface.strip():
@@ -133,7 +133,7 @@ def _edge(span: Span, world: World) -> str | None:
     return None
 
 
-def _open_bracket(span: Span, world: World) -> str | None:
+def _open_bracket(span: Span, world: Corpus) -> str | None:
     """A bracket or quotation mark is opened and not closed, or the other way round."""
     waiting: list[str] = []
     for character in span.surface:
@@ -144,7 +144,7 @@ def _open_bracket(span: Span, world: World) -> str | None:
     return f"{waiting[-1]} is missing" if waiting else None
 
 
-def _holds_other(span: Span, world: World) -> str | None:
+def _holds_other(span: Span, world: Corpus) -> str | None:
     """A surface holds one of a type that labels.toml wants outside of it: a person's name, the title before it."""
     apart = world.types[span.type].holds_no if span.type in world.types else ()
     held = {other: type for type in apart for other in world.surfaces.get(type, ())
@@ -153,7 +153,7 @@ def _holds_other(span: Span, world: World) -> str | None:
     return f"holds the {held[longest]} {longest}" if held else None
 
 
-def _unit_missing(span: Span, world: World) -> str | None:
+def _unit_missing(span: Span, world: Corpus) -> str | None:
     """A surface of a type that has a unit ends in a number: its unit is left off."""
     measured = span.type in world.types and world.types[span.type].unit
     bare = measured and span.surface[-1] in NUMERALS and "/" not in span.surface
@@ -179,7 +179,7 @@ def read_accepted(benchmark: Benchmark) -> list[Accepted]:
     return [Accepted(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in table.get("accepted", ())]
 
 
-def sift(found: Iterable[Finding], accepted: Sequence[Accepted], where: str) -> list[Finding]:
+def filter_accepted(found: Iterable[Finding], accepted: Sequence[Accepted], where: str) -> list[Finding]:
     """The findings that nobody accepted. A passage is named in accepted.toml as often as it has the finding.
 
     Raises :class:`DataError` (accepted-in-vain) for whatever was accepted and is not found any more.

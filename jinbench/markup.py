@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from jinbench.checking import Checker
+from jinbench.checking import LabelValidator
 from jinbench.core import files, jsonl, schemas
 from jinbench.core.errors import raise_if_any
-from jinbench.core.types import Labels, Passage, Span
+from jinbench.core.types import PassageLabels, Passage, Span
 from jinbench.labels import LabelSet
 
 _REASON = re.compile(r".+?[:\uff1a]\s*\S", re.DOTALL)
@@ -33,7 +33,7 @@ def parse(marked: str) -> tuple[str, list[Span]]:
     return plain + marked[end:], spans
 
 
-def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str) -> list[Labels]:
+def read_markup(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator: str) -> list[PassageLabels]:
     """Labels from JSON Lines `{"id", "marked", "sectors"}`, where `marked` is the passage with `[surface|TYPE]` marks.
 
     An adjudicator's lines have `reasons` too, each as `subject: why`.
@@ -42,8 +42,8 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
     Raises :class:`DataError` (broken-json, unknown-id, duplicate-id, markup-differs, and those of the labels).
     """
     by_id = {passage.id: passage for passage in passages}
-    checker = Checker(files.shown(path), label_set)
-    found: dict[str, Labels] = {}
+    checker = LabelValidator(files.shown(path), label_set)
+    found: dict[str, PassageLabels] = {}
     rows = jsonl.read(path)
     times = Counter(str(row.get("id")) for _, row in rows)
     for number, row in rows:
@@ -81,7 +81,7 @@ def read(path: Path, passages: Iterable[Passage], label_set: LabelSet, annotator
             if not _REASON.match(reason):
                 hint = "write the words in dispute, a colon, and the reason"
                 checker.problem("wrong-shape", f"{place} reasons", "“subject: why”", repr(reason), hint)
-        found[id] = Labels(
+        found[id] = PassageLabels(
             id,
             annotator,
             checker.spans(passage, checked, place),

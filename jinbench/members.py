@@ -49,11 +49,11 @@ def log_in(http: "httpx.Client", account: accounts.Account) -> None:
     if answer.status_code != 302:
         raise ServerError(
             f"Label Studio refused the login of {account.address} (HTTP {answer.status_code}).\n"
-            f"Its password is kept in {accounts.kept()}; if it was changed in the browser, write it there too."
+            f"Its password is kept in {accounts.accounts_file()}; if it was changed in the browser, write it there too."
         )
 
 
-def administrator(url: str) -> accounts.Account:
+def login_administrator(url: str) -> accounts.Account:
     """The administrator of the server of this home, at `url`, with its one personal access token."""
     admin = accounts.administrator()
     if admin.token:
@@ -63,7 +63,7 @@ def administrator(url: str) -> accounts.Account:
         answer = _post(http, "/api/token/")
         if answer.status_code == 409:  # the account has one that was not written down
             raise ServerError(
-                f"{admin.address} has an access token that {accounts.kept()} does not hold.\n"
+                f"{admin.address} has an access token that {accounts.accounts_file()} does not hold.\n"
                 f"Open {url}/user/account/personal-access-token, revoke it, and run the same command again."
             )
         if answer.status_code != 201:
@@ -97,5 +97,5 @@ def sign_up(url: str, link: str, account: accounts.Account) -> None:
         if answer.status_code != 302:
             raise ServerError(
                 f"Label Studio did not sign up {account.address} (HTTP {answer.status_code}).\n"
-                f"If it exists with another password, write that into {accounts.kept()}."
+                f"If it exists with another password, write that into {accounts.accounts_file()}."
             )

@@ -12,7 +12,7 @@ from jinbench import adjudication, annotation, annotators, exports, projects, sh
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Step
-from jinbench.exchange import call, patiently
+from jinbench.exchange import call, retry
 from jinbench.labels import LabelSet
 from jinbench.pushing import Pushed
 from jinbench.seeds.articles import Seeds
@@ -30,7 +30,7 @@ class Moved:
     labelled: int
 
 
-def with_labels(
+def transfer_labels(
     client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
 ) -> Moved:
     """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
@@ -40,13 +40,13 @@ def with_labels(
     An adjudicator's project shows the readings again. Safe to repeat.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
-    path = exports.path_of(benchmark, annotator)
-    labelled = exports.read(path, seed.passages(), label_set, annotator) if path.is_file() else []
-    if annotators.read(benchmark).between(annotator):
+    path = exports.export_path(benchmark, annotator)
+    labelled = exports.read_export(path, seed.passages(), label_set, annotator) if path.is_file() else []
+    if annotators.read_annotators(benchmark).adjudicates(annotator):
         # Nothing is accepted before it is entered: what agreed by itself may be overruled in the export.
         pushed = adjudication.show(client, benchmark, seed, label_set, annotator, step)
         counted = projects.counter(step, f"enter {annotator}", len(labelled))
-        annotation.enter(client, seed, label_set, annotator, labelled, counted)
+        annotation.submit(client, seed, label_set, annotator, labelled, counted)
     else:
         share = shares.share_of(benchmark, seed, annotator)
         if share is not None:  # what was labelled before it was dealt to others goes along
@@ -58,14 +58,14 @@ def with_labels(
 def left_behind(client: "LabelStudio", label_set: LabelSet, annotator: str) -> tuple[int, int]:
     """How many passages of the annotator's project are skipped, and how many have drafts. Raises ServerError."""
     title = projects.project_title(label_set, annotator)
-    project = patiently(client, lambda: projects.find_project(client, title))
+    project = retry(client, lambda: projects.find_project(client, title))
     if project is None:
         raise ServerError(f"{annotator} has no project on this server.")
     filters: tuple[dict[str, Any], ...] = (
         {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
         projects.DRAFTED,
     )
-    skipped, drafts = patiently(client, lambda: [_count(client, project.id, each) for each in filters])
+    skipped, drafts = retry(client, lambda: [_count(client, project.id, each) for each in filters])
     return skipped, drafts
 
 

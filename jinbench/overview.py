@@ -11,7 +11,7 @@ from jinbench import agreement, annotation, exchange, projects, shares
 from jinbench.agreement import NOTHING, Glance
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.labels import LabelSet
 from jinbench.scoring.results import rounded
 from jinbench.seeds.articles import Seeds
@@ -47,7 +47,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Drift:
+class TypeDisagreement:
     """A type on which annotators differ: how many labels of it two of them have on the same passages, how many of
     those are the same, and what one most often says where the other says this type.
     """
@@ -61,10 +61,10 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Overview:
+class Progress:
     people: tuple[Person, ...]
     pairs: tuple[Glance, ...]
-    drifts: tuple[Drift, ...]
+    drifts: tuple[TypeDisagreement, ...]
 
     def to_dict(self) -> dict[str, Any]:
         pairs = [
@@ -84,11 +84,11 @@ class Overview:
         return record
 
 
-def look(
+def measure_progress(
     client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, names: Sequence[str]
-) -> Overview:
+) -> Progress:
     """What is on the server now. Raises :class:`ServerError`, :class:`DataError` (share-unknown)."""
-    dealt = shares.read(benchmark, seed)
+    dealt = shares.read_assignments(benchmark, seed)
     people, submitted = [], {}
     for name in names:
         share = shares.passages_of(dealt, seed, name)
@@ -98,21 +98,21 @@ def look(
     for a, b in itertools.combinations(names, 2):
         if {entry.passage_id for entry in submitted[a]} & {entry.passage_id for entry in submitted[b]}:
             pairs.append(agreement.glance(seed, label_set, submitted[a], submitted[b], (a, b)))
-    return Overview(tuple(people), tuple(pairs), drifts(pairs))
+    return Progress(tuple(people), tuple(pairs), drifts(pairs))
 
 
 def _person(
     client: "LabelStudio", seed: Seeds, label_set: LabelSet, name: str, share: Iterable[str] | None
-) -> tuple[Person, list[Labels]]:
+) -> tuple[Person, list[PassageLabels]]:
     texts = {passage.id: passage.text for passage in seed.passages()}
     wanted = set(texts) if share is None else set(share)
-    project = exchange.reaching(lambda: projects.find_project(client, projects.project_title(label_set, name)))
+    project = exchange.as_server_error(lambda: projects.find_project(client, projects.project_title(label_set, name)))
     if project is None:
         return Person(name, None, len(wanted), 0, 0, 0, None, None, None, ()), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
-    index = exchange.reaching(lambda: projects.tasks_by_passage(client, project.id))
+    index = exchange.as_server_error(lambda: projects.tasks_by_passage(client, project.id))
     tasks = [found for id, found in index.items() if id in wanted]  # several of a passage, until the next push
-    labelled: list[Labels] = []
+    labelled: list[PassageLabels] = []
     problems: tuple[str, ...] = ()
     try:
         labelled = annotation.fetch(client, seed, label_set, name)
@@ -140,7 +140,7 @@ def _submitted(same: Iterable[projects.Task]) -> bool:
     return any(task.total_annotations for task in same)
 
 
-def drifts(pairs: Iterable[Glance]) -> tuple[Drift, ...]:
+def drifts(pairs: Iterable[Glance]) -> tuple[TypeDisagreement, ...]:
     """The types on which two annotators differ, the worst first; those with fewer than `ENOUGH` labels are left out."""
     first, second, same = Counter[str](), Counter[str](), Counter[str]()
     instead: dict[str, Counter[str]] = {}
@@ -161,5 +161,5 @@ def drifts(pairs: Iterable[Glance]) -> tuple[Drift, ...]:
         others = instead.get(name, Counter()).most_common(1)
         mostly = ("no span with these borders" if others[0][0] == NOTHING else others[0][0]) if others else None
         f1 = 2 * same[name] / (first[name] + second[name])
-        found.append(Drift(name, first[name], second[name], same[name], f1, mostly))
+        found.append(TypeDisagreement(name, first[name], second[name], same[name], f1, mostly))
     return tuple(sorted(found, key=lambda drift: (drift.f1, drift.name)))

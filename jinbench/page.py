@@ -31,8 +31,8 @@ def build(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
 
     Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
     """
-    known = annotators.read(benchmark) if benchmark.annotators.is_file() else None
-    page = render(boards, labels.read(benchmark).title, labelled(known) if known else "")
+    known = annotators.read_annotators(benchmark) if benchmark.annotators.is_file() else None
+    page = render(boards, labels.read_label_set(benchmark).title, labelled(known) if known else "")
     return ranking.tables(boards) | {NAME: page}
 
 

@@ -122,16 +122,16 @@ def tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Task
     """The tasks that a push made in a project, by passage id, oldest first. Tasks that others made are left alone."""
     found = defaultdict(list)
     for task in tasks(client, project):
-        if is_ours(task):
+        if created_by_push(task):
             found[str(task.data.get("passage_id"))].append(task)
     return found
 
 
-def is_ours(task: Task) -> bool:
+def created_by_push(task: Task) -> bool:
     return "text_sha256" in task.data
 
 
-def touched(task: Task) -> bool:
+def has_work(task: Task) -> bool:
     """Whether somebody has worked on a task: submitted, skipped, or left a draft."""
     return bool(task.total_annotations or task.cancelled_annotations or task.drafts)
 

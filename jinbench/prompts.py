@@ -77,7 +77,7 @@ def make(
     from all items of other folds; a fold keeps articles of one story together. For a seed they are the same everywhere.
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, and what is wrong with labels.toml).
     """
-    gold = golds.read(benchmark, task, split)  # of which ids, texts and articles are used, never `labels`
+    gold = golds.read_task_gold(benchmark, task, split)  # of which ids, texts and articles are used, never `labels`
     rows = dataset.read_rows(benchmark, task)
     titles = {row["id"]: row.get("title", "") for row in rows}
     folds = {row["article_id"]: row[_FOLD] for row in rows}
@@ -197,7 +197,7 @@ class _Words:
 
 
 def _words(benchmark: Benchmark, task: str, style: str, lang: str) -> _Words:
-    label_set = labels.read(benchmark)
+    label_set = labels.read_label_set(benchmark)
     used = label_set.entities if task == TASKS[0] else label_set.sectors
     parts = _templates()[lang]
     mine = parts[task]

@@ -13,9 +13,9 @@ from jinbench.checking import check_storable
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
-from jinbench.core.types import Labels, Progress, Suggestion
+from jinbench.core.types import PassageLabels, Progress, Suggestion
 from jinbench.disagreements import Readings
-from jinbench.exchange import alone, call, exported, listed, patiently
+from jinbench.exchange import write_lock, call, export_tasks, list_all, retry
 from jinbench.labels import LabelSet, labeling_config
 from jinbench.projects import (
     Project,
@@ -24,11 +24,11 @@ from jinbench.projects import (
     all_projects,
     delete,
     drop_predictions,
-    is_ours,
+    created_by_push,
     project_title,
     row_of,
     tasks,
-    touched,
+    has_work,
 )
 from jinbench.seeds.articles import Seeds
 
@@ -76,7 +76,7 @@ def push(
     share: Collection[str] | None = None,
     suggestions: Mapping[str, Suggestion] | None = None,
     model_version: str = "",
-    labelled: Sequence[Labels] = (),
+    labelled: Sequence[PassageLabels] = (),
 ) -> Pushed:
     """Make the annotator's project, or bring it up to date: exactly one task per passage, no annotation touched.
 
@@ -99,7 +99,7 @@ def push(
     for entry in labelled:
         check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
     shown = _Shown(readings or {}, suggestions or {}, model_version)
-    with alone():
+    with write_lock():
         run = _Push(client, settings, seeds, share, shown, labelled, progress)
         return run.run()
 
@@ -143,7 +143,7 @@ class _Push:
         seeds: Seeds,
         share: Collection[str] | None,
         shown: _Shown,
-        labelled: Sequence[Labels],
+        labelled: Sequence[PassageLabels],
         progress: Progress,
     ) -> None:
         self.client, self.settings, self.shown, self.progress = client, settings, shown, progress
@@ -155,7 +155,7 @@ class _Push:
         mine = self.places.keys() if share is None else set(share)
         self.wanted = {id: None for id in self.places if id in mine}  # a set in reading order
         self.labelled = {entry.passage_id: entry for entry in labelled}
-        names, server = {entry.annotator for entry in labelled}, addresses.named()
+        names, server = {entry.annotator for entry in labelled}, addresses.remote_url()
         self.logins = {name: accounts.login_of(name, server) for name in names}
         self.project = 0
         self.before: set[str] | None = None  # the passages that had a task when this push began
@@ -165,13 +165,13 @@ class _Push:
 
     def run(self) -> Pushed:
         for _ in range(ROUNDS):
-            if patiently(self.client, self.round):
+            if retry(self.client, self.round):
                 break
         else:
             raise ServerError("Somebody else changes the tasks all the time. Run the same command again when it ends.")
         if self.shown.model_version:  # what an annotation begins with; the server knows the name only now
             shown = {"show_collab_predictions": True, "model_version": self.shown.model_version}
-            patiently(self.client, lambda: call(self.client, "PATCH", f"api/projects/{self.project}/", json=shown))
+            retry(self.client, lambda: call(self.client, "PATCH", f"api/projects/{self.project}/", json=shown))
         url = f"{self.client._client_wrapper.get_base_url()}/projects/{self.project}/data"
         created = len(self.wanted.keys() - (self.before or set()))
         unchanged = len(self.wanted) - created - len(self.updated)
@@ -186,7 +186,7 @@ class _Push:
         number = 0
         for task in () if empty else tasks(self.client, self.project):
             number += 1
-            if is_ours(task):
+            if created_by_push(task):
                 id = str(task.data.get("passage_id"))
                 same = id in self.places and task.data == self.row(id)
                 index[id].append(task._replace(data=AS_WANTED) if same else task)
@@ -254,7 +254,7 @@ class _Push:
             for id, found in index.items()
             for task in found
             if id in self.places
-            and touched(task)
+            and has_work(task)
             and task.data.get("text", self.row(id)["text"]) != self.row(id)["text"]
         ]
         if changed:
@@ -270,7 +270,7 @@ class _Push:
         """
         spare: list[tuple[Task, Task | None]] = []  # and the task whose work it may repeat
         for id, found in index.items():
-            idle, busy = [t for t in found if not touched(t)], [t for t in found if touched(t)]
+            idle, busy = [t for t in found if not has_work(t)], [t for t in found if has_work(t)]
             spare += [(task, None) for task in (idle if busy or id not in self.wanted else idle[1:])]
             spare += [(task, busy[0]) for task in busy[1:]]
         gone: set[int] = set()
@@ -284,7 +284,7 @@ class _Push:
     def remove(self, spare: Sequence[tuple[int, int | None]]) -> set[int]:
         """Look at tasks once more, with all they hold, and delete at once those that may go."""
         ids = {id for pair in spare for id in pair if id is not None}
-        now = {task["id"]: _work(task) for task in exported(self.client, self.project, ids)}
+        now = {task["id"]: _work(task) for task in export_tasks(self.client, self.project, ids)}
         going = [id for id, kept in spare if id in now and now[id] in ([], now.get(kept) if kept else [])]
         for id in going:  # one at a time: the server's own action for many first unlinks them, and may end there
             delete(self.client, f"api/tasks/{id}/")
@@ -292,7 +292,7 @@ class _Push:
 
     def remove_predictions(self, task: int) -> None:
         """Delete whatever is suggested for a task whose text changes: it points into the old one."""
-        for prediction in list(listed(self.client, "api/predictions", params={"task": task})):
+        for prediction in list(list_all(self.client, "api/predictions", params={"task": task})):
             delete(self.client, f"api/predictions/{prediction['id']}/")
 
     def show(self) -> bool:
@@ -303,7 +303,7 @@ class _Push:
         of = {task: id for id, task in self.tasks.items()}
         stale: list[int] = []
         seen: set[tuple[int, str]] = set()
-        for prediction in listed(self.client, "api/predictions", params={"project": self.project}):
+        for prediction in list_all(self.client, "api/predictions", params={"project": self.project}):
             task, name = prediction["task"], str(prediction["model_version"])
             if task in of and self.shown.governs(name):
                 stands = self.shown.of(of[task]).get(name) == (prediction["result"], prediction["score"])
@@ -339,14 +339,14 @@ def withdraw(client: "LabelStudio", project: int, family: str) -> int:
     """Take back what the versions of a model suggested: all whose names begin with that word. Returns how many."""
 
     def act() -> int:
-        found = listed(client, "api/predictions", params={"project": project})
+        found = list_all(client, "api/predictions", params={"project": project})
         ours = [version for each in found if _family(version := str(each["model_version"])) == family]
         drop_predictions(client, project, ours)
         if ours:
             call(client, "PATCH", f"api/projects/{project}/", json={"model_version": ""})
         return len(ours)
 
-    removed: int = patiently(client, act)
+    removed: int = retry(client, act)
     return removed
 
 
@@ -367,7 +367,7 @@ def _without_twins(client: "LabelStudio", found: Sequence[Project]) -> Project:
     """The project of several with one title that has been worked in, else the oldest. The others are deleted."""
 
     def begun(project: Project) -> bool:
-        return any(touched(task) or not is_ours(task) for task in tasks(client, project.id))
+        return any(has_work(task) or not created_by_push(task) for task in tasks(client, project.id))
 
     kept = next((project for project in found if begun(project)), found[0])
     for twin in found:

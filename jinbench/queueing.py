@@ -43,7 +43,7 @@ def plan(
     Passages about which nothing can be said come last. Raises :class:`ServerError` if there is no project.
     """
     number = annotation.project_number(client, label_set, annotator)
-    tasks = exchange.reaching(lambda: projects.tasks_by_passage(client, number))
+    tasks = exchange.as_server_error(lambda: projects.tasks_by_passage(client, number))
     left = [id for id, found in tasks.items() if not found[0].total_annotations]
     if suggestions is None:
         return Queue(annotator, number, tuple((id, None) for id in left))
@@ -58,8 +58,8 @@ def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
     Where the project shows uploaded suggestions, their own scores order it, and what is returned is in that order.
     Raises :class:`ServerError` if it shows those of a backend: Label Studio cannot order by these.
     """
-    project: Any = exchange.reaching(lambda: client.projects.get(id=queue.project))
-    tasks = exchange.reaching(lambda: projects.tasks_by_passage(client, queue.project))
+    project: Any = exchange.as_server_error(lambda: client.projects.get(id=queue.project))
+    tasks = exchange.as_server_error(lambda: projects.tasks_by_passage(client, queue.project))
     shown = str(project.model_version or "")
     if shown and not shown.startswith(PREFIX) and project.show_collab_predictions:
         return _by_what_is_shown(client, queue, shown, {int(found[0].id): id for id, found in tasks.items()})
@@ -83,16 +83,16 @@ def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
                 client.projects.import_predictions(queue.project, request=request, request_options=exchange.ONCE)
                 counts["sent"] += len(request)
 
-    exchange.patiently(client, act)
+    exchange.retry(client, act)
     if wanted:  # in one call: hidden predictions would take the model version away, were it not given with them
         settings: dict[str, Any] = {"sampling": UNCERTAIN, "show_collab_predictions": False, "model_version": name}
-        exchange.reaching(lambda: client.projects.update(id=queue.project, **settings))
+        exchange.as_server_error(lambda: client.projects.update(id=queue.project, **settings))
     return Queue(queue.annotator, queue.project, queue.passages, **counts)
 
 
 def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapping[int, str]) -> Queue:
     """By the scores of the suggestions of this model version. Passages without one are listed last."""
-    found = exchange.patiently(client, lambda: _predictions(client, queue.project))
+    found = exchange.retry(client, lambda: _predictions(client, queue.project))
     scores = {ids.get(task): score for task, version, score in found if version == shown}
     if not any(score is not None for score in scores.values()):
         raise ServerError(
@@ -102,23 +102,23 @@ def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapp
         )
     said = [(id, scores[id]) for id, _ in queue.passages if scores.get(id) is not None]
     rest = [(id, None) for id, _ in queue.passages if scores.get(id) is None]
-    exchange.reaching(lambda: client.projects.update(id=queue.project, sampling=UNCERTAIN))
+    exchange.as_server_error(lambda: client.projects.update(id=queue.project, sampling=UNCERTAIN))
     return Queue(queue.annotator, queue.project, (*sorted(said, key=lambda each: (each[1], each[0])), *rest))
 
 
 def by_order(client: "LabelStudio", queue: Queue) -> Queue:
     """Let Label Studio hand out passages as they are read, and take away what held another order. Safe to repeat."""
-    project: Any = exchange.reaching(lambda: client.projects.get(id=queue.project))
+    project: Any = exchange.as_server_error(lambda: client.projects.get(id=queue.project))
     settings: dict[str, Any] = {"sampling": READING}
     if str(project.model_version or "").startswith(PREFIX):
         settings |= {"model_version": "", "show_collab_predictions": True}  # as in a new project
-    exchange.reaching(lambda: client.projects.update(id=queue.project, **settings))
+    exchange.as_server_error(lambda: client.projects.update(id=queue.project, **settings))
     counts = {"removed": 0}
 
     def act() -> None:
         counts["removed"] += _remove(client, queue.project, _there(client, queue.project))
 
-    exchange.patiently(client, act)
+    exchange.retry(client, act)
     return Queue(queue.annotator, queue.project, queue.passages, **counts)
 
 
@@ -128,7 +128,7 @@ def _there(client: "LabelStudio", project: int) -> Scores:
 
 def _predictions(client: "LabelStudio", project: int) -> Scores:
     """One at a time: with their results all of them would be large."""
-    found = exchange.listed(client, "api/predictions", params={"project": project})
+    found = exchange.list_all(client, "api/predictions", params={"project": project})
     return [(int(each["task"]), str(each["model_version"]), each["score"]) for each in found]
 
 

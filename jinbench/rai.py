@@ -92,7 +92,7 @@ def fields(
 
 def _kinds(known: Annotators, corrections: Sequence[Erratum]) -> list[str]:
     """Everything that had a hand in the labels, or tested them."""
-    entries = [*(e.kind for e in known.entries), *(e.kind for e in known.readers), *(e.by for e in corrections)]
+    entries = [*(e.kind for e in known.entries), *(e.kind for e in known.reviewers), *(e.by for e in corrections)]
     return list(dict.fromkeys(entries))
 
 
@@ -107,13 +107,13 @@ def _protocol(known: Annotators, corrections: Sequence[Erratum], listing: Mappin
         who,
         *(f"Labels of {config}: {', '.join(names)}." for config, names in sorted(listing["labels"].items())),
         *(f"{e.name} ({e.kind}; guidelines {e.guidelines}; {e.date}): {e.description}" for e in known.entries),
-        *(f"Reader of a sample, {e.name} ({e.kind}): {e.description}" for e in known.readers),
+        *(f"Reader of a sample, {e.name} ({e.kind}): {e.description}" for e in known.reviewers),
         *(f"Erratum {e.path.stem}, by {e.by}, {e.date}, in {e.passage_id}." for e in corrections),
     ]
 
 
 def _per_item(known: Annotators) -> str:
-    text = f"{len(known.blind)} made alone ({', '.join(entry.name for entry in known.blind)})"
+    text = f"{len(known.independent)} made alone ({', '.join(entry.name for entry in known.independent)})"
     if known.adjudicated:
         text += f", and 1 by {known.gold}, who decided between {' and '.join(known.adjudicated)}"
     text += f". The gold is that of {known.gold}."

@@ -180,8 +180,8 @@ def board(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> B
 
     Raises :class:`DataError` with what is wrong in any of them.
     """
-    gold = golds.read(benchmark, task, split, crosswalk)
-    return rank(gold, predictions(benchmark, gold), golds.readings(benchmark, gold))
+    gold = golds.read_task_gold(benchmark, task, split, crosswalk)
+    return rank(gold, predictions(benchmark, gold), golds.annotator_predictions(benchmark, gold))
 
 
 def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
@@ -203,7 +203,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
             predicted.about[system], predicted.scores[system] = about, found.scores
 
     if gold.crosswalk:
-        fine = golds.read(benchmark, gold.task, gold.split)
+        fine = golds.read_task_gold(benchmark, gold.task, gold.split)
         take(fine, through(golds.types(benchmark, gold.crosswalk)))
     take(gold, lambda labels: labels)
     raise_if_any(problems)

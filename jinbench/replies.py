@@ -26,7 +26,7 @@ def names(benchmark: Benchmark, gold: Gold) -> dict[str, str]:
     for name in gold.names:
         found[answers.key(name)].add(name)
     if benchmark.labels.is_file():
-        label_set = labels.read(benchmark)
+        label_set = labels.read_label_set(benchmark)
         for label in label_set.entities if gold.task == "ner" else label_set.sectors:
             if label.name in gold.names:
                 found[answers.key(label.zh)].add(label.name)

@@ -63,10 +63,10 @@ class Check:
 
 def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]:
     """Make everything again below `folder` and compare. Raises what the stages raise, and DataError (folder-taken)."""
-    articles.read(benchmark)  # before anything is made
+    articles.read_seeds(benchmark)  # before anything is made
     again = _copy(benchmark, folder)
-    seed = articles.read(again)
-    label_set = labels.read(again)
+    seed = articles.read_seeds(again)
+    label_set = labels.read_label_set(again)
     yield Check(
         OK,
         "seeds",
@@ -76,10 +76,10 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
     files.write_text(again.labeling_config, labels.labeling_config(label_set))
     yield _same(benchmark, again, "annotation/labeling_config.xml")
     yield from _through_label_studio(benchmark, again, seed, label_set, step)
-    if annotators.read(again).adjudicated:
-        agreement.write(again, agreement.measure(again, seed, label_set))
+    if annotators.read_annotators(again).adjudicated:
+        agreement.write_agreement(again, agreement.measure_agreement(again, seed, label_set))
         yield _same(benchmark, again, "annotation/agreement.json")
-    gold = dataset.gold(again, seed, label_set, ())  # an erratum moves no article
+    gold = dataset.read_gold(again, seed, label_set, ())  # an erratum moves no article
     files.write_text(again.splits, searching.search(seed, gold, step=step))
     yield _same(benchmark, again, "dataset/splits.csv")
     shutil.copyfile(benchmark.splits, again.splits)
@@ -121,14 +121,17 @@ def _copy(benchmark: Benchmark, folder: Path) -> Benchmark:
 @contextmanager
 def _own_server(step: Step) -> Iterator[Any]:
     """A Label Studio with an empty database, in a folder that goes away again."""
-    with tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder, accounts.at(folder):
+    with (
+        tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder,
+        accounts.use_home(folder),
+    ):
         step("Label Studio starts", 0, 1)
         try:
-            server = labelstudio.start(say=lambda text: step(text, 0, 1))
+            server = labelstudio.start_server(say=lambda text: step(text, 0, 1))
             step("Label Studio starts", 1, 1)
             yield server
         finally:
-            labelstudio.stop()
+            labelstudio.stop_server()
 
 
 def _through_label_studio(
@@ -137,22 +140,24 @@ def _through_label_studio(
     passages = list(seed.passages())
     with _own_server(step) as server:
         client = clients.connect()
-        known = annotators.read(again)
-        for name in sorted(known.names, key=lambda name: len(known.between(name))):  # adjudicators last
-            path = exports.path_of(again, name)
+        known = annotators.read_annotators(again)
+        for name in sorted(known.names, key=lambda name: len(known.adjudicates(name))):  # adjudicators last
+            path = exports.export_path(again, name)
             if not path.is_file():
                 continue
             members.member(server.url, name)
-            if known.between(name):
+            if known.adjudicates(name):
                 pushed = adjudication.push(client, again, seed, label_set, name, step).pushed
             else:
                 counted = projects.counter(step, f"push {name}", len(passages))
                 share = shares.share_of(again, seed, name)
                 pushed = pushing.push(client, again, seed, label_set, name, counted, share=share)
-            labelled = exports.read(path, passages, label_set, name)
-            overruled = bool(known.between(name))  # what was accepted a moment ago, the adjudicator may have overruled
+            labelled = exports.read_export(path, passages, label_set, name)
+            overruled = bool(
+                known.adjudicates(name)
+            )  # what was accepted a moment ago, the adjudicator may have overruled
             counted = projects.counter(step, f"enter {name}", len(labelled))
-            annotation.enter(client, seed, label_set, name, labelled, counted, overruled)
+            annotation.submit(client, seed, label_set, name, labelled, counted, overruled)
             count, changed = annotation.pull(client, again, seed, label_set, name)
             same = _same(benchmark, again, f"annotation/exports/{name}.json")
             spans = sum(len(entry.spans) for entry in labelled)

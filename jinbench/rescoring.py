@@ -42,7 +42,11 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
 
     Returns the moves and the versions of the two. Raises :class:`DataError`.
     """
-    label_set, seed, known = labels.read(benchmark), articles.read(benchmark), errata.read(benchmark)
+    label_set, seed, known = (
+        labels.read_label_set(benchmark),
+        articles.read_seeds(benchmark),
+        errata.read_errata(benchmark),
+    )
     tables = [dataset.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
     listings = [
         items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)

@@ -24,7 +24,11 @@ def annotate_adjudicate(
     from jinbench.seeds import articles
 
     where = workshop(ctx)
-    seed, label_set, adjudicator = articles.read(where), labels.read(where), annotators.read(where).gold
+    seed, label_set, adjudicator = (
+        articles.read_seeds(where),
+        labels.read_label_set(where),
+        annotators.read_annotators(where).gold,
+    )
     if dry_run:
         found = adjudication.open_questions(where, seed, label_set, adjudicator)
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
@@ -64,10 +68,14 @@ def annotate_decisions(
     import random
 
     from jinbench import adjudication, annotators, labels
-    from jinbench.seeds.articles import read
+    from jinbench.seeds.articles import read_seeds
 
     where = rooms(ctx)
-    page, label_set, adjudicator = read(where), labels.read(where), annotators.read(where).gold
+    page, label_set, adjudicator = (
+        read_seeds(where),
+        labels.read_label_set(where),
+        annotators.read_annotators(where).gold,
+    )
     found = adjudication.check(where, page, label_set, adjudicator)
     chosen = found
     if sample is not None and sample < len(found):
@@ -91,19 +99,19 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     from jinbench.seeds import articles as seeds
 
     where = rooms(ctx)
-    seed, label_set = seeds.read(where), labels.read(where)
+    seed, label_set = seeds.read_seeds(where), labels.read_label_set(where)
     if annotator and len(annotator) > 1:
         raise typer.BadParameter("one annotator at a time", param_hint="--annotator")
     if annotator:
         (name,) = names_of(where, annotator)
-        labelled = exports.read(exports.path_of(where, name), seed.passages(), label_set, name)
+        labelled = exports.read_export(exports.export_path(where, name), seed.passages(), label_set, name)
         found, accepted = linting.lint(seed.passages(), labelled, label_set), []
     else:
-        labelled = list(dataset.gold(where, seed, label_set).values())
+        labelled = list(dataset.read_gold(where, seed, label_set).values())
         accepted = linting.read_accepted(where)
         place = files.shown(where.annotation / "accepted.toml")
-        found = linting.sift(linting.lint(seed.passages(), labelled, label_set), accepted, place)
-    who = ", ".join(annotator) if annotator else f"the gold ({annotators.read(where).gold})"
+        found = linting.filter_accepted(linting.lint(seed.passages(), labelled, label_set), accepted, place)
+    who = ", ".join(annotator) if annotator else f"the gold ({annotators.read_annotators(where).gold})"
     emit(
         _as_dicts(found),
         as_json,

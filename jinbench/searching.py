@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinbench import leaks
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.text import split_sentences
-from jinbench.core.types import Article, Labels, Step
+from jinbench.core.types import Article, PassageLabels, Step
 from jinbench.seeds.articles import Seeds
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, REPEATS, SPLITS
 
@@ -51,7 +51,7 @@ TINY = 1e-9  # a gain below this is rounding
 
 
 def search(
-    seed: Seeds, gold: dict[str, Labels], random_state: int = 0, step: Step = lambda what, done, of: None
+    seed: Seeds, gold: dict[str, PassageLabels], random_state: int = 0, step: Step = lambda what, done, of: None
 ) -> str:
     """splits.csv for these articles: article_id, story, split, fold_1 to fold_5. The same answer for the same input.
 
@@ -97,7 +97,7 @@ def _passages(article: Article) -> Iterator[str]:
 _TEXTS = (_sentences, _passages)  # the items that systems are fitted on and scored by
 
 
-def _brought(seed: Seeds, gold: dict[str, Labels], family: dict[str, str]) -> tuple["Array", list[str]]:
+def _brought(seed: Seeds, gold: dict[str, PassageLabels], family: dict[str, str]) -> tuple["Array", list[str]]:
     """What each family brings, a row each, and the names of the columns."""
     import numpy as np
 

@@ -24,7 +24,7 @@ DEALS = 100  # how many are tried; fewer with more articles, among which the fir
 Shares = Mapping[str, tuple[str, ...]]  # the annotators of each article
 
 
-def deal(
+def assign_articles(
     articles: Iterable[Article], names: Sequence[str], overlap: int, given: Shares | None = None, seed: int = 0
 ) -> Shares:
     """Give each article to `overlap` of the annotators, so that all have about as many characters and articles, and
@@ -96,12 +96,12 @@ class _Deal:
         return 3 * spread(self.characters.values()) + spread(self.articles.values()) + spread(self.common.values())
 
 
-def read(benchmark: Benchmark, seeds: Seeds) -> Shares:
+def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Shares:
     """shares.csv; empty if there is none. Raises :class:`DataError` (share-unknown) with all that is wrong in it."""
     path = benchmark.shares
     if not path.is_file():
         return {}
-    shown, known = files.shown(path), annotators.read(benchmark).names
+    shown, known = files.shown(path), annotators.read_annotators(benchmark).names
     articles = {article.id for article in seeds.articles}
     hint = "correct the line, or move the file away and deal anew: jinbench annotate desk"
     problems: list[Problem] = []
@@ -121,7 +121,7 @@ def read(benchmark: Benchmark, seeds: Seeds) -> Shares:
     return found
 
 
-def write(benchmark: Benchmark, shares: Shares) -> None:
+def write_assignments(benchmark: Benchmark, shares: Shares) -> None:
     """shares.csv, a line for each article and annotator."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -139,7 +139,7 @@ def passages_of(shares: Shares, seeds: Seeds, name: str) -> list[str] | None:
 
 def share_of(benchmark: Benchmark, seeds: Seeds, name: str) -> list[str] | None:
     """The same as shares.csv has it. Raises :class:`DataError` (share-unknown)."""
-    return passages_of(read(benchmark, seeds), seeds, name)
+    return passages_of(read_assignments(benchmark, seeds), seeds, name)
 
 
 def summary(shares: Shares, seeds: Seeds, names: Iterable[str]) -> list[dict[str, object]]:

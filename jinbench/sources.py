@@ -62,9 +62,9 @@ def init(
 @seeds_commands.command("check")
 def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
     """Account for every line of every page, and print what became of them."""
-    from jinbench.seeds.articles import read, summary
+    from jinbench.seeds.articles import read_seeds, summary
 
-    seed = read(rooms(ctx))
+    seed = read_seeds(rooms(ctx))
     rows = summary(seed)
     articles = [
         {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
@@ -89,7 +89,7 @@ def seeds_show(
     """Print an article as it was put together, each passage under its id."""
     from jinbench.seeds import articles as seeds
 
-    seed = seeds.read(rooms(ctx))
+    seed = seeds.read_seeds(rooms(ctx))
     found = [a for a in seed.articles if a.id == article]
     if not found:
         raise DataError(
@@ -167,7 +167,7 @@ def labels_config(
     from jinbench.core import files
 
     where = workshop(ctx)
-    label_set = labels.read(where)
+    label_set = labels.read_label_set(where)
     if check:
         labels.check_config(where, label_set)
     else:

@@ -16,7 +16,7 @@ from jinbench.annotators import Annotator
 from jinbench.core import files, schemas, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
-from jinbench.core.types import Labels, Passage, Span
+from jinbench.core.types import PassageLabels, Passage, Span
 from jinbench.items import CONFIGS
 from jinbench.seeds import articles
 from jinbench.splitting import read_splits
@@ -37,8 +37,8 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
 
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
     """
-    seed = articles.read(benchmark)
-    types = items.features(labels.read(benchmark))
+    seed = articles.read_seeds(benchmark)
+    types = items.features(labels.read_label_set(benchmark))
     listing = dataset.read_manifest(benchmark)
     contents = {
         f"{SOURCE}/{path.name}": path.read_bytes()
@@ -206,7 +206,7 @@ def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: 
 
 def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     """The Parquet files, from the pages in `where` and the labels in `folder`."""
-    seed, label_set = articles.read(benchmark), labels.read(benchmark)
+    seed, label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
     passages = {passage.id: passage for passage in seed.passages()}
     rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}
@@ -222,16 +222,16 @@ def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
         spans[row["passage_id"]] += _spans(row, passages[row["passage_id"]], starts[row["id"]])
     names = label_set.sector_names
     gold = {
-        row["id"]: Labels(row["id"], "", tuple(spans[row["id"]]), tuple(names[n] for n in row["sectors"]))
+        row["id"]: PassageLabels(row["id"], "", tuple(spans[row["id"]]), tuple(names[n] for n in row["sectors"]))
         for row in rows["sector"]
     }
-    read: dict[str, dict[str, Labels]] = {}
+    read: dict[str, dict[str, PassageLabels]] = {}
     for row in rows["annotations"]:
         id = row["passage_id"]
         said = _spans(row, passages[id], 0), (names[n] for n in row["sectors"])
-        read.setdefault(row["annotator"], {})[id] = Labels(id, row["annotator"], tuple(said[0]), tuple(said[1]))
-    readings: list[tuple[Annotator, dict[str, Labels]]] = [
-        (entry, read[entry.name]) for entry in annotators.read(benchmark).entries if entry.name in read
+        read.setdefault(row["annotator"], {})[id] = PassageLabels(id, row["annotator"], tuple(said[0]), tuple(said[1]))
+    readings: list[tuple[Annotator, dict[str, PassageLabels]]] = [
+        (entry, read[entry.name]) for entry in annotators.read_annotators(benchmark).entries if entry.name in read
     ]
     table = items.rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
     return dataset.parquets(table, label_set, dataset.read_manifest(benchmark))

@@ -41,7 +41,7 @@ def begin(folder: Path, title: str = "", example: bool = False) -> Benchmark:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         made.pages.mkdir(exist_ok=True)
-        files.write_text(made.labeling_config, labels.labeling_config(labels.read(made)))
+        files.write_text(made.labeling_config, labels.labeling_config(labels.read_label_set(made)))
         files.settle(made.root, folder, _HINT)
     return Benchmark(folder)
 

@@ -16,7 +16,7 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.text import split_sentences
-from jinbench.core.types import Article, Labels, Passage, Span, Suggestion, within
+from jinbench.core.types import Article, PassageLabels, Passage, Span, Suggestion, within
 from jinbench.labels import LabelSet
 from jinbench.models.active_learning import FAMILY, certainty
 from jinbench.seeds.articles import Seeds
@@ -51,23 +51,23 @@ class Suggester:
         return {passage.id: found[passage.id] for passage in listed if passage.id in found}
 
 
-def labelled(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> list[Labels]:
+def labelled_passages(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> list[PassageLabels]:
     """What there is to learn from: the gold where there is one, else all annotators' exports.
 
     Raises :class:`DataError` with every problem in an export, and (passage-unlabelled) if nothing is labelled yet.
     """
-    listed = annotators.read(benchmark)
-    paths = {name: exports.path_of(benchmark, name) for name in listed.names}
-    names = [listed.gold] if paths[listed.gold].is_file() else [entry.name for entry in listed.blind]
+    listed = annotators.read_annotators(benchmark)
+    paths = {name: exports.export_path(benchmark, name) for name in listed.names}
+    names = [listed.gold] if paths[listed.gold].is_file() else [entry.name for entry in listed.independent]
     found = [
         entry
         for name in names
         if paths[name].is_file()
-        for entry in exports.read(paths[name], seed.passages(), label_set, name)
+        for entry in exports.read_export(paths[name], seed.passages(), label_set, name)
     ]
     by_id, passages = {entry.passage_id: entry for entry in found}, {p.id: p for p in seed.passages()}
     if names == [listed.gold] and len(by_id) == len(passages):  # errata are about the whole gold
-        found = list(errata.apply(by_id, errata.read(benchmark), passages, label_set).values())
+        found = list(errata.apply_errata(by_id, errata.read_errata(benchmark), passages, label_set).values())
     if not found:
         raise nothing_labelled(files.shown(benchmark.exports))
     return found
@@ -79,7 +79,7 @@ def nothing_labelled(where: str) -> DataError:
     return DataError(Problem("passage-unlabelled", where, "labels of some passages to learn from", "none", hint))
 
 
-def learn(articles: Sequence[Article], known: Sequence[Labels], *, folds: int = FOLDS) -> Suggester:
+def train_suggester(articles: Sequence[Article], known: Sequence[PassageLabels], *, folds: int = FOLDS) -> Suggester:
     """A suggester from the labels that are `known` on passages of `articles`. The same input gives the same.
 
     Labelled stories are put in folds, and those of a fold are spoken about by a model that learnt from the others.
@@ -104,7 +104,7 @@ def learn(articles: Sequence[Article], known: Sequence[Labels], *, folds: int = 
     return Suggester(name, tuple(models), rest)
 
 
-def version(articles: Sequence[Article], known: Sequence[Labels], folds: int = FOLDS) -> str:
+def version(articles: Sequence[Article], known: Sequence[PassageLabels], folds: int = FOLDS) -> str:
     """The version that :func:`learn` gives to what it makes of the same, without learning."""
     passages, examples = _examples(articles, known)
     learnt = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
@@ -112,14 +112,16 @@ def version(articles: Sequence[Article], known: Sequence[Labels], folds: int = F
     return f"{FAMILY} {metadata.version('jinbench')} {hash[:8]}"
 
 
-def _examples(articles: Sequence[Article], known: Sequence[Labels]) -> tuple[dict[str, Passage], list[Labels]]:
+def _examples(
+    articles: Sequence[Article], known: Sequence[PassageLabels]
+) -> tuple[dict[str, Passage], list[PassageLabels]]:
     """All passages by id, and the labels on them in one order, whatever order they came in."""
     passages = {passage.id: passage for article in articles for passage in article.passages}
     examples = [entry for entry in known if entry.passage_id in passages]
     return passages, sorted(examples, key=lambda entry: (entry.passage_id, entry.annotator))
 
 
-def _fit(examples: Sequence[Labels], passages: Mapping[str, Passage]) -> "CrfTagger":
+def _fit(examples: Sequence[PassageLabels], passages: Mapping[str, Passage]) -> "CrfTagger":
     from jinbench.models.crf.estimator import CrfTagger
 
     texts: list[str] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 from jinbench import exports, suggesting
 from jinbench.core.errors import JinbenchError
-from jinbench.core.types import Article, Labels, Passage
+from jinbench.core.types import Article, PassageLabels, Passage
 from jinbench.suggesting import Suggester
 
 UNTAUGHT = "tagger that has learnt nothing yet"
@@ -35,7 +35,7 @@ class Mind:
         self,
         articles: Sequence[Article],
         count: Callable[[], Any],
-        known: Callable[[], Sequence[Labels]],
+        known: Callable[[], Sequence[PassageLabels]],
         folds: int,
         keep: Callable[[bytes], None],
         suggester: Suggester | None,
@@ -128,7 +128,7 @@ def _passage(task: Any) -> Passage | None:
     return Passage(id, article, "", text, ())
 
 
-def _taught(articles: Sequence[Article], known: Sequence[Labels], folds: int) -> bytes | None:
+def _taught(articles: Sequence[Article], known: Sequence[PassageLabels], folds: int) -> bytes | None:
     """A pickled suggester, learnt in another process so that requests are answered meanwhile; None if that ended."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -145,8 +145,8 @@ def _taught(articles: Sequence[Article], known: Sequence[Labels], folds: int) ->
         process.join()
 
 
-def _teach(there: Connection, articles: Sequence[Article], known: Sequence[Labels], folds: int) -> None:
+def _teach(there: Connection, articles: Sequence[Article], known: Sequence[PassageLabels], folds: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked
     with contextlib.suppress(OSError):  # who asked may have been killed
         os.nice(10)
-        there.send_bytes(pickle.dumps(suggesting.learn(articles, known, folds=folds)))
+        there.send_bytes(pickle.dumps(suggesting.train_suggester(articles, known, folds=folds)))

@@ -13,7 +13,7 @@ from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
 from jinbench.desk import annotate_commands, names_of
 from jinbench.labels import LabelSet
-from jinbench.overview import Overview
+from jinbench.overview import Progress
 from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
@@ -68,19 +68,19 @@ def annotate_desk(
     from jinbench.seeds import articles
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
-    seed, label_set = articles.read(where), labels.read(where)
+    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
     plan = _plan(where, seed, chosen, overlap)
     if dry_run:
         emit({"overlap": plan.overlap, "shares": plan.rows}, as_json, lambda: _planned(plan))
         return
-    new = enlisting.enlist(where, label_set, plan.names, kind)
+    new = enlisting.add_annotators(where, label_set, plan.names, kind)
     if plan.dealt != plan.given:
-        shares.write(where, plan.dealt)
-    listed = listing.read(where)
+        shares.write_assignments(where, plan.dealt)
+    listed = listing.read_annotators(where)
     blind = plan.overlap > 1 or any(map(listed.is_for_gold, plan.names))
     suggester = _suggester(where, seed, label_set, not blind if suggest is None else suggest, bool(suggest))
-    if not addresses.named():
-        labelstudio.start(say=say)
+    if not addresses.remote_url():
+        labelstudio.start_server(say=say)
     client = clients.connect()
     results = []
     for name, row in zip(plan.names, plan.rows, strict=True):
@@ -97,7 +97,7 @@ def annotate_desk(
             )  # fmt: skip
         if not suggester:  # what an earlier desk showed would bend a blind pass
             pushing.withdraw(client, done.project, FAMILY)
-        results.append(row | {"login": accounts.login_of(name, addresses.named())} | asdict(done))
+        results.append(row | {"login": accounts.login_of(name, addresses.remote_url())} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": plan.overlap, "new": new,
               "desks": results, "suggestions": suggester.version if suggester else None}  # fmt: skip
     file, unheard = files.shown(where.annotators), [name for name in plan.names if not listed.is_for_gold(name)]
@@ -123,11 +123,11 @@ def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | N
     from jinbench import annotators, enlisting, shares
     from jinbench.core import files
 
-    known = annotators.read(benchmark) if benchmark.annotators.is_file() else None
-    given = shares.read(benchmark, seed) if known else {}
+    known = annotators.read_annotators(benchmark) if benchmark.annotators.is_file() else None
+    given = shares.read_assignments(benchmark, seed) if known else {}
     names = chosen
     if not names:
-        blind = [entry.name for entry in known.blind] if known else ["annotator-a"]
+        blind = [entry.name for entry in known.independent] if known else ["annotator-a"]
         having = {name for names in given.values() for name in names}
         names = [name for name in blind if name in having] or blind
     same = annotators.one_login((*(known.names if known else ()), *names))
@@ -142,7 +142,7 @@ def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | N
         raise typer.BadParameter(f"{number} of {len(names)} annotators", param_hint="--overlap")
     dealt = given
     if given or chosen or overlap or not known:  # the annotators of a benchmark without shares label everything
-        dealt = shares.deal(seed.articles, names, number, given)
+        dealt = shares.assign_articles(seed.articles, names, number, given)
     rows = shares.summary(dealt, seed, names)
     idle = [str(row["annotator"]) for row in rows if not row["articles"]]
     if idle:
@@ -167,13 +167,13 @@ def _suggester(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, wanted: b
     if not wanted:
         return None
     try:
-        known = suggesting.labelled(benchmark, seed, label_set)
+        known = suggesting.labelled_passages(benchmark, seed, label_set)
     except DataError as error:
         if asked or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
             raise
         return None
     say(f"The tagger learns from {len(known)} labelled passages…")
-    return suggesting.learn(seed.articles, known)
+    return suggesting.train_suggester(seed.articles, known)
 
 
 def _names(text: str | None) -> list[str]:
@@ -237,16 +237,16 @@ def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JS
     labelled in the browser. Agreement is strict: the same characters and the same type.
     """
     from jinbench import clients, labels, overview
-    from jinbench.seeds.articles import read
+    from jinbench.seeds.articles import read_seeds
 
     where = rooms(ctx)
-    seed, label_set = read(where), labels.read(where)
+    seed, label_set = read_seeds(where), labels.read_label_set(where)
     names = names_of(where, annotator, blind=True)
-    found = overview.look(clients.connect(), where, seed, label_set, names)
+    found = overview.measure_progress(clients.connect(), where, seed, label_set, names)
     emit(found.to_dict(), as_json, lambda: _overview(found))
 
 
-def _overview(found: Overview) -> str:
+def _overview(found: Progress) -> str:
     def shown(value: float | None) -> str:
         return "–" if value is None else f"{value:.0f}"
 

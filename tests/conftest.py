@@ -51,16 +51,16 @@ def recipe(tmp_path: Path, text: str) -> Recipe:
 def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of a real Label Studio server of the tests' own, ended by its process id."""
     home = tmp_path_factory.mktemp("labelstudio")
-    with accounts.at(home):
-        labelstudio.start(port=0)
+    with accounts.use_home(home):
+        labelstudio.start_server(port=0)
         yield home
-        labelstudio.stop()
+        labelstudio.stop_server()
 
 
 @pytest.fixture
 def server(server_home: Path) -> labelstudio.Server:
     """That server, running: started again if a test killed it."""
-    return labelstudio.start()
+    return labelstudio.start_server()
 
 
 @pytest.fixture

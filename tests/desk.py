@@ -9,7 +9,7 @@ from typing import Any
 
 from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.seeds import articles
 
 
@@ -28,7 +28,7 @@ class Desk:
 
     def __init__(self, benchmark: Benchmark, server: labelstudio.Server, annotator: str) -> None:
         self.where, self.annotator, self.server = benchmark, annotator, server
-        self.seed, self.label_set = articles.read(benchmark), labels.read(benchmark)
+        self.seed, self.label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
         self.client = clients.connect()
         members.member(server.url, annotator)
         listing = benchmark.annotation / "annotators.toml"
@@ -39,12 +39,12 @@ class Desk:
             self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None, **options
         )
 
-    def labels(self) -> list[Labels]:
-        path = exports.path_of(self.where, "annotator-a")
+    def labels(self) -> list[PassageLabels]:
+        path = exports.export_path(self.where, "annotator-a")
         return annotation.read_labels(path, self.seed, self.label_set, self.annotator)
 
-    def enter(self, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
-        return annotation.enter(
+    def enter(self, labelled: list[PassageLabels], replace: bool = False) -> tuple[int, int]:
+        return annotation.submit(
             self.client, self.seed, self.label_set, self.annotator, labelled, lambda done: None, replace
         )
 

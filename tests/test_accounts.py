@@ -23,7 +23,7 @@ URL = "https://label.example"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    with accounts.at(tmp_path / "home"):
+    with accounts.use_home(tmp_path / "home"):
         yield tmp_path / "home"
 
 
@@ -53,7 +53,7 @@ def test_nobody_else_reads_them_from_the_moment_they_exist(home: Path, monkeypat
 def test_another_user_of_the_machine() -> None:
     with tempfile.TemporaryDirectory() as outer:
         Path(outer).chmod(0o755)
-        with accounts.at(Path(outer) / "home"):
+        with accounts.use_home(Path(outer) / "home"):
             accounts.remember(Account("a", "secret"))
         for path, expected in ((outer, 0), (f"{outer}/home", 2)):
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "ls", path]
@@ -67,8 +67,8 @@ def test_an_open_home_of_ours_is_closed(home: Path) -> None:
     accounts.remember(Account("a", "secret"))
     home.chmod(0o755)
     (home / "accounts.json").chmod(0o644)
-    assert accounts.tighten()
-    assert not accounts.tighten()
+    assert accounts.restrict_permissions()
+    assert not accounts.restrict_permissions()
     accounts.open_home()
     assert (mode(home / "accounts.json"), mode(home)) == (0o600, 0o700)
 
@@ -118,7 +118,7 @@ def test_an_annotator_has_another_login_elsewhere(home: Path) -> None:
     with pytest.raises(ServerError, match="is a already"):
         accounts.map_login("b", "one@lab.example", URL)
     accounts.map_login("a", "third@lab.example", URL)
-    assert len(accounts.everything()) == 2
+    assert len(accounts.read_accounts()) == 2
 
 
 def test_the_command_lists_them(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,4 +146,4 @@ def test_what_is_lost_or_would_be_mixed_up_is_said(home: Path) -> None:
     with pytest.raises(ServerError, match="ann has the login that Ann would have"):
         accounts.remember(Account("Ann", "secret"))
     accounts.remember(Account("Ann", "secret", url=URL))  # on another server
-    assert [each.name for each in accounts.everything()] == ["ann", "Ann"]
+    assert [each.name for each in accounts.read_accounts()] == ["ann", "Ann"]

@@ -79,7 +79,7 @@ def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Benchmark, tmp
     new = after.pop("seeds/articles.toml")
     assert new.startswith(before.pop("seeds/articles.toml"))
     assert after == before
-    seed = articles.read(mini)
+    seed = articles.read_seeds(mini)
     assert [page.id for page in seed.pages] == ["a", "b", "c", "page"]
     found = [article for article in seed.articles if article.page_id == "page"]
     assert [(article.id, article.story, article.title) for article in found] == [
@@ -114,7 +114,7 @@ def test_pages_are_numbered_where_they_are_numbered(bare: Benchmark, mini: Bench
     assert [(page["id"], page["file"]) for page in entries(mini)["page"]][3:] == [
         ("x", "x.txt"), ("1", "天津 日报(1).txt"), ("x-2", "x-2_x.txt")
     ]  # fmt: skip
-    articles.read(mini)
+    articles.read_seeds(mini)
 
 
 def test_an_id_that_an_article_has_is_passed_over(mini: Benchmark, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_id_that_an_article_has_is_passed_over(mini: Benchmark, tmp_path: Pat
 def test_it_need_not_have_articles_yet(bare: Benchmark, tmp_path: Path) -> None:
     bare.articles.unlink()
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
-    assert len(articles.read(bare).articles) == 2
+    assert len(articles.read_seeds(bare).articles) == 2
     assert bare.articles.read_text().startswith("# ---")
 
 
@@ -136,7 +136,7 @@ def test_a_page_that_lies_there_already_is_only_listed(bare: Benchmark) -> None:
     page = put(bare.pages / "page.txt", TEXT)
     assert add(bare, page) == 0
     assert list(bare.pages.iterdir()) == [page]
-    assert len(articles.read(bare).articles) == 2
+    assert len(articles.read_seeds(bare).articles) == 2
 
 
 def test_a_dry_run_writes_nothing_and_says_the_same(
@@ -171,8 +171,8 @@ def test_what_to_do_next_is_said(bare: Benchmark, tmp_path: Path, capsys: pytest
 
 def test_the_five_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> None:
     assert add(bare, *sorted(real.pages.glob("*.txt"))) == 0
-    seed = articles.read(bare)
-    assert [page.repairs for page in seed.pages] == [page.repairs for page in articles.read(real).pages]
+    seed = articles.read_seeds(bare)
+    assert [page.repairs for page in seed.pages] == [page.repairs for page in articles.read_seeds(real).pages]
     assert [page.id for page in seed.pages] == ["000", "001", "002", "003", "004"]
     passages = [passage for passage in seed.passages() if passage.torn_start]
     assert [passage.id for passage in passages] == ["000-L83", "000-L121", "000-L127"]
@@ -193,7 +193,7 @@ def test_whatever_is_added_passes_the_check(mini: Benchmark, tmp_path: Path, tex
     shutil.rmtree(world.root, ignore_errors=True)
     shutil.copytree(mini.root, world.root)
     importer.write(importer.plan(world, [page]))
-    assert len(articles.read(world).pages) == 4
+    assert len(articles.read_seeds(world).pages) == 4
 
 
 def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,7 +383,7 @@ def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: B
     kept = (bare.pages / "page.txt").read_text()
     assert kept.splitlines()[0] == ("新碼頭昨天開工" if encoding == "big5" else "新码头昨天开工")
     assert "首" not in kept
-    assert len(articles.read(bare).articles[0].passages) == 6
+    assert len(articles.read_seeds(bare).articles[0].passages) == 6
 
 
 def test_markup_is_recognised_by_its_beginning(
@@ -468,7 +468,7 @@ def test_each_row_is_an_article_on_a_page_of_its_own(
     for number, code in (codes | dict.fromkeys((8, 9, 10), "wrong-shape")).items():
         assert f"rows.jsonl:{number}: {code}" in said
     assert "8 rows are left out; 2 pages are added." in said
-    seed = articles.read(mini)
+    seed = articles.read_seeds(mini)
     assert [page.id for page in seed.pages][3:] == ["rows-1", "rows-4"]
     assert [(article.id, article.title) for article in seed.articles][5:] == [
         ("rows-1-1", "新码头昨天开工"),
@@ -493,7 +493,7 @@ def test_the_fields_may_have_other_names(bare: Benchmark, tmp_path: Path, capsys
     rows = put(tmp_path / "rows.jsonl", json.dumps({"headline": "题目", "content": PAGE[1]}))
     assert "a text in the field text\n  found    only content, headline" in refused(bare, capsys, rows)
     assert add(bare, rows, "--field", "content", "--title", "headline") == 0
-    assert articles.read(bare).articles[0].title == "题目"
+    assert articles.read_seeds(bare).articles[0].title == "题目"
 
 
 def test_rows_that_are_not_utf8_stop_it(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ TOKEN = "t0ken-of-the-tests"
 
 @pytest.fixture(autouse=True)
 def nothing_set(tmp_path: Path) -> Iterator[None]:
-    with accounts.at(tmp_path / "home"):
+    with accounts.use_home(tmp_path / "home"):
         yield
 
 
@@ -77,8 +77,8 @@ def test_what_is_no_address(given: str, said: str) -> None:
 )
 def test_what_stays_on_this_machine(url: str, loopback: bool) -> None:
     assert addresses.is_loopback(url) is loopback
-    assert (addresses.concern(url) is None) is loopback
-    assert addresses.concern(url.replace("http:", "https:")) is None
+    assert (addresses.security_warning(url) is None) is loopback
+    assert addresses.security_warning(url.replace("http:", "https:")) is None
 
 
 def token_file(tmp_path: Path, mode: int, text: str = TOKEN + "\n") -> Path:
@@ -90,15 +90,15 @@ def token_file(tmp_path: Path, mode: int, text: str = TOKEN + "\n") -> Path:
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_token_from_a_file(mode: int, tmp_path: Path) -> None:
-    with addresses.at("https://label.example", token_file(tmp_path, mode)):
-        assert (addresses.named(), addresses.token()) == ("https://label.example", TOKEN)
-    assert addresses.named() is None
+    with addresses.use_server("https://label.example", token_file(tmp_path, mode)):
+        assert (addresses.remote_url(), addresses.token()) == ("https://label.example", TOKEN)
+    assert addresses.remote_url() is None
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o620])
 def test_a_token_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> None:
     with (
-        addresses.at("https://label.example", token_file(tmp_path, mode)),
+        addresses.use_server("https://label.example", token_file(tmp_path, mode)),
         pytest.raises(ServerError, match="chmod 600") as said,
     ):
         addresses.token()
@@ -107,7 +107,10 @@ def test_a_token_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["", "\n", f"{TOKEN} x", f"{TOKEN}\nx", "t\u00f6ken", f"\x00{TOKEN}"])
 def test_a_token_that_is_none(text: str, tmp_path: Path) -> None:
-    with addresses.at("https://label.example", token_file(tmp_path, 0o600, text)), pytest.raises(ServerError) as said:
+    with (
+        addresses.use_server("https://label.example", token_file(tmp_path, 0o600, text)),
+        pytest.raises(ServerError) as said,
+    ):
         addresses.token()
     assert TOKEN not in str(said.value)
 
@@ -115,7 +118,7 @@ def test_a_token_that_is_none(text: str, tmp_path: Path) -> None:
 def test_half_of_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(addresses.TOKEN, TOKEN)
     with pytest.raises(ServerError, match=addresses.URL):
-        addresses.named()
+        addresses.remote_url()
     monkeypatch.setenv(addresses.TOKEN, "")
     monkeypatch.setenv(addresses.URL, "https://label.example")
     with pytest.raises(ServerError, match="--token-file"):
@@ -130,11 +133,11 @@ def test_a_token_goes_to_no_other_server_than_its_own(monkeypatch: pytest.Monkey
     """LABEL_STUDIO_URL and its token are set for one server; --url names another."""
     monkeypatch.setenv(addresses.URL, "https://one.example")
     monkeypatch.setenv(addresses.TOKEN, TOKEN)
-    with pytest.raises(ServerError, match="--token-file"), addresses.at("https://two.example", None):
+    with pytest.raises(ServerError, match="--token-file"), addresses.use_server("https://two.example", None):
         pass
-    with addresses.at("https://one.example/", None):
+    with addresses.use_server("https://one.example/", None):
         assert addresses.token() == TOKEN
-    with addresses.at("https://two.example", token_file(tmp_path, 0o600, "another")):
+    with addresses.use_server("https://two.example", token_file(tmp_path, 0o600, "another")):
         assert addresses.token() == "another"
     assert os.environ[addresses.TOKEN] == TOKEN
 

@@ -8,7 +8,7 @@ from jinbench import adjudication, annotation, clients, exports, labels, labelst
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.seeds import articles
 
 pytestmark = pytest.mark.server
@@ -23,8 +23,8 @@ class Bench:
         self.where, self.name = benchmark, name
         listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"adjudicator"', f'"{name}"'))
-        self.seed, self.label_set = articles.read(benchmark), labels.read(benchmark)
-        committed = exports.path_of(benchmark, "adjudicator")
+        self.seed, self.label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
+        committed = exports.export_path(benchmark, "adjudicator")
         self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
         committed.unlink()
         self.client = clients.connect()
@@ -35,8 +35,8 @@ class Bench:
             self.client, self.where, self.seed, self.label_set, self.name, lambda what, done, total: None
         )
 
-    def enter(self, labelled: list[Labels]) -> None:
-        annotation.enter(self.client, self.seed, self.label_set, self.name, labelled, lambda done: None)
+    def enter(self, labelled: list[PassageLabels]) -> None:
+        annotation.submit(self.client, self.seed, self.label_set, self.name, labelled, lambda done: None)
 
     def pull(self) -> tuple[int, int]:
         return annotation.pull(self.client, self.where, self.seed, self.label_set, self.name)
@@ -66,7 +66,9 @@ def test_from_two_readings_to_a_gold_with_reasons(bench: Bench) -> None:
     assert done.urls["c-L3"].endswith(f"/projects/{done.pushed.project}/data?task={tasks['c-L3'][0].id}")
     bench.pull()
     with pytest.raises(DataError, match="passage-unlabelled"):  # three still wait
-        exports.read(exports.path_of(bench.where, bench.name), bench.seed.passages(), bench.label_set, whole=True)
+        exports.read_export(
+            exports.export_path(bench.where, bench.name), bench.seed.passages(), bench.label_set, whole=True
+        )
     bench.enter([entry for entry in bench.decided if entry.passage_id in OPEN])
     assert bench.pull() == (8, 3)
     found = adjudication.check(bench.where, bench.seed, bench.label_set, bench.name)
@@ -122,14 +124,14 @@ def test_what_is_decided_is_no_longer_to_decide(bench: Bench) -> None:
 
 def test_what_an_annotator_corrects_is_shown_corrected(bench: Bench) -> None:
     bench.push()
-    path = exports.path_of(bench.where, "annotator-b")
+    path = exports.export_path(bench.where, "annotator-b")
     found = annotation.read_labels(path, bench.seed, bench.label_set, "annotator-b")
     other = annotation.read_labels(
-        exports.path_of(bench.where, "annotator-a"), bench.seed, bench.label_set, "annotator-b"
+        exports.export_path(bench.where, "annotator-a"), bench.seed, bench.label_set, "annotator-b"
     )
     mended = [o if e.passage_id == "c-L3" else e for e, o in zip(found, other, strict=True)]
     titles = {article.id: article.title for article in bench.seed.articles}
-    path.write_text(files.dump_json(exports.canonical(mended, bench.seed.passages(), titles)))
+    path.write_text(files.dump_json(exports.to_export(mended, bench.seed.passages(), titles)))
     again = bench.push()
     assert {each.passage_id for each in again.to_decide} == OPEN - {"c-L3"}
     assert again.accepted == 1
@@ -144,7 +146,7 @@ def test_an_overruled_agreement_needs_a_reason_too(bench: Bench) -> None:
     path = bench.where.root / "overruled.jsonl"
     path.write_text('{"id": "b-L3", "marked": "调度员今年不再用电话。", "sectors": ["general"], "reasons": []}\n')
     entry = annotation.read_labels(path, bench.seed, bench.label_set, bench.name)
-    annotation.enter(bench.client, bench.seed, bench.label_set, bench.name, entry, lambda done: None, True)
+    annotation.submit(bench.client, bench.seed, bench.label_set, bench.name, entry, lambda done: None, True)
     bench.pull()
     with pytest.raises(DataError, match="reason-missing") as caught:
         adjudication.check(bench.where, bench.seed, bench.label_set, bench.name)

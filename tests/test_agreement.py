@@ -15,26 +15,26 @@ from jinbench import agreement, annotation, exports, labels
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
-from jinbench.core.types import Labels, Span
+from jinbench.core.types import PassageLabels, Span
 from jinbench.scoring import counts, score
 from jinbench.scoring.gold import Gold
 from jinbench.seeds import articles
 
-Two = tuple[articles.Seeds, labels.LabelSet, list[Labels], list[Labels]]
+Two = tuple[articles.Seeds, labels.LabelSet, list[PassageLabels], list[PassageLabels]]
 
 
 def two(benchmark: Benchmark) -> Two:
-    seed, label_set = articles.read(benchmark), labels.read(benchmark)
+    seed, label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
     a, b = (
-        exports.read(exports.path_of(benchmark, name), seed.passages(), label_set)
+        exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set)
         for name in ("annotator-a", "annotator-b")
     )
     return seed, label_set, a, b
 
 
-def pair(found: Two) -> agreement.Pair:
+def pair(found: Two) -> agreement.PairAgreement:
     seed, label_set, a, b = found
-    return agreement.pair(seed, label_set, a, b, ("a", "b"))
+    return agreement.measure_pair(seed, label_set, a, b, ("a", "b"))
 
 
 @pytest.mark.parametrize("world", ["mini", "real"])
@@ -126,17 +126,17 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
 
 
 def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:
-    found = agreement.measure(real, articles.read(real), labels.read(real))
+    found = agreement.measure_agreement(real, articles.read_seeds(real), labels.read_label_set(real))
     committed = json.loads(agreement.path_of(real).read_text())
     assert json.loads(json.dumps(found.to_dict())) == committed
     assert set(found.against_gold) == {"annotator-a", "annotator-b"}
 
 
 def test_the_pilots_figures_are_what_its_labels_give(real: Benchmark) -> None:
-    seed, label_set = articles.read(real), labels.read(real)
+    seed, label_set = articles.read_seeds(real), labels.read_label_set(real)
     folder = real.annotation / "pilot"
     a, b = (annotation.read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")
-    found = agreement.pair(seed, label_set, a, b, ("annotator-a", "annotator-b")).to_dict()
+    found = agreement.measure_pair(seed, label_set, a, b, ("annotator-a", "annotator-b")).to_dict()
     kept = json.loads((folder / "agreement.json").read_text())
     assert found["passages"] == kept["passages"] == 40
     for key in ("strict", "overlap"):

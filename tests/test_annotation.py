@@ -10,9 +10,9 @@ import pytest
 from jinbench import accounts, annotation, clients, exports, labels, labelstudio, moving, projects, pushing, shares
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
-from jinbench.core.types import Labels, Span, Suggestion
+from jinbench.core.types import PassageLabels, Span, Suggestion
 from jinbench.exchange import call
-from jinbench.seeds.articles import read
+from jinbench.seeds.articles import read_seeds
 from tests.desk import Desk
 
 pytestmark = pytest.mark.server
@@ -55,7 +55,7 @@ def test_a_double_with_a_draft_is_kept(desk: Desk) -> None:
     desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
     double = max(task.id for task in desk.tasks())
     call(desk.client, "POST", f"api/tasks/{double}/drafts", json={"result": []})
-    assert projects.touched(projects.tasks_by_passage(desk.client, project)[request[0]["data"]["passage_id"]][1])
+    assert projects.has_work(projects.tasks_by_passage(desk.client, project)[request[0]["data"]["passage_id"]][1])
     assert desk.push().removed == 1
     assert double in {task.id for task in desk.tasks()}
 
@@ -159,8 +159,8 @@ def test_labels_outside_the_share_move_too(desk: Desk) -> None:
     desk.pull()
     projects.delete(desk.client, f"api/projects/{desk.push().project}/")
     ids = [article.id for article in desk.seed.articles]
-    shares.write(desk.where, {id: (desk.annotator if id == ids[0] else "annotator-b",) for id in ids})
-    moved = moving.with_labels(desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, lambda *a: None)
+    shares.write_assignments(desk.where, {id: (desk.annotator if id == ids[0] else "annotator-b",) for id in ids})
+    moved = moving.transfer_labels(desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, lambda *a: None)
     assert (moved.pushed.created, moved.labelled) == (8, 8)
     assert len(annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)) == 8
 
@@ -196,9 +196,9 @@ def test_a_correction_has_a_time_of_its_own(desk: Desk) -> None:
     desk.push()
     desk.enter(desk.labels())
     desk.pull()
-    path = exports.path_of(desk.where, desk.annotator)
+    path = exports.export_path(desk.where, desk.annotator)
     before = {t["data"]["passage_id"]: t["annotations"][0] for t in json.loads(path.read_text())}
-    corrected = Labels(desk.labels()[0].passage_id, desk.annotator, (), ("water",))
+    corrected = PassageLabels(desk.labels()[0].passage_id, desk.annotator, (), ("water",))
     desk.enter([corrected], replace=True)
     assert desk.pull() == (8, 1)
     for task in json.loads(path.read_text()):
@@ -212,7 +212,7 @@ def test_a_changed_title_updates_the_task(desk: Desk) -> None:
     desk.enter(desk.labels())
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('"headline 10"', '"subheadline 10"'))
-    desk.seed = read(desk.where)
+    desk.seed = read_seeds(desk.where)
     assert desk.push().updated == 1
     desk.assert_one_task_per_passage(annotations=1)
 
@@ -241,7 +241,7 @@ def test_a_passage_that_is_no_more(desk: Desk) -> None:
     desk.enter(desk.labels()[1:])
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('"body 5+7"', '"notice 5+7"'))
-    desk.seed = read(desk.where)
+    desk.seed = read_seeds(desk.where)
     pushed = desk.push()
     assert (pushed.removed, pushed.created) == (1, 0)
     assert desk.pull() == (7, 7)
@@ -254,7 +254,7 @@ def test_a_text_is_corrected_after_it_was_labelled(desk: Desk) -> None:
     desk.pull()
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
-    desk.seed = read(desk.where)
+    desk.seed = read_seeds(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()
     (task,) = (task for task in desk.tasks() if task.data["passage_id"] == "c-L5")
@@ -268,7 +268,7 @@ def test_a_changed_text_under_labels_is_refused(desk: Desk) -> None:
     desk.enter(desk.labels())
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
-    desk.seed = read(desk.where)
+    desk.seed = read_seeds(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()
 
@@ -279,11 +279,11 @@ def test_enter_and_pull(desk: Desk) -> None:
     assert desk.enter(labelled) == (8, 0)
     assert desk.enter(labelled) == (0, 8)
     assert desk.pull() == (8, 8)
-    path = exports.path_of(desk.where, desk.annotator)
+    path = exports.export_path(desk.where, desk.annotator)
     first = path.read_bytes()
     assert desk.pull() == (8, 0)
     assert path.read_bytes() == first
-    found = exports.read(path, desk.seed.passages(), desk.label_set, whole=True)
+    found = exports.read_export(path, desk.seed.passages(), desk.label_set, whole=True)
     assert [(entry.spans, entry.sectors) for entry in found] == [(entry.spans, entry.sectors) for entry in labelled]
     assert {entry.annotator for entry in found} == {desk.annotator}
     desk.assert_one_task_per_passage(annotations=1)
@@ -304,7 +304,7 @@ def test_enter_does_not_overwrite(desk: Desk) -> None:
     desk.push()
     labelled = desk.labels()
     desk.enter(labelled)
-    other = [Labels(labelled[0].passage_id, desk.annotator, (), ("water",)), *labelled[1:]]
+    other = [PassageLabels(labelled[0].passage_id, desk.annotator, (), ("water",)), *labelled[1:]]
     with pytest.raises(ServerError, match="--replace"):
         desk.enter(other)
     assert annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("port",)
@@ -318,7 +318,7 @@ def test_pull_checks_what_the_server_does_not(desk: Desk) -> None:
     desk.push()
     desk.enter(desk.labels())
     desk.pull()
-    path = exports.path_of(desk.where, desk.annotator)
+    path = exports.export_path(desk.where, desk.annotator)
     before = path.read_bytes()
     task = next(task for task in desk.tasks() if task.data["passage_id"] == "b-L3")
     listing: Any = desk.client.annotations.list(id=task.id)
@@ -335,7 +335,7 @@ def test_pull_does_not_forget(desk: Desk) -> None:
     desk.push()
     desk.enter(desk.labels())
     desk.pull()
-    path = exports.path_of(desk.where, desk.annotator)
+    path = exports.export_path(desk.where, desk.annotator)
     before = path.read_bytes()
     desk.client.tasks.delete(id=str(desk.tasks()[0].id))
     with pytest.raises(ServerError, match="1 passages that"):
@@ -356,7 +356,7 @@ def test_a_refused_token_is_named(server: labelstudio.Server, mini: Benchmark, m
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        pushing.push(clients.connect(), mini, read(mini), labels.read(mini), "x", lambda done: None)
+        pushing.push(clients.connect(), mini, read_seeds(mini), labels.read_label_set(mini), "x", lambda done: None)
 
 
 def test_offsets_behind_wide_characters(desk: Desk) -> None:

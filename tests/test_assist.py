@@ -32,19 +32,23 @@ TOKEN = "token-of-somebody-else"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    with accounts.at(tmp_path / "home"):
+    with accounts.use_home(tmp_path / "home"):
         yield tmp_path / "home"
 
 
 def taught(benchmark: Benchmark, folds: int = 0) -> Suggester:
-    seed = articles.read(benchmark)
-    return suggesting.learn(seed.articles, suggesting.labelled(benchmark, seed, labels.read(benchmark)), folds=folds)
+    seed = articles.read_seeds(benchmark)
+    return suggesting.train_suggester(
+        seed.articles, suggesting.labelled_passages(benchmark, seed, labels.read_label_set(benchmark)), folds=folds
+    )
 
 
 def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> teaching.Mind:
     """One that never looks for anything new."""
     heard = [] if said is None else said
-    return teaching.Mind(articles.read(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append)
+    return teaching.Mind(
+        articles.read_seeds(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append
+    )
 
 
 @pytest.fixture
@@ -87,7 +91,7 @@ def test_with_the_secret_it_speaks_the_protocol(
         assert http.get("/health").json()["status"] == "UP"
         sent = {"project": "1.2", "access_token": TOKEN, "hostname": "http://localhost", "schema": "<View/>"}
         assert http.post("/setup", json=sent).json() == {"model_version": thinking.version}
-        passages = list(articles.read(mini).passages())
+        passages = list(articles.read_seeds(mini).passages())
         tasks: list[Any] = [
             {"id": n, "data": {"passage_id": p.id, "article_id": p.article_id, "text": p.text}}
             for n, p in enumerate(passages)
@@ -144,7 +148,7 @@ def test_a_kept_model_is_ours_or_none(home: Path, mini: Benchmark) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     found = backend.kept_model(SECRET, "me")
     assert found is not None
-    passages = list(articles.read(mini).passages())
+    passages = list(articles.read_seeds(mini).passages())
     assert found.suggest(passages) == model.suggest(passages)
     assert backend.kept_model(SECRET, "somebody else") is None
     assert backend.kept_model(SECRET + "x", "me") is None
@@ -170,8 +174,8 @@ class Harm:
 
 
 def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Benchmark) -> None:
-    seed = articles.read(mini)
-    known = suggesting.labelled(mini, seed, labels.read(mini))
+    seed = articles.read_seeds(mini)
+    known = suggesting.labelled_passages(mini, seed, labels.read_label_set(mini))
     here, kept, said = known[:3], [], []
     thinking = teaching.Mind(seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append)
     thinking.tell()
@@ -250,7 +254,7 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
             known = annotation.fetch(desk.client, seed, label_set, desk.annotator)
             now = until(opened, "a suggestion")[-1]["model_version"]
             assert now == suggesting.version(seed.articles, known, 0)
-            whole = suggesting.learn(seed.articles, known, folds=0).suggest(seed.passages())
+            whole = suggesting.train_suggester(seed.articles, known, folds=0).suggest(seed.passages())
             tasks = {task.data["passage_id"]: task.id for task in desk.tasks() if not task.total_annotations}
             shown = {}
             for id, number in tasks.items():  # as the page asks for a passage that is clicked in the list

@@ -107,7 +107,7 @@ def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world:
 
 def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None:
     """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
-    gold = golds.read(world, "ner", "test")
+    gold = golds.read_task_gold(world, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
     for tier in conditions.tiers(world):
         perfect = conditions.under(tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean)
@@ -145,7 +145,7 @@ def test_labels_through_a_crosswalk(world: Benchmark) -> None:
     types = golds.types(world, "msra")
     convert = through(types)
     assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
-    fine, coarse = (golds.read(world, "ner", "folds", name) for name in ("", "msra"))
+    fine, coarse = (golds.read_task_gold(world, "ner", "folds", name) for name in ("", "msra"))
     assert coarse.names == ("LOC", "TIME")
     assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for found in fine.labels for s in found)
     assert score.score(coarse, {}).signature["crosswalk"] == "msra"
@@ -155,7 +155,7 @@ def test_labels_through_a_crosswalk(world: Benchmark) -> None:
 def test_an_unknown_crosswalk_is_refused(world: Benchmark, real: Benchmark) -> None:
     for where, known in ((world, "msra, other"), (real, "msra, cluener, ontonotes")):
         with pytest.raises(DataError, match=known):
-            golds.read(where, "ner", "test", "conll")
+            golds.read_task_gold(where, "ner", "test", "conll")
     with pytest.raises(DataError, match="declaration-unknown"):
         result(world, "coarse", MEMORY.format(more='CROSSWALK = "conll"'))
 
@@ -221,7 +221,7 @@ def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(wor
     result(world, "oracle", ORACLE)
     result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
            .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
-    gold = golds.read(world, "sector", "folds")
+    gold = golds.read_task_gold(world, "sector", "folds")
     predicted = ranking.predictions(world, gold)
     assert {name: about.given for name, about in predicted.about.items()} == {"oracle": ("entities",), "plain": ()}
     board = ranking.board(world, "sector", "folds")

@@ -214,10 +214,10 @@ def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_persons_are_called_persons(mini: Benchmark) -> None:
-    known = annotators.read(mini)
+    known = annotators.read_annotators(mini)
     entries = tuple(replace(entry, kind="person") for entry in known.entries)
     built = dataset.build(mini).manifest
-    features = items.features(labels.read(mini))
+    features = items.features(labels.read_label_set(mini))
     found = croissant.describe(built, features, annotators.Annotators(known.gold, entries), "Mini")
     assert found["rai:dataAnnotationProtocol"][0] == "Made, decided and tested by: person."
     assert "rai:machineAnnotationTools" not in found
@@ -266,7 +266,7 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
 
 
 def test_every_field_is_described(real: Benchmark) -> None:
-    features = items.features(labels.read(real))
+    features = items.features(labels.read_label_set(real))
     described = fields.described(features)
     assert set(described) == set(fields.FIELDS) == set(fields.ITEMS)
     assert set(fields.SHARED) <= {path for known in described.values() for path in known}

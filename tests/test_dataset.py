@@ -46,7 +46,7 @@ def test_first_tenth_and_last_sentence(built: dataset.Built) -> None:
 
 
 def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None:
-    tags = labels.read(real).tag_names
+    tags = labels.read_label_set(real).tag_names
     for rows in built.table["ner"].values():
         for row in rows:
             assert row["tokens"] == list(row["text"])
@@ -58,7 +58,7 @@ def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None
 
 
 def test_articles_are_traceable(built: dataset.Built, real: Benchmark) -> None:
-    pages = {page.id: page.text for page in articles.read(real).pages}
+    pages = {page.id: page.text for page in articles.read_seeds(real).pages}
     for rows in built.table["articles"].values():
         for row in rows:
             changed = {change["text_start"]: change["page_text"] for change in row["changes"]}
@@ -84,7 +84,7 @@ def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pyte
     for config, splits in items.CONFIGS.items():
         found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
         assert tuple(found) == splits
-        assert found["test"].features == items.features(labels.read(real))[config]
+        assert found["test"].features == items.features(labels.read_label_set(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
     assert all(
@@ -132,11 +132,11 @@ def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
         old, new = ({id for ids in each["items"][config].values() for id in ids} for each in (before, after))
         assert old == new
 
-    ids = [passage.id for passage in articles.read(mini).passages()]
+    ids = [passage.id for passage in articles.read_seeds(mini).passages()]
     text = mini.articles.read_text().replace('"body 5+7", "body 8"', '"body 5+7+8"')  # a join is mended
     head, first, *others = text.split("[[article]]")
     mini.articles.write_text("[[article]]".join([head, *others, first]))  # and an article stands elsewhere
-    assert {passage.id for passage in articles.read(mini).passages()} == {*ids} - {"a-L8"}
+    assert {passage.id for passage in articles.read_seeds(mini).passages()} == {*ids} - {"a-L8"}
 
 
 def test_a_moved_fold_changes_the_hash(mini: Benchmark) -> None:
@@ -148,10 +148,10 @@ def test_a_moved_fold_changes_the_hash(mini: Benchmark) -> None:
 
 def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Benchmark) -> None:
     dataset.write(dataset.build(mini), mini.dataset)
-    gold = golds.read(mini, "sector", "train")
+    gold = golds.read_task_gold(mini, "sector", "train")
     text = mini.labels.read_text()
     mini.labels.write_text(text.replace('"port"', '"x"').replace('"water"', '"port"').replace('"x"', '"water"'))
-    assert golds.read(mini, "sector", "train") == gold
+    assert golds.read_task_gold(mini, "sector", "train") == gold
 
 
 def test_the_manifest_names_every_file(real: Benchmark) -> None:
@@ -174,11 +174,11 @@ def test_every_label_can_be_measured(real: Benchmark) -> None:
 
 
 def test_annotations_are_what_the_exports_say(real: Benchmark) -> None:
-    seed, label_set = articles.read(real), labels.read(real)
+    seed, label_set = articles.read_seeds(real), labels.read_label_set(real)
     rows = {row["id"]: row for row in dataset.read_rows(real, "annotations")}
     assert len(rows) == 2 * 142
     for name in ("annotator-a", "annotator-b"):
-        for entry in exports.read(exports.path_of(real, name), seed.passages(), label_set, name):
+        for entry in exports.read_export(exports.export_path(real, name), seed.passages(), label_set, name):
             row = rows[f"{entry.passage_id}@{name}"]
             assert (row["annotator"], row["kind"]) == (name, "language model")
             assert tuple(Span(**span) for span in row["spans"]) == entry.spans

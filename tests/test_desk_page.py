@@ -32,7 +32,7 @@ from jinbench import (
 )
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.seeds import articles
 from tests.browser import Browser, local_browser
 from tests.conftest import ROOT
@@ -296,11 +296,11 @@ def begin(seat: Seat, desk: Desk) -> str:
     return instructions
 
 
-def spans(found: Labels) -> list[tuple[str, str]]:
+def spans(found: PassageLabels) -> list[tuple[str, str]]:
     return [(span.surface, span.type) for span in found.spans]
 
 
-def fetched(desk: Desk) -> list[Labels]:
+def fetched(desk: Desk) -> list[PassageLabels]:
     return annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
 
 
@@ -323,7 +323,7 @@ def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
     assert (seat.browser.run(REGIONS), seat.ticked()) == ([], [])
     assert desk.pull() == (1, 1)
     (found,) = annotation.read_labels(
-        exports.path_of(desk.where, desk.annotator), desk.seed, desk.label_set, desk.annotator
+        exports.export_path(desk.where, desk.annotator), desk.seed, desk.label_set, desk.annotator
     )
     assert (found.passage_id, found.sectors) == ("a-L5", ("port", "water"))
     assert sorted(spans(found)) == [("天津港", "PLACE"), ("昨天", "DATE")]
@@ -351,30 +351,32 @@ def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
     assert person["characters_per_minute"] > 0
     jinbench(tmp_path, "annotate", "pull")
     where = Benchmark(tmp_path)
-    (found,) = exports.read(exports.path_of(where, "first-day"), articles.read(where).passages(), labels.read(where))
+    (found,) = exports.read_export(
+        exports.export_path(where, "first-day"), articles.read_seeds(where).passages(), labels.read_label_set(where)
+    )
     assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
     assert found.sectors == ("transport",)
 
 
 def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: Benchmark) -> None:
     """Where passages are labelled once. What is submitted is what stands there then."""
-    gold = exports.path_of(real_copy, "adjudicator")
+    gold = exports.export_path(real_copy, "adjudicator")
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
     made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
-    first = next(articles.read(real_copy).passages())
+    first = next(articles.read_seeds(real_copy).passages())
     client = clients.connect()
     tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
     (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
     seat.log_in("helped")
-    seat.open_project(projects.project_title(labels.read(real_copy), "helped"))
+    seat.open_project(projects.project_title(labels.read_label_set(real_copy), "helped"))
     seat.label_all()
     seat.at(first.text)
     seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
     seat.tick("综合时政")
     seat.submit()
     jinbench(real_copy.root, "annotate", "pull", "-a", "helped")
-    passages = articles.read(real_copy).passages()
-    (found,) = exports.read(exports.path_of(real_copy, "helped"), passages, labels.read(real_copy))
+    passages = articles.read_seeds(real_copy).passages()
+    (found,) = exports.read_export(exports.export_path(real_copy, "helped"), passages, labels.read_label_set(real_copy))
     assert [(s.start, s.end) for s in found.spans] == [
         (each["value"]["start"], each["value"]["end"]) for each in suggested.result
     ]
@@ -426,7 +428,7 @@ WIDE = [
 def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, desk: Desk) -> None:
     """Behind a character of two UTF-16 units, a joined emoji, a flag, full-width spaces and line breaks."""
     add_page(desk.where, WIDE)
-    desk.seed = articles.read(desk.where)
+    desk.seed = articles.read_seeds(desk.where)
     only(desk, "added")
     (passage,) = desk.seed.passages()
     assert passage.text.count("\n") == 2
@@ -467,7 +469,7 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
     desk.where.labels.write_text(listing)
     desk.where.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
     add_page(desk.where, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
-    desk.seed, desk.label_set = articles.read(desk.where), labels.read(desk.where)
+    desk.seed, desk.label_set = articles.read_seeds(desk.where), labels.read_label_set(desk.where)
     only(desk, "added")
     (passage,) = desk.seed.passages()
     before = replace(passage, id="z-before", text=EVIL * 2)  # as what stands around it, too
@@ -545,18 +547,19 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchma
 
 def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     where = real_copy
-    seed, label_set = articles.read(where), labels.read(where)
+    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
     (article,) = (a for a in seed.articles if id in {passage.id for passage in a.passages})
     seed = replace(seed, articles=(article,))
     ids = {passage.id for passage in article.passages}
     for name in ("annotator-a", "annotator-b", "adjudicator"):
-        path = exports.path_of(where, name)
+        path = exports.export_path(where, name)
         path.write_text(json.dumps([t for t in json.loads(path.read_text()) if t["data"]["passage_id"] in ids]))
-    gold = {e.passage_id: e for e in exports.read(exports.path_of(where, "adjudicator"), seed.passages(), label_set)}[
-        id
-    ]
-    exports.path_of(where, "adjudicator").unlink()
+    gold = {
+        e.passage_id: e
+        for e in exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)
+    }[id]
+    exports.export_path(where, "adjudicator").unlink()
     client = clients.connect()
     members.member(seat.server.url, "adjudicator")
     pushed = adjudication.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
@@ -566,7 +569,7 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: B
     task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
     seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
     seat.at(next(passage.text for passage in article.passages if passage.id == id))
-    read = adjudication.readings(where, seed, label_set, "adjudicator")
+    read = adjudication.labels_to_adjudicate(where, seed, label_set, "adjudicator")
     shown = {label.name: label.zh for label in label_set.entities}
     tabs = seat.tabs(4)
     assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
@@ -586,4 +589,6 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: B
     annotation.pull(client, where, seed, label_set, "adjudicator")
     (decision,) = adjudication.check(where, seed, label_set, "adjudicator")
     assert (decision.passage_id, decision.subject) == (id, subject)
-    assert exports.read(exports.path_of(where, "adjudicator"), seed.passages(), label_set)[0].says_as(gold)
+    assert exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)[0].same_labels(
+        gold
+    )

@@ -10,7 +10,7 @@ from jinbench import adjudication, annotators, card, dataset, disagreements, lab
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.core.types import Labels, Passage
+from jinbench.core.types import PassageLabels, Passage
 from jinbench.seeds import articles
 
 
@@ -19,8 +19,8 @@ def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[disagreements.Disa
     readings = {}
     for number, text in enumerate(marked):
         plain, spans = markup.parse(text)
-        readings[str(number)] = {"p": Labels("p", str(number), tuple(spans), ("port",))}
-    return disagreements.find([Passage("p", "a", "page", plain, ())], readings, {"p": reasons})
+        readings[str(number)] = {"p": PassageLabels("p", str(number), tuple(spans), ("port",))}
+    return disagreements.find_disagreements([Passage("p", "a", "page", plain, ())], readings, {"p": reasons})
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_reason_of_nothing_is_a_problem() -> None:
 
 
 def test_every_decision_in_the_gold_has_its_reason(real: Benchmark) -> None:
-    known = annotators.read(real)
-    found = adjudication.check(real, articles.read(real), labels.read(real), known.gold)
+    known = annotators.read_annotators(real)
+    found = adjudication.check(real, articles.read_seeds(real), labels.read_label_set(real), known.gold)
     assert len(found) == 20
     overruled = [each for each in found if len({each.readings[name] for name in known.adjudicated}) == 1]
     assert len(overruled) == 6
@@ -76,7 +76,7 @@ def test_what_is_still_open_is_not_in_order(mini: Benchmark) -> None:
     tasks = [task for task in json.loads(path.read_text()) if task["data"]["passage_id"] != "c-L3"]
     path.write_text(json.dumps(tasks))
     with pytest.raises(DataError, match="passage-unlabelled") as caught:
-        adjudication.check(mini, articles.read(mini), labels.read(mini), "adjudicator")
+        adjudication.check(mini, articles.read_seeds(mini), labels.read_label_set(mini), "adjudicator")
     assert "c-L3" in str(caught.value)
 
 
@@ -123,7 +123,7 @@ def test_who_labelled_is_checked(mini: Benchmark, old: str, new: str, says: str)
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(DataError, match=says):
-        annotators.read(mini)
+        annotators.read_annotators(mini)
 
 
 def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Benchmark) -> None:

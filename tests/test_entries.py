@@ -178,7 +178,7 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
 def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
     for task, splits in BOARD_SPLITS.items():
         for split in splits:
-            gold = golds.read(real, task, split)
+            gold = golds.read_task_gold(real, task, split)
             rows = predictions.as_rows(task, zip(gold.ids, gold.labels, strict=True))
             talkative = [row | {"text": text, "tokens": list(text)} for row, text in zip(rows, gold.texts, strict=True)]
             assert 10 * len(json.dumps(talkative)) < predictions.size_limit(gold) < 2**27
@@ -212,7 +212,7 @@ OF_BYTES, OF_UTF_16 = (lambda text: len(text.encode())), (lambda text: len(text.
 
 def counted(benchmark: Benchmark, row: dict[str, Any], count: Any = len, surface: bool = True) -> dict[str, Any]:
     """A line of predictions whose offsets count something else."""
-    gold = golds.read(benchmark, "ner", "test")
+    gold = golds.read_task_gold(benchmark, "ner", "test")
     text = gold.texts[gold.ids.index(row["id"])]
     found = []
     for span in row["spans"]:
@@ -475,7 +475,7 @@ LINE = st.fixed_dictionaries(
 
 def either(benchmark: Benchmark, task: str, path: Path) -> predictions.Predictions | None:
     """What is read, or None where it is refused in words that a terminal and a file can take."""
-    gold = golds.read(benchmark, task, "test")
+    gold = golds.read_task_gold(benchmark, task, "test")
     try:
         return predictions.read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
     except DataError as error:
@@ -507,7 +507,7 @@ def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factor
     validator = Draft202012Validator(forms.schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
-    assert score.score(golds.read(stable, task, "test"), found).items - len(found) >= 0
+    assert score.score(golds.read_task_gold(stable, task, "test"), found).items - len(found) >= 0
 
 
 def test_values_that_cannot_be_written_are_named() -> None:
@@ -564,7 +564,7 @@ def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -
 
 def test_the_example_has_a_label(real: Benchmark) -> None:
     """Though the shortest sentence of the test split has none."""
-    gold = golds.read(real, "ner", "test")
+    gold = golds.read_task_gold(real, "ner", "test")
     assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
     assert json.loads(forms.explained(real, "ner").splitlines()[2])["spans"]
 
@@ -815,16 +815,16 @@ def test_items_of_one_split_may_be_meant_for_it(
 def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
     scheme: str, repair: str | None, stable: Benchmark
 ) -> None:
-    gold = golds.read(stable, "ner", "test")
+    gold = golds.read_task_gold(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
         predictions.take([("a row", FIRST)], gold, partial(dataset.locate_ids, stable), scheme, repair)
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 
 def test_sectors_have_no_crosswalk(stable: Benchmark) -> None:
-    assert golds.read(stable, "ner", "test", crosswalk="msra").names
+    assert golds.read_task_gold(stable, "ner", "test", crosswalk="msra").names
     with pytest.raises(DataError) as caught:
-        golds.read(stable, "sector", "test", crosswalk="msra")
+        golds.read_task_gold(stable, "sector", "test", crosswalk="msra")
     assert [(problem.code, problem.expected) for problem in caught.value.problems] == [
         ("wrong-task", "no crosswalk: sectors have none")
     ]

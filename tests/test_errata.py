@@ -19,8 +19,8 @@ def write(benchmark: Benchmark, number: int, **table: Any) -> None:
 
 def gold(benchmark: Benchmark) -> dict[str, str]:
     """The gold as marked-up text, and the sectors after it."""
-    seed = articles.read(benchmark)
-    found = dataset.gold(benchmark, seed, labels.read(benchmark))
+    seed = articles.read_seeds(benchmark)
+    found = dataset.read_gold(benchmark, seed, labels.read_label_set(benchmark))
     return {p.id: f"{markup.mark(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in seed.passages()}
 
 
@@ -80,20 +80,20 @@ def test_the_date_of_an_erratum_is_a_date(mini: Benchmark, date: str) -> None:
     path = mini.annotation / "errata" / "001.toml"
     path.write_text(path.read_text().replace("2026-11-22", date))
     with pytest.raises(DataError, match="a date: 2026-11-22"):
-        errata.read(mini)
+        errata.read_errata(mini)
 
 
 @pytest.mark.parametrize("name", ["001.TOML", "erratum-one.txt", "001"])
 def test_nothing_else_lies_among_the_errata(mini: Benchmark, name: str) -> None:
     files.write_text(mini.annotation / "errata" / name, "x")
     with pytest.raises(DataError, match=r"001\.toml"):
-        errata.read(mini)
+        errata.read_errata(mini)
 
 
 def test_errata_are_numbered_without_gaps(mini: Benchmark) -> None:
     write(mini, 2, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
     with pytest.raises(DataError, match=r"001\.toml"):
-        errata.read(mini)
+        errata.read_errata(mini)
 
 
 def test_rescoring_says_who_moved(mini: Benchmark) -> None:
@@ -144,7 +144,7 @@ def test_a_rank_that_moves(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_committed_erratum(real: Benchmark) -> None:
-    known = errata.read(real)
+    known = errata.read_errata(real)
     assert known, "there is one real erratum at least"
     assert files.read_json(real.manifest)["errata"] == [erratum.path.stem for erratum in known]
     head = "\n".join(real.card.read_text().split("---\n", 2)[2].splitlines()[:12])

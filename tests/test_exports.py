@@ -10,16 +10,16 @@ from jinbench import annotators, exports, labels, markup
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.core.types import Labels, Span
+from jinbench.core.types import PassageLabels, Span
 from jinbench.seeds import articles
 
 
-def everything(benchmark: Benchmark) -> tuple[articles.Seeds, labels.LabelSet, list[Labels]]:
-    seed, label_set = articles.read(benchmark), labels.read(benchmark)
+def everything(benchmark: Benchmark) -> tuple[articles.Seeds, labels.LabelSet, list[PassageLabels]]:
+    seed, label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
     return (
         seed,
         label_set,
-        exports.read(exports.path_of(benchmark, "annotator-a"), seed.passages(), label_set, whole=True),
+        exports.read_export(exports.export_path(benchmark, "annotator-a"), seed.passages(), label_set, whole=True),
     )
 
 
@@ -27,8 +27,8 @@ def test_the_committed_export_is_whole_and_in_its_fixed_form(real: Benchmark) ->
     seed, _, found = everything(real)
     assert len(found) == 142
     titles = {article.id: article.title for article in seed.articles}
-    again = files.dump_json(exports.canonical(found, seed.passages(), titles))
-    assert again == exports.path_of(real, "annotator-a").read_text()
+    again = files.dump_json(exports.to_export(found, seed.passages(), titles))
+    assert again == exports.export_path(real, "annotator-a").read_text()
 
 
 def test_every_span_says_what_stands_there(real: Benchmark) -> None:
@@ -60,16 +60,16 @@ def test_unchanged_labels_keep_their_times(mini: Benchmark) -> None:
         for entry in reversed(later):
             spool.add(entry, passages[entry.passage_id])
         spool.write(path, passages.values())
-    kept = exports.read(path, passages.values(), label_set)
+    kept = exports.read_export(path, passages.values(), label_set)
     assert [entry.created_at for entry in kept] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (len(before) - 1)
     assert (kept[0].sectors, spool.changed, spool.lost()) == (("water",), 1, set())
     titles = {article.id: article.title for article in seed.articles}
-    assert path.read_text() == files.dump_json(exports.canonical(kept, passages.values(), titles))
+    assert path.read_text() == files.dump_json(exports.to_export(kept, passages.values(), titles))
 
 
 def test_a_region_drawn_by_hand_keeps_its_id(mini: Benchmark) -> None:
     seed, label_set, _ = everything(mini)
-    tasks = json.loads(exports.path_of(mini, "annotator-a").read_text())
+    tasks = json.loads(exports.export_path(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["result"][0]["id"] = "Xy9"
     tasks[0]["annotations"][0]["result"][0]["origin"] = "prediction"
     found = exports.check(tasks, "x", seed.passages(), label_set)
@@ -79,7 +79,7 @@ def test_a_region_drawn_by_hand_keeps_its_id(mini: Benchmark) -> None:
 
 def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -> None:
     seed, label_set, _ = everything(mini)
-    tasks = json.loads(exports.path_of(mini, "annotator-a").read_text())
+    tasks = json.loads(exports.export_path(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["was_cancelled"] = True
     tasks[1]["annotations"][0]["completed_by"] = {"id": 7, "email": "annotator-b@jinbench.localhost"}
     found = exports.check(tasks, "x", seed.passages(), label_set, "annotator-a")
@@ -87,13 +87,13 @@ def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -
 
 
 def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
-    seed, label_set = articles.read(mini), labels.read(mini)
+    seed, label_set = articles.read_seeds(mini), labels.read_label_set(mini)
     path = tmp_path / "a.jsonl"
     path.write_text(
         '{"id": "b-L5", "marked": "[天津港|PLACE]把调度系统搬到网上,船舶等待时间缩短[20%|QUANTITY]。'
         '[𠮷祥轮|PLACE]是第一艘受益的船。", "sectors": ["port"]}\n'
     )
-    (found,) = markup.read(path, seed.passages(), label_set, "me")
+    (found,) = markup.read_markup(path, seed.passages(), label_set, "me")
     assert found.spans == (
         Span(0, 3, "PLACE", "天津港"),
         Span(21, 24, "QUANTITY", "20%"),
@@ -103,7 +103,7 @@ def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark) -> None:
     """Label Studio writes backslash-n into `value.text`; the offsets decide."""
-    seed, label_set = articles.read(mini), labels.read(mini)
+    seed, label_set = articles.read_seeds(mini), labels.read_label_set(mini)
     passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
     region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
     task = {
@@ -116,7 +116,7 @@ def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark
 
 @pytest.mark.parametrize("offset", ["start", "end"])
 def test_true_is_no_offset(mini: Benchmark, offset: str) -> None:
-    path = exports.path_of(mini, "annotator-a")
+    path = exports.export_path(mini, "annotator-a")
     tasks = json.loads(path.read_text())
     tasks[0]["annotations"][0]["result"][0]["value"] |= {"start": 0, "end": 1, "text": "天", offset: offset == "end"}
     path.write_text(json.dumps(tasks))
@@ -126,13 +126,13 @@ def test_true_is_no_offset(mini: Benchmark, offset: str) -> None:
 
 @pytest.mark.parametrize("export", ["{}", '["x"]', '[{"id": 1}]'])
 def test_what_is_no_export_is_refused(mini: Benchmark, export: str) -> None:
-    path = exports.path_of(mini, "annotator-a")
+    path = exports.export_path(mini, "annotator-a")
     path.write_text(export)
     with pytest.raises(DataError, match="wrong-shape"):
         everything(mini)
 
 
 def test_the_annotators_are_named_for_what_they_are(real: Benchmark) -> None:
-    known = annotators.read(real)
+    known = annotators.read_annotators(real)
     assert known.gold in known.names
     assert {entry.kind for entry in known.entries} == {"language model"}

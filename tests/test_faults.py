@@ -61,7 +61,7 @@ def test_client_killed_in_a_push(big_desk: Desk) -> None:
 
 def test_client_killed_in_an_enter(big_desk: Desk) -> None:
     big_desk.push()
-    export = exports.path_of(big_desk.where, "annotator-a")
+    export = exports.export_path(big_desk.where, "annotator-a")
     killed_after(
         big_desk, ["annotate", "enter", str(export), "-a", big_desk.annotator], lambda: annotated(big_desk) >= 10
     )
@@ -81,7 +81,7 @@ def killer(server: labelstudio.Server) -> Iterator[Any]:
             while not enough():
                 time.sleep(0.02)
             os.kill(server.pid, signal.SIGKILL)
-            labelstudio.start()
+            labelstudio.start_server()
 
         threads.append(threading.Thread(target=act))
         threads[-1].start()
@@ -109,7 +109,7 @@ def test_server_killed_in_an_enter(big_desk: Desk, killer: Any) -> None:
     big_desk.push()
     seen: list[int] = []
     killer(lambda: len(seen) >= 30)
-    entered, there = annotation.enter(
+    entered, there = annotation.submit(
         big_desk.client, big_desk.seed, big_desk.label_set, big_desk.annotator, big_desk.labels(), slowly(seen)
     )
     assert entered + there == 142
@@ -129,7 +129,7 @@ def slowly(seen: list[int]) -> Any:
 
 @pytest.fixture(scope="module")
 def people(server_home: Path) -> People:
-    return People(labelstudio.start())
+    return People(labelstudio.start_server())
 
 
 @pytest.fixture

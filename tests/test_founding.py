@@ -61,7 +61,7 @@ def test_what_stands_in_it(made: Path) -> None:
     assert {name.rpartition("/")[0] for name in files.visible(made)} == {
         "", "annotation", "dataset", "dataset/ner", "dataset/sector"
     }  # fmt: skip
-    label_set = labels.read(where)
+    label_set = labels.read_label_set(where)
     assert (label_set.entity_names, label_set.sector_names) == (("PLACE_NAM", "ren_ming"), ("sport", "cai_jing"))
     assert [entry.zh for entry in label_set.entities] == ["PLACE.NAM", "人名"]
     assert len({entry.hotkey for entry in (*label_set.entities, *label_set.sectors)}) == 4
@@ -175,9 +175,9 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     converting.convert([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
     assert golds.boards(where) == {"ner": ("folds", "test")}
-    assert labels.read(where).sectors == ()
+    assert labels.read_label_set(where).sectors == ()
     with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
-        golds.read(where, "sector", "test")
+        golds.read_task_gold(where, "sector", "test")
     with pytest.raises(DataError, match="expected one of ner\n"):
         dataset.read_rows(where, "annotations")
     assert verifying.verify_folder(where.dataset).counts == {"ner": 20}

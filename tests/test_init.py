@@ -43,12 +43,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
 
 def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper", "The Paper")
-    label_set = labels.read(where)
+    label_set = labels.read_label_set(where)
     assert label_set.title == "The Paper"
     labels.check_config(where, label_set)
     assert where.pages.is_dir()
     with pytest.raises(DataError) as caught:
-        articles.read(where)
+        articles.read_seeds(where)
     (problem,) = caught.value.problems
     assert (problem.code, problem.found) == ("pages-missing", "0 pages, 0 articles")
     assert "jinbench seeds add" in problem.fix
@@ -109,9 +109,9 @@ def test_the_same_in_two_places(tmp_path: Path) -> None:
 
 def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper", example=True)
-    assert [article.id for article in articles.read(where).articles] == ["bridge", "library"]
+    assert [article.id for article in articles.read_seeds(where).articles] == ["bridge", "library"]
     assert files.read_text(where.articles).startswith("# How each page falls into articles")
-    assert labels.read(where).title == "paper"
+    assert labels.read_label_set(where).title == "paper"
 
 
 @pytest.mark.parametrize("title", ['A "b" \\ c', "# heading: x", "{{title}}", "'", "津\u3000门", "- [x](y)"])
@@ -119,7 +119,7 @@ def test_any_title(title: str, tmp_path: Path) -> None:
     from huggingface_hub import RepoCard
 
     where = starting.begin(tmp_path / "paper", title)
-    assert labels.read(where).title == title
+    assert labels.read_label_set(where).title == title
     assert RepoCard(files.read_text(where.card)).data.pretty_name == title
     assert f"\n# {title}\n" in files.read_text(where.card)
 
@@ -179,7 +179,7 @@ def test_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     where = starting.begin(Path("."))
     assert tmp_path.stat().st_ino == before
-    assert labels.read(where).title == tmp_path.name
+    assert labels.read_label_set(where).title == tmp_path.name
     mask = os.umask(0)
     os.umask(mask)
     for path in tmp_path.rglob("*"):
@@ -212,7 +212,7 @@ def test_each_step_names_the_one_before(
                "make it with: jinbench split --write", "jinbench build makes it"]  # fmt: skip
     after: list[Callable[[], object]] = [
         lambda: add_pages(where),
-        lambda: enlisting.enlist(where, labels.read(where), ["ann"], "test data"),
+        lambda: enlisting.add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
         lambda: export(where, "ann"),
         lambda: told(capsys, "split", "--write"),
     ]
@@ -226,7 +226,7 @@ def test_two_articles_are_too_few_to_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = starting.begin(tmp_path / "paper", example=True)
-    enlisting.enlist(where, labels.read(where), ["ann"], "test data")
+    enlisting.add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     export(where, "ann")
     monkeypatch.chdir(where.root)
     said = told(capsys, "split", code=1)
@@ -309,7 +309,7 @@ def test_every_step_with_any_label_set(
         text = files.read_text(where.labels)
         where.labels.write_text(text.replace('name = "PLACE"', 'name = "PLACE"\ncrosswalk = { coarse = "LOC" }'))
     add_pages(where)
-    enlisting.enlist(where, labels.read(where), ["ann"], "test data")
+    enlisting.add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     export(where, "ann")
     monkeypatch.chdir(where.root)
     out = str(tmp_path / "out")
@@ -408,8 +408,8 @@ def test_from_an_empty_folder_to_a_leaderboard(
     jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))
     expected = labels_of(where, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
-    passages, label_set = list(articles.read(where).passages()), labels.read(where)
-    titles = {article.id: article.title for article in articles.read(where).articles}
+    passages, label_set = list(articles.read_seeds(where).passages()), labels.read_label_set(where)
+    titles = {article.id: article.title for article in articles.read_seeds(where).articles}
 
     def labelled(name: str, *more: object) -> str:
         path = tmp_path / "from" / f"{name}.json"
@@ -417,7 +417,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
         if name == enlisting.ADJUDICATOR:
             entries = [replace(expected[0], reasons=("山城: a place", "产业: of trains"))]
         mine = [replace(entry, annotator=name) for entry in entries]
-        path.write_text(files.dump_json(exports.canonical(mine, passages, titles)), encoding="utf-8")
+        path.write_text(files.dump_json(exports.to_export(mine, passages, titles)), encoding="utf-8")
         return str(path)
 
     sources = {name: labelled(name) for name in (first, second, enlisting.ADJUDICATOR)}
@@ -447,7 +447,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
     ]
     for command in [*labelling, *scoring]:
         jinbench(where.root, *command)
-    gold = exports.read(exports.path_of(where, enlisting.ADJUDICATOR), passages, label_set)
+    gold = exports.read_export(exports.export_path(where, enlisting.ADJUDICATOR), passages, label_set)
     assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
     with hub.running() as found:
         home = tmp_path_factory.mktemp("home")

@@ -19,7 +19,7 @@ from jinbench.core.errors import DataError
 
 @pytest.fixture(scope="module")
 def label_set(real: Benchmark) -> labels.LabelSet:
-    return labels.read(real)
+    return labels.read_label_set(real)
 
 
 def test_the_label_set(label_set: labels.LabelSet) -> None:
@@ -103,7 +103,7 @@ def test_colours_that_look_alike_are_named(mini: Benchmark) -> None:
 def test_two_labels_that_are_shown_alike_are_refused(mini: Benchmark) -> None:
     mini.labels.write_text(mini.labels.read_text().replace('zh = "时间"', 'zh = "地点"'))
     with pytest.raises(DataError, match="地点: label-set"):
-        labels.read(mini)
+        labels.read_label_set(mini)
 
 
 NASTY = st.text(st.sampled_from("<>&\"'$;:{}[]()=/\\\n\t\r\x00\x0b\ufffe天 津aZ0_-#.*]") | st.characters(), min_size=1)
@@ -113,7 +113,8 @@ NASTY = st.text(st.sampled_from("<>&\"'$;:{}[]()=/\\\n\t\r\x00\x0b\ufffe天 津a
 def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, str]]) -> None:
     """Whatever stands in them: no element, attribute, style or variable of the task comes out of a name or a hint."""
     made = [
-        labels.Label(f"L{number}", zh, "x", str(number), hint, (), "#112233") for number, (zh, hint) in enumerate(texts)
+        labels.LabelDefinition(f"L{number}", zh, "x", str(number), hint, (), "#112233")
+        for number, (zh, hint) in enumerate(texts)
     ]
     config = labels.labeling_config(labels.LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
     plain = labels.LabelSet("1", "1.0.0", "t", *([replace(each, zh="a", definition="b") for each in made],) * 2)
@@ -142,12 +143,12 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
 
 def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper")
-    assert labels.unexplained(where, labels.read(where)) == []
-    assert labels.unexplained(real, labels.read(real)) == []
+    assert labels.unexplained(where, labels.read_label_set(where)) == []
+    assert labels.unexplained(real, labels.read_label_set(real)) == []
     where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))
-    assert labels.unexplained(where, labels.read(where)) == ["\u94c1\u8def"]
+    assert labels.unexplained(where, labels.read_label_set(where)) == ["\u94c1\u8def"]
     done = CliRunner().invoke(app, ["--root", str(where.root), "labels", "config"])
     assert done.exit_code == 0
     assert "does not mention \u94c1\u8def: explain them there" in done.stderr
     where.guidelines.unlink()
-    assert labels.unexplained(where, labels.read(where)) == []
+    assert labels.unexplained(where, labels.read_label_set(where)) == []

@@ -32,7 +32,7 @@ from jinbench import (
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.seeds import articles
 from tests.conftest import ROOT
 from tests.desk import Desk
@@ -52,7 +52,7 @@ def listening(pid: int) -> set[str]:
 
 def secrets_of(home: Path) -> set[str]:
     """Every password and token of a home, the key that signs tokens, and the link that lets people in."""
-    found = {each for account in accounts.everything() for each in (account.password, account.token) if each}
+    found = {each for account in accounts.read_accounts() for each in (account.password, account.token) if each}
     found |= set(re.findall(r"SECRET_KEY=(.+)", (home / "data" / ".env").read_text()))
     with closing(sqlite3.connect(home / "data" / "label_studio.sqlite3")) as database:
         found |= {token for (token,) in database.execute("SELECT token FROM organization") if token}
@@ -77,8 +77,8 @@ def test_passwords_and_tokens_are_their_owners_alone(server: labelstudio.Server,
 
 def test_no_process_shows_them(server: labelstudio.Server, server_home: Path) -> None:
     """Neither on its command line nor in its environment; the first account's password only while it is made."""
-    labelstudio.stop()
-    server = labelstudio.start()
+    labelstudio.stop_server()
+    server = labelstudio.start_server()
     secrets = secrets_of(server_home)
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
@@ -132,7 +132,7 @@ def test_no_command_prints_or_writes_one(
     for name, value in STATES[state].items():
         monkeypatch.setenv(name, value.replace("TOKEN", token).replace("URL", server.url))
     before = {path for path in mini.root.rglob("*") if path.is_file()}
-    export = exports.path_of(mini, "annotator-a")
+    export = exports.export_path(mini, "annotator-a")
     codes = set()
     capsys.readouterr()
     for command in COMMANDS:
@@ -197,56 +197,56 @@ def test_the_link_that_was_used_lets_nobody_in(server: labelstudio.Server, serve
 
 
 def test_starting_twice_is_starting_once(server: labelstudio.Server) -> None:
-    assert labelstudio.start() == server
-    assert labelstudio.running() == server
+    assert labelstudio.start_server() == server
+    assert labelstudio.find_server() == server
 
 
 def test_another_host_is_said_and_not_remembered(
     server: labelstudio.Server, mini: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ServerError, match="jinbench labelstudio stop"):
-        labelstudio.start(host="0.0.0.0")
-    labelstudio.stop()
+        labelstudio.start_server(host="0.0.0.0")
+    labelstudio.stop_server()
     with pytest.raises(ServerError, match="no IPv4 address"):
-        labelstudio.start(host="203.0.113.77")  # a range that is nobody's
+        labelstudio.start_server(host="203.0.113.77")  # a range that is nobody's
     try:
         assert run(["--root", str(mini.root), "labelstudio", "start", "--host", "0.0.0.0"]) == 0
         out, err = capsys.readouterr()
         for part in ("every address of this machine", "login page", "TLS", "every member can", "loopback again"):
             assert part in err
         assert "on this machine only" not in out
-        opened = labelstudio.running()
+        opened = labelstudio.find_server()
         assert opened is not None
         assert (opened.host, opened.url) == ("0.0.0.0", f"http://127.0.0.1:{opened.port}")
         assert listening(opened.pid) == {"00000000"}
-        assert labelstudio.start() == opened
+        assert labelstudio.start_server() == opened
         assert run(["--root", str(mini.root), "labelstudio", "status"]) == 0
         assert "from outside" in capsys.readouterr().out
     finally:
-        labelstudio.stop()
-    again = labelstudio.start()
+        labelstudio.stop_server()
+    again = labelstudio.start_server()
     assert listening(again.pid) == {"0100007F"}
     assert again.port == opened.port
 
 
 def test_a_taken_port_is_not_fought_over(server_home: Path) -> None:
-    labelstudio.stop()
+    labelstudio.stop_server()
     with socket.socket() as taken:
         taken.bind((labelstudio.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        server = labelstudio.start(port=port)
+        server = labelstudio.start_server(port=port)
         assert server.port != port
-        assert labelstudio.running() == server
+        assert labelstudio.find_server() == server
 
 
 def test_stop_and_status(server: labelstudio.Server) -> None:
-    assert labelstudio.stop()
-    assert labelstudio.running() is None
-    assert not labelstudio.stop()
+    assert labelstudio.stop_server()
+    assert labelstudio.find_server() is None
+    assert not labelstudio.stop_server()
     with pytest.raises(ServerError, match="jinbench labelstudio start"):
         clients.connect()
-    again = labelstudio.start()
+    again = labelstudio.start_server()
     assert (again.pid != server.pid, again.port) == (True, server.port)
 
 
@@ -328,7 +328,7 @@ def renamed(benchmark: Benchmark, **names: str) -> Benchmark:
 def test_a_missing_member_is_signed_up_there(guest: labelstudio.Server) -> None:
     assert clients.ensure_member("guest-a") == "guest-a@jinbench.localhost"
     assert clients.ensure_member("guest-a") == "guest-a@jinbench.localhost"
-    (account,) = accounts.everything()
+    (account,) = accounts.read_accounts()
     assert (account.name, account.url) == ("guest-a", guest.url)
     with members.session(guest.url) as http:
         members.log_in(http, account)
@@ -356,12 +356,12 @@ def test_labels_of_a_login_of_theirs(
     )
     for step in steps:
         assert run(["--root", str(mini.root), *step.split()]) == 0, capsys.readouterr().err
-    written = exports.path_of(mini, "guest-c").read_text()
+    written = exports.export_path(mini, "guest-c").read_text()
     assert json.loads(written)[0]["annotations"][0]["completed_by"] == "guest-c@jinbench.localhost"
     assert all("one@lab" not in path.read_text().lower() for path in mini.root.rglob("*.*") if path.is_file())
     assert stat.S_IMODE((tmp_path / "guest" / "accounts.json").stat().st_mode) == 0o600
     client = clients.connect()
-    project: Any = projects.find_project(client, projects.project_title(labels.read(mini), "guest-c"))
+    project: Any = projects.find_project(client, projects.project_title(labels.read_label_set(mini), "guest-c"))
     one = {str(user.email): user.id for user in client.users.list()}["one@lab.example"]
     raw = annotation._tasks(client, project.id, {})
     assert {each["completed_by"] for task in raw for each in task["annotations"]} == {one}
@@ -373,7 +373,7 @@ def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: 
     desk.push()
     first, *rest = desk.labels()
     for text in ("\x00", "a\ud800b"):
-        bad = Labels(first.passage_id, first.annotator, first.spans, first.sectors, (f"x: {text}",))
+        bad = PassageLabels(first.passage_id, first.annotator, first.spans, first.sectors, (f"x: {text}",))
         with pytest.raises(DataError, match="text that can be stored"):
             desk.enter([*rest, bad])
     desk.assert_one_task_per_passage(annotations=0)
@@ -383,4 +383,4 @@ def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: 
     page = next(desk.where.pages.glob("*.txt"))
     page.write_bytes(page.read_bytes() + b"\x00")
     with pytest.raises(DataError, match="page-control-character"):
-        articles.read(desk.where)
+        articles.read_seeds(desk.where)

@@ -65,7 +65,7 @@ def test_a_line_that_the_repairs_empty_is_told() -> None:
 
 
 def test_the_repairs_that_the_pages_got_by_hand_are_found(real: Benchmark) -> None:
-    for page in articles.read(real).pages:
+    for page in articles.read_seeds(real).pages:
         assert repairs_needed(page.text) == page.repairs
 
 
@@ -355,11 +355,11 @@ def test_the_measures_by_hand(benchmark: ModuleType) -> None:
 
 def test_the_truth_is_what_articles_toml_says(benchmark: ModuleType, real: Benchmark) -> None:
     pages = benchmark.read(ROOT)
-    summary = {row["page"]: row for row in articles.summary(articles.read(real))}
+    summary = {row["page"]: row for row in articles.summary(articles.read_seeds(real))}
     for page in pages:
         assert sum(kind == "furniture" for kind in page.kinds) == summary[page.page]["furniture"]
         assert page.kinds.count("headline") == summary[page.page]["headline"]
         assert len({a for a, _ in page.joins}) == sum(
-            len(p.lines) - 1 for p in articles.read(real).passages() if p.page_id == page.page
+            len(p.lines) - 1 for p in articles.read_seeds(real).passages() if p.page_id == page.page
         )
     assert {(pages[0].lines[a].ref, pages[0].lines[b].ref) for a, b in pages[0].joins} >= {("65", "49"), ("77", "89")}

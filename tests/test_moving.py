@@ -24,7 +24,7 @@ from jinbench import (
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
-from jinbench.core.types import Labels
+from jinbench.core.types import PassageLabels
 from jinbench.seeds import articles
 from tests.postgres import Postgres
 from tests.test_problems import run
@@ -38,14 +38,14 @@ def elsewhere(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
     """The home of another server, which keeps its work in PostgreSQL. Its variables are set only inside `there`."""
     home = tmp_path_factory.mktemp("postgres-home")
     postgres.ask("CREATE DATABASE desk")
-    with accounts.at(home), pytest.MonkeyPatch.context() as patch:
+    with accounts.use_home(home), pytest.MonkeyPatch.context() as patch:
         for name, value in postgres.environment("desk").items():
             patch.setenv(name, value)
         try:
-            labelstudio.start(port=0)
+            labelstudio.start_server(port=0)
             yield home
         finally:
-            labelstudio.stop()
+            labelstudio.stop_server()
 
 
 @pytest.fixture
@@ -57,20 +57,20 @@ def desk(mini: Benchmark) -> Benchmark:
     return mini
 
 
-def labels_of(benchmark: Benchmark, name: str) -> list[Labels]:
+def labels_of(benchmark: Benchmark, name: str) -> list[PassageLabels]:
     """What the committed export of the world says, in the name that `name` has here."""
     path = benchmark.exports / f"{name}.json"
-    return annotation.read_labels(path, articles.read(benchmark), labels.read(benchmark), NAMES[name])
+    return annotation.read_labels(path, articles.read_seeds(benchmark), labels.read_label_set(benchmark), NAMES[name])
 
 
-def enter(benchmark: Benchmark, labelled: list[Labels], replace: bool = False) -> tuple[int, int]:
-    client, seed, label_set = clients.connect(), articles.read(benchmark), labels.read(benchmark)
-    return annotation.enter(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
+def enter(benchmark: Benchmark, labelled: list[PassageLabels], replace: bool = False) -> tuple[int, int]:
+    client, seed, label_set = clients.connect(), articles.read_seeds(benchmark), labels.read_label_set(benchmark)
+    return annotation.submit(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
 
 
 def tasks(benchmark: Benchmark, name: str) -> dict[str, int]:
     client = clients.connect()
-    project = projects.find_project(client, projects.project_title(labels.read(benchmark), name))
+    project = projects.find_project(client, projects.project_title(labels.read_label_set(benchmark), name))
     assert project is not None
     return {id: int(found[0].id) for id, found in projects.tasks_by_passage(client, project.id).items()}
 
@@ -94,10 +94,10 @@ def test_a_half_finished_desk_moves(
     server_home: Path, elsewhere: Path, desk: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, judged = (labels_of(desk, name) for name in NAMES)
-    with accounts.at(server_home):
-        server = labelstudio.start()
+    with accounts.use_home(server_home):
+        server = labelstudio.start_server()
         jinbench(desk, capsys, "annotate", "push")
-        enter(desk, [*first[:4], Labels(first[4].passage_id, NAMES["annotator-a"], (), ("general",))])
+        enter(desk, [*first[:4], PassageLabels(first[4].passage_id, NAMES["annotator-a"], (), ("general",))])
         enter(desk, first[4:5], replace=True)  # she thought again: made at one time, changed at another
         enter(desk, second[:6])
         ids = tasks(desk, NAMES["annotator-a"])
@@ -107,7 +107,7 @@ def test_a_half_finished_desk_moves(
         pulled = jinbench(desk, capsys, "annotate", "pull")
     assert [(row["annotator"], row["passages"]) for row in pulled] == [("moving-a", 5), ("moving-b", 6)]
     assert [(row["skipped"], row["drafts"]) for row in pulled] == [(1, 1), (0, 0)]
-    paths = {name: exports.path_of(desk, name) for name in ("moving-a", "moving-b")}
+    paths = {name: exports.export_path(desk, name) for name in ("moving-a", "moving-b")}
     before = {name: path.read_bytes() for name, path in paths.items()}
 
     # There: one command, and the exports are the same to the byte.
@@ -125,7 +125,7 @@ def test_a_half_finished_desk_moves(
     client = clients.connect()
     ids_of = annotation._user_ids(client)
     for name, number in (("moving-a", 5), ("moving-b", 6)):
-        project: Any = projects.find_project(client, projects.project_title(labels.read(desk), name))
+        project: Any = projects.find_project(client, projects.project_title(labels.read_label_set(desk), name))
         raw = annotation._tasks(client, project.id, {})
         by = [each["completed_by"] for task in raw for each in task["annotations"]]
         assert by == [ids_of[name]] * number
@@ -144,13 +144,13 @@ def test_a_half_finished_desk_moves(
     assert (found["accepted"], found["passages_to_decide"]) == (5, 3)
     enter(desk, [entry for entry in judged if entry.passage_id in {each["passage_id"] for each in found["to_decide"]}])
     jinbench(desk, capsys, "annotate", "pull")
-    seed, label_set = articles.read(desk), labels.read(desk)
+    seed, label_set = articles.read_seeds(desk), labels.read_label_set(desk)
     assert len(adjudication.check(desk, seed, label_set, "moving-judge")) == 3
 
     # Back again, adjudication and all.
     everything = {path.name: path.read_bytes() for path in desk.exports.glob("moving-*.json")}
     assert len(everything) == 3
-    with accounts.at(server_home):
+    with accounts.use_home(server_home):
         sent = jinbench(desk, capsys, "annotate", "push", "--with-labels")
         assert [(row["annotator"], row["labelled"]) for row in sent] == [
             ("moving-a", 8),
@@ -166,15 +166,15 @@ def test_what_was_labelled_differently_there_is_not_overwritten(
 ) -> None:
     listing = desk.annotation / "annotators.toml"
     listing.write_text(listing.read_text().replace("moving-", "other-"))
-    labelled = [Labels(e.passage_id, "other-a", e.spans, e.sectors) for e in labels_of(desk, "annotator-a")]
-    titles = {article.id: article.title for article in articles.read(desk).articles}
-    export = exports.path_of(desk, "other-a")
-    export.write_text(json.dumps(exports.canonical(labelled, list(articles.read(desk).passages()), titles)))
+    labelled = [PassageLabels(e.passage_id, "other-a", e.spans, e.sectors) for e in labels_of(desk, "annotator-a")]
+    titles = {article.id: article.title for article in articles.read_seeds(desk).articles}
+    export = exports.export_path(desk, "other-a")
+    export.write_text(json.dumps(exports.to_export(labelled, list(articles.read_seeds(desk).passages()), titles)))
     jinbench(desk, capsys, "annotate", "push", "-a", "other-a")
-    enter(desk, [Labels(labelled[0].passage_id, "other-a", (), ("water",))])
+    enter(desk, [PassageLabels(labelled[0].passage_id, "other-a", (), ("water",))])
     assert run(["--root", str(desk.root), "annotate", "push", "--with-labels", "-a", "other-a"]) == 3
     assert "other-a has labelled 1 of these passages differently" in capsys.readouterr().err
-    assert moving.left_behind(clients.connect(), labels.read(desk), "other-a") == (0, 0)
+    assert moving.left_behind(clients.connect(), labels.read_label_set(desk), "other-a") == (0, 0)
 
 
 def test_a_home_does_not_lose_its_database(
@@ -183,46 +183,46 @@ def test_a_home_does_not_lose_its_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The variables forgotten, or those of another database: that would be an empty desk."""
-    assert labelstudio.running() is not None
+    assert labelstudio.find_server() is not None
     kept = (elsewhere / "database.json").read_text()
     assert postgres.password not in kept
-    labelstudio.stop()
+    labelstudio.stop_server()
     for name in postgres.environment("desk"):
         monkeypatch.delenv(name)
     with pytest.raises(
         ServerError, match=f"POSTGRE_PORT={postgres.port} POSTGRE_NAME=desk POSTGRE_USER=postgres"
     ) as said:
-        labelstudio.start()
+        labelstudio.start_server()
     assert "JINBENCH_HOME" in str(said.value)
     for name, value in postgres.environment("another").items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ServerError, match="this would be PostgreSQL another"):
-        labelstudio.start()
+        labelstudio.start_server()
     monkeypatch.delenv("DJANGO_DB")
     with pytest.raises(ServerError, match="DJANGO_DB is not"):
-        labelstudio.start()
+        labelstudio.start_server()
     for name, value in postgres.environment("desk").items():
         monkeypatch.setenv(name, value)
     assert not (elsewhere / "data" / "label_studio.sqlite3").exists()
-    assert labelstudio.start() == labelstudio.running()
+    assert labelstudio.start_server() == labelstudio.find_server()
 
 
 def test_a_database_that_does_not_let_us_in(postgres: Postgres, tmp_path: Path) -> None:
     """The home is as before, and the right variables work afterwards."""
-    with accounts.at(tmp_path / "home"), pytest.MonkeyPatch.context() as patch:
+    with accounts.use_home(tmp_path / "home"), pytest.MonkeyPatch.context() as patch:
         for name, value in (postgres.environment("desk") | {"POSTGRE_PASSWORD": "wr0ng"}).items():
             patch.setenv(name, value)
         with pytest.raises(ServerError, match="password authentication failed") as said:
-            labelstudio.start(port=0)
+            labelstudio.start_server(port=0)
         assert "wr0ng" not in str(said.value)
         assert "File " not in str(said.value)
         assert databases.used() is None
-        assert labelstudio.running() is None
+        assert labelstudio.find_server() is None
     assert "wr0ng" not in (tmp_path / "home" / "server.log").read_text()
 
 
 def test_the_password_of_the_database_is_nobody_elses(elsewhere: Path, postgres: Postgres) -> None:
-    server = labelstudio.start()
+    server = labelstudio.start_server()
     assert postgres.password not in Path(f"/proc/{server.pid}/cmdline").read_text()
     assert all(postgres.password not in path.read_text(errors="replace") for path in elsewhere.glob("*.*"))
     assert not any(name.startswith("POSTGRE_") for name in environment.without_secrets())

@@ -2,25 +2,25 @@
 
 from jinbench import agreement, labels, overview
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import Labels, Passage, Span
+from jinbench.core.types import PassageLabels, Passage, Span
 from jinbench.seeds import articles
 
 
-def said(passage: Passage, name: str, places: int, dates: int) -> Labels:
+def said(passage: Passage, name: str, places: int, dates: int) -> PassageLabels:
     """One character each: first places, then dates."""
     types = ["PLACE"] * places + ["DATE"] * dates
     spans = tuple(Span(i, i + 1, type, passage.text[i]) for i, type in enumerate(types))
-    return Labels(passage.id, name, spans, ("water",))
+    return PassageLabels(passage.id, name, spans, ("water",))
 
 
 def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Benchmark) -> None:
-    seed, label_set = articles.read(mini), labels.read(mini)
+    seed, label_set = articles.read_seeds(mini), labels.read_label_set(mini)
     passage = next(seed.passages())
     first, second = [said(passage, "a", 8, 0)], [said(passage, "b", 4, 3)]
     pair = agreement.glance(seed, label_set, first, second, ("a", "b"))
     assert (pair.passages, pair.spans.micro.correct) == (1, 4)
     (drift,) = overview.drifts([pair])  # of dates there are too few
-    assert drift == overview.Drift("PLACE", 8, 4, 4, 2 * 4 / 12, "DATE")
+    assert drift == overview.TypeDisagreement("PLACE", 8, 4, 4, 2 * 4 / 12, "DATE")
     (both,) = overview.drifts([pair, pair])[1:]
     assert (both.name, both.first, both.second, both.same, both.mostly) == ("PLACE", 16, 8, 8, "DATE")
     fewer = agreement.glance(seed, label_set, first, [said(passage, "b", 5, 0)], ("a", "b"))

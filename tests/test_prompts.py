@@ -29,7 +29,7 @@ SPLITS = ("train", "validation", "test", "folds")
 @BOTH
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmark, task: str, split: str) -> None:
-    gold = golds.read(real, task, split)
+    gold = golds.read_task_gold(real, task, split)
     made = prompts.make(real, task, split)
     assert [row["id"] for row in made.rows] == list(gold.ids)
     for row, text in zip(made.rows, gold.texts, strict=True):
@@ -102,7 +102,7 @@ def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
     real: Benchmark, tmp_path: Path, task: str, split: str
 ) -> None:
     other = relabelled(real, tmp_path / "other", task, lambda row: row["split"] != "train")
-    assert golds.read(other, task, split).labels != golds.read(real, task, split).labels
+    assert golds.read_task_gold(other, task, split).labels != golds.read_task_gold(real, task, split).labels
     assert prompts.make(other, task, split).rows == prompts.make(real, task, split).rows
 
 
@@ -128,7 +128,7 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
 def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_from_all_pages(
     real: Benchmark, task: str, style: str, lang: str
 ) -> None:
-    found = labels.read(real)
+    found = labels.read_label_set(real)
     system = prompts.make(real, task, "test", 0, 0, style, lang).rows[0]["messages"][0]["content"]
     for label in found.entities if task == "ner" else found.sectors:
         line = next(line for line in system.splitlines() if line.startswith(f"- {label.name}"))
@@ -151,7 +151,7 @@ def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) 
 @pytest.mark.parametrize("style", prompts.STYLES)
 @BOTH
 def test_what_the_examples_answer_is_what_a_reply_may_be(real: Benchmark, task: str, style: str) -> None:
-    gold = golds.read(real, task, "train")
+    gold = golds.read_task_gold(real, task, "train")
     made = prompts.make(real, task, "test", shots=12, style=style)
     system = made.rows[0]["messages"][0]["content"]
     known = replies.names(real, gold)

@@ -151,7 +151,7 @@ def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) 
     where = Benchmark(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
-    gold = golds.read(real, "ner", "test")
+    gold = golds.read_task_gold(real, "ner", "test")
     rows = predictions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     enter(where, "oracle", files.dump_jsonl(rows))
     board = ranking.board(where, "ner", "test")

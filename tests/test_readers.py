@@ -62,7 +62,7 @@ def test_every_reader_knows_the_types(config: str, split: str, real: Benchmark, 
     import polars as pl
     from datasets import load_dataset
 
-    features = items.features(labels.read(real))[config]
+    features = items.features(labels.read_label_set(real))[config]
     assert loaded[config][split].features == features
     assert jinbench.load(config, split).features == features
     assert load_dataset(str(real.dataset), config, split=split, streaming=True).features == features

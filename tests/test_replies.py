@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 from tests.test_problems import run
 
 REAL = find_benchmark(ROOT)
-NAMES = {"ner": labels.read(REAL).entity_names, "sector": labels.read(REAL).sector_names}
+NAMES = {"ner": labels.read_label_set(REAL).entity_names, "sector": labels.read_label_set(REAL).sector_names}
 CASES = [
     pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}")
     for path in sorted((ROOT / "tests" / "replies").glob("*.toml"))
@@ -213,7 +213,7 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
 @pytest.mark.parametrize("style", prompts.STYLES)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: str, style: str) -> None:
-    gold = golds.read(real, task, "folds")
+    gold = golds.read_task_gold(real, task, "folds")
     said = {
         id: (prompts.answer(task, style, text, found, gold.names), False)
         for id, text, found in zip(gold.ids, gold.texts, gold.labels, strict=True)

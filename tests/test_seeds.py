@@ -13,7 +13,7 @@ from jinbench.seeds.articles import Seeds
 
 @pytest.fixture(scope="module")
 def seed(real: Benchmark) -> Seeds:
-    return articles.read(real)
+    return articles.read_seeds(real)
 
 
 def passage(seed: Seeds, id: str) -> Passage:
@@ -133,7 +133,7 @@ def test_sentence_ends(text: str, sentences: list[str]) -> None:
 
 
 def test_the_three_page_world(mini: Benchmark) -> None:
-    seed = articles.read(mini)
+    seed = articles.read_seeds(mini)
     assert [found.text for found in seed.passages()][-2:] == [
         "去年,天津港与滦河沿线的港口建立联系,共有“三条”航线。",
         "伴着新航线,货物增长15%。",

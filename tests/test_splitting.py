@@ -17,8 +17,8 @@ from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 
 def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
-    seed = articles.read(real)
-    gold = dataset.gold(real, seed, labels.read(real), ())
+    seed = articles.read_seeds(real)
+    gold = dataset.read_gold(real, seed, labels.read_label_set(real), ())
     assert searching.search(seed, gold) == real.splits.read_text()
 
 
@@ -58,7 +58,7 @@ def test_every_label_is_in_every_split(real: Benchmark) -> None:
 
 def test_families_stay_together(real: Benchmark) -> None:
     """Stories, and the two reports that share a long list of guests."""
-    seed, where = articles.read(real), places(real)
+    seed, where = articles.read_seeds(real), places(real)
     family = searching.families(seed)
     assert family["talent-conference"] == family["expo-opening"]
     sides = defaultdict(set)
@@ -107,14 +107,14 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching
 
 def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
-    seed = articles.read(mini)
+    seed = articles.read_seeds(mini)
     with pytest.raises(DataError, match="3 families or more"):
-        searching.search(seed, dataset.gold(mini, seed, labels.read(mini), ()))
+        searching.search(seed, dataset.read_gold(mini, seed, labels.read_label_set(mini), ()))
 
 
 def test_a_small_world_has_a_split(mini: Benchmark) -> None:
-    seed = articles.read(mini)
-    mini.splits.write_text(searching.search(seed, dataset.gold(mini, seed, labels.read(mini), ())))
+    seed = articles.read_seeds(mini)
+    mini.splits.write_text(searching.search(seed, dataset.read_gold(mini, seed, labels.read_label_set(mini), ())))
     found = splitting.read_splits(mini, seed.articles)
     assert {place.split for place in found.values()} == set(SPLITS)
     assert len(found) == 5

@@ -22,7 +22,7 @@ from jinbench import (
     shares,
 )
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import Labels, Span
+from jinbench.core.types import PassageLabels, Span
 from jinbench.seeds import articles
 from tests.desk import Desk, jinbench
 
@@ -35,22 +35,24 @@ def test_from_an_empty_folder_to_a_first_passage(server: labelstudio.Server, tmp
     assert "log in as newcomer@jinbench.localhost" in said
     assert "Label All Tasks" in said
     where = Benchmark(tmp_path)
-    assert len(list(articles.read(where).passages())) == 4
-    label_set = labels.read(where)
+    assert len(list(articles.read_seeds(where).passages())) == 4
+    label_set = labels.read_label_set(where)
     labels.check_config(where, label_set)
     client = clients.connect()
     project = projects.find_project(client, projects.project_title(label_set, "newcomer"))
     assert project is not None
     assert f"/projects/{project.id}/data" in said
-    text = next(articles.read(where).passages()).text
+    text = next(articles.read_seeds(where).passages()).text
     start = text.index("昨天")
     span = Span(start, start + 2, "DATE", "昨天")
-    first = Labels("example-L5", "newcomer", (span,), ("transport",))
-    annotation.enter(client, articles.read(where), label_set, "newcomer", [first], lambda done: None)
+    first = PassageLabels("example-L5", "newcomer", (span,), ("transport",))
+    annotation.submit(client, articles.read_seeds(where), label_set, "newcomer", [first], lambda done: None)
     (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"], person["passages"]) == (1, 3, 4)
     jinbench(tmp_path, "annotate", "pull")
-    (found,) = exports.read(exports.path_of(where, "newcomer"), articles.read(where).passages(), label_set)
+    (found,) = exports.read_export(
+        exports.export_path(where, "newcomer"), articles.read_seeds(where).passages(), label_set
+    )
     assert (found.spans, found.sectors) == ((span,), ("transport",))
 
 
@@ -97,8 +99,8 @@ def test_a_team_of_three(mini: Benchmark, server: labelstudio.Server) -> None:
     planned = jinbench(mini.root, *options, "--dry-run", "--json")
     assert not mini.shares.exists()
     made = jinbench(mini.root, *options, "--json")
-    seed = articles.read(mini)
-    dealt = shares.read(mini, seed)
+    seed = articles.read_seeds(mini)
+    dealt = shares.read_assignments(mini, seed)
     assert all(len(having) == 2 for having in dealt.values())
     assert [desk["passages"] for desk in made["desks"]] == [row["passages"] for row in planned["shares"]]
     assert made["new"] == names
@@ -125,10 +127,10 @@ def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
     plan = ["annotate", "desk", "--dry-run"]
     assert "labelled by 2." in jinbench(mini.root, *plan)
     once = jinbench(mini.root, *plan, "--overlap", "1", "--json")
-    whole = sum(len(passage.text) for passage in articles.read(mini).passages())
+    whole = sum(len(passage.text) for passage in articles.read_seeds(mini).passages())
     assert sum(row["characters"] for row in once["shares"]) == whole
-    first, *_ = articles.read(mini).articles
-    shares.write(mini, {first.id: ("annotator-a", "annotator-b")})
+    first, *_ = articles.read_seeds(mini).articles
+    shares.write_assignments(mini, {first.id: ("annotator-a", "annotator-b")})
     assert "labelled by 1 to 2." in jinbench(mini.root, *plan, "--overlap", "1")
 
 
@@ -149,14 +151,14 @@ def test_how_far_everybody_is(desk: Desk) -> None:
     members.member(desk.server.url, other)
     desk.push()
     mine = desk.labels()
-    timed = [Labels(e.passage_id, e.annotator, e.spans, e.sectors, lead_time=30.0) for e in mine[:5]]
+    timed = [PassageLabels(e.passage_id, e.annotator, e.spans, e.sectors, lead_time=30.0) for e in mine[:5]]
     desk.enter(timed)
     skipped = next(task for task in desk.tasks() if task.data["passage_id"] == mine[5].passage_id)
     desk.client.annotations.create(id=skipped.id, result=[], was_cancelled=True)
     pushing.push(desk.client, desk.where, desk.seed, desk.label_set, other, lambda done: None)
-    theirs = annotation.read_labels(exports.path_of(desk.where, "annotator-b"), desk.seed, desk.label_set, other)
-    annotation.enter(desk.client, desk.seed, desk.label_set, other, theirs, lambda done: None)
-    found = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator, other])
+    theirs = annotation.read_labels(exports.export_path(desk.where, "annotator-b"), desk.seed, desk.label_set, other)
+    annotation.submit(desk.client, desk.seed, desk.label_set, other, theirs, lambda done: None)
+    found = overview.measure_progress(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator, other])
     first, second = found.people
     assert (first.submitted, first.skipped, first.left, first.passages) == (5, 1, 2, 8)
     assert (second.submitted, second.left, second.characters_per_minute) == (8, 0, None)
@@ -164,7 +166,7 @@ def test_how_far_everybody_is(desk: Desk) -> None:
     assert first.characters_per_minute == lengths[2] * 2
     assert first.seconds_per_passage == 30
     (pair,) = found.pairs
-    whole = agreement.pair(desk.seed, desk.label_set, timed, theirs, ("a", "b"))
+    whole = agreement.measure_pair(desk.seed, desk.label_set, timed, theirs, ("a", "b"))
     assert (pair.passages, pair.spans.micro) == (5, whole.strict.micro)
     differing = [cell.name for cell in whole.strict.labels if not cell.gold == cell.predicted == cell.correct]
     assert {drift.name for drift in found.drifts} <= set(differing)
@@ -177,7 +179,7 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) ->
     result: Any = [{"id": "x", "from_name": "entities", "to_name": "text", "type": "labels", "value": value}]
     (annotation_, *_) = desk.client.annotations.list(id=desk.tasks()[0].id)
     desk.client.annotations.update(id=int(annotation_.id), result=result)
-    (person,) = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
+    (person,) = overview.measure_progress(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
     assert person.submitted == 8
     assert len(person.problems) >= 1
     assert "unknown-label" in person.problems[0]
@@ -224,7 +226,7 @@ def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Benchmark
 def test_a_foreign_label_is_listed_and_the_rest_stands(desk: Desk) -> None:
     desk.push()
     desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
-    (person,) = overview.look(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
+    (person,) = overview.measure_progress(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
     assert "admin (1)" in person.problems[0]
 
 

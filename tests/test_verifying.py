@@ -25,7 +25,7 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
     rows[0]["sectors"] = [2]
-    types = items.features(labels.read(mini))["sector"]
+    types = items.features(labels.read_label_set(mini))["sector"]
     Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError) as caught:
         verifying.verify_folder(mini.dataset)
@@ -49,7 +49,7 @@ def test_verify_sees_every_field(mini: Benchmark, config: str, change: Any, code
     dataset.write(built, mini.dataset)
     rows = built.table[config]["train"]
     change(rows[0])
-    types = items.features(labels.read(mini))[config]
+    types = items.features(labels.read_label_set(mini))[config]
     Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError, match=code):
         verifying.verify_folder(mini.dataset)
@@ -62,7 +62,7 @@ def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
     path = mini.dataset / "sector" / "train.parquet"
     data = path.read_bytes()
     mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
-    types = items.features(labels.read(mini))["sector"]
+    types = items.features(labels.read_label_set(mini))["sector"]
     path.write_bytes(items.parquet(built.table["sector"]["train"], types))
     assert path.read_bytes() != data
     with pytest.raises(DataError, match=r"item-changed|names of labels"):

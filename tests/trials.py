@@ -24,7 +24,7 @@ from jinbench import (
 from jinbench.core import environment
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Suggestion
-from jinbench.exchange import call, exported
+from jinbench.exchange import call, export_tasks
 from jinbench.seeds import articles
 from tests.worlds import three_pages
 
@@ -62,13 +62,15 @@ class Trial:
         self.name = people.names[role]
         named = self.where.annotation / "labels.toml"
         named.write_text(named.read_text().replace('title = "Mini"', f'title = "{stamp}"'))
-        self.seed, self.label_set = articles.read(self.where), labels.read(self.where)
-        self.labels = annotation.read_labels(exports.path_of(self.where, role), self.seed, self.label_set, self.name)
+        self.seed, self.label_set = articles.read_seeds(self.where), labels.read_label_set(self.where)
+        self.labels = annotation.read_labels(
+            exports.export_path(self.where, role), self.seed, self.label_set, self.name
+        )
         listing = self.where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace(f'"{role}"', f'"{self.name}"'))
         if command == "push":
-            exports.path_of(self.where, role).unlink()
-        self.path = exports.path_of(self.where, self.name)
+            exports.export_path(self.where, role).unlink()
+        self.path = exports.export_path(self.where, self.name)
         self.suggestions = {
             each.passage_id: Suggestion(each.spans, (0.5,) * len(each.spans), 0.25) for each in self.labels
         }
@@ -82,7 +84,7 @@ class Trial:
                       suggestions=self.suggestions, model_version=MODEL)  # fmt: skip
 
     def enter(self, client: Any) -> None:
-        annotation.enter(client, self.seed, self.label_set, self.name, self.labels, lambda done: None)
+        annotation.submit(client, self.seed, self.label_set, self.name, self.labels, lambda done: None)
 
     def run(self, client: Any) -> None:
         """The command. Raises what it raises."""
@@ -116,7 +118,7 @@ class Trial:
             return []
         assert len(found) == 1, f"{len(found)} projects"
         self.project = int(found[0].id or 0)
-        return list(exported(self.client, self.project))
+        return list(export_tasks(self.client, self.project))
 
     def check(self) -> None:
         """The invariants, when the command has got through. Raises AssertionError."""
@@ -134,12 +136,12 @@ class Trial:
         assert found == Counter({(id, name): 1 for id in texts for name in names}), "predictions"
         if self.command in ("enter", "pull"):
             labelled = annotation.fetch(self.client, self.seed, self.label_set, self.name)
-            assert all(a.says_as(b) for a, b in zip(labelled, self.labels, strict=True)), "labels"
+            assert all(a.same_labels(b) for a, b in zip(labelled, self.labels, strict=True)), "labels"
         if self.command == "pull":
             self.check_export(len(texts))
 
     def between(self) -> tuple[str, ...]:
-        return annotators.read(self.where).between(self.name)
+        return annotators.read_annotators(self.where).adjudicates(self.name)
 
     def check_export(self, *numbers: int) -> None:
         """The export is there with one of these numbers of passages, or, with a zero, not there."""
@@ -147,4 +149,4 @@ class Trial:
             assert 0 in numbers, "no export"
             return
         assert len(json.loads(self.path.read_text())) in numbers, "a broken export"
-        exports.read(self.path, self.seed.passages(), self.label_set, self.name)
+        exports.read_export(self.path, self.seed.passages(), self.label_set, self.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinbench import exports, labels, starting
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import Labels, Span
+from jinbench.core.types import PassageLabels, Span
 from jinbench.seeds import articles, importer
 
 MINI = Path(__file__).with_name("mini")
@@ -18,7 +18,7 @@ def three_pages(root: Path) -> Benchmark:
     """The world in `root`, a folder that does not exist yet; not yet built."""
     where = starting.begin(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
-    files.write_text(where.labeling_config, labels.labeling_config(labels.read(where)))
+    files.write_text(where.labeling_config, labels.labeling_config(labels.read_label_set(where)))
     return where
 
 
@@ -67,11 +67,11 @@ def add_pages(benchmark: Benchmark) -> None:
         importer.write(importer.plan(benchmark, written(Path(folder))))
 
 
-def labels_of(benchmark: Benchmark, annotator: str) -> list[Labels]:
+def labels_of(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
     """What a reader with simple rules says of the three pages, in the labels that the benchmark has."""
-    label_set = labels.read(benchmark)
+    label_set = labels.read_label_set(benchmark)
     return [
-        Labels(
+        PassageLabels(
             passage.id,
             annotator,
             tuple(
@@ -84,13 +84,13 @@ def labels_of(benchmark: Benchmark, annotator: str) -> list[Labels]:
             ),
             (_SECTORS.get(passage.page_id, "general"),) if label_set.sectors else (),
         )
-        for passage in articles.read(benchmark).passages()
+        for passage in articles.read_seeds(benchmark).passages()
     ]
 
 
 def export(benchmark: Benchmark, annotator: str) -> None:
     """The same as an export, as if it had been pulled from Label Studio."""
-    seed = articles.read(benchmark)
+    seed = articles.read_seeds(benchmark)
     titles = {article.id: article.title for article in seed.articles}
-    rows = exports.canonical(labels_of(benchmark, annotator), seed.passages(), titles)
-    files.write_text(exports.path_of(benchmark, annotator), files.dump_json(rows))
+    rows = exports.to_export(labels_of(benchmark, annotator), seed.passages(), titles)
+    files.write_text(exports.export_path(benchmark, annotator), files.dump_json(rows))

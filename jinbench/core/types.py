@@ -26,7 +26,7 @@ def within(spans: Iterable[Span], start: int, end: int) -> list[Span]:
     return [span.shifted(start) for span in spans if start <= span.start and span.end <= end]
 
 
-class Run(NamedTuple):
+class AlignmentRun(NamedTuple):
     """`length` characters of a text that stood on the page in one piece."""
 
     text_start: int
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     length: int
 
 
-class Change(NamedTuple):
+class CharacterChange(NamedTuple):
     """The character at `text_start` of a text read `page_text` on the page."""
 
     text_start: int
@@ -52,8 +52,8 @@ class Passage:
     article_id: str
     page_id: str
     text: str
-    runs: tuple[Run, ...]
-    changes: tuple[Change, ...] = ()
+    runs: tuple[AlignmentRun, ...]
+    changes: tuple[CharacterChange, ...] = ()
     lines: tuple[int, ...] = ()
     torn_start: bool = False
     torn_end: bool = False
@@ -109,7 +109,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
-class Labels:
+class PassageLabels:
     """What one annotator, or the adjudicator, says about one passage.
 
     `reasons`: why it was decided as it was, each as `subject: why`. `updated_at`: when it was last saved, if known.
@@ -125,7 +125,7 @@ class Labels:
     regions: tuple[dict[str, object], ...] = field(default=(), compare=False, repr=False)
     updated_at: str | None = None
 
-    def says_as(self, other: "Labels | None") -> bool:
+    def same_labels(self, other: "PassageLabels | None") -> bool:
         """Whether both say the same about the passage, whoever said it and whenever."""
         return other is not None and (self.spans, self.sectors, self.reasons) == (
             other.spans,

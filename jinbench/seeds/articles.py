@@ -274,7 +274,7 @@ def _layout(page: Page, pieces: Iterable[Piece]) -> str:
     return "clean"
 
 
-def read(benchmark: Benchmark) -> Seeds:
+def read_seeds(benchmark: Benchmark) -> Seeds:
     """All pages and articles. Raises :class:`DataError` with every problem that `jinbench seeds check` would print."""
     return _Reader(benchmark).read()
 

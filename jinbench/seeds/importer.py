@@ -16,7 +16,7 @@ from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.core.files import toml_string
 from jinbench.core.text import storable
 from jinbench.seeds import extract, pages
-from jinbench.seeds.articles import COMPLETE, read
+from jinbench.seeds.articles import COMPLETE, read_seeds
 from jinbench.seeds.extract import Source
 from jinbench.seeds.layout import propose
 from jinbench.seeds.layout.lines import Line, repairs_needed, split
@@ -303,7 +303,7 @@ def _check(made: Plan) -> None:
         there, here = files.shown(trial.root), files.shown(made.benchmark.root)
         here = "" if here == "." else f"{here}/"
         try:
-            read(trial)
+            read_seeds(trial)
         except DataError as error:
             told = [replace(each, location=each.location.replace(f"{there}/", here)) for each in error.problems]
             raise DataError(told) from None

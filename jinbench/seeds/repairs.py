@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from jinbench.core.types import Change, Run
+from jinbench.core.types import CharacterChange, AlignmentRun
 
 
 class Char(NamedTuple):
@@ -115,15 +115,15 @@ SCRIPTS = ("t2s", "tw2s", "hk2s", "s2t", "s2tw", "s2hk")
 REPAIR_NAMES = (*REPAIRS, *(f"script:{name}" for name in SCRIPTS))
 
 
-def alignment(chars: Sequence[Char], page: str) -> tuple[tuple[Run, ...], tuple[Change, ...]]:
+def alignment(chars: Sequence[Char], page: str) -> tuple[tuple[AlignmentRun, ...], tuple[CharacterChange, ...]]:
     """The runs and changes that lead from `chars` back to `page`."""
-    runs: list[Run] = []
+    runs: list[AlignmentRun] = []
     changes = []
     for i, char in enumerate(chars):
         if runs and runs[-1].page_start + runs[-1].length == char.page_offset:
             runs[-1] = runs[-1]._replace(length=runs[-1].length + 1)
         else:
-            runs.append(Run(i, char.page_offset, 1))
+            runs.append(AlignmentRun(i, char.page_offset, 1))
         if page[char.page_offset] != char.text:
-            changes.append(Change(i, page[char.page_offset]))
+            changes.append(CharacterChange(i, page[char.page_offset]))
     return tuple(runs), tuple(changes)
