@@ -66,7 +66,7 @@ format: setup ## put the code into its format
 lock: setup ## renew both lock files (needs the network)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --all-extras --output-file requirements.lock pyproject.toml
-	echo "label-studio==$$($(BIN)/python -c 'from jinbench.installing import VERSION; print(VERSION)')" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file jinbench/labelstudio.lock -
+	echo "label-studio==$$($(BIN)/python -c 'from jinbench.annotation.exports import VERSION; print(VERSION)')" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file jinbench/labelstudio/server/labelstudio.lock -
 
 clean: ## remove the environment and everything that was made again
 	rm -rf $(VENV) build dist

@@ -32,8 +32,9 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from jinbench import accounts, exchange, labelstudio
-from jinbench.exchange import call
+from jinbench.labelstudio.server import accounts, client
+from jinbench.labelstudio.server.client import call
+from jinbench.labelstudio.server.process import Server, start_server, stop_server
 from tests.proxy import KINDS, Proxy, proxy_to
 from tests.trials import COMMANDS, People, Trial
 
@@ -57,7 +58,7 @@ def alone(trial: Trial, url: str, home: str, room: int | None, barrier: Any) -> 
 class Bench:
     """The server, the proxy before it, and what came of the faults so far."""
 
-    def __init__(self, folder: Path, server: labelstudio.Server, proxy: Proxy, seed: int) -> None:
+    def __init__(self, folder: Path, server: Server, proxy: Proxy, seed: int) -> None:
         self.folder, self.server, self.proxy = folder, server, proxy
         self.random = random.Random(seed)
         self.people = People(server)
@@ -154,7 +155,7 @@ class Bench:
         self.proxy.reset(**hooks)
         process = self.start(trial)
         killed.wait(120)
-        self.server = labelstudio.start_server(say=lambda text: None)
+        self.server = start_server(say=lambda text: None)
         self.settle("server killed", trial, self.ended(process) is not None or process.exitcode != THROUGH)
 
     def race(self, number: int) -> None:
@@ -219,9 +220,9 @@ def main(
 ) -> None:
     """Faults in push, enter, pull and adjudicate against a real Label Studio."""
     begun = time.monotonic()
-    exchange.SETTLE = 0.1
+    client.SETTLE = 0.1
     with tempfile.TemporaryDirectory(prefix="jinbench-faults-") as name, accounts.use_home(Path(name) / "home"):
-        server = labelstudio.start_server(port=0, say=lambda text: typer.echo(text, err=True))
+        server = start_server(port=0, say=lambda text: typer.echo(text, err=True))
         try:
             with proxy_to(server.url) as proxy:
                 bench = Bench(Path(name), server, proxy, seed)
@@ -237,7 +238,7 @@ def main(
                         took = time.monotonic() - begun
                         typer.echo(f"{number} of {len(todo)} faults, {took:.0f} s", err=True)
         finally:
-            labelstudio.stop_server()
+            stop_server()
     totals = [sum(column) for column in zip(*bench.table.values(), strict=True)]
     if as_json:
         typer.echo(json.dumps({"table": bench.table, "total": totals, "seed": seed}))

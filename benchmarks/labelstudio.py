@@ -22,11 +22,16 @@ from typing import Annotated, Any
 import typer
 from measuring import Figures, in_a_process, medians, pin
 
-from jinbench import accounts, annotation, clients, exports, labels, labelstudio, members, projects, pushing
+from jinbench.annotation import exports
+from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.types import PassageLabels, Suggestion
-from jinbench.exchange import call
-from jinbench.labels import LabelSet, labeling_config
+from jinbench.labelstudio import annotations, projects
+from jinbench.labelstudio import push as pushing
+from jinbench.labelstudio.labeling_config import labeling_config
+from jinbench.labelstudio.server import accounts, process
+from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.client import call, connect
 from jinbench.rounds import peak_mb
 from jinbench.seeds.articles import read_seeds
 
@@ -41,7 +46,7 @@ class World:
 
     def __init__(self, size: int) -> None:
         own = packaged_benchmark()
-        found, self.label_set = read_seeds(own), labels.read_label_set(own)
+        found, self.label_set = read_seeds(own), read_label_set(own)
         known = {
             each.passage_id: each
             for each in exports.read_export(exports.export_path(own, NAME), found.passages(), self.label_set)
@@ -107,7 +112,7 @@ def time_pull(way: str, world: World, client: Any, benchmark: Benchmark, title: 
     """Seconds for all annotated tasks of a project that is there."""
     label_set = world.titled(title)
     if way == "ours":
-        return timed(lambda: annotation.pull(client, benchmark, world.seeds, label_set, NAME))
+        return timed(lambda: annotations.pull(client, benchmark, world.seeds, label_set, NAME))
     project = projects.find_project(client, projects.project_title(label_set, NAME))
     assert project is not None
     if way == "bulk":
@@ -131,7 +136,7 @@ def measure(what: str, way: str, size: int, title: str) -> Figures:
     pin()
     world = World(size)
     with tempfile.TemporaryDirectory() as folder:
-        where, client = Benchmark(Path(folder)), clients.connect()
+        where, client = Benchmark(Path(folder)), connect()
         call(client, "GET", "api/users/")  # the token is fetched, and everything imported
         if what == "make":
             world.push(client, where, title, world.labels)
@@ -159,9 +164,9 @@ def main(
         return in_a_process(__file__, ["--only", f"{what},{way},{number},{title}"])
 
     with tempfile.TemporaryDirectory(prefix="jinbench-speed-") as name, accounts.use_home(name):
-        server = labelstudio.start_server(port=0, say=lambda text: typer.echo(text, err=True))
+        server = process.start_server(port=0, say=lambda text: typer.echo(text, err=True))
         try:
-            members.member(server.url, NAME)
+            member(server.url, NAME)
             run("make", "ours", size, "made")
             found: dict[str, dict[str, list[Figures]]] = {what: {way: [] for way in WAYS} for what in ("push", "pull")}
             for number in range(repeats):
@@ -174,7 +179,7 @@ def main(
                 grown["push"][many] = run("push", "ours", many, f"memory-{many}")["extra_mb"]
                 grown["pull"][many] = run("pull", "ours", many, f"made-{many}")["extra_mb"]
         finally:
-            labelstudio.stop_server()
+            process.stop_server()
     table = {what: {way: medians(runs)["seconds"] for way, runs in ways.items()} for what, ways in found.items()}
     if as_json:
         typer.echo(json.dumps({"medians": table, "runs": found, "memory": grown}))

@@ -9,22 +9,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jinbench import (
-    adjudication,
-    agreement,
-    annotators,
-    baselines,
-    croissant,
-    curves,
-    dataset,
-    errata,
-    fields,
-    items,
-    labels,
-    noise,
-    plots,
-    ranking,
-)
+from jinbench import baselines, croissant, curves, dataset, fields, items, noise, plots, ranking
+from jinbench.annotation import adjudication, agreement, errata
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -68,7 +56,7 @@ def _counts(benchmark: Benchmark) -> str:
 
 
 def _labels(benchmark: Benchmark, kind: str) -> str:
-    stats, label_set = dataset.read_statistics(benchmark), labels.read_label_set(benchmark)
+    stats, label_set = dataset.read_statistics(benchmark), read_label_set(benchmark)
     entries = label_set.entities if kind == "entities" else label_set.sectors
     rows = []
     for entry in entries:
@@ -92,7 +80,7 @@ def _overlap(benchmark: Benchmark) -> str:
         "mentions",
         *(f"{split}: {what}" for split in found for what in ("all", "seen in train", "as another type")),
     ]
-    names = ["all", *labels.read_label_set(benchmark).entity_names]
+    names = ["all", *read_label_set(benchmark).entity_names]
     rows = []
     for name in names:
         row = [f"`{name}`" if name != "all" else name]
@@ -204,11 +192,11 @@ def _curve(benchmark: Benchmark) -> str:
 
 
 def _fields(benchmark: Benchmark) -> str:
-    return fields.markdown(items.features(labels.read_label_set(benchmark)))
+    return fields.markdown(items.features(read_label_set(benchmark)))
 
 
 def _annotators(benchmark: Benchmark) -> str:
-    known = annotators.read_annotators(benchmark)
+    known = read_annotators(benchmark)
     rows = [
         [
             f"`{entry.name}`{' (the gold)' if entry.name == known.gold else ''}",
@@ -226,14 +214,14 @@ def _agreement(benchmark: Benchmark) -> str:
 
     Where nobody decides between annotators there is no such file.
     """
-    known = annotators.read_annotators(benchmark)
+    known = read_annotators(benchmark)
     if not known.adjudicated:
         return (
             f"The gold is what `{known.gold}` said. Nobody else's labels were held against it, "
             "so how far it can be trusted is not known.\n"
         )
     record = agreement.read_agreement(benchmark)
-    seed, label_set = read_seeds(benchmark), labels.read_label_set(benchmark)
+    seed, label_set = read_seeds(benchmark), read_label_set(benchmark)
     decided = adjudication.check(benchmark, seed, label_set, known.gold)
     said = [{each.readings[name] for name in known.adjudicated if name in each.readings} for each in decided]
     overruled = sum(len(readings) == 1 for readings in said)

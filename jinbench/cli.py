@@ -80,21 +80,22 @@ def agreement(
     Without files it measures the annotators between whose labels the gold decides, and writes agreement.json.
     With two files it measures those on the passages that both hold, and writes nothing.
     """
-    from jinbench import agreement as measures
-    from jinbench import annotation, labels
+    from jinbench.annotation import exports
+    from jinbench.annotation.agreement import measure_agreement, measure_pair, write_agreement
+    from jinbench.annotation.labels import read_label_set
     from jinbench.seeds import articles
 
     if files and len(files) != 2:
         raise typer.BadParameter("two files, or none", param_hint="FILES")
     where = rooms(ctx) if files else workshop(ctx)
-    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
+    seed, label_set = articles.read_seeds(where), read_label_set(where)
     if files:
-        first, second = (annotation.read_labels(path, seed, label_set, path.stem) for path in files)
-        pair = measures.measure_pair(seed, label_set, first, second, [path.stem for path in files])
+        first, second = (exports.read_labels(path, seed, label_set, path.stem) for path in files)
+        pair = measure_pair(seed, label_set, first, second, [path.stem for path in files])
         emit(pair.to_dict(), as_json, lambda: str(pair))
         return
-    found = measures.measure_agreement(where, seed, label_set)
-    measures.write_agreement(where, found)
+    found = measure_agreement(where, seed, label_set)
+    write_agreement(where, found)
     emit(found.to_dict(), as_json, lambda: str(found))
 
 
@@ -109,13 +110,15 @@ def split(
     """Search for the split into train, validation and test, and for the folds; print it."""
     import csv
 
-    from jinbench import dataset, labels, searching
+    from jinbench import searching
+    from jinbench.annotation import labels
+    from jinbench.annotation.gold import read_gold
     from jinbench.core import files
     from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
     seed, label_set = read_seeds(where), labels.read_label_set(where)
-    gold = dataset.read_gold(where, seed, label_set, ())  # an erratum moves no article
+    gold = read_gold(where, seed, label_set, ())  # an erratum moves no article
     with progress() as step:
         text = searching.search(seed, gold, step=step)
     if write:

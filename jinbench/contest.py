@@ -126,7 +126,8 @@ def rescore(
     as_json: JSON = False,
 ) -> None:
     """Score every stored prediction on the gold without its errata and with them, and say which ranks moved."""
-    from jinbench import errata, rescoring
+    from jinbench import rescoring
+    from jinbench.annotation import errata
 
     where = workshop(ctx)
     if first > len(errata.read_errata(where)):

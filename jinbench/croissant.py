@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import agreement, annotators, dataset, errata, fields, items, labels, prose, rai
-from jinbench.annotators import Annotators
+from jinbench import dataset, fields, items, prose, rai
+from jinbench.annotation import agreement, errata
+from jinbench.annotation.annotators import Annotators, read_annotators
+from jinbench.annotation.errata import Erratum
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.errata import Erratum
 from jinbench.prose import NONE, Documents
 from jinbench.splitting import SPLITS
 
@@ -57,11 +59,11 @@ def build(benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: 
     `listing` is its manifest, read from the disk if not given; `card` its card, likewise.
     Raises :class:`DataError` if manifest, annotators.toml, errata or agreement.json are missing or broken.
     """
-    label_set = labels.read_label_set(benchmark)
+    label_set = read_label_set(benchmark)
     return describe(
         dataset.read_manifest(benchmark) if listing is None else listing,
         items.features(label_set),
-        annotators.read_annotators(benchmark),
+        read_annotators(benchmark),
         title=label_set.title,
         documents=Documents(
             _text(benchmark, "DATASET_CARD.md") if card is None else card,

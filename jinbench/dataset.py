@@ -9,15 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import annotators, errata, exports, items, labels
-from jinbench.annotators import Annotator
+from jinbench import items
+from jinbench.annotation import errata
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.errata import Erratum
+from jinbench.annotation.gold import labels_by_annotator, read_gold
+from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, find_benchmark, packaged_benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.types import PassageLabels
-from jinbench.errata import Erratum
 from jinbench.items import CONFIGS, Rows
-from jinbench.labels import LabelSet
 from jinbench.scoring.gold import FOLDS, TASKS, Gold
 from jinbench.seeds import articles
 from jinbench.seeds.articles import Seeds
@@ -27,36 +28,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CORRECT = "correct the name"
-
-
-def read_gold(
-    benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum] | None = None
-) -> dict[str, PassageLabels]:
-    """The gold labels of every passage, with all errata or those in `used`.
-
-    Raises :class:`DataError` with everything wrong in the export or in an erratum.
-    """
-    annotator = annotators.read_annotators(benchmark).gold
-    found = exports.read_export(
-        exports.export_path(benchmark, annotator), seed.passages(), label_set, annotator, whole=True
-    )
-    passages = {passage.id: passage for passage in seed.passages()}
-    by_id = {entry.passage_id: entry for entry in found}
-    return errata.apply_errata(by_id, errata.read_errata(benchmark) if used is None else used, passages, label_set)
-
-
-def labels_by_annotator(
-    benchmark: Benchmark, seed: Seeds, label_set: LabelSet
-) -> list[tuple[Annotator, dict[str, PassageLabels]]]:
-    """The labels of each annotator who labelled alone, by passage; of those that have an export."""
-    return [
-        (
-            entry,
-            {labels.passage_id: labels for labels in exports.read_export(path, seed.passages(), label_set, entry.name)},
-        )
-        for entry in annotators.read_annotators(benchmark).independent
-        if (path := exports.export_path(benchmark, entry.name)).is_file()
-    ]
 
 
 @dataclass(frozen=True)
@@ -85,11 +56,11 @@ def build(benchmark: Benchmark) -> Built:
 
     Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
     """
-    label_set = labels.read_label_set(benchmark)
+    label_set = read_label_set(benchmark)
     seed = articles.read_seeds(benchmark)
     used = errata.read_errata(benchmark)
     table = table_of(benchmark, seed, label_set, used)
-    listing = items.manifest(table, label_set, used, annotators.read_annotators(benchmark).gold)
+    listing = items.manifest(table, label_set, used, read_annotators(benchmark).gold)
     contents = parquets(table, label_set, listing)
     counts = items.statistics(table, label_set)
     contents["stats.json"] = files.dump_json(counts).encode()

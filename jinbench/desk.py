@@ -30,12 +30,12 @@ def _annotate(
         ),
     ] = None,
 ) -> None:
-    from jinbench import addresses
+    from jinbench.labelstudio.server import address
 
-    ctx.with_resource(addresses.use_server(url, token_file))
+    ctx.with_resource(address.use_server(url, token_file))
     with contextlib.suppress(ServerError):  # one that is no address is refused by what needs a server
-        named = addresses.remote_url()
-        if named and (warning := addresses.security_warning(named)):
+        named = address.remote_url()
+        if named and (warning := address.security_warning(named)):
             say(warning)
 
 
@@ -44,10 +44,10 @@ def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False
 
     A name that annotators.toml does not have is a slip of the pen.
     """
-    from jinbench import annotators
+    from jinbench.annotation.annotators import read_annotators
     from jinbench.core import files
 
-    listed = annotators.read_annotators(benchmark)
+    listed = read_annotators(benchmark)
     known = tuple(entry.name for entry in listed.independent) if blind else listed.names
     unknown = [name for name in chosen or () if name not in known]
     if unknown:
@@ -79,29 +79,32 @@ def annotate_push(
         return
     from dataclasses import asdict
 
-    from jinbench import clients, labels, projects, pushing, shares
+    from jinbench.annotation.assignments import passages_of, read_assignments
+    from jinbench.annotation.labels import read_label_set
+    from jinbench.labelstudio import projects, push
+    from jinbench.labelstudio.server.client import connect, ensure_member
     from jinbench.seeds import articles
 
     where = workshop(ctx)
     seed, label_set, names = (
         articles.read_seeds(where),
-        labels.read_label_set(where),
+        read_label_set(where),
         names_of(where, annotator, blind=True),
     )
-    tasks, dealt = projects.task_data(seed), shares.read_assignments(where, seed)
-    share = {name: shares.passages_of(dealt, seed, name) for name in names}
+    tasks, dealt = projects.task_data(seed), read_assignments(where, seed)
+    share = {name: passages_of(dealt, seed, name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
         plan = [{"project": projects.project_title(label_set, name), "tasks": number[name]} for name in names]
         first = json.dumps(tasks[0], ensure_ascii=False, indent=1)
         emit({"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{columns(plan)}\nNothing was sent.")
         return
-    client = clients.connect()
+    client = connect()
     results = []
     for name in names:
-        clients.ensure_member(name)
+        ensure_member(name)
         with progress() as step:
-            done = pushing.push(
+            done = push.push(
                 client,
                 where,
                 seed,
@@ -125,7 +128,9 @@ def annotate_push(
 def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from jinbench import annotators, clients, exports, labels, moving
+    from jinbench.annotation import annotators, exports, labels
+    from jinbench.labelstudio import transfer
+    from jinbench.labelstudio.server import client as clients
     from jinbench.seeds.articles import read_seeds
 
     seed, label_set, listed = (
@@ -142,7 +147,7 @@ def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: b
     for name in names:
         clients.ensure_member(name)
         with progress() as step:
-            done.append(moving.transfer_labels(client, benchmark, seed, label_set, name, step))
+            done.append(transfer.transfer_labels(client, benchmark, seed, label_set, name, step))
     emit(
         [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
         as_json,
@@ -163,7 +168,8 @@ def annotate_sheet(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
 ) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
-    from jinbench import adjudication, annotators, disagreements, labels, markup
+    from jinbench.annotation import adjudication, annotators, labels, markup
+    from jinbench.annotation.adjudication import find_disagreements
     from jinbench.core import files
     from jinbench.seeds import articles as seeds
 
@@ -178,7 +184,7 @@ def annotate_sheet(
     label_set, adjudicator = labels.read_label_set(where), annotators.read_annotators(where).gold
     readings = adjudication.labels_to_adjudicate(where, seed, label_set, adjudicator)
     common = adjudication.agreed(readings, adjudicator)
-    open_questions = disagreements.find_disagreements(seed.passages(), readings, {})
+    open_questions = find_disagreements(seed.passages(), readings, {})
     texts = {passage.id: passage.text for passage in seed.passages()}
     to_decide: list[dict[str, Any]] = []
     for id in dict.fromkeys(each.passage_id for each in open_questions):
@@ -208,22 +214,25 @@ def annotate_enter(
     as_json: JSON = False,
 ) -> None:
     """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
-    from jinbench import annotation, clients, labels, projects
+    from jinbench.annotation import labels
+    from jinbench.annotation.exports import read_labels
+    from jinbench.labelstudio import annotations, projects
+    from jinbench.labelstudio.server import client as server_client
     from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
     seed, label_set = seeds_articles.read_seeds(where), labels.read_label_set(where)
     names_of(where, [annotator])
-    labelled = annotation.read_labels(file, seed, label_set, annotator)
+    labelled = read_labels(file, seed, label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
     record = {"annotator": annotator, "passages": len(labelled), "spans": spans}
     if dry_run:
         text = f"{len(labelled)} passages with {spans} spans are in order; nothing was sent."
         emit(record | {"entered": 0}, as_json, lambda: text)
         return
-    client = clients.connect()
+    client = server_client.connect()
     with progress() as step:
-        entered, there = annotation.submit(
+        entered, there = annotations.submit(
             client,
             seed,
             label_set,
@@ -239,8 +248,11 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench import annotation, annotators, clients, exports, labels, moving, shares
+    from jinbench.annotation import annotators, assignments, exports, labels
     from jinbench.core import files
+    from jinbench.labelstudio.annotations import has_project, pull
+    from jinbench.labelstudio.server import client as server_client
+    from jinbench.labelstudio.transfer import left_behind
     from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
@@ -249,12 +261,12 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
         labels.read_label_set(where),
         annotators.read_annotators(where),
     )
-    total, dealt = sum(1 for _ in seed.passages()), shares.read_assignments(where, seed)
-    client = clients.connect()
+    total, dealt = sum(1 for _ in seed.passages()), assignments.read_assignments(where, seed)
+    client = server_client.connect()
     results = []
     names = names_of(where, annotator)
     if annotator is None:
-        there = [name for name in names if annotation.has_project(client, label_set, name)]
+        there = [name for name in names if has_project(client, label_set, name)]
         for name in set(names) - set(there) if there else ():
             after = "adjudicate" if listed.adjudicates(name) else f"push --annotator {name}"
             say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
@@ -262,9 +274,9 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     for name in names:
         with progress() as step:
             step(f"pull {name}", 0, 1)
-            count, changed = annotation.pull(client, where, seed, label_set, name)
-        skipped, drafts = moving.left_behind(client, label_set, name)
-        file, share = files.shown(exports.export_path(where, name)), shares.passages_of(dealt, seed, name)
+            count, changed = pull(client, where, seed, label_set, name)
+        skipped, drafts = left_behind(client, label_set, name)
+        file, share = files.shown(exports.export_path(where, name)), assignments.passages_of(dealt, seed, name)
         of = total if share is None else len(share)
         record = {"annotator": name, "passages": count, "of": of, "changed": changed, "file": file}
         results.append(record | {"skipped": skipped, "drafts": drafts})
@@ -282,7 +294,7 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 @annotate_commands.command("check")
 def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences, reasons."""
-    from jinbench import adjudication, annotators, exports, labels
+    from jinbench.annotation import adjudication, annotators, exports, labels
     from jinbench.core import files
     from jinbench.seeds import articles as seeds_articles
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from jinbench import annotators, dataset, golds
+from jinbench import dataset, golds
+from jinbench.annotation.annotators import read_annotators
 from jinbench.baselines import SCORES
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
@@ -149,7 +150,7 @@ def _id_problems(benchmark: Benchmark, folder: Path) -> list[Problem]:
         return [Problem("wrong-shape", place, expected, shorten(id, 80), hint)]
     taken = {path.stem if path.is_file() else path.name: "a baseline" for path in benchmark.baselines.glob("[!.]*")}
     if benchmark.annotators.is_file():
-        who = annotators.read_annotators(benchmark)
+        who = read_annotators(benchmark)
         taken |= dict.fromkeys((*who.names, *(reader.name for reader in who.reviewers)), "an annotator")
     if id not in taken:
         return []

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import dataset, items, leaks
+from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -23,7 +24,6 @@ from jinbench.core.files import toml_string
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.documents import Document, Notes, flat
-from jinbench.labels import LabelDefinition, LabelSet
 from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, Place
 
 VERSION = "1.0.0"

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jinbench import dataset, labels
+from jinbench import dataset
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -115,7 +116,7 @@ def crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
 
     Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
     """
-    entities = labels.read_label_set(benchmark).entities if benchmark.labels.is_file() else ()
+    entities = read_label_set(benchmark).entities if benchmark.labels.is_file() else ()
     names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
     return {name: {entity.name: (entity.crosswalk or {}).get(name, "") for entity in entities} for name in names}
 

@@ -27,9 +27,9 @@ def _helped(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool)
 
     Raises :class:`DataError` (unknown-id), and BadParameter with what to type.
     """
-    from jinbench import annotators
+    from jinbench.annotation.annotators import read_annotators
 
-    listed = annotators.read_annotators(benchmark)
+    listed = read_annotators(benchmark)
     names = list(dict.fromkeys(names_of(benchmark, chosen)))
     if chosen is None:
         names = [name for name in names if not listed.adjudicates(name)]  # who decides has the readings to start from
@@ -74,24 +74,28 @@ def annotate_assist(
 
     With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
     """
-    from jinbench import addresses, assist, backend, clients, labels
+    from jinbench.annotation.labels import read_label_set
+    from jinbench.labelstudio.server import address
+    from jinbench.labelstudio.server.client import connect
+    from jinbench.labelstudio.suggest import ml_backend
+    from jinbench.labelstudio.suggest.ml_backend import Place
     from jinbench.seeds import articles
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
-    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
+    seed, label_set = articles.read_seeds(where), read_label_set(where)
 
-    def ready(place: backend.Place, numbers: dict[str, int], version: str) -> None:
+    def ready(place: Place, numbers: dict[str, int], version: str) -> None:
         record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
         listed = ", ".join(f"{name} (project {number})" for name, number in numbers.items())
         text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."
         typer.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
 
-    url = addresses.remote_url()
-    if url and not addresses.is_loopback(url):
+    url = address.remote_url()
+    if url and not address.is_loopback(url):
         raise ServerError(f"The backend listens on this machine alone, where {url} cannot reach it. Run both on one.")
     try:
-        assist.serve(clients.connect(), seed, label_set, names, ready, say, port)
+        ml_backend.serve(connect(), seed, label_set, names, ready, say, port)
     except KeyboardInterrupt:
         say("Ended. Passages are opened without suggestions until it is started again.")
 
@@ -114,28 +118,33 @@ def annotate_next(
     """
     from dataclasses import asdict
 
-    from jinbench import annotation, clients, labels, queueing, suggesting
+    from jinbench.annotation import labels
+    from jinbench.annotation.gold import labelled_passages
+    from jinbench.labelstudio import annotations
+    from jinbench.labelstudio.server import client as clients
+    from jinbench.labelstudio.suggest import task_order
+    from jinbench.labelstudio.suggest.suggestions import train_suggester
     from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
     seed, label_set, names = read_seeds(where), labels.read_label_set(where), names_of(where, annotator, blind=True)
     version, suggestions = "", None
     if by is By.uncertainty:
-        known = suggesting.labelled_passages(where, seed, label_set)
+        known = labelled_passages(where, seed, label_set)
         client = clients.connect()  # before the work: without a server it is in vain
-        suggester = suggesting.train_suggester(seed.articles, known)
+        suggester = train_suggester(seed.articles, known)
         version, suggestions = suggester.version, suggester.suggest(seed.passages())
     else:
         client = clients.connect()
     results, lines = [], []
     if annotator is None:
-        names = [name for name in names if annotation.has_project(client, label_set, name)] or names
+        names = [name for name in names if annotations.has_project(client, label_set, name)] or names
     for name in names:
-        queue = queueing.plan(client, label_set, name, suggestions)
+        queue = task_order.plan(client, label_set, name, suggestions)
         if not dry_run and by is By.uncertainty:
-            queue = queueing.by_uncertainty(client, queue, version)
+            queue = task_order.by_uncertainty(client, queue, version)
         elif not dry_run:
-            queue = queueing.by_order(client, queue)
+            queue = task_order.by_order(client, queue)
         rows = [{"passage_id": id, "certainty": certainty} for id, certainty in queue.passages]
         results.append(asdict(queue) | {"by": by.value, "version": version or None, "passages": rows})
         if dry_run:

@@ -31,13 +31,16 @@ def labelstudio_start(
     It keeps its work in SQLite, or in the PostgreSQL that DJANGO_DB=default and POSTGRE_HOST, _PORT, _NAME, _USER and
     _PASSWORD name. docs/labelstudio.md says when that is worth it, and how to take the work along.
     """
-    from jinbench import accounts, annotators, databases, labelstudio, members
+    from jinbench.annotation.annotators import read_annotators
+    from jinbench.labelstudio.server import accounts, process
+    from jinbench.labelstudio.server.accounts import member
+    from jinbench.labelstudio.server.database import used
 
-    server = labelstudio.start_server(port, say=say, host=host)
-    for name in annotators.read_annotators(rooms(ctx)).names:
-        members.member(server.url, name)
-    logins = [account.address for account in accounts.known().values()]
-    warning = labelstudio.exposure(server)
+    server = process.start_server(port, say=say, host=host)
+    for name in read_annotators(rooms(ctx)).names:
+        member(server.url, name)
+    logins = [account.address for account in accounts.accounts_of_server().values()]
+    warning = process.exposure(server)
     if warning:
         say(warning)
     reach = "on this machine only" if server.is_private else f"reachable at {server.host}:{server.port} from outside"
@@ -51,25 +54,27 @@ def labelstudio_start(
             "Next       jinbench annotate push     End  jinbench labelstudio stop"
         )
 
-    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(databases.used())}
+    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(used())}
     emit(record | {"logins": logins, "passwords": str(accounts.accounts_file())}, as_json, text)
 
 
 @labelstudio_commands.command("stop")
 def labelstudio_stop(as_json: JSON = False) -> None:
     """End the server. Everything it holds stays where it is."""
-    from jinbench import labelstudio
+    from jinbench.labelstudio.server.process import stop_server
 
-    ended = labelstudio.stop_server()
+    ended = stop_server()
     emit({"ended": ended}, as_json, lambda: "Label Studio has ended." if ended else "No Label Studio was running.")
 
 
 @labelstudio_commands.command("status")
 def labelstudio_status(as_json: JSON = False) -> None:
     """Say whether the server runs, where, and on which database. Exit code 3 if it does not."""
-    from jinbench import accounts, databases, labelstudio
+    from jinbench.labelstudio.server import accounts
+    from jinbench.labelstudio.server import database as databases
+    from jinbench.labelstudio.server.process import find_server
 
-    server, database = labelstudio.find_server(), databases.used()
+    server, database = find_server(), databases.used()
     found = {
         "running": server is not None,
         "url": server.url if server else None,
@@ -110,9 +115,9 @@ def labelstudio_accounts(
     On a server that somebody else runs, annotators often have logins already: `accounts --url https://label.example
     a=one@lab.example` says who annotator a is there. Exports go on saying a.
     """
-    from jinbench import accounts, addresses
+    from jinbench.labelstudio.server import accounts, address
 
-    there = addresses.checked(url) if url else None
+    there = address.checked(url) if url else None
     if logins and not there:
         raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
     for pair in logins or ():

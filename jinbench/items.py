@@ -7,13 +7,13 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinbench import leaks, noise
-from jinbench.annotators import Annotator
+from jinbench.annotation.annotators import Annotator
+from jinbench.annotation.errata import Erratum
+from jinbench.annotation.labels import LabelSet, tags_of
 from jinbench.core import files
 from jinbench.core.tags import to_bio
 from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, PassageLabels, Span, within
-from jinbench.errata import Erratum
-from jinbench.labels import LabelSet, tags_of
 from jinbench.seeds import articles
 from jinbench.seeds.articles import Seeds
 from jinbench.splitting import FOLD_COLUMNS, SPLITS, Place

@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotators, labels, ranking
-from jinbench.annotators import Annotators
+from jinbench import ranking
+from jinbench.annotation.annotators import Annotators, read_annotators
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.ranking import REMARKS, Board, Row
 from jinbench.scoring.results import FEW, Cell, rounded
@@ -31,8 +32,8 @@ def build(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
 
     Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
     """
-    known = annotators.read_annotators(benchmark) if benchmark.annotators.is_file() else None
-    page = render(boards, labels.read_label_set(benchmark).title, labelled(known) if known else "")
+    known = read_annotators(benchmark) if benchmark.annotators.is_file() else None
+    page = render(boards, read_label_set(benchmark).title, labelled(known) if known else "")
     return ranking.tables(boards) | {NAME: page}
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from jinbench import aligning, dataset, golds, labels, markup
+from jinbench import aligning, dataset, golds
+from jinbench.annotation import markup
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
@@ -197,7 +199,7 @@ class _Words:
 
 
 def _words(benchmark: Benchmark, task: str, style: str, lang: str) -> _Words:
-    label_set = labels.read_label_set(benchmark)
+    label_set = read_label_set(benchmark)
     used = label_set.entities if task == TASKS[0] else label_set.sectors
     parts = _templates()[lang]
     mine = parts[task]

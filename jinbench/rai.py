@@ -6,9 +6,10 @@ Facts come from annotators.toml, errata and agreement.json; prose from the secti
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinbench import installing, prose
-from jinbench.annotators import Annotators
-from jinbench.errata import Erratum
+from jinbench import prose
+from jinbench.annotation import exports
+from jinbench.annotation.annotators import Annotators
+from jinbench.annotation.errata import Erratum
 from jinbench.prose import Documents
 from jinbench.scoring import results
 
@@ -79,7 +80,7 @@ def fields(
         "dataImputationProtocol": [IMPUTATION],
         "dataAnnotationProtocol": _protocol(known, corrections, listing),
         "dataAnnotationPlatform": [
-            f"Label Studio {installing.VERSION}: labels were entered and kept there; it made none of them."
+            f"Label Studio {exports.VERSION}: labels were entered and kept there; it made none of them."
         ],
         "dataAnnotationAnalysis": _analysis(figures) if figures else [],
         "annotationsPerItem": [_per_item(known)],

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinbench import answers, labels
+from jinbench import answers
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any, shorten
@@ -26,7 +27,7 @@ def names(benchmark: Benchmark, gold: Gold) -> dict[str, str]:
     for name in gold.names:
         found[answers.key(name)].add(name)
     if benchmark.labels.is_file():
-        label_set = labels.read_label_set(benchmark)
+        label_set = read_label_set(benchmark)
         for label in label_set.entities if gold.task == "ner" else label_set.sectors:
             if label.name in gold.names:
                 found[answers.key(label.zh)].add(label.name)

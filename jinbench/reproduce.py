@@ -15,32 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import (
-    accounts,
-    adjudication,
-    agreement,
-    annotation,
-    annotators,
-    baselines,
-    card,
-    clients,
-    curves,
-    dataset,
-    exports,
-    labels,
-    labelstudio,
-    members,
-    page,
-    projects,
-    pushing,
-    ranking,
-    recipes,
-    searching,
-    shares,
-)
+from jinbench import baselines, card, curves, dataset, page, ranking, recipes, searching
+from jinbench.annotation import agreement, exports
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.assignments import share_of
+from jinbench.annotation.gold import read_gold
+from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Step
+from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects, push
+from jinbench.labelstudio.server import accounts, process
+from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.client import connect
 from jinbench.recipes import Recipe
 from jinbench.seeds import articles
 
@@ -66,20 +53,20 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
     articles.read_seeds(benchmark)  # before anything is made
     again = _copy(benchmark, folder)
     seed = articles.read_seeds(again)
-    label_set = labels.read_label_set(again)
+    label_set = read_label_set(again)
     yield Check(
         OK,
         "seeds",
         f"{len(seed.pages)} pages, {len(seed.articles)} articles, "
         f"{sum(1 for _ in seed.passages())} passages, every line accounted for",
     )
-    files.write_text(again.labeling_config, labels.labeling_config(label_set))
+    files.write_text(again.labeling_config, labeling_config.labeling_config(label_set))
     yield _same(benchmark, again, "annotation/labeling_config.xml")
     yield from _through_label_studio(benchmark, again, seed, label_set, step)
-    if annotators.read_annotators(again).adjudicated:
+    if read_annotators(again).adjudicated:
         agreement.write_agreement(again, agreement.measure_agreement(again, seed, label_set))
         yield _same(benchmark, again, "annotation/agreement.json")
-    gold = dataset.read_gold(again, seed, label_set, ())  # an erratum moves no article
+    gold = read_gold(again, seed, label_set, ())  # an erratum moves no article
     files.write_text(again.splits, searching.search(seed, gold, step=step))
     yield _same(benchmark, again, "dataset/splits.csv")
     shutil.copyfile(benchmark.splits, again.splits)
@@ -127,38 +114,38 @@ def _own_server(step: Step) -> Iterator[Any]:
     ):
         step("Label Studio starts", 0, 1)
         try:
-            server = labelstudio.start_server(say=lambda text: step(text, 0, 1))
+            server = process.start_server(say=lambda text: step(text, 0, 1))
             step("Label Studio starts", 1, 1)
             yield server
         finally:
-            labelstudio.stop_server()
+            process.stop_server()
 
 
 def _through_label_studio(
-    benchmark: Benchmark, again: Benchmark, seed: articles.Seeds, label_set: labels.LabelSet, step: Step
+    benchmark: Benchmark, again: Benchmark, seed: articles.Seeds, label_set: LabelSet, step: Step
 ) -> Iterator[Check]:
     passages = list(seed.passages())
     with _own_server(step) as server:
-        client = clients.connect()
-        known = annotators.read_annotators(again)
+        client = connect()
+        known = read_annotators(again)
         for name in sorted(known.names, key=lambda name: len(known.adjudicates(name))):  # adjudicators last
             path = exports.export_path(again, name)
             if not path.is_file():
                 continue
-            members.member(server.url, name)
+            member(server.url, name)
             if known.adjudicates(name):
-                pushed = adjudication.push(client, again, seed, label_set, name, step).pushed
+                pushed = adjudicate.push(client, again, seed, label_set, name, step).pushed
             else:
                 counted = projects.counter(step, f"push {name}", len(passages))
-                share = shares.share_of(again, seed, name)
-                pushed = pushing.push(client, again, seed, label_set, name, counted, share=share)
+                share = share_of(again, seed, name)
+                pushed = push.push(client, again, seed, label_set, name, counted, share=share)
             labelled = exports.read_export(path, passages, label_set, name)
             overruled = bool(
                 known.adjudicates(name)
             )  # what was accepted a moment ago, the adjudicator may have overruled
             counted = projects.counter(step, f"enter {name}", len(labelled))
-            annotation.submit(client, seed, label_set, name, labelled, counted, overruled)
-            count, changed = annotation.pull(client, again, seed, label_set, name)
+            annotations.submit(client, seed, label_set, name, labelled, counted, overruled)
+            count, changed = annotations.pull(client, again, seed, label_set, name)
             same = _same(benchmark, again, f"annotation/exports/{name}.json")
             spans = sum(len(entry.spans) for entry in labelled)
             yield Check(

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, errata, golds, items, labels, ranking
+from jinbench import dataset, golds, items, ranking
+from jinbench.annotation import errata
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.scoring.gold import BOARD_SPLITS
 from jinbench.scoring.results import Score, rounded
@@ -43,7 +45,7 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
     Returns the moves and the versions of the two. Raises :class:`DataError`.
     """
     label_set, seed, known = (
-        labels.read_label_set(benchmark),
+        read_label_set(benchmark),
         articles.read_seeds(benchmark),
         errata.read_errata(benchmark),
     )

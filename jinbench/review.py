@@ -20,23 +20,27 @@ def annotate_adjudicate(
     Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
     prediction to start from; every decision is given a reason there. Safe to repeat.
     """
-    from jinbench import adjudication, annotators, clients, labels
+    from jinbench.annotation import adjudication
+    from jinbench.annotation.annotators import read_annotators
+    from jinbench.annotation.labels import read_label_set
+    from jinbench.labelstudio import adjudicate
+    from jinbench.labelstudio.server.client import connect, ensure_member
     from jinbench.seeds import articles
 
     where = workshop(ctx)
     seed, label_set, adjudicator = (
         articles.read_seeds(where),
-        labels.read_label_set(where),
-        annotators.read_annotators(where).gold,
+        read_label_set(where),
+        read_annotators(where).gold,
     )
     if dry_run:
         found = adjudication.open_questions(where, seed, label_set, adjudicator)
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
         return
-    client = clients.connect()
-    clients.ensure_member(adjudicator)
+    client = connect()
+    ensure_member(adjudicator)
     with progress() as step:
-        done = adjudication.push(client, where, seed, label_set, adjudicator, step)
+        done = adjudicate.push(client, where, seed, label_set, adjudicator, step)
     passages = len({each.passage_id for each in done.to_decide})
     left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
     emit(
@@ -67,7 +71,7 @@ def annotate_decisions(
     """Print what the annotators said differently, what the adjudicator decided, and why. Exit code 1 without a why."""
     import random
 
-    from jinbench import adjudication, annotators, labels
+    from jinbench.annotation import adjudication, annotators, labels
     from jinbench.seeds.articles import read_seeds
 
     where = rooms(ctx)
@@ -94,7 +98,8 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     What is as it should be is listed in annotation/accepted.toml with its reason. Exit code 1 if a finding is left.
     With --annotator it looks at that annotator's labels instead, and accepts nothing.
     """
-    from jinbench import annotators, dataset, exports, labels, linting
+    from jinbench.annotation import annotators, exports, labels, lint
+    from jinbench.annotation.gold import read_gold
     from jinbench.core import files
     from jinbench.seeds import articles as seeds
 
@@ -105,12 +110,12 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     if annotator:
         (name,) = names_of(where, annotator)
         labelled = exports.read_export(exports.export_path(where, name), seed.passages(), label_set, name)
-        found, accepted = linting.lint(seed.passages(), labelled, label_set), []
+        found, accepted = lint.lint(seed.passages(), labelled, label_set), []
     else:
-        labelled = list(dataset.read_gold(where, seed, label_set).values())
-        accepted = linting.read_accepted(where)
+        labelled = list(read_gold(where, seed, label_set).values())
+        accepted = lint.read_accepted(where)
         place = files.shown(where.annotation / "accepted.toml")
-        found = linting.filter_accepted(linting.lint(seed.passages(), labelled, label_set), accepted, place)
+        found = lint.filter_accepted(lint.lint(seed.passages(), labelled, label_set), accepted, place)
     who = ", ".join(annotator) if annotator else f"the gold ({annotators.read_annotators(where).gold})"
     emit(
         _as_dicts(found),

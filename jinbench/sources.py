@@ -163,24 +163,26 @@ def labels_config(
     as_json: JSON = False,
 ) -> None:
     """Write labeling_config.xml, the page that annotators see, from labels.toml."""
-    from jinbench import labels
+    from jinbench.annotation.labels import read_label_set
     from jinbench.core import files
+    from jinbench.labelstudio import labeling_config
 
     where = workshop(ctx)
-    label_set = labels.read_label_set(where)
+    label_set = read_label_set(where)
     if check:
-        labels.check_config(where, label_set)
+        labeling_config.check_config(where, label_set)
     else:
-        files.write_text(where.labeling_config, labels.labeling_config(label_set))
+        files.write_text(where.labeling_config, labeling_config.labeling_config(label_set))
     file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
-    alike = labels.alike(label_set)
+    alike = labeling_config.alike(label_set)
     worst = min(alike, default=None)
-    if worst is not None and worst.distance < labels.APART:
+    if worst is not None and worst.distance < labeling_config.APART:
         say(
             f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
-            f"{worst.distance:.1f}, where {labels.APART:g} is enough): change one in {files.shown(where.labels)}"
+            f"{worst.distance:.1f}, where {labeling_config.APART:g} is enough): change one in "
+            f"{files.shown(where.labels)}"
         )
-    unexplained = labels.unexplained(where, label_set)
+    unexplained = labeling_config.unexplained(where, label_set)
     if unexplained:
         guide = files.shown(where.guidelines)
         say(f"{guide}, the instructions on that page, does not mention {', '.join(unexplained)}: explain them there")

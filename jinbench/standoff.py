@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotators, croissant, dataset, items, labels, verifying
-from jinbench.annotators import Annotator
+from jinbench import croissant, dataset, items, verifying
+from jinbench.annotation.annotators import Annotator, read_annotators
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, schemas, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
-from jinbench.core.types import PassageLabels, Passage, Span
+from jinbench.core.types import Passage, PassageLabels, Span
 from jinbench.items import CONFIGS
 from jinbench.seeds import articles
 from jinbench.splitting import read_splits
@@ -38,7 +39,7 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
     """
     seed = articles.read_seeds(benchmark)
-    types = items.features(labels.read_label_set(benchmark))
+    types = items.features(read_label_set(benchmark))
     listing = dataset.read_manifest(benchmark)
     contents = {
         f"{SOURCE}/{path.name}": path.read_bytes()
@@ -206,7 +207,7 @@ def _rooms(folder: Path, record: dict[str, Any], texts: dict[str, bytes], root: 
 
 def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     """The Parquet files, from the pages in `where` and the labels in `folder`."""
-    seed, label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
+    seed, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
     passages = {passage.id: passage for passage in seed.passages()}
     rows = {config: _rows(folder, config) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}
@@ -231,7 +232,7 @@ def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
         said = _spans(row, passages[id], 0), (names[n] for n in row["sectors"])
         read.setdefault(row["annotator"], {})[id] = PassageLabels(id, row["annotator"], tuple(said[0]), tuple(said[1]))
     readings: list[tuple[Annotator, dict[str, PassageLabels]]] = [
-        (entry, read[entry.name]) for entry in annotators.read_annotators(benchmark).entries if entry.name in read
+        (entry, read[entry.name]) for entry in read_annotators(benchmark).entries if entry.name in read
     ]
     table = items.rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
     return dataset.parquets(table, label_set, dataset.read_manifest(benchmark))

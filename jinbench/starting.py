@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from jinbench import labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError, Problem
+from jinbench.labelstudio import labeling_config
 
 RECIPES = ("gazetteer", "majority", "tagger", "tfidf")  # of ours: bound to no label set, and in need of no package
 _STARTER = Path(__file__).with_name("starter")
@@ -41,7 +42,7 @@ def begin(folder: Path, title: str = "", example: bool = False) -> Benchmark:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         made.pages.mkdir(exist_ok=True)
-        files.write_text(made.labeling_config, labels.labeling_config(labels.read_label_set(made)))
+        files.write_text(made.labeling_config, labeling_config.labeling_config(read_label_set(made)))
         files.settle(made.root, folder, _HINT)
     return Benchmark(folder)
 

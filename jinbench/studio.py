@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jinbench.annotation.exports import SECTORS, SPANS, TEXT
 from jinbench.cluener import GROUP, counted
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
 from jinbench.documents import Document, Notes, identified, spans_in, text_of
-from jinbench.labels import SECTORS, SPANS, TEXT
 
 _REGIONS = ("labels", "hypertextlabels")  # the types of regions that are spans
 _LOST = {"relation": "relations", "textarea": "regions"}

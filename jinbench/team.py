@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jinbench.annotation.labels import LabelSet
 from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
 from jinbench.desk import annotate_commands, names_of
-from jinbench.labels import LabelSet
-from jinbench.overview import Progress
+from jinbench.labelstudio.progress import Progress
 from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
-    from jinbench.shares import Shares
-    from jinbench.suggesting import Suggester
+    from jinbench.annotation.assignments import Shares
+    from jinbench.labelstudio.suggest.suggestions import Suggester
 
 # What a mail address may begin with, as the login is one, and short enough for the title of a project.
 _NAME = re.compile(r"(?=.{1,30}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
@@ -61,43 +61,47 @@ def annotate_desk(
     """
     from dataclasses import asdict
 
-    from jinbench import accounts, addresses, clients, enlisting, labels, labelstudio, projects, pushing, shares
-    from jinbench import annotators as listing
+    from jinbench.annotation.annotators import add_annotators, read_annotators
+    from jinbench.annotation.assignments import passages_of, write_assignments
+    from jinbench.annotation.labels import read_label_set
     from jinbench.core import files
+    from jinbench.labelstudio import projects, push
+    from jinbench.labelstudio.server import accounts, address, process
+    from jinbench.labelstudio.server.client import connect, ensure_member
     from jinbench.models.active_learning import FAMILY
     from jinbench.seeds import articles
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
-    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
+    seed, label_set = articles.read_seeds(where), read_label_set(where)
     plan = _plan(where, seed, chosen, overlap)
     if dry_run:
         emit({"overlap": plan.overlap, "shares": plan.rows}, as_json, lambda: _planned(plan))
         return
-    new = enlisting.add_annotators(where, label_set, plan.names, kind)
+    new = add_annotators(where, label_set, plan.names, kind)
     if plan.dealt != plan.given:
-        shares.write_assignments(where, plan.dealt)
-    listed = listing.read_annotators(where)
+        write_assignments(where, plan.dealt)
+    listed = read_annotators(where)
     blind = plan.overlap > 1 or any(map(listed.is_for_gold, plan.names))
     suggester = _suggester(where, seed, label_set, not blind if suggest is None else suggest, bool(suggest))
-    if not addresses.remote_url():
-        labelstudio.start_server(say=say)
-    client = clients.connect()
+    if not address.remote_url():
+        process.start_server(say=say)
+    client = connect()
     results = []
     for name, row in zip(plan.names, plan.rows, strict=True):
-        clients.ensure_member(name)
-        share = shares.passages_of(plan.dealt, seed, name)
+        ensure_member(name)
+        share = passages_of(plan.dealt, seed, name)
         ids = None if share is None else set(share)
         mine = [passage for passage in seed.passages() if ids is None or passage.id in ids]
         suggestions, version = (suggester.suggest(mine), suggester.version) if suggester else ({}, "")
         with progress() as step:
             counted = projects.counter(step, f"desk of {name}", len(mine))
-            done = pushing.push(
+            done = push.push(
                 client, where, seed, label_set, name, counted,
                 share=share, suggestions=suggestions, model_version=version,
             )  # fmt: skip
         if not suggester:  # what an earlier desk showed would bend a blind pass
-            pushing.withdraw(client, done.project, FAMILY)
-        results.append(row | {"login": accounts.login_of(name, addresses.remote_url())} | asdict(done))
+            push.withdraw(client, done.project, FAMILY)
+        results.append(row | {"login": accounts.login_of(name, address.remote_url())} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": plan.overlap, "new": new,
               "desks": results, "suggestions": suggester.version if suggester else None}  # fmt: skip
     file, unheard = files.shown(where.annotators), [name for name in plan.names if not listed.is_for_gold(name)]
@@ -120,11 +124,13 @@ class Plan:
 
 def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | None) -> Plan:
     """Raises BadParameter for what cannot be, before anything is written; :class:`DataError` for what is broken."""
-    from jinbench import annotators, enlisting, shares
+    from jinbench.annotation import annotators
+    from jinbench.annotation.annotators import ADJUDICATOR
+    from jinbench.annotation.assignments import assign_articles, read_assignments, summary
     from jinbench.core import files
 
     known = annotators.read_annotators(benchmark) if benchmark.annotators.is_file() else None
-    given = shares.read_assignments(benchmark, seed) if known else {}
+    given = read_assignments(benchmark, seed) if known else {}
     names = chosen
     if not names:
         blind = [entry.name for entry in known.independent] if known else ["annotator-a"]
@@ -135,15 +141,15 @@ def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | N
         raise typer.BadParameter(f"{' and '.join(same)} would be one login", param_hint="--annotators")
     if known:
         names_of(benchmark, [name for name in names if name in known.names], blind=True)
-    elif len(names) > 1 and enlisting.ADJUDICATOR in names:
-        raise typer.BadParameter(f"{enlisting.ADJUDICATOR} will decide between them", param_hint="--annotators")
+    elif len(names) > 1 and ADJUDICATOR in names:
+        raise typer.BadParameter(f"{ADJUDICATOR} will decide between them", param_hint="--annotators")
     number = overlap or max(map(len, given.values()), default=0) or min(2, len(names))
     if number > len(names):
         raise typer.BadParameter(f"{number} of {len(names)} annotators", param_hint="--overlap")
     dealt = given
     if given or chosen or overlap or not known:  # the annotators of a benchmark without shares label everything
-        dealt = shares.assign_articles(seed.articles, names, number, given)
-    rows = shares.summary(dealt, seed, names)
+        dealt = assign_articles(seed.articles, names, number, given)
+    rows = summary(dealt, seed, names)
     idle = [str(row["annotator"]) for row in rows if not row["articles"]]
     if idle:
         raise typer.BadParameter(
@@ -162,22 +168,23 @@ def _planned(plan: Plan) -> str:
 
 def _suggester(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, wanted: bool, asked: bool) -> "Suggester | None":
     """What is to suggest, if anything. Raises :class:`DataError` (passage-unlabelled) if `asked` for in vain."""
-    from jinbench import suggesting
+    from jinbench.annotation.gold import labelled_passages
+    from jinbench.labelstudio.suggest.suggestions import train_suggester
 
     if not wanted:
         return None
     try:
-        known = suggesting.labelled_passages(benchmark, seed, label_set)
+        known = labelled_passages(benchmark, seed, label_set)
     except DataError as error:
         if asked or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
             raise
         return None
     say(f"The tagger learns from {len(known)} labelled passages…")
-    return suggesting.train_suggester(seed.articles, known)
+    return train_suggester(seed.articles, known)
 
 
 def _names(text: str | None) -> list[str]:
-    from jinbench import accounts
+    from jinbench.labelstudio.server import accounts
 
     names = [name.strip() for name in text.split(",")] if text is not None else []
     wrong = [name for name in names if not _NAME.fullmatch(name)]
@@ -236,13 +243,15 @@ def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JS
     Counts are passages of each one's share, as the server has them now. Speed is the median over passages that were
     labelled in the browser. Agreement is strict: the same characters and the same type.
     """
-    from jinbench import clients, labels, overview
+    from jinbench.annotation import labels
+    from jinbench.labelstudio.progress import measure_progress
+    from jinbench.labelstudio.server import client as clients
     from jinbench.seeds.articles import read_seeds
 
     where = rooms(ctx)
     seed, label_set = read_seeds(where), labels.read_label_set(where)
     names = names_of(where, annotator, blind=True)
-    found = overview.measure_progress(clients.connect(), where, seed, label_set, names)
+    found = measure_progress(clients.connect(), where, seed, label_set, names)
     emit(found.to_dict(), as_json, lambda: _overview(found))
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import accounts, dataset, labelstudio, recipes
+from jinbench import dataset, recipes
 from jinbench.core.benchmark import Benchmark, find_benchmark
+from jinbench.labelstudio.server import accounts, process
 from jinbench.recipes import Recipe
 from tests.desk import Desk
 from tests.postgres import postgres  # noqa: F401
@@ -52,24 +53,24 @@ def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of a real Label Studio server of the tests' own, ended by its process id."""
     home = tmp_path_factory.mktemp("labelstudio")
     with accounts.use_home(home):
-        labelstudio.start_server(port=0)
+        process.start_server(port=0)
         yield home
-        labelstudio.stop_server()
+        process.stop_server()
 
 
 @pytest.fixture
-def server(server_home: Path) -> labelstudio.Server:
+def server(server_home: Path) -> process.Server:
     """That server, running: started again if a test killed it."""
-    return labelstudio.start_server()
+    return process.start_server()
 
 
 @pytest.fixture
-def desk(server: labelstudio.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Desk:
+def desk(server: process.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Desk:
     return Desk(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
 
 
 @pytest.fixture
-def big_desk(server: labelstudio.Server, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+def big_desk(server: process.Server, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
     """The real pages, in a copy."""
     for room in ("seeds", "annotation"):
         shutil.copytree(ROOT / room, tmp_path / "real" / room)

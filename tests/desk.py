@@ -7,9 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinbench import annotation, clients, exports, labels, labelstudio, members, projects, pushing
+from jinbench.annotation import exports
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels
+from jinbench.labelstudio import annotations as annotation
+from jinbench.labelstudio import projects
+from jinbench.labelstudio import push as pushing
+from jinbench.labelstudio.server import accounts, client, process
 from jinbench.seeds import articles
 
 
@@ -26,11 +32,11 @@ def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
 class Desk:
     """A benchmark and the project of one annotator, of a name that no other test has."""
 
-    def __init__(self, benchmark: Benchmark, server: labelstudio.Server, annotator: str) -> None:
+    def __init__(self, benchmark: Benchmark, server: process.Server, annotator: str) -> None:
         self.where, self.annotator, self.server = benchmark, annotator, server
-        self.seed, self.label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
-        self.client = clients.connect()
-        members.member(server.url, annotator)
+        self.seed, self.label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
+        self.client = client.connect()
+        accounts.member(server.url, annotator)
         listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 
@@ -41,7 +47,7 @@ class Desk:
 
     def labels(self) -> list[PassageLabels]:
         path = exports.export_path(self.where, "annotator-a")
-        return annotation.read_labels(path, self.seed, self.label_set, self.annotator)
+        return read_labels(path, self.seed, self.label_set, self.annotator)
 
     def enter(self, labelled: list[PassageLabels], replace: bool = False) -> tuple[int, int]:
         return annotation.submit(

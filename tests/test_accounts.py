@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import accounts
-from jinbench.accounts import Account
 from jinbench.core.errors import ServerError
+from jinbench.labelstudio.server import accounts
+from jinbench.labelstudio.server.accounts import Account
 from tests.conftest import ROOT
 from tests.test_problems import run
 
@@ -94,7 +94,7 @@ for i in range(20):
         for name in "xyz"
     ]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
-    assert set(accounts.known()) == {f"{name}-{i}" for name in "xyz" for i in range(20)}
+    assert set(accounts.accounts_of_server()) == {f"{name}-{i}" for name in "xyz" for i in range(20)}
     assert not list(home.glob(".accounts*"))
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import accounts, addresses, clients
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
+from jinbench.labelstudio.server import accounts, client
+from jinbench.labelstudio.server import address as addresses
 from tests.test_problems import run
 
 TOKEN = "t0ken-of-the-tests"
@@ -255,7 +256,7 @@ def test_a_token_that_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(addresses.URL, f"http://127.0.0.1:{failing.server_port}")
         monkeypatch.setenv(addresses.TOKEN, old)
         with pytest.raises(ServerError, match="out of date") as said:
-            clients.connect()
+            client.connect()
         failing.shutdown()
     assert old not in str(said.value)
 

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from jinbench import adjudication, annotation, clients, exports, labels, labelstudio, members, projects
+from jinbench.annotation import adjudication, exports
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels
+from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects
+from jinbench.labelstudio.server import accounts, client, process
 from jinbench.seeds import articles
 
 pytestmark = pytest.mark.server
@@ -19,27 +23,27 @@ OPEN = {"a-L5", "b-L11", "c-L3"}
 class Bench:
     """The three-page world and an adjudicator of a name that no other test has."""
 
-    def __init__(self, benchmark: Benchmark, server: labelstudio.Server, name: str) -> None:
+    def __init__(self, benchmark: Benchmark, server: process.Server, name: str) -> None:
         self.where, self.name = benchmark, name
         listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"adjudicator"', f'"{name}"'))
-        self.seed, self.label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
+        self.seed, self.label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
         committed = exports.export_path(benchmark, "adjudicator")
-        self.decided = annotation.read_labels(committed, self.seed, self.label_set, name)
+        self.decided = read_labels(committed, self.seed, self.label_set, name)
         committed.unlink()
-        self.client = clients.connect()
-        members.member(server.url, name)
+        self.client = client.connect()
+        accounts.member(server.url, name)
 
-    def push(self) -> adjudication.Adjudication:
-        return adjudication.push(
+    def push(self) -> adjudicate.Adjudication:
+        return adjudicate.push(
             self.client, self.where, self.seed, self.label_set, self.name, lambda what, done, total: None
         )
 
     def enter(self, labelled: list[PassageLabels]) -> None:
-        annotation.submit(self.client, self.seed, self.label_set, self.name, labelled, lambda done: None)
+        annotations.submit(self.client, self.seed, self.label_set, self.name, labelled, lambda done: None)
 
     def pull(self) -> tuple[int, int]:
-        return annotation.pull(self.client, self.where, self.seed, self.label_set, self.name)
+        return annotations.pull(self.client, self.where, self.seed, self.label_set, self.name)
 
     def predictions(self) -> dict[tuple[str, str], list[Any]]:
         """Results by passage and reading."""
@@ -53,7 +57,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server: labelstudio.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Bench:
+def bench(server: process.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Bench:
     return Bench(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
 
 
@@ -91,7 +95,7 @@ def test_both_readings_stand_beside_each_other(bench: Bench) -> None:
     assert not {"3万", "3万平方米"} & set(texts["agreed"])
     config = str(bench.client.projects.get(id=bench.push().pushed.project).label_config)
     assert "TextArea" in config
-    assert "TextArea" not in labels.labeling_config(bench.label_set)
+    assert "TextArea" not in labeling_config.labeling_config(bench.label_set)
 
 
 def test_adjudicate_twice_changes_nothing(bench: Bench) -> None:
@@ -125,10 +129,8 @@ def test_what_is_decided_is_no_longer_to_decide(bench: Bench) -> None:
 def test_what_an_annotator_corrects_is_shown_corrected(bench: Bench) -> None:
     bench.push()
     path = exports.export_path(bench.where, "annotator-b")
-    found = annotation.read_labels(path, bench.seed, bench.label_set, "annotator-b")
-    other = annotation.read_labels(
-        exports.export_path(bench.where, "annotator-a"), bench.seed, bench.label_set, "annotator-b"
-    )
+    found = read_labels(path, bench.seed, bench.label_set, "annotator-b")
+    other = read_labels(exports.export_path(bench.where, "annotator-a"), bench.seed, bench.label_set, "annotator-b")
     mended = [o if e.passage_id == "c-L3" else e for e, o in zip(found, other, strict=True)]
     titles = {article.id: article.title for article in bench.seed.articles}
     path.write_text(files.dump_json(exports.to_export(mended, bench.seed.passages(), titles)))
@@ -145,8 +147,8 @@ def test_an_overruled_agreement_needs_a_reason_too(bench: Bench) -> None:
     bench.pull()
     path = bench.where.root / "overruled.jsonl"
     path.write_text('{"id": "b-L3", "marked": "调度员今年不再用电话。", "sectors": ["general"], "reasons": []}\n')
-    entry = annotation.read_labels(path, bench.seed, bench.label_set, bench.name)
-    annotation.submit(bench.client, bench.seed, bench.label_set, bench.name, entry, lambda done: None, True)
+    entry = read_labels(path, bench.seed, bench.label_set, bench.name)
+    annotations.submit(bench.client, bench.seed, bench.label_set, bench.name, entry, lambda done: None, True)
     bench.pull()
     with pytest.raises(DataError, match="reason-missing") as caught:
         adjudication.check(bench.where, bench.seed, bench.label_set, bench.name)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from jinbench import agreement, annotation, exports, labels
+from jinbench.annotation import agreement, exports
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
@@ -20,11 +22,11 @@ from jinbench.scoring import counts, score
 from jinbench.scoring.gold import Gold
 from jinbench.seeds import articles
 
-Two = tuple[articles.Seeds, labels.LabelSet, list[PassageLabels], list[PassageLabels]]
+Two = tuple[articles.Seeds, LabelSet, list[PassageLabels], list[PassageLabels]]
 
 
 def two(benchmark: Benchmark) -> Two:
-    seed, label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
+    seed, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
     a, b = (
         exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set)
         for name in ("annotator-a", "annotator-b")
@@ -126,16 +128,16 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
 
 
 def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:
-    found = agreement.measure_agreement(real, articles.read_seeds(real), labels.read_label_set(real))
+    found = agreement.measure_agreement(real, articles.read_seeds(real), read_label_set(real))
     committed = json.loads(agreement.path_of(real).read_text())
     assert json.loads(json.dumps(found.to_dict())) == committed
     assert set(found.against_gold) == {"annotator-a", "annotator-b"}
 
 
 def test_the_pilots_figures_are_what_its_labels_give(real: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(real), labels.read_label_set(real)
+    seed, label_set = articles.read_seeds(real), read_label_set(real)
     folder = real.annotation / "pilot"
-    a, b = (annotation.read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")
+    a, b = (read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")
     found = agreement.measure_pair(seed, label_set, a, b, ("annotator-a", "annotator-b")).to_dict()
     kept = json.loads((folder / "agreement.json").read_text())
     assert found["passages"] == kept["passages"] == 40

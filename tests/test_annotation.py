@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from jinbench import accounts, annotation, clients, exports, labels, labelstudio, moving, projects, pushing, shares
+from jinbench.annotation import exports
+from jinbench.annotation.assignments import write_assignments
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import PassageLabels, Span, Suggestion
-from jinbench.exchange import call
+from jinbench.labelstudio import annotations, projects, push, transfer
+from jinbench.labelstudio.server import accounts, client, process
+from jinbench.labelstudio.server.client import call
+from jinbench.labelstudio.transfer import transfer_labels
 from jinbench.seeds.articles import read_seeds
 from tests.desk import Desk
 
@@ -159,23 +165,23 @@ def test_labels_outside_the_share_move_too(desk: Desk) -> None:
     desk.pull()
     projects.delete(desk.client, f"api/projects/{desk.push().project}/")
     ids = [article.id for article in desk.seed.articles]
-    shares.write_assignments(desk.where, {id: (desk.annotator if id == ids[0] else "annotator-b",) for id in ids})
-    moved = moving.transfer_labels(desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, lambda *a: None)
+    write_assignments(desk.where, {id: (desk.annotator if id == ids[0] else "annotator-b",) for id in ids})
+    moved = transfer_labels(desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, lambda *a: None)
     assert (moved.pushed.created, moved.labelled) == (8, 8)
-    assert len(annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)) == 8
+    assert len(annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)) == 8
 
 
 def test_labels_move_in_bulk_and_one_by_one(desk: Desk) -> None:
     labelled = desk.labels()
     ids = [entry.passage_id for entry in labelled]
     desk.push(share=ids[:3])
-    pushed, entered = annotation.move(
+    pushed, entered = transfer.move(
         desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, labelled[:6], lambda *_: None
     )
     assert (pushed.created, entered) == (5, 3)
     assert desk.pull() == (6, 6)
     assert (
-        annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[5].lead_time == labelled[5].lead_time
+        annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[5].lead_time == labelled[5].lead_time
     )
 
 
@@ -307,9 +313,9 @@ def test_enter_does_not_overwrite(desk: Desk) -> None:
     other = [PassageLabels(labelled[0].passage_id, desk.annotator, (), ("water",)), *labelled[1:]]
     with pytest.raises(ServerError, match="--replace"):
         desk.enter(other)
-    assert annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("port",)
+    assert annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("port",)
     assert desk.enter(other, replace=True) == (1, 7)
-    assert annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("water",)
+    assert annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("water",)
     desk.assert_one_task_per_passage(annotations=1)
 
 
@@ -342,7 +348,7 @@ def test_pull_does_not_forget(desk: Desk) -> None:
         desk.pull()
     assert path.read_bytes() == before
     desk.push()
-    desk.enter(annotation.read_labels(path, desk.seed, desk.label_set, desk.annotator))
+    desk.enter(read_labels(path, desk.seed, desk.label_set, desk.annotator))
     desk.pull()
     assert path.read_bytes() == before
 
@@ -352,11 +358,11 @@ def test_pull_without_a_project(desk: Desk) -> None:
         desk.pull()
 
 
-def test_a_refused_token_is_named(server: labelstudio.Server, mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_token_is_named(server: process.Server, mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        pushing.push(clients.connect(), mini, read_seeds(mini), labels.read_label_set(mini), "x", lambda done: None)
+        push.push(client.connect(), mini, read_seeds(mini), read_label_set(mini), "x", lambda done: None)
 
 
 def test_offsets_behind_wide_characters(desk: Desk) -> None:
@@ -367,7 +373,7 @@ def test_offsets_behind_wide_characters(desk: Desk) -> None:
     markup = desk.where.root / "wide.jsonl"
     row = {"id": "b-L5", "marked": text.replace("受益", "[受益|PLACE]"), "sectors": ["port"]}
     markup.write_text(json.dumps(row, ensure_ascii=False))
-    desk.enter(annotation.read_labels(markup, desk.seed, desk.label_set, desk.annotator))
-    (found,) = annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
+    desk.enter(read_labels(markup, desk.seed, desk.label_set, desk.annotator))
+    (found,) = annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
     assert found.spans[0].surface == "受益"
     assert found.spans[0].start > start

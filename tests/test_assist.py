@@ -17,12 +17,18 @@ from typing import Any
 import httpx
 import pytest
 
-from jinbench import accounts, annotation, assist, backend, labels, members, queueing, suggesting, teaching
+from jinbench.annotation.gold import labelled_passages
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
+from jinbench.labelstudio import annotations
+from jinbench.labelstudio.server import accounts
+from jinbench.labelstudio.server.accounts import log_in, session
+from jinbench.labelstudio.suggest import background_training, ml_backend, task_order
+from jinbench.labelstudio.suggest.ml_backend import HOST, LARGEST, USER, Place, Server, handler, keep_model, kept_model
+from jinbench.labelstudio.suggest.suggestions import FOLDS, Suggester, train_suggester, version
 from jinbench.models import active_learning
 from jinbench.seeds import articles
-from jinbench.suggesting import Suggester
 from tests.conftest import ROOT
 from tests.desk import Desk
 
@@ -38,39 +44,37 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 def taught(benchmark: Benchmark, folds: int = 0) -> Suggester:
     seed = articles.read_seeds(benchmark)
-    return suggesting.train_suggester(
-        seed.articles, suggesting.labelled_passages(benchmark, seed, labels.read_label_set(benchmark)), folds=folds
-    )
+    return train_suggester(seed.articles, labelled_passages(benchmark, seed, read_label_set(benchmark)), folds=folds)
 
 
-def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> teaching.Mind:
+def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> background_training.Mind:
     """One that never looks for anything new."""
     heard = [] if said is None else said
-    return teaching.Mind(
+    return background_training.Mind(
         articles.read_seeds(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append
     )
 
 
 @pytest.fixture
-def answering(mini: Benchmark) -> Iterator[tuple[backend.Place, teaching.Mind]]:
+def answering(mini: Benchmark) -> Iterator[tuple[Place, background_training.Mind]]:
     """The backend with a model, in this process."""
-    server = backend.Server((backend.HOST, 0), http.server.BaseHTTPRequestHandler)
-    place, thinking = backend.Place(server.server_port, SECRET), mind(mini, taught(mini))
-    server.RequestHandlerClass = backend.handler(place.header, thinking)
+    server = Server((HOST, 0), http.server.BaseHTTPRequestHandler)
+    place, thinking = Place(server.server_port, SECRET), mind(mini, taught(mini))
+    server.RequestHandlerClass = handler(place.header, thinking)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield place, thinking
     server.shutdown()
     server.server_close()
 
 
-WRONG = [None, "", "Basic", "Basic eDp5", f"Bearer {SECRET}", SECRET, backend.Place(1, SECRET + "x").header]
+WRONG = [None, "", "Basic", "Basic eDp5", f"Bearer {SECRET}", SECRET, Place(1, SECRET + "x").header]
 REQUESTS = [("GET", "/health"), ("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/nothing"),
             ("PUT", "/setup"), ("OPTIONS", "/")]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", WRONG)
 def test_without_the_secret_there_is_nothing_to_learn(
-    answering: tuple[backend.Place, teaching.Mind], header: str | None
+    answering: tuple[Place, background_training.Mind], header: str | None
 ) -> None:
     place, thinking = answering
     answers = set()
@@ -83,11 +87,11 @@ def test_without_the_secret_there_is_nothing_to_learn(
 
 
 def test_with_the_secret_it_speaks_the_protocol(
-    answering: tuple[backend.Place, teaching.Mind], mini: Benchmark
+    answering: tuple[Place, background_training.Mind], mini: Benchmark
 ) -> None:
     place, thinking = answering
     assert thinking.suggester is not None
-    with httpx.Client(base_url=place.url, auth=(backend.USER, SECRET), trust_env=False) as http:
+    with httpx.Client(base_url=place.url, auth=(USER, SECRET), trust_env=False) as http:
         assert http.get("/health").json()["status"] == "UP"
         sent = {"project": "1.2", "access_token": TOKEN, "hostname": "http://localhost", "schema": "<View/>"}
         assert http.post("/setup", json=sent).json() == {"model_version": thinking.version}
@@ -114,16 +118,16 @@ def test_with_the_secret_it_speaks_the_protocol(
         assert thinking.stale.is_set()
 
 
-def test_what_is_too_large_or_no_json_is_refused(answering: tuple[backend.Place, teaching.Mind]) -> None:
+def test_what_is_too_large_or_no_json_is_refused(answering: tuple[Place, background_training.Mind]) -> None:
     place, _ = answering
 
     def send(head: str, body: bytes = b"") -> int:
-        with socket.create_connection((backend.HOST, place.port), timeout=10) as line:
+        with socket.create_connection((HOST, place.port), timeout=10) as line:
             text = f"POST /predict HTTP/1.1\r\nAuthorization: {place.header}\r\n{head}\r\n\r\n"
             line.sendall(text.encode() + body)
             return int(line.recv(100).split()[1])
 
-    assert send(f"Content-Length: {backend.LARGEST + 1}") == 413
+    assert send(f"Content-Length: {LARGEST + 1}") == 413
     assert send("Content-Length: 99999999999999999999") == 411
     assert send("Content-Length: -5") == 411
     assert send("Transfer-Encoding: chunked") == 411
@@ -135,32 +139,32 @@ def test_what_is_too_large_or_no_json_is_refused(answering: tuple[backend.Place,
 def test_an_untaught_backend_says_nothing(mini: Benchmark) -> None:
     new = mind(mini, None)
     assert new.predict([{"data": {"passage_id": "a", "article_id": "b", "text": "\u6d25"}}]) == [[]]
-    assert new.version == teaching.UNTAUGHT
+    assert new.version == background_training.UNTAUGHT
 
 
 def test_a_kept_model_is_ours_or_none(home: Path, mini: Benchmark) -> None:
     import pickle
 
     model = taught(mini)
-    backend.keep_model(SECRET, "me", pickle.dumps(model))
+    keep_model(SECRET, "me", pickle.dumps(model))
     path = home / "assist" / "model"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    found = backend.kept_model(SECRET, "me")
+    found = kept_model(SECRET, "me")
     assert found is not None
     passages = list(articles.read_seeds(mini).passages())
     assert found.suggest(passages) == model.suggest(passages)
-    assert backend.kept_model(SECRET, "somebody else") is None
-    assert backend.kept_model(SECRET + "x", "me") is None
+    assert kept_model(SECRET, "somebody else") is None
+    assert kept_model(SECRET + "x", "me") is None
     whole = path.read_bytes()
     mark = home / "was-run"
     foreign = pickle.dumps(Harm(str(mark)))
     for broken in (b"", whole[:-1], whole[: len(whole) // 2], b"\0" * 100, whole[:32] + foreign, foreign):
         path.write_bytes(broken)
-        assert backend.kept_model(SECRET, "me") is None
+        assert kept_model(SECRET, "me") is None
     assert not mark.exists()
-    backend.keep_model(SECRET, "me", pickle.dumps("no suggester"))
-    assert backend.kept_model(SECRET, "me") is None
+    keep_model(SECRET, "me", pickle.dumps("no suggester"))
+    assert kept_model(SECRET, "me") is None
 
 
 class Harm:
@@ -175,13 +179,15 @@ class Harm:
 
 def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Benchmark) -> None:
     seed = articles.read_seeds(mini)
-    known = suggesting.labelled_passages(mini, seed, labels.read_label_set(mini))
+    known = labelled_passages(mini, seed, read_label_set(mini))
     here, kept, said = known[:3], [], []
-    thinking = teaching.Mind(seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append)
+    thinking = background_training.Mind(
+        seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append
+    )
     thinking.tell()
     thinking._learn_if_new()
     first = thinking.version
-    assert first == suggesting.version(seed.articles, known[:3], 0)
+    assert first == version(seed.articles, known[:3], 0)
     assert len(kept) == 1
     thinking._learn_if_new()  # nothing is new
     thinking.tell()
@@ -232,10 +238,10 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
     project = desk.push().project
     given = desk.labels()
     running = Assist(desk.where, "--annotator", desk.annotator, "--even-for-gold")
-    assert running.up["model_version"] == teaching.UNTAUGHT
+    assert running.up["model_version"] == background_training.UNTAUGHT
     assert running.up["projects"] == {desk.annotator: project}
-    with members.session(desk.server.url) as page:
-        members.log_in(page, accounts.known()[desk.annotator])
+    with session(desk.server.url) as page:
+        log_in(page, accounts.accounts_of_server()[desk.annotator])
 
         def opened() -> Any:
             """What the page gets when the annotator asks for the next passage."""
@@ -251,10 +257,10 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
             desk.enter(given[:4])
             until(lambda: (found := opened()) and found[-1]["model_version"] != first["model_version"], "a new model")
             seed, label_set = desk.seed, desk.label_set
-            known = annotation.fetch(desk.client, seed, label_set, desk.annotator)
+            known = annotations.fetch(desk.client, seed, label_set, desk.annotator)
             now = until(opened, "a suggestion")[-1]["model_version"]
-            assert now == suggesting.version(seed.articles, known, 0)
-            whole = suggesting.train_suggester(seed.articles, known, folds=0).suggest(seed.passages())
+            assert now == version(seed.articles, known, 0)
+            whole = train_suggester(seed.articles, known, folds=0).suggest(seed.passages())
             tasks = {task.data["passage_id"]: task.id for task in desk.tasks() if not task.total_annotations}
             shown = {}
             for id, number in tasks.items():  # as the page asks for a passage that is clicked in the list
@@ -276,7 +282,7 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
             assert (again.up["url"], again.up["model_version"]) == (running.up["url"], now)
             assert opened()[-1]["model_version"] == now
             backends: Any = desk.client.ml.list(project=project)
-            assert [each.title for each in backends] == [assist.TITLE]
+            assert [each.title for each in backends] == [ml_backend.TITLE]
         finally:
             again.kill()
     kept = server_home / "assist" / "place.json"
@@ -285,26 +291,26 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
     log = (server_home / "server.log").read_text(errors="replace")
     for text in (running.line, again.line, running.errors.read_text(), again.errors.read_text(), log, str(backends)):
         assert secret not in text
-        assert backend.Place(1, secret).header not in text
+        assert Place(1, secret).header not in text
 
 
 @pytest.mark.server
 def test_a_registration_is_brought_up_to_date(desk: Desk) -> None:
     project = desk.push().project
-    server = backend.Server((backend.HOST, 0), http.server.BaseHTTPRequestHandler)
-    place = backend.Place(server.server_port, SECRET)
-    server.RequestHandlerClass = backend.handler(place.header, mind(desk.where, None))
+    server = Server((HOST, 0), http.server.BaseHTTPRequestHandler)
+    place = Place(server.server_port, SECRET)
+    server.RequestHandlerClass = handler(place.header, mind(desk.where, None))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    other = backend.Server((backend.HOST, 0), server.RequestHandlerClass)
+    other = Server((HOST, 0), server.RequestHandlerClass)
     threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True).start()
     try:
         for port in (place.port, place.port, other.server_port):
-            assist.register(desk.client, project, backend.Place(port, SECRET))
+            ml_backend.register(desk.client, project, Place(port, SECRET))
             backends: Any = desk.client.ml.list(project=project)
             assert [each.url for each in backends] == [f"http://127.0.0.1:{port}"]
             assert [str(each.state) for each in backends] == ["CO"]
         with pytest.raises(ServerError, match="could not be told"):
-            assist.register(desk.client, project, backend.Place(port, "another secret"))
+            ml_backend.register(desk.client, project, Place(port, "another secret"))
     finally:
         for each in (server, other):
             each.shutdown()
@@ -329,8 +335,8 @@ def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Benchmark, ho
 def handed_out(desk: Desk, project: int, given: dict[str, Any], most: int = 100) -> list[str]:
     """The passages in the order in which the page gets them, each submitted before the next is asked for."""
     found = []
-    with members.session(desk.server.url) as page:
-        members.log_in(page, accounts.known()[desk.annotator])
+    with session(desk.server.url) as page:
+        log_in(page, accounts.accounts_of_server()[desk.annotator])
         while len(found) < most and (answer := page.get(f"/api/projects/{project}/next")).status_code == 200:
             assert answer.json()["predictions"] == []
             found.append(str(answer.json()["data"]["passage_id"]))
@@ -352,7 +358,7 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
     project = desk.push().project
     given = {entry.passage_id: entry for entry in desk.labels()}
     reading = [passage.id for passage in desk.seed.passages()]
-    suggester = taught(desk.where, folds=suggesting.FOLDS)
+    suggester = taught(desk.where, folds=FOLDS)
     suggestions = suggester.suggest(desk.seed.passages())
     expected = active_learning.order(suggestions)
     assert expected != reading
@@ -360,9 +366,9 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
     def predictions() -> list[Any]:
         return list(desk.client.predictions.list(project=project))
 
-    def ordered() -> queueing.Queue:
-        plan = queueing.plan(desk.client, desk.label_set, desk.annotator, suggestions)
-        return queueing.by_uncertainty(desk.client, plan, suggester.version)
+    def ordered() -> task_order.Queue:
+        plan = task_order.plan(desk.client, desk.label_set, desk.annotator, suggestions)
+        return task_order.by_uncertainty(desk.client, plan, suggester.version)
 
     (planned,) = commanded(desk.where, "-a", desk.annotator, "--dry-run")
     assert [row["passage_id"] for row in planned["passages"]] == expected
@@ -379,8 +385,8 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
     left = ordered()
     assert (left.sent, left.removed) == (len(reading) - 1, len(reading))
     assert handed_out(desk, project, given, 4) == [id for id in expected if id != reading[0]][:4]
-    queue = queueing.plan(desk.client, desk.label_set, desk.annotator)
-    assert queueing.by_order(desk.client, queue).removed == len(reading) - 1
+    queue = task_order.plan(desk.client, desk.label_set, desk.annotator)
+    assert task_order.by_order(desk.client, queue).removed == len(reading) - 1
     assert predictions() == []
     unlabelled = [id for id in reading[1:] if id not in [id for id in expected if id != reading[0]][:4]]
     assert [id for id, _ in queue.passages] == unlabelled
@@ -393,23 +399,23 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
 def test_where_suggestions_are_shown_their_own_scores_order_the_queue(desk: Desk) -> None:
     project = desk.push().project
     reading = [passage.id for passage in desk.seed.passages()]
-    queue = queueing.plan(desk.client, desk.label_set, desk.annotator, {})
+    queue = task_order.plan(desk.client, desk.label_set, desk.annotator, {})
     assert queue.passages == tuple((id, None) for id in reading)
     tasks = desk.tasks()
     desk.client.predictions.create(task=tasks[0].id, model_version="tagger x", result=[])
     shown: dict[str, Any] = {"show_collab_predictions": True, "model_version": "tagger x"}
     desk.client.projects.update(id=project, **shown)
     with pytest.raises(ServerError, match="shows the suggestions of 'tagger x'"):
-        queueing.by_uncertainty(desk.client, queue, "y")
+        task_order.by_uncertainty(desk.client, queue, "y")
     for number, task in enumerate(tasks[1:]):
         desk.client.predictions.create(task=task.id, model_version="tagger x", score=0.9 - number / 10, result=[])
-    ordered = queueing.by_uncertainty(desk.client, queue, "y")
+    ordered = task_order.by_uncertainty(desk.client, queue, "y")
     assert [id for id, _ in ordered.passages] == [*reading[:0:-1], reading[0]]
-    with members.session(desk.server.url) as page:
-        members.log_in(page, accounts.known()[desk.annotator])
+    with session(desk.server.url) as page:
+        log_in(page, accounts.accounts_of_server()[desk.annotator])
         answer = page.get(f"/api/projects/{project}/next").json()
         assert answer["data"]["passage_id"] in (reading[0], reading[-1])  # SQLite has no score before all scores
         assert [each["model_version"] for each in answer["predictions"]] == ["tagger x"]
-    queueing.by_order(desk.client, queue)  # what others have set up stays
+    task_order.by_order(desk.client, queue)  # what others have set up stays
     assert len(list(desk.client.predictions.list(project=project))) == len(reading)
     assert desk.client.projects.get(id=project).model_version == "tagger x"

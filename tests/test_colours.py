@@ -2,7 +2,7 @@
 
 import pytest
 
-from jinbench import colours
+from jinbench.labelstudio import colours
 
 # Rows of table 1 in Sharma, Wu and Dalal 2005, among them those in which programs went wrong.
 SHARMA = [

@@ -15,15 +15,16 @@ import pytest
 from datasets import ClassLabel, Features, List, Value
 from mlcroissant._src.operation_graph.operations import Download
 
-from jinbench import annotators, croissant, dataset, fields, installing, items, labels, prose
+from jinbench import croissant, dataset, fields, items, prose
+from jinbench.annotation import exports
+from jinbench.annotation.annotators import Annotator, Annotators, read_annotators
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.prose import Documents
 
-KNOWN = annotators.Annotators(
-    "one", (annotators.Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),)
-)
+KNOWN = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),))
 
 
 def written(benchmark: Benchmark, folder: Path) -> Path:
@@ -143,7 +144,7 @@ def test_rai_fields_say_that_a_language_model_labelled(described: dict[str, Any]
         "Every label was made by a language model following written guidelines. No person has made or checked one."
     )
     assert "None was made by a person." in described["rai:annotationsPerItem"]
-    assert installing.VERSION in described["rai:dataAnnotationPlatform"][0]
+    assert exports.VERSION in described["rai:dataAnnotationPlatform"][0]
     assert "strict F1 of spans" in described["rai:dataAnnotationAnalysis"][0]
 
 
@@ -214,11 +215,11 @@ def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_persons_are_called_persons(mini: Benchmark) -> None:
-    known = annotators.read_annotators(mini)
+    known = read_annotators(mini)
     entries = tuple(replace(entry, kind="person") for entry in known.entries)
     built = dataset.build(mini).manifest
-    features = items.features(labels.read_label_set(mini))
-    found = croissant.describe(built, features, annotators.Annotators(known.gold, entries), "Mini")
+    features = items.features(read_label_set(mini))
+    found = croissant.describe(built, features, Annotators(known.gold, entries), "Mini")
     assert found["rai:dataAnnotationProtocol"][0] == "Made, decided and tested by: person."
     assert "rai:machineAnnotationTools" not in found
     assert "None was made by a person" not in found["rai:annotationsPerItem"]
@@ -266,7 +267,7 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
 
 
 def test_every_field_is_described(real: Benchmark) -> None:
-    features = items.features(labels.read_label_set(real))
+    features = items.features(read_label_set(real))
     described = fields.described(features)
     assert set(described) == set(fields.FIELDS) == set(fields.ITEMS)
     assert set(fields.SHARED) <= {path for known in described.values() for path in known}

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import card, dataset, exports, golds, items, labels
+from jinbench import card, dataset, golds, items
+from jinbench.annotation import exports
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -46,7 +48,7 @@ def test_first_tenth_and_last_sentence(built: dataset.Built) -> None:
 
 
 def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None:
-    tags = labels.read_label_set(real).tag_names
+    tags = read_label_set(real).tag_names
     for rows in built.table["ner"].values():
         for row in rows:
             assert row["tokens"] == list(row["text"])
@@ -84,7 +86,7 @@ def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pyte
     for config, splits in items.CONFIGS.items():
         found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
         assert tuple(found) == splits
-        assert found["test"].features == items.features(labels.read_label_set(real))[config]
+        assert found["test"].features == items.features(read_label_set(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
     assert all(
@@ -174,7 +176,7 @@ def test_every_label_can_be_measured(real: Benchmark) -> None:
 
 
 def test_annotations_are_what_the_exports_say(real: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(real), labels.read_label_set(real)
+    seed, label_set = articles.read_seeds(real), read_label_set(real)
     rows = {row["id"]: row for row in dataset.read_rows(real, "annotations")}
     assert len(rows) == 2 * 142
     for name in ("annotator-a", "annotator-b"):

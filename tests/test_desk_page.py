@@ -17,22 +17,17 @@ from selenium.common.exceptions import StaleElementReferenceException, WebDriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
-from jinbench import (
-    accounts,
-    adjudication,
-    annotation,
-    annotators,
-    clients,
-    colours,
-    exports,
-    labels,
-    labelstudio,
-    members,
-    projects,
-)
+from jinbench.annotation import adjudication, exports
+from jinbench.annotation.annotators import email
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels
+from jinbench.labelstudio import adjudicate, annotations, colours, labeling_config, projects
+from jinbench.labelstudio.server import accounts, process
+from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.client import connect
 from jinbench.seeds import articles
 from tests.browser import Browser, local_browser
 from tests.conftest import ROOT
@@ -103,16 +98,16 @@ NEEDED = [
 class Seat:
     """An annotator at the browser."""
 
-    def __init__(self, browser: Browser, server: labelstudio.Server) -> None:
+    def __init__(self, browser: Browser, server: process.Server) -> None:
         self.browser, self.server = browser, server
         browser.size(WIDTH, HEIGHT)
 
     def log_in(self, name: str) -> None:
         """Through the form, as the person `name`."""
-        browser, account = self.browser, accounts.known()[name]
+        browser, account = self.browser, accounts.accounts_of_server()[name]
         browser.driver.delete_all_cookies()
         browser.go(f"{self.server.url}/user/login/")
-        self.enter_login(annotators.email(name), account.password)
+        self.enter_login(email(name), account.password)
 
     def enter_login(self, login: str, password: str) -> None:
         """Into the form that is there."""
@@ -238,7 +233,7 @@ class Seat:
 
 
 @pytest.fixture
-def seat(local_browser: Browser, server: labelstudio.Server) -> Iterator[Seat]:
+def seat(local_browser: Browser, server: process.Server) -> Iterator[Seat]:
     """Whatever a page does, it asks this server alone."""
     yield Seat(local_browser, server)
     own = (server.url, f"blob:{server.url}", "data:", "about:")
@@ -301,7 +296,7 @@ def spans(found: PassageLabels) -> list[tuple[str, str]]:
 
 
 def fetched(desk: Desk) -> list[PassageLabels]:
-    return annotation.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
+    return annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
 
 
 def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
@@ -322,9 +317,7 @@ def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
     seat.at(second)  # the next passage, with nothing on it
     assert (seat.browser.run(REGIONS), seat.ticked()) == ([], [])
     assert desk.pull() == (1, 1)
-    (found,) = annotation.read_labels(
-        exports.export_path(desk.where, desk.annotator), desk.seed, desk.label_set, desk.annotator
-    )
+    (found,) = read_labels(exports.export_path(desk.where, desk.annotator), desk.seed, desk.label_set, desk.annotator)
     assert (found.passage_id, found.sectors) == ("a-L5", ("port", "water"))
     assert sorted(spans(found)) == [("天津港", "PLACE"), ("昨天", "DATE")]
     text = next(desk.seed.passages()).text
@@ -352,7 +345,7 @@ def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
     jinbench(tmp_path, "annotate", "pull")
     where = Benchmark(tmp_path)
     (found,) = exports.read_export(
-        exports.export_path(where, "first-day"), articles.read_seeds(where).passages(), labels.read_label_set(where)
+        exports.export_path(where, "first-day"), articles.read_seeds(where).passages(), read_label_set(where)
     )
     assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
     assert found.sectors == ("transport",)
@@ -364,11 +357,11 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
     made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
     first = next(articles.read_seeds(real_copy).passages())
-    client = clients.connect()
+    client = connect()
     tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
     (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
     seat.log_in("helped")
-    seat.open_project(projects.project_title(labels.read_label_set(real_copy), "helped"))
+    seat.open_project(projects.project_title(read_label_set(real_copy), "helped"))
     seat.label_all()
     seat.at(first.text)
     seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
@@ -376,7 +369,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     seat.submit()
     jinbench(real_copy.root, "annotate", "pull", "-a", "helped")
     passages = articles.read_seeds(real_copy).passages()
-    (found,) = exports.read_export(exports.export_path(real_copy, "helped"), passages, labels.read_label_set(real_copy))
+    (found,) = exports.read_export(exports.export_path(real_copy, "helped"), passages, read_label_set(real_copy))
     assert [(s.start, s.end) for s in found.spans] == [
         (each["value"]["start"], each["value"]["end"]) for each in suggested.result
     ]
@@ -469,7 +462,7 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
     desk.where.labels.write_text(listing)
     desk.where.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
     add_page(desk.where, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
-    desk.seed, desk.label_set = articles.read_seeds(desk.where), labels.read_label_set(desk.where)
+    desk.seed, desk.label_set = articles.read_seeds(desk.where), read_label_set(desk.where)
     only(desk, "added")
     (passage,) = desk.seed.passages()
     before = replace(passage, id="z-before", text=EVIL * 2)  # as what stands around it, too
@@ -534,7 +527,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchma
     for ground, line, after, name in painted:
         colour = colour_of[name]
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-        assert ground == f"rgba({red}, {green}, {blue}, {labels.TINT})"
+        assert ground == f"rgba({red}, {green}, {blue}, {labeling_config.TINT})"
         assert line.startswith(f"rgb({red}, {green}, {blue})")
         assert after != "none"
     for ink, ground in seat.browser.run(WRITTEN):
@@ -547,7 +540,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchma
 
 def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     where = real_copy
-    seed, label_set = articles.read_seeds(where), labels.read_label_set(where)
+    seed, label_set = articles.read_seeds(where), read_label_set(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
     (article,) = (a for a in seed.articles if id in {passage.id for passage in a.passages})
     seed = replace(seed, articles=(article,))
@@ -560,9 +553,9 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: B
         for e in exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)
     }[id]
     exports.export_path(where, "adjudicator").unlink()
-    client = clients.connect()
-    members.member(seat.server.url, "adjudicator")
-    pushed = adjudication.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
+    client = connect()
+    member(seat.server.url, "adjudicator")
+    pushed = adjudicate.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
     assert [each.passage_id for each in pushed.to_decide] == [id]
 
     seat.log_in("adjudicator")
@@ -586,7 +579,7 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: B
     seat.picture("adjudicating.png", tmp_path)
     seat.button("Submit")
     seat.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
-    annotation.pull(client, where, seed, label_set, "adjudicator")
+    annotations.pull(client, where, seed, label_set, "adjudicator")
     (decision,) = adjudication.check(where, seed, label_set, "adjudicator")
     assert (decision.passage_id, decision.subject) == (id, subject)
     assert exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)[0].same_labels(

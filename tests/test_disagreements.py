@@ -6,21 +6,25 @@ import sys
 
 import pytest
 
-from jinbench import adjudication, annotators, card, dataset, disagreements, labels, markup, ranking
+from jinbench import card, dataset, ranking
+from jinbench.annotation import adjudication, markup
+from jinbench.annotation.adjudication import Disagreement, check_disagreements, find_disagreements
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.core.types import PassageLabels, Passage
+from jinbench.core.types import Passage, PassageLabels
 from jinbench.seeds import articles
 
 
-def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[disagreements.Disagreement]:
+def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[Disagreement]:
     """The disagreements of readings of one passage."""
     readings = {}
     for number, text in enumerate(marked):
         plain, spans = markup.parse(text)
         readings[str(number)] = {"p": PassageLabels("p", str(number), tuple(spans), ("port",))}
-    return disagreements.find_disagreements([Passage("p", "a", "page", plain, ())], readings, {"p": reasons})
+    return find_disagreements([Passage("p", "a", "page", plain, ())], readings, {"p": reasons})
 
 
 @pytest.mark.parametrize(
@@ -58,14 +62,14 @@ def test_one_reason_does_not_cover_opposite_decisions() -> None:
 
 def test_a_reason_of_nothing_is_a_problem() -> None:
     found = find("[天津|L]", "天津", "天津", reasons=("天津: 是", "北京: 胡写"))
-    codes = [p.code for p in disagreements.problems(found, {"p": ("天津: 是", "北京: 胡写")}, "x")]
+    codes = [p.code for p in check_disagreements(found, {"p": ("天津: 是", "北京: 胡写")}, "x")]
     assert codes == ["reason-unused"]
-    assert disagreements.problems(found, {"p": ("天津: 是",)}, "x") == []
+    assert check_disagreements(found, {"p": ("天津: 是",)}, "x") == []
 
 
 def test_every_decision_in_the_gold_has_its_reason(real: Benchmark) -> None:
-    known = annotators.read_annotators(real)
-    found = adjudication.check(real, articles.read_seeds(real), labels.read_label_set(real), known.gold)
+    known = read_annotators(real)
+    found = adjudication.check(real, articles.read_seeds(real), read_label_set(real), known.gold)
     assert len(found) == 20
     overruled = [each for each in found if len({each.readings[name] for name in known.adjudicated}) == 1]
     assert len(overruled) == 6
@@ -76,7 +80,7 @@ def test_what_is_still_open_is_not_in_order(mini: Benchmark) -> None:
     tasks = [task for task in json.loads(path.read_text()) if task["data"]["passage_id"] != "c-L3"]
     path.write_text(json.dumps(tasks))
     with pytest.raises(DataError, match="passage-unlabelled") as caught:
-        adjudication.check(mini, articles.read_seeds(mini), labels.read_label_set(mini), "adjudicator")
+        adjudication.check(mini, articles.read_seeds(mini), read_label_set(mini), "adjudicator")
     assert "c-L3" in str(caught.value)
 
 
@@ -123,7 +127,7 @@ def test_who_labelled_is_checked(mini: Benchmark, old: str, new: str, says: str)
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(DataError, match=says):
-        annotators.read_annotators(mini)
+        read_annotators(mini)
 
 
 def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Benchmark) -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from jinbench import dataset, errata, labels, markup, rescoring
+from jinbench import dataset, rescoring
+from jinbench.annotation import errata, markup
+from jinbench.annotation.gold import read_gold
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -20,7 +23,7 @@ def write(benchmark: Benchmark, number: int, **table: Any) -> None:
 def gold(benchmark: Benchmark) -> dict[str, str]:
     """The gold as marked-up text, and the sectors after it."""
     seed = articles.read_seeds(benchmark)
-    found = dataset.read_gold(benchmark, seed, labels.read_label_set(benchmark))
+    found = read_gold(benchmark, seed, read_label_set(benchmark))
     return {p.id: f"{markup.mark(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in seed.passages()}
 
 

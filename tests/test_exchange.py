@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from jinbench import exchange, exports
+from jinbench.annotation import exports
 from jinbench.core import schemas
 from jinbench.core.errors import DataError
+from jinbench.labelstudio.server import client
 from tests.worlds import MINI
 
 TASKS = json.loads((MINI / "annotation" / "exports" / "annotator-a.json").read_text())
@@ -28,16 +29,16 @@ def pieces(text: str, size: int) -> list[str]:
 @given(some.lists(some.dictionaries(STRINGS, VALUES), max_size=5), some.integers(1, 40), some.sampled_from([None, 1]))
 def test_a_list_comes_in_pieces_of_any_size(rows: list[Any], size: int, indent: int | None) -> None:
     text = json.dumps(rows, ensure_ascii=False, indent=indent) + "\n"
-    assert list(exchange.elements(pieces(text, size))) == rows
+    assert list(client.elements(pieces(text, size))) == rows
     for cut in range(0, len(text) - 1, len(text) // 25 + 1):
         with pytest.raises(ValueError, match="cut off"):
-            list(exchange.elements(pieces(text[:cut], size)))
+            list(client.elements(pieces(text[:cut], size)))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "null", '[{"a": 1}', '[{"a": 1}] x', "[{]"])
 def test_what_is_no_list(text: str) -> None:
     with pytest.raises(ValueError, match="cut off"):
-        list(exchange.elements([text]))
+        list(client.elements([text]))
 
 
 @settings(deadline=None)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import annotators, exports, labels, markup
+from jinbench.annotation import exports, markup
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -14,8 +16,8 @@ from jinbench.core.types import PassageLabels, Span
 from jinbench.seeds import articles
 
 
-def everything(benchmark: Benchmark) -> tuple[articles.Seeds, labels.LabelSet, list[PassageLabels]]:
-    seed, label_set = articles.read_seeds(benchmark), labels.read_label_set(benchmark)
+def everything(benchmark: Benchmark) -> tuple[articles.Seeds, LabelSet, list[PassageLabels]]:
+    seed, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
     return (
         seed,
         label_set,
@@ -87,7 +89,7 @@ def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -
 
 
 def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
-    seed, label_set = articles.read_seeds(mini), labels.read_label_set(mini)
+    seed, label_set = articles.read_seeds(mini), read_label_set(mini)
     path = tmp_path / "a.jsonl"
     path.write_text(
         '{"id": "b-L5", "marked": "[天津港|PLACE]把调度系统搬到网上,船舶等待时间缩短[20%|QUANTITY]。'
@@ -103,7 +105,7 @@ def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark) -> None:
     """Label Studio writes backslash-n into `value.text`; the offsets decide."""
-    seed, label_set = articles.read_seeds(mini), labels.read_label_set(mini)
+    seed, label_set = articles.read_seeds(mini), read_label_set(mini)
     passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
     region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
     task = {
@@ -133,6 +135,6 @@ def test_what_is_no_export_is_refused(mini: Benchmark, export: str) -> None:
 
 
 def test_the_annotators_are_named_for_what_they_are(real: Benchmark) -> None:
-    known = annotators.read_annotators(real)
+    known = read_annotators(real)
     assert known.gold in known.names
     assert {entry.kind for entry in known.entries} == {"language model"}

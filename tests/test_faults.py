@@ -19,9 +19,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from jinbench import annotation, clients, exchange, exports, labelstudio, projects, pushing
+from jinbench.annotation import exports
 from jinbench.core.errors import ServerError
-from jinbench.exchange import call
+from jinbench.labelstudio import annotations, projects, push
+from jinbench.labelstudio.server import client as exchange
+from jinbench.labelstudio.server.client import call, connect
+from jinbench.labelstudio.server.process import Server, start_server
 from tests.desk import Desk
 from tests.proxy import KINDS, Proxy, proxy_to
 from tests.trials import COMMANDS, People, Trial
@@ -31,7 +34,7 @@ pytestmark = pytest.mark.server
 
 def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
     """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
-    code = "import jinbench.pushing as p; p.BATCH = 10; from jinbench.cli import main; main()"
+    code = "import jinbench.labelstudio.push as p; p.BATCH = 10; from jinbench.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--root", str(desk.where.root), *command],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -72,7 +75,7 @@ def test_client_killed_in_an_enter(big_desk: Desk) -> None:
 
 
 @pytest.fixture
-def killer(server: labelstudio.Server) -> Iterator[Any]:
+def killer(server: Server) -> Iterator[Any]:
     """Kills the server with -9 when a condition holds, then starts it again on the same port, in the background."""
     threads = []
 
@@ -81,7 +84,7 @@ def killer(server: labelstudio.Server) -> Iterator[Any]:
             while not enough():
                 time.sleep(0.02)
             os.kill(server.pid, signal.SIGKILL)
-            labelstudio.start_server()
+            start_server()
 
         threads.append(threading.Thread(target=act))
         threads[-1].start()
@@ -94,10 +97,10 @@ def killer(server: labelstudio.Server) -> Iterator[Any]:
 
 def test_server_killed_in_a_push(big_desk: Desk, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The push waits until the server is back, reads what is there, and goes on."""
-    monkeypatch.setattr(pushing, "BATCH", 10)
+    monkeypatch.setattr(push, "BATCH", 10)
     seen: list[int] = []
     killer(lambda: len(seen) >= 4)
-    pushed = pushing.push(
+    pushed = push.push(
         big_desk.client, big_desk.where, big_desk.seed, big_desk.label_set, big_desk.annotator, slowly(seen)
     )
     assert pushed.unchanged >= 0
@@ -109,7 +112,7 @@ def test_server_killed_in_an_enter(big_desk: Desk, killer: Any) -> None:
     big_desk.push()
     seen: list[int] = []
     killer(lambda: len(seen) >= 30)
-    entered, there = annotation.submit(
+    entered, there = annotations.submit(
         big_desk.client, big_desk.seed, big_desk.label_set, big_desk.annotator, big_desk.labels(), slowly(seen)
     )
     assert entered + there == 142
@@ -129,11 +132,11 @@ def slowly(seen: list[int]) -> Any:
 
 @pytest.fixture(scope="module")
 def people(server_home: Path) -> People:
-    return People(labelstudio.start_server())
+    return People(start_server())
 
 
 @pytest.fixture
-def proxy(server: labelstudio.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     monkeypatch.setattr(exchange, "SETTLE", 0.05)
     with proxy_to(server.url) as found:
         yield found
@@ -191,13 +194,13 @@ def test_two_at_once(
     """When neither project exists yet, too. Two machines have no lock in common."""
     trial = Trial(tmp_path, people, command)
     if machines == 2:
-        monkeypatch.setattr(pushing, "alone", contextlib.nullcontext)
-        monkeypatch.setattr(annotation, "alone", contextlib.nullcontext)
+        monkeypatch.setattr(push, "alone", contextlib.nullcontext)
+        monkeypatch.setattr(annotations, "alone", contextlib.nullcontext)
     told: list[Exception] = []
     barrier = threading.Barrier(2)
 
     def run() -> None:
-        client = clients.connect()
+        client = connect()
         barrier.wait()
         try:
             trial.run(client)
@@ -234,7 +237,7 @@ def test_two_projects_end_as_one(people: People, tmp_path: Path) -> None:
         trial.push(trial.client)
 
 
-def test_a_full_disk_leaves_the_export_as_it_was(people: People, tmp_path: Path, server: labelstudio.Server) -> None:
+def test_a_full_disk_leaves_the_export_as_it_was(people: People, tmp_path: Path, server: Server) -> None:
     """By the command itself: one sentence, no traceback, nothing half there; with room it gets through."""
     trial = Trial(tmp_path, people, "pull")
     trial.run(trial.client)

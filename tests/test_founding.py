@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import baselines, converting, dataset, founding, golds, labels, ranking, recipes, verifying
+from jinbench import baselines, converting, dataset, founding, golds, ranking, recipes, verifying
+from jinbench.annotation.labels import read_label_set
 from jinbench.cli import main
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -61,7 +62,7 @@ def test_what_stands_in_it(made: Path) -> None:
     assert {name.rpartition("/")[0] for name in files.visible(made)} == {
         "", "annotation", "dataset", "dataset/ner", "dataset/sector"
     }  # fmt: skip
-    label_set = labels.read_label_set(where)
+    label_set = read_label_set(where)
     assert (label_set.entity_names, label_set.sector_names) == (("PLACE_NAM", "ren_ming"), ("sport", "cai_jing"))
     assert [entry.zh for entry in label_set.entities] == ["PLACE.NAM", "人名"]
     assert len({entry.hotkey for entry in (*label_set.entities, *label_set.sectors)}) == 4
@@ -175,7 +176,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     converting.convert([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
     assert golds.boards(where) == {"ner": ("folds", "test")}
-    assert labels.read_label_set(where).sectors == ()
+    assert read_label_set(where).sectors == ()
     with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
         golds.read_task_gold(where, "sector", "test")
     with pytest.raises(DataError, match="expected one of ner\n"):

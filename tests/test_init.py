@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from jinbench import card, cli, enlisting, exports, formats, labels, labelstudio, starting
+from jinbench import card, cli, formats, starting
+from jinbench.annotation import exports, labels
+from jinbench.annotation.annotators import ADJUDICATOR, add_annotators
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
+from jinbench.labelstudio import labeling_config
+from jinbench.labelstudio.server import process
 from jinbench.recipes import load
 from jinbench.seeds import articles
 from tests import hub
@@ -45,7 +49,7 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper", "The Paper")
     label_set = labels.read_label_set(where)
     assert label_set.title == "The Paper"
-    labels.check_config(where, label_set)
+    labeling_config.check_config(where, label_set)
     assert where.pages.is_dir()
     with pytest.raises(DataError) as caught:
         articles.read_seeds(where)
@@ -212,7 +216,7 @@ def test_each_step_names_the_one_before(
                "make it with: jinbench split --write", "jinbench build makes it"]  # fmt: skip
     after: list[Callable[[], object]] = [
         lambda: add_pages(where),
-        lambda: enlisting.add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
+        lambda: add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
         lambda: export(where, "ann"),
         lambda: told(capsys, "split", "--write"),
     ]
@@ -226,7 +230,7 @@ def test_two_articles_are_too_few_to_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = starting.begin(tmp_path / "paper", example=True)
-    enlisting.add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
+    add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     export(where, "ann")
     monkeypatch.chdir(where.root)
     said = told(capsys, "split", code=1)
@@ -309,7 +313,7 @@ def test_every_step_with_any_label_set(
         text = files.read_text(where.labels)
         where.labels.write_text(text.replace('name = "PLACE"', 'name = "PLACE"\ncrosswalk = { coarse = "LOC" }'))
     add_pages(where)
-    enlisting.add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
+    add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     export(where, "ann")
     monkeypatch.chdir(where.root)
     out = str(tmp_path / "out")
@@ -398,7 +402,7 @@ def outside(folder: Path) -> dict[Path, tuple[int, int]]:
 
 @pytest.mark.server
 def test_from_an_empty_folder_to_a_leaderboard(
-    server: labelstudio.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    server: process.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Two annotators and an adjudicator, all through the server; each command as it is typed."""
     jinbench(tmp_path, "init", "demo", "--title", "Demo")
@@ -414,13 +418,13 @@ def test_from_an_empty_folder_to_a_leaderboard(
     def labelled(name: str, *more: object) -> str:
         path = tmp_path / "from" / f"{name}.json"
         entries = [*([differing] if name == second else [expected[0]]), *expected[1:]]
-        if name == enlisting.ADJUDICATOR:
+        if name == ADJUDICATOR:
             entries = [replace(expected[0], reasons=("山城: a place", "产业: of trains"))]
         mine = [replace(entry, annotator=name) for entry in entries]
         path.write_text(files.dump_json(exports.to_export(mine, passages, titles)), encoding="utf-8")
         return str(path)
 
-    sources = {name: labelled(name) for name in (first, second, enlisting.ADJUDICATOR)}
+    sources = {name: labelled(name) for name in (first, second, ADJUDICATOR)}
     before = outside(where.root)
     labelling = [
         ["labels", "config"],
@@ -430,7 +434,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
         ["annotate", "status"],
         ["annotate", "pull", "-a", first, "-a", second],
         ["annotate", "adjudicate"],
-        ["annotate", "enter", sources[enlisting.ADJUDICATOR], "-a", enlisting.ADJUDICATOR, "--replace"],
+        ["annotate", "enter", sources[ADJUDICATOR], "-a", ADJUDICATOR, "--replace"],
         ["annotate", "pull"],
         ["annotate", "check"],
         ["annotate", "decisions"],
@@ -447,7 +451,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
     ]
     for command in [*labelling, *scoring]:
         jinbench(where.root, *command)
-    gold = exports.read_export(exports.export_path(where, enlisting.ADJUDICATOR), passages, label_set)
+    gold = exports.read_export(exports.export_path(where, ADJUDICATOR), passages, label_set)
     assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
     with hub.running() as found:
         home = tmp_path_factory.mktemp("home")

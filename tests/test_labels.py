@@ -11,18 +11,20 @@ from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 from typer.testing import CliRunner
 
-from jinbench import colours, labels, starting
+from jinbench import starting
+from jinbench.annotation.labels import LabelDefinition, LabelSet, read_label_set
 from jinbench.cli import app
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.labelstudio import colours, labeling_config
 
 
 @pytest.fixture(scope="module")
-def label_set(real: Benchmark) -> labels.LabelSet:
-    return labels.read_label_set(real)
+def label_set(real: Benchmark) -> LabelSet:
+    return read_label_set(real)
 
 
-def test_the_label_set(label_set: labels.LabelSet) -> None:
+def test_the_label_set(label_set: LabelSet) -> None:
     assert (len(label_set.entities), len(label_set.sectors)) == (11, 11)
     assert label_set.tag_names[:3] == ("O", "B-PERSON", "I-PERSON")
     assert label_set.lone_sectors == {"general"}
@@ -33,27 +35,25 @@ def test_the_label_set(label_set: labels.LabelSet) -> None:
         assert label.examples
 
 
-def test_colours_and_hotkeys_differ(label_set: labels.LabelSet) -> None:
+def test_colours_and_hotkeys_differ(label_set: LabelSet) -> None:
     assert len({label.colour for label in label_set.entities}) == 11
     assert len({label.hotkey for label in (*label_set.entities, *label_set.sectors)}) == 22
 
 
-def test_crosswalks_are_complete(label_set: labels.LabelSet) -> None:
+def test_crosswalks_are_complete(label_set: LabelSet) -> None:
     assert all(set(label.crosswalk or {}) == {"msra", "cluener", "ontonotes"} for label in label_set.entities)
     assert all(label.gbt4754 or label.alone for label in label_set.sectors)
 
 
-def test_the_committed_config_is_up_to_date_and_accepted_by_the_sdk(
-    real: Benchmark, label_set: labels.LabelSet
-) -> None:
-    labels.check_config(real, label_set)
+def test_the_committed_config_is_up_to_date_and_accepted_by_the_sdk(real: Benchmark, label_set: LabelSet) -> None:
+    labeling_config.check_config(real, label_set)
     interface = LabelInterface(real.labeling_config.read_text())
     interface.validate()
     assert tuple(interface.get_control("entities").labels) == label_set.entity_names
     assert tuple(interface.get_control("sectors").labels) == label_set.sector_names
 
 
-def test_the_guidelines_speak_of_every_label(real: Benchmark, label_set: labels.LabelSet) -> None:
+def test_the_guidelines_speak_of_every_label(real: Benchmark, label_set: LabelSet) -> None:
     text = real.guidelines.read_text()
     for label in (*label_set.entities, *label_set.sectors):
         assert label.name in text
@@ -61,28 +61,28 @@ def test_the_guidelines_speak_of_every_label(real: Benchmark, label_set: labels.
     assert f"版本 {label_set.version}" in text
 
 
-def test_the_examples_of_the_guidelines_use_known_types(real: Benchmark, label_set: labels.LabelSet) -> None:
+def test_the_examples_of_the_guidelines_use_known_types(real: Benchmark, label_set: LabelSet) -> None:
     used = re.findall(r"\[[^\[\]|]+\|([A-Z]+)\]", real.guidelines.read_text())
     assert len(used) > 80
     assert set(used) <= set(label_set.entity_names)
 
 
-def test_the_colours_are_told_apart_by_colour_blind_readers_too(label_set: labels.LabelSet) -> None:
+def test_the_colours_are_told_apart_by_colour_blind_readers_too(label_set: LabelSet) -> None:
     """In full, as the line below a stretch, and as pale as Label Studio paints the ground behind it."""
-    alike = labels.alike(label_set)
+    alike = labeling_config.alike(label_set)
     assert [pair.vision for pair in alike] == ["normal", "protanopia", "deuteranopia", "tritanopia"]
-    assert min(pair.distance for pair in alike) > 11.6 > labels.APART
-    tints = {label.name: colours.over(label.colour, labels.TINT) for label in label_set.entities}
+    assert min(pair.distance for pair in alike) > 11.6 > labeling_config.APART
+    tints = {label.name: colours.over(label.colour, labeling_config.TINT) for label in label_set.entities}
     for vision in colours.VISIONS:
         pair = colours.closest(tints, vision)
         assert pair is not None
         assert pair.distance > 5.5
 
 
-def test_what_is_written_on_a_colour_is_legible(label_set: labels.LabelSet) -> None:
+def test_what_is_written_on_a_colour_is_legible(label_set: LabelSet) -> None:
     for label in label_set.entities:
         assert colours.contrast(label.colour, colours.WHITE) > 3  # the line
-        assert colours.contrast(colours.over(label.colour, labels.TINT), "#000000") > 10
+        assert colours.contrast(colours.over(label.colour, labeling_config.TINT), "#000000") > 10
         picked = colours.over(label.colour, 0.8)  # where Label Studio writes in black or white, as the brightness is
         red, green, blue = colours.rgb(picked)
         ink = "#000000" if 255 * (0.299 * red + 0.587 * green + 0.114 * blue) >= 128 else "#FFFFFF"
@@ -103,7 +103,7 @@ def test_colours_that_look_alike_are_named(mini: Benchmark) -> None:
 def test_two_labels_that_are_shown_alike_are_refused(mini: Benchmark) -> None:
     mini.labels.write_text(mini.labels.read_text().replace('zh = "时间"', 'zh = "地点"'))
     with pytest.raises(DataError, match="地点: label-set"):
-        labels.read_label_set(mini)
+        read_label_set(mini)
 
 
 NASTY = st.text(st.sampled_from("<>&\"'$;:{}[]()=/\\\n\t\r\x00\x0b\ufffe天 津aZ0_-#.*]") | st.characters(), min_size=1)
@@ -113,12 +113,12 @@ NASTY = st.text(st.sampled_from("<>&\"'$;:{}[]()=/\\\n\t\r\x00\x0b\ufffe天 津a
 def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, str]]) -> None:
     """Whatever stands in them: no element, attribute, style or variable of the task comes out of a name or a hint."""
     made = [
-        labels.LabelDefinition(f"L{number}", zh, "x", str(number), hint, (), "#112233")
+        LabelDefinition(f"L{number}", zh, "x", str(number), hint, (), "#112233")
         for number, (zh, hint) in enumerate(texts)
     ]
-    config = labels.labeling_config(labels.LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
-    plain = labels.LabelSet("1", "1.0.0", "t", *([replace(each, zh="a", definition="b") for each in made],) * 2)
-    root, bare = ET.fromstring(config), ET.fromstring(labels.labeling_config(plain))
+    config = labeling_config.labeling_config(LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
+    plain = LabelSet("1", "1.0.0", "t", *([replace(each, zh="a", definition="b") for each in made],) * 2)
+    root, bare = ET.fromstring(config), ET.fromstring(labeling_config.labeling_config(plain))
     assert [(e.tag, list(e.keys())) for e in root.iter()] == [(e.tag, list(e.keys())) for e in bare.iter()]
     for tag in ("Label", "Choice"):
         found = list(root.iter(tag))
@@ -143,12 +143,12 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
 
 def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
     where = starting.begin(tmp_path / "paper")
-    assert labels.unexplained(where, labels.read_label_set(where)) == []
-    assert labels.unexplained(real, labels.read_label_set(real)) == []
+    assert labeling_config.unexplained(where, read_label_set(where)) == []
+    assert labeling_config.unexplained(real, read_label_set(real)) == []
     where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))
-    assert labels.unexplained(where, labels.read_label_set(where)) == ["\u94c1\u8def"]
+    assert labeling_config.unexplained(where, read_label_set(where)) == ["\u94c1\u8def"]
     done = CliRunner().invoke(app, ["--root", str(where.root), "labels", "config"])
     assert done.exit_code == 0
     assert "does not mention \u94c1\u8def: explain them there" in done.stderr
     where.guidelines.unlink()
-    assert labels.unexplained(where, labels.read_label_set(where)) == []
+    assert labeling_config.unexplained(where, read_label_set(where)) == []

@@ -16,23 +16,26 @@ from typing import Any
 
 import pytest
 
-from jinbench import (
-    accounts,
-    addresses,
-    annotation,
-    clients,
-    databases,
-    exports,
-    installing,
-    labels,
-    labelstudio,
-    members,
-    projects,
-)
+from jinbench.annotation import exports
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import PassageLabels
+from jinbench.labelstudio import annotations, projects
+from jinbench.labelstudio.server import accounts, address, install
+from jinbench.labelstudio.server.accounts import log_in, member, session, sign_up
+from jinbench.labelstudio.server.client import connect, ensure_member, wait_until_up
+from jinbench.labelstudio.server.database import _LISTS, _is_empty, prepare
+from jinbench.labelstudio.server.process import (
+    HOST,
+    Server,
+    _settings,
+    exposure,
+    find_server,
+    start_server,
+    stop_server,
+)
 from jinbench.seeds import articles
 from tests.conftest import ROOT
 from tests.desk import Desk
@@ -61,24 +64,24 @@ def secrets_of(home: Path) -> set[str]:
     return found
 
 
-def test_the_server_listens_on_loopback_alone(server: labelstudio.Server) -> None:
+def test_the_server_listens_on_loopback_alone(server: Server) -> None:
     assert listening(server.pid) == {"0100007F"}
-    assert labelstudio.exposure(server) == ""
+    assert exposure(server) == ""
 
 
-def test_passwords_and_tokens_are_their_owners_alone(server: labelstudio.Server, server_home: Path) -> None:
+def test_passwords_and_tokens_are_their_owners_alone(server: Server, server_home: Path) -> None:
     closed = {"": 0o700, "accounts.json": 0o600, "server.log": 0o600, "data": 0o700, "data/.env": 0o600}
     closed["data/label_studio.sqlite3"] = 0o600
     assert {name: stat.S_IMODE((server_home / name).stat().st_mode) for name in closed} == closed
     log = (server_home / "server.log").read_text(errors="replace")
-    assert accounts.known()[accounts.ADMIN].token
+    assert accounts.accounts_of_server()[accounts.ADMIN].token
     assert not [each for each in secrets_of(server_home) if each in log]
 
 
-def test_no_process_shows_them(server: labelstudio.Server, server_home: Path) -> None:
+def test_no_process_shows_them(server: Server, server_home: Path) -> None:
     """Neither on its command line nor in its environment; the first account's password only while it is made."""
-    labelstudio.stop_server()
-    server = labelstudio.start_server()
+    stop_server()
+    server = start_server()
     secrets = secrets_of(server_home)
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
@@ -94,11 +97,11 @@ def test_children_do_not_see_what_they_do_not_need(monkeypatch: pytest.MonkeyPat
     names = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE", "POSTGRE_PASSWORD", "SECRET_KEY", "DATABASE_NAME")
     for name in names:
         monkeypatch.setenv(name, "x")
-    assert not labelstudio._settings().keys() & set(names)
+    assert not _settings().keys() & set(names)
     assert not environment.without_secrets().keys() & set(names[:3])
 
 
-def test_no_address_in_the_database_holds_one(server: labelstudio.Server, server_home: Path) -> None:
+def test_no_address_in_the_database_holds_one(server: Server, server_home: Path) -> None:
     secrets = secrets_of(server_home)
     with closing(sqlite3.connect(server_home / "data" / "label_studio.sqlite3")) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -123,12 +126,12 @@ STATES = {
 
 @pytest.mark.parametrize("state", STATES)
 def test_no_command_prints_or_writes_one(
-    state: str, server: labelstudio.Server, server_home: Path, mini: Benchmark, capsys: pytest.CaptureFixture[str],
+    state: str, server: Server, server_home: Path, mini: Benchmark, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # nobody comes back in this test
-    monkeypatch.setattr(clients.wait_until_up, "__defaults__", (0.1,))
-    token = accounts.known()[accounts.ADMIN].token or ""
+    monkeypatch.setattr(wait_until_up, "__defaults__", (0.1,))
+    token = accounts.accounts_of_server()[accounts.ADMIN].token or ""
     for name, value in STATES[state].items():
         monkeypatch.setenv(name, value.replace("TOKEN", token).replace("URL", server.url))
     before = {path for path in mini.root.rglob("*") if path.is_file()}
@@ -147,7 +150,7 @@ def test_no_command_prints_or_writes_one(
         assert not [each for each in secrets if each.encode() in path.read_bytes()], path
 
 
-def test_a_log_of_requests_holds_none(server: labelstudio.Server, server_home: Path, mini: Benchmark) -> None:
+def test_a_log_of_requests_holds_none(server: Server, server_home: Path, mini: Benchmark) -> None:
     """Whoever uses the package from a program of his own may have logging on."""
     code = "import logging, sys; logging.basicConfig(level=logging.DEBUG); from jinbench.cli import main; main()"
     done = subprocess.run(
@@ -160,10 +163,10 @@ def test_a_log_of_requests_holds_none(server: labelstudio.Server, server_home: P
     assert "Bearer ey" not in done.stderr
 
 
-def test_sign_up_is_closed(server: labelstudio.Server) -> None:
+def test_sign_up_is_closed(server: Server) -> None:
     """In every way in which the page or the API can be asked."""
-    members.member(server.url, "the-one-before")
-    with members.session(server.url) as http:
+    member(server.url, "the-one-before")
+    with session(server.url) as http:
         http.get("/user/signup/")
         token = http.cookies.get("csrftoken") or ""
         data = {"email": "a@b.example", "password": "long enough 1", "csrfmiddlewaretoken": token}
@@ -180,15 +183,15 @@ def test_sign_up_is_closed(server: labelstudio.Server) -> None:
             answer = http.post(path, json=data, headers=headers)
             assert answer.status_code in (401, 403, 404, 405), (path, answer.status_code)
         assert http.get("/api/invite").status_code in (401, 403)
-    assert "a@b.example" not in {user.email for user in clients.connect().users.list()}
+    assert "a@b.example" not in {user.email for user in connect().users.list()}
 
 
-def test_the_link_that_was_used_lets_nobody_in(server: labelstudio.Server, server_home: Path) -> None:
+def test_the_link_that_was_used_lets_nobody_in(server: Server, server_home: Path) -> None:
     """The server writes the addresses of requests into its log, so the link is renewed when somebody has come in."""
-    members.member(server.url, "invited")
+    member(server.url, "invited")
     links = re.findall(r"/user/signup/\?token=\S+", (server_home / "server.log").read_text(errors="replace"))
     assert links
-    with members.session(server.url) as http:
+    with session(server.url) as http:
         for link in set(links):
             http.get(link)
             token = http.cookies.get("csrftoken") or ""
@@ -196,69 +199,69 @@ def test_the_link_that_was_used_lets_nobody_in(server: labelstudio.Server, serve
             assert http.post(link, data=data, headers={"X-CSRFToken": token}).status_code == 403
 
 
-def test_starting_twice_is_starting_once(server: labelstudio.Server) -> None:
-    assert labelstudio.start_server() == server
-    assert labelstudio.find_server() == server
+def test_starting_twice_is_starting_once(server: Server) -> None:
+    assert start_server() == server
+    assert find_server() == server
 
 
 def test_another_host_is_said_and_not_remembered(
-    server: labelstudio.Server, mini: Benchmark, capsys: pytest.CaptureFixture[str]
+    server: Server, mini: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ServerError, match="jinbench labelstudio stop"):
-        labelstudio.start_server(host="0.0.0.0")
-    labelstudio.stop_server()
+        start_server(host="0.0.0.0")
+    stop_server()
     with pytest.raises(ServerError, match="no IPv4 address"):
-        labelstudio.start_server(host="203.0.113.77")  # a range that is nobody's
+        start_server(host="203.0.113.77")  # a range that is nobody's
     try:
         assert run(["--root", str(mini.root), "labelstudio", "start", "--host", "0.0.0.0"]) == 0
         out, err = capsys.readouterr()
         for part in ("every address of this machine", "login page", "TLS", "every member can", "loopback again"):
             assert part in err
         assert "on this machine only" not in out
-        opened = labelstudio.find_server()
+        opened = find_server()
         assert opened is not None
         assert (opened.host, opened.url) == ("0.0.0.0", f"http://127.0.0.1:{opened.port}")
         assert listening(opened.pid) == {"00000000"}
-        assert labelstudio.start_server() == opened
+        assert start_server() == opened
         assert run(["--root", str(mini.root), "labelstudio", "status"]) == 0
         assert "from outside" in capsys.readouterr().out
     finally:
-        labelstudio.stop_server()
-    again = labelstudio.start_server()
+        stop_server()
+    again = start_server()
     assert listening(again.pid) == {"0100007F"}
     assert again.port == opened.port
 
 
 def test_a_taken_port_is_not_fought_over(server_home: Path) -> None:
-    labelstudio.stop_server()
+    stop_server()
     with socket.socket() as taken:
-        taken.bind((labelstudio.HOST, 0))
+        taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        server = labelstudio.start_server(port=port)
+        server = start_server(port=port)
         assert server.port != port
-        assert labelstudio.find_server() == server
+        assert find_server() == server
 
 
-def test_stop_and_status(server: labelstudio.Server) -> None:
-    assert labelstudio.stop_server()
-    assert labelstudio.find_server() is None
-    assert not labelstudio.stop_server()
+def test_stop_and_status(server: Server) -> None:
+    assert stop_server()
+    assert find_server() is None
+    assert not stop_server()
     with pytest.raises(ServerError, match="jinbench labelstudio start"):
-        clients.connect()
-    again = labelstudio.start_server()
+        connect()
+    again = start_server()
     assert (again.pid != server.pid, again.port) == (True, server.port)
 
 
-def test_a_member_can_log_in(server: labelstudio.Server) -> None:
-    account = members.member(server.url, "somebody")
-    assert members.member(server.url, "somebody") == account
-    with members.session(server.url) as http:
-        members.log_in(http, account)
+def test_a_member_can_log_in(server: Server) -> None:
+    account = member(server.url, "somebody")
+    assert member(server.url, "somebody") == account
+    with session(server.url) as http:
+        log_in(http, account)
         assert http.get("/api/current-user/whoami").json()["email"] == "somebody@jinbench.localhost"
 
 
-def test_two_members_at_once(server: labelstudio.Server, server_home: Path) -> None:
+def test_two_members_at_once(server: Server, server_home: Path) -> None:
     """Neither renews the link under the other."""
     code = "import sys; from jinbench import labelstudio as l, members; members.member(l.running().url, sys.argv[1])"
     processes = [
@@ -266,27 +269,27 @@ def test_two_members_at_once(server: labelstudio.Server, server_home: Path) -> N
         for name in ("twin-a", "twin-b")
     ]
     assert [process.wait(120) for process in processes] == [0, 0]
-    assert {"twin-a", "twin-b"} <= set(accounts.known())
+    assert {"twin-a", "twin-b"} <= set(accounts.accounts_of_server())
 
 
 # ---- An empty database in the cache -----------------------------------------------------------------------------
 
 
-def test_the_database_that_is_copied_holds_nothing_of_anybody(server: labelstudio.Server) -> None:
-    kept = installing.ensure_installed().parent.parent / "empty.sqlite3"
+def test_the_database_that_is_copied_holds_nothing_of_anybody(server: Server) -> None:
+    kept = install.ensure_installed().parent.parent / "empty.sqlite3"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     with closing(sqlite3.connect(kept)) as database:
-        assert databases._is_empty(database)
+        assert _is_empty(database)
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         full = {name for name in tables if database.execute(f'SELECT 1 FROM "{name}"').fetchone()}
-    assert full == databases._LISTS
+    assert full == _LISTS
     assert {"htx_user", "organization", "authtoken_token", "jwt_auth_jwtsettings"} <= set(tables)
 
 
 def test_a_database_with_somebody_in_it_is_not_kept(server_home: Path, tmp_path: Path) -> None:
     shutil.copyfile(server_home / "data" / "label_studio.sqlite3", tmp_path / "full.sqlite3")
     with closing(sqlite3.connect(tmp_path / "full.sqlite3")) as database:
-        assert not databases._is_empty(database)
+        assert not _is_empty(database)
 
 
 def test_a_broken_copy_is_thrown_away(tmp_path: Path) -> None:
@@ -296,7 +299,7 @@ def test_a_broken_copy_is_thrown_away(tmp_path: Path) -> None:
     kept, data = tmp_path / "env" / "empty.sqlite3", tmp_path / "data"
     kept.write_bytes(b"SQLite format 3\x00" + b"broken" * 1000)
     data.mkdir()
-    databases.prepare(python, data, {})
+    prepare(python, data, {})
     assert list(data.iterdir()) == []
     assert not kept.exists()
 
@@ -305,14 +308,14 @@ def test_a_broken_copy_is_thrown_away(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def guest(server: labelstudio.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> labelstudio.Server:
+def guest(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The tests' server as one that somebody else runs: another home, its address and a token of it."""
     path = tmp_path / "token"
     path.touch(0o600)
-    path.write_text(accounts.known()[accounts.ADMIN].token or "")
+    path.write_text(accounts.accounts_of_server()[accounts.ADMIN].token or "")
     monkeypatch.setenv("JINBENCH_HOME", str(tmp_path / "guest"))
-    monkeypatch.setenv(addresses.URL, server.url)
-    monkeypatch.setenv(addresses.TOKEN_FILE, str(path))
+    monkeypatch.setenv(address.URL, server.url)
+    monkeypatch.setenv(address.TOKEN_FILE, str(path))
     return server
 
 
@@ -325,27 +328,27 @@ def renamed(benchmark: Benchmark, **names: str) -> Benchmark:
     return benchmark
 
 
-def test_a_missing_member_is_signed_up_there(guest: labelstudio.Server) -> None:
-    assert clients.ensure_member("guest-a") == "guest-a@jinbench.localhost"
-    assert clients.ensure_member("guest-a") == "guest-a@jinbench.localhost"
+def test_a_missing_member_is_signed_up_there(guest: Server) -> None:
+    assert ensure_member("guest-a") == "guest-a@jinbench.localhost"
+    assert ensure_member("guest-a") == "guest-a@jinbench.localhost"
     (account,) = accounts.read_accounts()
     assert (account.name, account.url) == ("guest-a", guest.url)
-    with members.session(guest.url) as http:
-        members.log_in(http, account)
+    with session(guest.url) as http:
+        log_in(http, account)
 
 
-def test_a_login_of_theirs_is_theirs_to_make(guest: labelstudio.Server) -> None:
+def test_a_login_of_theirs_is_theirs_to_make(guest: Server) -> None:
     accounts.map_login("guest-b", "two@lab.example", guest.url)
     with pytest.raises(ServerError, match="Ask its owner to invite that address"):
-        clients.ensure_member("guest-b")
+        ensure_member("guest-b")
 
 
 def test_labels_of_a_login_of_theirs(
-    guest: labelstudio.Server, mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    guest: Server, mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever has that login there is guest-c; the repository and the export never hear of it."""
-    link = clients.connect()._client_wrapper.httpx_client.request("api/invite", method="GET").json()["invite_url"]
-    members.sign_up(guest.url, link, accounts.Account("x", "long enough 1", login="one@lab.example"))
+    link = connect()._client_wrapper.httpx_client.request("api/invite", method="GET").json()["invite_url"]
+    sign_up(guest.url, link, accounts.Account("x", "long enough 1", login="one@lab.example"))
     renamed(mini, annotator_a="guest-c", annotator_b="guest-d")
     export = mini.exports / "annotator-a.json"
     steps = (
@@ -360,10 +363,10 @@ def test_labels_of_a_login_of_theirs(
     assert json.loads(written)[0]["annotations"][0]["completed_by"] == "guest-c@jinbench.localhost"
     assert all("one@lab" not in path.read_text().lower() for path in mini.root.rglob("*.*") if path.is_file())
     assert stat.S_IMODE((tmp_path / "guest" / "accounts.json").stat().st_mode) == 0o600
-    client = clients.connect()
-    project: Any = projects.find_project(client, projects.project_title(labels.read_label_set(mini), "guest-c"))
+    client = connect()
+    project: Any = projects.find_project(client, projects.project_title(read_label_set(mini), "guest-c"))
     one = {str(user.email): user.id for user in client.users.list()}["one@lab.example"]
-    raw = annotation._tasks(client, project.id, {})
+    raw = annotations._tasks(client, project.id, {})
     assert {each["completed_by"] for task in raw for each in task["annotations"]} == {one}
     assert "guest-c@jinbench.localhost" not in {user.email for user in client.users.list()}
 

@@ -6,14 +6,16 @@ import sys
 
 import pytest
 
-from jinbench import dataset, labels, linting, markup
+from jinbench.annotation import lint, markup
+from jinbench.annotation.gold import read_gold
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import DataError
-from jinbench.core.types import PassageLabels, Passage
+from jinbench.core.types import Passage, PassageLabels
 from jinbench.seeds import articles
 from tests.conftest import ROOT
 
-LABELS = labels.read_label_set(find_benchmark(ROOT))
+LABELS = read_label_set(find_benchmark(ROOT))
 
 
 def findings(*marked: str) -> list[tuple[str, str]]:
@@ -22,7 +24,7 @@ def findings(*marked: str) -> list[tuple[str, str]]:
         plain, spans = markup.parse(text)
         passages.append(Passage(f"p{number}", "a", "page", plain, ()))
         labelled.append(PassageLabels(f"p{number}", "x", tuple(spans), ("general",)))
-    return [(found.check, found.surface) for found in linting.lint(passages, labelled, LABELS)]
+    return [(found.check, found.surface) for found in lint.lint(passages, labelled, LABELS)]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +62,10 @@ def test_full_width_punctuation_counts_as_well() -> None:
 
 
 def test_the_gold_is_clean_but_for_what_is_accepted(real: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(real), labels.read_label_set(real)
-    found = linting.lint(seed.passages(), dataset.read_gold(real, seed, label_set).values(), label_set)
-    accepted = linting.read_accepted(real)
-    assert linting.filter_accepted(found, accepted, "accepted.toml") == []
+    seed, label_set = articles.read_seeds(real), read_label_set(real)
+    found = lint.lint(seed.passages(), read_gold(real, seed, label_set).values(), label_set)
+    accepted = lint.read_accepted(real)
+    assert lint.filter_accepted(found, accepted, "accepted.toml") == []
     # the list is what it is: who adds to it or takes from it changes this number too
     assert sum(len(entry.passages) for entry in accepted) == len(found) == ACCEPTED
     assert {entry.check for entry in accepted} == {"bare-elsewhere"}
@@ -73,12 +75,12 @@ ACCEPTED = 15
 
 
 def test_an_acceptance_covers_as_many_as_it_names() -> None:
-    found = [linting.Finding("bare-elsewhere", "p", "天津", "x")] * 2
-    once, twice = (linting.Accepted("bare-elsewhere", "天津", ("p",) * n, "why") for n in (1, 2))
-    assert linting.filter_accepted(found, [once], "x") == found[:1]
-    assert linting.filter_accepted(found, [twice], "x") == []
+    found = [lint.Finding("bare-elsewhere", "p", "天津", "x")] * 2
+    once, twice = (lint.Accepted("bare-elsewhere", "天津", ("p",) * n, "why") for n in (1, 2))
+    assert lint.filter_accepted(found, [once], "x") == found[:1]
+    assert lint.filter_accepted(found, [twice], "x") == []
     with pytest.raises(DataError, match="accepted-in-vain"):
-        linting.filter_accepted(found[:1], [twice], "x")
+        lint.filter_accepted(found[:1], [twice], "x")
 
 
 def run(*arguments: str) -> tuple[int, str]:

@@ -8,23 +8,17 @@ from typing import Any
 
 import pytest
 
-from jinbench import (
-    accounts,
-    adjudication,
-    annotation,
-    clients,
-    databases,
-    exports,
-    labels,
-    labelstudio,
-    members,
-    moving,
-    projects,
-)
+from jinbench.annotation import adjudication, exports
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels
+from jinbench.labelstudio import annotations, projects, transfer
+from jinbench.labelstudio.server import accounts, database, process
+from jinbench.labelstudio.server.accounts import log_in, session
+from jinbench.labelstudio.server.client import connect
 from jinbench.seeds import articles
 from tests.postgres import Postgres
 from tests.test_problems import run
@@ -42,10 +36,10 @@ def elsewhere(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
         for name, value in postgres.environment("desk").items():
             patch.setenv(name, value)
         try:
-            labelstudio.start_server(port=0)
+            process.start_server(port=0)
             yield home
         finally:
-            labelstudio.stop_server()
+            process.stop_server()
 
 
 @pytest.fixture
@@ -60,25 +54,25 @@ def desk(mini: Benchmark) -> Benchmark:
 def labels_of(benchmark: Benchmark, name: str) -> list[PassageLabels]:
     """What the committed export of the world says, in the name that `name` has here."""
     path = benchmark.exports / f"{name}.json"
-    return annotation.read_labels(path, articles.read_seeds(benchmark), labels.read_label_set(benchmark), NAMES[name])
+    return read_labels(path, articles.read_seeds(benchmark), read_label_set(benchmark), NAMES[name])
 
 
 def enter(benchmark: Benchmark, labelled: list[PassageLabels], replace: bool = False) -> tuple[int, int]:
-    client, seed, label_set = clients.connect(), articles.read_seeds(benchmark), labels.read_label_set(benchmark)
-    return annotation.submit(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
+    client, seed, label_set = connect(), articles.read_seeds(benchmark), read_label_set(benchmark)
+    return annotations.submit(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
 
 
 def tasks(benchmark: Benchmark, name: str) -> dict[str, int]:
-    client = clients.connect()
-    project = projects.find_project(client, projects.project_title(labels.read_label_set(benchmark), name))
+    client = connect()
+    project = projects.find_project(client, projects.project_title(read_label_set(benchmark), name))
     assert project is not None
     return {id: int(found[0].id) for id, found in projects.tasks_by_passage(client, project.id).items()}
 
 
-def as_member(server: labelstudio.Server, name: str, path: str, record: dict[str, Any]) -> None:
+def as_member(server: process.Server, name: str, path: str, record: dict[str, Any]) -> None:
     """What the page does when a member skips a task or leaves it half done."""
-    with members.session(server.url) as http:
-        members.log_in(http, accounts.known()[name])
+    with session(server.url) as http:
+        log_in(http, accounts.accounts_of_server()[name])
         answer = http.post(path, json=record, headers={"X-CSRFToken": http.cookies["csrftoken"]})
         assert answer.status_code == 201, answer.text
 
@@ -95,7 +89,7 @@ def test_a_half_finished_desk_moves(
 ) -> None:
     first, second, judged = (labels_of(desk, name) for name in NAMES)
     with accounts.use_home(server_home):
-        server = labelstudio.start_server()
+        server = process.start_server()
         jinbench(desk, capsys, "annotate", "push")
         enter(desk, [*first[:4], PassageLabels(first[4].passage_id, NAMES["annotator-a"], (), ("general",))])
         enter(desk, first[4:5], replace=True)  # she thought again: made at one time, changed at another
@@ -122,11 +116,11 @@ def test_a_half_finished_desk_moves(
     assert [(row["created"], row["unchanged"], row["labelled"]) for row in again] == [(0, 8, 5), (0, 8, 6)]
 
     # The server itself says so too: each annotation once, by its author.
-    client = clients.connect()
-    ids_of = annotation._user_ids(client)
+    client = connect()
+    ids_of = annotations._user_ids(client)
     for name, number in (("moving-a", 5), ("moving-b", 6)):
-        project: Any = projects.find_project(client, projects.project_title(labels.read_label_set(desk), name))
-        raw = annotation._tasks(client, project.id, {})
+        project: Any = projects.find_project(client, projects.project_title(read_label_set(desk), name))
+        raw = annotations._tasks(client, project.id, {})
         by = [each["completed_by"] for task in raw for each in task["annotations"]]
         assert by == [ids_of[name]] * number
 
@@ -144,7 +138,7 @@ def test_a_half_finished_desk_moves(
     assert (found["accepted"], found["passages_to_decide"]) == (5, 3)
     enter(desk, [entry for entry in judged if entry.passage_id in {each["passage_id"] for each in found["to_decide"]}])
     jinbench(desk, capsys, "annotate", "pull")
-    seed, label_set = articles.read_seeds(desk), labels.read_label_set(desk)
+    seed, label_set = articles.read_seeds(desk), read_label_set(desk)
     assert len(adjudication.check(desk, seed, label_set, "moving-judge")) == 3
 
     # Back again, adjudication and all.
@@ -174,7 +168,7 @@ def test_what_was_labelled_differently_there_is_not_overwritten(
     enter(desk, [PassageLabels(labelled[0].passage_id, "other-a", (), ("water",))])
     assert run(["--root", str(desk.root), "annotate", "push", "--with-labels", "-a", "other-a"]) == 3
     assert "other-a has labelled 1 of these passages differently" in capsys.readouterr().err
-    assert moving.left_behind(clients.connect(), labels.read_label_set(desk), "other-a") == (0, 0)
+    assert transfer.left_behind(connect(), read_label_set(desk), "other-a") == (0, 0)
 
 
 def test_a_home_does_not_lose_its_database(
@@ -183,28 +177,28 @@ def test_a_home_does_not_lose_its_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The variables forgotten, or those of another database: that would be an empty desk."""
-    assert labelstudio.find_server() is not None
+    assert process.find_server() is not None
     kept = (elsewhere / "database.json").read_text()
     assert postgres.password not in kept
-    labelstudio.stop_server()
+    process.stop_server()
     for name in postgres.environment("desk"):
         monkeypatch.delenv(name)
     with pytest.raises(
         ServerError, match=f"POSTGRE_PORT={postgres.port} POSTGRE_NAME=desk POSTGRE_USER=postgres"
     ) as said:
-        labelstudio.start_server()
+        process.start_server()
     assert "JINBENCH_HOME" in str(said.value)
     for name, value in postgres.environment("another").items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ServerError, match="this would be PostgreSQL another"):
-        labelstudio.start_server()
+        process.start_server()
     monkeypatch.delenv("DJANGO_DB")
     with pytest.raises(ServerError, match="DJANGO_DB is not"):
-        labelstudio.start_server()
+        process.start_server()
     for name, value in postgres.environment("desk").items():
         monkeypatch.setenv(name, value)
     assert not (elsewhere / "data" / "label_studio.sqlite3").exists()
-    assert labelstudio.start_server() == labelstudio.find_server()
+    assert process.start_server() == process.find_server()
 
 
 def test_a_database_that_does_not_let_us_in(postgres: Postgres, tmp_path: Path) -> None:
@@ -213,16 +207,16 @@ def test_a_database_that_does_not_let_us_in(postgres: Postgres, tmp_path: Path) 
         for name, value in (postgres.environment("desk") | {"POSTGRE_PASSWORD": "wr0ng"}).items():
             patch.setenv(name, value)
         with pytest.raises(ServerError, match="password authentication failed") as said:
-            labelstudio.start_server(port=0)
+            process.start_server(port=0)
         assert "wr0ng" not in str(said.value)
         assert "File " not in str(said.value)
-        assert databases.used() is None
-        assert labelstudio.find_server() is None
+        assert database.used() is None
+        assert process.find_server() is None
     assert "wr0ng" not in (tmp_path / "home" / "server.log").read_text()
 
 
 def test_the_password_of_the_database_is_nobody_elses(elsewhere: Path, postgres: Postgres) -> None:
-    server = labelstudio.start_server()
+    server = process.start_server()
     assert postgres.password not in Path(f"/proc/{server.pid}/cmdline").read_text()
     assert all(postgres.password not in path.read_text(errors="replace") for path in elsewhere.glob("*.*"))
     assert not any(name.startswith("POSTGRE_") for name in environment.without_secrets())

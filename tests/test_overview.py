@@ -1,8 +1,10 @@
 """Where two annotators drift apart, counted by hand."""
 
-from jinbench import agreement, labels, overview
+from jinbench.annotation import agreement
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import PassageLabels, Passage, Span
+from jinbench.core.types import Passage, PassageLabels, Span
+from jinbench.labelstudio import progress
 from jinbench.seeds import articles
 
 
@@ -14,16 +16,16 @@ def said(passage: Passage, name: str, places: int, dates: int) -> PassageLabels:
 
 
 def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(mini), labels.read_label_set(mini)
+    seed, label_set = articles.read_seeds(mini), read_label_set(mini)
     passage = next(seed.passages())
     first, second = [said(passage, "a", 8, 0)], [said(passage, "b", 4, 3)]
     pair = agreement.glance(seed, label_set, first, second, ("a", "b"))
     assert (pair.passages, pair.spans.micro.correct) == (1, 4)
-    (drift,) = overview.drifts([pair])  # of dates there are too few
-    assert drift == overview.TypeDisagreement("PLACE", 8, 4, 4, 2 * 4 / 12, "DATE")
-    (both,) = overview.drifts([pair, pair])[1:]
+    (drift,) = progress.drifts([pair])  # of dates there are too few
+    assert drift == progress.TypeDisagreement("PLACE", 8, 4, 4, 2 * 4 / 12, "DATE")
+    (both,) = progress.drifts([pair, pair])[1:]
     assert (both.name, both.first, both.second, both.same, both.mostly) == ("PLACE", 16, 8, 8, "DATE")
     fewer = agreement.glance(seed, label_set, first, [said(passage, "b", 5, 0)], ("a", "b"))
-    (left_out,) = overview.drifts([fewer])
+    (left_out,) = progress.drifts([fewer])
     assert left_out.mostly == "no span with these borders"
-    assert overview.drifts([agreement.glance(seed, label_set, first, first, ("a", "b"))]) == ()
+    assert progress.drifts([agreement.glance(seed, label_set, first, first, ("a", "b"))]) == ()

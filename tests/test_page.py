@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from selenium.webdriver.common.keys import Keys
 
 from jinbench import page, ranking
-from jinbench.annotators import Annotator, Annotators
+from jinbench.annotation.annotators import Annotator, Annotators
 from jinbench.core.benchmark import Benchmark
 from jinbench.ranking import About, Board, Predicted
 from jinbench.scoring.error_analysis import Example

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jinbench import dataset, golds, labels, prompts, replies
+from jinbench import dataset, golds, prompts, replies
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -128,7 +129,7 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
 def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_from_all_pages(
     real: Benchmark, task: str, style: str, lang: str
 ) -> None:
-    found = labels.read_label_set(real)
+    found = read_label_set(real)
     system = prompts.make(real, task, "test", 0, 0, style, lang).rows[0]["messages"][0]["content"]
     for label in found.entities if task == "ner" else found.sectors:
         line = next(line for line in system.splitlines() if line.startswith(f"- {label.name}"))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import dataset, items, labels
+from jinbench import dataset, items
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from tests.conftest import ROOT
@@ -62,7 +63,7 @@ def test_every_reader_knows_the_types(config: str, split: str, real: Benchmark, 
     import polars as pl
     from datasets import load_dataset
 
-    features = items.features(labels.read_label_set(real))[config]
+    features = items.features(read_label_set(real))[config]
     assert loaded[config][split].features == features
     assert jinbench.load(config, split).features == features
     assert load_dataset(str(real.dataset), config, split=split, streaming=True).features == features

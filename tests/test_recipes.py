@@ -93,8 +93,8 @@ def test_the_context_of_a_passage_is_its_article_without_it() -> None:
 
 
 def test_the_labels_of_the_tagger_are_those_of_its_crosswalk(real: Benchmark) -> None:
-    from jinbench import labels
+    from jinbench.annotation.labels import read_label_set
 
     module = recipe("offshelf")
-    coarse = {entity.crosswalk[module.CROSSWALK] for entity in labels.read_label_set(real).entities}
+    coarse = {entity.crosswalk[module.CROSSWALK] for entity in read_label_set(real).entities}
     assert set(module.COARSE) == coarse - {""}

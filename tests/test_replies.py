@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import aligning, dataset, golds, labels, markup, prompts, replies, reports, tolerant
+from jinbench import aligning, dataset, golds, prompts, replies, reports, tolerant
 from jinbench.aligning import Placed, Quoted
+from jinbench.annotation import markup
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
@@ -26,7 +28,7 @@ from tests.conftest import ROOT
 from tests.test_problems import run
 
 REAL = find_benchmark(ROOT)
-NAMES = {"ner": labels.read_label_set(REAL).entity_names, "sector": labels.read_label_set(REAL).sector_names}
+NAMES = {"ner": read_label_set(REAL).entity_names, "sector": read_label_set(REAL).sector_names}
 CASES = [
     pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}")
     for path in sorted((ROOT / "tests" / "replies").glob("*.toml"))

@@ -59,7 +59,7 @@ def test_the_wheel_puts_one_name_into_site_packages(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"jinbench"}
     assert "jinbench/_rooms/dataset/ner/test.parquet" in names
-    assert "jinbench/labelstudio.lock" in names
+    assert "jinbench/labelstudio/server/labelstudio.lock" in names
     assert not [name for name in names if "_rooms/seeds/" in name or "/exports/" in name]
     assert "jinbench/starter/example/seeds/pages/example.txt" in names
     assert "jinbench/starter/gitignore" in names
@@ -95,7 +95,7 @@ def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> No
 
 def test_nothing_committed_names_a_registry() -> None:
     """Lock files hold hashes, no addresses."""
-    for path in (ROOT / "requirements.lock", PACKAGE / "labelstudio.lock"):
+    for path in (ROOT / "requirements.lock", PACKAGE / "labelstudio" / "server" / "labelstudio.lock"):
         text = path.read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import adjudication, agreement, annotators, dataset, labels, ranking, shares
+from jinbench import dataset, ranking
+from jinbench.annotation import adjudication, agreement
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.assignments import (
+    assign_articles,
+    passages_of,
+    read_assignments,
+    share_of,
+    summary,
+    write_assignments,
+)
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Article, Passage
@@ -30,28 +41,28 @@ ARTICLES = st.lists(st.integers(1, 3000), min_size=1, max_size=40).map(
 def test_every_article_has_so_many_annotators(articles: list[Article], people: int, data: st.DataObject) -> None:
     names = [f"n{i}" for i in range(people)]
     overlap = data.draw(st.integers(1, people))
-    dealt = shares.assign_articles(articles, names, overlap)
+    dealt = assign_articles(articles, names, overlap)
     assert list(dealt) == [each.id for each in articles]
     assert all(len(set(having)) == len(having) == overlap for having in dealt.values())
-    assert shares.assign_articles(articles, names, overlap) == dealt
+    assert assign_articles(articles, names, overlap) == dealt
 
 
 @settings(deadline=None, max_examples=50)
 @given(ARTICLES, ARTICLES)
 def test_what_is_dealt_stays_dealt(first: list[Article], more: list[Article]) -> None:
-    before = shares.assign_articles(first, ["x", "y", "z"], 2)
+    before = assign_articles(first, ["x", "y", "z"], 2)
     longer = [*first, *(article(f"b{each.id}", len(each.passages[0].text)) for each in more)]
-    after = shares.assign_articles(longer, ["x", "y", "z", "w"], 2, before)
+    after = assign_articles(longer, ["x", "y", "z", "w"], 2, before)
     assert {id: after[id] for id in before} == before
-    thrice = shares.assign_articles(first, ["x", "y", "z"], 3, before)
+    thrice = assign_articles(first, ["x", "y", "z"], 3, before)
     assert all(set(having) == {"x", "y", "z"} for having in thrice.values())
 
 
 @pytest.mark.parametrize(("people", "overlap"), [(2, 1), (3, 2), (4, 3), (5, 1), (5, 2)])
 def test_shares_are_even(real: Benchmark, people: int, overlap: int) -> None:
     seed, names = read_seeds(real), [f"n{i}" for i in range(people)]
-    dealt = shares.assign_articles(seed.articles, names, overlap)
-    rows = shares.summary(dealt, seed, names)
+    dealt = assign_articles(seed.articles, names, overlap)
+    rows = summary(dealt, seed, names)
     characters = [int(str(row["characters"])) for row in rows]
     total = sum(len(passage.text) for passage in seed.passages())
     assert sum(characters) == overlap * total
@@ -66,33 +77,33 @@ def test_shares_are_even(real: Benchmark, people: int, overlap: int) -> None:
 @pytest.mark.parametrize("overlap", [0, 3])
 def test_an_overlap_that_cannot_be(overlap: int) -> None:
     with pytest.raises(ValueError, match="1 to 2"):
-        shares.assign_articles([article("a", 5)], ["x", "y"], overlap)
+        assign_articles([article("a", 5)], ["x", "y"], overlap)
 
 
 def test_it_comes_back_as_it_was_written(mini: Benchmark) -> None:
     seed = read_seeds(mini)
-    assert shares.read_assignments(mini, seed) == {}
-    assert shares.passages_of({}, seed, "annotator-a") is None
-    dealt = shares.assign_articles(seed.articles, ["annotator-a", "annotator-b"], 1)
-    shares.write_assignments(mini, dealt)
-    assert shares.read_assignments(mini, seed) == dealt
-    parts = [shares.passages_of(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
+    assert read_assignments(mini, seed) == {}
+    assert passages_of({}, seed, "annotator-a") is None
+    dealt = assign_articles(seed.articles, ["annotator-a", "annotator-b"], 1)
+    write_assignments(mini, dealt)
+    assert read_assignments(mini, seed) == dealt
+    parts = [passages_of(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
     assert sorted(parts[0] + parts[1]) == sorted(passage.id for passage in seed.passages())
-    assert shares.share_of(mini, seed, "annotator-b") == parts[1]
-    assert shares.passages_of(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
+    assert share_of(mini, seed, "annotator-b") == parts[1]
+    assert passages_of(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
 
 
 def test_everything_wrong_with_it_is_said_at_once(mini: Benchmark) -> None:
     text = "article,annotator\nno-such,annotator-a\ntrees,nobody\ntrees\ntrees,annotator-a\ntrees,annotator-a\n"
     mini.shares.write_text(text)
     with pytest.raises(DataError) as caught:
-        shares.read_assignments(mini, read_seeds(mini))
+        read_assignments(mini, read_seeds(mini))
     assert [problem.location.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
 
 
 def test_a_spreadsheet_may_have_saved_it(mini: Benchmark) -> None:
     mini.shares.write_text("article_id,annotator\r\ntrees,annotator-a\r\n", encoding="utf-8-sig")
-    assert shares.read_assignments(mini, read_seeds(mini)) == {"trees": ("annotator-a",)}
+    assert read_assignments(mini, read_seeds(mini)) == {"trees": ("annotator-a",)}
 
 
 @pytest.fixture
@@ -106,7 +117,7 @@ def shared(mini: Benchmark) -> Benchmark:
     seed = read_seeds(mini)
     ids = [each.id for each in seed.articles]
     dealt = {id: ("annotator-a", "annotator-b" if number % 2 else "annotator-c") for number, id in enumerate(ids)}
-    shares.write_assignments(mini, dealt)
+    write_assignments(mini, dealt)
     tasks = json.loads((mini.exports / "annotator-b.json").read_text())
     for name in ("annotator-b", "annotator-c"):
         own = [task for task in tasks if name in dealt[task["data"]["article_id"]]]
@@ -116,10 +127,10 @@ def shared(mini: Benchmark) -> Benchmark:
 
 
 def test_decisions_are_between_those_who_labelled(shared: Benchmark) -> None:
-    seed, label_set = read_seeds(shared), labels.read_label_set(shared)
+    seed, label_set = read_seeds(shared), read_label_set(shared)
     found = adjudication.check(shared, seed, label_set, "adjudicator")
     assert [each.subject for each in found] == ["3万平方米", "产业", "滦河"]
-    dealt = shares.read_assignments(shared, seed)
+    dealt = read_assignments(shared, seed)
     of = {passage.id: passage.article_id for passage in seed.passages()}
     assert all({*each.readings} == {*dealt[of[each.passage_id]], "adjudicator"} for each in found)
 
@@ -129,7 +140,7 @@ def test_a_share_that_is_not_finished_is_named(shared: Benchmark) -> None:
     tasks = json.loads(path.read_text())
     path.write_text(json.dumps(tasks[1:]))
     with pytest.raises(DataError, match=r"passage-unlabelled(.|\n)*annotator-c") as caught:
-        adjudication.check(shared, read_seeds(shared), labels.read_label_set(shared), "adjudicator")
+        adjudication.check(shared, read_seeds(shared), read_label_set(shared), "adjudicator")
     assert len(caught.value.problems) == 1
 
 
@@ -137,7 +148,7 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
     for name in ("annotator-a", "annotator-c"):
         (shared.exports / f"{name}.json").unlink()
     with pytest.raises(DataError) as caught:
-        adjudication.open_questions(shared, read_seeds(shared), labels.read_label_set(shared), "adjudicator")
+        adjudication.open_questions(shared, read_seeds(shared), read_label_set(shared), "adjudicator")
     assert [(each.code, Path(each.location).stem) for each in caught.value.problems] == [
         ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
     ]  # fmt: skip
@@ -145,7 +156,7 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
 
 
 def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
-    seed, label_set = read_seeds(shared), labels.read_label_set(shared)
+    seed, label_set = read_seeds(shared), read_label_set(shared)
     found = agreement.measure_agreement(shared, seed, label_set)
     assert [(pair.first, pair.second) for pair in found.pairs] == [
         ("annotator-a", "annotator-b"), ("annotator-a", "annotator-c"),
@@ -159,4 +170,4 @@ def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     assert by.count("annotator-a") == by.count("annotator-b") + by.count("annotator-c") == 8
     board = ranking.board(shared, "ner", gold.FOLDS)
     assert [row.system for row in board.rows] == ["annotator-a"]  # the others were not given every passage
-    assert annotators.read_annotators(shared).kinds == {"test data"}
+    assert read_annotators(shared).kinds == {"test data"}

@@ -8,7 +8,9 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from jinbench import dataset, labels, searching, splitting
+from jinbench import dataset, searching, splitting
+from jinbench.annotation.gold import read_gold
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.searching import FOLD, PARTS
@@ -18,7 +20,7 @@ from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
     seed = articles.read_seeds(real)
-    gold = dataset.read_gold(real, seed, labels.read_label_set(real), ())
+    gold = read_gold(real, seed, read_label_set(real), ())
     assert searching.search(seed, gold) == real.splits.read_text()
 
 
@@ -109,12 +111,12 @@ def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
     seed = articles.read_seeds(mini)
     with pytest.raises(DataError, match="3 families or more"):
-        searching.search(seed, dataset.read_gold(mini, seed, labels.read_label_set(mini), ()))
+        searching.search(seed, read_gold(mini, seed, read_label_set(mini), ()))
 
 
 def test_a_small_world_has_a_split(mini: Benchmark) -> None:
     seed = articles.read_seeds(mini)
-    mini.splits.write_text(searching.search(seed, dataset.read_gold(mini, seed, labels.read_label_set(mini), ())))
+    mini.splits.write_text(searching.search(seed, read_gold(mini, seed, read_label_set(mini), ())))
     found = splitting.read_splits(mini, seed.articles)
     assert {place.split for place in found.values()} == set(SPLITS)
     assert len(found) == 5

@@ -10,16 +10,20 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from jinbench import annotators, exports, labels, suggesting
+from jinbench.annotation import exports
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.gold import labelled_passages
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels, Span, Suggestion
+from jinbench.labelstudio.suggest import suggestions
+from jinbench.labelstudio.suggest.suggestions import Suggester
 from jinbench.models import active_learning
 from jinbench.models.crf import inference
 from jinbench.models.crf.estimator import CrfTagger
 from jinbench.seeds import articles
 from jinbench.seeds.articles import Seeds
-from jinbench.suggesting import Suggester
 
 TEXTS = [
     "\u6d25\u95e8\u5927\u6865",
@@ -99,7 +103,7 @@ def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
 
 def world(benchmark: Benchmark) -> tuple[Seeds, list[PassageLabels]]:
     seed = articles.read_seeds(benchmark)
-    return seed, suggesting.labelled_passages(benchmark, seed, labels.read_label_set(benchmark))
+    return seed, labelled_passages(benchmark, seed, read_label_set(benchmark))
 
 
 def as_text(suggester: Suggester, seed: Seeds) -> str:
@@ -108,7 +112,7 @@ def as_text(suggester: Suggester, seed: Seeds) -> str:
 
 def test_suggestions_are_whole_and_the_same_every_time(mini: Benchmark) -> None:
     seed, known = world(mini)
-    first = suggesting.train_suggester(seed.articles, known)
+    first = suggestions.train_suggester(seed.articles, known)
     found = first.suggest(seed.passages())
     texts = {passage.id: passage.text for passage in seed.passages()}
     assert list(found) == list(texts)
@@ -117,7 +121,7 @@ def test_suggestions_are_whole_and_the_same_every_time(mini: Benchmark) -> None:
         assert len(each.spans) == len(each.chances)
         assert 0 <= each.certainty <= 1
         assert all(texts[id][span.start : span.end] == span.surface for span in each.spans)
-    again = suggesting.train_suggester(seed.articles, known[::-1])
+    again = suggestions.train_suggester(seed.articles, known[::-1])
     assert (again.version, as_text(again, seed)) == (first.version, as_text(first, seed))
     assert re.fullmatch(r"tagger \d+\.\d+\.\d+\S* [0-9a-f]{8}", first.version)
 
@@ -125,13 +129,13 @@ def test_suggestions_are_whole_and_the_same_every_time(mini: Benchmark) -> None:
 def test_no_suggestion_holds_what_was_labelled_in_its_own_story(mini: Benchmark) -> None:
     """Labels of a story that are turned upside down change nothing that is suggested for it, and much elsewhere."""
     seed, known = world(mini)
-    before = suggesting.train_suggester(seed.articles, known)
+    before = suggestions.train_suggester(seed.articles, known)
     suggested = before.suggest(seed.passages())
     changed = 0
     for name in sorted({article.story for article in seed.articles}):
         inside = {p.id for article in seed.articles if article.story == name for p in article.passages}
         other = [replace(entry, spans=()) if entry.passage_id in inside else entry for entry in known]
-        after = suggesting.train_suggester(seed.articles, other)
+        after = suggestions.train_suggester(seed.articles, other)
         found = after.suggest(seed.passages())
         assert {id: found[id] for id in inside} == {id: suggested[id] for id in inside}
         changed += any(found[id] != suggested[id] for id in found.keys() - inside)
@@ -143,14 +147,14 @@ def test_a_story_alone_says_nothing_about_itself(mini: Benchmark) -> None:
     seed, known = world(mini)
     name = seed.articles[0].story
     inside = {p.id for article in seed.articles if article.story == name for p in article.passages}
-    alone = suggesting.train_suggester(seed.articles, [entry for entry in known if entry.passage_id in inside])
+    alone = suggestions.train_suggester(seed.articles, [entry for entry in known if entry.passage_id in inside])
     assert alone.suggest(seed.passages()).keys() == {p.id for p in seed.passages()} - inside
-    own = suggesting.train_suggester(seed.articles, [entry for entry in known if entry.passage_id in inside], folds=0)
+    own = suggestions.train_suggester(seed.articles, [entry for entry in known if entry.passage_id in inside], folds=0)
     assert own.suggest(seed.passages()).keys() == {p.id for p in seed.passages()}
 
 
 def test_it_learns_from_gold_then_from_annotators_then_from_nothing(mini: Benchmark) -> None:
-    listed = annotators.read_annotators(mini)
+    listed = read_annotators(mini)
     _, known = world(mini)
     assert {entry.annotator for entry in known} == {listed.gold}
     exports.export_path(mini, listed.gold).unlink()
@@ -165,7 +169,7 @@ def test_it_learns_from_gold_then_from_annotators_then_from_nothing(mini: Benchm
 
 def test_labels_without_a_span_can_be_learnt_from(mini: Benchmark) -> None:
     seed, known = world(mini)
-    empty = suggesting.train_suggester(seed.articles, [replace(entry, spans=()) for entry in known], folds=0)
+    empty = suggestions.train_suggester(seed.articles, [replace(entry, spans=()) for entry in known], folds=0)
     assert all(not each.spans for each in empty.suggest(seed.passages()).values())
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import dataset, items, labels, verifying
+from jinbench import dataset, items, verifying
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -25,7 +26,7 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
     rows[0]["sectors"] = [2]
-    types = items.features(labels.read_label_set(mini))["sector"]
+    types = items.features(read_label_set(mini))["sector"]
     Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError) as caught:
         verifying.verify_folder(mini.dataset)
@@ -49,7 +50,7 @@ def test_verify_sees_every_field(mini: Benchmark, config: str, change: Any, code
     dataset.write(built, mini.dataset)
     rows = built.table[config]["train"]
     change(rows[0])
-    types = items.features(labels.read_label_set(mini))[config]
+    types = items.features(read_label_set(mini))[config]
     Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
     with pytest.raises(DataError, match=code):
         verifying.verify_folder(mini.dataset)
@@ -62,7 +63,7 @@ def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
     path = mini.dataset / "sector" / "train.parquet"
     data = path.read_bytes()
     mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
-    types = items.features(labels.read_label_set(mini))["sector"]
+    types = items.features(read_label_set(mini))["sector"]
     path.write_bytes(items.parquet(built.table["sector"]["train"], types))
     assert path.read_bytes() != data
     with pytest.raises(DataError, match=r"item-changed|names of labels"):

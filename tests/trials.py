@@ -8,23 +8,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jinbench import (
-    accounts,
-    adjudication,
-    annotation,
-    annotators,
-    clients,
-    exports,
-    labels,
-    labelstudio,
-    members,
-    projects,
-    pushing,
-)
+from jinbench.annotation import exports
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import environment
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Suggestion
-from jinbench.exchange import call, export_tasks
+from jinbench.labelstudio import adjudicate, annotations, projects
+from jinbench.labelstudio import push as pushing
+from jinbench.labelstudio.server import accounts, process
+from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.client import call, connect, export_tasks
 from jinbench.seeds import articles
 from tests.worlds import three_pages
 
@@ -42,13 +37,13 @@ def reached_by(url: str, token: str, home: Path) -> AbstractContextManager[None]
 class People:
     """An annotator and an adjudicator of the server, with names of their own, for any number of trials."""
 
-    def __init__(self, server: labelstudio.Server) -> None:
+    def __init__(self, server: process.Server) -> None:
         stamp = f"{time.time_ns():x}"
         self.names = {"annotator-a": f"a{stamp}", "adjudicator": f"z{stamp}"}
         for name in self.names.values():
-            members.member(server.url, name)
-        self.client = clients.connect()
-        self.token = str(accounts.known()[accounts.ADMIN].token)
+            member(server.url, name)
+        self.client = connect()
+        self.token = str(accounts.accounts_of_server()[accounts.ADMIN].token)
 
 
 class Trial:
@@ -62,10 +57,8 @@ class Trial:
         self.name = people.names[role]
         named = self.where.annotation / "labels.toml"
         named.write_text(named.read_text().replace('title = "Mini"', f'title = "{stamp}"'))
-        self.seed, self.label_set = articles.read_seeds(self.where), labels.read_label_set(self.where)
-        self.labels = annotation.read_labels(
-            exports.export_path(self.where, role), self.seed, self.label_set, self.name
-        )
+        self.seed, self.label_set = articles.read_seeds(self.where), read_label_set(self.where)
+        self.labels = read_labels(exports.export_path(self.where, role), self.seed, self.label_set, self.name)
         listing = self.where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace(f'"{role}"', f'"{self.name}"'))
         if command == "push":
@@ -84,7 +77,7 @@ class Trial:
                       suggestions=self.suggestions, model_version=MODEL)  # fmt: skip
 
     def enter(self, client: Any) -> None:
-        annotation.submit(client, self.seed, self.label_set, self.name, self.labels, lambda done: None)
+        annotations.submit(client, self.seed, self.label_set, self.name, self.labels, lambda done: None)
 
     def run(self, client: Any) -> None:
         """The command. Raises what it raises."""
@@ -93,9 +86,9 @@ class Trial:
         elif self.command == "enter":
             self.enter(client)
         elif self.command == "pull":
-            annotation.pull(client, self.where, self.seed, self.label_set, self.name)
+            annotations.pull(client, self.where, self.seed, self.label_set, self.name)
         else:
-            adjudication.push(client, self.where, self.seed, self.label_set, self.name, lambda *_: None)
+            adjudicate.push(client, self.where, self.seed, self.label_set, self.name, lambda *_: None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "client": None}  # another process runs the command through a client of its own
@@ -104,7 +97,7 @@ class Trial:
         """The command by way of `url`, on a machine with this home. What the user is told if it fails."""
         with reached_by(url, self.token, self.where.root / home):
             try:
-                self.run(clients.connect())
+                self.run(connect())
             except ServerError as error:
                 return str(error)
         return None
@@ -131,17 +124,17 @@ class Trial:
         assert each == wanted.get(self.command, {1: len(texts)}), f"annotations: {dict(each)}"
         ids = {task["id"]: task["data"]["passage_id"] for task in tasks}
         predictions = call(self.client, "GET", "api/predictions", params={"project": self.project})
-        names = [MODEL] if self.command != "adjudicate" else [*self.between(), adjudication.AGREED]
+        names = [MODEL] if self.command != "adjudicate" else [*self.between(), adjudicate.AGREED]
         found = Counter((ids[each["task"]], each["model_version"]) for each in predictions)
         assert found == Counter({(id, name): 1 for id in texts for name in names}), "predictions"
         if self.command in ("enter", "pull"):
-            labelled = annotation.fetch(self.client, self.seed, self.label_set, self.name)
+            labelled = annotations.fetch(self.client, self.seed, self.label_set, self.name)
             assert all(a.same_labels(b) for a, b in zip(labelled, self.labels, strict=True)), "labels"
         if self.command == "pull":
             self.check_export(len(texts))
 
     def between(self) -> tuple[str, ...]:
-        return annotators.read_annotators(self.where).adjudicates(self.name)
+        return read_annotators(self.where).adjudicates(self.name)
 
     def check_export(self, *numbers: int) -> None:
         """The export is there with one of these numbers of passages, or, with a zero, not there."""

@@ -5,10 +5,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jinbench import exports, labels, starting
+from jinbench import starting
+from jinbench.annotation import exports
+from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels, Span
+from jinbench.labelstudio import labeling_config
 from jinbench.seeds import articles, importer
 
 MINI = Path(__file__).with_name("mini")
@@ -18,7 +21,7 @@ def three_pages(root: Path) -> Benchmark:
     """The world in `root`, a folder that does not exist yet; not yet built."""
     where = starting.begin(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
-    files.write_text(where.labeling_config, labels.labeling_config(labels.read_label_set(where)))
+    files.write_text(where.labeling_config, labeling_config.labeling_config(read_label_set(where)))
     return where
 
 
@@ -69,7 +72,7 @@ def add_pages(benchmark: Benchmark) -> None:
 
 def labels_of(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
     """What a reader with simple rules says of the three pages, in the labels that the benchmark has."""
-    label_set = labels.read_label_set(benchmark)
+    label_set = read_label_set(benchmark)
     return [
         PassageLabels(
             passage.id,

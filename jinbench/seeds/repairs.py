@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from jinbench.core.types import CharacterChange, AlignmentRun
+from jinbench.core.types import AlignmentRun, CharacterChange
 
 
 class Char(NamedTuple):
