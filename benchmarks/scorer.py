@@ -77,7 +77,7 @@ def articles(number: int, start: int = 0) -> list[int]:
 
 def contestants(name: str, number: int, seed: int) -> Callable[[], float]:
     """A call that scores, and returns micro-F1; what it needs is there before."""
-    from jinbench.scoring.streaming import Tally
+    from jinbench.scoring.streaming import StreamingScorer
 
     if name in ("a stream of 100,000", "a stream of 1,000,000"):
         size = 100_000 if name.endswith(" 100,000") else 1_000_000
@@ -88,7 +88,7 @@ def contestants(name: str, number: int, seed: int) -> Callable[[], float]:
                 yield lists(lengths, gold), lists(lengths, guess), articles(BATCH, start)
 
         def stream() -> float:
-            tally = Tally(TYPES)
+            tally = StreamingScorer(TYPES)
             for batch in batches():
                 tally.add(*batch)
             return float(tally.report(RESAMPLES).micro.f1 or 0)
@@ -102,15 +102,17 @@ def contestants(name: str, number: int, seed: int) -> Callable[[], float]:
 
         offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
         columns = [pa.ListArray.from_arrays(offsets, pa.array(side)) for side in (gold, guess)]
-        return lambda: float(Tally(TYPES, tag_names=TAGS, intervals=False).add(*columns).report().micro.f1 or 0)
+        return lambda: float(
+            StreamingScorer(TYPES, tag_names=TAGS, intervals=False).add(*columns).report().micro.f1 or 0
+        )
     true, said = lists(lengths, gold), lists(lengths, guess)
     del gold, guess
     if name == "jinbench, lists":
-        return lambda: float(Tally(TYPES, intervals=False).add(true, said).report().micro.f1 or 0)
+        return lambda: float(StreamingScorer(TYPES, intervals=False).add(true, said).report().micro.f1 or 0)
     if name == "jinbench, lists, by article":
-        return lambda: float(Tally(TYPES).add(true, said, groups).report(0).micro.f1 or 0)
+        return lambda: float(StreamingScorer(TYPES).add(true, said, groups).report(0).micro.f1 or 0)
     if name in ("bootstrap", "bootstrap, every label"):
-        tally = Tally(TYPES).add(true, said, groups)
+        tally = StreamingScorer(TYPES).add(true, said, groups)
         return lambda: float(tally.report(RESAMPLES, labels=name != "bootstrap").micro.f1 or 0)
     if name.startswith("seqeval"):
         from seqeval.metrics import classification_report, f1_score

@@ -9,7 +9,7 @@ from typing import Any
 from jinbench import aligning, tolerant
 from jinbench.aligning import Folded, Quoted
 from jinbench.reports import Report
-from jinbench.scoring.gold import Label
+from jinbench.scoring.gold import LabelKey
 from jinbench.tolerant import Pairs
 
 _SURFACE = ("surface", "mention", "span", "word", "text", "原文", "文字", "实体", "entity", "name")
@@ -64,7 +64,7 @@ class _Reader:
     def resolve(self, said: str) -> str | None:
         return said.strip() if said.strip() in self.names else self.known.get(key(said))
 
-    def read(self, reply: str) -> frozenset[Label] | None:
+    def read(self, reply: str) -> frozenset[LabelKey] | None:
         """The labels in a reply, or None if it cannot be used.
 
         In this order: the last whole list that has a known label; the labels that stand alone or in a broken list,
@@ -121,15 +121,15 @@ class _Reader:
     def reading(self, value: Any) -> _Reading | None:
         raise NotImplementedError
 
-    def labels(self, found: Sequence[Quoted | None]) -> frozenset[Label]:
+    def labels(self, found: Sequence[Quoted | None]) -> frozenset[LabelKey]:
         raise NotImplementedError
 
-    def unstructured(self, reply: str) -> frozenset[Label] | None:
+    def unstructured(self, reply: str) -> frozenset[LabelKey] | None:
         raise NotImplementedError
 
 
 class NerReader(_Reader):
-    def labels(self, found: Sequence[Quoted | None], walked: bool = False) -> frozenset[Label]:
+    def labels(self, found: Sequence[Quoted | None], walked: bool = False) -> frozenset[LabelKey]:
         quoted = self.accepted(found)
         spans = []
         for entry, place in zip(quoted, aligning.align(self.text, quoted), strict=True):
@@ -227,7 +227,7 @@ class NerReader(_Reader):
         swapped = self.resolve(part) is None and self.resolve(key) is not None
         return Quoted(part, key) if swapped else Quoted(key, part)
 
-    def unstructured(self, reply: str) -> frozenset[Label] | None:
+    def unstructured(self, reply: str) -> frozenset[LabelKey] | None:
         """Markup: walked along the text if that is the item's, else its surfaces in order."""
         forms = [list(pattern.finditer(reply)) for pattern in (_SQUARE, _TAGGED)]
         marks = max(forms, key=lambda found: sum(self.resolve(mark["type"]) is not None for mark in found))
@@ -291,7 +291,7 @@ def _without(reply: str, marks: Sequence[re.Match[str]]) -> tuple[str, list[tupl
 
 
 class SectorReader(_Reader):
-    def labels(self, found: Sequence[Quoted | None]) -> frozenset[Label]:
+    def labels(self, found: Sequence[Quoted | None]) -> frozenset[LabelKey]:
         names = [label.type for label in self.accepted(found)]
         self.report.notes["twice"] += len(names) - len(set(names))
         self.report.kept += len(names)
@@ -337,7 +337,7 @@ class SectorReader(_Reader):
             return _Reading([*names], single=single and len(names) == 1)
         return _Reading([Quoted("", part)], single=True) if single else None
 
-    def unstructured(self, reply: str) -> frozenset[Label] | None:
+    def unstructured(self, reply: str) -> frozenset[LabelKey] | None:
         """The last line outside of JSON that is nothing but known names, with the lines just before it that are.
 
         A line that says anything else may as well deny what it names, so that none of it is taken.

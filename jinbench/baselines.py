@@ -24,7 +24,7 @@ from jinbench.recipes import Recipe
 from jinbench.running import Reply, Running
 from jinbench.scoring import gold as scoring_gold
 from jinbench.scoring import score as scoring
-from jinbench.scoring.gold import FOLDS, NOISY, Gold, Label
+from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey
 from jinbench.scoring.predictions import as_rows, file_name
 from jinbench.scoring.results import Score, rounded
 
@@ -69,7 +69,7 @@ class World:
     @cached_property
     def _types(self) -> dict[str, str]:
         crosswalk = self.recipe.crosswalk
-        return golds.types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
+        return golds.crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
 
     @cached_property
     def rounds(self) -> list[Round]:
@@ -92,7 +92,7 @@ def world(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> W
     """
     rows = dataset.read_rows(benchmark, recipe.task)
     if recipe.crosswalk:
-        golds.types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
+        golds.crosswalk_types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
     true = {split: golds.read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
     sectors = tuple(dataset.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.given:
@@ -105,7 +105,7 @@ class Result:
     """What a recipe predicts and scores, by split; for ner also coarse, and under noise held against no noise."""
 
     recipe: Recipe
-    predictions: dict[str, list[tuple[str, frozenset[Label]]]]
+    predictions: dict[str, list[tuple[str, frozenset[LabelKey]]]]
     scores: dict[str, Score]
     noise: tuple[Under, ...]
     coarse: dict[str, Score]
@@ -183,9 +183,9 @@ def run(
     of a submission).
     """
     at = world(benchmark, recipe, on)
-    noisy = recipe.task == "ner" and "test" in on and dataset.has(benchmark, golds.config_of("ner", NOISY))
+    noisy = recipe.task == "ner" and "test" in on and dataset.has_config(benchmark, golds.config_of("ner", NOISY))
     steps = len(at.rounds) + noisy
-    predicted: dict[str, dict[str, frozenset[Label]]] = {split: {} for split in on}
+    predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in on}
     true = dict(at.held_against)
     noise: tuple[Under, ...] = ()
     replies = []
@@ -202,7 +202,7 @@ def run(
     return Result(
         recipe,
         {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in true.items()},
-        {split: scoring.score(gold, predicted[split]) for split, gold in true.items()},
+        {split: scoring.score_predictions(gold, predicted[split]) for split, gold in true.items()},
         noise,
         _coarse(at, predicted),
         _took(recipe, replies, sum(len(row["text"]) for each in at.rounds for row in each.held_out)),
@@ -210,8 +210,8 @@ def run(
 
 
 def _under_noise(
-    on: World, process: Running, clean: dict[str, frozenset[Label]]
-) -> tuple[dict[str, frozenset[Label]], tuple[Under, ...]]:
+    on: World, process: Running, clean: dict[str, frozenset[LabelKey]]
+) -> tuple[dict[str, frozenset[LabelKey]], tuple[Under, ...]]:
     """The test round once more, on noisy sentences alone: the process that predicts them never sees them clean.
 
     The highest level comes first, since what a level leaves alone, lower ones leave alone too.
@@ -219,7 +219,7 @@ def _under_noise(
     tiers = sorted(conditions.tiers(on.benchmark, on.recipe.crosswalk), key=lambda tier: -tier.level)
     train = on.rounds[0].train
     reply = process.round(train, on.labels(train), *(tier.rows for tier in tiers))
-    predicted: dict[str, frozenset[Label]] = {}
+    predicted: dict[str, frozenset[LabelKey]] = {}
     found = []
     for tier, batch in zip(tiers, reply.batches, strict=True):
         here = dict(zip(tier.gold.ids, batch.values(), strict=True))
@@ -228,14 +228,14 @@ def _under_noise(
     return predicted, tuple(sorted(found, key=lambda each: (each.kind, each.level)))
 
 
-def _coarse(on: World, predicted: dict[str, dict[str, frozenset[Label]]]) -> dict[str, Score]:
+def _coarse(on: World, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
     main = golds.main_crosswalk(on.benchmark)
     if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
         return {}
-    types = golds.types(on.benchmark, main)
-    convert, gold = scoring_gold.through(types), scoring_gold.coarse(on.held_against[FOLDS], main, types)
-    return {FOLDS: scoring.score(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
+    types = golds.crosswalk_types(on.benchmark, main)
+    convert, gold = scoring_gold.apply_crosswalk(types), scoring_gold.coarse_gold(on.held_against[FOLDS], main, types)
+    return {FOLDS: scoring.score_predictions(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 
 
 def _took(recipe: Recipe, replies: list[Reply], characters: int) -> dict[str, Any]:

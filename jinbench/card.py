@@ -192,7 +192,7 @@ def _curve(benchmark: Benchmark) -> str:
 
 
 def _fields(benchmark: Benchmark) -> str:
-    return fields.markdown(items.features(read_label_set(benchmark)))
+    return fields.features_markdown(items.dataset_features(read_label_set(benchmark)))
 
 
 def _annotators(benchmark: Benchmark) -> str:

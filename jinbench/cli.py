@@ -120,7 +120,7 @@ def split(
     seed, label_set = read_seeds(where), labels.read_label_set(where)
     gold = read_gold(where, seed, label_set, ())  # an erratum moves no article
     with progress() as step:
-        text = searching.search(seed, gold, step=step)
+        text = searching.search_splits(seed, gold, step=step)
     if write:
         files.write_text(where.splits, text)
     emit([*csv.DictReader(text.splitlines())], as_json, text.rstrip)
@@ -132,8 +132,8 @@ def build(ctx: typer.Context, as_json: JSON = False) -> None:
     from jinbench import dataset
 
     where = workshop(ctx)
-    built = dataset.build(where)
-    changed = dataset.write(built, where.dataset)
+    built = dataset.build_dataset(where)
+    changed = dataset.write_dataset(built, where.dataset)
     listing = built.manifest
     spans = sum(built.statistics["spans"].values())
     lines = [
@@ -195,7 +195,7 @@ def run(
     chosen = [(recipes.load(path), (out or path.parent) / path.stem) for path in files or recipes.room(where)]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
-        if not files and recipe.task not in golds.boards(where):
+        if not files and recipe.task not in golds.board_splits(where):
             reason = f"is for {recipe.task}, and this dataset has no labels for it"
         elif not files and recipe.missing:
             reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"

@@ -55,8 +55,8 @@ def score(
 
     gold = golds.read_task_gold(rooms(ctx), task, on, crosswalk)
     predicted = predictions.read_predictions(file, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
-    found = scoring.score(gold, predicted, scores=predicted.scores)
-    wrong = error_analysis.analyse(gold, predicted, errors) if errors else None
+    found = scoring.score_predictions(gold, predicted, scores=predicted.scores)
+    wrong = error_analysis.analyze_errors(gold, predicted, errors) if errors else None
     record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
     emit(record, as_json, lambda: "\n\n".join(str(part) for part in (found, wrong) if part))
 
@@ -82,7 +82,7 @@ def compare(
     from jinbench.scoring import score as scoring_score
     from jinbench.scoring.compare import compare_all
     from jinbench.scoring.predictions import read_predictions
-    from jinbench.scoring.results import signed
+    from jinbench.scoring.results import signature_text
 
     if len({path.resolve() for path in files}) < max(len(files), 2):
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
@@ -96,7 +96,9 @@ def compare(
     emit(
         [{"a": a, "b": b, "signature": signature} | each.to_dict() for (a, b), each in found.items()],
         as_json,
-        lambda: "\n\n".join([signed(signature), *(f"{a} minus {b}:\n{each}" for (a, b), each in found.items())]),
+        lambda: "\n\n".join(
+            [signature_text(signature), *(f"{a} minus {b}:\n{each}" for (a, b), each in found.items())]
+        ),
     )
 
 

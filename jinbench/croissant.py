@@ -62,7 +62,7 @@ def build(benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: 
     label_set = read_label_set(benchmark)
     return describe(
         dataset.read_manifest(benchmark) if listing is None else listing,
-        items.features(label_set),
+        items.dataset_features(label_set),
         read_annotators(benchmark),
         title=label_set.title,
         documents=Documents(

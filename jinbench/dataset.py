@@ -46,12 +46,12 @@ def table_of(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Seque
     Raises :class:`DataError` with all that is wrong in splits, exports or errata.
     """
     found = read_gold(benchmark, seed, label_set, used)
-    return items.rows(
+    return items.build_rows(
         seed, label_set, found, read_splits(benchmark, seed.articles), labels_by_annotator(benchmark, seed, label_set)
     )
 
 
-def build(benchmark: Benchmark) -> Built:
+def build_dataset(benchmark: Benchmark) -> Built:
     """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
 
     Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
@@ -60,9 +60,9 @@ def build(benchmark: Benchmark) -> Built:
     seed = articles.read_seeds(benchmark)
     used = errata.read_errata(benchmark)
     table = table_of(benchmark, seed, label_set, used)
-    listing = items.manifest(table, label_set, used, read_annotators(benchmark).gold)
+    listing = items.build_manifest(table, label_set, used, read_annotators(benchmark).gold)
     contents = parquets(table, label_set, listing)
-    counts = items.statistics(table, label_set)
+    counts = items.compute_statistics(table, label_set)
     contents["stats.json"] = files.dump_json(counts).encode()
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     listing["files"]["splits.csv"] = files.sha256(benchmark.splits.read_bytes())
@@ -72,7 +72,7 @@ def build(benchmark: Benchmark) -> Built:
 
 def parquets(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[str, bytes]:
     """The Parquet files of all configs, by name; `listing` is their manifest."""
-    types = items.features(label_set)
+    types = items.dataset_features(label_set)
     return {
         f"{config}/{split}.parquet": items.parquet(rows, types[config], items.stamp(listing, config))
         for config, splits in table.items()
@@ -80,7 +80,7 @@ def parquets(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[
     }
 
 
-def write(built: Built, folder: Path) -> list[str]:
+def write_dataset(built: Built, folder: Path) -> list[str]:
     """Write the files that differ; returns their names."""
     changed = [
         name
@@ -126,7 +126,7 @@ def _tables(benchmark: Benchmark, config: str, split: str | None) -> dict[str, "
     import pyarrow.parquet as pq
 
     listing = read_manifest(benchmark)
-    known = configs(listing)
+    known = listed_configs(listing)
     _check_names(known, config, split)
     hashes = listing["files"]
     found = {}
@@ -143,7 +143,7 @@ def _tables(benchmark: Benchmark, config: str, split: str | None) -> dict[str, "
     return found
 
 
-def configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def listed_configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """The configs that a manifest lists, each with its splits, in the order of ours. A corpus of others has fewer."""
     items = listing["items"]
     return {
@@ -153,7 +153,7 @@ def configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def has(benchmark: Benchmark, config: str) -> bool:
+def has_config(benchmark: Benchmark, config: str) -> bool:
     """Whether the dataset has a config. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     return config in read_manifest(benchmark)["items"]
 
@@ -216,7 +216,7 @@ def info(root: Benchmark | Path | str | None = None) -> Info:
     counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
     found = {
         config: {split: len(listing["items"].get(config, {}).get(split, ())) for split in splits}
-        for config, splits in configs(listing).items()
+        for config, splits in listed_configs(listing).items()
     }
     return Info(str(listing["version"]), str(listing["sha256"]), str(where.root), found, counts)
 

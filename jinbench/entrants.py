@@ -40,7 +40,7 @@ def submit(
     where = rooms(ctx) if dry_run else workshop(ctx)
     done = entries.submit(where, folder, replace, dry_run)
     system, parts = done.checked.entry.system, done.checked.parts
-    scores = [score.score(part.gold, part.found) for part in parts]
+    scores = [score.score_predictions(part.gold, part.found) for part in parts]
     target = files.shown(done.folder)
     states = {
         "checked": f"It lies in {target} and is in order.",

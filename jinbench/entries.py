@@ -114,7 +114,7 @@ def home(benchmark: Benchmark) -> Path:
 def boards(benchmark: Benchmark) -> dict[str, Board]:
     """Every board that an entry can stand on, by the name of the file for it."""
     found = [(task, split, "") for task, splits in BOARD_SPLITS.items() for split in splits]
-    found += [("ner", split, name) for name in golds.crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
+    found += [("ner", split, name) for name in golds.read_crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
     return {predictions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
 
 
@@ -179,7 +179,7 @@ def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> Syst
         problems.append(Problem("wrong-version", f"{place} data", expected, system.data, hint))
     if system.crosswalk:
         try:
-            golds.types(benchmark, system.crosswalk, f"{place} crosswalk")
+            golds.crosswalk_types(benchmark, system.crosswalk, f"{place} crosswalk")
         except DataError as error:
             problems += error.problems
     return system

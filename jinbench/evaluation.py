@@ -18,10 +18,10 @@ from jinbench.scoring import counts
 from jinbench.scoring import score as scoring
 from jinbench.scoring.compare import Difference
 from jinbench.scoring.gold import Gold
-from jinbench.scoring.predictions import KEYS, Predictions, read_predictions, take
+from jinbench.scoring.predictions import KEYS, Predictions, parse_predictions, read_predictions
 from jinbench.scoring.results import Score
 from jinbench.scoring.sequences import TagNames, _as_row, _columns, _together
-from jinbench.scoring.streaming import Report, Tally
+from jinbench.scoring.streaming import StreamingReport, StreamingScorer
 
 if TYPE_CHECKING:
     pass
@@ -31,7 +31,7 @@ def score(
     predictions: Any, gold: Any = None, *, task: str = "ner", split: str = "test", crosswalk: str = "",
     articles: Iterable[Any] | None = None, names: Sequence[str] = (), scheme: str = "BIO", repair: str | None = None,
     tag_names: TagNames = (), root: str | os.PathLike[str] | None = None,
-) -> Score | Report:  # fmt: skip
+) -> Score | StreamingReport:  # fmt: skip
     """Score predictions.
 
     Without `gold`, on an item set of the benchmark at `root` (by default the one around the current folder, or the one
@@ -50,13 +50,13 @@ def score(
     """
     if gold is None:
         true, (found,) = _held_against(task, split, crosswalk, root, scheme, repair, predictions)
-        return scoring.score(true, found, scores=found.scores)
+        return scoring.score_predictions(true, found, scores=found.scores)
     sides = {"gold": gold, "predictions": predictions}
     (ours, theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
     if groups is not None:  # a tally wants the items of an article one after the other
         order = _together(groups)
         ours, theirs, groups = ours.reordered(order), theirs.reordered(order), [groups[i] for i in order]
-    return Tally(known).add(ours, theirs, groups).report()
+    return StreamingScorer(known).add(ours, theirs, groups).report()
 
 
 def compare(
@@ -67,7 +67,7 @@ def compare(
     """How much better `a` is than `b` in micro-F1, and whether that can be told. The arguments are those of `score`."""
     if gold is None:
         true, found = _held_against(task, split, crosswalk, root, scheme, repair, a, b)
-        return comparing.compare(true, *found)
+        return comparing.compare_systems(true, *found)
     sides = {"gold": gold, "a": a, "b": b}
     (ours, *theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
     if not ours.items:
@@ -99,7 +99,7 @@ def _held_against(
             found.append(read_predictions(Path(given), gold, locate, scheme, repair))
         else:
             problems: list[Problem] = []
-            found.append(take(_rows(given, task, problems), gold, locate, scheme, repair, problems))
+            found.append(parse_predictions(_rows(given, task, problems), gold, locate, scheme, repair, problems))
     return gold, found
 
 

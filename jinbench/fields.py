@@ -131,7 +131,7 @@ def type_name(feature: Any) -> str:
     return "struct" if isinstance(feature, dict) else str(feature.dtype)
 
 
-def markdown(features: "Mapping[str, datasets.Features]") -> str:
+def features_markdown(features: "Mapping[str, datasets.Features]") -> str:
     """The table of fields: those of each config, then those that are the same in several."""
     words = described(features)
     owners: dict[tuple[str, ...], list[str]] = {}

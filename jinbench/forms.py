@@ -32,7 +32,7 @@ def explained(benchmark: Benchmark, kind: str) -> str:
     if kind == "system":
         return template(benchmark)
     listing = dataset.read_manifest(benchmark)
-    boards = golds.boards(benchmark).get(kind, BOARD_SPLITS[kind])
+    boards = golds.board_splits(benchmark).get(kind, BOARD_SPLITS[kind])
     names, split = listing["labels"][kind], boards[0]
     gold = golds.read_task_gold(benchmark, kind, split)
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.

@@ -24,7 +24,7 @@ from jinbench.core.files import toml_string
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.documents import Document, Notes, flat
-from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, Place
+from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, SplitAssignment
 
 VERSION = "1.0.0"
 GOLD = "corpus"  # the name of the gold, where no annotator is known
@@ -239,7 +239,7 @@ def _groups(documents: Sequence[Document], ids: Sequence[str]) -> tuple[list[str
 def _places(
     documents: Sequence[Document], spans: Sequence[Sequence[Span]], groups: Sequence[str], texts: Sequence[str],
     seed: int,
-) -> dict[str, Place]:  # fmt: skip
+) -> dict[str, SplitAssignment]:  # fmt: skip
     """The split and the folds of each group. Raises :class:`DataError` (split-mismatch)."""
     hint = "name each file with its split: train=FILE test=FILE, and validation=FILE if there is one"
     given: dict[str, str | None] = {}
@@ -264,7 +264,9 @@ def _places(
     folds = [draw(brought, [1 / FOLDS] * FOLDS, f"{seed}:fold:{n}") for n in range(len(FOLD_COLUMNS))]
     drawn = {} if known else draw(brought, list(SHARES.values()), f"{seed}:split")
     return {
-        group: Place(given[group] or list(SHARES)[drawn[family[group]]], tuple(fold[family[group]] for fold in folds))
+        group: SplitAssignment(
+            given[group] or list(SHARES)[drawn[family[group]]], tuple(fold[family[group]] for fold in folds)
+        )
         for group in dict.fromkeys(groups)
     }
 
@@ -319,13 +321,13 @@ def _said(count: int, groups: int, own: bool, given: bool, repeats: int, torn: i
 
 
 def _files(
-    table: items.Rows, label_set: LabelSet, places: Mapping[str, Place], repeats: int, splits: Sequence[str]
+    table: items.Rows, label_set: LabelSet, places: Mapping[str, SplitAssignment], repeats: int, splits: Sequence[str]
 ) -> dict[str, bytes]:
     """What lies in dataset/."""
-    listing = items.manifest(table, label_set, (), GOLD)
+    listing = items.build_manifest(table, label_set, (), GOLD)
     if repeats:
         listing["leaks"] = dict.fromkeys(table, repeats)
-    types = items.features(label_set)
+    types = items.dataset_features(label_set)
     contents = {
         f"{config}/{split}.parquet": items.parquet(rows, types[config], items.stamp(listing, config))
         for config, parts in table.items()
@@ -342,12 +344,12 @@ def _files(
     return {f"dataset/{name}": data for name, data in contents.items()}
 
 
-def _statistics(table: items.Rows, label_set: LabelSet, places: Mapping[str, Place]) -> dict[str, Any]:
+def _statistics(table: items.Rows, label_set: LabelSet, places: Mapping[str, SplitAssignment]) -> dict[str, Any]:
     """Counts in the form of ours; what the corpus has not, such as layouts, is empty."""
     ner = table["ner"]
     articles = {split: [{"layout": ""} for place in places.values() if place.split == split] for split in ner}
     whole = {"sector": {split: [{"sectors": ()} for _ in rows] for split, rows in ner.items()}} | table
-    found = items.statistics(whole | {"articles": articles, "ner_noisy": {}}, label_set)
+    found = items.compute_statistics(whole | {"articles": articles, "ner_noisy": {}}, label_set)
     return found | {"layouts": {}, "noise": []}
 
 

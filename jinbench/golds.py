@@ -10,7 +10,17 @@ from jinbench.core import files, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span, within
-from jinbench.scoring.gold import BOARD_SPLITS, FOLDS, NOISY, TASKS, Gold, Label, coarse, surfaces, through
+from jinbench.scoring.gold import (
+    BOARD_SPLITS,
+    FOLDS,
+    NOISY,
+    TASKS,
+    Gold,
+    LabelKey,
+    apply_crosswalk,
+    coarse_gold,
+    surfaces,
+)
 from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
@@ -35,28 +45,28 @@ def read_task_gold(benchmark: Benchmark, task: str, split: str, crosswalk: str =
         raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
     listing = dataset.read_manifest(benchmark)
     if not listing["labels"].get(task):
-        expected = f"a task that this dataset has labels for: {', '.join(boards(benchmark))}"
+        expected = f"a task that this dataset has labels for: {', '.join(board_splits(benchmark))}"
         raise DataError(Problem("wrong-task", "the label set", expected, repr(task), "choose another task"))
     config = config_of(task, split)
     rows = dataset.read_rows(benchmark, config, None if split in (FOLDS, NOISY) else split)
-    found = gold_of(task, split, rows, listing, config)
+    found = gold_from_rows(task, split, rows, listing, config)
     if task == "ner":
         known_sectors = listing["labels"]["sector"] if "sector" in listing["items"] else ()
         facets = {"sector": _sectors(benchmark, rows, known_sectors)} if known_sectors else {}
         if split == NOISY:
             facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
         known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(benchmark, task, "train"))
-        found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=crosswalks(benchmark))
-    return coarse(found, crosswalk, types(benchmark, crosswalk)) if crosswalk else found
+        found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=read_crosswalks(benchmark))
+    return coarse_gold(found, crosswalk, crosswalk_types(benchmark, crosswalk)) if crosswalk else found
 
 
-def boards(benchmark: Benchmark) -> dict[str, tuple[str, ...]]:
+def board_splits(benchmark: Benchmark) -> dict[str, tuple[str, ...]]:
     """What systems can be held against in this benchmark: for each task that it has labels for, the splits.
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
     listing = dataset.read_manifest(benchmark)
-    known = dataset.configs(listing)
+    known = dataset.listed_configs(listing)
     return {
         task: tuple(split for split in splits if split == FOLDS or "test" in known.get(config_of(task, split), ()))
         for task, splits in BOARD_SPLITS.items()
@@ -85,12 +95,12 @@ def _known(split: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str,
     return tuple(of[row[FOLD]] for row in rows)
 
 
-def gold_of(
+def gold_from_rows(
     task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any], config: str | None = None
 ) -> Gold:
     """The gold that `rows` hold, of the config `task` or another with its labels; `listing` is their manifest."""
     names = tuple(listing["labels"][task])
-    found: list[Iterable[Label]]
+    found: list[Iterable[LabelKey]]
     if task == "ner":
         found = [[(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows]
     else:
@@ -111,7 +121,7 @@ def gold_of(
     )
 
 
-def crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
+def read_crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
     """For each crosswalk of the label set, what the entity types become in it; "" is left out.
 
     Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
@@ -123,19 +133,19 @@ def crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
 
 def main_crosswalk(benchmark: Benchmark) -> str:
     """The first crosswalk of labels.toml: on it fine and coarse systems stand in one table. Empty if there is none."""
-    return next(iter(crosswalks(benchmark)), "")
+    return next(iter(read_crosswalks(benchmark)), "")
 
 
-def types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
+def crosswalk_types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
     """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
-    known = crosswalks(benchmark)
+    known = read_crosswalks(benchmark)
     if crosswalk not in known:
         expected = f"a crosswalk of {files.shown(benchmark.labels)}: {', '.join(known) or 'it has none'}"
         raise DataError(Problem("declaration-unknown", place, expected, repr(crosswalk), "correct the name"))
     return known[crosswalk]
 
 
-def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[Label]]]:
+def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[LabelKey]]]:
     """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
 
     One whose labels are the gold is left out, and one who was given only some of the items: what somebody was not
@@ -149,7 +159,7 @@ def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, s
         return {}
     rows = dataset.read_rows(benchmark, "annotations", None if gold.split == FOLDS else gold.split)
     names = listing["labels"]["sector"]
-    found: dict[tuple[str, str], dict[str, frozenset[Label]]] = {}
+    found: dict[tuple[str, str], dict[str, frozenset[LabelKey]]] = {}
     for row in rows:
         if row["annotator"] == listing["gold"]:
             continue
@@ -162,6 +172,6 @@ def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, s
             said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
     found = {who: said for who, said in found.items() if said.keys() >= set(gold.ids)}
     if gold.crosswalk:
-        convert = through(types(benchmark, gold.crosswalk))
+        convert = apply_crosswalk(crosswalk_types(benchmark, gold.crosswalk))
         found = {who: {id: convert(spans) for id, spans in said.items()} for who, said in found.items()}
     return found

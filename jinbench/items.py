@@ -16,7 +16,7 @@ from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, PassageLabels, Span, within
 from jinbench.seeds import articles
 from jinbench.seeds.articles import Seeds
-from jinbench.splitting import FOLD_COLUMNS, SPLITS, Place
+from jinbench.splitting import FOLD_COLUMNS, SPLITS, SplitAssignment
 
 if TYPE_CHECKING:
     import datasets
@@ -26,11 +26,11 @@ CONFIGS = {"ner": SPLITS, "sector": SPLITS, "articles": SPLITS, "annotations": S
 Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
 
 
-def rows(
+def build_rows(
     seed: Seeds,
     label_set: LabelSet,
     gold: dict[str, PassageLabels],
-    places: dict[str, Place],
+    places: dict[str, SplitAssignment],
     readings: Sequence[tuple[Annotator, dict[str, PassageLabels]]] = (),
 ) -> Rows:
     """Every item of every config, as plain records."""
@@ -92,7 +92,7 @@ def _tagged(text: str, spans: Sequence[Span], tag_ids: dict[str, int]) -> dict[s
 def _noisy_rows(clean: dict[str, Any], spans: list[Span], tag_ids: dict[str, int]) -> Iterator[dict[str, Any]]:
     """A sentence under the noise of every tier."""
     for tier in noise.TIERS:
-        found = noise.apply(clean["id"], clean["text"], spans, tier)
+        found = noise.apply_noise(clean["id"], clean["text"], spans, tier)
         yield clean | {
             "id": f"{clean['id']}@{tier.kind}-{tier.level}",
             **_tagged(found.text, found.spans, tag_ids),
@@ -107,7 +107,7 @@ def _noisy_rows(clean: dict[str, Any], spans: list[Span], tag_ids: dict[str, int
         }
 
 
-def _article_row(article: Article, place: Place) -> dict[str, Any]:
+def _article_row(article: Article, place: SplitAssignment) -> dict[str, Any]:
     """The whole text: passages one to a line, each traceable to the page that it came from."""
     passages, runs, changes = [], [], []
     start = 0
@@ -133,7 +133,7 @@ def _article_row(article: Article, place: Place) -> dict[str, Any]:
     }
 
 
-def features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
+def dataset_features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
     """The type of every field of every config."""
     return features_of({"ner": label_set.entity_names, "sector": label_set.sector_names})
 
@@ -235,7 +235,7 @@ def version_of(label_set: LabelSet, used: Sequence[Erratum]) -> str:
     return f"{label_set.release.rpartition('.')[0]}.{len(used)}"
 
 
-def manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = (), gold: str = "") -> dict[str, Any]:
+def build_manifest(table: Rows, label_set: LabelSet, used: Sequence[Erratum] = (), gold: str = "") -> dict[str, Any]:
     """A hash per item, one per config over its items and labels, one over all: what scores are tied to."""
     items = {
         config: {split: {row["id"]: item_hash(row) for row in rows} for split, rows in splits.items()}
@@ -258,7 +258,7 @@ def whole_hash(listing: dict[str, Any]) -> str:
     return files.sha256(files.dump_json([listing[key] for key in ("version", "errata", "gold", "configs")]).encode())
 
 
-def statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
+def compute_statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
     """Counts that the card shows and the tests hold the data to."""
     names, ner = label_set.sector_names, table["ner"]
     noisy = [row for rows in table["ner_noisy"].values() for row in rows]

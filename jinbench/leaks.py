@@ -11,7 +11,7 @@ SHORT = 10  # characters: below that a text that repeats is a stock phrase
 _BLOCK = 4096  # sentences compared with all others at a time
 
 
-class Pair(NamedTuple):
+class TextPair(NamedTuple):
     """Texts `first` and `second` (positions) share `shared` shingles, `part` of those of the shorter one."""
 
     first: int
@@ -20,7 +20,7 @@ class Pair(NamedTuple):
     part: float
 
 
-def near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[Pair]:
+def near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[TextPair]:
     """The pairs of texts of different groups that nearly repeat each other. Exact: every pair is compared.
 
     Two texts are near duplicates if they have `SHARED` character shingles in common and these are `CONTAINED` of the
@@ -31,17 +31,17 @@ def near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[Pair]:
     return sorted({*same, *_resembling(texts, groups)})
 
 
-def repeated(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[Pair]:
+def repeated(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPair]:
     """Each text that stands in several groups: its first place, and the first in each other group."""
     seen: dict[str, dict[Any, int]] = defaultdict(dict)
     for i, (text, group) in enumerate(zip(texts, groups, strict=True)):
         seen[text].setdefault(group, i)
     for text, places in seen.items():
         first, *others = places.values()
-        yield from (Pair(first, other, max(len(text) - SHINGLE + 1, 0), 1.0) for other in others)
+        yield from (TextPair(first, other, max(len(text) - SHINGLE + 1, 0), 1.0) for other in others)
 
 
-def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[Pair]:
+def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPair]:
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -61,7 +61,7 @@ def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[Pair]:
         ):
             i, j = long[a], long[b]
             if groups[i] != groups[j] and texts[i] != texts[j]:
-                yield Pair(i, j, int(shared), float(share))
+                yield TextPair(i, j, int(shared), float(share))
 
 
 def united(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -130,7 +130,7 @@ class Noisy:
     hits: int
 
 
-def apply(id: str, text: str, spans: Sequence[Span], tier: Tier) -> Noisy:
+def apply_noise(id: str, text: str, spans: Sequence[Span], tier: Tier) -> Noisy:
     """The sentence `id` under the noise of `tier`. The same answer always, whatever else there is.
 
     A span begins with the first of its characters that is left and ends with the last: what is put in between lies

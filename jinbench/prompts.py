@@ -22,7 +22,7 @@ from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
-from jinbench.scoring.gold import FOLDS, TASKS, Label
+from jinbench.scoring.gold import FOLDS, TASKS, LabelKey
 from jinbench.splitting import FOLD_COLUMNS
 
 STYLES = ("json", "markup")
@@ -41,7 +41,7 @@ class Example:
     article: str
     title: str
     text: str
-    labels: frozenset[Label]
+    labels: frozenset[LabelKey]
 
     @property
     def names(self) -> frozenset[str]:
@@ -126,7 +126,7 @@ def _row(id: str, system: str, item: str) -> dict[str, Any]:
 
 
 def _examples(task: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any]) -> list[Example]:
-    gold = golds.gold_of(task, "train", rows, listing)
+    gold = golds.gold_from_rows(task, "train", rows, listing)
     return [
         Example(row["id"], row["article_id"], row.get("title", ""), row["text"], found)
         for row, found in zip(rows, gold.labels, strict=True)
@@ -154,7 +154,7 @@ def choose(pool: Iterable[Example], shots: int, seed: int) -> list[Example]:
     return sorted(chosen, key=order.index)
 
 
-def answer(task: str, style: str, text: str, found: Iterable[Label], names: Sequence[str] = ()) -> str:
+def answer(task: str, style: str, text: str, found: Iterable[LabelKey], names: Sequence[str] = ()) -> str:
     """Labels in the form in which the prompt wants them; sectors in the order of `names`."""
     if task == "sector":
         sectors = sorted((str(label[0]) for label in found), key=lambda name: (name not in names, *_at(names, name)))

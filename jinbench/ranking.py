@@ -15,8 +15,8 @@ from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.scoring import compare, error_analysis
 from jinbench.scoring import score as scoring
 from jinbench.scoring.compare import Difference
-from jinbench.scoring.error_analysis import Mistakes
-from jinbench.scoring.gold import FOLDS, NOISY, Gold, Label, through
+from jinbench.scoring.error_analysis import ErrorAnalysis
+from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey, apply_crosswalk
 from jinbench.scoring.predictions import file_name, read_predictions
 from jinbench.scoring.results import Score, rounded
 from jinbench.scoring.significance import ENOUGH
@@ -67,7 +67,7 @@ class Row:
     system: str
     about: About
     score: Score
-    mistakes: Mistakes
+    mistakes: ErrorAnalysis
 
     @property
     def shown(self) -> str:
@@ -88,7 +88,7 @@ class Row:
 class Predicted:
     """What systems predict, by name; and what is known of each, so that nobody ranks unawares what must not be."""
 
-    labels: dict[str, Mapping[str, frozenset[Label]]] = field(default_factory=dict)
+    labels: dict[str, Mapping[str, frozenset[LabelKey]]] = field(default_factory=dict)
     about: dict[str, About] = field(default_factory=dict)
     # Of sectors, where there are any.
     scores: dict[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
@@ -192,7 +192,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
     problems: list[Problem] = []
     predicted = Predicted()
 
-    def take(gold: Gold, convert: Callable[[frozenset[Label]], frozenset[Label]]) -> None:
+    def take(gold: Gold, convert: Callable[[frozenset[LabelKey]], frozenset[LabelKey]]) -> None:
         for system, (about, path) in _systems(benchmark, gold.task, gold.split, gold.crosswalk).items():
             try:
                 found = read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
@@ -204,7 +204,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
 
     if gold.crosswalk:
         fine = golds.read_task_gold(benchmark, gold.task, gold.split)
-        take(fine, through(golds.types(benchmark, gold.crosswalk)))
+        take(fine, apply_crosswalk(golds.crosswalk_types(benchmark, gold.crosswalk)))
     take(gold, lambda labels: labels)
     raise_if_any(problems)
     return predicted
@@ -247,7 +247,7 @@ def _recipe(folder: Path) -> About:
 def rank(
     gold: Gold,
     predicted: Predicted,
-    annotators: Mapping[tuple[str, str], Mapping[str, frozenset[Label]]] | None = None,
+    annotators: Mapping[tuple[str, str], Mapping[str, frozenset[LabelKey]]] | None = None,
 ) -> Board:
     """The table of systems, best first, with the annotators among them, who have no rank."""
     about = {system: predicted.about.get(system, About("entry", system)) for system in predicted.labels}
@@ -255,7 +255,8 @@ def rank(
     for (name, kind), found in (annotators or {}).items():
         labels[name], about[name] = found, About(kind, name, annotator=True)
     scores = {
-        system: scoring.score(gold, found, scores=predicted.scores.get(system)) for system, found in labels.items()
+        system: scoring.score_predictions(gold, found, scores=predicted.scores.get(system))
+        for system, found in labels.items()
     }
     order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
     sums = {
@@ -267,7 +268,7 @@ def rank(
     best, worst = dict.fromkeys(sums, 1), dict.fromkeys(sums, len(sums))
     ties: dict[str, list[str]] = {system: [] for system in sums}
     for (first, second), difference in pairs.items():
-        if difference.told_apart:
+        if difference.significant:
             ahead, behind = (first, second) if difference.value > 0 else (second, first)
             best[behind] += 1
             worst[ahead] -= 1
@@ -282,12 +283,12 @@ def rank(
             system,
             about[system],
             scores[system],
-            error_analysis.analyse(gold, labels[system], EXAMPLES),
+            error_analysis.analyze_errors(gold, labels[system], EXAMPLES),
         )
         for system in order
     )
     found_pairs = tuple(Pair(a, b, difference) for (a, b), difference in pairs.items())
-    gap = compare.smallest_gap(pairs)
+    gap = compare.minimum_detectable_difference(pairs)
     return Board(gold.task, gold.split, rows, gap, gold.crosswalk, gold.names, found_pairs)
 
 
@@ -304,7 +305,7 @@ def markdown(boards: Iterable[Board]) -> str:
         names = {row.system: row.about.name for row in found.rows}
         for row in found.rows:
             score, ties = row.score, ", ".join(names.get(tie, tie) for tie in row.ties)
-            cells = row.place, _escape(row.shown), score.micro.shown, score.macro, _escape(ties), score.missing
+            cells = row.place, _escape(row.shown), score.micro.formatted, score.macro, _escape(ties), score.missing
             lines.append(f"| {' | '.join(map(str, cells))} |")
         lines.append("")
         if found.rows:
@@ -366,9 +367,9 @@ def _escape(text: str) -> str:
 def build(benchmark: Benchmark) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = []
-    for task, splits in golds.boards(benchmark).items():
+    for task, splits in golds.board_splits(benchmark).items():
         boards += [board(benchmark, task, split) for split in splits]
-        for crosswalk in golds.crosswalks(benchmark) if task == "ner" else ():
+        for crosswalk in golds.read_crosswalks(benchmark) if task == "ner" else ():
             boards += [
                 board(benchmark, task, split, crosswalk)
                 for split in splits

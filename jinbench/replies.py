@@ -16,7 +16,7 @@ from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any, shorten
 from jinbench.reports import Report
-from jinbench.scoring.gold import Gold, Label
+from jinbench.scoring.gold import Gold, LabelKey
 
 _LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
 
@@ -115,13 +115,13 @@ def _content(value: Any) -> str | None:
 
 def parse(
     gold: Gold, said: Mapping[str, tuple[str, bool]], known: Mapping[str, str]
-) -> tuple[dict[str, frozenset[Label]], Report]:
+) -> tuple[dict[str, frozenset[LabelKey]], Report]:
     """Predictions by id, for the items whose reply could be used, and what became of everything.
 
     `said` is as :func:`read` gives it, `known` as :func:`names`. Of `gold` only ids, texts and names are looked at.
     """
     report = Report(gold.task, gold.split, len(gold.ids), len(said))
-    found: dict[str, frozenset[Label]] = {}
+    found: dict[str, frozenset[LabelKey]] = {}
     reader = answers.NerReader if gold.task == "ner" else answers.SectorReader
     for id, text in zip(gold.ids, gold.texts, strict=True):
         if id not in said:

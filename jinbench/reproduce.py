@@ -67,11 +67,11 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
         agreement.write_agreement(again, agreement.measure_agreement(again, seed, label_set))
         yield _same(benchmark, again, "annotation/agreement.json")
     gold = read_gold(again, seed, label_set, ())  # an erratum moves no article
-    files.write_text(again.splits, searching.search(seed, gold, step=step))
+    files.write_text(again.splits, searching.search_splits(seed, gold, step=step))
     yield _same(benchmark, again, "dataset/splits.csv")
     shutil.copyfile(benchmark.splits, again.splits)
-    built = dataset.build(again)
-    dataset.write(built, again.dataset)
+    built = dataset.build_dataset(again)
+    dataset.write_dataset(built, again.dataset)
     for name in built.files:
         yield _same(benchmark, again, f"dataset/{name}")
     for path in recipes.room(again):

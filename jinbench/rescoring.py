@@ -36,7 +36,7 @@ class Move:
         old, new = self.old.micro, self.new.micro
         change = (new.f1 or 0.0) - (old.f1 or 0.0)
         ranks = f"rank {self.old_rank or '–'} → {self.new_rank or '–'}{'  MOVED' if self.moved else ''}"
-        return f"{self.task:7}{self.split:11}{self.system:16}{old.shown} → {new.shown}  {change:+.4f}  {ranks}"
+        return f"{self.task:7}{self.split:11}{self.system:16}{old.formatted} → {new.formatted}  {change:+.4f}  {ranks}"
 
 
 def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, str]]:
@@ -51,7 +51,7 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
     )
     tables = [dataset.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
     listings = [
-        items.manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
+        items.build_manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
     for task, split in ((task, split) for task, splits in BOARD_SPLITS.items() for split in splits):
@@ -60,7 +60,7 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
             config = golds.config_of(task, split)
             parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
-            gold = golds.gold_of(task, split, rows, listing, config)
+            gold = golds.gold_from_rows(task, split, rows, listing, config)
             boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(benchmark, gold)).rows})
         old, new = boards
         moves += [

@@ -18,7 +18,7 @@ from jinbench.core import environment, files
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any
 from jinbench.recipes import Recipe
 from jinbench.scoring import predictions
-from jinbench.scoring.gold import Label
+from jinbench.scoring.gold import LabelKey
 
 # The fields of a row that a recipe gets, if the row has them.
 SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *recipes.GIVEABLE["sector"])
@@ -36,7 +36,7 @@ class Reply:
     Seconds are (wall, CPU). `memory` is the resident set in MB: when the round began, and at its peak.
     """
 
-    batches: list[dict[str, frozenset[Label]]]
+    batches: list[dict[str, frozenset[LabelKey]]]
     fit: tuple[float, float]
     predict: tuple[float, float]
     memory: tuple[float, float]
@@ -132,7 +132,7 @@ class Running:
         expected = "a recipe that gives its predictions"
         return DataError(Problem("recipe-broken", place, expected, f"its process ended: {how}", hint))
 
-    def _checked(self, row: dict[str, Any], values: list[Any], problems: list[Problem]) -> frozenset[Label]:
+    def _checked(self, row: dict[str, Any], values: list[Any], problems: list[Problem]) -> frozenset[LabelKey]:
         where = f"{files.shown(self.recipe.path)} {row['id']}"
         return predictions.check(self.recipe.task, values, row["text"], self.names, where, problems)
 

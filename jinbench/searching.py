@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-class Part(NamedTuple):
+class SplitTarget(NamedTuple):
     """What is wanted of a part: its share of everything, and the prices of two faults against a squared deviation.
 
     `absent`: of having none of any label. `concentrated`: of lying all in one article; two even ones cost half of it.
@@ -38,8 +38,8 @@ class Part(NamedTuple):
     concentrated: float
 
 
-PARTS = {"train": Part(0.60, 10, 0), "validation": Part(0.15, 3, 1), "test": Part(0.25, 10, 2)}
-FOLD = Part(1 / FOLDS, 0.3, 0)
+PARTS = {"train": SplitTarget(0.60, 10, 0), "validation": SplitTarget(0.15, 3, 1), "test": SplitTarget(0.25, 10, 2)}
+FOLD = SplitTarget(1 / FOLDS, 0.3, 0)
 # How much a deviation weighs: of all spans, of articles, of each entity type, sector and layout.
 WEIGHTS = {"spans": 160.0, "articles": 10.0, "entity": 3.0, "sector": 1.0, "layout": 1.0, "squares": 0.0}
 SPANS, ARTICLES, SQUARES = "spans", "articles", "squares"  # columns; the others are named "entity NAME" and so on
@@ -50,7 +50,7 @@ EMPTY = 1000.0  # the price of a part without any article
 TINY = 1e-9  # a gain below this is rounding
 
 
-def search(
+def search_splits(
     seed: Seeds, gold: dict[str, PassageLabels], random_state: int = 0, step: Step = lambda what, done, of: None
 ) -> str:
     """splits.csv for these articles: article_id, story, split, fold_1 to fold_5. The same answer for the same input.
@@ -150,7 +150,7 @@ class _Objective:
 def _optima(
     table: "Array",
     names: list[str],
-    parts: Sequence[Part],
+    parts: Sequence[SplitTarget],
     random_state: int,
     step: Callable[[int, int], None] = lambda done, of: None,
 ) -> list["Array"]:

@@ -17,7 +17,7 @@ FOLD_COLUMNS = tuple(f"fold_{repeat + 1}" for repeat in range(REPEATS))
 
 
 @dataclass(frozen=True)
-class Place:
+class SplitAssignment:
     """Where an article stands: its split, and its fold in each repeat of the cross-validation."""
 
     split: str
@@ -29,7 +29,7 @@ class Place:
         return dict(zip(FOLD_COLUMNS, self.folds, strict=True))
 
 
-def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, Place]:
+def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, SplitAssignment]:
     """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = benchmark.splits
     text = files.read_text(path, "make it with: jinbench split --write")
@@ -42,7 +42,7 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
         ) from None
     hint = "jinbench split --write makes a new one; that makes older scores incomparable"
     problems = []
-    places: dict[str, Place] = {}
+    places: dict[str, SplitAssignment] = {}
     for number, row in enumerate(rows, 2):
         id, split, *folds = (row.get(key) or "" for key in ("article_id", "split", *FOLD_COLUMNS))
         if split not in SPLITS or not {*folds} <= {*map(str, range(FOLDS))} or id in places:
@@ -56,7 +56,7 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
                 )
             )
             continue
-        places[id] = Place(split, tuple(map(int, folds)))
+        places[id] = SplitAssignment(split, tuple(map(int, folds)))
     articles = list(articles)
     ids = {article.id for article in articles}
     for id in sorted(ids ^ places.keys()):
@@ -72,7 +72,7 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
     for split in SPLITS:
         if not any(place.split == split for place in places.values()):
             problems.append(Problem("split-mismatch", shown, f"an article in {split}", "none", hint))
-    stories: dict[str, set[Place]] = defaultdict(set)
+    stories: dict[str, set[SplitAssignment]] = defaultdict(set)
     for article in articles:
         if article.id in places:
             stories[article.story].add(places[article.id])

@@ -39,7 +39,7 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
     """
     seed = articles.read_seeds(benchmark)
-    types = items.features(read_label_set(benchmark))
+    types = items.dataset_features(read_label_set(benchmark))
     listing = dataset.read_manifest(benchmark)
     contents = {
         f"{SOURCE}/{path.name}": path.read_bytes()
@@ -234,7 +234,7 @@ def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     readings: list[tuple[Annotator, dict[str, PassageLabels]]] = [
         (entry, read[entry.name]) for entry in read_annotators(benchmark).entries if entry.name in read
     ]
-    table = items.rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
+    table = items.build_rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
     return dataset.parquets(table, label_set, dataset.read_manifest(benchmark))
 
 

@@ -285,9 +285,9 @@ def _overview(found: Progress) -> str:
     if found.pairs:
         lines += ["", "Agreement so far [95 % interval]:"]
     for pair in found.pairs:
-        sectors = f", sectors {pair.sectors.micro.shown}" if pair.sectors else ""
+        sectors = f", sectors {pair.sectors.micro.formatted}" if pair.sectors else ""
         lines.append(
-            f"  {pair.first} and {pair.second}, {pair.passages} passages: F1 {pair.spans.micro.shown}{sectors}"
+            f"  {pair.first} and {pair.second}, {pair.passages} passages: F1 {pair.spans.micro.formatted}{sectors}"
         )
     if found.drifts:
         lines += ["", "Types on which they differ, the worst first:"]

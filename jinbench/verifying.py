@@ -78,7 +78,7 @@ def verify_folder(folder: Path) -> Verified:
     listing = dataset.manifest_in(folder)
     problems = _itself(listing, files.shown(folder / "manifest.json"))
     types = items.features_of(listing["labels"])
-    known = dataset.configs(listing)
+    known = dataset.listed_configs(listing)
     found = {config: _config(folder, listing, config, types[config], problems) for config in known}
     if versions := [problem for problem in problems if problem.code == "wrong-version"]:
         raise DataError(_fewer(versions))
@@ -118,7 +118,7 @@ def _config(
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of a config by split. What is wrong with them is added to `problems`."""
     rows = {}
-    for split in dataset.configs(listing)[config]:
+    for split in dataset.listed_configs(listing)[config]:
         rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split, features)
         problems += _fewer(wrong)
     return rows
@@ -212,7 +212,9 @@ def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split:
 def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
     """The files that are no items: those that the manifest lists, and those that nobody knows."""
     problems: list[Problem] = []
-    tables = {f"{config}/{split}.parquet" for config, splits in dataset.configs(listing).items() for split in splits}
+    tables = {
+        f"{config}/{split}.parquet" for config, splits in dataset.listed_configs(listing).items() for split in splits
+    }
     for name in sorted(listing["files"].keys() - tables):
         try:
             problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])

@@ -37,7 +37,7 @@ def mini(tmp_path: Path) -> Benchmark:
 @pytest.fixture
 def world(mini: Benchmark) -> Benchmark:
     """The same, with its dataset."""
-    dataset.write(dataset.build(mini), mini.dataset)
+    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
     return mini
 
 

@@ -11,7 +11,7 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.scoring import score
-from jinbench.scoring.gold import through
+from jinbench.scoring.gold import apply_crosswalk
 from tests.conftest import ROOT
 from tests.test_scoring import gold_of, guesses
 
@@ -45,7 +45,7 @@ def crossed(mini: Benchmark) -> Benchmark:
     for name, coarse in (("PLACE", "LOC"), ("DATE", "TIME"), ("QUANTITY", "")):
         text = text.replace(f'name = "{name}"', f'name = "{name}"\ncrosswalk = {{ msra = "{coarse}", other = "X" }}')
     mini.labels.write_text(text)
-    dataset.write(dataset.build(mini), mini.dataset)
+    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
     return mini
 
 
@@ -71,7 +71,7 @@ def test_seen_and_unseen_by_hand() -> None:
     texts = ("一二", "一二")
     gold = replace(gold_of([{(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "X"), (1, 2, "X")}]), texts=texts)
     predicted = guesses({(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "Y")})
-    seen, unseen = score.familiarity(replace(gold, known=(frozenset("一"),) * 2), predicted)
+    seen, unseen = score.seen_unseen(replace(gold, known=(frozenset("一"),) * 2), predicted)
     assert (seen.name, seen.gold, seen.predicted, seen.correct) == ("seen", 2, 2, 1)
     assert (unseen.name, unseen.gold, unseen.predicted, unseen.correct) == ("unseen", 2, 1, 1)
     assert (unseen.precision, unseen.recall) == (1.0, 0.5)
@@ -142,14 +142,14 @@ def test_noise_does_not_reach_the_clean_scores(world: Benchmark) -> None:
 
 
 def test_labels_through_a_crosswalk(world: Benchmark) -> None:
-    types = golds.types(world, "msra")
-    convert = through(types)
+    types = golds.crosswalk_types(world, "msra")
+    convert = apply_crosswalk(types)
     assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
     fine, coarse = (golds.read_task_gold(world, "ner", "folds", name) for name in ("", "msra"))
     assert coarse.names == ("LOC", "TIME")
     assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for found in fine.labels for s in found)
-    assert score.score(coarse, {}).signature["crosswalk"] == "msra"
-    assert "crosswalk" not in score.score(fine, {}).signature
+    assert score.score_predictions(coarse, {}).signature["crosswalk"] == "msra"
+    assert "crosswalk" not in score.score_predictions(fine, {}).signature
 
 
 def test_an_unknown_crosswalk_is_refused(world: Benchmark, real: Benchmark) -> None:

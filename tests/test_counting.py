@@ -18,7 +18,7 @@ from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.tags import from_bio
 from jinbench.scoring import counts, predictions, schemes
-from jinbench.scoring.counts import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, Columns
+from jinbench.scoring.counts import BOUNDARY, CORRECT, EXACT, GOLD, OVERLAP, PREDICTED, TYPE, LabelTable
 from jinbench.scoring.schemes import SCHEMES
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -44,11 +44,11 @@ def sets(items: Sequence[Sequence[Sequence[Any]]]) -> Labels:
     return [{(start, end, type) for start, end, type in item} for item in items]
 
 
-def columns(found: Labels, names: Sequence[str] = NAMES) -> Columns:
+def columns(found: Labels, names: Sequence[str] = NAMES) -> LabelTable:
     return counts.of_labels(found, names)
 
 
-def labels(found: Columns, names: Sequence[str] = NAMES) -> Labels:
+def labels(found: LabelTable, names: Sequence[str] = NAMES) -> Labels:
     """Back from columns; no label may stand twice."""
     back: Labels = [set() for _ in range(found.items)]
     for item, start, end, type in zip(*map(np.ndarray.tolist, _arrays(found)), strict=True):
@@ -57,7 +57,7 @@ def labels(found: Columns, names: Sequence[str] = NAMES) -> Labels:
     return back
 
 
-def _arrays(found: Columns) -> tuple[Any, ...]:
+def _arrays(found: LabelTable) -> tuple[Any, ...]:
     return found.item, found.start, found.end, found.type
 
 

@@ -29,8 +29,8 @@ KNOWN = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1
 
 def written(benchmark: Benchmark, folder: Path) -> Path:
     """croissant.json beside the files that it describes, all freshly built."""
-    built = dataset.build(benchmark)
-    dataset.write(built, folder)
+    built = dataset.build_dataset(benchmark)
+    dataset.write_dataset(built, folder)
     (folder / "splits.csv").write_bytes(benchmark.splits.read_bytes())
     path = folder / croissant.NAME
     files.write_text(path, files.dump_json(croissant.build(benchmark, built.manifest)))
@@ -217,8 +217,8 @@ def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> Non
 def test_persons_are_called_persons(mini: Benchmark) -> None:
     known = read_annotators(mini)
     entries = tuple(replace(entry, kind="person") for entry in known.entries)
-    built = dataset.build(mini).manifest
-    features = items.features(read_label_set(mini))
+    built = dataset.build_dataset(mini).manifest
+    features = items.dataset_features(read_label_set(mini))
     found = croissant.describe(built, features, Annotators(known.gold, entries), "Mini")
     assert found["rai:dataAnnotationProtocol"][0] == "Made, decided and tested by: person."
     assert "rai:machineAnnotationTools" not in found
@@ -267,11 +267,11 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
 
 
 def test_every_field_is_described(real: Benchmark) -> None:
-    features = items.features(read_label_set(real))
+    features = items.dataset_features(read_label_set(real))
     described = fields.described(features)
     assert set(described) == set(fields.FIELDS) == set(fields.ITEMS)
     assert set(fields.SHARED) <= {path for known in described.values() for path in known}
-    table = fields.markdown(features)
+    table = fields.features_markdown(features)
     for types in features.values():
         for name in types:
             assert f"| `{name}` |" in table

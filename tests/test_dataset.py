@@ -20,7 +20,7 @@ from jinbench.splitting import FOLD_COLUMNS
 
 @pytest.fixture(scope="module")
 def built(real: Benchmark) -> dataset.Built:
-    return dataset.build(real)
+    return dataset.build_dataset(real)
 
 
 def test_what_is_committed_is_what_build_makes(real: Benchmark, built: dataset.Built) -> None:
@@ -86,7 +86,7 @@ def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pyte
     for config, splits in items.CONFIGS.items():
         found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
         assert tuple(found) == splits
-        assert found["test"].features == items.features(read_label_set(real))[config]
+        assert found["test"].features == items.dataset_features(read_label_set(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
     assert all(
@@ -105,10 +105,10 @@ def test_jinbench_load(real: Benchmark) -> None:
 
 
 def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Benchmark) -> None:
-    before = dataset.build(mini).manifest
+    before = dataset.build_dataset(mini).manifest
     path = mini.exports / "adjudicator.json"
     path.write_text(path.read_text().replace('"PLACE"', '"DATE"', 1))
-    after = dataset.build(mini).manifest
+    after = dataset.build_dataset(mini).manifest
     changed = {
         (config, id)
         for config, splits in before["items"].items()
@@ -124,11 +124,11 @@ def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Benchmark) -> 
 
 def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
     """An id is the page and the line where a passage begins: what becomes of others does not rename it."""
-    before = dataset.build(mini).manifest
+    before = dataset.build_dataset(mini).manifest
     mini.labels.write_text(mini.labels.read_text().replace('version = "1.0.0"', 'version = "2.0.0"'))
     mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation", "routes,routes,test", 1))
     mini.splits.write_text(mini.splits.read_text().replace("quay,quay,train", "quay,quay,validation", 1))
-    after = dataset.build(mini).manifest
+    after = dataset.build_dataset(mini).manifest
     assert after["version"] == "2.0.0" != before["version"]
     for config in ("ner", "sector", "articles", "annotations"):
         old, new = ({id for ids in each["items"][config].values() for id in ids} for each in (before, after))
@@ -143,13 +143,13 @@ def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
 
 def test_a_moved_fold_changes_the_hash(mini: Benchmark) -> None:
     """Cross-validated scores on other folds are not comparable."""
-    before = dataset.build(mini).manifest
+    before = dataset.build_dataset(mini).manifest
     mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation,3", "routes,routes,validation,2"))
-    assert dataset.build(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
+    assert dataset.build_dataset(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
 
 
 def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Benchmark) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
+    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
     gold = golds.read_task_gold(mini, "sector", "train")
     text = mini.labels.read_text()
     mini.labels.write_text(text.replace('"port"', '"x"').replace('"water"', '"port"').replace('"x"', '"water"'))

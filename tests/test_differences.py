@@ -14,7 +14,7 @@ from seqeval.scheme import IOB2, IOBES
 from jinbench.core.errors import DataError
 from jinbench.scoring import schemes, score
 from jinbench.scoring.counts import BOUNDARY, EXACT, OVERLAP, TYPE
-from jinbench.scoring.gold import Label
+from jinbench.scoring.gold import LabelKey
 from jinbench.scoring.schemes import REPAIRS
 from tests.conftest import ROOT
 from tests.test_counting import labels, named, vectors
@@ -42,7 +42,7 @@ def tried(measure: Callable[[], Any]) -> Found:
     return "undefined" if value is None else round(float(value), 6)
 
 
-def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[Label]]]:
+def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[LabelKey]]]:
     """Gold and predicted spans of each item. Only predictions are repaired: gold is valid."""
     if row.get("spans"):
         return [[set(map(tuple, item)) for item in row[side]] for side in ("gold", "predicted")]
@@ -56,7 +56,7 @@ def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[Label
 def by_jinbench(row: dict[str, Any], rule: str, repair: str | None = None) -> float | None:
     gold, predicted = sides(row, repair)
     times = row.get("repeat", 1)
-    found = score.score(gold_of(gold * times, tuple(TYPES)), guesses(*predicted * times), rule)
+    found = score.score_predictions(gold_of(gold * times, tuple(TYPES)), guesses(*predicted * times), rule)
     return found.macro.f1 if row.get("macro") else found.micro.f1
 
 

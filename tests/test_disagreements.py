@@ -134,7 +134,7 @@ def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Benchmark) 
     path = mini.annotation / "annotators.toml"
     head, first, *_ = path.read_text().split("[[annotator]]")
     path.write_text(f"{head}[[annotator]]{first}".replace('gold = "adjudicator"', 'gold = "annotator-a"'))
-    dataset.write(dataset.build(mini), mini.dataset)
+    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
     assert len(dataset.read_rows(mini, "annotations")) == 8
     assert ranking.board(mini, "ner", "folds").rows == ()
 

@@ -507,7 +507,7 @@ def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factor
     validator = Draft202012Validator(forms.schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
-    assert score.score(golds.read_task_gold(stable, task, "test"), found).items - len(found) >= 0
+    assert score.score_predictions(golds.read_task_gold(stable, task, "test"), found).items - len(found) >= 0
 
 
 def test_values_that_cannot_be_written_are_named() -> None:
@@ -817,7 +817,7 @@ def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
 ) -> None:
     gold = golds.read_task_gold(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
-        predictions.take([("a row", FIRST)], gold, partial(dataset.locate_ids, stable), scheme, repair)
+        predictions.parse_predictions([("a row", FIRST)], gold, partial(dataset.locate_ids, stable), scheme, repair)
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 

@@ -25,7 +25,7 @@ from jinbench.core.types import Span
 from jinbench.scoring import compare, score
 from jinbench.scoring.predictions import read_predictions
 from jinbench.scoring.results import Score
-from jinbench.scoring.streaming import Report
+from jinbench.scoring.streaming import StreamingReport
 from tests.conftest import ROOT
 from tests.test_problems import run
 
@@ -38,7 +38,7 @@ def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None
     triples = {row["id"]: [(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows}
     spans = {id: [Span(*found, texts[id][found[0] : found[1]]) for found in each] for id, each in triples.items()}
     tags = {id: to_bio(len(texts[id]), each) for id, each in spans.items()}
-    expected = score.score(gold, read_predictions(path, gold))
+    expected = score.score_predictions(gold, read_predictions(path, gold))
     forms: list[Any] = [path, str(path), rows, iter(rows), triples, spans, tags,
                         {id: [span._asdict() for span in each] for id, each in spans.items()}]  # fmt: skip
     for form in forms:
@@ -86,7 +86,7 @@ def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.Ca
         (paths[1], paths[2]),
     ]
     gold = golds.read_task_gold(real, "ner", "test")
-    single = [compare.compare(gold, *(read_predictions(Path(each[key]), gold) for key in "ab")).p
+    single = [compare.compare_systems(gold, *(read_predictions(Path(each[key]), gold) for key in "ab")).p
               for each in record]  # fmt: skip
     assert [each["p"] for each in record] == [round(p, 6) for p in single]
     assert max(each["adjusted"] for each in record) >= round(max(single), 6)
@@ -96,7 +96,7 @@ def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert said.startswith("[task:ner|data:")
     assert "after Holm" in said
-    assert said.count("smallest gap that these articles separate") == 3
+    assert said.count("minimum detectable difference (80 % power)") == 3
 
 
 def test_a_board_is_that_of_the_leaderboard(real: Benchmark) -> None:
@@ -114,7 +114,7 @@ GUESS = [["B-P", "I-P", "O"], ["O", "B-L"], ["B-P"]]
 def test_gold_of_ones_own() -> None:
     """Tags, spans and Arrow columns; types are found in what is given."""
     report = jinbench.score(GUESS, GOLD)
-    assert isinstance(report, Report)
+    assert isinstance(report, StreamingReport)
     assert (report.micro.gold, report.micro.predicted, report.micro.correct) == (2, 3, 1)
     assert [cell.name for cell in report.labels] == ["L", "P"]
     assert jinbench.score(pa.array(GUESS), pa.array(GOLD)) == report
@@ -134,8 +134,8 @@ def test_gold_of_ones_own() -> None:
 def test_compare_on_gold_of_ones_own() -> None:
     gold = [["B-P", "I-P", "O"]] * 30
     found = jinbench.compare(gold, [["O"] * 3] * 30, gold)
-    assert (found.value, found.articles, found.told_apart) == (1.0, 30, True)
-    assert not jinbench.compare(gold, [["O"] * 3] * 30, gold, articles=[i // 10 for i in range(30)]).told_apart
+    assert (found.value, found.articles, found.significant) == (1.0, 30, True)
+    assert not jinbench.compare(gold, [["O"] * 3] * 30, gold, articles=[i // 10 for i in range(30)]).significant
 
 
 def test_the_order_of_items_says_nothing() -> None:

@@ -145,7 +145,7 @@ def test_all_folds_can_be_run_too(made: Path) -> None:
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
     assert baselines.run(where, recipe).scores.keys() == {"test", "folds"}
-    assert golds.boards(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
+    assert golds.board_splits(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
     assert [board.key for board in ranking.build(where)] == []  # nothing lies in the room
 
 
@@ -175,7 +175,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     source = converting.Source(write(tmp_path / "a.jsonl", plain))
     converting.convert([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
-    assert golds.boards(where) == {"ner": ("folds", "test")}
+    assert golds.board_splits(where) == {"ner": ("folds", "test")}
     assert read_label_set(where).sectors == ()
     with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
         golds.read_task_gold(where, "sector", "test")

@@ -65,7 +65,7 @@ def make(root: Path, head: str) -> Benchmark:
     """The three-page world, built, with a card that has the configs of the real one."""
     where = three_pages(root)
     where.card.write_text(f"---\n{head}---\n\n# Mini\n")
-    dataset.write(dataset.build(where), where.dataset)
+    dataset.write_dataset(dataset.build_dataset(where), where.dataset)
     card.write(where)
     return where
 
@@ -79,7 +79,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, real: Benchmark) -> tuple[B
     new.labels.write_text(new.labels.read_text().replace('version = "1.0.0"', 'version = "1.1.0"'))
     export = new.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
-    dataset.write(dataset.build(new), new.dataset)
+    dataset.write_dataset(dataset.build_dataset(new), new.dataset)
     card.write(new)
     return old, new
 
@@ -235,7 +235,7 @@ def test_a_version_is_never_changed(server: Hub, old: Benchmark, copy: Benchmark
     server.put(REPO, old.dataset, OLD)
     export = copy.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
-    dataset.write(dataset.build(copy), copy.dataset)
+    dataset.write_dataset(dataset.build_dataset(copy), copy.dataset)
     card.write(copy)
     publish(copy, exit=1, says="version-taken")
     run(copy, "publish", "--to", REPO, "--dry-run", exit=1, says="version-taken")

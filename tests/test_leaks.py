@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jinbench import dataset, leaks
 from jinbench.core.benchmark import Benchmark
-from jinbench.leaks import Pair
+from jinbench.leaks import TextPair
 
 
 def shingles(text: str) -> set[str]:
@@ -50,7 +50,7 @@ def test_every_pair_is_found_and_no_other(seed: int) -> None:
 
 def test_texts_that_are_the_same_are_found_but_for_stock_phrases() -> None:
     texts = ["天津港吞吐量创新高。", "不。", "天津港吞吐量创新高。", "不。", "天津港吞吐量创新高。"]
-    assert leaks.near_duplicates(texts, [0, 0, 1, 1, 1]) == [Pair(0, 2, 8, 1.0)]
+    assert leaks.near_duplicates(texts, [0, 0, 1, 1, 1]) == [TextPair(0, 2, 8, 1.0)]
     assert [pair[:2] for pair in leaks.repeated(texts, [0, 0, 1, 1, 1])] == [(0, 2), (1, 3)]
     assert leaks.near_duplicates(texts, [0] * 5) == []
     assert leaks.near_duplicates([], []) == []

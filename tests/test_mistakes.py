@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jinbench.scoring import error_analysis, score
-from jinbench.scoring.error_analysis import BOTH, BOUNDARY, CORRECT, KINDS, MISSED, SPURIOUS, TYPE, Mistake
-from jinbench.scoring.gold import Label
+from jinbench.scoring.error_analysis import BOTH, BOUNDARY, CORRECT, KINDS, MISSED, SPURIOUS, TYPE, Error
+from jinbench.scoring.gold import LabelKey
 from tests.test_counting import flat, pair, tangled
 from tests.test_scoring import X, Y, gold_of, guesses
 
@@ -56,16 +56,16 @@ HAND = [
 
 
 @pytest.mark.parametrize(("gold", "predicted", "made"), [row[1:] for row in HAND], ids=[row[0] for row in HAND])
-def test_by_hand(gold: set[Label], predicted: set[Label], made: list[tuple[Any, ...]]) -> None:
-    found = error_analysis.of_item(gold, predicted)
-    assert sorted(map(repr, found)) == sorted(repr(Mistake(*each)) for each in made)
+def test_by_hand(gold: set[LabelKey], predicted: set[LabelKey], made: list[tuple[Any, ...]]) -> None:
+    found = error_analysis.classify_errors(gold, predicted)
+    assert sorted(map(repr, found)) == sorted(repr(Error(*each)) for each in made)
 
 
 @pytest.mark.parametrize("make", [flat, tangled])
 def test_every_label_is_in_exactly_one_class(make: Callable[[random.Random, int], set[Any]]) -> None:
     rng = random.Random(0)
     for gold, predicted in zip(*pair(rng, make, 3000), strict=True):
-        found = error_analysis.of_item(gold, predicted)
+        found = error_analysis.classify_errors(gold, predicted)
         right = gold & predicted
         assert Counter(each.gold for each in found if each.gold) == Counter(gold - right)
         assert Counter(each.predicted for each in found if each.predicted) == Counter(predicted - right)
@@ -82,14 +82,14 @@ def test_every_label_is_in_exactly_one_class(make: Callable[[random.Random, int]
         spurious = [each.predicted for each in found if each.kind == SPURIOUS and each.predicted]
         assert not [(a, b) for a in missed for b in spurious if a[0] < b[1] and b[0] < a[1]]
         shuffled = [rng.sample(sorted(side), len(side)) for side in (gold, predicted)]
-        assert error_analysis.of_item(*shuffled) == found
+        assert error_analysis.classify_errors(*shuffled) == found
 
 
 @pytest.mark.parametrize("make", [flat, tangled])
 def test_the_classes_add_up_to_the_counts(make: Callable[[random.Random, int], set[Any]]) -> None:
     true, guess = pair(random.Random(1), make, 800)
     gold, predicted = gold_of(true, ("X", "Y", "Z")), guesses(*guess[:-100])
-    found, micro = error_analysis.analyse(gold, predicted), score.micro(gold, predicted)
+    found, micro = error_analysis.analyze_errors(gold, predicted), score.micro(gold, predicted)
     paired = sum(found.kinds[kind] for kind in (TYPE, BOUNDARY, BOTH))
     assert list(found.kinds) == [CORRECT, *KINDS]
     assert found.kinds[CORRECT] == micro.correct
@@ -102,10 +102,10 @@ def test_the_classes_add_up_to_the_counts(make: Callable[[random.Random, int], s
 
 def test_the_worst_items_come_first_and_whole() -> None:
     gold = gold_of([{X}, {X, Y}, {Y}, {X}])
-    found = error_analysis.analyse(gold, guesses({X}, {(0, 2, "Y"), (6, 7, "X")}, {(3, 4, "Y")}), examples=2)
+    found = error_analysis.analyze_errors(gold, guesses({X}, {(0, 2, "Y"), (6, 7, "X")}, {(3, 4, "Y")}), examples=2)
     assert [(each.id, len(each.mistakes), each.known) for each in found.examples] == [("s1", 3, True), ("s2", 1, True)]
     assert found.confused == (("X", "Y", 1),)
     assert found.kinds == {CORRECT: 1, TYPE: 1, BOUNDARY: 1, BOTH: 0, MISSED: 2, SPURIOUS: 1}
-    text = str(error_analysis.analyse(gold, {}))
+    text = str(error_analysis.analyze_errors(gold, {}))
     assert "(no prediction)" in text
     assert "gold X 一一 [0, 2)" in text

@@ -72,7 +72,7 @@ SPANS = [Span(0, 2, "LOCATION", "天津"), Span(7, 12, "QUANTITY", "3.5亿元"),
     ],
 )
 def test_the_highest_level_word_by_word(kind: str, says: str) -> None:
-    found = noise.apply("x", SENTENCE, SPANS, Tier(kind, 3))
+    found = noise.apply_noise("x", SENTENCE, SPANS, Tier(kind, 3))
     assert found.text == says
     assert [span.type for span in found.spans] == [span.type for span in SPANS]
     assert [span.surface.replace("(lián)", "") for span in found.spans][-1] in ("聯想集團", "联想集团")
@@ -83,7 +83,7 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
     undo = {"pinyin": "pinyin", "traditional": "script:t2s"}
     for row in dataset.read_rows(real, "ner", "test")[:40]:
         for kind, name in undo.items():
-            noisy = noise.apply(row["id"], row["text"], [], Tier(kind, 2)).text
+            noisy = noise.apply_noise(row["id"], row["text"], [], Tier(kind, 2)).text
             repair = repairs.repair_named(name)
             assert repair is not None
             again = repairs.text_of(repair([repairs.Char(char, i) for i, char in enumerate(noisy)]))
@@ -104,16 +104,16 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
 def test_no_text_loses_a_span(text: str, cuts: list[int], tier: Tier, id: str) -> None:
     edges = sorted({min(cut, len(text)) for cut in cuts})
     spans = [Span(a, b, "X", text[a:b]) for a, b in zip(edges[::2], edges[1::2], strict=False)]
-    found = noise.apply(id, text, spans, tier)
+    found = noise.apply_noise(id, text, spans, tier)
     assert all(found.text[span.start : span.end] == span.surface != "" for span in found.spans)
     assert all(a.end <= b.start for a, b in zip(found.spans, found.spans[1:], strict=False))
-    assert found == noise.apply(id, text, spans, tier)
+    assert found == noise.apply_noise(id, text, spans, tier)
 
 
 def test_a_tier_that_does_not_exist() -> None:
     for tier in (Tier("rain", 1), Tier("width", 4), Tier("width", 0)):
         with pytest.raises(DataError, match="unknown-label"):
-            noise.apply("x", "津", [], tier)
+            noise.apply_noise("x", "津", [], tier)
 
 
 def test_the_table_of_lookalikes_is_what_its_script_makes() -> None:

@@ -64,7 +64,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     systems = {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
     board = ranking.rank(gold, Predicted(systems))
     assert [(row.place, len(row.ties)) for row in board.rows] == [("1", 0), ("2–3", 1), ("2–3", 1), ("4", 0)]
-    (tied,) = (pair for pair in board.pairs if not pair.difference.told_apart)
+    (tied,) = (pair for pair in board.pairs if not pair.difference.significant)
     assert {tied.a, tied.b} == {"one", "other"}
     assert board.gap is not None
     assert board.gap > 0

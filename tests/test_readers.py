@@ -63,7 +63,7 @@ def test_every_reader_knows_the_types(config: str, split: str, real: Benchmark, 
     import polars as pl
     from datasets import load_dataset
 
-    features = items.features(read_label_set(real))[config]
+    features = items.dataset_features(read_label_set(real))[config]
     assert loaded[config][split].features == features
     assert jinbench.load(config, split).features == features
     assert load_dataset(str(real.dataset), config, split=split, streaming=True).features == features
@@ -100,7 +100,7 @@ def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
 def test_what_came_with_the_package_is_checked_before_it_is_given(
     real: Benchmark, mini: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset.write(dataset.build(mini), mini.dataset)
+    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
     monkeypatch.setattr("jinbench.core.benchmark.own", lambda: mini)
     assert jinbench.load("sector", "test").num_rows == 2
     path = mini.dataset / "sector" / "test.parquet"

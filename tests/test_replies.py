@@ -21,7 +21,7 @@ from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.reports import Report
 from jinbench.scoring import score
-from jinbench.scoring.gold import TASKS, Gold, Label
+from jinbench.scoring.gold import TASKS, Gold, LabelKey
 from jinbench.scoring.predictions import as_rows, check
 from jinbench.tolerant import Pairs
 from tests.conftest import ROOT
@@ -41,7 +41,7 @@ def gold_of(text: str, task: str = "ner") -> Gold:
     return Gold(task, "test", NAMES[task], ("x",), (text,), (frozenset(),), ("a",), ("clean",), "1", "0", "0")
 
 
-def parsed(text: str, reply: str, task: str = "ner") -> tuple[frozenset[Label] | None, Report]:
+def parsed(text: str, reply: str, task: str = "ner") -> tuple[frozenset[LabelKey] | None, Report]:
     gold = gold_of(text, task)
     found, report = replies.parse(gold, {"x": (reply, False)}, replies.names(REAL, gold))
     return found.get("x"), report
@@ -52,7 +52,7 @@ def test_replies_of_every_kind(file: str, case: dict[str, Any]) -> None:
     task = "sector" if file == "sector" else "ner"
     found, report = parsed(case.get("text", "一段文字"), case["reply"], task)
     told = report.to_dict()
-    expected: frozenset[Label] | None = None
+    expected: frozenset[LabelKey] | None = None
     if "marked" in case:
         plain, spans = markup.parse(case["marked"])
         assert plain == case["text"]

@@ -164,8 +164,8 @@ def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     assert sum(pair.passages for pair in found.pairs) == 8
     for scores in found.against_gold.values():  # what somebody was not given is not missing
         assert scores["ner"].missing == 0
-    built = dataset.build(shared)
-    dataset.write(built, shared.dataset)
+    built = dataset.build_dataset(shared)
+    dataset.write_dataset(built, shared.dataset)
     by = [row["annotator"] for row in dataset.read_rows(shared, "annotations")]
     assert by.count("annotator-a") == by.count("annotator-b") + by.count("annotator-c") == 8
     board = ranking.board(shared, "ner", gold.FOLDS)

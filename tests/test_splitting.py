@@ -21,7 +21,7 @@ from jinbench.splitting import FOLD_COLUMNS, SPLITS
 def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
     seed = articles.read_seeds(real)
     gold = read_gold(real, seed, read_label_set(real), ())
-    assert searching.search(seed, gold) == real.splits.read_text()
+    assert searching.search_splits(seed, gold) == real.splits.read_text()
 
 
 def places(real: Benchmark) -> dict[str, dict[str, str]]:
@@ -82,7 +82,7 @@ def test_the_five_partitions_differ(real: Benchmark) -> None:
 
 
 @pytest.mark.parametrize("parts", [list(PARTS.values()), [FOLD] * splitting.FOLDS])
-def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching.Part]) -> None:
+def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching.SplitTarget]) -> None:
     """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""
     rng = np.random.default_rng(3)
     table = rng.integers(0, 9, (14, 6)).astype(float)
@@ -111,12 +111,12 @@ def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
     seed = articles.read_seeds(mini)
     with pytest.raises(DataError, match="3 families or more"):
-        searching.search(seed, read_gold(mini, seed, read_label_set(mini), ()))
+        searching.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ()))
 
 
 def test_a_small_world_has_a_split(mini: Benchmark) -> None:
     seed = articles.read_seeds(mini)
-    mini.splits.write_text(searching.search(seed, read_gold(mini, seed, read_label_set(mini), ())))
+    mini.splits.write_text(searching.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ())))
     found = splitting.read_splits(mini, seed.articles)
     assert {place.split for place in found.values()} == set(SPLITS)
     assert len(found) == 5

@@ -12,7 +12,7 @@ from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.scoring import schemes
 from jinbench.scoring import score as scoring
-from jinbench.scoring.streaming import Report, Tally
+from jinbench.scoring.streaming import StreamingReport, StreamingScorer
 from tests.test_counting import flat
 from tests.test_scoring import gold_of, guesses
 
@@ -37,8 +37,8 @@ def test_the_same_as_the_score_of_all_items() -> None:
     """Counts and F1 to the last digit; intervals within what another draw changes."""
     true, guess, gold, predicted = sentences(600)
     articles = [i // 10 for i in range(600)]
-    report = Tally(NAMES).add(gold, predicted, articles).report(4000)
-    score = scoring.score(
+    report = StreamingScorer(NAMES).add(gold, predicted, articles).report(4000)
+    score = scoring.score_predictions(
         gold_of([{s[:3] for s in spans} for spans in true], NAMES, per_article=10),
         guesses(*({s[:3] for s in spans} for spans in guess)),
     )
@@ -58,8 +58,8 @@ def test_batches_change_nothing(size: int) -> None:
     articles = [0]
     while len(articles) < 200:
         articles.append(articles[-1] + (rng.random() < 0.2))
-    whole = Tally(NAMES).add(gold, predicted, articles).report()
-    tally = Tally(NAMES)
+    whole = StreamingScorer(NAMES).add(gold, predicted, articles).report()
+    tally = StreamingScorer(NAMES)
     for start in range(0, 200, size):
         rows = slice(start, start + size)
         tally.add(gold[rows], predicted[rows], articles[rows])
@@ -80,17 +80,17 @@ def arrow(tags: Tags, kind: str) -> Any:
 @pytest.mark.parametrize("kind", ["numbers", "strings", "chunks", "a slice"])
 def test_arrow_columns_are_the_lists(kind: str) -> None:
     _, _, gold, predicted = sentences(50)
-    expected = Tally(NAMES).add(gold, predicted).report()
-    assert Tally(NAMES).add(arrow(gold, kind), arrow(predicted, kind)).report() == expected
-    assert Tally(NAMES).add(arrow(gold, kind), predicted).report() == expected
+    expected = StreamingScorer(NAMES).add(gold, predicted).report()
+    assert StreamingScorer(NAMES).add(arrow(gold, kind), arrow(predicted, kind)).report() == expected
+    assert StreamingScorer(NAMES).add(arrow(gold, kind), predicted).report() == expected
 
 
 def test_no_items_and_no_labels() -> None:
-    empty = Tally(NAMES).report()
+    empty = StreamingScorer(NAMES).report()
     assert (empty.items, empty.articles, empty.micro.f1) == (0, 0, None)
-    assert Tally(NAMES).add([], []).report() == empty
-    assert Tally(NAMES).add(pa.chunked_array([], pa.list_(pa.int64())), []).report() == empty
-    nothing = Tally(NAMES).add([["O"], []], [["O"], []]).report()
+    assert StreamingScorer(NAMES).add([], []).report() == empty
+    assert StreamingScorer(NAMES).add(pa.chunked_array([], pa.list_(pa.int64())), []).report() == empty
+    nothing = StreamingScorer(NAMES).add([["O"], []], [["O"], []]).report()
     assert (nothing.items, nothing.exact, nothing.micro.f1, nothing.micro.low) == (2, 2, None, None)
 
 
@@ -118,13 +118,13 @@ def test_no_items_and_no_labels() -> None:
 )
 def test_what_is_wrong_is_named(gold: Any, predicted: Any, articles: Any, said: str) -> None:
     with pytest.raises(DataError, match=said.replace("[", r"\[")):
-        Tally(NAMES).add(gold, predicted, articles)
+        StreamingScorer(NAMES).add(gold, predicted, articles)
 
 
 def test_an_article_that_comes_back_is_refused() -> None:
     """Within a batch; in a later one it cannot be seen."""
     tags = [["B-X"]] * 3
-    tally = Tally(NAMES).add(tags, tags, ["a", "a", "b"])
+    tally = StreamingScorer(NAMES).add(tags, tags, ["a", "a", "b"])
     with pytest.raises(DataError, match=r"(?s)articles\[2\]: wrong-shape.*one after the other.*'c' once more"):
         tally.add(tags, tags, ["c", "b", "c"])
     assert tally.add(tags[:2], tags[:2], ["b", "a"]).report(0).articles == 3
@@ -132,17 +132,21 @@ def test_an_article_that_comes_back_is_refused() -> None:
 
 @pytest.mark.parametrize("articles", [[1], ["a", "b", "a"], [[], 1, 2], 7])
 def test_nothing_is_counted_of_a_batch_that_is_refused(articles: Any) -> None:
-    tally, tags = Tally(NAMES), [["B-X"], ["O"], ["B-Y"]]
+    tally, tags = StreamingScorer(NAMES), [["B-X"], ["O"], ["B-Y"]]
     with pytest.raises(DataError):
         tally.add(tags, tags, articles)
-    assert tally.report() == Tally(NAMES).report()
-    assert tally.add(tags, tags).report() == Tally(NAMES).add(tags, tags).report()
+    assert tally.report() == StreamingScorer(NAMES).report()
+    assert tally.add(tags, tags).report() == StreamingScorer(NAMES).add(tags, tags).report()
 
 
 def test_what_can_be_gone_through_once_is_counted() -> None:
     _, _, gold, predicted = sentences(50)
-    expected = Tally(NAMES).add(gold, predicted, [i // 5 for i in range(50)]).report()
-    found = Tally(NAMES).add(map(iter, gold), (tuple(row) for row in predicted), (i // 5 for i in range(50))).report()
+    expected = StreamingScorer(NAMES).add(gold, predicted, [i // 5 for i in range(50)]).report()
+    found = (
+        StreamingScorer(NAMES)
+        .add(map(iter, gold), (tuple(row) for row in predicted), (i // 5 for i in range(50)))
+        .report()
+    )
     assert found == expected
 
 
@@ -158,13 +162,13 @@ def test_items_in_another_order_keep_their_labels_and_lengths() -> None:
 def test_more_tags_than_a_byte_can_hold() -> None:
     names = [f"T{i:03}" for i in range(200)]
     gold = [[f"B-{name}", f"I-{name}"] for name in names]
-    assert Tally(names).add(gold, gold).report().micro.correct == 200
+    assert StreamingScorer(names).add(gold, gold).report().micro.correct == 200
 
 
 def test_what_is_kept_does_not_grow() -> None:
     """The histogram of what articles look like has an end; nothing else is kept of a batch."""
     _, _, gold, predicted = sentences(2000)
-    tally, kept = Tally(NAMES), []
+    tally, kept = StreamingScorer(NAMES), []
     for _ in range(8):
         tally.add(gold, predicted, [i // 4 for i in range(2000)])
         kept.append([len(patterns) for patterns in tally._patterns])
@@ -174,8 +178,8 @@ def test_what_is_kept_does_not_grow() -> None:
 
 def test_a_report_says_what_it_is() -> None:
     _, _, gold, predicted = sentences(100)
-    report = Tally(NAMES).add(gold, predicted, [i // 5 for i in range(100)]).report()
-    assert isinstance(report, Report)
+    report = StreamingScorer(NAMES).add(gold, predicted, [i // 5 for i in range(100)]).report()
+    assert isinstance(report, StreamingReport)
     assert report.to_dict()["micro"]["f1"] == round(report.micro.f1 or 0, 6)
     assert list(report.to_pandas()["name"]) == ["micro", *NAMES]
     assert str(report).endswith("items wholly right; 20 articles")
@@ -185,7 +189,7 @@ def test_a_report_says_what_it_is() -> None:
 
 def test_a_report_says_when_no_articles_were_given() -> None:
     _, _, gold, predicted = sentences(100)
-    alone = Tally(NAMES).add(gold[:50], predicted[:50]).add(gold[50:], predicted[50:], range(50)).report()
+    alone = StreamingScorer(NAMES).add(gold[:50], predicted[:50]).add(gold[50:], predicted[50:], range(50)).report()
     assert (alone.grouped, alone.to_dict()["grouped"]) == (False, False)
     said = "each item is taken for an article of its own: too narrow an interval where items are alike"
     assert str(alone).endswith(f"100 articles\n{said}")

@@ -138,7 +138,7 @@ def verdicts(a: Any, b: Any) -> Any:
     for i in range(a.shape[1]):
         low, high = significance.interval(drawn[:, i], float(enough[i]))
         apart = low > 0 or high < 0
-        swapped = significance.swap_test(a[:, i], b[:, i], 999) <= LEVEL
+        swapped = significance.randomization_test(a[:, i], b[:, i], 999) <= LEVEL
         value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
         p = significance.wald_test(value, float(drawn[:, i].std()), float(enough[i]))
         found.append((apart, swapped, apart and swapped and p <= LEVEL))
@@ -149,7 +149,7 @@ def test_a_simulated_verdict_is_that_of_compare() -> None:
     """On systems that differ so much that it is yes and no."""
     a, b = systems(np.random.default_rng(1), 10, 40, [(0.7, 0.4), (0.6, 0.4)])
     found = [compare.difference(a[:, i], b[:, i], 999) for i in range(40)]
-    both = [each.told_apart for each in found]
+    both = [each.significant for each in found]
     assert both == verdicts(a, b)[:, 2].tolist()
     assert 0 < sum(both) < 40
 
@@ -198,7 +198,7 @@ def stated_gaps(articles: int, rates: tuple[float, float], times: int, seed: int
     for _ in range(3):
         rng = np.random.default_rng([articles, seed])
         a, b = systems(rng, articles, times, [rates, lower(rates, float(found.mean()))])
-        found = np.array([compare.difference(a[:, i], b[:, i], 1).gap for i in range(times)])
+        found = np.array([compare.difference(a[:, i], b[:, i], 1).minimum_detectable for i in range(times)])
     return found
 
 
@@ -224,10 +224,10 @@ def test_the_smallest_gap_is_told_apart_as_often_as_is_written(row: list[float])
 
 def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
     a, b = (each[:, 0] for each in systems(np.random.default_rng(0), ENOUGH, 1, [(RIGHT, SPURIOUS)] * 2))
-    assert compare.smallest_gap(compare.pairs({"a": a, "b": b})) is not None
-    assert compare.smallest_gap(compare.pairs({"a": a})) is None
-    assert compare.smallest_gap(compare.pairs({"a": a, "b": a})) is None, "two that say the same"
-    assert compare.smallest_gap(compare.pairs({"a": a[:-1], "b": b[:-1]})) is None
+    assert compare.minimum_detectable_difference(compare.pairs({"a": a, "b": b})) is not None
+    assert compare.minimum_detectable_difference(compare.pairs({"a": a})) is None
+    assert compare.minimum_detectable_difference(compare.pairs({"a": a, "b": a})) is None, "two that say the same"
+    assert compare.minimum_detectable_difference(compare.pairs({"a": a[:-1], "b": b[:-1]})) is None
 
 
 # The parts, one by one
@@ -300,11 +300,11 @@ def test_swapping_against_all_swaps(articles: int) -> None:
     for rates in ([(0.6, 0.4)] * 2, [(0.8, 0.3), (0.6, 0.4)]):
         a, b = (each[:, 0] for each in systems(rng, articles, 1, rates))
         exact = all_swaps(a, b)
-        assert significance.swap_test(a, b) == pytest.approx(
+        assert significance.randomization_test(a, b) == pytest.approx(
             exact, abs=4 * math.sqrt(exact * (1 - exact) / 9999) + 2e-4
         )
-        assert significance.swap_test(b, a) == pytest.approx(significance.swap_test(a, b), abs=0.02)
-        assert significance.swap_test(a, a) == 1.0
+        assert significance.randomization_test(b, a) == pytest.approx(significance.randomization_test(a, b), abs=0.02)
+        assert significance.randomization_test(a, a) == 1.0
 
 
 def test_why_six_articles_are_enough_and_five_are_not() -> None:
@@ -314,7 +314,7 @@ def test_why_six_articles_are_enough_and_five_are_not() -> None:
         p = all_swaps(right, wrong)
         assert p == 2 / 2**articles
         assert (p <= LEVEL) == (articles == ENOUGH)
-        assert (significance.swap_test(right, wrong) <= LEVEL) == (articles == ENOUGH)
+        assert (significance.randomization_test(right, wrong) <= LEVEL) == (articles == ENOUGH)
 
 
 def test_holm_by_hand() -> None:
@@ -353,7 +353,9 @@ def test_the_corrected_t_test_by_hand() -> None:
 
 def test_the_gap_by_hand() -> None:
     """(t.975 + t.80) · error · √(n / (n - 1)), with 22 degrees of freedom: (2.0739 + 0.8583) · 0.03 · √(23/22)."""
-    assert significance.gap(0.03, 23) == pytest.approx(2.9322 * 0.03 * math.sqrt(23 / 22), rel=1e-3)
+    assert significance.minimum_detectable_difference(0.03, 23) == pytest.approx(
+        2.9322 * 0.03 * math.sqrt(23 / 22), rel=1e-3
+    )
 
 
 def tables(times: int) -> dict[str, str]:

@@ -5,11 +5,10 @@ The pairwise scores come from the scorer of models, one annotator standing for t
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import golds, items
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.exports import read_labels
@@ -19,13 +18,13 @@ from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.tags import to_bio
-from jinbench.core.types import PassageLabels, Span
+from jinbench.core.text import split_sentences
+from jinbench.core.types import PassageLabels, Span, within
 from jinbench.scoring import counts, significance
 from jinbench.scoring import score as scoring
-from jinbench.scoring.gold import FOLDS, TASKS, Gold, Label
+from jinbench.scoring.gold import TASKS, Gold, LabelKey
 from jinbench.scoring.results import Cell, Score, rounded, with_interval
 from jinbench.seeds.articles import Seeds
-from jinbench.splitting import REPEATS, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,11 +99,14 @@ class PairAgreement:
 
 
 def _brief(pair: PairAgreement) -> str:
-    return f"  {pair.first:17} {pair.passages} passages: strict F1 {pair.strict.micro.shown}, sectors α {pair.alpha}"
+    return (
+        f"  {pair.first:17} {pair.passages} passages: strict F1 {pair.strict.micro.formatted}, sectors α {pair.alpha}"
+    )
 
 
 def _line(strict: Cell, overlap: Cell) -> str:
-    return f"{strict.name:14}{strict.gold:7}{strict.predicted:7}{strict.correct:6}   {strict.shown:26}  {overlap.shown}"
+    counts = f"{strict.gold:7}{strict.predicted:7}{strict.correct:6}"
+    return f"{strict.name:14}{counts}   {strict.formatted:26}  {overlap.formatted}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Agreement:
         lines = [str(pair) for pair in self.pairs]
         if self.against_gold:
             against = [
-                f"  {name:14} {task:7} micro-F1 {score.micro.shown}"
+                f"  {name:14} {task:7} micro-F1 {score.micro.formatted}"
                 for name, found in self.against_gold.items()
                 for task, score in found.items()
             ]
@@ -142,17 +144,30 @@ class Agreement:
         return "\n\n".join(lines)
 
 
-def _golds(seed: Seeds, label_set: LabelSet, found: Mapping[str, PassageLabels]) -> dict[str, Gold]:
-    """What an annotator says, by task, in the form that gold has. Only the passages in `found`."""
-    articles = [replace(a, passages=tuple(p for p in a.passages if p.id in found)) for a in seed.articles]
-    seed = replace(seed, articles=tuple(a for a in articles if a.passages))
-    anywhere = {article.id: Place("train", (0,) * REPEATS) for article in seed.articles}  # agreement knows no splits
-    table = items.rows(seed, label_set, dict(found), anywhere)
-    listing = items.manifest(table, label_set)
-    return {task: golds.gold_of(task, FOLDS, table[task]["train"], listing) for task in TASKS}
+def _golds(seed: Seeds, label_set: LabelSet, labelled: Mapping[str, PassageLabels]) -> dict[str, Gold]:
+    """What an annotator says, by task, in the form that gold has. Only the passages in `labelled`."""
+    items: dict[str, list[tuple[str, str, str, frozenset[LabelKey]]]] = {"ner": [], "sector": []}
+    layouts: dict[str, list[tuple[str, ...]]] = {"ner": [], "sector": []}
+    for article in seed.articles:
+        for passage in (passage for passage in article.passages if passage.id in labelled):
+            labels = labelled[passage.id]
+            sectors = frozenset((name,) for name in labels.sectors)
+            items["sector"].append((passage.id, passage.text, article.id, sectors))
+            for sentence in split_sentences(passage.id, passage.text):
+                spans = frozenset(span[:3] for span in within(labels.spans, sentence.start, sentence.end))
+                items["ner"].append((sentence.id, passage.text[sentence.start : sentence.end], article.id, spans))
+        for task in items:
+            layouts[task] += [(article.layout,)] * (len(items[task]) - len(layouts[task]))
+    names = {"ner": label_set.entity_names, "sector": label_set.sector_names}
+    return {
+        task: Gold.from_labels(
+            task, names[task], rows, {"layout": tuple(layouts[task])} if any(a for (a,) in layouts[task]) else None
+        )
+        for task, rows in items.items()
+    }
 
 
-def _as_predictions(gold: Gold) -> dict[str, frozenset[Label]]:
+def _as_predictions(gold: Gold) -> dict[str, frozenset[LabelKey]]:
     return dict(zip(gold.ids, gold.labels, strict=True))
 
 
@@ -175,8 +190,8 @@ def measure_pair(
         names[1],
         len(a["sector"].ids),
         len(set(a["sector"].groups)),
-        scoring.score(a["ner"], guess),
-        scoring.score(a["ner"], guess, counts.TYPE),
+        scoring.score_predictions(a["ner"], guess),
+        scoring.score_predictions(a["ner"], guess, counts.TYPE),
         _kappa(a["ner"], b["ner"], label_set),
         alpha,
         decisions,
@@ -208,7 +223,7 @@ def glance(
 ) -> Glance:
     """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
     a, b = _both(seed, label_set, first, second, names)
-    spans, sectors = (scoring.score(a[task], _as_predictions(b[task])) for task in TASKS)
+    spans, sectors = (scoring.score_predictions(a[task], _as_predictions(b[task])) for task in TASKS)
     passages, confusion = len(a["sector"].ids), _confusion(a["ner"], b["ner"])
     return Glance(names[0], names[1], passages, spans, sectors if label_set.sectors else None, confusion)
 
@@ -348,7 +363,9 @@ def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) ->
         said = _golds(seed, label_set, side)
         of_gold = _golds(seed, label_set, {id: entry for id, entry in gold.items() if id in side})
         against[name] = {
-            task: scoring.score(true, _as_predictions(said[task])) for task, true in of_gold.items() if true.names
+            task: scoring.score_predictions(true, _as_predictions(said[task]))
+            for task, true in of_gold.items()
+            if true.names
         }
     place = files.shown(benchmark.annotation / "annotators.toml")
     missing = [reader for reader in known.reviewers if not reader.file.is_file()]

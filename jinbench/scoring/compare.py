@@ -46,26 +46,26 @@ class Difference:
     effective: float
     p: float
     adjusted: float
-    swapped: float
-    gap: float
+    randomization_p: float
+    minimum_detectable: float
     articles: int
     folds: AcrossFolds | None = None
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> bool:
         """Whether interval, adjusted p and swapping all say so. Over fewer than `ENOUGH` articles nothing is told."""
         apart = self.low > 0 or self.high < 0
-        return self.articles >= ENOUGH and apart and self.adjusted <= LEVEL and self.swapped <= LEVEL
+        return self.articles >= ENOUGH and apart and self.adjusted <= LEVEL and self.randomization_p <= LEVEL
 
     @property
     def verdict(self) -> str:
         if self.articles < ENOUGH:
             return f"{self.articles} articles are too few to tell systems apart"
-        return "they can be told apart" if self.told_apart else "they cannot be told apart on this gold"
+        return "they can be told apart" if self.significant else "they cannot be told apart on this gold"
 
     def to_dict(self) -> dict[str, Any]:
         record: dict[str, Any] = rounded(asdict(self))
-        return record | {"told_apart": self.told_apart}
+        return record | {"significant": self.significant}
 
     def to_pandas(self) -> Any:
         """One row."""
@@ -77,10 +77,10 @@ class Difference:
         several = " after Holm" if self.adjusted != self.p else ""
         text = (
             f"{self.value:+.3f} micro-F1, 95 % interval {self.low:+.3f} to {self.high:+.3f}, p = {self.adjusted:.4f}"
-            f"{several}, {self.swapped:.4f} by swapping, over {self.articles} articles: {self.verdict}"
+            f"{several}, {self.randomization_p:.4f} by swapping, over {self.articles} articles: {self.verdict}"
         )
-        if self.articles >= ENOUGH and self.gap > 0:
-            text += f"\nsmallest gap that these articles separate in four of five cases: about {self.gap:.3f}"
+        if self.articles >= ENOUGH and self.minimum_detectable > 0:
+            text += f"\nminimum detectable difference (80 % power): about {self.minimum_detectable:.3f}"
         if self.folds:
             text += (
                 f"\nfrom fold to fold {self.folds.value:+.3f}, {self.folds.low:+.3f} to {self.folds.high:+.3f}, "
@@ -90,7 +90,7 @@ class Difference:
         return text
 
 
-def compare(gold: Gold, a: Predicted, b: Predicted) -> Difference:
+def compare_systems(gold: Gold, a: Predicted, b: Predicted) -> Difference:
     """The difference of two systems: both see the same resampled articles."""
     return compare_all(gold, {"a": a, "b": b})["a", "b"]
 
@@ -123,7 +123,10 @@ def _difference(
     articles, error = float(significance.effective(sizes(a) + sizes(b))), float(np.std(drawn))
     low, high = significance.interval(drawn, articles)
     p = significance.wald_test(value, error, articles)
-    swapped, gap = significance.swap_test(a, b, times), significance.gap(error, articles)
+    swapped, gap = (
+        significance.randomization_test(a, b, times),
+        significance.minimum_detectable_difference(error, articles),
+    )
     return Difference(value, low, high, error, articles, p, p, swapped, gap, len(a))
 
 
@@ -160,17 +163,20 @@ def pairs(sums: Mapping[str, "np.ndarray[Any, Any]"]) -> dict[tuple[str, str], D
     drawn = {name: _drawn(found) for name, found in sums.items()}
     found = {(a, b): _difference(sums[a], sums[b], drawn[a] - drawn[b]) for a, b in both}
     adjusted = significance.holm([each.p for each in found.values()])
+    detectable = [
+        significance.minimum_detectable_difference(each.error, each.effective, len(both)) for each in found.values()
+    ]
     return {
-        pair: replace(each, adjusted=p, gap=significance.gap(each.error, each.effective, len(both)))
-        for (pair, each), p in zip(found.items(), adjusted, strict=True)
+        pair: replace(difference, adjusted=p, minimum_detectable=size)
+        for (pair, difference), p, size in zip(found.items(), adjusted, detectable, strict=True)
     }
 
 
-def smallest_gap(found: Mapping[tuple[str, str], Difference]) -> float | None:
+def minimum_detectable_difference(found: Mapping[tuple[str, str], Difference]) -> float | None:
     """The smallest difference in micro-F1 that these articles separate in four of five cases, in a table of all pairs.
 
     From the systems' own predictions: the median over all pairs that differ at all. None without such a pair, or with
     too few articles.
     """
-    gaps = [each.gap for each in found.values() if each.error > 0 and each.articles >= ENOUGH]
+    gaps = [each.minimum_detectable for each in found.values() if each.error > 0 and each.articles >= ENOUGH]
     return median(gaps) if gaps else None

@@ -16,7 +16,7 @@ EXACT, TYPE, BOUNDARY, OVERLAP = "exact", "type", "boundary", "overlap"
 
 
 @dataclass(frozen=True)
-class Columns:
+class LabelTable:
     """The labels of `items` items: four integer arrays (labels,), in the order item, start, end, type, no label twice.
 
     A label without a place in the text, such as a sector, stands at [0, 0). `tokens` (items,) says how many tokens each
@@ -33,22 +33,22 @@ class Columns:
     def __len__(self) -> int:
         return len(self.item)
 
-    def where(self, kept: "np.ndarray[Any, Any]") -> "Columns":
+    def where(self, kept: "np.ndarray[Any, Any]") -> "LabelTable":
         """Those labels of which `kept` (labels,) is true."""
-        return Columns(self.items, self.item[kept], self.start[kept], self.end[kept], self.type[kept], self.tokens)
+        return LabelTable(self.items, self.item[kept], self.start[kept], self.end[kept], self.type[kept], self.tokens)
 
-    def untyped(self) -> "Columns":
+    def untyped(self) -> "LabelTable":
         """The places alone, as if there were one type."""
         return _sorted(replace(self, type=self.type * 0))
 
-    def mapped(self, types: Sequence[int]) -> "Columns":
+    def mapped(self, types: Sequence[int]) -> "LabelTable":
         """With type i as `types[i]`; a label whose type becomes -1 is left out."""
         import numpy as np
 
         found = replace(self, type=np.asarray(types, dtype=np.int64)[self.type])
         return _sorted(found.where(found.type >= 0))
 
-    def reordered(self, order: "np.ndarray[Any, Any]") -> "Columns":
+    def reordered(self, order: "np.ndarray[Any, Any]") -> "LabelTable":
         """With item `order[i]` as item i; `order` (items,) names each item once."""
         import numpy as np
 
@@ -58,7 +58,7 @@ class Columns:
         return _sorted(replace(self, item=place[self.item], tokens=tokens))
 
 
-def _keys(*sides: Columns) -> list["np.ndarray[Any, Any]"]:
+def _keys(*sides: LabelTable) -> list["np.ndarray[Any, Any]"]:
     """One number per label, the same for the same label on every side, and in the order of the columns."""
     import numpy as np
 
@@ -72,7 +72,7 @@ def _keys(*sides: Columns) -> list["np.ndarray[Any, Any]"]:
     return list(np.split(found.ravel(), np.cumsum([len(side) for side in sides])[:-1]))
 
 
-def _sorted(columns: Columns) -> Columns:
+def _sorted(columns: LabelTable) -> LabelTable:
     import numpy as np
 
     (keys,) = _keys(columns)
@@ -80,7 +80,7 @@ def _sorted(columns: Columns) -> Columns:
     return columns.where(kept)
 
 
-def of_labels(found: Sequence[Iterable[Sequence[Any]]], names: Sequence[str]) -> Columns:
+def of_labels(found: Sequence[Iterable[Sequence[Any]]], names: Sequence[str]) -> LabelTable:
     """From a collection of (start, end, type) or (sector,) for each item. `names` gives each type its number."""
     import numpy as np
 
@@ -91,10 +91,10 @@ def of_labels(found: Sequence[Iterable[Sequence[Any]]], names: Sequence[str]) ->
         for label in labels
     ]
     columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
-    return _sorted(Columns(len(found), *columns))
+    return _sorted(LabelTable(len(found), *columns))
 
 
-def count(gold: Columns, predicted: Columns, types: int, match: str = EXACT) -> "np.ndarray[Any, Any]":
+def count(gold: LabelTable, predicted: LabelTable, types: int, match: str = EXACT) -> "np.ndarray[Any, Any]":
     """Integers (items, types, 3): gold, predicted and correct labels of each type in each item.
 
     Without types (boundary, overlap) the second dimension is 1.
@@ -110,7 +110,7 @@ def count(gold: Columns, predicted: Columns, types: int, match: str = EXACT) -> 
     return table.reshape(gold.items, types, 3)
 
 
-def totals(gold: Columns, predicted: Columns, types: int) -> tuple["np.ndarray[Any, Any]", int]:
+def totals(gold: LabelTable, predicted: LabelTable, types: int) -> tuple["np.ndarray[Any, Any]", int]:
     """The sums (types, 3) of what :func:`count` gives under the exact rule, and how many items are wholly right."""
     import numpy as np
 
@@ -122,7 +122,7 @@ def totals(gold: Columns, predicted: Columns, types: int) -> tuple["np.ndarray[A
     return sums, gold.items - int(wrong.sum())
 
 
-def _exact(gold: Columns, predicted: Columns) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+def _exact(gold: LabelTable, predicted: LabelTable) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
     """Which gold labels are predicted, and which predicted labels are gold."""
     import numpy as np
 
@@ -136,7 +136,7 @@ def _exact(gold: Columns, predicted: Columns) -> tuple["np.ndarray[Any, Any]", "
     return found, right
 
 
-def _overlapping(gold: Columns, predicted: Columns) -> "np.ndarray[Any, Any]":
+def _overlapping(gold: LabelTable, predicted: LabelTable) -> "np.ndarray[Any, Any]":
     """Which gold spans have a predicted span of their type to themselves that overlaps them, as many as possible.
 
     Whatever ends first takes, of what it meets on the other side, the one that ends first: everything else that could
@@ -167,7 +167,7 @@ def _overlapping(gold: Columns, predicted: Columns) -> "np.ndarray[Any, Any]":
     return correct
 
 
-def _flat(columns: Columns) -> bool:
+def _flat(columns: LabelTable) -> bool:
     """Whether no two spans of an item overlap."""
     later = columns.start[1:] >= columns.end[:-1]
     return bool((later | (columns.item[1:] != columns.item[:-1])).all())

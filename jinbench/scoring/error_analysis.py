@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench.scoring.gold import Gold, Label
+from jinbench.scoring.gold import Gold, LabelKey
 from jinbench.scoring.score import Predicted
 
 CORRECT, TYPE, BOUNDARY, BOTH, MISSED, SPURIOUS = "correct", "type", "boundary", "both", "missed", "spurious"
@@ -19,12 +19,12 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Error:
     """One that was made: the gold label, what was predicted, or both."""
 
     kind: str
-    gold: Label | None
-    predicted: Label | None
+    gold: LabelKey | None
+    predicted: LabelKey | None
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Example:
 
     id: str
     text: str
-    correct: tuple[Label, ...]
-    mistakes: tuple[Mistake, ...]
+    correct: tuple[LabelKey, ...]
+    mistakes: tuple[Error, ...]
     known: bool
 
     def __str__(self) -> str:
@@ -45,14 +45,14 @@ class Example:
         return "\n".join(lines)
 
 
-def _said(text: str, label: Label | None) -> str:
+def _said(text: str, label: LabelKey | None) -> str:
     if label is None:
         return "–"
     return str(label[0]) if len(label) == 1 else f"{label[2]} {text[label[0] : label[1]]} [{label[0]}, {label[1]})"
 
 
 @dataclass(frozen=True)
-class Mistakes:
+class ErrorAnalysis:
     """How many of each kind, which types are taken for which, and the items with most of them.
 
     `confused`: (gold type, predicted type, times) where a span has the wrong type, most frequent first.
@@ -71,13 +71,13 @@ class Mistakes:
         return "\n".join([*lines, "", *(str(example) for example in self.examples)])
 
 
-def of_item(gold: Iterable[Label], predicted: Iterable[Label]) -> list[Mistake]:
+def classify_errors(gold: Iterable[LabelKey], predicted: Iterable[LabelKey]) -> list[Error]:
     """The mistakes in one item. Spans are paired one to one: same place first, then same type, then whatever meets.
 
     Between pairs that fit equally well the one with most characters in common is taken, then the first.
     """
     ours, theirs = sorted(set(gold) - set(predicted)), sorted(set(predicted) - set(gold))
-    found: list[Mistake] = []
+    found: list[Error] = []
     if all(len(label) > 1 for label in (*ours, *theirs)):
         meets = []
         for a in ours:
@@ -90,20 +90,20 @@ def of_item(gold: Iterable[Label], predicted: Iterable[Label]) -> list[Mistake]:
             if a in ours and b in theirs:
                 ours.remove(a)
                 theirs.remove(b)
-                found.append(Mistake(kind, a, b))
-    found += [Mistake(MISSED, a, None) for a in ours]
-    found += [Mistake(SPURIOUS, None, b) for b in theirs]
+                found.append(Error(kind, a, b))
+    found += [Error(MISSED, a, None) for a in ours]
+    found += [Error(SPURIOUS, None, b) for b in theirs]
     return sorted(found, key=lambda each: each.gold or each.predicted or ())
 
 
-def analyse(gold: Gold, predicted: Predicted, examples: int = 10) -> Mistakes:
+def analyze_errors(gold: Gold, predicted: Predicted, examples: int = 10) -> ErrorAnalysis:
     """The mistakes of a system, and the `examples` items with most of them."""
     kinds = Counter({CORRECT: 0} | dict.fromkeys(KINDS, 0))
     confused: Counter[tuple[str, str]] = Counter()
     items = []
     for id, text, true in zip(gold.ids, gold.texts, gold.labels, strict=True):
         guess = predicted.get(id, frozenset())
-        made = of_item(true, guess)
+        made = classify_errors(true, guess)
         kinds[CORRECT] += len(true & guess)
         kinds.update(each.kind for each in made)
         confused.update(
@@ -115,4 +115,4 @@ def analyse(gold: Gold, predicted: Predicted, examples: int = 10) -> Mistakes:
             items.append(Example(id, text, tuple(sorted(true & guess)), tuple(made), id in predicted))
     items.sort(key=lambda item: (-len(item.mistakes), item.id))
     ordered = sorted(confused.items(), key=lambda pair: (-pair[1], pair[0]))
-    return Mistakes(dict(kinds), tuple((*pair, number) for pair, number in ordered), tuple(items[:examples]))
+    return ErrorAnalysis(dict(kinds), tuple((*pair, number) for pair, number in ordered), tuple(items[:examples]))

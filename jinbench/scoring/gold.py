@@ -13,7 +13,7 @@ NOISY = "noisy"  # that of the test sentences under noise
 
 BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against, at most
 
-Label = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
+LabelKey = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Gold:
     names: tuple[str, ...]
     ids: tuple[str, ...]
     texts: tuple[str, ...]
-    labels: tuple[frozenset[Label], ...]
+    labels: tuple[frozenset[LabelKey], ...]
     groups: tuple[str, ...]
     folds: tuple[int, ...]
     version: str
@@ -41,6 +41,31 @@ class Gold:
     facets: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     known: tuple[frozenset[str], ...] = ()
     crosswalks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def from_labels(
+        cls,
+        task: str,
+        names: Sequence[str],
+        items: Iterable[tuple[str, str, str, frozenset[LabelKey]]],
+        facets: Mapping[str, tuple[tuple[str, ...], ...]] | None = None,
+    ) -> "Gold":
+        """Gold of labels alone, of no version of a dataset: of each item its id, text, article and labels."""
+        rows = list(items)
+        return cls(
+            task,
+            FOLDS,
+            tuple(names),
+            tuple(id for id, _, _, _ in rows),
+            tuple(text for _, text, _, _ in rows),
+            tuple(labels for _, _, _, labels in rows),
+            tuple(group for _, _, group, _ in rows),
+            folds=(0,) * len(rows),
+            version="",
+            sha256="",
+            manifest="",
+            facets=facets or {},
+        )
 
     def only(self, kept: Sequence[bool]) -> "Gold":
         """The items of which `kept` is true."""
@@ -65,9 +90,9 @@ def surfaces(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
     return frozenset(span["surface"] for row in rows for span in row["spans"])
 
 
-def coarse(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
+def coarse_gold(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
     """The gold of a fine label set, seen through a crosswalk."""
-    labels = tuple(map(through(types), gold.labels))
+    labels = tuple(map(apply_crosswalk(types), gold.labels))
     return replace(gold, names=coarse_names(gold.names, types), labels=labels, crosswalk=crosswalk, crosswalks={})
 
 
@@ -76,6 +101,6 @@ def coarse_names(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, .
     return tuple(dict.fromkeys(types[name] for name in names if types.get(name)))
 
 
-def through(types: Mapping[str, str]) -> Callable[[Iterable[Label]], frozenset[Label]]:
+def apply_crosswalk(types: Mapping[str, str]) -> Callable[[Iterable[LabelKey]], frozenset[LabelKey]]:
     """A function that takes the labels of an item through a crosswalk: types without a counterpart are left out."""
     return lambda found: frozenset((*label[:-1], types[label[-1]]) for label in found if types.get(label[-1]))

@@ -13,7 +13,7 @@ from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.core.spans import check_overlaps, validate_sectors, validate_span
 from jinbench.core.types import Span
 from jinbench.scoring import schemes
-from jinbench.scoring.gold import FOLDS, TASKS, Gold, Label
+from jinbench.scoring.gold import FOLDS, TASKS, Gold, LabelKey
 
 Locate = Callable[[], Mapping[str, str]]  # for every id of a benchmark the config and split that it is of
 KEYS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
@@ -24,7 +24,7 @@ def file_name(task: str, split: str, crosswalk: str = "") -> str:
     return f"predictions-{'-'.join(filter(None, (task, crosswalk, split)))}.jsonl"
 
 
-class Predictions(dict[str, frozenset[Label]]):
+class Predictions(dict[str, frozenset[LabelKey]]):
     """What a system says, by id. `scores`, where it gives any: how sure it is of a sector, by id and sector."""
 
     def __init__(self) -> None:
@@ -50,10 +50,12 @@ def read_predictions(
     """
     problems: list[Problem] = []
     rows = jsonl.stream(path, problems, size_limit(gold))
-    return take(((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, locate, scheme, repair, problems)
+    return parse_predictions(
+        ((f"{files.shown(path)}:{n}", row) for n, row in rows), gold, locate, scheme, repair, problems
+    )
 
 
-def take(
+def parse_predictions(
     rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, locate: Locate | None = None, scheme: str = "BIO",
     repair: str | None = None, problems: list[Problem] | None = None,
 ) -> Predictions:  # fmt: skip
@@ -211,7 +213,7 @@ def _fits(text: str, count: Callable[[int, int], Ends], value: dict[str, Any]) -
 
 def check(
     task: str, values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
-) -> frozenset[Label]:
+) -> frozenset[LabelKey]:
     """The labels of one item, from the values of a submission. What is wrong with them is added to `problems`."""
     new: list[Problem] = []
     found = (_check_spans if task == "ner" else _check_sectors)(values, text, names, where, new)
@@ -226,7 +228,7 @@ def _own_label(problem: Problem) -> Problem:
 
 def _check_spans(
     values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
-) -> frozenset[Label]:
+) -> frozenset[LabelKey]:
     if len(values) > len(text):
         hint = "send spans that do not overlap, each once"
         expected, found = f"{len(text)} spans or fewer: the text has no more characters", f"{len(values):,} spans"
@@ -259,7 +261,7 @@ def _check_spans(
 
 def _check_sectors(
     values: list[Any], text: str, names: Sequence[str], where: str, problems: list[Problem]
-) -> frozenset[Label]:
+) -> frozenset[LabelKey]:
     if len(values) > len(names):
         expected, found = f"{len(names)} sectors or fewer: there are no more", f"{len(values):,}"
         problems.append(Problem("wrong-shape", where, expected, found, "name each sector once"))
@@ -271,7 +273,7 @@ def _check_sectors(
     return frozenset((name,) for name in known)
 
 
-def as_rows(task: str, predicted: Iterable[tuple[str, Iterable[Label]]]) -> list[dict[str, Any]]:
+def as_rows(task: str, predicted: Iterable[tuple[str, Iterable[LabelKey]]]) -> list[dict[str, Any]]:
     """Predictions as the records of a submission, in the given order."""
     if task == "ner":
         return [

@@ -5,7 +5,7 @@ from typing import Any
 
 FEW = 30  # below this number of gold mentions a table shows counts, not scores
 TITLES = {
-    "milder": "were it enough to get right only",
+    "relaxed": "were it enough to get right only",
     "coarse": "through a crosswalk to coarser labels",
     "layout": "by what the page did to the article",
     "sector": "by sector of the passage",
@@ -41,7 +41,7 @@ class Cell:
     articles: int
 
     @property
-    def shown(self) -> str:
+    def formatted(self) -> str:
         return "–" if self.f1 is None else with_interval(self.f1, self.low, self.high)
 
     def line(self, width: int, digits: int = 6) -> str:
@@ -49,7 +49,7 @@ class Cell:
         start = f"{self.name:{width}}{self.gold:{digits}}{self.predicted:{digits}}{self.correct:{digits}}"
         if self.gold < FEW:
             return f"{start}   (fewer than {FEW} in gold: counts only)"
-        return f"{start}      {self.precision:.3f}   {self.recall:.3f}    {self.shown}"
+        return f"{start}      {self.precision:.3f}   {self.recall:.3f}    {self.formatted}"
 
 
 def shares(gold: int, predicted: int, correct: int) -> tuple[float, float]:
@@ -97,7 +97,7 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def signed(signature: dict[str, str]) -> str:
+def signature_text(signature: dict[str, str]) -> str:
     """A signature as it stands behind a number."""
     return f"[{'|'.join(f'{key}:{value}' for key, value in signature.items())}]"
 
@@ -106,7 +106,7 @@ def signed(signature: dict[str, str]) -> str:
 class Score:
     """A score with everything it depends on. `str()` gives the table, `to_dict()` the record that is stored.
 
-    `milder`: micro-F1 if boundaries, types, or overlap alone counted. `coarse`: micro-F1 through each crosswalk of the
+    `relaxed`: micro-F1 if boundaries, types, or overlap alone counted. `coarse`: micro-F1 through each crosswalk of the
     label set. `parts`: micro-F1 of the items or mentions that share something, such as the layout of their page.
     `documents`: the mean over articles of their F1. `exact`: the share of items that are wholly right; for sectors that
     is the subset accuracy. `ranking`: label-ranking average precision, where a system gave scores for sectors.
@@ -119,7 +119,7 @@ class Score:
     exact: Mean
     ranking: Mean | None
     labels: tuple[Cell, ...]
-    milder: tuple[Cell, ...]
+    relaxed: tuple[Cell, ...]
     coarse: tuple[Cell, ...]
     parts: dict[str, tuple[Cell, ...]]
     items: int
@@ -142,18 +142,18 @@ class Score:
     @property
     def cells(self) -> dict[str, tuple[Cell, ...]]:
         """Every cell, by what it is a part of."""
-        whole = {"all": (self.micro,), "label": self.labels, "milder": self.milder, "coarse": self.coarse}
+        whole = {"all": (self.micro,), "label": self.labels, "relaxed": self.relaxed, "coarse": self.coarse}
         return {name: cells for name, cells in (whole | self.parts).items() if cells}
 
     @property
     def signed(self) -> str:
         """The signature in square brackets."""
-        return signed(self.signature)
+        return signature_text(self.signature)
 
     @property
     def headline(self) -> str:
         """One line: the score, what it is worth, and its signature."""
-        return f"{self.task}:micro-F1 = {self.micro.shown} {self.signed}"
+        return f"{self.task}:micro-F1 = {self.micro.formatted} {self.signed}"
 
     def __str__(self) -> str:
         width = 2 + max(len(cell.name) for cells in self.cells.values() for cell in cells)

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jinbench.core.errors import DataError, Problem
-from jinbench.scoring.counts import Columns
+from jinbench.scoring.counts import LabelTable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ def types_of(tag_names: Iterable[str]) -> list[str]:
 
 def of_tags(
     tags: Sequence[Sequence[str]], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
-) -> Columns:
+) -> LabelTable:
     """From one tag per token of each item, such as B-X.
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags): an invalid sequence is refused, unless a repair is named.
@@ -76,7 +76,7 @@ def of_tags(
 
 def of_arrow(
     column: Any, tag_names: Sequence[str], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
-) -> Columns:
+) -> LabelTable:
     """From an Arrow list array, chunked or not, of class labels (indices into `tag_names`) or of tags as strings.
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags).
@@ -122,7 +122,7 @@ def check(scheme: str, repair: str | None = None) -> None:
 def of_codes(
     codes: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]", tag_names: Sequence[str], names: Sequence[str],
     scheme: str = "BIO", repair: str | None = None,
-) -> Columns:  # fmt: skip
+) -> LabelTable:  # fmt: skip
     """From the tags of all items one after the other as integers (tokens,), each an index into `tag_names`.
 
     `lengths` (items,) says how many tokens each item has. This is what an Arrow list of class labels holds.
@@ -157,7 +157,9 @@ def of_codes(
         valid = opened == _BEGIN
     item = np.repeat(np.arange(len(ends)), np.diff(np.searchsorted(begins, ends), prepend=0))
     offset = (ends - lengths)[item]
-    columns = Columns(len(lengths), item, begins - offset, last - offset, (tags[begins] >> 3).astype(np.int64), lengths)
+    columns = LabelTable(
+        len(lengths), item, begins - offset, last - offset, (tags[begins] >> 3).astype(np.int64), lengths
+    )
     if repair == "begin" or valid.all():
         return columns
     if repair is None:
@@ -193,7 +195,7 @@ def _tag_table(
 
 
 def _invalid(
-    columns: Columns, i: int, codes: "np.ndarray[Any, Any]", tag_names: Sequence[str], scheme: str
+    columns: LabelTable, i: int, codes: "np.ndarray[Any, Any]", tag_names: Sequence[str], scheme: str
 ) -> DataError:
     place = f"item {columns.item[i]}, tags {columns.start[i]} to {columns.end[i] - 1}"
     closed = ", the last E, or S alone" if "E" in SCHEMES[scheme].values() else ""

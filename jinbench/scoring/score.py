@@ -18,28 +18,28 @@ from jinbench.scoring.counts import (
     OVERLAP,
     PREDICTED,
     TYPE,
-    Columns,
+    LabelTable,
     by_article,
     count,
     of_labels,
 )
-from jinbench.scoring.gold import Gold, Label, coarse_names
+from jinbench.scoring.gold import Gold, LabelKey, coarse_names
 from jinbench.scoring.results import FEW, Cell, Macro, Mean, Score, shares
 from jinbench.scoring.significance import FEWEST, RESAMPLES, SEED, f1
 
 if TYPE_CHECKING:
     import numpy as np
 
-MILDER = (BOUNDARY, TYPE, OVERLAP)
-Predicted = Mapping[str, frozenset[Label]]
+RELAXED = (BOUNDARY, TYPE, OVERLAP)
+Predicted = Mapping[str, frozenset[LabelKey]]
 
 
-def columns(gold: Gold) -> Columns:
+def columns(gold: Gold) -> LabelTable:
     """The labels of the gold, side by side."""
     return of_labels(gold.labels, gold.names)
 
 
-def _columns(gold: Gold, predicted: Predicted) -> Columns:
+def _columns(gold: Gold, predicted: Predicted) -> LabelTable:
     return of_labels([predicted.get(id, frozenset()) for id in gold.ids], gold.names)
 
 
@@ -57,7 +57,7 @@ def articles(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]
     return by_article(table, gold.groups)
 
 
-def score(
+def score_predictions(
     gold: Gold, predicted: Predicted, match: str = EXACT, scores: Mapping[str, Mapping[str, float]] | None = None
 ) -> Score:
     """Score predictions by id against `gold`. Every number has an interval from the same resampled articles.
@@ -78,14 +78,14 @@ def score(
         cell("micro", sums.sum(1)),
         _macro(sums, FEW * repeats) if typed else Macro(0, len(gold.names), None, None, None),
         _documents(sums.sum(1)),
-        _mean(gold, _wholly_right(gold, predicted, whole)),
+        _mean(gold, _exact_match(gold, predicted, whole)),
         _mean(gold, _ranking(gold, scores)) if scores else None,
         tuple(cell(name, sums[:, i]) for i, name in enumerate(gold.names)) if typed and repeats == 1 else (),
-        tuple(_milder(gold, ours, theirs, rule) for rule in MILDER) if spans and match == EXACT else (),
+        tuple(_relaxed(gold, ours, theirs, rule) for rule in RELAXED) if spans and match == EXACT else (),
         tuple(_coarse(gold, ours, theirs, name) for name in gold.crosswalks) if match == EXACT else (),
         {
             **{facet: _facet(gold, whole, of) for facet, of in facets.items()},
-            **({"familiarity": familiarity(gold, predicted, match)} if gold.known and repeats == 1 else {}),
+            **({"familiarity": seen_unseen(gold, predicted, match)} if gold.known and repeats == 1 else {}),
         },
         len(gold.ids),
         len(set(gold.ids) - predicted.keys()),
@@ -97,7 +97,7 @@ def score(
 
 def signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
     """Everything that numbers on `gold` depend on, but for the predictions."""
-    found = {
+    fields = {
         "task": gold.task,
         "data": gold.version,
         "gold": gold.sha256[:8],
@@ -106,11 +106,12 @@ def signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
         "boot": str(RESAMPLES),
         "seed": str(SEED),
         "jinbench": version("jinbench"),
+        "crosswalk": gold.crosswalk,
     }
-    return found | ({"crosswalk": gold.crosswalk} if gold.crosswalk else {})
+    return {name: value for name, value in fields.items() if value}
 
 
-def _wholly_right(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def _exact_match(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Whether each item is; one without a prediction is not, also if there was nothing to find."""
     import numpy as np
 
@@ -120,11 +121,11 @@ def _wholly_right(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]
     return found
 
 
-def _milder(gold: Gold, ours: Columns, theirs: Columns, rule: str) -> Cell:
+def _relaxed(gold: Gold, ours: LabelTable, theirs: LabelTable, rule: str) -> Cell:
     return cell(rule, articles(gold, count(ours, theirs, len(gold.names), rule).sum(1)))
 
 
-def _coarse(gold: Gold, ours: Columns, theirs: Columns, crosswalk: str) -> Cell:
+def _coarse(gold: Gold, ours: LabelTable, theirs: LabelTable, crosswalk: str) -> Cell:
     types = gold.crosswalks[crosswalk]
     names = coarse_names(gold.names, types)
     numbers = [names.index(types[name]) if types.get(name) else -1 for name in gold.names]
@@ -143,11 +144,11 @@ def _facet(gold: Gold, whole: "np.ndarray[Any, Any]", belongs: Sequence[Sequence
     return tuple(found)
 
 
-def familiarity(gold: Gold, predicted: Predicted, match: str = EXACT) -> tuple[Cell, Cell]:
+def seen_unseen(gold: Gold, predicted: Predicted, match: str = EXACT) -> tuple[Cell, Cell]:
     """The cells of mentions whose surface was labelled in training, as whatever type, and of the others."""
     seen = {id: (text, known) for id, text, known in zip(gold.ids, gold.texts, gold.known, strict=True)}
 
-    def is_seen(id: str, label: Label) -> bool:
+    def is_seen(id: str, label: LabelKey) -> bool:
         text, known = seen[id]
         return text[label[0] : label[1]] in known
 
@@ -158,7 +159,7 @@ def familiarity(gold: Gold, predicted: Predicted, match: str = EXACT) -> tuple[C
 
 
 def part(
-    name: str, gold: Gold, predicted: Predicted, belongs: Callable[[str, Label], bool], match: str = EXACT
+    name: str, gold: Gold, predicted: Predicted, belongs: Callable[[str, LabelKey], bool], match: str = EXACT
 ) -> Cell:
     """The cell of some of the mentions: those of gold and predictions of which `belongs(id, label)` is true."""
     known = set(gold.ids)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.scoring import counts, schemes, streaming
-from jinbench.scoring.counts import Columns
-from jinbench.scoring.streaming import Tally
+from jinbench.scoring.counts import LabelTable
+from jinbench.scoring.streaming import StreamingScorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ def _as_row(value: Any) -> Any:
 
 def _columns(
     sides: Mapping[str, Any], articles: Any, names: Iterable[str], scheme: str, repair: str | None, tag_names: TagNames
-) -> tuple[list[Columns], tuple[str, ...], list[Any] | None]:
+) -> tuple[list[LabelTable], tuple[str, ...], list[Any] | None]:
     """Gold and systems in columns over one list of types, checked against the gold, and the article of each item.
 
     The keys of `sides` are what a message calls them; the gold is the first.
@@ -118,7 +118,7 @@ def _triple(label: Any, place: str, problems: list[Problem]) -> tuple[int, int, 
 
 def _in_columns(
     place: str, kind: str, rows: Any, numbers: Sequence[str], names: tuple[str, ...], scheme: str, repair: str | None
-) -> Columns:
+) -> LabelTable:
     if kind == "spans":
         return counts.of_labels(rows, names)
     try:
@@ -205,7 +205,7 @@ def compute_metrics(
             schemes.of_codes(side[counted], counted.sum(1), tags, names, scheme, rule)
             for side, rule in ((labels, None), (predicted, repair))
         )
-        report = Tally(names, intervals=False).add(true, guess).report()
+        report = StreamingScorer(names, intervals=False).add(true, guess).report()
         scores = {"precision": report.micro.precision, "recall": report.micro.recall, "f1": report.micro.f1 or 0.0}
         return scores | {f"f1_{cell.name}": cell.f1 for cell in report.labels if cell.f1 is not None}
 

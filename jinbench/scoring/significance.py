@@ -180,7 +180,7 @@ def f1(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     return np.where(total == 0, np.nan, 2 * sums[..., 2] / np.maximum(total, 1))
 
 
-def swap_test(
+def randomization_test(
     a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", times: int = PERMUTATIONS, seed: int = SEED
 ) -> float:
     """The two-sided p-value of the difference in micro-F1 of two systems with the sums `a`, `b` (articles, 3).
@@ -226,7 +226,7 @@ def corrected_t(differences: Sequence[float]) -> tuple[float, float, float, floa
     return mean, mean - width, mean + width, t_test(mean / error, folds - 1)
 
 
-def gap(error: float, articles: float, tests: int = 1) -> float:
+def minimum_detectable_difference(error: float, articles: float, tests: int = 1) -> float:
     """The smallest difference that is told apart with the power `POWER`, given the standard error of a difference.
 
     Where it is one of several tests, it must hold at the level that is left for each: `LEVEL` divided by their number,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.scoring import schemes, significance
-from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, Columns, count, totals
+from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, LabelTable, count, totals
 from jinbench.scoring.results import Cell, rounded, shares
 from jinbench.scoring.significance import f1
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Report:
+class StreamingReport:
     """Micro-F1 and F1 by label, each with its counts and its interval over so many articles."""
 
     micro: Cell
@@ -97,7 +97,7 @@ def _is_many(value: Any) -> bool:
     return True
 
 
-def check(gold: Columns, predicted: Columns, place: str = "predictions") -> None:
+def check(gold: LabelTable, predicted: LabelTable, place: str = "predictions") -> None:
     """Refuse predictions for fewer or more items, or with fewer or more tags, than gold has.
 
     Raises :class:`DataError` (wrong-shape).
@@ -130,7 +130,7 @@ def groups(articles: Any, items: int) -> list[Any]:
     return found
 
 
-class Tally:
+class StreamingScorer:
     """Counts of tagged sentences that come in batches.
 
     `names` are the types; `scheme` and `repair` as in `jinbench.scoring.schemes`; `tag_names` what numbers of class
@@ -151,14 +151,14 @@ class Tally:
         self._items = self._exact = self._articles = 0
         self._grouped = True  # so far: whether each batch said its articles
 
-    def _columns(self, side: Any, place: str) -> Columns:
-        if isinstance(side, Columns):
+    def _columns(self, side: Any, place: str) -> LabelTable:
+        if isinstance(side, LabelTable):
             return side
         if is_arrow(side):
             return schemes.of_arrow(side, self.tag_names, self.names, self.scheme, self.repair)
         return schemes.of_tags(listed(side, place), self.names, self.scheme, self.repair)
 
-    def add(self, gold: Any, predicted: Any, articles: Iterable[Any] | None = None) -> "Tally":
+    def add(self, gold: Any, predicted: Any, articles: Iterable[Any] | None = None) -> "StreamingScorer":
         """Count a batch: a list of tags per item, Arrow columns of them, or :class:`Columns`, in the same order.
 
         `articles` says of each item which article it is from; without it each item stands for itself. The items of an
@@ -211,7 +211,7 @@ class Tally:
             found, times = np.unique(column[column > 0], return_counts=True)
             patterns.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
 
-    def report(self, times: int = significance.RESAMPLES, labels: bool = True) -> Report:
+    def report(self, times: int = significance.RESAMPLES, labels: bool = True) -> StreamingReport:
         """What has been counted so far, with intervals from `times` resamples, those of each label only with `labels`.
 
         It can go on afterwards, but an article that was not whole then counts as two.
@@ -220,7 +220,9 @@ class Tally:
         whole = self._cell("micro", self._sums.sum(0), self._patterns[0], times)
         rows = zip(self.names, self._sums, self._patterns[1:], strict=True)
         cells = tuple(self._cell(name, sums, patterns, times * labels) for name, sums, patterns in rows)
-        return Report(whole, cells, self._items, self._exact, self._articles, self._grouped and self._items > 0)
+        return StreamingReport(
+            whole, cells, self._items, self._exact, self._articles, self._grouped and self._items > 0
+        )
 
     def _cell(self, name: str, sums: "np.ndarray[Any, Any]", patterns: Counter[int], times: int) -> Cell:
         import numpy as np

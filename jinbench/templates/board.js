@@ -18,7 +18,7 @@ function choices(board) {
 
 /** The cells of a score, by what they are parts of. */
 function parts(score) {
-  const all = [["label", score.labels], ...Object.entries(score.parts), ["milder", score.milder], ["coarse", score.coarse]];
+  const all = [["label", score.labels], ...Object.entries(score.parts), ["relaxed", score.relaxed], ["coarse", score.coarse]];
   return all.filter(([, cells]) => cells.length);
 }
 

@@ -15,7 +15,7 @@ function comparison(board, state, go) {
 function tested(board, a, b) {
   const found = board.pairs.find((pair) => (pair.a === a && pair.b === b) || (pair.a === b && pair.b === a));
   if (!found) return null;
-  const { value, low, high, adjusted, told_apart: apart } = found.difference;
+  const { value, low, high, adjusted, significant: apart } = found.difference;
   return found.a === a ? { value, low, high, adjusted, apart } : { value: -value, low: -high, high: -low, adjusted, apart };
 }
 
