@@ -29,9 +29,10 @@ from typing import Annotated, Any
 import typer
 from measuring import THREADS, pin
 
-from jinbench import dataset, engines, milling, sketches
+from jinbench import engines, milling, sketches
 from jinbench.core import files
 from jinbench.core.benchmark import packaged_benchmark
+from jinbench.dataset import load
 from jinbench.processing import Settings
 
 PASSAGES, SENTENCES = 4, 2
@@ -43,7 +44,7 @@ WAYS = ("one process", "all cores", "dask")
 
 def articles(count: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(SEED)
-    known = [row["text"] for row in dataset.read_rows(packaged_benchmark(), "ner") if len(row["text"]) > 15]
+    known = [row["text"] for row in load.read_rows(packaged_benchmark(), "ner") if len(row["text"]) > 15]
     letters = sorted({char for text in known for char in text if "\u4e00" <= char <= "\u9fff"})
 
     def other(match: re.Match[str]) -> str:

@@ -48,12 +48,12 @@ class Round(NamedTuple):
 
 def own() -> Iterator[Round]:
     """The sector config of this benchmark, a round per fold."""
-    from jinbench import dataset
     from jinbench.core.benchmark import packaged_benchmark
+    from jinbench.dataset import load
 
     where = packaged_benchmark()
-    names = dataset.read_manifest(where)["labels"]["sector"]
-    rows = dataset.read_rows(where, "sector")
+    names = load.read_manifest(where)["labels"]["sector"]
+    rows = load.read_rows(where, "sector")
     labels = {row["id"]: [names[number] for number in row["sectors"]] for row in rows}
     for fold in sorted({row["fold_1"] for row in rows}):
         parts = [[row for row in rows if (row["fold_1"] == fold) == held_out] for held_out in (False, True)]

@@ -102,17 +102,17 @@ def replay(pool: list[Unit], held: list[Unit], strategy: str, seed: int, start: 
 
 def own(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
     """Of the dataset: for each run the pool, the articles of one fold held out, and the seed."""
-    from jinbench import splitting
     from jinbench.annotation.gold import read_gold
     from jinbench.annotation.labels import read_label_set
     from jinbench.core import text
     from jinbench.core.benchmark import find_benchmark
     from jinbench.core.types import within
+    from jinbench.dataset import splits
     from jinbench.seeds import articles
 
     where = find_benchmark(Path(__file__).resolve().parent.parent)
     seed, label_set = articles.read_seeds(where), read_label_set(where)
-    gold, places = read_gold(where, seed, label_set), splitting.read_splits(where, seed.articles)
+    gold, places = read_gold(where, seed, label_set), splits.read_splits(where, seed.articles)
 
     def unit(passage: Any) -> Unit:
         cut = [(s.start, s.end) for s in text.split_sentences(passage.id, passage.text)]
@@ -120,7 +120,7 @@ def own(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
 
     found = []
     for run in range(runs):
-        repeat, fold = divmod(run, splitting.FOLDS)
+        repeat, fold = divmod(run, splits.FOLDS)
         parts: tuple[list[Unit], list[Unit]] = [], []
         for article in seed.articles:
             held = places[article.id].folds[repeat] == fold

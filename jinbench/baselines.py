@@ -13,13 +13,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import conditions, dataset, golds, running
+from jinbench import conditions, running
 from jinbench.conditions import Under
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Step
-from jinbench.golds import FOLD
+from jinbench.dataset import load
+from jinbench.dataset.gold import FOLD, config_of, crosswalk_types, main_crosswalk, read_task_gold
 from jinbench.recipes import Recipe
 from jinbench.running import Reply, Running
 from jinbench.scoring import gold as scoring_gold
@@ -69,7 +70,7 @@ class World:
     @cached_property
     def _types(self) -> dict[str, str]:
         crosswalk = self.recipe.crosswalk
-        return golds.crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
+        return crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
 
     @cached_property
     def rounds(self) -> list[Round]:
@@ -90,11 +91,11 @@ def world(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> W
     """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown, unknown-id for a task or a split that
     the benchmark does not have).
     """
-    rows = dataset.read_rows(benchmark, recipe.task)
+    rows = load.read_rows(benchmark, recipe.task)
     if recipe.crosswalk:
-        golds.crosswalk_types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
-    true = {split: golds.read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
-    sectors = tuple(dataset.read_manifest(benchmark)["labels"]["sector"])
+        crosswalk_types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
+    true = {split: read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
+    sectors = tuple(load.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.given:
         rows = conditions.entities(benchmark, rows)
     return World(benchmark, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
@@ -154,7 +155,7 @@ def stored(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     Raises :class:`DataError` (file-missing, broken-json; wrong-version if one is of other data than the dataset's, or
     older than its form).
     """
-    manifest = dataset.read_manifest(benchmark)["sha256"]
+    manifest = load.read_manifest(benchmark)["sha256"]
     found = {}
     for path in sorted(benchmark.baselines.glob(f"*/{SCORES}")):
         record = files.read_json(path)
@@ -183,7 +184,7 @@ def run(
     of a submission).
     """
     at = world(benchmark, recipe, on)
-    noisy = recipe.task == "ner" and "test" in on and dataset.has_config(benchmark, golds.config_of("ner", NOISY))
+    noisy = recipe.task == "ner" and "test" in on and load.has_config(benchmark, config_of("ner", NOISY))
     steps = len(at.rounds) + noisy
     predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in on}
     true = dict(at.held_against)
@@ -196,7 +197,7 @@ def run(
             predicted[each.split] |= replies[-1].batches[0]
         progress(recipe.name, len(at.rounds), steps)
         if noisy:
-            true[NOISY] = golds.read_task_gold(benchmark, recipe.task, NOISY, recipe.crosswalk)
+            true[NOISY] = read_task_gold(benchmark, recipe.task, NOISY, recipe.crosswalk)
             predicted[NOISY], noise = _under_noise(at, process, predicted["test"])
     progress(recipe.name, steps, steps)
     return Result(
@@ -230,10 +231,10 @@ def _under_noise(
 
 def _coarse(on: World, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
-    main = golds.main_crosswalk(on.benchmark)
+    main = main_crosswalk(on.benchmark)
     if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
         return {}
-    types = golds.crosswalk_types(on.benchmark, main)
+    types = crosswalk_types(on.benchmark, main)
     convert, gold = scoring_gold.apply_crosswalk(types), scoring_gold.coarse_gold(on.held_against[FOLDS], main, types)
     return {FOLDS: scoring.score_predictions(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
 

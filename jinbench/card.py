@@ -9,17 +9,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jinbench import baselines, croissant, curves, dataset, fields, items, noise, plots, ranking
+from jinbench import baselines, croissant, curves, plots, ranking
 from jinbench.annotation import adjudication, agreement, errata
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
+from jinbench.dataset import features, load, noise
+from jinbench.dataset.features import CONFIGS, dataset_features
+from jinbench.dataset.splits import SPLITS
 from jinbench.ranking import Board
 from jinbench.scoring import gold, results
 from jinbench.seeds.articles import read_seeds
-from jinbench.splitting import SPLITS
 
 CURVES = "plots/learning_curve.png"
 _BLOCK = re.compile(r"(<!-- generated:(?P<name>[a-z-]+) -->\n).*?(<!-- end:(?P=name) -->)", re.DOTALL)
@@ -40,7 +42,7 @@ def _per_split(counts: dict[str, int]) -> list[int]:
 
 
 def _counts(benchmark: Benchmark) -> str:
-    stats = dataset.read_statistics(benchmark)
+    stats = load.read_statistics(benchmark)
     keys = ("articles", "passages", "sentences", "characters", "spans")
     names = {
         "passages": "passages (items of `sector`)",
@@ -56,7 +58,7 @@ def _counts(benchmark: Benchmark) -> str:
 
 
 def _labels(benchmark: Benchmark, kind: str) -> str:
-    stats, label_set = dataset.read_statistics(benchmark), read_label_set(benchmark)
+    stats, label_set = load.read_statistics(benchmark), read_label_set(benchmark)
     entries = label_set.entities if kind == "entities" else label_set.sectors
     rows = []
     for entry in entries:
@@ -67,7 +69,7 @@ def _labels(benchmark: Benchmark, kind: str) -> str:
 
 
 def _layouts(benchmark: Benchmark) -> str:
-    stats = dataset.read_statistics(benchmark)
+    stats = load.read_statistics(benchmark)
     return _table(
         ["layout (articles)", *SPLITS, "all"], [[name, *_per_split(c)] for name, c in stats["layouts"].items()]
     )
@@ -75,7 +77,7 @@ def _layouts(benchmark: Benchmark) -> str:
 
 def _overlap(benchmark: Benchmark) -> str:
     """Mentions of validation and test that the entities of train give away, by type."""
-    found = dataset.read_statistics(benchmark)["overlap"]
+    found = load.read_statistics(benchmark)["overlap"]
     head = [
         "mentions",
         *(f"{split}: {what}" for split in found for what in ("all", "seen in train", "as another type")),
@@ -93,9 +95,9 @@ def _overlap(benchmark: Benchmark) -> str:
 
 def _noise(benchmark: Benchmark) -> str:
     """The kinds of noise with their levels: what part of what can be hit is, and how many characters that were."""
-    stats = dataset.read_statistics(benchmark)
+    stats = load.read_statistics(benchmark)
     hits = {(row["kind"], row["level"]): row for row in stats["noise"]}
-    sentences = sum(stats["sentences"][split] for split in items.CONFIGS["ner_noisy"])
+    sentences = sum(stats["sentences"][split] for split in CONFIGS["ner_noisy"])
     rows = []
     for kind in noise.KINDS:
         levels = [
@@ -192,7 +194,7 @@ def _curve(benchmark: Benchmark) -> str:
 
 
 def _fields(benchmark: Benchmark) -> str:
-    return fields.features_markdown(items.dataset_features(read_label_set(benchmark)))
+    return features.features_markdown(dataset_features(read_label_set(benchmark)))
 
 
 def _annotators(benchmark: Benchmark) -> str:

@@ -110,17 +110,17 @@ def split(
     """Search for the split into train, validation and test, and for the folds; print it."""
     import csv
 
-    from jinbench import searching
     from jinbench.annotation import labels
     from jinbench.annotation.gold import read_gold
     from jinbench.core import files
+    from jinbench.dataset import split_search
     from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
     seed, label_set = read_seeds(where), labels.read_label_set(where)
     gold = read_gold(where, seed, label_set, ())  # an erratum moves no article
     with progress() as step:
-        text = searching.search_splits(seed, gold, step=step)
+        text = split_search.search_splits(seed, gold, step=step)
     if write:
         files.write_text(where.splits, text)
     emit([*csv.DictReader(text.splitlines())], as_json, text.rstrip)
@@ -129,11 +129,11 @@ def split(
 @app.command()
 def build(ctx: typer.Context, as_json: JSON = False) -> None:
     """Make dataset/ from the pages and the gold export. Scores and documents are made after it, from its items."""
-    from jinbench import dataset
+    from jinbench.dataset.build import build_dataset, write_dataset
 
     where = workshop(ctx)
-    built = dataset.build_dataset(where)
-    changed = dataset.write_dataset(built, where.dataset)
+    built = build_dataset(where)
+    changed = write_dataset(built, where.dataset)
     listing = built.manifest
     spans = sum(built.statistics["spans"].values())
     lines = [
@@ -183,7 +183,8 @@ def run(
     Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
     disk: do not run a file that you would not run otherwise.
     """
-    from jinbench import baselines, curves, golds, recipes
+    from jinbench import baselines, curves, recipes
+    from jinbench.dataset.gold import board_splits
 
     splits = baselines.SPLITS if on == "all" else tuple(split for split in baselines.SPLITS if split == on)
     if not splits:
@@ -195,7 +196,7 @@ def run(
     chosen = [(recipes.load(path), (out or path.parent) / path.stem) for path in files or recipes.room(where)]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
-        if not files and recipe.task not in golds.board_splits(where):
+        if not files and recipe.task not in board_splits(where):
             reason = f"is for {recipe.task}, and this dataset has no labels for it"
         elif not files and recipe.missing:
             reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"

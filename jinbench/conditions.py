@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, golds
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
+from jinbench.dataset import load
+from jinbench.dataset.gold import config_of, read_task_gold
 from jinbench.scoring import compare, score
 from jinbench.scoring.compare import Difference
 from jinbench.scoring.gold import NOISY, Gold
@@ -27,8 +28,8 @@ class Noisy:
 
 def tiers(benchmark: Benchmark, crosswalk: str = "") -> list[Noisy]:
     """The noisy sentences tier by tier. Raises :class:`DataError` (file-missing, file-changed, declaration-unknown)."""
-    rows = dataset.read_rows(benchmark, golds.config_of("ner", NOISY))
-    gold = golds.read_task_gold(benchmark, "ner", NOISY, crosswalk)
+    rows = load.read_rows(benchmark, config_of("ner", NOISY))
+    gold = read_task_gold(benchmark, "ner", NOISY, crosswalk)
     found = []
     for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):
         kept = [(row["kind"], row["level"]) == (kind, level) for row in rows]
@@ -75,7 +76,7 @@ def entities(benchmark: Benchmark, rows: Sequence[dict[str, Any]]) -> list[dict[
     """Passages with their gold entities, which an oracle is given: offsets are in the text of the passage."""
     spans: dict[str, list[Span]] = {}
     length: dict[str, int] = {}
-    for row in dataset.read_rows(benchmark, "ner"):  # the sentences of a passage follow each other without gaps
+    for row in load.read_rows(benchmark, "ner"):  # the sentences of a passage follow each other without gaps
         start = length.get(row["passage_id"], 0)
         spans.setdefault(row["passage_id"], []).extend(Span(**span).shifted(-start) for span in row["spans"])
         length[row["passage_id"]] = start + len(row["text"])

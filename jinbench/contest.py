@@ -49,12 +49,13 @@ def score(
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """
-    from jinbench import dataset, golds
+    from jinbench.dataset import load
+    from jinbench.dataset.gold import read_task_gold
     from jinbench.scoring import error_analysis, predictions
     from jinbench.scoring import score as scoring
 
-    gold = golds.read_task_gold(rooms(ctx), task, on, crosswalk)
-    predicted = predictions.read_predictions(file, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
+    gold = read_task_gold(rooms(ctx), task, on, crosswalk)
+    predicted = predictions.read_predictions(file, gold, partial(load.locate_ids, rooms(ctx)), scheme, repair)
     found = scoring.score_predictions(gold, predicted, scores=predicted.scores)
     wrong = error_analysis.analyze_errors(gold, predicted, errors) if errors else None
     record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
@@ -78,7 +79,8 @@ def compare(
     p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to
     expect if both were trained again (the t-test over folds, corrected for overlapping training sets).
     """
-    from jinbench import dataset, golds
+    from jinbench.dataset import gold as golds
+    from jinbench.dataset.load import locate_ids
     from jinbench.scoring import score as scoring_score
     from jinbench.scoring.compare import compare_all
     from jinbench.scoring.predictions import read_predictions
@@ -88,8 +90,7 @@ def compare(
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
     gold = golds.read_task_gold(rooms(ctx), task, on, crosswalk)
     predicted = {
-        str(path): read_predictions(path, gold, partial(dataset.locate_ids, rooms(ctx)), scheme, repair)
-        for path in files
+        str(path): read_predictions(path, gold, partial(locate_ids, rooms(ctx)), scheme, repair) for path in files
     }
     found = compare_all(gold, predicted)
     signature = scoring_score.signature(gold)

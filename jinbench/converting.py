@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from jinbench import formats
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
+from jinbench.dataset.splits import SPLITS
 from jinbench.documents import LOSSES, Document, Notes, names_of, storable
 from jinbench.formats import Format
-from jinbench.splitting import SPLITS
 
 NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",
          "val": "validation", "test": "test"}  # fmt: skip

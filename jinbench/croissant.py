@@ -8,15 +8,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import dataset, fields, items, prose, rai
+from jinbench import prose, rai
 from jinbench.annotation import agreement, errata
 from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.errata import Erratum
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
+from jinbench.dataset import features as fields
+from jinbench.dataset import load
+from jinbench.dataset.features import dataset_features
+from jinbench.dataset.splits import SPLITS
 from jinbench.prose import NONE, Documents
-from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:
     import datasets
@@ -61,8 +64,8 @@ def build(benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: 
     """
     label_set = read_label_set(benchmark)
     return describe(
-        dataset.read_manifest(benchmark) if listing is None else listing,
-        items.dataset_features(label_set),
+        load.read_manifest(benchmark) if listing is None else listing,
+        dataset_features(label_set),
         read_annotators(benchmark),
         title=label_set.title,
         documents=Documents(

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import baselines, dataset
+from jinbench import baselines
 from jinbench.baselines import Result, Round
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Step
-from jinbench.golds import FOLD
+from jinbench.dataset import load
+from jinbench.dataset.gold import FOLD
 from jinbench.scoring import score as scoring
 from jinbench.scoring import significance
 from jinbench.scoring.gold import FOLDS
@@ -175,7 +176,7 @@ def read(benchmark: Benchmark) -> list[Curve]:
 
     Raises :class:`DataError` (broken-json, wrong-shape, wrong-version) if one is of other data than the dataset's.
     """
-    manifest = dataset.read_manifest(benchmark)["sha256"]
+    manifest = load.read_manifest(benchmark)["sha256"]
     found = []
     for path in sorted(benchmark.baselines.glob(f"*/{NAME}")):
         record = files.read_json(path)

@@ -219,12 +219,13 @@ def parse(
     An item whose reply cannot be used gets no prediction: `jinbench score` counts it as missing. A reply that says
     that there is nothing gets an empty one.
     """
-    from jinbench import golds, replies
+    from jinbench import replies
     from jinbench.core import files
+    from jinbench.dataset.gold import read_task_gold
     from jinbench.scoring import predictions
 
     where = rooms(ctx)
-    gold = golds.read_task_gold(where, task, on)
+    gold = read_task_gold(where, task, on)
     predicted, found = replies.parse(gold, replies.read(file, gold), replies.names(where, gold))
     if out:
         files.write_text(out, files.dump_jsonl(predictions.as_rows(task, predicted.items())))

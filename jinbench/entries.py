@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from jinbench import dataset, golds
 from jinbench.annotation.annotators import read_annotators
 from jinbench.baselines import SCORES
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.curves import NAME as CURVE
+from jinbench.dataset import load
+from jinbench.dataset.gold import crosswalk_types, read_crosswalks, read_task_gold
 from jinbench.scoring import predictions
 from jinbench.scoring.gold import BOARD_SPLITS, FOLDS, Gold
 from jinbench.scoring.predictions import Predictions
@@ -114,7 +115,7 @@ def home(benchmark: Benchmark) -> Path:
 def boards(benchmark: Benchmark) -> dict[str, Board]:
     """Every board that an entry can stand on, by the name of the file for it."""
     found = [(task, split, "") for task, splits in BOARD_SPLITS.items() for split in splits]
-    found += [("ner", split, name) for name in golds.read_crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
+    found += [("ner", split, name) for name in read_crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
     return {predictions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
 
 
@@ -172,14 +173,14 @@ def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> Syst
     except DataError as error:
         problems += error.problems
         return None
-    version = str(dataset.read_manifest(benchmark)["version"])
+    version = str(load.read_manifest(benchmark)["version"])
     if system.data.split(".")[:2] != version.split(".")[:2]:
         expected = f"{'.'.join(version.split('.')[:2])}.…, as the data at hand ({version}); the third part may differ"
         hint = f'predict the items of this version, then write data = "{version}"'
         problems.append(Problem("wrong-version", f"{place} data", expected, system.data, hint))
     if system.crosswalk:
         try:
-            golds.crosswalk_types(benchmark, system.crosswalk, f"{place} crosswalk")
+            crosswalk_types(benchmark, system.crosswalk, f"{place} crosswalk")
         except DataError as error:
             problems += error.problems
     return system
@@ -268,10 +269,10 @@ def check(benchmark: Benchmark, folder: Path) -> Checked:
     problems: list[Problem] = []
     parts = []
     for board, path in entry.files.items():
-        gold = golds.read_task_gold(benchmark, *board)
+        gold = read_task_gold(benchmark, *board)
         try:
-            predicted = predictions.read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
-            parts.append(Part(board, path, gold, predicted, dataset.split_of(predicted, gold, benchmark)))
+            predicted = predictions.read_predictions(path, gold, partial(load.locate_ids, benchmark))
+            parts.append(Part(board, path, gold, predicted, load.split_of(predicted, gold, benchmark)))
         except DataError as error:
             problems += error.problems
     problems += _given(entry)

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import dataset, golds, ranking
+from jinbench import ranking
 from jinbench.core.benchmark import find_benchmark
 from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.dataset import load
+from jinbench.dataset.gold import read_task_gold
 from jinbench.ranking import Board
 from jinbench.scoring import compare as comparing
 from jinbench.scoring import counts
@@ -91,8 +93,8 @@ def _held_against(
     *systems: Any,
 ) -> tuple[Gold, list[Predictions]]:  # fmt: skip
     benchmark = find_benchmark(root)
-    gold = golds.read_task_gold(benchmark, task, split, crosswalk)
-    locate = partial(dataset.locate_ids, benchmark)
+    gold = read_task_gold(benchmark, task, split, crosswalk)
+    locate = partial(load.locate_ids, benchmark)
     found = []
     for given in systems:
         if isinstance(given, str | os.PathLike):

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
-from jinbench import dataset, entries, golds
+from jinbench import entries
 from jinbench.core import schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.dataset.gold import board_splits, read_task_gold
+from jinbench.dataset.load import read_manifest
 from jinbench.scoring import predictions
 from jinbench.scoring.gold import BOARD_SPLITS, FOLDS
 
@@ -18,7 +20,7 @@ def schema(benchmark: Benchmark, kind: str) -> dict[str, Any]:
         return schemas.read_schema("system")
     whole = schemas.read_schema("prediction")
     line: dict[str, Any] = whole["$defs"][kind]
-    names = {"enum": list(dataset.read_manifest(benchmark)["labels"][kind])}
+    names = {"enum": list(read_manifest(benchmark)["labels"][kind])}
     if kind == "ner":
         line["properties"]["spans"]["items"]["properties"]["type"] |= names
     else:
@@ -31,10 +33,10 @@ def explained(benchmark: Benchmark, kind: str) -> str:
     """What an entry must look like: the predictions for a task, or system.toml."""
     if kind == "system":
         return template(benchmark)
-    listing = dataset.read_manifest(benchmark)
-    boards = golds.board_splits(benchmark).get(kind, BOARD_SPLITS[kind])
+    listing = read_manifest(benchmark)
+    boards = board_splits(benchmark).get(kind, BOARD_SPLITS[kind])
     names, split = listing["labels"][kind], boards[0]
-    gold = golds.read_task_gold(benchmark, kind, split)
+    gold = read_task_gold(benchmark, kind, split)
     # Among the items whose labels say something, the one that is quickest read; what is shown is its gold.
     labelled = [i for i, found in enumerate(gold.labels) if found] or list(range(len(gold.ids)))
     best = min(labelled, key=lambda i: len(gold.texts[i]))
@@ -92,7 +94,7 @@ def template(benchmark: Benchmark) -> str:
         "link": '""',
         "trained_on": '""',
         "saw_test_articles": '"unknown"',
-        "data": f'"{dataset.read_manifest(benchmark)["version"]}"',
+        "data": f'"{read_manifest(benchmark)["version"]}"',
         "task": '"ner"',
         "split": f'"{BOARD_SPLITS["ner"][0]}"',
     }

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, items, leaks
 from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -23,8 +22,9 @@ from jinbench.core.errors import DataError, Problem
 from jinbench.core.files import toml_string
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
+from jinbench.dataset import build, duplicates, features, load, manifest, statistics
+from jinbench.dataset.splits import FOLD_COLUMNS, FOLDS, SPLITS, SplitAssignment
 from jinbench.documents import Document, Notes, flat
-from jinbench.splitting import FOLD_COLUMNS, FOLDS, SPLITS, SplitAssignment
 
 VERSION = "1.0.0"
 GOLD = "corpus"  # the name of the gold, where no annotator is known
@@ -46,13 +46,13 @@ def read(path: Path, notes: Notes, passages: bool = False, **_: object) -> Itera
     """
     folder = path / "dataset" if (path / "dataset" / "manifest.json").is_file() else path
     where = Benchmark(folder.parent) if folder.name == "dataset" else _Folder(folder)
-    listing = dataset.read_manifest(where)
+    listing = load.read_manifest(where)
     names = listing["labels"].get("sector", [])
     sectors = {}
     if "sector" in listing["items"]:
-        sectors = {row["id"]: row for row in dataset.read_rows(where, "sector")}
+        sectors = {row["id"]: row for row in load.read_rows(where, "sector")}
     pending: list[dict[str, Any]] = []
-    for row in dataset.read_rows(where, "ner"):
+    for row in load.read_rows(where, "ner"):
         if pending and not (passages and pending[0]["passage_id"] == row["passage_id"]):
             yield _document(pending, sectors, names, passages, folder, notes)
             pending = []
@@ -120,7 +120,7 @@ def found(
     places = _places(kept, spans, groups, texts, seed)
     splits = tuple(split for split in SPLITS if any(places[group].split == split for group in groups))
     tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}
-    table: items.Rows = {"ner": {split: [] for split in splits}}
+    table: features.Rows = {"ner": {split: [] for split in splits}}
     if label_set.sectors:
         table["sector"] = {split: [] for split in splits}
     sector_ids = {name: number for number, name in enumerate(label_set.sector_names)}
@@ -140,7 +140,7 @@ def found(
             )
     given = any(document.split for document in kept)
     where = [str((places[group].split, *places[group].folds)) for group in groups]
-    repeats = len(leaks.near_duplicates(texts, where))  # as `verify` counts them
+    repeats = len(duplicates.near_duplicates(texts, where))  # as `verify` counts them
     said = _said(len(kept), len(set(groups)), own, given, repeats, torn)
     contents = _files(table, label_set, places, repeats, splits)
     contents |= _texts(label_set, names, said, title, command, source, splits, "sector" in table)
@@ -249,11 +249,15 @@ def _places(
     if known and (None in given.values() or not {"train", "test"} <= known):
         without = ", and texts without a split" if None in given.values() else ""
         raise DataError(Problem("split-mismatch", "the corpus", "train and test", f"{', '.join(known)}{without}", hint))
-    pairs = leaks.near_duplicates(texts, groups) if len(texts) <= FEW_ENOUGH else list(leaks.repeated(texts, groups))
+    pairs = (
+        duplicates.near_duplicates(texts, groups)
+        if len(texts) <= FEW_ENOUGH
+        else list(duplicates.repeated(texts, groups))
+    )
     same: dict[str, str] = {}  # the first group of each document that stands in several splits
     linked = [(same.setdefault(d.group, g), g) for d, g in zip(documents, groups, strict=True) if d.group is not None]
     linked += [(groups[pair.first], groups[pair.second]) for pair in pairs]
-    family = leaks.united(dict.fromkeys(groups), linked)
+    family = duplicates.united(dict.fromkeys(groups), linked)
     brought: dict[str, Counter[str]] = defaultdict(Counter)
     for document, found, group in zip(documents, spans, groups, strict=True):
         brought[family[group]].update(["texts", *(f"entity {s.type}" for s in found),
@@ -321,15 +325,19 @@ def _said(count: int, groups: int, own: bool, given: bool, repeats: int, torn: i
 
 
 def _files(
-    table: items.Rows, label_set: LabelSet, places: Mapping[str, SplitAssignment], repeats: int, splits: Sequence[str]
+    table: features.Rows,
+    label_set: LabelSet,
+    places: Mapping[str, SplitAssignment],
+    repeats: int,
+    splits: Sequence[str],
 ) -> dict[str, bytes]:
     """What lies in dataset/."""
-    listing = items.build_manifest(table, label_set, (), GOLD)
+    listing = manifest.build_manifest(table, label_set, (), GOLD)
     if repeats:
         listing["leaks"] = dict.fromkeys(table, repeats)
-    types = items.dataset_features(label_set)
+    types = features.dataset_features(label_set)
     contents = {
-        f"{config}/{split}.parquet": items.parquet(rows, types[config], items.stamp(listing, config))
+        f"{config}/{split}.parquet": build.parquet(rows, types[config], manifest.stamp(listing, config))
         for config, parts in table.items()
         for split, rows in parts.items()
     }
@@ -344,12 +352,12 @@ def _files(
     return {f"dataset/{name}": data for name, data in contents.items()}
 
 
-def _statistics(table: items.Rows, label_set: LabelSet, places: Mapping[str, SplitAssignment]) -> dict[str, Any]:
+def _statistics(table: features.Rows, label_set: LabelSet, places: Mapping[str, SplitAssignment]) -> dict[str, Any]:
     """Counts in the form of ours; what the corpus has not, such as layouts, is empty."""
     ner = table["ner"]
     articles = {split: [{"layout": ""} for place in places.values() if place.split == split] for split in ner}
     whole = {"sector": {split: [{"sectors": ()} for _ in rows] for split, rows in ner.items()}} | table
-    found = items.compute_statistics(whole | {"articles": articles, "ner_noisy": {}}, label_set)
+    found = statistics.compute_statistics(whole | {"articles": articles, "ner_noisy": {}}, label_set)
     return found | {"layouts": {}, "noise": []}
 
 

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import dataset
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem, ServerError, shorten
 from jinbench.core.types import Step
+from jinbench.dataset.load import manifest_in
+from jinbench.dataset.verify import STANDOFF
 from jinbench.refusals import KIND, LOG_IN, address, told, unreachable
-from jinbench.verifying import STANDOFF
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
@@ -137,7 +137,7 @@ def plan(folder: Path, repo_id: str) -> Plan:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    listing = dataset.manifest_in(folder)
+    listing = manifest_in(folder)
     mine, tag, data = _contents(folder), f"v{listing['version']}", _data(listing)
     api = HfApi()
     with told(repo_id):
@@ -306,7 +306,7 @@ def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, ste
     from huggingface_hub import HfApi
 
     mine, api = _contents(folder), HfApi()
-    data = _data(dataset.manifest_in(folder))
+    data = _data(manifest_in(folder))
     with tempfile.TemporaryDirectory() as cache, told(repo_id, commit), _quiet():
         theirs = sorted(_listed(repo_id, commit))
         if not documents:

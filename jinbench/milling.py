@@ -17,13 +17,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import blocks, dataset, families
+from jinbench import blocks, families
 from jinbench.blocks import Block, Fault, Source
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any, shorten
 from jinbench.core.jsonl import MOST
 from jinbench.core.types import Span, Step
+from jinbench.dataset import load
 from jinbench.engines import Engine
 from jinbench.families import Families, Part
 from jinbench.models.active_learning import FAMILY
@@ -73,7 +74,7 @@ class Lesson:
     """
 
     def __init__(self, benchmark: Benchmark, tagging: bool) -> None:
-        rows = dataset.read_rows(benchmark, "ner") if benchmark.manifest.is_file() or tagging else []
+        rows = load.read_rows(benchmark, "ner") if benchmark.manifest.is_file() or tagging else []
         if tagging and not rows:
             hint = "label some, or: --no-tagging"
             raise DataError(Problem("file-missing", files.shown(benchmark.dataset), "labelled passages", "none", hint))

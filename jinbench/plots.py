@@ -5,13 +5,13 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import dataset
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import JinbenchError
 from jinbench.curves import Curve
+from jinbench.dataset import load
+from jinbench.dataset.splits import SPLITS
 from jinbench.ranking import Board
 from jinbench.scoring.gold import FOLDS
-from jinbench.splitting import SPLITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ LINE = 0.26  # inches of height for a bar
 
 def labels(benchmark: Benchmark) -> bytes:
     """How often each label stands in each split."""
-    counts, names_of = dataset.read_statistics(benchmark), dataset.read_manifest(benchmark)["labels"]
+    counts, names_of = load.read_statistics(benchmark), load.read_manifest(benchmark)["labels"]
     kinds = {
         what: {name: counts[kind][name] for name in names_of[config]}
         for what, kind, config in (("entity spans", "entities", "ner"), ("passages", "sectors", "sector"))
@@ -50,7 +50,7 @@ def labels(benchmark: Benchmark) -> bytes:
 def articles(benchmark: Benchmark) -> bytes:
     """How many entity spans each article brings, largest first."""
     sizes: dict[tuple[str, str], int] = {}
-    for row in dataset.read_rows(benchmark, "ner"):
+    for row in load.read_rows(benchmark, "ner"):
         key = row["article_id"], row["split"]
         sizes[key] = sizes.get(key, 0) + len(row["spans"])
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))

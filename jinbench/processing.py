@@ -20,7 +20,7 @@ from jinbench import cleaning, sketches
 from jinbench.blocks import Article, Block, Fault, Fields, Reading
 from jinbench.core import files
 from jinbench.core.text import split_sentences, storable
-from jinbench.leaks import SHORT
+from jinbench.dataset.duplicates import SHORT
 from jinbench.models import active_learning
 
 if TYPE_CHECKING:

@@ -16,14 +16,16 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from jinbench import aligning, dataset, golds
+from jinbench import aligning
 from jinbench.annotation import markup
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
+from jinbench.dataset import load
+from jinbench.dataset.gold import gold_from_rows, read_task_gold
+from jinbench.dataset.splits import FOLD_COLUMNS
 from jinbench.scoring.gold import FOLDS, TASKS, LabelKey
-from jinbench.splitting import FOLD_COLUMNS
 
 STYLES = ("json", "markup")
 LANGUAGES = ("zh", "en")
@@ -79,13 +81,13 @@ def make(
     from all items of other folds; a fold keeps articles of one story together. For a seed they are the same everywhere.
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, and what is wrong with labels.toml).
     """
-    gold = golds.read_task_gold(benchmark, task, split)  # of which ids, texts and articles are used, never `labels`
-    rows = dataset.read_rows(benchmark, task)
+    gold = read_task_gold(benchmark, task, split)  # of which ids, texts and articles are used, never `labels`
+    rows = load.read_rows(benchmark, task)
     titles = {row["id"]: row.get("title", "") for row in rows}
     folds = {row["article_id"]: row[_FOLD] for row in rows}
     by_fold = split in (FOLDS, "train")
     teaching = rows if split == FOLDS else [row for row in rows if row["split"] == "train"]
-    examples = _examples(task, teaching, dataset.read_manifest(benchmark))
+    examples = _examples(task, teaching, load.read_manifest(benchmark))
     words = _words(benchmark, task, style, lang)
     made: dict[str, dict[str, Any]] = {}
     groups = []
@@ -126,7 +128,7 @@ def _row(id: str, system: str, item: str) -> dict[str, Any]:
 
 
 def _examples(task: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any]) -> list[Example]:
-    gold = golds.gold_from_rows(task, "train", rows, listing)
+    gold = gold_from_rows(task, "train", rows, listing)
     return [
         Example(row["id"], row["article_id"], row.get("title", ""), row["text"], found)
         for row, found in zip(rows, gold.labels, strict=True)

@@ -7,11 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import dataset, entries, golds, recipes
+from jinbench import entries, recipes
 from jinbench.baselines import SCORES
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
+from jinbench.dataset import load
+from jinbench.dataset.gold import (
+    annotator_predictions,
+    board_splits,
+    crosswalk_types,
+    main_crosswalk,
+    read_crosswalks,
+    read_task_gold,
+)
 from jinbench.scoring import compare, error_analysis
 from jinbench.scoring import score as scoring
 from jinbench.scoring.compare import Difference
@@ -180,8 +189,8 @@ def board(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> B
 
     Raises :class:`DataError` with what is wrong in any of them.
     """
-    gold = golds.read_task_gold(benchmark, task, split, crosswalk)
-    return rank(gold, predictions(benchmark, gold), golds.annotator_predictions(benchmark, gold))
+    gold = read_task_gold(benchmark, task, split, crosswalk)
+    return rank(gold, predictions(benchmark, gold), annotator_predictions(benchmark, gold))
 
 
 def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
@@ -195,7 +204,7 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
     def take(gold: Gold, convert: Callable[[frozenset[LabelKey]], frozenset[LabelKey]]) -> None:
         for system, (about, path) in _systems(benchmark, gold.task, gold.split, gold.crosswalk).items():
             try:
-                found = read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
+                found = read_predictions(path, gold, partial(load.locate_ids, benchmark))
             except DataError as error:
                 problems.extend(error.problems)
                 continue
@@ -203,8 +212,8 @@ def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
             predicted.about[system], predicted.scores[system] = about, found.scores
 
     if gold.crosswalk:
-        fine = golds.read_task_gold(benchmark, gold.task, gold.split)
-        take(fine, apply_crosswalk(golds.crosswalk_types(benchmark, gold.crosswalk)))
+        fine = read_task_gold(benchmark, gold.task, gold.split)
+        take(fine, apply_crosswalk(crosswalk_types(benchmark, gold.crosswalk)))
     take(gold, lambda labels: labels)
     raise_if_any(problems)
     return predicted
@@ -367,13 +376,13 @@ def _escape(text: str) -> str:
 def build(benchmark: Benchmark) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = []
-    for task, splits in golds.board_splits(benchmark).items():
+    for task, splits in board_splits(benchmark).items():
         boards += [board(benchmark, task, split) for split in splits]
-        for crosswalk in golds.read_crosswalks(benchmark) if task == "ner" else ():
+        for crosswalk in read_crosswalks(benchmark) if task == "ner" else ():
             boards += [
                 board(benchmark, task, split, crosswalk)
                 for split in splits
-                if (crosswalk, split) == (golds.main_crosswalk(benchmark), FOLDS)
+                if (crosswalk, split) == (main_crosswalk(benchmark), FOLDS)
                 or _systems(benchmark, task, split, crosswalk)
             ]
     return [found for found in boards if found.rows]

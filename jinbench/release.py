@@ -16,9 +16,9 @@ commands = typer.Typer()
 @commands.command()
 def info(ctx: typer.Context, as_json: JSON = False) -> None:
     """Print version, hash and counts of the dataset."""
-    from jinbench import dataset
+    from jinbench.dataset import load
 
-    found = dataset.info(rooms(ctx))
+    found = load.info(rooms(ctx))
     emit(found.to_dict(), as_json, lambda: str(found))
 
 
@@ -39,13 +39,14 @@ def verify(
     A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
     without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
     """
-    from jinbench import hub, verifying
+    from jinbench import hub
     from jinbench.core import files
+    from jinbench.dataset.verify import verify_folder
 
     if revision is not None and (folder is None or folder.is_dir()):
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
     target = hub.find(folder, revision) if folder else rooms(ctx).dataset
-    found = verifying.verify_folder(target)
+    found = verify_folder(target)
     emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.shown(target)}: {found}")
 
 
@@ -77,9 +78,10 @@ def publish(
     With --standoff it writes the same dataset without text into a folder, and sends that if there is a --to.
     """
     from jinbench import card as documents
-    from jinbench import hub, starting, verifying
+    from jinbench import hub, starting
     from jinbench import standoff as bare
     from jinbench.core import files
+    from jinbench.dataset import verify as verifying
 
     if not to and not standoff:
         raise typer.BadParameter("name the dataset on the Hub: --to OWNER/NAME", param_hint="--to")

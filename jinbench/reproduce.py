@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import baselines, card, curves, dataset, page, ranking, recipes, searching
+from jinbench import baselines, card, curves, page, ranking, recipes
 from jinbench.annotation import agreement, exports
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import share_of
@@ -24,6 +24,7 @@ from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Step
+from jinbench.dataset import build, split_search
 from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects, push
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.accounts import member
@@ -67,11 +68,11 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
         agreement.write_agreement(again, agreement.measure_agreement(again, seed, label_set))
         yield _same(benchmark, again, "annotation/agreement.json")
     gold = read_gold(again, seed, label_set, ())  # an erratum moves no article
-    files.write_text(again.splits, searching.search_splits(seed, gold, step=step))
+    files.write_text(again.splits, split_search.search_splits(seed, gold, step=step))
     yield _same(benchmark, again, "dataset/splits.csv")
     shutil.copyfile(benchmark.splits, again.splits)
-    built = dataset.build_dataset(again)
-    dataset.write_dataset(built, again.dataset)
+    built = build.build_dataset(again)
+    build.write_dataset(built, again.dataset)
     for name in built.files:
         yield _same(benchmark, again, f"dataset/{name}")
     for path in recipes.room(again):

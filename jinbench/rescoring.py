@@ -3,10 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import dataset, golds, items, ranking
+from jinbench import ranking
 from jinbench.annotation import errata
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
+from jinbench.dataset import build, manifest
+from jinbench.dataset.gold import config_of, gold_from_rows
 from jinbench.scoring.gold import BOARD_SPLITS
 from jinbench.scoring.results import Score, rounded
 from jinbench.seeds import articles
@@ -49,18 +51,19 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
         articles.read_seeds(benchmark),
         errata.read_errata(benchmark),
     )
-    tables = [dataset.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
+    tables = [build.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
     listings = [
-        items.build_manifest(table, label_set, used) for table, used in zip(tables, (known[:first], known), strict=True)
+        manifest.build_manifest(table, label_set, used)
+        for table, used in zip(tables, (known[:first], known), strict=True)
     ]
     moves = []
     for task, split in ((task, split) for task, splits in BOARD_SPLITS.items() for split in splits):
         boards = []
         for table, listing in zip(tables, listings, strict=True):
-            config = golds.config_of(task, split)
+            config = config_of(task, split)
             parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
-            gold = golds.gold_from_rows(task, split, rows, listing, config)
+            gold = gold_from_rows(task, split, rows, listing, config)
             boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(benchmark, gold)).rows})
         old, new = boards
         moves += [

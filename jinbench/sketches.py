@@ -12,7 +12,7 @@ then compared exactly.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench.leaks import SHINGLE, SHORT
+from jinbench.dataset.duplicates import SHINGLE, SHORT
 
 if TYPE_CHECKING:
     import numpy as np

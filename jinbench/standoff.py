@@ -11,17 +11,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinbench import croissant, dataset, items, verifying
+from jinbench import croissant
 from jinbench.annotation.annotators import Annotator, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, schemas, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.core.types import Passage, PassageLabels, Span
-from jinbench.items import CONFIGS
+from jinbench.dataset import features, load, manifest, verify
+from jinbench.dataset.build import build_rows, parquet, parquets
+from jinbench.dataset.features import CONFIGS
+from jinbench.dataset.splits import read_splits
+from jinbench.dataset.verify import STANDOFF
 from jinbench.seeds import articles
-from jinbench.splitting import read_splits
-from jinbench.verifying import STANDOFF
 
 SOURCE, README = "source", "README.md"
 ANOTHER = "name another one: --out DIR"
@@ -39,8 +41,8 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
     """
     seed = articles.read_seeds(benchmark)
-    types = items.dataset_features(read_label_set(benchmark))
-    listing = dataset.read_manifest(benchmark)
+    types = features.dataset_features(read_label_set(benchmark))
+    listing = load.read_manifest(benchmark)
     contents = {
         f"{SOURCE}/{path.name}": path.read_bytes()
         for path in (benchmark.articles, benchmark.labels, benchmark.annotators)
@@ -54,10 +56,10 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
         elif path.suffix != ".parquet":
             contents[name] = data
     for config, splits in CONFIGS.items():
-        bare = items.without(types[config], TEXTS)
+        bare = features.without(types[config], TEXTS)
         for split in splits:
-            rows = [_bare(row) for row in dataset.read_rows(benchmark, config, split)]
-            contents[f"{config}/{split}.parquet"] = items.parquet(rows, bare, items.stamp(listing, config))
+            rows = [_bare(row) for row in load.read_rows(benchmark, config, split)]
+            contents[f"{config}/{split}.parquet"] = parquet(rows, bare, manifest.stamp(listing, config))
     record = {
         "version": listing["version"],
         "pages": {page.file: files.sha256((benchmark.pages / page.file).read_bytes()) for page in seed.pages},
@@ -119,7 +121,7 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
         try:
             for name, data in _hydrated(folder, where).items():
                 files.write_bytes(where.dataset / name, data)
-            verifying.verify_folder(where.dataset)
+            verify.verify_folder(where.dataset)
         except DataError as error:
             raise DataError([_told(problem, where, out, record["made_with"]) for problem in error.problems]) from None
         files.settle(where.dataset, out, ANOTHER)
@@ -234,8 +236,8 @@ def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     readings: list[tuple[Annotator, dict[str, PassageLabels]]] = [
         (entry, read[entry.name]) for entry in read_annotators(benchmark).entries if entry.name in read
     ]
-    table = items.build_rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
-    return dataset.parquets(table, label_set, dataset.read_manifest(benchmark))
+    table = build_rows(seed, label_set, gold, read_splits(benchmark, seed.articles), readings)
+    return parquets(table, label_set, load.read_manifest(benchmark))
 
 
 def _rows(folder: Path, config: str) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, recipes
+from jinbench import recipes
 from jinbench.core.benchmark import Benchmark, find_benchmark
+from jinbench.dataset import build
 from jinbench.labelstudio.server import accounts, process
 from jinbench.recipes import Recipe
 from tests.desk import Desk
@@ -37,7 +38,7 @@ def mini(tmp_path: Path) -> Benchmark:
 @pytest.fixture
 def world(mini: Benchmark) -> Benchmark:
     """The same, with its dataset."""
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     return mini
 
 

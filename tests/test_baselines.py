@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, dataset, noise, recipes, running
+from jinbench import baselines, recipes, running
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import load, noise
 from jinbench.scoring import gold
 from tests.conftest import ROOT, recipe
 
@@ -74,7 +75,7 @@ def make():
     for trained, predicted, fields in rounds:
         assert not set(trained) & set(predicted)
         assert set(fields) <= set(running.SEEN)
-    assert len([id for _, predicted, _ in rounds[1:5] for id in predicted]) == len(dataset.read_rows(world, "ner"))
+    assert len([id for _, predicted, _ in rounds[1:5] for id in predicted]) == len(load.read_rows(world, "ner"))
 
 
 def test_tags_and_spans_are_both_taken(world: Benchmark, tmp_path: Path) -> None:

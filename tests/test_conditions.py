@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, conditions, dataset, golds, noise, ranking, recipes
+from jinbench import baselines, card, conditions, ranking, recipes
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import build, load, noise
+from jinbench.dataset.gold import crosswalk_types, read_task_gold
 from jinbench.scoring import score
 from jinbench.scoring.gold import apply_crosswalk
 from tests.conftest import ROOT
@@ -45,7 +47,7 @@ def crossed(mini: Benchmark) -> Benchmark:
     for name, coarse in (("PLACE", "LOC"), ("DATE", "TIME"), ("QUANTITY", "")):
         text = text.replace(f'name = "{name}"', f'name = "{name}"\ncrosswalk = {{ msra = "{coarse}", other = "X" }}')
     mini.labels.write_text(text)
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     return mini
 
 
@@ -94,7 +96,7 @@ def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Benchma
 
 
 def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world: Benchmark) -> None:
-    clean = {row["id"]: row for row in dataset.read_rows(world, "ner", "test")}
+    clean = {row["id"]: row for row in load.read_rows(world, "ner", "test")}
     tiers = conditions.tiers(world)
     assert {(tier.kind, tier.level) for tier in tiers} == set(noise.TIERS)
     names = {json.dumps([(r["id"], r["passage_id"], r["article_id"]) for r in tier.rows]) for tier in tiers}
@@ -107,7 +109,7 @@ def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world:
 
 def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None:
     """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
-    gold = golds.read_task_gold(world, "ner", "test")
+    gold = read_task_gold(world, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
     for tier in conditions.tiers(world):
         perfect = conditions.under(tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean)
@@ -142,10 +144,10 @@ def test_noise_does_not_reach_the_clean_scores(world: Benchmark) -> None:
 
 
 def test_labels_through_a_crosswalk(world: Benchmark) -> None:
-    types = golds.crosswalk_types(world, "msra")
+    types = crosswalk_types(world, "msra")
     convert = apply_crosswalk(types)
     assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
-    fine, coarse = (golds.read_task_gold(world, "ner", "folds", name) for name in ("", "msra"))
+    fine, coarse = (read_task_gold(world, "ner", "folds", name) for name in ("", "msra"))
     assert coarse.names == ("LOC", "TIME")
     assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for found in fine.labels for s in found)
     assert score.score_predictions(coarse, {}).signature["crosswalk"] == "msra"
@@ -155,7 +157,7 @@ def test_labels_through_a_crosswalk(world: Benchmark) -> None:
 def test_an_unknown_crosswalk_is_refused(world: Benchmark, real: Benchmark) -> None:
     for where, known in ((world, "msra, other"), (real, "msra, cluener, ontonotes")):
         with pytest.raises(DataError, match=known):
-            golds.read_task_gold(where, "ner", "test", "conll")
+            read_task_gold(where, "ner", "test", "conll")
     with pytest.raises(DataError, match="declaration-unknown"):
         result(world, "coarse", MEMORY.format(more='CROSSWALK = "conll"'))
 
@@ -221,7 +223,7 @@ def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(wor
     result(world, "oracle", ORACLE)
     result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
            .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
-    gold = golds.read_task_gold(world, "sector", "folds")
+    gold = read_task_gold(world, "sector", "folds")
     predicted = ranking.predictions(world, gold)
     assert {name: about.given for name, about in predicted.about.items()} == {"oracle": ("entities",), "plain": ()}
     board = ranking.board(world, "sector", "folds")
@@ -243,8 +245,8 @@ def test_no_rank_counts_who_was_given_the_gold() -> None:
 
 
 def test_every_gold_entity_is_given(real: Benchmark) -> None:
-    rows = conditions.entities(real, dataset.read_rows(real, "sector"))
-    assert sum(len(row["entities"]) for row in rows) == sum(len(row["spans"]) for row in dataset.read_rows(real, "ner"))
+    rows = conditions.entities(real, load.read_rows(real, "sector"))
+    assert sum(len(row["entities"]) for row in rows) == sum(len(row["spans"]) for row in load.read_rows(real, "ner"))
     for row in rows:
         assert all(row["text"][span.start : span.end] == span.surface for span in row["entities"])
 

@@ -15,13 +15,17 @@ import pytest
 from datasets import ClassLabel, Features, List, Value
 from mlcroissant._src.operation_graph.operations import Download
 
-from jinbench import croissant, dataset, fields, items, prose
+from jinbench import croissant, prose
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import Annotator, Annotators, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import build, load
+from jinbench.dataset import build as items
+from jinbench.dataset import features as fields
+from jinbench.dataset.features import dataset_features
 from jinbench.prose import Documents
 
 KNOWN = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),))
@@ -29,8 +33,8 @@ KNOWN = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1
 
 def written(benchmark: Benchmark, folder: Path) -> Path:
     """croissant.json beside the files that it describes, all freshly built."""
-    built = dataset.build_dataset(benchmark)
-    dataset.write_dataset(built, folder)
+    built = build.build_dataset(benchmark)
+    build.write_dataset(built, folder)
     (folder / "splits.csv").write_bytes(benchmark.splits.read_bytes())
     path = folder / croissant.NAME
     files.write_text(path, files.dump_json(croissant.build(benchmark, built.manifest)))
@@ -180,7 +184,7 @@ def test_rights_and_version(described: dict[str, Any], real: Benchmark) -> None:
     (license,) = described["license"]  # no address alone: that would promise the texts too
     assert license["url"] == "LICENSE-DATA.md"
     assert "belongs to its publishers" in license["description"]
-    assert described["version"] == dataset.read_manifest(real)["version"]
+    assert described["version"] == load.read_manifest(real)["version"]
     assert described["inLanguage"] == ["zh"]
     assert described["isLiveDataset"] is False
 
@@ -217,8 +221,8 @@ def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> Non
 def test_persons_are_called_persons(mini: Benchmark) -> None:
     known = read_annotators(mini)
     entries = tuple(replace(entry, kind="person") for entry in known.entries)
-    built = dataset.build_dataset(mini).manifest
-    features = items.dataset_features(read_label_set(mini))
+    built = build.build_dataset(mini).manifest
+    features = dataset_features(read_label_set(mini))
     found = croissant.describe(built, features, Annotators(known.gold, entries), "Mini")
     assert found["rai:dataAnnotationProtocol"][0] == "Made, decided and tested by: person."
     assert "rai:machineAnnotationTools" not in found
@@ -267,7 +271,7 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
 
 
 def test_every_field_is_described(real: Benchmark) -> None:
-    features = items.dataset_features(read_label_set(real))
+    features = dataset_features(read_label_set(real))
     described = fields.described(features)
     assert set(described) == set(fields.FIELDS) == set(fields.ITEMS)
     assert set(fields.SHARED) <= {path for known in described.values() for path in known}

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, curves, dataset, recipes
+from jinbench import baselines, card, curves, recipes
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import load
 from jinbench.scoring.gold import FOLDS
 from tests.test_conditions import MEMORY, crossed, result
 from tests.test_problems import run
@@ -119,4 +120,4 @@ def test_the_stored_scores_of_other_data_are_refused(world: Benchmark) -> None:
         path.write_text(json.dumps(broken))
         with pytest.raises(DataError, match="wrong-version"):
             baselines.stored(world)
-    dataset.read_manifest(world)
+    load.read_manifest(world)

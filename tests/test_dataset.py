@@ -7,47 +7,49 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import card, dataset, golds, items
+from jinbench import card
 from jinbench.annotation import exports
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
+from jinbench.dataset import build, features, load
+from jinbench.dataset.gold import read_task_gold
+from jinbench.dataset.splits import FOLD_COLUMNS
 from jinbench.seeds import articles
-from jinbench.splitting import FOLD_COLUMNS
 
 
 @pytest.fixture(scope="module")
-def built(real: Benchmark) -> dataset.Built:
-    return dataset.build_dataset(real)
+def built(real: Benchmark) -> build.Built:
+    return build.build_dataset(real)
 
 
-def test_what_is_committed_is_what_build_makes(real: Benchmark, built: dataset.Built) -> None:
+def test_what_is_committed_is_what_build_makes(real: Benchmark, built: build.Built) -> None:
     for name, data in built.files.items():
         assert (real.dataset / name).read_bytes() == data, f"{name} is stale: jinbench build"
 
 
-def test_nothing_else_lies_in_the_room(real: Benchmark, built: dataset.Built) -> None:
+def test_nothing_else_lies_in_the_room(real: Benchmark, built: build.Built) -> None:
     found = {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
     made = {name.removeprefix("dataset/") for name in card.build(real) if name.startswith("dataset/")}
     assert found == {*built.files, *made, "splits.csv"}
 
 
-def test_the_committed_counts(built: dataset.Built) -> None:
+def test_the_committed_counts(built: build.Built) -> None:
     assert sum(built.statistics["sentences"].values()) == 364
     assert sum(built.statistics["passages"].values()) == 142
     assert sum(built.statistics["articles"].values()) == 23
     assert sum(built.statistics["spans"].values()) == 840
 
 
-def test_first_tenth_and_last_sentence(built: dataset.Built) -> None:
+def test_first_tenth_and_last_sentence(built: build.Built) -> None:
     train = built.table["ner"]["train"]
     assert [train[n]["id"] for n in (0, 9, -1)] == ["000-L7-S1", "000-L17-S1", "004-L123-S2"]
     assert train[0]["spans"][0] == {"start": 4, "end": 6, "type": "TITLE", "surface": "记者"}
 
 
-def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None:
+def test_every_span_of_every_item(built: build.Built, real: Benchmark) -> None:
     tags = read_label_set(real).tag_names
     for rows in built.table["ner"].values():
         for row in rows:
@@ -59,7 +61,7 @@ def test_every_span_of_every_item(built: dataset.Built, real: Benchmark) -> None
             assert sum(tags[tag].startswith("B-") for tag in row["ner_tags"]) == len(row["spans"])
 
 
-def test_articles_are_traceable(built: dataset.Built, real: Benchmark) -> None:
+def test_articles_are_traceable(built: build.Built, real: Benchmark) -> None:
     pages = {page.id: page.text for page in articles.read_seeds(real).pages}
     for rows in built.table["articles"].values():
         for row in rows:
@@ -71,7 +73,7 @@ def test_articles_are_traceable(built: dataset.Built, real: Benchmark) -> None:
             assert sum(run["length"] for run in row["runs"]) == len(row["text"].replace("\n", ""))
 
 
-def test_no_story_stands_on_two_sides(built: dataset.Built) -> None:
+def test_no_story_stands_on_two_sides(built: build.Built) -> None:
     sides: dict[str, set[tuple[Any, ...]]] = {}
     for split, rows in built.table["articles"].items():
         for row in rows:
@@ -83,10 +85,10 @@ def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from datasets import ClassLabel, load_dataset
 
-    for config, splits in items.CONFIGS.items():
+    for config, splits in features.CONFIGS.items():
         found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
         assert tuple(found) == splits
-        assert found["test"].features == items.dataset_features(read_label_set(real))[config]
+        assert found["test"].features == features.dataset_features(read_label_set(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
     assert all(
@@ -99,16 +101,16 @@ def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pyte
 
 def test_jinbench_load(real: Benchmark) -> None:
     test: Any = jinbench.load("sector", "test")
-    assert test["id"] == [row["id"] for row in dataset.read_rows(real, "sector", "test")]
+    assert test["id"] == [row["id"] for row in load.read_rows(real, "sector", "test")]
     with pytest.raises(DataError, match="unknown-id"):
         jinbench.load("nerr")
 
 
 def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Benchmark) -> None:
-    before = dataset.build_dataset(mini).manifest
+    before = build.build_dataset(mini).manifest
     path = mini.exports / "adjudicator.json"
     path.write_text(path.read_text().replace('"PLACE"', '"DATE"', 1))
-    after = dataset.build_dataset(mini).manifest
+    after = build.build_dataset(mini).manifest
     changed = {
         (config, id)
         for config, splits in before["items"].items()
@@ -124,11 +126,11 @@ def test_a_changed_label_changes_the_hash_of_its_item_alone(mini: Benchmark) -> 
 
 def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
     """An id is the page and the line where a passage begins: what becomes of others does not rename it."""
-    before = dataset.build_dataset(mini).manifest
+    before = build.build_dataset(mini).manifest
     mini.labels.write_text(mini.labels.read_text().replace('version = "1.0.0"', 'version = "2.0.0"'))
     mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation", "routes,routes,test", 1))
     mini.splits.write_text(mini.splits.read_text().replace("quay,quay,train", "quay,quay,validation", 1))
-    after = dataset.build_dataset(mini).manifest
+    after = build.build_dataset(mini).manifest
     assert after["version"] == "2.0.0" != before["version"]
     for config in ("ner", "sector", "articles", "annotations"):
         old, new = ({id for ids in each["items"][config].values() for id in ids} for each in (before, after))
@@ -143,17 +145,17 @@ def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
 
 def test_a_moved_fold_changes_the_hash(mini: Benchmark) -> None:
     """Cross-validated scores on other folds are not comparable."""
-    before = dataset.build_dataset(mini).manifest
+    before = build.build_dataset(mini).manifest
     mini.splits.write_text(mini.splits.read_text().replace("routes,routes,validation,3", "routes,routes,validation,2"))
-    assert dataset.build_dataset(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
+    assert build.build_dataset(mini).manifest["configs"]["ner"] != before["configs"]["ner"]
 
 
 def test_labels_are_read_as_they_were_when_the_dataset_was_built(mini: Benchmark) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
-    gold = golds.read_task_gold(mini, "sector", "train")
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
+    gold = read_task_gold(mini, "sector", "train")
     text = mini.labels.read_text()
     mini.labels.write_text(text.replace('"port"', '"x"').replace('"water"', '"port"').replace('"x"', '"water"'))
-    assert golds.read_task_gold(mini, "sector", "train") == gold
+    assert read_task_gold(mini, "sector", "train") == gold
 
 
 def test_the_manifest_names_every_file(real: Benchmark) -> None:
@@ -166,7 +168,7 @@ def test_the_manifest_names_every_file(real: Benchmark) -> None:
 
 
 def test_every_label_can_be_measured(real: Benchmark) -> None:
-    counts = dataset.read_statistics(real)
+    counts = load.read_statistics(real)
     for name, splits in counts["entities"].items():
         assert sum(splits.values()) >= 30, name
         assert splits["test"] > 0, name
@@ -177,7 +179,7 @@ def test_every_label_can_be_measured(real: Benchmark) -> None:
 
 def test_annotations_are_what_the_exports_say(real: Benchmark) -> None:
     seed, label_set = articles.read_seeds(real), read_label_set(real)
-    rows = {row["id"]: row for row in dataset.read_rows(real, "annotations")}
+    rows = {row["id"]: row for row in load.read_rows(real, "annotations")}
     assert len(rows) == 2 * 142
     for name in ("annotator-a", "annotator-b"):
         for entry in exports.read_export(exports.export_path(real, name), seed.passages(), label_set, name):

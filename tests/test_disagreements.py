@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jinbench import card, dataset, ranking
+from jinbench import card, ranking
 from jinbench.annotation import adjudication, markup
 from jinbench.annotation.adjudication import Disagreement, check_disagreements, find_disagreements
 from jinbench.annotation.annotators import read_annotators
@@ -15,6 +15,7 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Passage, PassageLabels
+from jinbench.dataset import build, load
 from jinbench.seeds import articles
 
 
@@ -134,8 +135,8 @@ def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Benchmark) 
     path = mini.annotation / "annotators.toml"
     head, first, *_ = path.read_text().split("[[annotator]]")
     path.write_text(f"{head}[[annotator]]{first}".replace('gold = "adjudicator"', 'gold = "annotator-a"'))
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
-    assert len(dataset.read_rows(mini, "annotations")) == 8
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
+    assert len(load.read_rows(mini, "annotations")) == 8
     assert ranking.board(mini, "ner", "folds").rows == ()
 
 

@@ -8,9 +8,10 @@ import typer
 import typer.main
 import yaml
 
-from jinbench import card, dataset, items
+from jinbench import card
 from jinbench.cli import app
 from jinbench.core.benchmark import Benchmark
+from jinbench.dataset import features, load
 from tests.conftest import ROOT
 
 
@@ -49,17 +50,17 @@ def test_the_card_of_the_dataset_is_a_byte_copy(real: Benchmark) -> None:
 def test_the_head_of_the_card(real: Benchmark) -> None:
     head = yaml.safe_load(real.card.read_text().split("---\n")[1])
     assert head["annotations_creators"] == ["machine-generated"]
-    assert [config["config_name"] for config in head["configs"]] == list(items.CONFIGS)
+    assert [config["config_name"] for config in head["configs"]] == list(features.CONFIGS)
     assert [config.get("default", False) for config in head["configs"]] == [True, *(False for _ in head["configs"][1:])]
     for config in head["configs"]:
-        assert tuple(file["split"] for file in config["data_files"]) == items.CONFIGS[config["config_name"]]
+        assert tuple(file["split"] for file in config["data_files"]) == features.CONFIGS[config["config_name"]]
         for file in config["data_files"]:
             assert (real.dataset / file["path"]).is_file()
 
 
 def test_the_citation_names_the_version_of_the_data(real: Benchmark) -> None:
     found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert found["version"] == dataset.read_manifest(real)["version"]
+    assert found["version"] == load.read_manifest(real)["version"]
 
 
 @pytest.mark.parametrize("name", ["README.md", "DATASET_CARD.md", "annotation/README.md", "annotation/annotators.toml"])

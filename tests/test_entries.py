@@ -21,10 +21,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from jinbench import console, dataset, entries, forms, golds
+from jinbench import console, entries, forms
 from jinbench.core import files, jsonl, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.dataset import load
+from jinbench.dataset.gold import read_task_gold
 from jinbench.scoring import predictions, score
 from jinbench.scoring.gold import BOARD_SPLITS, TASKS
 from tests.conftest import ROOT
@@ -178,7 +180,7 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
 def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
     for task, splits in BOARD_SPLITS.items():
         for split in splits:
-            gold = golds.read_task_gold(real, task, split)
+            gold = read_task_gold(real, task, split)
             rows = predictions.as_rows(task, zip(gold.ids, gold.labels, strict=True))
             talkative = [row | {"text": text, "tokens": list(text)} for row, text in zip(rows, gold.texts, strict=True)]
             assert 10 * len(json.dumps(talkative)) < predictions.size_limit(gold) < 2**27
@@ -212,7 +214,7 @@ OF_BYTES, OF_UTF_16 = (lambda text: len(text.encode())), (lambda text: len(text.
 
 def counted(benchmark: Benchmark, row: dict[str, Any], count: Any = len, surface: bool = True) -> dict[str, Any]:
     """A line of predictions whose offsets count something else."""
-    gold = golds.read_task_gold(benchmark, "ner", "test")
+    gold = read_task_gold(benchmark, "ner", "test")
     text = gold.texts[gold.ids.index(row["id"])]
     found = []
     for span in row["spans"]:
@@ -475,9 +477,9 @@ LINE = st.fixed_dictionaries(
 
 def either(benchmark: Benchmark, task: str, path: Path) -> predictions.Predictions | None:
     """What is read, or None where it is refused in words that a terminal and a file can take."""
-    gold = golds.read_task_gold(benchmark, task, "test")
+    gold = read_task_gold(benchmark, task, "test")
     try:
-        return predictions.read_predictions(path, gold, partial(dataset.locate_ids, benchmark))
+        return predictions.read_predictions(path, gold, partial(load.locate_ids, benchmark))
     except DataError as error:
         said = console.told(error.problems)
         console.problems_as_json(error.problems).encode()
@@ -507,7 +509,7 @@ def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factor
     validator = Draft202012Validator(forms.schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
-    assert score.score_predictions(golds.read_task_gold(stable, task, "test"), found).items - len(found) >= 0
+    assert score.score_predictions(read_task_gold(stable, task, "test"), found).items - len(found) >= 0
 
 
 def test_values_that_cannot_be_written_are_named() -> None:
@@ -564,7 +566,7 @@ def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -
 
 def test_the_example_has_a_label(real: Benchmark) -> None:
     """Though the shortest sentence of the test split has none."""
-    gold = golds.read_task_gold(real, "ner", "test")
+    gold = read_task_gold(real, "ner", "test")
     assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
     assert json.loads(forms.explained(real, "ner").splitlines()[2])["spans"]
 
@@ -815,16 +817,16 @@ def test_items_of_one_split_may_be_meant_for_it(
 def test_a_scheme_that_does_not_exist_is_refused_though_nothing_needs_it(
     scheme: str, repair: str | None, stable: Benchmark
 ) -> None:
-    gold = golds.read_task_gold(stable, "ner", "test")
+    gold = read_task_gold(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
-        predictions.parse_predictions([("a row", FIRST)], gold, partial(dataset.locate_ids, stable), scheme, repair)
+        predictions.parse_predictions([("a row", FIRST)], gold, partial(load.locate_ids, stable), scheme, repair)
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 
 def test_sectors_have_no_crosswalk(stable: Benchmark) -> None:
-    assert golds.read_task_gold(stable, "ner", "test", crosswalk="msra").names
+    assert read_task_gold(stable, "ner", "test", crosswalk="msra").names
     with pytest.raises(DataError) as caught:
-        golds.read_task_gold(stable, "sector", "test", crosswalk="msra")
+        read_task_gold(stable, "sector", "test", crosswalk="msra")
     assert [(problem.code, problem.expected) for problem in caught.value.problems] == [
         ("wrong-task", "no crosswalk: sectors have none")
     ]

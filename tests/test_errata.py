@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from jinbench import dataset, rescoring
+from jinbench import rescoring
 from jinbench.annotation import errata, markup
 from jinbench.annotation.gold import read_gold
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import build, load
 from jinbench.seeds import articles
 
 
@@ -39,9 +40,9 @@ def test_errata_are_applied_in_order(mini: Benchmark) -> None:
 
 
 def test_an_erratum_changes_version_and_manifest(mini: Benchmark) -> None:
-    old = dataset.build_dataset(mini).manifest
+    old = build.build_dataset(mini).manifest
     write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
-    new = dataset.build_dataset(mini).manifest
+    new = build.build_dataset(mini).manifest
     assert (old["version"], new["version"]) == ("1.0.0", "1.0.1")
     assert (old["errata"], new["errata"]) == ([], ["001"])
     assert old["sha256"] != new["sha256"]
@@ -101,9 +102,9 @@ def test_errata_are_numbered_without_gaps(mini: Benchmark) -> None:
 
 def test_rescoring_says_who_moved(mini: Benchmark) -> None:
     """Two systems that know one word each. An erratum takes away the word of one of them."""
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     for word, name in (("昨天", "yesterday"), ("今年", "this_year")):
-        rows = dataset.read_rows(mini, "ner")
+        rows = load.read_rows(mini, "ner")
         starts = [(row["id"], row["text"].find(word)) for row in rows]
         lines = [
             {"id": id, "spans": [{"start": at, "end": at + 2, "type": "DATE"}] if at >= 0 else []} for id, at in starts
@@ -130,11 +131,11 @@ def test_a_rank_that_moves(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("jinbench.scoring.compare.Difference.significant", property(lambda self: self.value != 0))
     changes = [("a-L5", "[昨天|DATE]开"), ("a-L12", "[今年|DATE]开"), ("b-L3", "[今年|DATE]不")]
     changes += [("b-L11", "[海河|PLACE]两岸"), ("c-L3", "[去年|DATE],")]
-    plain = dataset.build_dataset(mini)
+    plain = build.build_dataset(mini)
     for number, (passage, before) in enumerate(changes, 1):
         write(mini, number, passage=passage, before=before, after=markup.parse(before)[0])
-    built = dataset.build_dataset(mini)
-    dataset.write_dataset(built, mini.dataset)
+    built = build.build_dataset(mini)
+    build.write_dataset(built, mini.dataset)
     for name, table in (("before", plain.table), ("after", built.table)):
         rows = [{"id": row["id"], "spans": row["spans"]} for rows in table["ner"].values() for row in rows]
         files.write_text(mini.baselines / name / "predictions-ner-folds.jsonl", files.dump_jsonl(rows))

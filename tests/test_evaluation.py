@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jinbench
-from jinbench import golds, ranking
+from jinbench import ranking
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
+from jinbench.dataset.gold import read_task_gold
 from jinbench.scoring import compare, score
 from jinbench.scoring.predictions import read_predictions
 from jinbench.scoring.results import Score
@@ -32,7 +33,7 @@ from tests.test_problems import run
 
 def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None:
     path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
-    gold = golds.read_task_gold(real, "ner", "test")
+    gold = read_task_gold(real, "ner", "test")
     texts = dict(zip(gold.ids, gold.texts, strict=True))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     triples = {row["id"]: [(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows}
@@ -50,7 +51,7 @@ def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None
 
 
 def test_sectors_and_their_scores(real: Benchmark) -> None:
-    gold = golds.read_task_gold(real, "sector", "test")
+    gold = read_task_gold(real, "sector", "test")
     said = {id: sorted(label[0] for label in labels) for id, labels in zip(gold.ids, gold.labels, strict=True)}
     perfect = jinbench.score(said, task="sector", root=real.root)
     assert isinstance(perfect, Score)
@@ -85,7 +86,7 @@ def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.Ca
         (paths[0], paths[2]),
         (paths[1], paths[2]),
     ]
-    gold = golds.read_task_gold(real, "ner", "test")
+    gold = read_task_gold(real, "ner", "test")
     single = [compare.compare_systems(gold, *(read_predictions(Path(each[key]), gold) for key in "ab")).p
               for each in record]  # fmt: skip
     assert [each["p"] for each in record] == [round(p, 6) for p in single]
@@ -442,7 +443,7 @@ def test_what_a_trainer_cannot_mean_is_named(predicted: Any, labels: Any, said: 
 def test_tags_as_predictions_on_the_command_line(
     world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gold = golds.read_task_gold(world, "ner", "test")
+    gold = read_task_gold(world, "ner", "test")
     rows = [
         {"id": id, "tags": to_bio(len(text), [Span(*label, "") for label in labels])}
         for id, text, labels in zip(gold.ids, gold.texts, gold.labels, strict=True)

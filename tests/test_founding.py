@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import baselines, converting, dataset, founding, golds, ranking, recipes, verifying
+from jinbench import baselines, converting, founding, ranking, recipes
 from jinbench.annotation.labels import read_label_set
 from jinbench.cli import main
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
+from jinbench.dataset import gold, load, verify
 from jinbench.documents import Document, Notes
 from tests.conftest import ROOT
 
@@ -66,13 +67,13 @@ def test_what_stands_in_it(made: Path) -> None:
     assert (label_set.entity_names, label_set.sector_names) == (("PLACE_NAM", "ren_ming"), ("sport", "cai_jing"))
     assert [entry.zh for entry in label_set.entities] == ["PLACE.NAM", "人名"]
     assert len({entry.hotkey for entry in (*label_set.entities, *label_set.sectors)}) == 4
-    first = dataset.read_rows(where, "ner", "train")[0]
-    ours = dataset.read_rows(Benchmark(ROOT), "ner", "test")[0]
+    first = load.read_rows(where, "ner", "train")[0]
+    ours = load.read_rows(Benchmark(ROOT), "ner", "test")[0]
     assert list(first) == list(ours)
     assert (first["id"], first["article_id"], first["layout"], first["split"]) == ("train-1", "p0", "", "train")
     assert first["spans"][0] == {"start": 0, "end": 2, "type": "ren_ming", "surface": "张三"}
-    assert [row["text"] for row in dataset.read_rows(where, "ner")] == [row["text"] for row in rows(80)]
-    info = dataset.info(where)
+    assert [row["text"] for row in load.read_rows(where, "ner")] == [row["text"] for row in rows(80)]
+    info = load.info(where)
     assert info.items == {"ner": {"train": 60, "test": 20}, "sector": {"train": 60, "test": 20}}
     assert info.counts["articles"] == {"train": 30, "test": 10}
     assert info.counts["spans"] == {"train": 120, "test": 40}
@@ -106,7 +107,7 @@ def test_load_dataset_reads_it(made: Path, tmp_path: Path, monkeypatch: pytest.M
         assert "".join(row["tokens"]) == source["text"]
     sector = load_dataset(str(made / "dataset"), "sector", cache_dir=str(tmp_path))
     assert sector["test"].features["sectors"].feature.names == ["sport", "cai_jing"]
-    assert verifying.verify(ner, made) == 80
+    assert verify.verify(ner, made) == 80
 
 
 def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +146,7 @@ def test_all_folds_can_be_run_too(made: Path) -> None:
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
     assert baselines.run(where, recipe).scores.keys() == {"test", "folds"}
-    assert golds.board_splits(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
+    assert gold.board_splits(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
     assert [board.key for board in ranking.build(where)] == []  # nothing lies in the room
 
 
@@ -175,13 +176,13 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     source = converting.Source(write(tmp_path / "a.jsonl", plain))
     converting.convert([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
-    assert golds.board_splits(where) == {"ner": ("folds", "test")}
+    assert gold.board_splits(where) == {"ner": ("folds", "test")}
     assert read_label_set(where).sectors == ()
     with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
-        golds.read_task_gold(where, "sector", "test")
+        gold.read_task_gold(where, "sector", "test")
     with pytest.raises(DataError, match="expected one of ner\n"):
-        dataset.read_rows(where, "annotations")
-    assert verifying.verify_folder(where.dataset).counts == {"ner": 20}
+        load.read_rows(where, "annotations")
+    assert verify.verify_folder(where.dataset).counts == {"ner": 20}
     back = converting.convert([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
@@ -196,10 +197,10 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
         [converting.Source(write(tmp_path / "a.jsonl", many))], "jinbench", tmp_path / "made", options={"group": "page"}
     )
     where = Benchmark(tmp_path / "made")
-    sizes = {split: len(dataset.read_rows(where, "ner", split)) for split in ("train", "validation", "test")}
+    sizes = {split: len(load.read_rows(where, "ner", split)) for split in ("train", "validation", "test")}
     assert abs(sizes["train"] - 140) <= 8
     assert abs(sizes["test"] - 40) <= 8
-    found = dataset.read_rows(where, "ner")
+    found = load.read_rows(where, "ner")
     homes: dict[str, set[tuple[Any, ...]]] = {}
     for row in found:
         homes.setdefault(row["article_id"], set()).add((row["split"], row["fold_1"], row["fold_5"]))
@@ -208,7 +209,7 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     for fold in range(5):
         mine = Counter(span["type"] for row in found for span in row["spans"] if row["fold_2"] == fold)
         assert all(abs(count - 40) <= 6 for count in mine.values()), mine
-    assert verifying.verify_folder(where.dataset).repeats == {}
+    assert verify.verify_folder(where.dataset).repeats == {}
     assert "The splits were drawn" in str(report)
     again = converting.convert(
         [converting.Source(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", options={"group": "page"},
@@ -230,15 +231,15 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     assert "1 pairs of texts stand" in str(report)
     assert "1 documents stand in several splits" in str(report)
     where = Benchmark(tmp_path / "made")
-    assert {row["article_id"] for row in dataset.read_rows(where, "ner", "test")} >= {"p0@test", "p15"}
-    found = verifying.verify_folder(where.dataset)
+    assert {row["article_id"] for row in load.read_rows(where, "ner", "test")} >= {"p0@test", "p15"}
+    found = verify.verify_folder(where.dataset)
     assert found.repeats == {"ner": 1, "sector": 1}
     assert "partly of memory" in str(found)
     assert "No text of" not in str(found)
     listing = json.loads(where.manifest.read_text(encoding="utf-8"))
     where.manifest.write_text(files.dump_json(listing | {"leaks": {}}), encoding="utf-8")
     with pytest.raises(DataError, match="leak"):
-        verifying.verify_folder(where.dataset)
+        verify.verify_folder(where.dataset)
 
 
 WRONG = [
@@ -272,7 +273,7 @@ def test_ids_and_classes_alone(tmp_path: Path) -> None:
         for split, part in zip(("train", "test"), both, strict=True)
     ]
     converting.convert(sources, "jinbench", tmp_path / "made")
-    assert dataset.read_rows(Benchmark(tmp_path / "made"), "ner", "test")[0]["id"] == "test-0"
+    assert load.read_rows(Benchmark(tmp_path / "made"), "ner", "test")[0]["id"] == "test-0"
 
 
 def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
@@ -285,13 +286,11 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
         [converting.Source(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
         options={"group": "article_id"},
     )  # fmt: skip
-    ours, back = (dataset.read_rows(where, "sector") for where in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
+    ours, back = (load.read_rows(where, "sector") for where in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
     assert [(row["id"], row["text"], row["article_id"]) for row in back] == [
         (row["id"], row["text"], row["article_id"]) for row in ours
     ]
-    names = [
-        dataset.read_manifest(where)["labels"]["sector"] for where in (Benchmark(ROOT), Benchmark(tmp_path / "back"))
-    ]
+    names = [load.read_manifest(where)["labels"]["sector"] for where in (Benchmark(ROOT), Benchmark(tmp_path / "back"))]
     assert [{names[1][n] for n in row["sectors"]} for row in back] == [
         {names[0][n] for n in row["sectors"]} for row in ours
     ]

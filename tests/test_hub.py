@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jinbench import card, dataset, hub
+from jinbench import card, hub
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import build
+from jinbench.dataset.load import read_manifest
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, is_large, running
 from tests.worlds import three_pages
@@ -65,7 +67,7 @@ def make(root: Path, head: str) -> Benchmark:
     """The three-page world, built, with a card that has the configs of the real one."""
     where = three_pages(root)
     where.card.write_text(f"---\n{head}---\n\n# Mini\n")
-    dataset.write_dataset(dataset.build_dataset(where), where.dataset)
+    build.write_dataset(build.build_dataset(where), where.dataset)
     card.write(where)
     return where
 
@@ -79,7 +81,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, real: Benchmark) -> tuple[B
     new.labels.write_text(new.labels.read_text().replace('version = "1.0.0"', 'version = "1.1.0"'))
     export = new.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
-    dataset.write_dataset(dataset.build_dataset(new), new.dataset)
+    build.write_dataset(build.build_dataset(new), new.dataset)
     card.write(new)
     return old, new
 
@@ -235,7 +237,7 @@ def test_a_version_is_never_changed(server: Hub, old: Benchmark, copy: Benchmark
     server.put(REPO, old.dataset, OLD)
     export = copy.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
-    dataset.write_dataset(dataset.build_dataset(copy), copy.dataset)
+    build.write_dataset(build.build_dataset(copy), copy.dataset)
     card.write(copy)
     publish(copy, exit=1, says="version-taken")
     run(copy, "publish", "--to", REPO, "--dry-run", exit=1, says="version-taken")
@@ -397,7 +399,7 @@ def test_the_module_is_light() -> None:
 def test_verify_by_name(server: Hub, old: Benchmark, new: Benchmark, run: Run, tmp_path: Path) -> None:
     server.put(REPO, old.dataset, OLD)
     newest = server.put(REPO, new.dataset, NEW)
-    expected = {where: dataset.read_manifest(where)["sha256"] for where in (old, new)}
+    expected = {where: read_manifest(where)["sha256"] for where in (old, new)}
     assert json.loads(run(old, "verify", REPO, "--json").stdout)["sha256"] == expected[new]
     assert json.loads(run(old, "verify", REPO, "--revision", OLD, "--json").stdout)["sha256"] == expected[old]
     run(old, "verify", REPO, "--revision", OLD, says=expected[old], **OFFLINE)  # from the cache, and the right one

@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import dataset, noise
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
-from jinbench.noise import KINDS, TIERS, Tier
+from jinbench.dataset import load, noise
+from jinbench.dataset.noise import KINDS, TIERS, Tier
 from jinbench.seeds import repairs
 from tests.conftest import ROOT
 
 
 def test_every_sentence_of_test_stands_in_every_tier_once(real: Benchmark) -> None:
-    clean = [row["id"] for row in dataset.read_rows(real, "ner", "test")]
-    rows = dataset.read_rows(real, "ner_noisy", "test")
+    clean = [row["id"] for row in load.read_rows(real, "ner", "test")]
+    rows = load.read_rows(real, "ner_noisy", "test")
     assert [row["id"] for row in rows] == [f"{id}@{tier.kind}-{tier.level}" for tier in TIERS for id in clean]
     assert len(TIERS) == 6 * 3
 
 
 def test_every_span_of_every_tier_leads_back(real: Benchmark) -> None:
-    clean = {row["id"]: row for row in dataset.read_rows(real, "ner", "test")}
+    clean = {row["id"]: row for row in load.read_rows(real, "ner", "test")}
     total = 0
-    for row in dataset.read_rows(real, "ner_noisy", "test"):
+    for row in load.read_rows(real, "ner_noisy", "test"):
         before = clean[row["clean_id"]]
         assert row["tokens"] == list(row["text"])
         assert len(row["ner_tags"]) == len(row["text"])
@@ -46,7 +46,7 @@ def test_every_span_of_every_tier_leads_back(real: Benchmark) -> None:
 
 def test_a_higher_level_hits_more_and_all_that_a_lower_one_did(real: Benchmark) -> None:
     hits = Counter[tuple[str, int]]()
-    rows = {row["id"]: row for row in dataset.read_rows(real, "ner_noisy", "test")}
+    rows = {row["id"]: row for row in load.read_rows(real, "ner_noisy", "test")}
     for row in rows.values():
         hits[row["kind"], row["level"]] += row["hits"]
     for kind in KINDS:
@@ -81,7 +81,7 @@ def test_the_highest_level_word_by_word(kind: str, says: str) -> None:
 def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
     """Left-over pinyin and traditional script are what the repairs of real pages take away."""
     undo = {"pinyin": "pinyin", "traditional": "script:t2s"}
-    for row in dataset.read_rows(real, "ner", "test")[:40]:
+    for row in load.read_rows(real, "ner", "test")[:40]:
         for kind, name in undo.items():
             noisy = noise.apply_noise(row["id"], row["text"], [], Tier(kind, 2)).text
             repair = repairs.repair_named(name)

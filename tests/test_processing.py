@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import blocks, cleaning, dataset, engines, families, milling, sketches
+from jinbench import blocks, cleaning, engines, families, milling, sketches
 from jinbench.blocks import Fields, Reading
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem
+from jinbench.dataset import load
 from jinbench.processing import WORK, Settings
 from tests.conftest import ROOT
 
@@ -57,7 +58,7 @@ def command(*arguments: object) -> list[str]:
 def sentences() -> list[str]:
     from jinbench.core.benchmark import find_benchmark
 
-    rows = dataset.read_rows(find_benchmark(ROOT), "ner")
+    rows = load.read_rows(find_benchmark(ROOT), "ner")
     return [row["text"] for row in rows if len(row["text"]) > 15]
 
 
@@ -131,7 +132,7 @@ def test_it_says_what_the_tagger_says(tagged: Path, real: Benchmark) -> None:
     from jinbench.models import active_learning
     from jinbench.models.crf.estimator import CrfTagger
 
-    rows = dataset.read_rows(real, "ner")
+    rows = load.read_rows(real, "ner")
     tagger = CrfTagger(random_state=0).fit([row["text"] for row in rows], [row["spans"] for row in rows])
     for row in shards(tagged)[::40]:
         scored = tagger.predict_scored([row["text"][each["start"] : each["end"]] for each in row["sentences"]])
@@ -157,7 +158,7 @@ def test_what_is_selected_is_least_certain_new_and_of_different_families(tagged:
 
 def test_families_are_taken_once_and_labelled_passages_never(real: Benchmark, tmp_path: Path) -> None:
     """Ten near copies of one odd passage, and one that the benchmark has: one of the first is selected."""
-    known = next(row["text"] for row in dataset.read_rows(real, "sector") if len(row["text"]) > 60)
+    known = next(row["text"] for row in load.read_rows(real, "sector") if len(row["text"]) > 60)
     odd = "\u67d0\u67d0\u516c\u53f8\u5728\u67d0\u5730\u751f\u4ea7\u67d0\u79cd\u4ea7\u54c1"
     rows = [{"text": f"{odd * 3}{i}"} for i in range(10)] + [{"text": known + "\u4e86"}]
     found = process([written(tmp_path / "in.jsonl", rows)], tmp_path / "out", real, Settings(select=5))
@@ -194,7 +195,7 @@ def test_near_duplicates_are_those_of_comparing_all(plain: Path) -> None:
 
 
 def test_families_are_what_pairs_lead_to(plain: Path) -> None:
-    from jinbench.leaks import united
+    from jinbench.dataset.duplicates import united
 
     pairs = pq.read_table(plain / "duplicates.parquet").to_pylist()
     members = sorted({row[end] for row in pairs for end in ("first", "second")})

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jinbench import dataset, golds, prompts, replies
+from jinbench import prompts, replies
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import load
+from jinbench.dataset.gold import read_task_gold
 from jinbench.prompts import Example
 from jinbench.scoring.gold import TASKS
 from tests.conftest import ROOT
@@ -30,7 +32,7 @@ SPLITS = ("train", "validation", "test", "folds")
 @BOTH
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmark, task: str, split: str) -> None:
-    gold = golds.read_task_gold(real, task, split)
+    gold = read_task_gold(real, task, split)
     made = prompts.make(real, task, split)
     assert [row["id"] for row in made.rows] == list(gold.ids)
     for row, text in zip(made.rows, gold.texts, strict=True):
@@ -39,7 +41,7 @@ def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmar
         assert row["prompt"] == f"{system}\n\n{user}"
         assert text in user
         assert text not in system
-    folds = {row["id"]: row["fold_1"] for row in dataset.read_rows(real, task)}
+    folds = {row["id"]: row["fold_1"] for row in load.read_rows(real, task)}
     by_fold = split in ("train", "folds")
     systems = defaultdict[int, set[str]](set)
     for row in made.rows:
@@ -54,8 +56,8 @@ def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmar
 def test_examples_come_from_train_or_from_other_folds_never_from_the_same_article(
     real: Benchmark, task: str, split: str
 ) -> None:
-    rows = {row["id"]: row for row in dataset.read_rows(real, task)}
-    stories = {row["id"]: row["story"] for row in dataset.read_rows(real, "articles")}
+    rows = {row["id"]: row for row in load.read_rows(real, task)}
+    stories = {row["id"]: row["story"] for row in load.read_rows(real, "articles")}
     made = prompts.make(real, task, split, shots=8)
     by_fold = {group["fold"]: group["shots"] for group in made.summary["groups"]}
     for item in made.rows:
@@ -80,7 +82,7 @@ def relabelled(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[di
     shutil.copyfile(benchmark.labels, root / "annotation" / "labels.toml")
     for config in TASKS:
         shutil.copytree(benchmark.dataset / config, root / "dataset" / config)
-    listing = dataset.read_manifest(benchmark)
+    listing = load.read_manifest(benchmark)
     for path in (root / "dataset" / task).glob("*.parquet"):
         table = pq.ParquetFile(path).read()
         rows = [row | {"split": path.stem} for row in table.to_pylist()]
@@ -103,7 +105,7 @@ def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
     real: Benchmark, tmp_path: Path, task: str, split: str
 ) -> None:
     other = relabelled(real, tmp_path / "other", task, lambda row: row["split"] != "train")
-    assert golds.read_task_gold(other, task, split).labels != golds.read_task_gold(real, task, split).labels
+    assert read_task_gold(other, task, split).labels != read_task_gold(real, task, split).labels
     assert prompts.make(other, task, split).rows == prompts.make(real, task, split).rows
 
 
@@ -114,7 +116,7 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
 ) -> None:
     fold = 2
     other = relabelled(real, tmp_path / "other", task, lambda row: row["fold_1"] == fold)
-    folds = {row["id"]: row["fold_1"] for row in dataset.read_rows(real, task)}
+    folds = {row["id"]: row["fold_1"] for row in load.read_rows(real, task)}
     same = defaultdict[int, set[bool]](set)
     pairs = zip(prompts.make(real, task, split).rows, prompts.make(other, task, split).rows, strict=True)
     for before, after in pairs:
@@ -143,7 +145,7 @@ def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_f
 
 def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) -> None:
     words = (ROOT / "jinbench" / "llm" / "prompts.toml").read_text()
-    rows = [*dataset.read_rows(real, "ner"), *dataset.read_rows(real, "sector")]
+    rows = [*load.read_rows(real, "ner"), *load.read_rows(real, "sector")]
     assert [row["id"] for row in rows if row["text"] in words] == []
     surfaces = {span["surface"] for row in rows for span in row.get("spans", ()) if len(span["surface"]) > 3}
     assert [surface for surface in surfaces if surface in words] == []
@@ -152,7 +154,7 @@ def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) 
 @pytest.mark.parametrize("style", prompts.STYLES)
 @BOTH
 def test_what_the_examples_answer_is_what_a_reply_may_be(real: Benchmark, task: str, style: str) -> None:
-    gold = golds.read_task_gold(real, task, "train")
+    gold = read_task_gold(real, task, "train")
     made = prompts.make(real, task, "test", shots=12, style=style)
     system = made.rows[0]["messages"][0]["content"]
     known = replies.names(real, gold)

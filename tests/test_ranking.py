@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import dataset, golds, page, ranking, recipes
+from jinbench import page, ranking, recipes
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import load
+from jinbench.dataset.gold import read_task_gold
 from jinbench.ranking import Predicted
 from jinbench.scoring import predictions, significance
 from tests.test_scoring import X, Y, gold_of, guesses
@@ -97,7 +99,7 @@ def test_few_articles_tell_nothing_apart(articles: int) -> None:
 def enter(benchmark: Benchmark, id: str, text: str = "", **says: str) -> None:
     """An entry for ner/test."""
     values = {"name": id, "who": "Somebody", "link": "", "trained_on": "train", "saw_test_articles": "no"}
-    values |= {"data": dataset.read_manifest(benchmark)["version"], **says}
+    values |= {"data": load.read_manifest(benchmark)["version"], **says}
     folder = benchmark.leaderboard / "entries" / id
     files.write_text(folder / "system.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
     files.write_text(folder / "predictions-ner-test.jsonl", text)
@@ -151,7 +153,7 @@ def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) 
     where = Benchmark(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
-    gold = golds.read_task_gold(real, "ner", "test")
+    gold = read_task_gold(real, "ner", "test")
     rows = predictions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     enter(where, "oracle", files.dump_jsonl(rows))
     board = ranking.board(where, "ner", "test")

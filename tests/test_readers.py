@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import dataset, items
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import build, load
+from jinbench.dataset.features import CONFIGS, dataset_features
 from tests.conftest import ROOT
 
-FILES = [(config, split) for config, splits in items.CONFIGS.items() for split in splits]
+FILES = [(config, split) for config, splits in CONFIGS.items() for split in splits]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def loaded(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     from datasets import load_dataset
 
     cache = str(tmp_path_factory.mktemp("cache"))
-    return {config: load_dataset(str(real.dataset), config, cache_dir=cache) for config in items.CONFIGS}
+    return {config: load_dataset(str(real.dataset), config, cache_dir=cache) for config in CONFIGS}
 
 
 def plain(value: Any) -> Any:
@@ -46,7 +47,7 @@ def test_every_reader_gives_the_same(config: str, split: str, real: Benchmark, l
     from datasets import load_dataset
 
     path = str(real.dataset / config / f"{split}.parquet")
-    rows = [{k: v for k, v in row.items() if k != "split"} for row in dataset.read_rows(real, config, split)]
+    rows = [{k: v for k, v in row.items() if k != "split"} for row in load.read_rows(real, config, split)]
     assert list(loaded[config][split]) == rows
     assert list(jinbench.load(config, split)) == rows
     streamed = load_dataset(str(real.dataset), config, split=split, streaming=True)
@@ -63,7 +64,7 @@ def test_every_reader_knows_the_types(config: str, split: str, real: Benchmark, 
     import polars as pl
     from datasets import load_dataset
 
-    features = items.dataset_features(read_label_set(real))[config]
+    features = dataset_features(read_label_set(real))[config]
     assert loaded[config][split].features == features
     assert jinbench.load(config, split).features == features
     assert load_dataset(str(real.dataset), config, split=split, streaming=True).features == features
@@ -94,13 +95,13 @@ def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "B-PERSON" in done.stdout
-    assert (dataset.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(found))
+    assert (load.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(found))
 
 
 def test_what_came_with_the_package_is_checked_before_it_is_given(
     real: Benchmark, mini: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     monkeypatch.setattr("jinbench.core.benchmark.own", lambda: mini)
     assert jinbench.load("sector", "test").num_rows == 2
     path = mini.dataset / "sector" / "test.parquet"
@@ -111,7 +112,7 @@ def test_what_came_with_the_package_is_checked_before_it_is_given(
 
 def test_rows_of_another_version_are_told(real: Benchmark, loaded: dict[str, Any]) -> None:
     """A cache may give the rows of another version: what was loaded can be held against what it should be."""
-    for config in items.CONFIGS:
+    for config in CONFIGS:
         assert jinbench.verify(loaded[config]) == sum(map(len, loaded[config].values()))
     test = loaded["ner"]["test"]
     assert jinbench.verify(test.select(range(3))) == 3

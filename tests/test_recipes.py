@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from jinbench import dataset, recipes
+from jinbench import recipes
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
+from jinbench.dataset import load
 from tests.conftest import ROOT
 
 SECTOR = ["context", "entities", "majority", "tfidf", "title"]
@@ -29,8 +30,8 @@ def recipe(name: str) -> Any:
 
 
 def sector_rows(benchmark: Benchmark, split: str) -> tuple[list[dict[str, Any]], list[list[str]]]:
-    names = dataset.read_manifest(benchmark)["labels"]["sector"]
-    rows = dataset.read_rows(benchmark, "sector", split)
+    names = load.read_manifest(benchmark)["labels"]["sector"]
+    rows = load.read_rows(benchmark, "sector", split)
     kept = [{key: row[key] for key in ("id", "title", "text", "article_id")} for row in rows]
     some = Span(0, 2, "COMPANY", "")
     kept = [row | {"entities": [some._replace(surface=row["text"][:2])]} for row in kept]
@@ -55,7 +56,7 @@ def test_a_sector_recipe_gives_the_same_twice_and_known_labels_only(real: Benchm
 @pytest.mark.parametrize("name", NER)
 def test_spans_of_an_entity_recipe_are_what_they_point_at(real: Benchmark, name: str) -> None:
     module = recipe(name)
-    rows = dataset.read_rows(real, "ner", "train")
+    rows = load.read_rows(real, "ner", "train")
     fitted = module.make().fit(rows, [[Span(**span) for span in row["spans"]] for row in rows])
     for texts in ([row["text"] for row in rows[:40]], ODD):
         found = fitted.predict([{"text": text} for text in texts])

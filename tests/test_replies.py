@@ -12,13 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import aligning, dataset, golds, prompts, replies, reports, tolerant
+from jinbench import aligning, prompts, replies, reports, tolerant
 from jinbench.aligning import Placed, Quoted
 from jinbench.annotation import markup
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
+from jinbench.dataset import load
+from jinbench.dataset.gold import read_task_gold
 from jinbench.reports import Report
 from jinbench.scoring import score
 from jinbench.scoring.gold import TASKS, Gold, LabelKey
@@ -215,7 +217,7 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
 @pytest.mark.parametrize("style", prompts.STYLES)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: str, style: str) -> None:
-    gold = golds.read_task_gold(real, task, "folds")
+    gold = read_task_gold(real, task, "folds")
     said = {
         id: (prompts.answer(task, style, text, found, gold.names), False)
         for id, text, found in zip(gold.ids, gold.texts, gold.labels, strict=True)
@@ -229,7 +231,7 @@ def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: s
 
 def test_surfaces_alone_are_enough_on_the_real_gold(real: Benchmark) -> None:
     """Under noise too, where width and spaces change: no span needs `left`, though places are often open."""
-    rows = [*dataset.read_rows(real, "ner"), *dataset.read_rows(real, "ner_noisy")]
+    rows = [*load.read_rows(real, "ner"), *load.read_rows(real, "ner_noisy")]
     for row in rows:
         spans = [Span(*(span[key] for key in ("start", "end", "type", "surface"))) for span in row["spans"]]
         assert all(entry.left is None for entry in aligning.quote(row["text"], spans)), row["id"]

@@ -12,8 +12,8 @@ from seqeval.scheme import IOB2
 from sklearn.metrics import accuracy_score, label_ranking_average_precision_score
 from sklearn.metrics import f1_score as sector_f1
 
-from jinbench import golds
 from jinbench.core.benchmark import Benchmark
+from jinbench.dataset.gold import read_task_gold
 from jinbench.scoring import compare, predictions
 from jinbench.scoring import gold as scoring_gold
 from jinbench.scoring import score as scoring
@@ -242,7 +242,7 @@ def test_coarse_labels_are_those_of_the_crosswalk() -> None:
 def test_gold_against_itself_and_against_nothing(real: Benchmark) -> None:
     for task in scoring_gold.TASKS:
         for split in ("train", "validation", "test", scoring_gold.FOLDS):
-            gold = golds.read_task_gold(real, task, split)
+            gold = read_task_gold(real, task, split)
             perfect = scoring.score_predictions(gold, dict(zip(gold.ids, gold.labels, strict=True)))
             assert (perfect.micro.f1, perfect.micro.low, perfect.micro.high) == (1.0, None, None), "nothing varies"
             assert perfect.exact.value == perfect.documents.value == 1.0
@@ -293,14 +293,14 @@ def test_a_macro_f1_needs_articles_for_each_label() -> None:
 
 
 def test_a_score_never_travels_alone(real: Benchmark) -> None:
-    score = scoring.score_predictions(golds.read_task_gold(real, "ner", "test"), {})
+    score = scoring.score_predictions(read_task_gold(real, "ner", "test"), {})
     assert score.headline.startswith("ner:micro-F1 = 0.000 (no interval) [task:ner|data:")
     assert set(score.signature) == {"task", "data", "gold", "split", "match", "boot", "seed", "jinbench"}
     assert score.to_dict()["signature"] == score.signature
 
 
 def test_the_same_predictions_give_the_same_numbers(real: Benchmark) -> None:
-    gold = golds.read_task_gold(real, "ner", "test")
+    gold = read_task_gold(real, "ner", "test")
     path = real.baselines / "gazetteer" / "predictions-ner-test.jsonl"
     predicted = predictions.read_predictions(path, gold)
     first = scoring.score_predictions(gold, predicted)
@@ -361,7 +361,7 @@ def test_few_articles_tell_nothing_apart() -> None:
 
 def test_an_empty_file_is_an_empty_submission(real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("\n")
-    gold = golds.read_task_gold(real, "ner", "test")
+    gold = read_task_gold(real, "ner", "test")
     score = scoring.score_predictions(gold, predictions.read_predictions(tmp_path / "none.jsonl", gold))
     assert score.missing == len(gold.ids)
     assert "have no prediction" in str(score)

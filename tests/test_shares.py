@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import dataset, ranking
+from jinbench import ranking
 from jinbench.annotation import adjudication, agreement
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import (
@@ -23,6 +23,7 @@ from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Article, Passage
+from jinbench.dataset import build, load
 from jinbench.scoring import gold
 from jinbench.seeds.articles import read_seeds
 
@@ -164,9 +165,9 @@ def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     assert sum(pair.passages for pair in found.pairs) == 8
     for scores in found.against_gold.values():  # what somebody was not given is not missing
         assert scores["ner"].missing == 0
-    built = dataset.build_dataset(shared)
-    dataset.write_dataset(built, shared.dataset)
-    by = [row["annotator"] for row in dataset.read_rows(shared, "annotations")]
+    built = build.build_dataset(shared)
+    build.write_dataset(built, shared.dataset)
+    by = [row["annotator"] for row in load.read_rows(shared, "annotations")]
     assert by.count("annotator-a") == by.count("annotator-b") + by.count("annotator-c") == 8
     board = ranking.board(shared, "ner", gold.FOLDS)
     assert [row.system for row in board.rows] == ["annotator-a"]  # the others were not given every passage

@@ -8,20 +8,20 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from jinbench import dataset, searching, splitting
 from jinbench.annotation.gold import read_gold
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.searching import FOLD, PARTS
+from jinbench.dataset import load, split_search, splits
+from jinbench.dataset.split_search import FOLD, PARTS
+from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 from jinbench.seeds import articles
-from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 
 def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
     seed = articles.read_seeds(real)
     gold = read_gold(real, seed, read_label_set(real), ())
-    assert searching.search_splits(seed, gold) == real.splits.read_text()
+    assert split_search.search_splits(seed, gold) == real.splits.read_text()
 
 
 def places(real: Benchmark) -> dict[str, dict[str, str]]:
@@ -29,7 +29,7 @@ def places(real: Benchmark) -> dict[str, dict[str, str]]:
 
 
 def spans_of(real: Benchmark) -> Counter[str]:
-    return Counter(row["article_id"] for row in dataset.read_rows(real, "ner") for _ in row["spans"])
+    return Counter(row["article_id"] for row in load.read_rows(real, "ner") for _ in row["spans"])
 
 
 def test_shares_are_near_what_was_asked(real: Benchmark) -> None:
@@ -41,19 +41,19 @@ def test_shares_are_near_what_was_asked(real: Benchmark) -> None:
         folds = Counter[str]()
         for id, n in sizes.items():
             folds[where[id][column]] += n
-        assert len(folds) == splitting.FOLDS
-        assert max(folds.values()) < 1.2 * sizes.total() / splitting.FOLDS
+        assert len(folds) == splits.FOLDS
+        assert max(folds.values()) < 1.2 * sizes.total() / splits.FOLDS
 
 
 def test_no_single_article_decides_a_test_score(real: Benchmark) -> None:
-    counts = dataset.read_statistics(real)
+    counts = load.read_statistics(real)
     for split in ("validation", "test"):
         assert counts["largest_article"][split] < counts["spans"][split] / 3
         assert counts["effective_articles"][split] > 4
 
 
 def test_every_label_is_in_every_split(real: Benchmark) -> None:
-    counts = dataset.read_statistics(real)
+    counts = load.read_statistics(real)
     for name, per_split in (counts["entities"] | counts["sectors"]).items():
         assert all(per_split.values()), name
 
@@ -61,7 +61,7 @@ def test_every_label_is_in_every_split(real: Benchmark) -> None:
 def test_families_stay_together(real: Benchmark) -> None:
     """Stories, and the two reports that share a long list of guests."""
     seed, where = articles.read_seeds(real), places(real)
-    family = searching.families(seed)
+    family = split_search.families(seed)
     assert family["talent-conference"] == family["expo-opening"]
     sides = defaultdict(set)
     for article in seed.articles:
@@ -81,13 +81,13 @@ def test_the_five_partitions_differ(real: Benchmark) -> None:
         assert len(pairs[0] & pairs[1]) < 0.6 * len(pairs[0] | pairs[1])
 
 
-@pytest.mark.parametrize("parts", [list(PARTS.values()), [FOLD] * splitting.FOLDS])
-def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching.SplitTarget]) -> None:
+@pytest.mark.parametrize("parts", [list(PARTS.values()), [FOLD] * splits.FOLDS])
+def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[split_search.SplitTarget]) -> None:
     """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""
     rng = np.random.default_rng(3)
     table = rng.integers(0, 9, (14, 6)).astype(float)
-    names = ["spans", searching.SQUARES, "articles", "entity A", "entity B", "layout x"]
-    objective = searching._Objective(
+    names = ["spans", split_search.SQUARES, "articles", "entity A", "entity B", "layout x"]
+    objective = split_search._Objective(
         np.array([40, 0, 40, 1, 1, 1.0]), np.maximum(table.sum(axis=0), 1), np.array(parts), 2, 0, 1
     )
 
@@ -96,14 +96,15 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[searching
         return float(sum(objective.costs(sums[part], np.int64(part)) for part in range(len(parts))))
 
     assigned = rng.integers(0, len(parts), 14)
-    found = searching._descend(table, objective, assigned)
+    found = split_search._descend(table, objective, assigned)
     assert found == pytest.approx(cost(assigned))
     for family, part in itertools.product(range(14), range(len(parts))):
         moved = assigned.copy()
         moved[family] = part
         assert cost(moved) > found - 1e-6
     assert (
-        searching._optima(table, names, parts, 0)[0].tolist() == searching._optima(table, names, parts, 0)[0].tolist()
+        split_search._optima(table, names, parts, 0)[0].tolist()
+        == split_search._optima(table, names, parts, 0)[0].tolist()
     )
 
 
@@ -111,12 +112,12 @@ def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
     seed = articles.read_seeds(mini)
     with pytest.raises(DataError, match="3 families or more"):
-        searching.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ()))
+        split_search.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ()))
 
 
 def test_a_small_world_has_a_split(mini: Benchmark) -> None:
     seed = articles.read_seeds(mini)
-    mini.splits.write_text(searching.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ())))
-    found = splitting.read_splits(mini, seed.articles)
+    mini.splits.write_text(split_search.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ())))
+    found = splits.read_splits(mini, seed.articles)
     assert {place.split for place in found.values()} == set(SPLITS)
     assert len(found) == 5

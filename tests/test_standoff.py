@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import standoff, verifying
+from jinbench import standoff
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import verify
 from tests.conftest import ROOT
 
 
@@ -149,6 +150,6 @@ def test_what_is_there_is_left_alone(bare: Path, real: Benchmark, tmp_path: Path
 
 def test_it_is_said_that_a_standoff_folder_must_be_hydrated(bare: Path) -> None:
     with pytest.raises(DataError, match="jinbench hydrate"):
-        verifying.verify_folder(bare)
+        verify.verify_folder(bare)
     assert "without the text of the pages" in (bare / "README.md").read_text()
     assert (ROOT / "dataset" / "README.md").read_text() == (bare / "README.md").read_text().replace(standoff.NOTICE, "")

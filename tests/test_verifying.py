@@ -10,26 +10,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import dataset, items, verifying
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import build, features, verify
+from jinbench.dataset.build import parquet
 
 
 def test_verify_names_the_item(mini: Benchmark) -> None:
     """One label flipped in the Parquet file itself."""
-    built = dataset.build_dataset(mini)
-    dataset.write_dataset(built, mini.dataset)
-    found = verifying.verify_folder(mini.dataset)
+    built = build.build_dataset(mini)
+    build.write_dataset(built, mini.dataset)
+    found = verify.verify_folder(mini.dataset)
     assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
     assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
     rows = built.table["sector"]["train"]
     rows[0]["sectors"] = [2]
-    types = items.dataset_features(read_label_set(mini))["sector"]
-    Path(mini.dataset / "sector" / "train.parquet").write_bytes(items.parquet(rows, types))
+    types = features.dataset_features(read_label_set(mini))["sector"]
+    Path(mini.dataset / "sector" / "train.parquet").write_bytes(parquet(rows, types))
     with pytest.raises(DataError) as caught:
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
     assert [problem.code for problem in caught.value.problems] == ["item-changed"]
     assert rows[0]["id"] in str(caught.value)
 
@@ -46,33 +47,33 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     ],
 )
 def test_verify_sees_every_field(mini: Benchmark, config: str, change: Any, code: str) -> None:
-    built = dataset.build_dataset(mini)
-    dataset.write_dataset(built, mini.dataset)
+    built = build.build_dataset(mini)
+    build.write_dataset(built, mini.dataset)
     rows = built.table[config]["train"]
     change(rows[0])
-    types = items.dataset_features(read_label_set(mini))[config]
-    Path(mini.dataset / config / "train.parquet").write_bytes(items.parquet(rows, types))
+    types = features.dataset_features(read_label_set(mini))[config]
+    Path(mini.dataset / config / "train.parquet").write_bytes(parquet(rows, types))
     with pytest.raises(DataError, match=code):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
     """The numbers stay, and would mean something else."""
-    built = dataset.build_dataset(mini)
-    dataset.write_dataset(built, mini.dataset)
+    built = build.build_dataset(mini)
+    build.write_dataset(built, mini.dataset)
     path = mini.dataset / "sector" / "train.parquet"
     data = path.read_bytes()
     mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
-    types = items.dataset_features(read_label_set(mini))["sector"]
-    path.write_bytes(items.parquet(built.table["sector"]["train"], types))
+    types = features.dataset_features(read_label_set(mini))["sector"]
+    path.write_bytes(parquet(built.table["sector"]["train"], types))
     assert path.read_bytes() != data
     with pytest.raises(DataError, match=r"item-changed|names of labels"):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_damaged_bytes_are_said_to_be_damaged(mini: Benchmark, seed: int) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     path = mini.dataset / "articles" / "train.parquet"
     data = bytearray(path.read_bytes())
     rng = random.Random(seed)
@@ -80,16 +81,16 @@ def test_damaged_bytes_are_said_to_be_damaged(mini: Benchmark, seed: int) -> Non
         data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
     path.write_bytes(bytes(data))
     with pytest.raises(DataError) as caught:
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
     assert "articles/train.parquet" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["splits.csv", "stats.json", "ner/more.parquet"])
 def test_verify_looks_at_every_file(mini: Benchmark, name: str) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     files.write_text(mini.dataset / name, "x")
     with pytest.raises(DataError, match=name.split("/")[-1]):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize(
@@ -104,19 +105,19 @@ def test_verify_looks_at_every_file(mini: Benchmark, name: str) -> None:
     ],
 )
 def test_a_manifest_that_does_not_fit_itself(mini: Benchmark, key: str, value: object, says: str) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     listing = files.read_json(mini.manifest)
     files.write_text(mini.manifest, files.dump_json(listing | {key: value}))
     with pytest.raises(DataError, match=says):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize("config", ["ner", "sector"])
 def test_the_same_text_in_two_splits(mini: Benchmark, config: str) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     shutil.copyfile(mini.dataset / config / "train.parquet", mini.dataset / config / "test.parquet")
     with pytest.raises(DataError) as caught:
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
     assert any(p.code == "leak" and p.location.endswith(f"dataset/{config}") for p in caught.value.problems)
 
 
@@ -141,14 +142,14 @@ def rewritten(path: Path, change: Callable[[Any], Any]) -> None:
     ],
 )
 def test_a_file_of_another_kind(mini: Benchmark, change: Callable[[Any], Any], says: str) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     rewritten(mini.dataset / "ner" / "train.parquet", change)
     with pytest.raises(DataError, match=says):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_file_fits(mini: Benchmark) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     path = mini.dataset / "sector" / "train.parquet"
 
     def renamed(table: Any) -> Any:
@@ -162,7 +163,7 @@ def test_names_of_labels_are_held_against_the_manifest_even_if_the_hash_of_the_f
     listing["files"]["sector/train.parquet"] = files.sha256(path.read_bytes())
     files.write_text(mini.manifest, files.dump_json(listing))
     with pytest.raises(DataError, match="names of labels"):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchmark, tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
     one.write_bytes(other.read_bytes())
     other.write_bytes(data)
     with pytest.raises(DataError) as caught:
-        verifying.verify_folder(tmp_path / "d")
+        verify.verify_folder(tmp_path / "d")
     said = str(caught.value)
     assert "which belongs to train" in said
     assert "more like this" in said
@@ -180,31 +181,31 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
 
 
 def test_a_stray_file_is_named(mini: Benchmark) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     (mini.dataset / ".DS_Store").write_text("a tool's")
-    assert verifying.verify_folder(mini.dataset).stock == 0
+    assert verify.verify_folder(mini.dataset).stock == 0
     (mini.dataset / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"notes.txt: item-unknown"):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/hostname", "ner/../../x", "a/./b", "a\\b", ""])
 def test_a_manifest_names_no_file_outside_its_folder(mini: Benchmark, name: str) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     listing = files.read_json(mini.manifest)
     listing["files"][name] = "0" * 64
     files.write_text(mini.manifest, files.dump_json(listing))
     with pytest.raises(DataError, match="wrong-shape"):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 def test_verify_says_a_cut_off_file_is_cut_off(mini: Benchmark) -> None:
-    dataset.write_dataset(dataset.build_dataset(mini), mini.dataset)
+    build.write_dataset(build.build_dataset(mini), mini.dataset)
     path = mini.dataset / "ner" / "train.parquet"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="file-changed"):
-        verifying.verify_folder(mini.dataset)
+        verify.verify_folder(mini.dataset)
 
 
 def test_the_committed_dataset_is_in_order(real: Benchmark) -> None:
-    assert set(verifying.verify_folder(real.dataset).counts) == set(items.CONFIGS)
+    assert set(verify.verify_folder(real.dataset).counts) == set(features.CONFIGS)

@@ -1,7 +1,4 @@
-"""What is published: `dataset/` as a Hub repository stands, built from the pages and the gold export.
-
-The same input gives the same bytes. Nothing is written before everything has been checked.
-"""
+"""Load from Parquet, checking hashes."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,87 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import items
-from jinbench.annotation import errata
-from jinbench.annotation.annotators import read_annotators
-from jinbench.annotation.errata import Erratum
-from jinbench.annotation.gold import labels_by_annotator, read_gold
-from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, find_benchmark, packaged_benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.items import CONFIGS, Rows
+from jinbench.dataset.features import CONFIGS
+from jinbench.dataset.splits import SPLITS
 from jinbench.scoring.gold import FOLDS, TASKS, Gold
-from jinbench.seeds import articles
-from jinbench.seeds.articles import Seeds
-from jinbench.splitting import SPLITS, read_splits
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
 CORRECT = "correct the name"
-
-
-@dataclass(frozen=True)
-class Built:
-    """A dataset in memory: its items, and its files by name relative to `dataset/`."""
-
-    table: Rows
-    manifest: dict[str, Any]
-    statistics: dict[str, Any]
-    files: dict[str, bytes]
-
-
-def table_of(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum]) -> Rows:
-    """Every item of every config, from the rooms, on the gold with the errata in `used`.
-
-    Raises :class:`DataError` with all that is wrong in splits, exports or errata.
-    """
-    found = read_gold(benchmark, seed, label_set, used)
-    return items.build_rows(
-        seed, label_set, found, read_splits(benchmark, seed.articles), labels_by_annotator(benchmark, seed, label_set)
-    )
-
-
-def build_dataset(benchmark: Benchmark) -> Built:
-    """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
-
-    Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
-    """
-    label_set = read_label_set(benchmark)
-    seed = articles.read_seeds(benchmark)
-    used = errata.read_errata(benchmark)
-    table = table_of(benchmark, seed, label_set, used)
-    listing = items.build_manifest(table, label_set, used, read_annotators(benchmark).gold)
-    contents = parquets(table, label_set, listing)
-    counts = items.compute_statistics(table, label_set)
-    contents["stats.json"] = files.dump_json(counts).encode()
-    listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
-    listing["files"]["splits.csv"] = files.sha256(benchmark.splits.read_bytes())
-    contents["manifest.json"] = files.dump_json(listing).encode()
-    return Built(table, listing, counts, contents)
-
-
-def parquets(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[str, bytes]:
-    """The Parquet files of all configs, by name; `listing` is their manifest."""
-    types = items.dataset_features(label_set)
-    return {
-        f"{config}/{split}.parquet": items.parquet(rows, types[config], items.stamp(listing, config))
-        for config, splits in table.items()
-        for split, rows in splits.items()
-    }
-
-
-def write_dataset(built: Built, folder: Path) -> list[str]:
-    """Write the files that differ; returns their names."""
-    changed = [
-        name
-        for name, data in sorted(built.files.items())
-        if not (folder / name).is_file() or (folder / name).read_bytes() != data
-    ]
-    for name in changed:
-        files.write_bytes(folder / name, built.files[name])
-    return changed
 
 
 def read_manifest(benchmark: Benchmark) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jinbench import dataset
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, text
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span, within
+from jinbench.dataset import load
+from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 from jinbench.scoring.gold import (
     BOARD_SPLITS,
     FOLDS,
@@ -21,7 +22,6 @@ from jinbench.scoring.gold import (
     coarse_gold,
     surfaces,
 )
-from jinbench.splitting import FOLD_COLUMNS, SPLITS
 
 FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
 
@@ -43,19 +43,19 @@ def read_task_gold(benchmark: Benchmark, task: str, split: str, crosswalk: str =
     if crosswalk and task != "ner":
         expected, hint = "no crosswalk: sectors have none", "leave it out"
         raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
-    listing = dataset.read_manifest(benchmark)
+    listing = load.read_manifest(benchmark)
     if not listing["labels"].get(task):
         expected = f"a task that this dataset has labels for: {', '.join(board_splits(benchmark))}"
         raise DataError(Problem("wrong-task", "the label set", expected, repr(task), "choose another task"))
     config = config_of(task, split)
-    rows = dataset.read_rows(benchmark, config, None if split in (FOLDS, NOISY) else split)
+    rows = load.read_rows(benchmark, config, None if split in (FOLDS, NOISY) else split)
     found = gold_from_rows(task, split, rows, listing, config)
     if task == "ner":
         known_sectors = listing["labels"]["sector"] if "sector" in listing["items"] else ()
         facets = {"sector": _sectors(benchmark, rows, known_sectors)} if known_sectors else {}
         if split == NOISY:
             facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
-        known = _known(split, rows, rows if split == FOLDS else dataset.read_rows(benchmark, task, "train"))
+        known = _known(split, rows, rows if split == FOLDS else load.read_rows(benchmark, task, "train"))
         found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=read_crosswalks(benchmark))
     return coarse_gold(found, crosswalk, crosswalk_types(benchmark, crosswalk)) if crosswalk else found
 
@@ -65,8 +65,8 @@ def board_splits(benchmark: Benchmark) -> dict[str, tuple[str, ...]]:
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    listing = dataset.read_manifest(benchmark)
-    known = dataset.listed_configs(listing)
+    listing = load.read_manifest(benchmark)
+    known = load.listed_configs(listing)
     return {
         task: tuple(split for split in splits if split == FOLDS or "test" in known.get(config_of(task, split), ()))
         for task, splits in BOARD_SPLITS.items()
@@ -81,9 +81,7 @@ def config_of(task: str, split: str) -> str:
 
 def _sectors(benchmark: Benchmark, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The sectors of the passages that sentences are from."""
-    of = {
-        row["id"]: tuple(names[number] for number in row["sectors"]) for row in dataset.read_rows(benchmark, "sector")
-    }
+    of = {row["id"]: tuple(names[number] for number in row["sectors"]) for row in load.read_rows(benchmark, "sector")}
     return tuple(of[row["passage_id"]] for row in rows)
 
 
@@ -154,10 +152,10 @@ def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, s
     """
     if gold.split == NOISY:
         return {}  # they read the pages, not what noise made of them
-    listing = dataset.read_manifest(benchmark)
+    listing = load.read_manifest(benchmark)
     if "annotations" not in listing["items"]:
         return {}
-    rows = dataset.read_rows(benchmark, "annotations", None if gold.split == FOLDS else gold.split)
+    rows = load.read_rows(benchmark, "annotations", None if gold.split == FOLDS else gold.split)
     names = listing["labels"]["sector"]
     found: dict[tuple[str, str], dict[str, frozenset[LabelKey]]] = {}
     for row in rows:

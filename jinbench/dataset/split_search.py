@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinbench import leaks
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, PassageLabels, Step
+from jinbench.dataset import duplicates
+from jinbench.dataset.splits import FOLD_COLUMNS, FOLDS, REPEATS, SPLITS
 from jinbench.seeds.articles import Seeds
-from jinbench.splitting import FOLD_COLUMNS, FOLDS, REPEATS, SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,9 +79,9 @@ def families(seed: Seeds) -> dict[str, str]:
     pairs = []
     for texts in ([(article.story, text) for article in seed.articles for text in of(article)] for of in _TEXTS):
         stories = [story for story, _ in texts]
-        found = leaks.near_duplicates([text for _, text in texts], stories)
+        found = duplicates.near_duplicates([text for _, text in texts], stories)
         pairs += [(stories[pair.first], stories[pair.second]) for pair in found]
-    return leaks.united((article.story for article in seed.articles), pairs)
+    return duplicates.united((article.story for article in seed.articles), pairs)
 
 
 def _sentences(article: Article) -> Iterator[str]:

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jinbench import dataset, items, leaks
 from jinbench.core import files
 from jinbench.core.benchmark import find_benchmark, packaged_benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.splitting import FOLD_COLUMNS
+from jinbench.dataset import duplicates, load, manifest
+from jinbench.dataset.features import features_of
+from jinbench.dataset.splits import FOLD_COLUMNS
 
 STANDOFF = "standoff.json"  # what a folder without texts has
 DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists, and
@@ -45,14 +46,14 @@ class Verified:
             f"version {self.version}, sha256 {self.sha256}",
             f"{counts}: each is what manifest.json lists.",
             *(
-                f"{name}: {n} pairs of texts of {leaks.SHORT} characters or more stand, or nearly stand, {TWO}. "
+                f"{name}: {n} pairs of texts of {duplicates.SHORT} characters or more stand, or nearly stand, {TWO}. "
                 f"The corpus came so: a score on it is partly of memory."
                 for name, n in self.repeats.items()
             ),
             *(
                 ()
                 if self.repeats
-                else (f"No text of {leaks.SHORT} characters or more stands, or nearly stands, {TWO}.",)
+                else (f"No text of {duplicates.SHORT} characters or more stands, or nearly stands, {TWO}.",)
             ),
             f"Shorter ones that do: {self.stock}.",
         ]
@@ -75,10 +76,10 @@ def verify_folder(folder: Path) -> Verified:
     if (folder / STANDOFF).is_file():
         hint = f"jinbench hydrate {files.shown(folder)} --pages DIR --out DIR"
         raise DataError(Problem("standoff", files.shown(folder), "a dataset with its texts", STANDOFF, hint))
-    listing = dataset.manifest_in(folder)
+    listing = load.manifest_in(folder)
     problems = _itself(listing, files.shown(folder / "manifest.json"))
-    types = items.features_of(listing["labels"])
-    known = dataset.listed_configs(listing)
+    types = features_of(listing["labels"])
+    known = load.listed_configs(listing)
     found = {config: _config(folder, listing, config, types[config], problems) for config in known}
     if versions := [problem for problem in problems if problem.code == "wrong-version"]:
         raise DataError(_fewer(versions))
@@ -96,7 +97,7 @@ def verify_folder(folder: Path) -> Verified:
     if problems:
         raise DataError(problems)
     ner, names = found["ner"], listing["labels"]["ner"]
-    overlap = {split: leaks.entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"}
+    overlap = {split: duplicates.entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"}
     counts = {config: sum(map(len, rows.values())) for config, rows in found.items()}
     return Verified(str(listing["version"]), str(listing["sha256"]), counts, overlap, stock, repeats)
 
@@ -104,10 +105,10 @@ def verify_folder(folder: Path) -> Verified:
 def _itself(listing: dict[str, Any], place: str) -> list[Problem]:
     """Whether a manifest fits itself."""
     problems = []
-    if listing["configs"] != items.hashes_of(listing["items"], listing["labels"]):
+    if listing["configs"] != manifest.hashes_of(listing["items"], listing["labels"]):
         expected, found = "hashes of configs that fit those of their items", "others"
         problems.append(Problem("item-changed", place, expected, found, HINT))
-    if listing["sha256"] != items.whole_hash(listing):
+    if listing["sha256"] != manifest.whole_hash(listing):
         expected, found = "a sha256 that fits version, errata, gold and configs", "another"
         problems.append(Problem("item-changed", place, expected, found, HINT))
     return problems
@@ -118,7 +119,7 @@ def _config(
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of a config by split. What is wrong with them is added to `problems`."""
     rows = {}
-    for split in dataset.listed_configs(listing)[config]:
+    for split in load.listed_configs(listing)[config]:
         rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split, features)
         problems += _fewer(wrong)
     return rows
@@ -154,7 +155,7 @@ def _file(
         if not data.endswith(b"PAR1"):
             cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
         return [], [Problem("file-changed", place, "a whole Parquet file", cause, HINT)]
-    said = items.read_stamp(table.schema.metadata).get("version", listing["version"])
+    said = manifest.read_stamp(table.schema.metadata).get("version", listing["version"])
     if said != listing["version"]:
         expected = f"version {listing['version']}, as in manifest.json"
         return [], [Problem("wrong-version", place, expected, f"version {said}", HINT)]
@@ -192,7 +193,7 @@ def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[P
 def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split: str, place: str) -> list[Problem]:
     problems, seen, here = [], set(), listed.get(split, {})
     for row in rows:
-        id, sha = str(row["id"]), items.item_hash(row)
+        id, sha = str(row["id"]), manifest.item_hash(row)
         home = next((other for other, known in listed.items() if id in known and other != split), None)
         if id in seen:
             problems.append(Problem("duplicate-id", place, "each id once", id, HINT))
@@ -213,7 +214,7 @@ def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
     """The files that are no items: those that the manifest lists, and those that nobody knows."""
     problems: list[Problem] = []
     tables = {
-        f"{config}/{split}.parquet" for config, splits in dataset.listed_configs(listing).items() for split in splits
+        f"{config}/{split}.parquet" for config, splits in load.listed_configs(listing).items() for split in splits
     }
     for name in sorted(listing["files"].keys() - tables):
         try:
@@ -238,7 +239,9 @@ def _placed(rows: dict[str, list[dict[str, Any]]]) -> tuple[list[str], list[str]
 
 def _stock(_: list[str], texts: list[str], places: list[str]) -> int:
     """How many short texts stand in two splits or folds."""
-    return len({texts[pair.first] for pair in leaks.repeated(texts, places) if len(texts[pair.first]) < leaks.SHORT})
+    return len(
+        {texts[pair.first] for pair in duplicates.repeated(texts, places) if len(texts[pair.first]) < duplicates.SHORT}
+    )
 
 
 def _leaks(names: list[str], texts: list[str], places: list[str], where: str) -> tuple[int, list[Problem]]:
@@ -247,9 +250,9 @@ def _leaks(names: list[str], texts: list[str], places: list[str], where: str) ->
     Returns how many pairs there are, and what is to be said of them.
     """
     problems = []
-    for pair in leaks.near_duplicates(texts, places):
+    for pair in duplicates.near_duplicates(texts, places):
         exact = texts[pair.first] == texts[pair.second]
-        what = "the same text" if exact else f"{pair.shared} {leaks.SHINGLE}-grams of characters in common"
+        what = "the same text" if exact else f"{pair.shared} {duplicates.SHINGLE}-grams of characters in common"
         expected = "a text, and its near duplicates, in one split and one fold"
         said = f"{what}: {names[pair.first]}, {names[pair.second]}"
         hint = "give their articles one story in articles.toml, then: jinbench split --write"
@@ -268,13 +271,13 @@ def verify(found: Any, root: Path | str | None = None) -> int:
     """
     from datasets import Dataset
 
-    listing = dataset.read_manifest(find_benchmark(root) if root else packaged_benchmark())
+    listing = load.read_manifest(find_benchmark(root) if root else packaged_benchmark())
     parts = dict(found) if isinstance(found, dict) else {str(getattr(found, "split", None) or ""): found}
     hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
     if not parts or not all(isinstance(part, Dataset) for part in parts.values()):
         expected, said = "a datasets.Dataset, or a DatasetDict of one config", type(found).__name__
         raise DataError(Problem("wrong-shape", "the rows", expected, said, hint))
-    types = {name: of for name, of in items.features_of(listing["labels"]).items() if name in listing["items"]}
+    types = {name: of for name, of in features_of(listing["labels"]).items() if name in listing["items"]}
     problems: list[Problem] = []
     for split, part in parts.items():
         config = next((name for name, features in types.items() if list(features) == part.column_names), None)
@@ -298,7 +301,7 @@ def _loaded(
     hint = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
     rows = part.with_format("arrow")[:].to_pylist() if len(part) else []
     ids = [str(row["id"]) for row in rows]
-    other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != items.item_hash(row)]
+    other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != manifest.item_hash(row)]
     if other or not rows:
         said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
         yield Problem("wrong-version", place, f"those of {version}", said, hint)

@@ -1,9 +1,13 @@
 """What every field of every config is: described once, here, for the card and for croissant.json."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench.splitting import FOLD_COLUMNS
+from jinbench.annotation.labels import LabelSet, tags_of
+from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
+
+if TYPE_CHECKING:
+    import datasets
 
 if TYPE_CHECKING:
     import datasets
@@ -155,3 +159,94 @@ def _with_parts(name: str, feature: Any, words: Mapping[str, str]) -> str:
     found = inner(feature)
     parts = [f"`{part}`: {words[f'{name}.{part}']}" for part in found] if isinstance(found, dict) else []
     return "; ".join([words[name], *parts])
+
+
+# The splits of each config; the first config is the default one.
+CONFIGS = {"ner": SPLITS, "sector": SPLITS, "articles": SPLITS, "annotations": SPLITS, "ner_noisy": ("test",)}
+
+Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
+
+
+def dataset_features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
+    """The type of every field of every config."""
+    return features_of({"ner": label_set.entity_names, "sector": label_set.sector_names})
+
+
+def features_of(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Features"]:
+    """The same for the labels of a manifest: entity types under `ner`, sectors under `sector`."""
+    from datasets import ClassLabel, Features, List, Value
+
+    string, number = Value("string"), Value("int32")
+    folds = dict.fromkeys(FOLD_COLUMNS, number)
+    shared = {"article_id": string, "layout": string, **folds}
+    span = {"start": number, "end": number, "type": string, "surface": string}
+    spans = List(span)
+    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(tags_of(names["ner"]))))}
+    return {
+        "ner": Features({"id": string, **tagged, "spans": spans, "passage_id": string, **shared}),
+        "sector": Features(
+            {
+                "id": string,
+                "title": string,
+                "text": string,
+                "sectors": List(ClassLabel(names=list(names["sector"]))),
+                **shared,
+            }
+        ),
+        "articles": Features(
+            {
+                "id": string,
+                "page_id": string,
+                "story": string,
+                "title": string,
+                "subtitles": List(string),
+                "bylines": List(string),
+                "captions": List(string),
+                "text": string,
+                "passages": List({"id": string, "start": number, "end": number}),
+                "runs": List({"text_start": number, "page_start": number, "length": number}),
+                "changes": List({"text_start": number, "page_text": string}),
+                "layout": string,
+                **folds,
+            }
+        ),
+        "annotations": Features(
+            {
+                "id": string,
+                "passage_id": string,
+                "annotator": string,
+                "kind": string,
+                "text": string,
+                "spans": spans,
+                "sectors": List(ClassLabel(names=list(names["sector"]))),
+                **shared,
+            }
+        ),
+        "ner_noisy": Features(
+            {
+                "id": string,
+                **tagged,
+                "spans": List(span | {"clean_start": number, "clean_end": number}),
+                "clean_id": string,
+                "kind": string,
+                "level": number,
+                "hits": number,
+                "passage_id": string,
+                **shared,
+            }
+        ),
+    }
+
+
+def without(features: "datasets.Features", names: Container[str]) -> "datasets.Features":
+    """The features less the fields of these names, at any depth."""
+    from datasets import Features, List
+
+    def bare(feature: Any) -> Any:
+        if isinstance(feature, List):
+            return List(bare(feature.feature))
+        if isinstance(feature, dict):
+            return {name: bare(value) for name, value in feature.items() if name not in names}
+        return feature
+
+    return Features(bare(dict(features)))
