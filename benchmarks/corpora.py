@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jinbench import formats
 from jinbench.core.errors import DataError
-from jinbench.documents import Notes, flat
+from jinbench.documents import ConversionLog, flat
 from jinbench.scoring import schemes
 
 Spans = list[tuple[int, int, str]]
@@ -52,7 +52,7 @@ def read_file(path: Path) -> tuple[list[str], list[Spans]]:
         format = formats.detect(path)
         # The first scheme whose letters are enough: BMES and BIOES differ in one, and both have BIO's beginnings.
         for scheme in schemes.SCHEMES if format.name == "conll" else (None,):
-            notes = Notes()
+            notes = ConversionLog()
             options = {"scheme": scheme, "repair": "begin"} if scheme else {}
             documents = list(format.read(path, notes, **options))
             if not notes.fatal:

@@ -70,7 +70,11 @@ def run(source: str, out: str, way: str) -> dict[str, float]:
     workers = engines.cores()
     if way == "one process":
         pin()
-    engine = {"one process": engines.here(), "all cores": engines.local(workers), "dask": engines.dask(workers)}[way]
+    engine = {
+        "one process": engines.serial_executor(),
+        "all cores": engines.process_executor(workers),
+        "dask": engines.dask_executor(workers),
+    }[way]
     begin = last = time.perf_counter()
     took, now = dict.fromkeys(STAGES, 0.0), "start"
 
@@ -136,7 +140,7 @@ def inside(source: Path) -> dict[str, float]:
             Path(folder) / "out",
             packaged_benchmark(),
             Settings(select=100),
-            engines.here(),
+            engines.serial_executor(),
             lambda *_: None,
         )
         profile.disable()
@@ -176,7 +180,7 @@ def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any],
     passages, pairs = summary["passages"] * times, summary["near_duplicates"]["pairs"] * times
     bands = passages * sketches.BANDS * 16
     texts = summary["characters"] * 3 * times
-    chance = passages**2 / 2 * sketches.chance(0.02)
+    chance = passages**2 / 2 * sketches.candidate_probability(0.02)
     members = summary["near_duplicates"]["passages"] * times
     lines = [
         f"10^9 articles of {source / size:,.0f} bytes, from the {size:,} measured, if nothing but their number grows:",

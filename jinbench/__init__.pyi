@@ -1,7 +1,7 @@
 from .core.types import Span
 from .dataset.load import info, load
 from .dataset.verify import verify as verify
-from .evaluation import compare, leaderboard, score
+from .evaluation import compare, rank, score
 from .scoring.sequences import compute_metrics
 
-__all__ = ["Span", "compare", "compute_metrics", "info", "leaderboard", "load", "score", "verify"]
+__all__ = ["Span", "compare", "compute_metrics", "info", "rank", "load", "rank", "score", "verify"]

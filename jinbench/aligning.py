@@ -92,7 +92,7 @@ def _places(text: str, words: str) -> list[int]:
     return found
 
 
-def align(text: str, quoted: Sequence[Quoted]) -> list[Placed | str]:
+def align_quotes(text: str, quoted: Sequence[Quoted]) -> list[Placed | str]:
     """For each quotation its place in `text`, or why it has none: empty, absent, repeated or overlap.
 
     No two places overlap. Who says more about the place is served first: offsets that hold, then `left` that holds.
@@ -162,7 +162,7 @@ def quote(text: str, spans: Sequence[Span]) -> list[Quoted]:
     """
     bare = [Quoted(span.surface, span.type) for span in spans]
     folded = [Quoted(fold(entry.surface).text, entry.type) for entry in bare]
-    if all(_same(align(text, entries), spans) for entries in (bare, folded)):
+    if all(_same(align_quotes(text, entries), spans) for entries in (bare, folded)):
         return bare
     page = fold(text)
     return [

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinbench import aligning, tolerant
 from jinbench.aligning import Folded, Quoted
-from jinbench.reports import Report
+from jinbench.reports import ParseReport
 from jinbench.scoring.gold import LabelKey
 from jinbench.tolerant import Pairs
 
@@ -58,7 +58,7 @@ class _Reading:
 class _Reader:
     """Reads the reply to one item."""
 
-    def __init__(self, id: str, text: str, names: Sequence[str], known: Mapping[str, str], report: Report) -> None:
+    def __init__(self, id: str, text: str, names: Sequence[str], known: Mapping[str, str], report: ParseReport) -> None:
         self.id, self.text, self.names, self.known, self.report = id, text, names, known, report
 
     def resolve(self, said: str) -> str | None:
@@ -128,11 +128,11 @@ class _Reader:
         raise NotImplementedError
 
 
-class NerReader(_Reader):
+class NerParser(_Reader):
     def labels(self, found: Sequence[Quoted | None], walked: bool = False) -> frozenset[LabelKey]:
         quoted = self.accepted(found)
         spans = []
-        for entry, place in zip(quoted, aligning.align(self.text, quoted), strict=True):
+        for entry, place in zip(quoted, aligning.align_quotes(self.text, quoted), strict=True):
             if isinstance(place, str):
                 self.report.leave_out(place, self.id, entry.surface)
                 continue
@@ -290,7 +290,7 @@ def _without(reply: str, marks: Sequence[re.Match[str]]) -> tuple[str, list[tupl
     return "".join([*parts, reply[end:]]), spans
 
 
-class SectorReader(_Reader):
+class SectorParser(_Reader):
     def labels(self, found: Sequence[Quoted | None]) -> frozenset[LabelKey]:
         names = [label.type for label in self.accepted(found)]
         self.report.notes["twice"] += len(names) - len(set(names))

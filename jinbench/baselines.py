@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import conditions, running
-from jinbench.conditions import Under
+from jinbench.conditions import NoiseResult
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Round:
+class Fold:
     """Rows to fit on, and rows to predict. `split` is what the predictions count for."""
 
     split: str
@@ -46,7 +46,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class World:
+class Experiment:
     """What a recipe is run on: the rows of its task, and the gold on this side of the wall."""
 
     benchmark: Benchmark
@@ -73,21 +73,21 @@ class World:
         return crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
 
     @cached_property
-    def rounds(self) -> list[Round]:
+    def rounds(self) -> list[Fold]:
         fixed = ([row for row in self.rows if row["split"] == split] for split in ("train", "test"))
-        return [*([Round("test", *fixed)] if "test" in self.on else ()), *(self.folds if FOLDS in self.on else ())]
+        return [*([Fold("test", *fixed)] if "test" in self.on else ()), *(self.folds if FOLDS in self.on else ())]
 
     @property
-    def folds(self) -> Iterator[Round]:
+    def folds(self) -> Iterator[Fold]:
         for fold in sorted({row[FOLD] for row in self.rows}):
             parts = ([r for r in self.rows if (r[FOLD] == fold) is held_out] for held_out in (False, True))
-            yield Round(FOLDS, *parts)
+            yield Fold(FOLDS, *parts)
 
     def running(self) -> Running:
         return Running(self.recipe, self.names)
 
 
-def world(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> World:
+def read_experiment(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> Experiment:
     """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown, unknown-id for a task or a split that
     the benchmark does not have).
     """
@@ -98,7 +98,7 @@ def world(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> W
     sectors = tuple(load.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.given:
         rows = conditions.entities(benchmark, rows)
-    return World(benchmark, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
+    return Experiment(benchmark, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Result:
     recipe: Recipe
     predictions: dict[str, list[tuple[str, frozenset[LabelKey]]]]
     scores: dict[str, Score]
-    noise: tuple[Under, ...]
+    noise: tuple[NoiseResult, ...]
     coarse: dict[str, Score]
     run: dict[str, Any]
 
@@ -175,7 +175,7 @@ def stored(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     return found
 
 
-def run(
+def run_recipe(
     benchmark: Benchmark, recipe: Recipe, progress: Step = lambda name, done, of: None, on: Sequence[str] = SPLITS
 ) -> Result:
     """Run a recipe on all its rounds, or on those of the splits `on` (test, folds), and score it.
@@ -183,12 +183,12 @@ def run(
     Raises :class:`DataError` (package-missing, recipe-broken, declaration-unknown, unknown-label and the other checks
     of a submission).
     """
-    at = world(benchmark, recipe, on)
+    at = read_experiment(benchmark, recipe, on)
     noisy = recipe.task == "ner" and "test" in on and load.has_config(benchmark, config_of("ner", NOISY))
     steps = len(at.rounds) + noisy
     predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in on}
     true = dict(at.held_against)
-    noise: tuple[Under, ...] = ()
+    noise: tuple[NoiseResult, ...] = ()
     replies = []
     with at.running() as process:
         for done, each in enumerate(at.rounds):
@@ -211,8 +211,8 @@ def run(
 
 
 def _under_noise(
-    on: World, process: Running, clean: dict[str, frozenset[LabelKey]]
-) -> tuple[dict[str, frozenset[LabelKey]], tuple[Under, ...]]:
+    on: Experiment, process: Running, clean: dict[str, frozenset[LabelKey]]
+) -> tuple[dict[str, frozenset[LabelKey]], tuple[NoiseResult, ...]]:
     """The test round once more, on noisy sentences alone: the process that predicts them never sees them clean.
 
     The highest level comes first, since what a level leaves alone, lower ones leave alone too.
@@ -225,11 +225,11 @@ def _under_noise(
     for tier, batch in zip(tiers, reply.batches, strict=True):
         here = dict(zip(tier.gold.ids, batch.values(), strict=True))
         predicted |= here
-        found.append(conditions.under(tier, here, on.held_against["test"], clean))
+        found.append(conditions.score_under_noise(tier, here, on.held_against["test"], clean))
     return predicted, tuple(sorted(found, key=lambda each: (each.kind, each.level)))
 
 
-def _coarse(on: World, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
+def _coarse(on: Experiment, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
     """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
     main = main_crosswalk(on.benchmark)
     if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
@@ -267,6 +267,6 @@ def _took(recipe: Recipe, replies: list[Reply], characters: int) -> dict[str, An
     }
 
 
-def write(result: Result, folder: Path) -> None:
+def write_result(result: Result, folder: Path) -> None:
     for name, text in result.files().items():
         files.write_text(folder / name, text)

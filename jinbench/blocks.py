@@ -63,7 +63,7 @@ class Article(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Block:
+class Shard:
     """`start`, `end`: bytes of a file of lines, or rows of row group `group`, which begins with row `first`.
 
     `members`: for text files, name and path of each; `source` and `path` are empty then.
@@ -80,7 +80,7 @@ class Block:
     members: tuple[tuple[str, str], ...] = ()
 
 
-class Source(NamedTuple):
+class InputFile(NamedTuple):
     """A file of the input, or all text files together. `blocks`: the numbers of its first block and of the next one."""
 
     name: str
@@ -94,7 +94,7 @@ class Source(NamedTuple):
 class Reading:
     """The articles of a block, and what is known once they have been read: lines that begin in it, and faults."""
 
-    block: Block
+    block: Shard
     fields: Fields
     lines: int = 0
     faults: list[Fault] = field(default_factory=list)
@@ -219,7 +219,7 @@ def _parquet(path: Path) -> "pq.ParquetFile":
     return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
 
 
-def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source], list[Block]]:
+def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[InputFile], list[Shard]]:
     """The sources and their blocks of about `size` bytes each, in the order in which they are given.
 
     Of a folder, all files in it whose names end as in `_KINDS`, in order of their names. Sources are named relative to
@@ -227,8 +227,8 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source]
     """
     found = _listed(paths)
     base = Path(os.path.commonpath([path.parent for path, _ in found])) if found else Path()
-    sources: list[Source] = []
-    blocks: list[Block] = []
+    sources: list[InputFile] = []
+    blocks: list[Shard] = []
     problems: list[Problem] = []
     texts = [path for path, kind in found if kind == "text"]
     for path, kind in found:
@@ -240,18 +240,20 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[Source]
         except DataError as error:
             problems.extend(error.problems)
             continue
-        blocks += [Block(begin + i, kind, name, str(path), *each) for i, each in enumerate(cut)]
-        sources.append(Source(name, kind, path.stat().st_size, fingerprint(path), (begin, len(blocks))))
+        blocks += [Shard(begin + i, kind, name, str(path), *each) for i, each in enumerate(cut)]
+        sources.append(InputFile(name, kind, path.stat().st_size, fingerprint(path), (begin, len(blocks))))
     if texts:
         begin, sizes = len(blocks), [path.stat().st_size for path in texts]
         members = [(storable(path.relative_to(base).as_posix()), str(path)) for path in texts]
         blocks += [
-            Block(begin + i, "text", "", "", members=tuple(members[a:b])) for i, (a, b) in enumerate(_runs(sizes, size))
+            Shard(begin + i, "text", "", "", members=tuple(members[a:b])) for i, (a, b) in enumerate(_runs(sizes, size))
         ]
         whole = hashlib.sha256()
         for (name, path_name), length in zip(members, sizes, strict=True):
             whole.update(f"{name}\0{length}\0{fingerprint(Path(path_name))}\n".encode())
-        sources.append(Source(f"{len(texts)} text files", "text", sum(sizes), whole.hexdigest(), (begin, len(blocks))))
+        sources.append(
+            InputFile(f"{len(texts)} text files", "text", sum(sizes), whole.hexdigest(), (begin, len(blocks)))
+        )
     raise_if_any(problems)
     if not any(source.size for source in sources):
         place = ", ".join(files.shown(path) for path in paths[:3])

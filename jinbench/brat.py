@@ -8,7 +8,7 @@ from pathlib import Path
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
 from jinbench.core.types import Span
-from jinbench.documents import Document, Notes, named, spans_in, text_of, without
+from jinbench.documents import Document, ConversionLog, named, spans_in, text_of, without
 
 _KINDS = {"R": "relations", "E": "relations", "*": "relations", "A": "attributes", "M": "attributes",
           "N": "attributes", "#": "attributes"}  # fmt: skip
@@ -21,7 +21,7 @@ def looks(folder: Path) -> bool:
     return any(folder.rglob("*.ann"))
 
 
-def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> Iterator[Document]:
+def read(path: Path, notes: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[Document]:
     """Every text of a folder, and of those below it, in order of their names; the id is the name.
 
     An annotation without its text is a problem (file-missing), which ends the conversion.
@@ -35,7 +35,7 @@ def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> I
             notes.problem("file-missing", shown, expected, "none", hint)
             continue
         if not ann_file.is_file():
-            notes.lose("unlabelled", files.shown(text_file), "no .ann beside it")
+            notes.log_loss("unlabelled", files.shown(text_file), "no .ann beside it")
             continue
         try:
             text = text_of(files.read_text(text_file), files.shown(text_file), notes)
@@ -52,7 +52,7 @@ def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> I
             if not line.strip():
                 continue
             if line[0] in _KINDS:
-                notes.lose(_KINDS[line[0]], place, line[:60])
+                notes.log_loss(_KINDS[line[0]], place, line[:60])
                 continue
             cells = line.split("\t")
             match = _PIECES.fullmatch(cells[1]) if len(cells) > 1 else None
@@ -62,7 +62,7 @@ def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> I
                 continue
             pieces = [tuple(map(int, piece.split())) for piece in match["pieces"].split(";")]
             if any(text[a[1] : b[0]].strip() or a[1] >= b[0] for a, b in itertools.pairwise(pieces)):
-                notes.lose("discontinuous", place, line[:60])
+                notes.log_loss("discontinuous", place, line[:60])
                 continue
             surface = cells[2] if len(cells) > 2 else None
             start, end = pieces[0][0], pieces[-1][1]
@@ -75,7 +75,7 @@ def read(path: Path, notes: Notes, offsets: str | None = None, **_: object) -> I
         yield Document(text, tuple(unique), id=stem.relative_to(path).as_posix(), place=files.shown(text_file))
 
 
-def write(found: Iterable[Document], notes: Notes, offsets: str | None = None,
+def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None = None,
           **_: object) -> Iterator[tuple[str, bytes]]:  # fmt: skip
     """(name, contents) of the two files of each document, named by its id or by its number."""
     used: set[str] = set()
@@ -87,7 +87,7 @@ def write(found: Iterable[Document], notes: Notes, offsets: str | None = None,
         if name.casefold() in used or len(name.encode()) > 200:
             name = next(each for n in itertools.count() if (each := f"{number:06d}{'_' * n}") not in used)
             if document.id is not None:
-                notes.lose("ids", document.place, f"{document.id} became {name}")
+                notes.log_loss("ids", document.place, f"{document.id} became {name}")
         used.add(name.casefold())
         lines = []
         for i, span in enumerate(document.spans, 1):

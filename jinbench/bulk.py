@@ -71,9 +71,9 @@ def process(
     )  # fmt: skip
     number = workers or engines.cores()
     if engine == "dask":
-        chosen = engines.dask(number, scheduler)
+        chosen = engines.dask_executor(number, scheduler)
     else:
-        chosen = engines.local(number) if number > 1 else engines.here()
+        chosen = engines.process_executor(number) if number > 1 else engines.serial_executor()
     try:
         with progress() as step:
             found = milling.process(files, out, rooms(ctx), settings, chosen, step, strict)

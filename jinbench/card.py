@@ -182,7 +182,7 @@ def _change(tier: dict[str, Any] | None) -> str:
 
 def _curve(benchmark: Benchmark) -> str:
     """The picture with its words, and what each curve says."""
-    found = curves.read(benchmark)
+    found = curves.read_curve(benchmark)
     if not found:
         return "No learning curve has been measured: `jinbench run FILE --curve`.\n"
     said = "; ".join(
@@ -322,13 +322,13 @@ BLOCKS: dict[str, Callable[[Benchmark], str]] = {
 OF_BOARDS: dict[str, Callable[[list[Board]], str]] = {"scores": _scores, "gaps": _gaps}
 
 
-def build(benchmark: Benchmark) -> dict[str, bytes]:
+def build_card(benchmark: Benchmark) -> dict[str, bytes]:
     """The documents, by path below the root. `dataset/README.md` is the card.
 
     Raises :class:`DataError` (wrong-shape) for a block that does not exist.
     """
     made: dict[str, str] = {}
-    boards = cache(lambda: ranking.build(benchmark))  # scored once, and only if something shows them
+    boards = cache(lambda: ranking.build_boards(benchmark))  # scored once, and only if something shows them
 
     def block(match: re.Match[str]) -> str:
         name = match["name"]
@@ -346,13 +346,13 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
     }
     found = {name: text.encode() for name, text in texts.items()}
     if "DATASET_CARD.md" in texts:
-        described = croissant.build(benchmark, card=texts["DATASET_CARD.md"])
+        described = croissant.build_croissant(benchmark, card=texts["DATASET_CARD.md"])
         pictures = {
             "labels.png": plots.labels(benchmark),
             "articles.png": plots.articles(benchmark),
             "scores.png": plots.scores(boards()),
         }
-        if measured := curves.read(benchmark):
+        if measured := curves.read_curve(benchmark):
             pictures[CURVES.rpartition("/")[2]] = plots.learning_curves(measured)
         found["dataset/README.md"] = found["DATASET_CARD.md"]
         if (benchmark.root / "LICENSE-DATA.md").is_file():
@@ -363,18 +363,18 @@ def build(benchmark: Benchmark) -> dict[str, bytes]:
     return found
 
 
-def stale(benchmark: Benchmark) -> dict[str, bytes]:
+def stale_documents(benchmark: Benchmark) -> dict[str, bytes]:
     """The documents that are not up to date, as they should be."""
     return {
         name: data
-        for name, data in build(benchmark).items()
+        for name, data in build_card(benchmark).items()
         if not (benchmark.root / name).is_file() or (benchmark.root / name).read_bytes() != data
     }
 
 
-def write(benchmark: Benchmark) -> list[str]:
+def write_card(benchmark: Benchmark) -> list[str]:
     """Write the documents that changed; returns their names."""
-    changed = stale(benchmark)
+    changed = stale_documents(benchmark)
     for name, data in changed.items():
         files.write_bytes(benchmark.root / name, data)
     return list(changed)

@@ -193,7 +193,9 @@ def run(
         raise typer.BadParameter("a learning curve is one of the cross-validation", param_hint="--curve")
     where = rooms(ctx) if files or out else workshop(ctx)
     records: list[dict[str, Any]] = []
-    chosen = [(recipes.load(path), (out or path.parent) / path.stem) for path in files or recipes.room(where)]
+    chosen = [
+        (recipes.load_recipe(path), (out or path.parent) / path.stem) for path in files or recipes.recipe_paths(where)
+    ]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
         if not files and recipe.task not in board_splits(where):
@@ -207,12 +209,12 @@ def run(
             records.append({"recipe": recipe.name, "skipped": reason})
             continue
         with progress() as step:
-            result = baselines.run(where, recipe, step, splits)
+            result = baselines.run_recipe(where, recipe, step, splits)
             wanted = (curve or recipe.curve) and "folds" in splits
-            found = curves.measure(where, result, step) if wanted else None
-        baselines.write(result, folder)
+            found = curves.measure_curve(where, result, step) if wanted else None
+        baselines.write_result(result, folder)
         if found:
-            curves.write(found, folder)
+            curves.write_curve(found, folder)
         records.append(result.record() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
         if not as_json:
             for score in result.scores.values():
@@ -263,7 +265,7 @@ def card(
     from jinbench import starting
 
     where = workshop(ctx)
-    names = list(documents.stale(where) if check else documents.write(where))
+    names = list(documents.stale_documents(where) if check else documents.write_card(where))
     said = "stale" if check else "wrote"
     lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
     open_ = starting.todo(where)
@@ -302,7 +304,7 @@ def reproduce(
         as_json,
         lambda: (
             "\n"
-            + ranking.markdown(ranking.build(where))
+            + ranking.markdown(ranking.build_boards(where))
             + f"\n{found[job.OK]} [OK], {found[job.OKISH]} [OKish], {found[job.FAIL]} [FAIL]. Made again in {target}."
         ),
     )

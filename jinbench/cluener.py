@@ -8,7 +8,7 @@ from typing import Any
 from jinbench import documents
 from jinbench.core import files, jsonl
 from jinbench.core.errors import Problem, shorten
-from jinbench.documents import Document, Notes, identified, spans_in, text_of, without
+from jinbench.documents import Document, ConversionLog, identified, spans_in, text_of, without
 
 GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
 
@@ -18,7 +18,7 @@ def is_row(row: dict[str, Any]) -> bool:
     return "text" in row and isinstance(label, dict) and all(isinstance(each, dict) for each in label.values())
 
 
-def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None = None,
+def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
     """The lines of a file. A span whose surface does not stand where it points is left out, and a problem."""
     for place, row in rows_of(path, notes):
@@ -26,7 +26,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
         if text is None:
             continue
         if "label" not in row:
-            notes.lose("unlabelled", place, "no label, as in a test set without gold")
+            notes.log_loss("unlabelled", place, "no label, as in a test set without gold")
             continue
         if not is_row(row):
             expected, hint = '"label": {type: {surface: [[start, end], …]}}', "is it a file of another format?"
@@ -37,7 +37,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
         yield Document(text, spans_in(text, found, place, notes, offsets or "code-points"), (), id, of, place=place)
 
 
-def rows_of(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows_of(path: Path, notes: ConversionLog) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of every line. What is no object is a problem; too many of them end the conversion."""
     problems: list[Problem] = []
     shown = files.shown(path)
@@ -49,7 +49,7 @@ def rows_of(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
         notes.fatal.append(problems[-1])
 
 
-def _spans(label: dict[str, Any], place: str, notes: Notes) -> Iterator[tuple[Any, Any, Any, Any]]:
+def _spans(label: dict[str, Any], place: str, notes: ConversionLog) -> Iterator[tuple[Any, Any, Any, Any]]:
     for type, mentions in label.items():
         for surface, places in mentions.items():
             for pair in places if isinstance(places, list) else [places]:
@@ -61,7 +61,7 @@ def _spans(label: dict[str, Any], place: str, notes: Notes) -> Iterator[tuple[An
                 yield start, end + 1 if isinstance(end, int) and not isinstance(end, bool) else end, type, surface
 
 
-def write(found: Iterable[Document], notes: Notes, offsets: str | None = None, **_: object) -> Iterator[bytes]:
+def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[bytes]:
     """A line for each document, with its id and group where it has them."""
     for document in found:
         without(document, notes, classes=True)

@@ -50,7 +50,7 @@ def _masked(rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Under:
+class NoiseResult:
     """The score under noise, and how it differs from that of the same sentences as they were: paired, by article."""
 
     kind: str
@@ -64,12 +64,12 @@ class Under:
         return {"kind": self.kind, "level": self.level, **cell, "change": change}
 
 
-def under(noisy: Noisy, predicted: Predicted, gold: Gold, clean: Predicted) -> Under:
+def score_under_noise(noisy: Noisy, predicted: Predicted, gold: Gold, clean: Predicted) -> NoiseResult:
     """`gold` and `clean` are the sentences without noise, and what was predicted for them."""
     cell = score.micro(noisy.gold, predicted)
     known = cell.f1 is not None and score.micro(gold, clean).f1 is not None
     change = compare.change((noisy.gold, predicted), (gold, clean)) if known else None
-    return Under(noisy.kind, noisy.level, cell, change)
+    return NoiseResult(noisy.kind, noisy.level, cell, change)
 
 
 def entities(benchmark: Benchmark, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

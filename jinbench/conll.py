@@ -9,7 +9,7 @@ from typing import BinaryIO
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span
-from jinbench.documents import BLANK, Document, Notes, flat, named, without
+from jinbench.documents import BLANK, Document, ConversionLog, flat, named, without
 from jinbench.scoring import schemes
 
 BATCH = 512  # sentences whose tags are read at once
@@ -29,7 +29,7 @@ def looks(path: Path, head: str) -> bool:
     return bool(lines) and all(len(line) > 1 and TAG.fullmatch(line[-1]) for line in lines if line[0] != "#")
 
 
-def read(path: Path, notes: Notes, scheme: str = "BIO", repair: str | None = None, join: str = "",
+def read(path: Path, notes: ConversionLog, scheme: str = "BIO", repair: str | None = None, join: str = "",
          **_: object) -> Iterator[Document]:  # fmt: skip
     """The sentences of a file, `join` between their tokens. Of the columns the first is the token, the last the tag.
 
@@ -55,7 +55,7 @@ def read(path: Path, notes: Notes, scheme: str = "BIO", repair: str | None = Non
                                      strict=True):  # fmt: skip
             tokens = [token for _, token, _ in rows]
             if numbered:
-                notes.lose("numbers", f"{shown}:{rows[0][0]}", tokens[0], sum(map(_is_numbered, tokens)))
+                notes.log_loss("numbers", f"{shown}:{rows[0][0]}", tokens[0], sum(map(_is_numbered, tokens)))
                 tokens = [token[0] if _is_numbered(token) else token for token in tokens]
             starts = list(itertools.accumulate((len(token) + len(join) for token in tokens), initial=0))
             text = join.join(tokens)
@@ -70,7 +70,7 @@ def _is_numbered(token: str) -> bool:
     return _NUMBERED.fullmatch(token) is not None
 
 
-def _sentences(path: Path, notes: Notes) -> Iterator[list[Line]]:
+def _sentences(path: Path, notes: ConversionLog) -> Iterator[list[Line]]:
     """The lines of each sentence. One whose lines are not all alike is left out, and a problem."""
     shown, columns = files.shown(path), 0
     try:
@@ -86,7 +86,7 @@ def _sentences(path: Path, notes: Notes) -> Iterator[list[Line]]:
                 cells = re.split(r"[ \t]+", line.rstrip(" \t"))
                 cells[0] = cells[0] or line[0]  # a space or a tab is the token
                 if line.startswith("# ") and not TAG.fullmatch(cells[-1]):
-                    notes.lose("comments", f"{shown}:{number}", line)
+                    notes.log_loss("comments", f"{shown}:{number}", line)
                     continue
                 columns = columns or len(cells)
                 if cells[0] == DOCUMENT:
@@ -105,7 +105,7 @@ def _sentences(path: Path, notes: Notes) -> Iterator[list[Line]]:
         notes.problem("file-missing", shown, "a readable file", reason, "check the path")
 
 
-def _decoded(path: Path, file: BinaryIO, notes: Notes) -> Iterator[tuple[int, str]]:
+def _decoded(path: Path, file: BinaryIO, notes: ConversionLog) -> Iterator[tuple[int, str]]:
     at = 0
     for number, raw in enumerate(file, 1):
         try:
@@ -122,7 +122,12 @@ def _decoded(path: Path, file: BinaryIO, notes: Notes) -> Iterator[tuple[int, st
 
 
 def _spans(
-    sentences: Sequence[list[Line]], scheme: str, repair: str | None, shown: str, prefixes: set[str], notes: Notes
+    sentences: Sequence[list[Line]],
+    scheme: str,
+    repair: str | None,
+    shown: str,
+    prefixes: set[str],
+    notes: ConversionLog,
 ) -> list[list[tuple[int, int, str]]]:
     """(first token, token behind the last, type) of each span of each sentence."""
     tags = [[tag for _, _, tag in rows] for rows in sentences]
@@ -146,7 +151,7 @@ def _spans(
             else:
                 repair_helps = repair is not None
             if repair_helps:
-                notes.lose("repaired", place, sequence)
+                notes.log_loss("repaired", place, sequence)
             else:
                 expected = error.problems[0].expected
                 notes.problem("wrong-tags", place, expected, sequence, _advice(prefixes, scheme))
@@ -175,7 +180,7 @@ def _advice(prefixes: set[str], scheme: str) -> str:
     return f"mend the tags, or name a repair: --repair; {repairs}"
 
 
-def write(documents: Iterable[Document], notes: Notes, scheme: str = "BIO", **_: object) -> Iterator[bytes]:
+def write(documents: Iterable[Document], notes: ConversionLog, scheme: str = "BIO", **_: object) -> Iterator[bytes]:
     """One character and its tag on each line, a space between them; of spans that overlap, one.
 
     Raises :class:`DataError` (wrong-scheme).
@@ -188,7 +193,7 @@ def write(documents: Iterable[Document], notes: Notes, scheme: str = "BIO", **_:
         lines = []
         for i, (c, tag) in enumerate(zip(document.text, to_tags(len(document.text), spans, scheme), strict=True)):
             if c.isspace() or c in "\0\ufeff":
-                notes.lose("white-space", document.place, f"U+{ord(c):04X} at {i}")
+                notes.log_loss("white-space", document.place, f"U+{ord(c):04X} at {i}")
                 c = BLANK
             lines.append(f"{c} {tag}\n")
         yield ("".join(lines) + "\n").encode()

@@ -114,8 +114,8 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     from jinbench.core import files
 
     where = workshop(ctx)
-    boards = ranking.build(where)
-    for name, text in page.build(where, boards).items():
+    boards = ranking.build_boards(where)
+    for name, text in page.build_page(where, boards).items():
         files.write_text(where.leaderboard / name, text)
     emit([found.to_dict() for found in boards], as_json, lambda: ranking.markdown(boards))
     if not as_json:

@@ -12,7 +12,7 @@ from jinbench import formats
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.dataset.splits import SPLITS
-from jinbench.documents import LOSSES, Document, Notes, names_of, storable
+from jinbench.documents import LOSSES, Document, ConversionLog, names_of, storable
 from jinbench.formats import Format
 
 NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",
@@ -71,7 +71,7 @@ def source(said: str) -> Source:
     return Source(Path(said))
 
 
-def convert(
+def convert_corpus(
     sources: Sequence[Source], to: str, out: Path, origin: str | None = None, strict: bool = False,
     options: Mapping[str, Any] | None = None, writing: Mapping[str, Any] | None = None,
 ) -> Report:  # fmt: skip
@@ -83,7 +83,7 @@ def convert(
     Raises :class:`DataError`: format-unknown, file-missing, folder-taken, wrong-tags, wrong-scheme, not-utf8,
     conversion-loses if `strict` and anything was lost, and whatever is wrong if nothing could be read.
     """
-    target = formats.of(to, "--to")
+    target = formats.get_format(to, "--to")
     chosen = {name: value for name, value in (options or {}).items() if value not in (None, False)}
     found = [_format(each.path, origin, chosen) for each in sources]
     splits = [each.split for each in sources]
@@ -102,7 +102,7 @@ def convert(
         raise DataError(Problem("folder-taken", files.shown(out), "the name of a file", "a folder", hint))
     elif out.exists() and any(out.samefile(each.path) for each in sources):
         raise DataError(Problem("folder-taken", files.shown(out), "a file to write", "the corpus that is read", hint))
-    notes = Notes()
+    notes = ConversionLog()
     tally = _Tally()
     pairs = sorted(zip(sources, found, strict=True), key=lambda pair: [None, *SPLITS].index(pair[0].split))
     documents = tally.counted(pairs, notes, chosen)
@@ -143,7 +143,7 @@ def _format(path: Path, origin: str | None, options: Mapping[str, Any]) -> Forma
         hint = f"check the path; or is {said[0]!r} meant for a split? One of {', '.join(NAMES)}" if said[2] else ""
         expected = "a file or a folder"
         raise DataError(Problem("file-missing", files.shown(path), expected, "nothing", hint or "check the path"))
-    found = formats.of(origin, "--from") if origin else formats.detect(path)
+    found = formats.get_format(origin, "--from") if origin else formats.detect(path)
     if found.folder != path.is_dir():
         expected, there = ("a folder", "a file") if found.folder else ("a file", "a folder")
         hint = f"name {expected}, or another format: --from"
@@ -164,7 +164,7 @@ class _Tally:
         self.texts = self.spans = 0
 
     def counted(
-        self, pairs: Sequence[tuple[Source, Format]], notes: Notes, options: Mapping[str, Any]
+        self, pairs: Sequence[tuple[Source, Format]], notes: ConversionLog, options: Mapping[str, Any]
     ) -> Iterator[Document]:
         """The documents of all sources. Raises :class:`DataError` if one of them has nothing to use."""
         for each, format in pairs:
@@ -183,7 +183,7 @@ class _Tally:
                 raise DataError([*notes.problems[:SHOWN], _nothing(each.path, format, notes)])
 
 
-def _nothing(path: Path, format: Format, notes: Notes) -> Problem:
+def _nothing(path: Path, format: Format, notes: ConversionLog) -> Problem:
     """What is said of a source in which there is no text, or no label that could be read."""
     others = [name for name in formats.looks(path) if name != format.name]
     empty = path.is_file() and not path.stat().st_size
@@ -196,7 +196,12 @@ def _nothing(path: Path, format: Format, notes: Notes) -> Problem:
 
 
 def _write(
-    documents: Iterator[Document], target: Format, path: Path, apart: bool, notes: Notes, options: dict[str, Any]
+    documents: Iterator[Document],
+    target: Format,
+    path: Path,
+    apart: bool,
+    notes: ConversionLog,
+    options: dict[str, Any],
 ) -> None:
     """Write what is read, as it is read. With `apart` a file, or a folder, for each split."""
     options["suffix"] = path.suffix if path.suffix in (".json", ".jsonl") else target.suffix
@@ -224,7 +229,7 @@ def _put(path: Path, pieces: Any) -> None:
         file.writelines(pieces)
 
 
-def _told(notes: Notes) -> dict[str, dict[str, Any]]:
+def _told(notes: ConversionLog) -> dict[str, dict[str, Any]]:
     return {
         code: {
             "count": loss.count,
@@ -235,7 +240,7 @@ def _told(notes: Notes) -> dict[str, dict[str, Any]]:
     }
 
 
-def _losses(notes: Notes, target: Format) -> Iterator[Problem]:
+def _losses(notes: ConversionLog, target: Format) -> Iterator[Problem]:
     """The losses as problems, for who wanted none."""
     for code, loss in sorted(notes.losses.items()):
         place, what = loss.examples[0]

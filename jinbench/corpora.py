@@ -97,7 +97,7 @@ def convert(
         "source": ", ".join(names),
         "seed": seed,
     }
-    report = converting.convert(found, to, out, origin, strict, reading, writing)
+    report = converting.convert_corpus(found, to, out, origin, strict, reading, writing)
     emit(report.to_dict(), as_json, lambda: f"{report}{_next(report) if to == 'jinbench' else ''}")
 
 

@@ -56,7 +56,9 @@ _FORMATS = {"csv": "text/csv", "json": "application/json", "parquet": "applicati
 _TYPES = {"string": "sc:Text", "bool": "sc:Boolean", "int": "sc:Integer", "uint": "sc:Integer", "float": "sc:Float"}
 
 
-def build(benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: str | None = None) -> dict[str, Any]:
+def build_croissant(
+    benchmark: Benchmark, listing: Mapping[str, Any] | None = None, card: str | None = None
+) -> dict[str, Any]:
     """The description of the dataset at `where`.
 
     `listing` is its manifest, read from the disk if not given; `card` its card, likewise.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import baselines
-from jinbench.baselines import Result, Round
+from jinbench.baselines import Result, Fold
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -96,12 +96,12 @@ class Curve:
         return f"{said}. That cannot be told from 0: whether more pages would help this system is open."
 
 
-def measure(benchmark: Benchmark, result: Result, progress: Step = lambda name, done, of: None) -> Curve:
+def measure_curve(benchmark: Benchmark, result: Result, progress: Step = lambda name, done, of: None) -> Curve:
     """The learning curve of a recipe whose cross-validation is `result`.
 
     Raises :class:`DataError` (what :func:`baselines.run` raises).
     """
-    on = baselines.world(benchmark, result.recipe)
+    on = baselines.read_experiment(benchmark, result.recipe)
     gold = on.held_against[FOLDS]
     folds = list(on.folds)
     jobs = [(step, repeat, fold) for step in STEPS[:-1] for repeat in range(REPEATS) for fold in folds]
@@ -149,7 +149,7 @@ def measure(benchmark: Benchmark, result: Result, progress: Step = lambda name, 
     return Curve(recipe.name, recipe.task, tuple(points), tuple(gains), score.articles, score.manifest, signature)
 
 
-def _first(fold: Round, step: float, repeat: int) -> list[dict[str, Any]]:
+def _first(fold: Fold, step: float, repeat: int) -> list[dict[str, Any]]:
     """The training rows of the first articles, in their usual order. Which come first depends on nothing but names."""
     articles = sorted({row["article_id"] for row in fold.train}, key=lambda id: _place(repeat, id))
     chosen = set(articles[: max(1, round(step * len(articles)))])
@@ -167,11 +167,11 @@ def _mean(parts: "Sequence[np.ndarray[Any, Any]]") -> "np.ndarray[Any, Any]":
     return mean
 
 
-def write(curve: Curve, folder: Path) -> None:
+def write_curve(curve: Curve, folder: Path) -> None:
     files.write_text(folder / NAME, files.dump_json(curve.to_dict()))
 
 
-def read(benchmark: Benchmark) -> list[Curve]:
+def read_curve(benchmark: Benchmark) -> list[Curve]:
     """The stored curves, by the names of their recipes.
 
     Raises :class:`DataError` (broken-json, wrong-shape, wrong-version) if one is of other data than the dataset's.

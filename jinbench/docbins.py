@@ -13,7 +13,7 @@ from typing import Any
 from jinbench.cluener import GROUP, rows_of
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem, shorten
-from jinbench.documents import Document, Notes, flat, identified, spans_in, text_of
+from jinbench.documents import Document, ConversionLog, flat, identified, spans_in, text_of
 
 KEY = "sc"  # of the spans that overlap, as spaCy's own span categorizer has it
 SURE = 0.5  # a class is one whose score is at least this
@@ -34,7 +34,7 @@ def is_row(row: Any) -> bool:
     return isinstance(row, dict) and "text" in row and "ents" in row
 
 
-def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None = None,
+def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
     """The documents of a file: entities and spans of all keys, and classes with a score of a half or more."""
     rows = _of_bin(path, notes) if path.suffix == ".spacy" else _of_json(path, notes)
@@ -61,7 +61,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
                        place=place)  # fmt: skip
 
 
-def _of_json(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
+def _of_json(path: Path, notes: ConversionLog) -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open("rb") as file:
         first = file.read(1)
     if first != b"[":
@@ -81,7 +81,7 @@ def _of_json(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
             notes.problem("wrong-shape", place, "an object", shorten(row), "write what Doc.to_json gives")
 
 
-def _of_bin(path: Path, notes: Notes) -> Iterator[tuple[str, dict[str, Any]]]:
+def _of_bin(path: Path, notes: ConversionLog) -> Iterator[tuple[str, dict[str, Any]]]:
     package = spacy()
     data = files.read_bytes(path)
     try:
@@ -100,7 +100,7 @@ def _entry(span: Any) -> dict[str, Any]:
     return {"start": span.start_char, "end": span.end_char, "label": span.label_}
 
 
-def write(found: Iterable[Document], notes: Notes, suffix: str = ".spacy", **_: object) -> Iterator[bytes]:
+def write(found: Iterable[Document], notes: ConversionLog, suffix: str = ".spacy", **_: object) -> Iterator[bytes]:
     """A DocBin, or JSON if the name of the file ends so."""
     if suffix == ".spacy":
         yield _bin(found, notes)
@@ -112,8 +112,8 @@ def write(found: Iterable[Document], notes: Notes, suffix: str = ".spacy", **_: 
         spans = tuple(span for span in document.spans if span.start in starts and span.end in ends)
         for span in document.spans:
             if span not in spans:
-                notes.lose("alignment", document.place, f"[{span.start}, {span.end}) {span.type}")
-        kept = flat(replace(document, spans=spans), Notes())
+                notes.log_loss("alignment", document.place, f"[{span.start}, {span.end}) {span.type}")
+        kept = flat(replace(document, spans=spans), ConversionLog())
         row: dict[str, Any] = {} if document.id is None else {"id": document.id}
         row |= {} if document.group is None else {GROUP: document.group}
         row |= {"text": document.text, "ents": [_plain(span) for span in kept]}
@@ -149,12 +149,12 @@ def _plain(span: Any) -> dict[str, Any]:
     return {"start": span.start, "end": span.end, "label": span.type}
 
 
-def _bin(found: Iterable[Document], notes: Notes) -> bytes:
+def _bin(found: Iterable[Document], notes: ConversionLog) -> bytes:
     package = spacy()
     vocab, docs = package.Vocab(), package.tokens.DocBin(store_user_data=True)
     for document in found:
         doc = package.tokens.Doc(vocab, words=list(document.text), spaces=[False] * len(document.text))
-        kept = flat(document, Notes())
+        kept = flat(document, ConversionLog())
         made = {span: package.tokens.Span(doc, span.start, span.end, label=span.type) for span in document.spans}
         doc.ents = [made[span] for span in kept]
         if len(kept) < len(document.spans):

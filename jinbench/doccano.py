@@ -11,7 +11,7 @@ from typing import Any
 from jinbench.cluener import counted, line, named, rows_of
 from jinbench.core import files
 from jinbench.core.errors import shorten
-from jinbench.documents import Document, Notes, identified, spans_in, text_of
+from jinbench.documents import Document, ConversionLog, identified, spans_in, text_of
 
 _SPANS, _CLASSES = ("label", "labels", "entities"), ("label", "labels", "cats")
 
@@ -20,7 +20,7 @@ def is_row(row: dict[str, Any]) -> bool:
     return "text" in row and "ents" not in row and any(isinstance(row.get(key), list) for key in (*_SPANS, "cats"))
 
 
-def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None = None,
+def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
     """The lines of a file, of a project for sequences, for classes, or for both."""
     beyond = 0
@@ -29,14 +29,14 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
         if text is None:
             continue
         if not any(key in row for key in (*_SPANS, "cats")):
-            notes.lose("unlabelled", place, "neither label, entities nor cats")
+            notes.log_loss("unlabelled", place, "neither label, entities nor cats")
             continue
         entries = [entry for key in _SPANS if key in row for entry in _list(row[key], key, place, notes)]
         classes = [entry for entry in entries if isinstance(entry, str)]
         classes += [str(entry) for entry in _list(row.get("cats", []), "cats", place, notes)]
         for name in ("relations", "Relations"):
             if row.get(name):
-                notes.lose("relations", place, shorten(row[name], 60), len(row[name]))
+                notes.log_loss("relations", place, shorten(row[name], 60), len(row[name]))
         found = (_span(entry, place, notes) for entry in entries if not isinstance(entry, str))
         spans = spans_in(text, (span for span in found if span), place, notes, offsets or "utf-16")
         id, of = identified(row, group, place, notes)
@@ -49,7 +49,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
         )
 
 
-def _list(value: Any, key: str, place: str, notes: Notes) -> list[Any]:
+def _list(value: Any, key: str, place: str, notes: ConversionLog) -> list[Any]:
     if isinstance(value, list):
         return value
     hint = "is it a file of another format? CLUENER has an object there: --from cluener"
@@ -57,7 +57,7 @@ def _list(value: Any, key: str, place: str, notes: Notes) -> list[Any]:
     return []
 
 
-def _span(entry: Any, place: str, notes: Notes) -> tuple[Any, Any, Any, Any] | None:
+def _span(entry: Any, place: str, notes: ConversionLog) -> tuple[Any, Any, Any, Any] | None:
     if isinstance(entry, list) and len(entry) == 3:
         return entry[0], entry[1], entry[2], None
     if isinstance(entry, dict) and {"start_offset", "end_offset", "label"} <= entry.keys():
@@ -67,7 +67,7 @@ def _span(entry: Any, place: str, notes: Notes) -> tuple[Any, Any, Any, Any] | N
     return None
 
 
-def write(found: Iterable[Document], notes: Notes, offsets: str | None = None, **_: object) -> Iterator[bytes]:
+def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[bytes]:
     """A line for each document. Where the first one has classes, all are as in a project for both: entities, cats."""
     found = iter(found)
     first = next(found, None)
@@ -83,5 +83,5 @@ def write(found: Iterable[Document], notes: Notes, offsets: str | None = None, *
             row |= {"label": spans}
             if document.classes:
                 said = ", ".join(document.classes)
-                notes.lose("classes", document.place, f"{said}: the first text had none", len(document.classes))
+                notes.log_loss("classes", document.place, f"{said}: the first text had none", len(document.classes))
         yield line(named(document) | row)

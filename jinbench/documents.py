@@ -62,7 +62,7 @@ class Loss:
     examples: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Notes:
+class ConversionLog:
     """What went wrong or got lost on the way. Readers and writers add to it; nothing is dropped without a note."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Notes:
         self.fatal: list[Problem] = []
         self.remarks: list[str] = []  # what whoever uses the result must know
 
-    def lose(self, code: str, place: str, what: str, times: int = 1) -> None:
+    def log_loss(self, code: str, place: str, what: str, times: int = 1) -> None:
         """Note a loss; `code` is one of :data:`LOSSES`."""
         if code not in LOSSES:
             raise KeyError(f"unregistered loss {code!r}")
@@ -100,7 +100,7 @@ class Notes:
 
 
 def spans_in(
-    text: str, found: Iterable[tuple[Any, Any, Any, Any]], place: str, notes: Notes, unit: str = "code-points"
+    text: str, found: Iterable[tuple[Any, Any, Any, Any]], place: str, notes: ConversionLog, unit: str = "code-points"
 ) -> tuple[Span, ...]:
     """Spans of a text from (start, end, type, surface or None); each once, in order.
 
@@ -117,7 +117,7 @@ def spans_in(
             notes.problem("wrong-shape", place, expected, said, hint)
             continue
         if not type.strip():
-            notes.lose("empty-types", place, said)
+            notes.log_loss("empty-types", place, said)
             continue
         if not 0 <= start < end <= limit:
             hint = _outside(text, start, end, unit)
@@ -178,7 +178,7 @@ def _differs(text: str, start: int, end: int, surface: Any) -> str:
     return "take the offsets and the surface from the same text"
 
 
-def flat(document: Document, notes: Notes) -> tuple[Span, ...]:
+def flat(document: Document, notes: ConversionLog) -> tuple[Span, ...]:
     """The spans without those that overlap a kept one: the one that begins first is kept, and the longer of two that
     begin together; of the same stretch, the type that came first. So the outer one of nested spans stays.
     """
@@ -186,7 +186,7 @@ def flat(document: Document, notes: Notes) -> tuple[Span, ...]:
     for span in document.spans:
         if kept and span.start < kept[-1].end:
             said = f"{_said(span)} within or across {_said(kept[-1])}"
-            notes.lose("overlaps", document.place, said)
+            notes.log_loss("overlaps", document.place, said)
         else:
             kept.append(span)
     return tuple(kept)
@@ -196,30 +196,30 @@ def _said(span: Span) -> str:
     return f"[{span.start}, {span.end}) {span.type} {shorten(span.surface, 20)}"
 
 
-def without(document: Document, notes: Notes, *, ids: bool = False, groups: bool = False, classes: bool = False,
+def without(document: Document, notes: ConversionLog, *, ids: bool = False, groups: bool = False, classes: bool = False,
             empty: bool = False) -> bool:  # fmt: skip
     """Note what a format that lacks these things loses of a document. Returns whether it can be written at all."""
     if empty and not document.text:
-        notes.lose("empty", document.place, "an empty text")
+        notes.log_loss("empty", document.place, "an empty text")
         return False
     if ids and document.id is not None:
-        notes.lose("ids", document.place, document.id)
+        notes.log_loss("ids", document.place, document.id)
     if groups and document.group is not None:
-        notes.lose("groups", document.place, document.group)
+        notes.log_loss("groups", document.place, document.group)
     if classes and document.classes:
-        notes.lose("classes", document.place, ", ".join(document.classes), len(document.classes))
+        notes.log_loss("classes", document.place, ", ".join(document.classes), len(document.classes))
     return True
 
 
-def named(name: str, allowed: "Any", place: str, notes: Notes) -> str:
+def named(name: str, allowed: "Any", place: str, notes: ConversionLog) -> str:
     """`name` with "_" for each character that the pattern `allowed` does not match; noted if that changes it."""
     found = "".join(c if allowed.match(c) else "_" for c in name)
     if found != name:
-        notes.lose("names", place, f"{name!r} became {found!r}")
+        notes.log_loss("names", place, f"{name!r} became {found!r}")
     return found
 
 
-def text_of(value: Any, place: str, notes: Notes) -> str | None:
+def text_of(value: Any, place: str, notes: ConversionLog) -> str | None:
     """A text that can be written anywhere, or None and a problem (wrong-shape)."""
     if not isinstance(value, str):
         found = "nothing" if value is None else shorten(value)
@@ -228,7 +228,7 @@ def text_of(value: Any, place: str, notes: Notes) -> str | None:
     return value if storable(value, place, notes) else None
 
 
-def storable(value: str, place: str, notes: Notes) -> bool:
+def storable(value: str, place: str, notes: ConversionLog) -> bool:
     """Whether UTF-8 has all of a text; if not, a problem (wrong-shape)."""
     try:
         value.encode()
@@ -244,7 +244,9 @@ def names_of(document: Document) -> str:
     return "\n".join(said)
 
 
-def identified(row: dict[str, Any], group: str | None, place: str, notes: Notes) -> tuple[str | None, str | None]:
+def identified(
+    row: dict[str, Any], group: str | None, place: str, notes: ConversionLog
+) -> tuple[str | None, str | None]:
     """The id of a row of JSON, and what its field `group` says. A missing field is a problem (wrong-shape)."""
     id = row.get("id")
     if group is None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from jinbench.core.errors import DataError, JinbenchError, Problem
 
-Engine = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
+Executor = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
 AHEAD = 4  # jobs for each worker that are handed out
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 AGAIN = "What is finished is kept: the same command goes on from there."
@@ -35,13 +35,13 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def here() -> Iterator[Engine]:
+def serial_executor() -> Iterator[Executor]:
     """One job after the other, in this process."""
     yield lambda function, jobs: (function(*job) for job in jobs)
 
 
 @contextlib.contextmanager
-def local(workers: int) -> Iterator[Engine]:
+def process_executor(workers: int) -> Iterator[Executor]:
     """`workers` processes of this machine.
 
     Raises :class:`JinbenchError` when one of them is killed. At the end, and at Ctrl-C, they are ended.
@@ -88,7 +88,7 @@ def _begin() -> None:
 
 
 @contextlib.contextmanager
-def dask(workers: int, scheduler: str | None = None) -> Iterator[Engine]:
+def dask_executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
     """The workers of the Dask cluster at an address; without one, `workers` processes of this machine, as a cluster.
 
     Raises :class:`DataError` (package-missing, wrong-version), and :class:`JinbenchError` if the scheduler is not

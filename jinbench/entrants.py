@@ -166,7 +166,7 @@ def prompt(
     for name, value, known in (("--style", style, prompts.STYLES), ("--lang", lang, prompts.LANGUAGES)):
         if value not in known:
             raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=name)
-    made = prompts.make(rooms(ctx), task, on, shots, seed, style, lang)
+    made = prompts.make_prompts(rooms(ctx), task, on, shots, seed, style, lang)
     if out:
         files.write_text(out, files.dump_jsonl(made.rows))
         emit(made.summary, as_json, lambda: f"{made}\nwrote {out}")
@@ -226,7 +226,7 @@ def parse(
 
     where = rooms(ctx)
     gold = read_task_gold(where, task, on)
-    predicted, found = replies.parse(gold, replies.read(file, gold), replies.names(where, gold))
+    predicted, found = replies.parse_replies(gold, replies.read_replies(file, gold), replies.names(where, gold))
     if out:
         files.write_text(out, files.dump_jsonl(predictions.as_rows(task, predicted.items())))
     if report:

@@ -108,7 +108,7 @@ class Submitted:
     state: str
 
 
-def home(benchmark: Benchmark) -> Path:
+def entries_dir(benchmark: Benchmark) -> Path:
     return benchmark.leaderboard / "entries"
 
 
@@ -119,7 +119,7 @@ def boards(benchmark: Benchmark) -> dict[str, Board]:
     return {predictions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
 
 
-def read(benchmark: Benchmark, folder: Path) -> Entry:
+def read_entry(benchmark: Benchmark, folder: Path) -> Entry:
     """The entry in a folder, its predictions not yet read.
 
     Raises :class:`DataError` with all that is wrong (file-missing, file-too-big, not-utf8, broken-toml, wrong-shape,
@@ -244,28 +244,28 @@ def _shown(board: Board) -> str:
     return "/".join(filter(None, board))
 
 
-def room(benchmark: Benchmark) -> tuple[Entry, ...]:
+def read_all_entries(benchmark: Benchmark) -> tuple[Entry, ...]:
     """Every entry below leaderboard/entries, in order of their ids, the predictions not yet read.
 
     Raises :class:`DataError` with all that is wrong in any of them. A folder that is being copied is not one yet.
     """
     problems: list[Problem] = []
     found = []
-    for folder in sorted(home(benchmark).glob("[!.]*/")):
+    for folder in sorted(entries_dir(benchmark).glob("[!.]*/")):
         try:
-            found.append(read(benchmark, folder))
+            found.append(read_entry(benchmark, folder))
         except DataError as error:
             problems += error.problems
     raise_if_any(problems)
     return tuple(found)
 
 
-def check(benchmark: Benchmark, folder: Path) -> Checked:
+def check_entry(benchmark: Benchmark, folder: Path) -> Checked:
     """An entry with every file of it read and held against its gold.
 
     Raises :class:`DataError` with all that is wrong, over all files at once.
     """
-    entry = read(benchmark, folder)
+    entry = read_entry(benchmark, folder)
     problems: list[Problem] = []
     parts = []
     for board, path in entry.files.items():
@@ -300,9 +300,9 @@ def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: b
     One that lies there already is only checked. Another of the same id is replaced with `replace` alone.
     Raises :class:`DataError` (folder-taken, and what :func:`check` raises).
     """
-    checked = check(benchmark, folder)
+    checked = check_entry(benchmark, folder)
     entry = checked.entry
-    target = home(benchmark) / entry.system.id
+    target = entries_dir(benchmark) / entry.system.id
     if entry.folder.resolve() == target.resolve():
         return Submitted(checked, target, "checked")
     paths = (entry.folder / SYSTEM, *entry.files.values())

@@ -81,11 +81,11 @@ def compare(
     return comparing.difference(first, second)
 
 
-def leaderboard(
+def rank(
     task: str = "ner", split: str = "folds", crosswalk: str = "", *, root: str | os.PathLike[str] | None = None
 ) -> Board:
     """A table of the leaderboard: every system of the benchmark at `root`, scored anew, with ranks and ties."""
-    return ranking.board(find_benchmark(root), task, split, crosswalk)
+    return ranking.build_board(find_benchmark(root), task, split, crosswalk)
 
 
 def _held_against(

@@ -32,7 +32,7 @@ DIGITS = 6  # of a resemblance
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """Partition `number` of `parts`; `files`: how many files it reads from."""
 
     number: int
@@ -45,7 +45,7 @@ def partitions(rows: int, most: int) -> int:
     return max(1, -(-rows // most))
 
 
-def _stretches(job: Job, kind: str, part: Part) -> Iterator[tuple[int, Any]]:
+def _stretches(job: Job, kind: str, part: Partition) -> Iterator[tuple[int, Any]]:
     """From each file of a kind the rows whose hash belongs to the partition, with the number of the file."""
     import numpy as np
 
@@ -66,7 +66,7 @@ def pair_rows() -> Any:
     return np.dtype([("hash", np.uint64), ("first", np.uint64), ("second", np.uint64)])
 
 
-def sift(job: Job, part: Part) -> int:
+def find_candidates(job: Job, part: Partition) -> int:
     """The candidates of a partition of band hashes, and how many given ids occur again. Returns its number.
 
     Passages with a band in common are candidates. Copies of a text are paired with the first of them, which stands
@@ -116,7 +116,7 @@ def sift(job: Job, part: Part) -> int:
     return part.number
 
 
-def _repeated_ids(job: Job, part: Part) -> tuple[int, list[tuple[int, int]]]:
+def _repeated_ids(job: Job, part: Partition) -> tuple[int, list[tuple[int, int]]]:
     """How many articles have a given id that an earlier one has, and block and place of the first of them."""
     import numpy as np
 
@@ -168,7 +168,7 @@ class Texts:
             self._close(block)
 
 
-def verify(job: Job, part: Part) -> int:
+def verify(job: Job, part: Partition) -> int:
     """Compare the candidates of a partition of pairs, exactly. Returns its number.
 
     What is kept: pairs of a resemblance of `similar` or more, in order.
@@ -199,7 +199,7 @@ def verify(job: Job, part: Part) -> int:
     return part.number
 
 
-class Families:
+class Components:
     """Passages that pairs lead to from each other, by union-find (Galler & Fischer 1964, "An improved equivalence
     algorithm") with path halving. In memory are the passages that stand in a pair, and no others.
 
@@ -263,7 +263,7 @@ def chunks(paths: Sequence[Path]) -> Iterator[Any]:
             yield np.array(rows[begin : begin + _CHUNK])
 
 
-def least_certain(job: Job, count: int, parts: int, families: Families) -> list[tuple[float, int]]:
+def least_certain(job: Job, count: int, parts: int, families: Components) -> list[tuple[float, int]]:
     """Certainty and number of the `count` passages of which the tagger is least certain, of each family one at most.
 
     One pass over the certainties of all blocks: what is kept is the least certain of the best `count` families so far,

@@ -59,13 +59,14 @@ FORMATS = {
                ".spacy", options=_FIELDS, row=docbins.is_row, file=lambda path, head: path.suffix == ".spacy"),
         Format("spacy-json", "the same, written as JSON where a folder is written", docbins.read, docbins.write,
                ".json", options=_FIELDS),
-        Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", founding.read, founding.write,
+        Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", founding.read_benchmark, founding.write_benchmark,
+               
                folder=True, whole=True, options=("passages",), file=lambda path, head: founding.is_benchmark(path)),
     )
 }  # fmt: skip
 
 
-def of(name: str, place: str) -> Format:
+def get_format(name: str, place: str) -> Format:
     """Raises :class:`DataError` (format-unknown)."""
     if name not in FORMATS:
         expected = f"one of {', '.join(FORMATS)}"

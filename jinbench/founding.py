@@ -24,7 +24,7 @@ from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.dataset import build, duplicates, features, load, manifest, statistics
 from jinbench.dataset.splits import FOLD_COLUMNS, FOLDS, SPLITS, SplitAssignment
-from jinbench.documents import Document, Notes, flat
+from jinbench.documents import Document, ConversionLog, flat
 
 VERSION = "1.0.0"
 GOLD = "corpus"  # the name of the gold, where no annotator is known
@@ -38,7 +38,7 @@ def is_benchmark(folder: Path) -> bool:
     return (folder / "dataset" / "manifest.json").is_file() or (folder / "manifest.json").is_file()
 
 
-def read(path: Path, notes: Notes, passages: bool = False, **_: object) -> Iterator[Document]:
+def read_benchmark(path: Path, notes: ConversionLog, passages: bool = False, **_: object) -> Iterator[Document]:
     """The items of `ner`, with the classes of `sector` where that has the same item; with `passages`, whole passages.
 
     `path` is a benchmark, or its folder `dataset`. What no format has, such as layouts, is not said.
@@ -71,7 +71,7 @@ class _Folder(Benchmark):
 
 def _document(
     rows: Sequence[dict[str, Any]], sectors: Mapping[str, dict[str, Any]], names: Sequence[str], passages: bool,
-    folder: Path, notes: Notes,
+    folder: Path, notes: ConversionLog,
 ) -> Document:  # fmt: skip
     first = rows[0]
     text, spans = "", []
@@ -84,24 +84,24 @@ def _document(
     if passage:
         classes = tuple(names[number] for number in passage["sectors"])
         if passage["text"] != text:
-            notes.lose("classes", place, f"{', '.join(classes)} of the passage: --passages", len(classes))
+            notes.log_loss("classes", place, f"{', '.join(classes)} of the passage: --passages", len(classes))
             classes = ()
     group = first["article_id"] if first["article_id"] != id else None  # else it is one by itself
     return Document(text, tuple(spans), classes, id, group, first["split"], place)
 
 
 @dataclass(frozen=True)
-class Founded:
+class NewBenchmark:
     """A benchmark in memory: its files by name, and what is to be said of it."""
 
     files: dict[str, bytes]
     said: tuple[str, ...]
 
 
-def found(
-    documents: Iterable[Document], notes: Notes, title: str = "corpus", command: str = "", source: str = "",
+def from_corpus(
+    documents: Iterable[Document], notes: ConversionLog, title: str = "corpus", command: str = "", source: str = "",
     seed: int = 0,
-) -> Founded:  # fmt: skip
+) -> NewBenchmark:  # fmt: skip
     """Make a benchmark of a corpus. `command` and `source` are what its README says of where it came from.
 
     Raises :class:`DataError` (wrong-shape if no document has a span, split-mismatch, duplicate-id).
@@ -110,7 +110,7 @@ def found(
     kept = [document for document in documents if document.text]
     for document in documents:
         if not document.text:
-            notes.lose("empty", document.place, "an empty text")
+            notes.log_loss("empty", document.place, "an empty text")
     spans = [flat(document, notes) for document in kept]
     label_set, names = _label_set(kept, spans, title, notes)
     ids = _ids(kept)
@@ -144,11 +144,11 @@ def found(
     said = _said(len(kept), len(set(groups)), own, given, repeats, torn)
     contents = _files(table, label_set, places, repeats, splits)
     contents |= _texts(label_set, names, said, title, command, source, splits, "sector" in table)
-    return Founded(contents, said)
+    return NewBenchmark(contents, said)
 
 
 def _label_set(
-    documents: Sequence[Document], spans: Sequence[Sequence[Span]], title: str, notes: Notes
+    documents: Sequence[Document], spans: Sequence[Sequence[Span]], title: str, notes: ConversionLog
 ) -> tuple[LabelSet, dict[tuple[str, str], str]]:
     """The types and classes that were found, the most frequent first, and what each is called here."""
     entities = Counter(span.type for found in spans for span in found)
@@ -164,7 +164,7 @@ def _label_set(
             taken = {label.name for label in found[kind]}
             names[kind, name] = called = _identifier(name, taken)
             if called != name:
-                notes.lose("names", title, f"{name!r} became {called!r}", counts[name])
+                notes.log_loss("names", title, f"{name!r} became {called!r}", counts[name])
             colour = _colour(number) if kind == "entity" else ""
             key = next(keys, None) or f"f{len(names)}"
             found[kind].append(LabelDefinition(called, name, name, key, f"As in the corpus: {name}.", (), colour))
@@ -410,9 +410,9 @@ def _texts(
     }
 
 
-def write(documents: Iterable[Document], notes: Notes, **options: Any) -> Iterator[tuple[str, bytes]]:
+def write_benchmark(documents: Iterable[Document], notes: ConversionLog, **options: Any) -> Iterator[tuple[str, bytes]]:
     """(name, contents) of every file of a benchmark."""
     known = ("title", "command", "source", "seed")
-    founded = found(documents, notes, **{key: options[key] for key in known if key in options})
+    founded = from_corpus(documents, notes, **{key: options[key] for key in known if key in options})
     notes.remarks += founded.said
     yield from founded.files.items()

@@ -29,7 +29,7 @@ TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """What publishing does to one file of main. `data`: the manifest lists it, or it is the manifest."""
 
     path: str
@@ -39,7 +39,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
+class UploadPlan:
     """What publishing a folder does to a repository. `head` is the commit of main, None if there is no repository yet.
 
     `tagged`: the commit that holds this version already. `taken`: the files of data in which that version differs from
@@ -52,10 +52,10 @@ class Plan:
     private: bool
     tagged: str | None
     taken: tuple[str, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[FileChange, ...]
 
     @property
-    def to_send(self) -> tuple[Change, ...]:
+    def to_send(self) -> tuple[FileChange, ...]:
         """What goes to main. Nothing, if the version has its tag and main holds other data: that of a newer version."""
         found = tuple(change for change in self.changes if change.state != SAME)
         return () if self.tagged and any(change.data for change in found) else found
@@ -126,7 +126,7 @@ def _check_endpoint() -> None:
         raise unreachable("HF_ENDPOINT", f"an address that is none: {error}") from None
 
 
-def plan(folder: Path, repo_id: str) -> Plan:
+def plan_upload(folder: Path, repo_id: str) -> UploadPlan:
     """Compare a folder with main of a repository, and with the tag of its version. Sends nothing.
 
     Raises :class:`DataError` (repo-id, and what is wrong with the manifest) and :class:`ServerError` (token-refused,
@@ -146,7 +146,7 @@ def plan(folder: Path, repo_id: str) -> Plan:
         except GatedRepoError:
             raise
         except RepositoryNotFoundError:  # or it is private and the token may not see it; then creating it fails
-            return Plan(repo_id, tag, None, False, None, (), _compare(mine, {}, data))
+            return UploadPlan(repo_id, tag, None, False, None, (), _compare(mine, {}, data))
         tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=KIND).tags}
         there_now = _listed(repo_id, str(info.sha))
         if "manifest.json" in there_now and (STANDOFF in there_now) != (STANDOFF in mine):
@@ -154,7 +154,7 @@ def plan(folder: Path, repo_id: str) -> Plan:
         changes = _compare(mine, there_now, data)
         there = _compare(mine, _listed(repo_id, tag), data) if tag in tags else ()
         taken = [change.path for change in there if change.state != SAME and change.data]
-    return Plan(repo_id, tag, info.sha, bool(info.private), tags.get(tag), tuple(taken), changes)
+    return UploadPlan(repo_id, tag, info.sha, bool(info.private), tags.get(tag), tuple(taken), changes)
 
 
 def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) -> Published:
@@ -171,7 +171,7 @@ def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) ->
     from huggingface_hub import HfApi
 
     _check_token(repo_id)
-    found = plan(folder, repo_id)
+    found = plan_upload(folder, repo_id)
     if found.taken:
         raise DataError(taken(found))
     commit = found.tagged
@@ -217,7 +217,7 @@ def find(name: Path, revision: str | None = None) -> Path:
     return fetch(str(name), revision)
 
 
-def taken(found: Plan) -> Problem:
+def taken(found: UploadPlan) -> Problem:
     """That a version is there already, with other contents."""
     names = ", ".join(found.taken[:5]) + (f" and {len(found.taken) - 5} more" if len(found.taken) > 5 else "")
     hint = "a published version is never changed: raise yours, by an erratum or by `release` in labels.toml"
@@ -250,16 +250,16 @@ def _listed(repo_id: str, revision: str) -> dict[str, "RepoFile"]:
     return {entry.path: entry for entry in tree if isinstance(entry, RepoFile) and entry.path != KEPT}
 
 
-def _compare(mine: dict[str, bytes], theirs: dict[str, "RepoFile"], data: set[str]) -> tuple[Change, ...]:
+def _compare(mine: dict[str, bytes], theirs: dict[str, "RepoFile"], data: set[str]) -> tuple[FileChange, ...]:
     changes = []
     for name in sorted(mine.keys() | theirs.keys()):
         is_data = name in data or name.endswith(".parquet")
         if name not in mine:
-            changes.append(Change(name, GONE, theirs[name].size, is_data))
+            changes.append(FileChange(name, GONE, theirs[name].size, is_data))
             continue
         same = name in theirs and _is_same(mine[name], theirs[name])
         state = NEW if name not in theirs else SAME if same else CHANGED
-        changes.append(Change(name, state, len(mine[name]), is_data))
+        changes.append(FileChange(name, state, len(mine[name]), is_data))
     return tuple(changes)
 
 
@@ -270,7 +270,7 @@ def _is_same(data: bytes, entry: "RepoFile") -> bool:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry.blob_id
 
 
-def _commit(folder: Path, found: Plan, private: bool, step: Step) -> str:
+def _commit(folder: Path, found: UploadPlan, private: bool, step: Step) -> str:
     """Bring main to what the folder holds, in one commit or none; returns the commit.
 
     Not with the client's `upload_folder`: that one may make several commits.

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import blocks, families
-from jinbench.blocks import Block, Fault, Source
+from jinbench.blocks import Shard, Fault, InputFile
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any, shorten
 from jinbench.core.jsonl import MOST
 from jinbench.core.types import Span, Step
 from jinbench.dataset import load
-from jinbench.engines import Engine
-from jinbench.families import Families, Part
+from jinbench.engines import Executor
+from jinbench.families import Components, Partition
 from jinbench.models.active_learning import FAMILY
 from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
 from jinbench.seeds.repairs import REPAIR_NAMES, repair_named
@@ -67,7 +67,7 @@ lead to from these.
 """
 
 
-class Lesson:
+class TrainingData:
     """What there is to learn from before a run: the gold of a benchmark, and the passages that are labelled.
 
     Raises :class:`DataError` (file-missing, file-changed) if tagging is wanted and nothing is labelled.
@@ -105,7 +105,7 @@ def process(
     out: Path,
     benchmark: Benchmark,
     settings: Settings,
-    engine: "contextlib.AbstractContextManager[Engine]",
+    engine: "contextlib.AbstractContextManager[Executor]",
     step: Step,
     strict: bool = False,
 ) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def process(
     `strict` (nothing is written then), plan-differs or folder-taken if `out` belongs to something else.
     """
     _check_repairs(settings.repairs)
-    lesson = Lesson(benchmark, settings.tagging)
+    lesson = TrainingData(benchmark, settings.tagging)
     sources, cut = blocks.plan(paths, settings.fields, settings.block)
     planned = _plan(sources, settings, lesson.version)
     if not (out.is_dir() and {path.name for path in out.iterdir()} == {WORK}):  # a run that had just begun
@@ -142,10 +142,20 @@ def process(
                 raise DataError([nothing, *counts["first"]])
             rows = sum(_length(job.work("bands", block.number)) for block in cut)
             parts = families.partitions(rows, settings.rows)
-            _stage(run, "repeats", "json", families.sift, job, [Part(i, parts, len(cut)) for i in range(parts)], step)
+            _stage(
+                run,
+                "repeats",
+                "json",
+                families.find_candidates,
+                job,
+                [Partition(i, parts, len(cut)) for i in range(parts)],
+                step,
+            )
             sifted = [json.loads(job.work("repeats", i, "json").read_text()) for i in range(parts)]
             halves = families.partitions(sum(each["candidates"] for each in sifted), settings.rows)
-            _stage(run, "pairs", "npy", families.verify, job, [Part(i, halves, parts) for i in range(halves)], step)
+            _stage(
+                run, "pairs", "npy", families.verify, job, [Partition(i, halves, parts) for i in range(halves)], step
+            )
             found = _finish(job, planned, sources, cut, counts, sifted, halves, step)
             shutil.rmtree(out / WORK, ignore_errors=True)
     return found
@@ -177,7 +187,7 @@ def _check_repairs(names: Iterable[str]) -> None:
     )
 
 
-def _plan(sources: Sequence[Source], settings: Settings, version: str) -> dict[str, Any]:
+def _plan(sources: Sequence[InputFile], settings: Settings, version: str) -> dict[str, Any]:
     """What a run belongs to. Two runs with the same plan write the same bytes."""
     versions = {name: metadata.version(name) for name in _PACKAGES} | {"python": platform.python_version()}
     if any(name.startswith("script:") for name in settings.repairs):
@@ -250,7 +260,9 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def _all_problems(run: Engine, job: Job, sources: Sequence[Source], cut: Sequence[Block], step: Step) -> list[Problem]:
+def _all_problems(
+    run: Executor, job: Job, sources: Sequence[InputFile], cut: Sequence[Shard], step: Step
+) -> list[Problem]:
     """Everything that would be left out, in order, up to `MOST`. Nothing is written."""
     step("checking", 0, len(cut))
     lines, faults = [0] * len(cut), dict[int, list[Fault]]()
@@ -263,7 +275,7 @@ def _all_problems(run: Engine, job: Job, sources: Sequence[Source], cut: Sequenc
     return list(itertools.islice((each.problem(before[i]) for i in sorted(faults) for each in faults[i]), MOST))
 
 
-def _before(sources: Sequence[Source], lines: Sequence[int]) -> list[int]:
+def _before(sources: Sequence[InputFile], lines: Sequence[int]) -> list[int]:
     """For each block how many lines of its source come before it."""
     found = []
     for source in sources:
@@ -272,7 +284,7 @@ def _before(sources: Sequence[Source], lines: Sequence[int]) -> list[int]:
     return found
 
 
-def _do_blocks(run: Engine, job: Job, lesson: Lesson, cut: Sequence[Block], step: Step) -> None:
+def _do_blocks(run: Executor, job: Job, lesson: TrainingData, cut: Sequence[Shard], step: Step) -> None:
     left = [block for block in cut if not job.work("blocks", block.number, "json").is_file()]
     done = len(cut) - len(left)
     if left:
@@ -302,7 +314,13 @@ def _same_model(job: Job) -> None:
 
 
 def _stage(
-    run: Engine, kind: str, suffix: str, function: Callable[[Job, Part], int], job: Job, parts: list[Part], step: Step
+    run: Executor,
+    kind: str,
+    suffix: str,
+    function: Callable[[Job, Partition], int],
+    job: Job,
+    parts: list[Partition],
+    step: Step,
 ) -> None:
     """Call a function for every partition whose file is not there."""
     left = [part for part in parts if not job.work(kind, part.number, suffix).is_file()]
@@ -329,7 +347,7 @@ def _write(job: Job, name: str, pieces: Iterable[str]) -> None:
         file.writelines(pieces)
 
 
-def _reports(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> Iterator[tuple[dict[str, Any], int]]:
+def _reports(job: Job, sources: Sequence[InputFile], cut: Sequence[Shard]) -> Iterator[tuple[dict[str, Any], int]]:
     """What each block said, and how many lines of its source come before it."""
     for source in sources:
         before = 0
@@ -339,12 +357,12 @@ def _reports(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> Itera
             before += report["lines"]
 
 
-def _problems(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> Iterator[Problem]:
+def _problems(job: Job, sources: Sequence[InputFile], cut: Sequence[Shard]) -> Iterator[Problem]:
     for report, before in _reports(job, sources, cut):
         yield from (Fault(**fault).problem(before) for fault in report["faults"])
 
 
-def _counted(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> dict[str, Any]:
+def _counted(job: Job, sources: Sequence[InputFile], cut: Sequence[Shard]) -> dict[str, Any]:
     """The sums over all blocks; `skipped`: by code; `first`: the first problems."""
     names = ("articles", "empty", "passages", "cut", "sentences", "characters", "spans", "labelled")
     counts, skipped = Counter(dict.fromkeys(names, 0)), Counter[str]()
@@ -356,13 +374,13 @@ def _counted(job: Job, sources: Sequence[Source], cut: Sequence[Block]) -> dict[
 
 
 def _finish(
-    job: Job, planned: dict[str, Any], sources: Sequence[Source], cut: Sequence[Block], counts: dict[str, Any],
+    job: Job, planned: dict[str, Any], sources: Sequence[InputFile], cut: Sequence[Shard], counts: dict[str, Any],
     sifted: Sequence[dict[str, Any]], halves: int, step: Step,
 ) -> dict[str, Any]:  # fmt: skip
     """What is made of all blocks together, and last of all the summary."""
     step("merging", 0, 1)
     pairs = [job.work("pairs", i) for i in range(halves)]
-    found = Families(pairs)
+    found = Components(pairs)
     _write_pairs(job, pairs, found)
     picked = families.least_certain(job, job.settings.select, len(cut), found)
     if job.settings.tagging:
@@ -393,7 +411,7 @@ def _finish(
     return summary
 
 
-def _write_pairs(job: Job, pairs: Sequence[Path], found: Families) -> None:
+def _write_pairs(job: Job, pairs: Sequence[Path], found: Components) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -27,17 +27,17 @@ _SCRIPTS = ("basics.js", "board.js", "system.js", "compare.js", "main.js")
 _LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 
 
-def build(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
+def build_page(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
     """Everything that is generated in `leaderboard/`, by name of the file: the tables, and the page.
 
     Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
     """
     known = read_annotators(benchmark) if benchmark.annotators.is_file() else None
-    page = render(boards, read_label_set(benchmark).title, labelled(known) if known else "")
-    return ranking.tables(boards) | {NAME: page}
+    page = render_page(boards, read_label_set(benchmark).title, labelled(known) if known else "")
+    return ranking.markdown_tables(boards) | {NAME: page}
 
 
-def render(boards: Sequence[Board], title: str, labelled: str = "") -> str:
+def render_page(boards: Sequence[Board], title: str, labelled: str = "") -> str:
     """The page. The same boards give the same text. `labelled`: what made the labels, see :func:`labelled`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

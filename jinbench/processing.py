@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import cleaning, sketches
-from jinbench.blocks import Article, Block, Fault, Fields, Reading
+from jinbench.blocks import Article, Shard, Fault, Fields, Reading
 from jinbench.core import files
 from jinbench.core.text import split_sentences, storable
 from jinbench.dataset.duplicates import SHORT
@@ -167,7 +167,7 @@ def id_rows() -> Any:
     return np.dtype([("hash", np.uint64), ("at", np.uint64)])
 
 
-def check(job: Job, block: Block) -> tuple[int, int, list[Fault]]:
+def check(job: Job, block: Shard) -> tuple[int, int, list[Fault]]:
     """Read a block and do nothing with it: number of the block, lines that begin in it, and its faults."""
     reading = Reading(block, job.settings.fields)
     for _ in reading.articles():
@@ -190,7 +190,7 @@ class _Batch:
         self.characters += len(row["text"])
 
 
-def do_block(job: Job, block: Block) -> int:
+def do_block(job: Job, block: Shard) -> int:
     """Everything for one block, unless it is done. Returns its number. Raises OSError."""
     if job.work("blocks", block.number, "json").is_file():
         return block.number
@@ -199,7 +199,7 @@ def do_block(job: Job, block: Block) -> int:
     return block.number
 
 
-def _do_block(job: Job, block: Block) -> None:
+def _do_block(job: Job, block: Shard) -> None:
     import numpy as np
     import pyarrow.parquet as pq
 
@@ -239,7 +239,7 @@ def _do_block(job: Job, block: Block) -> None:
 
 
 def _batches(
-    job: Job, block: Block, reading: Reading, given: list[tuple[int, int]], counts: Counter[str]
+    job: Job, block: Shard, reading: Reading, given: list[tuple[int, int]], counts: Counter[str]
 ) -> Iterator[_Batch]:
     batch, row = _Batch(), 0
     for article in reading.articles():

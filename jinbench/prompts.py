@@ -72,7 +72,7 @@ class Prompts:
         return "\n".join(lines)
 
 
-def make(
+def make_prompts(
     benchmark: Benchmark, task: str, split: str, shots: int = 5, seed: int = 0, style: str = "json", lang: str = "zh"
 ) -> Prompts:
     """A prompt for every item of `split` (train, validation, test, folds, or any other that the gold knows).

@@ -184,13 +184,13 @@ class Board:
         return markdown([self])
 
 
-def board(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Board:
+def build_board(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Board:
     """Score every system on `task` and `split`, and the annotators with them.
 
     Raises :class:`DataError` with what is wrong in any of them.
     """
     gold = read_task_gold(benchmark, task, split, crosswalk)
-    return rank(gold, predictions(benchmark, gold), annotator_predictions(benchmark, gold))
+    return rank_systems(gold, predictions(benchmark, gold), annotator_predictions(benchmark, gold))
 
 
 def predictions(benchmark: Benchmark, gold: Gold) -> Predicted:
@@ -226,7 +226,7 @@ def _systems(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -
     """
     name = file_name(task, split, crosswalk)
     found = {path.parent.name: (_recipe(path.parent), path) for path in sorted(benchmark.baselines.glob(f"*/{name}"))}
-    for entry in entries.room(benchmark):
+    for entry in entries.read_all_entries(benchmark):
         if path := entry.files.get((task, split, crosswalk)):
             system = entry.system
             about = About(
@@ -246,14 +246,14 @@ def _recipe(folder: Path) -> About:
     """What is known of a recipe from its file, or else from its results."""
     path = folder.with_suffix(".py")
     if path.is_file():
-        recipe = recipes.load(path)
+        recipe = recipes.load_recipe(path)
         return About("baseline", recipe.name, note=recipe.summary, given=recipe.given)
     record = files.read_json(folder / SCORES) if (folder / SCORES).is_file() else {}
     given = record.get("given", ()) if isinstance(record, dict) else ()
     return About("baseline", folder.name, given=tuple(map(str, given)) if isinstance(given, list) else ())
 
 
-def rank(
+def rank_systems(
     gold: Gold,
     predicted: Predicted,
     annotators: Mapping[tuple[str, str], Mapping[str, frozenset[LabelKey]]] | None = None,
@@ -373,14 +373,14 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\`*\[\]|!])", r"\\\1", text)
 
 
-def build(benchmark: Benchmark) -> list[Board]:
+def build_boards(benchmark: Benchmark) -> list[Board]:
     """All boards: those of the label set, and coarse ones where there is something for them."""
     boards = []
     for task, splits in board_splits(benchmark).items():
-        boards += [board(benchmark, task, split) for split in splits]
+        boards += [build_board(benchmark, task, split) for split in splits]
         for crosswalk in read_crosswalks(benchmark) if task == "ner" else ():
             boards += [
-                board(benchmark, task, split, crosswalk)
+                build_board(benchmark, task, split, crosswalk)
                 for split in splits
                 if (crosswalk, split) == (main_crosswalk(benchmark), FOLDS)
                 or _systems(benchmark, task, split, crosswalk)
@@ -388,7 +388,7 @@ def build(benchmark: Benchmark) -> list[Board]:
     return [found for found in boards if found.rows]
 
 
-def tables(boards: Iterable[Board]) -> dict[str, str]:
+def markdown_tables(boards: Iterable[Board]) -> dict[str, str]:
     """The generated tables of `leaderboard/`, by name of the file."""
     boards = list(boards)
     return {

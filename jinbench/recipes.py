@@ -53,7 +53,7 @@ class Recipe:
         return tuple(name for name in self.needs if not _installed(name))
 
 
-def room(benchmark: Benchmark) -> list[Path]:
+def recipe_paths(benchmark: Benchmark) -> list[Path]:
     """The recipes of the room, in order of their names. Raises :class:`DataError` (file-missing) if there are none."""
     found = sorted(benchmark.baselines.glob("*.py"))
     if not found:
@@ -62,7 +62,7 @@ def room(benchmark: Benchmark) -> list[Path]:
     return found
 
 
-def load(path: Path) -> Recipe:
+def load_recipe(path: Path) -> Recipe:
     """Raises :class:`DataError` (file-missing, not-utf8, recipe-broken, wrong-task, declaration-unknown)."""
     text, place = files.read_text(path), files.shown(path)
     if path.suffix != ".py":

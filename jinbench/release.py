@@ -90,7 +90,7 @@ def publish(
     if to:
         hub.check_id(to)
     where = workshop(ctx) if standoff else rooms(ctx)  # the pages are not in the package
-    if not is_installed(where) and (names := documents.stale(where)):
+    if not is_installed(where) and (names := documents.stale_documents(where)):
         say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
         raise typer.Exit(EXIT_DATA)
     for name, count in starting.todo(where).items():
@@ -102,7 +102,7 @@ def publish(
     with tempfile.TemporaryDirectory() as scratch:
         target = (out or where.root / "build" / "standoff").resolve()
         folder = Path(scratch) / "standoff" if dry_run else target
-        bare.write(where, folder)
+        bare.write_standoff(where, folder)
         if to:
             _send(folder, to, dry_run, private, as_json)
             return
@@ -124,7 +124,7 @@ def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) ->
 
     from jinbench import hub, refusals
 
-    found = hub.plan(folder, to)
+    found = hub.plan_upload(folder, to)
     if private and found.head and not found.private:
         raise typer.BadParameter(
             f"{refusals.address(to)} is public: change that on the Hub first", param_hint="--private"

@@ -15,7 +15,7 @@ from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any, shorten
-from jinbench.reports import Report
+from jinbench.reports import ParseReport
 from jinbench.scoring.gold import Gold, LabelKey
 
 _LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
@@ -40,7 +40,7 @@ def size_limit(gold: Gold) -> int:
     return 2**20 + 2**18 * len(gold.ids)
 
 
-def read(path: Path, gold: Gold) -> dict[str, tuple[str, bool]]:
+def read_replies(path: Path, gold: Gold) -> dict[str, tuple[str, bool]]:
     """Replies by id, each with whether it was refused, from JSON Lines in one of the forms that `jinbench parse` takes.
 
     Raises :class:`DataError` (file-missing, file-too-big, file-binary, not-utf8, broken-json, wrong-shape, unknown-id,
@@ -113,16 +113,16 @@ def _content(value: Any) -> str | None:
     return "" if value is None else value if isinstance(value, str) else None
 
 
-def parse(
+def parse_replies(
     gold: Gold, said: Mapping[str, tuple[str, bool]], known: Mapping[str, str]
-) -> tuple[dict[str, frozenset[LabelKey]], Report]:
+) -> tuple[dict[str, frozenset[LabelKey]], ParseReport]:
     """Predictions by id, for the items whose reply could be used, and what became of everything.
 
     `said` is as :func:`read` gives it, `known` as :func:`names`. Of `gold` only ids, texts and names are looked at.
     """
-    report = Report(gold.task, gold.split, len(gold.ids), len(said))
+    report = ParseReport(gold.task, gold.split, len(gold.ids), len(said))
     found: dict[str, frozenset[LabelKey]] = {}
-    reader = answers.NerReader if gold.task == "ner" else answers.SectorReader
+    reader = answers.NerParser if gold.task == "ner" else answers.SectorParser
     for id, text in zip(gold.ids, gold.texts, strict=True):
         if id not in said:
             report.leave_out("no-reply", id)

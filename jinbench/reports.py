@@ -37,7 +37,7 @@ NOTES = {
 
 
 @dataclass
-class Report:
+class ParseReport:
     """What became of the replies. `where[reason]` lists (id, what) for everything that was left out."""
 
     task: str

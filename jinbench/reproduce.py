@@ -75,12 +75,12 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
     build.write_dataset(built, again.dataset)
     for name in built.files:
         yield _same(benchmark, again, f"dataset/{name}")
-    for path in recipes.room(again):
-        yield from _run_again(benchmark, again, recipes.load(path), step)
-    for name, text in page.build(again, ranking.build(again)).items():
+    for path in recipes.recipe_paths(again):
+        yield from _run_again(benchmark, again, recipes.load_recipe(path), step)
+    for name, text in page.build_page(again, ranking.build_boards(again)).items():
         files.write_text(again.leaderboard / name, text)
         yield _same(benchmark, again, f"leaderboard/{name}")
-    for name, data in card.build(again).items():
+    for name, data in card.build_card(again).items():
         files.write_bytes(again.root / name, data)
         yield _same(benchmark, again, name)
 
@@ -94,7 +94,7 @@ def _copy(benchmark: Benchmark, folder: Path) -> Benchmark:
     for room in (benchmark.seeds, benchmark.annotation):
         shutil.copytree(room, folder / room.name)
     for path in [
-        *recipes.room(benchmark),
+        *recipes.recipe_paths(benchmark),
         *(benchmark.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
         benchmark.splits,
         *files.below(benchmark.leaderboard / "entries"),
@@ -169,11 +169,11 @@ def _run_again(benchmark: Benchmark, again: Benchmark, recipe: Recipe, step: Ste
         reason = f"not made again: it needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
         yield Check(OKISH, f"baselines/{recipe.name}", f"{reason}. The committed predictions were scored.")
         return
-    result = baselines.run(again, recipe, step)
-    baselines.write(result, folder)
+    result = baselines.run_recipe(again, recipe, step)
+    baselines.write_result(result, folder)
     names = list(result.files())
     if recipe.curve:
-        curves.write(curves.measure(again, result, step), folder)
+        curves.write_curve(curves.measure_curve(again, result, step), folder)
         names.append(curves.NAME)
     for name in names:
         yield _same(benchmark, again, f"baselines/{recipe.name}/{name}")

@@ -64,7 +64,9 @@ def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, st
             parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
             gold = gold_from_rows(task, split, rows, listing, config)
-            boards.append({row.system: row for row in ranking.rank(gold, ranking.predictions(benchmark, gold)).rows})
+            boards.append(
+                {row.system: row for row in ranking.rank_systems(gold, ranking.predictions(benchmark, gold)).rows}
+            )
         old, new = boards
         moves += [
             Move(task, split, name, old[name].score, row.score, old[name].rank, row.rank) for name, row in new.items()

@@ -25,7 +25,7 @@ _AT_ONCE = 8192  # characters whose hashes stay in the processor's cache
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
-def chance(similarity: float) -> float:
+def candidate_probability(similarity: float) -> float:
     """The probability that two texts of this resemblance become candidates."""
     return 1 - (1 - similarity**ROWS) ** BANDS
 

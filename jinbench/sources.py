@@ -43,7 +43,7 @@ def init(
     from jinbench import starting
     from jinbench.core import files
 
-    where = starting.begin(folder, title, example)
+    where = starting.create_benchmark(folder, title, example)
     made = [path.relative_to(where.root).as_posix() for path in files.below(where.root)]
     go = f"cd {shlex.quote(str(folder))}"
     steps = [

@@ -35,7 +35,7 @@ NOTICE = """
 """
 
 
-def build(benchmark: Benchmark) -> dict[str, bytes]:
+def build_standoff(benchmark: Benchmark) -> dict[str, bytes]:
     """The files of the standoff form of `dataset/`, by name.
 
     Raises :class:`DataError` (file-missing, file-changed, and what is wrong in pages or labels).
@@ -74,13 +74,13 @@ def _libraries() -> dict[str, str]:
     return {name: version(name) for name in ("datasets", "opencc", "pyarrow", "pypinyin")}
 
 
-def write(benchmark: Benchmark, folder: Path) -> None:
+def write_standoff(benchmark: Benchmark, folder: Path) -> None:
     """Write the standoff form of `dataset/` into `folder`, in place of an earlier one.
 
     Raises :class:`DataError` (folder-taken if the folder holds anything else, and what :func:`build` raises).
     """
     files.check_free(folder, ANOTHER, STANDOFF)
-    contents = build(benchmark)
+    contents = build_standoff(benchmark)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         made = Path(scratch) / folder.name

@@ -22,7 +22,7 @@ _TODO = "TODO:"
 _HINT = "go to an empty folder, or name one that does not exist yet"
 
 
-def begin(folder: Path, title: str = "", example: bool = False) -> Benchmark:
+def create_benchmark(folder: Path, title: str = "", example: bool = False) -> Benchmark:
     """A new benchmark in `folder`, called `title` or else like the folder; with `example`, two articles are in it.
 
     Nothing is there before all of it is. Raises :class:`DataError` (folder-taken) unless `folder` is empty, or not

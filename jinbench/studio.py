@@ -9,7 +9,7 @@ from jinbench.annotation.exports import SECTORS, SPANS, TEXT
 from jinbench.cluener import GROUP, counted
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
-from jinbench.documents import Document, Notes, identified, spans_in, text_of
+from jinbench.documents import Document, ConversionLog, identified, spans_in, text_of
 
 _REGIONS = ("labels", "hypertextlabels")  # the types of regions that are spans
 _LOST = {"relation": "relations", "textarea": "regions"}
@@ -26,7 +26,7 @@ def _is_minimal(entry: Any) -> bool:
     return isinstance(entry, dict) and {"start", "end"} <= entry.keys() and "labels" in entry
 
 
-def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None = None,
+def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
     """The tasks of an export (JSON or JSON_MIN), each with its first annotation that was not cancelled."""
     try:
@@ -50,7 +50,7 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
         data = task if minimal else task["data"]
         results = _minimal(task) if minimal else _results(task, place, notes)
         if results is None:
-            notes.lose("unlabelled", place, "no annotation that was submitted")
+            notes.log_loss("unlabelled", place, "no annotation that was submitted")
             continue
         text = text_of(_text(data, results), place, notes)
         if text is None:
@@ -71,13 +71,13 @@ def read(path: Path, notes: Notes, group: str | None = None, offsets: str | None
             elif kind == "choices" and isinstance(names, list):
                 classes += [str(name) for name in names]
             else:
-                notes.lose(_LOST.get(str(kind), "regions"), place, shorten(kind))
+                notes.log_loss(_LOST.get(str(kind), "regions"), place, shorten(kind))
         id, of = identified({"id": task.get("id")} | data, group, place, notes)
         found = spans_in(text, spans, place, notes, offsets or "code-points")
         yield Document(text, found, tuple(dict.fromkeys(filter(str.strip, classes))), id, of, place=place)
 
 
-def _results(task: Mapping[str, Any], place: str, notes: Notes) -> list[dict[str, Any]] | None:
+def _results(task: Mapping[str, Any], place: str, notes: ConversionLog) -> list[dict[str, Any]] | None:
     """What the annotation says that is taken; None if there is none."""
     listed = task.get("annotations")
     listed = listed if isinstance(listed, list) else []
@@ -85,7 +85,7 @@ def _results(task: Mapping[str, Any], place: str, notes: Notes) -> list[dict[str
     if not found:
         return None
     if len(found) > 1:
-        notes.lose("annotations", place, f"{len(found)} annotations", len(found) - 1)
+        notes.log_loss("annotations", place, f"{len(found)} annotations", len(found) - 1)
     results = found[0].get("result")
     if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
         expected, hint = '"result": a list of regions', "export the project as JSON"
@@ -123,7 +123,7 @@ def _surface(surface: Any, text: str, start: Any, end: Any) -> Any:
     return None if "\n" in stands or "\r" in stands else surface
 
 
-def write(found: Iterable[Document], notes: Notes, offsets: str | None = None, **_: object) -> Iterator[bytes]:
+def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[bytes]:
     """Tasks to import, each with one annotation. The names of the controls are those of `jinbench labels config`."""
     separator = b"[\n"
     for document in found:

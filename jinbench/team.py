@@ -209,7 +209,7 @@ def _place(ctx: typer.Context, dry_run: bool) -> Benchmark:
     if dry_run:
         say(f"There is no benchmark in {folder}. Without --dry-run an example would be written there.")
         raise typer.Exit
-    where = starting.begin(folder, example=True)
+    where = starting.create_benchmark(folder, example=True)
     say(f"An example to begin with is in {where.root}. README.md there says how to go on with yours.")
     return where
 

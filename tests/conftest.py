@@ -46,7 +46,7 @@ def recipe(tmp_path: Path, text: str) -> Recipe:
     """A recipe in a file."""
     path = tmp_path / "model.py"
     path.write_text(text)
-    return recipes.load(path)
+    return recipes.load_recipe(path)
 
 
 @pytest.fixture(scope="session")

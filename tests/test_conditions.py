@@ -60,8 +60,8 @@ def result(world: Benchmark, name: str, text: str) -> baselines.Result:
     """The recipe is put into the room, run, and what it gives stored."""
     path = world.baselines / f"{name}.py"
     files.write_text(path, text)
-    found = baselines.run(world, recipes.load(path))
-    baselines.write(found, world.baselines / name)
+    found = baselines.run_recipe(world, recipes.load_recipe(path))
+    baselines.write_result(found, world.baselines / name)
     return found
 
 
@@ -112,12 +112,14 @@ def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None
     gold = read_task_gold(world, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
     for tier in conditions.tiers(world):
-        perfect = conditions.under(tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean)
+        perfect = conditions.score_under_noise(
+            tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean
+        )
         assert perfect.cell.f1 == 1.0
         assert perfect.change
         assert perfect.change.value == 0.0
-        assert conditions.under(tier, {}, gold, {}).cell.f1 == 0.0
-        nothing = conditions.under(tier, {}, gold, clean)
+        assert conditions.score_under_noise(tier, {}, gold, {}).cell.f1 == 0.0
+        nothing = conditions.score_under_noise(tier, {}, gold, clean)
         assert nothing.change
         assert (nothing.change.value, nothing.change.low, nothing.change.high) == (-1.0, -1.0, -1.0)
 
@@ -173,7 +175,7 @@ def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Benchmark) -> N
     assert coarse.coarse == {}
     assert fine.coarse["folds"].labels[0].gold == coarse.scores["folds"].labels[0].gold
 
-    boards = {board.title: board for board in ranking.build(world)}
+    boards = {board.title: board for board in ranking.build_boards(world)}
     systems = {title: {row.system for row in board.rows if not row.about.annotator} for title, board in boards.items()}
     assert systems == {
         "ner, cross-validation over all articles": {"fine"},
@@ -226,7 +228,7 @@ def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(wor
     gold = read_task_gold(world, "sector", "folds")
     predicted = ranking.predictions(world, gold)
     assert {name: about.given for name, about in predicted.about.items()} == {"oracle": ("entities",), "plain": ()}
-    board = ranking.board(world, "sector", "folds")
+    board = ranking.build_board(world, "sector", "folds")
     (row,) = (row for row in board.rows if row.about.given)
     assert row.shown == "oracle (given the gold entities)"
     assert "| – | oracle (given the gold entities) |" in ranking.markdown([board])
@@ -240,7 +242,7 @@ def test_no_rank_counts_who_was_given_the_gold() -> None:
         "other": guesses(*gold.labels[:5]),
     }
     predicted = ranking.Predicted(labels, {"oracle": ranking.About("baseline", "oracle", given=("entities",))})
-    board = ranking.rank(gold, predicted)
+    board = ranking.rank_systems(gold, predicted)
     assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
 
 

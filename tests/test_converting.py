@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jinbench import conll, converting, formats
-from jinbench.converting import Report, Source, convert
+from jinbench.converting import Report, Source, convert_corpus
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
-from jinbench.documents import LOSSES, Document, Notes, ordered
+from jinbench.documents import LOSSES, Document, ConversionLog, ordered
 from jinbench.scoring import schemes
 from tests.conftest import ROOT
 from tests.test_problems import run
@@ -54,9 +54,11 @@ def kept(spans: Sequence[Span]) -> list[Span]:
 corpora = st.lists(documents(), min_size=1, max_size=5)
 
 
-def there_and_back(name: str, found: Sequence[Document], folder: Path, **options: Any) -> tuple[list[Document], Notes]:
+def there_and_back(
+    name: str, found: Sequence[Document], folder: Path, **options: Any
+) -> tuple[list[Document], ConversionLog]:
     """What our reader gets of what our writer wrote, and what the writer said was lost."""
-    format, notes, scheme = formats.FORMATS[name], Notes(), options.get("scheme", "BIO")
+    format, notes, scheme = formats.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
     path = folder / f"x{options.get('suffix', format.suffix)}"
     pieces = format.write(iter(found), notes, **{"suffix": format.suffix, "scheme": scheme} | options)
     if format.folder:
@@ -66,7 +68,7 @@ def there_and_back(name: str, found: Sequence[Document], folder: Path, **options
             (path / file).write_bytes(data)
     else:
         path.write_bytes(b"".join(pieces))
-    reading = Notes()
+    reading = ConversionLog()
     wanted = {key: value for key, value in options.items() if key in format.options}
     back = list(format.read(path, reading, **wanted))
     assert not reading.counts, [str(problem) for problem in (*reading.fatal, *reading.problems)]
@@ -74,7 +76,7 @@ def there_and_back(name: str, found: Sequence[Document], folder: Path, **options
     return back, notes
 
 
-def said(notes: Notes) -> dict[str, int]:
+def said(notes: ConversionLog) -> dict[str, int]:
     return {code: loss.count for code, loss in notes.losses.items()}
 
 
@@ -185,7 +187,7 @@ def test_columns_say_flat_spans_and_no_white_space(found: list[Document], scheme
 def test_seqeval_reads_our_columns(found: list[Document], scheme: str) -> None:
     from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-    data = b"".join(conll.write(iter(found), Notes(), scheme=scheme)).decode()
+    data = b"".join(conll.write(iter(found), ConversionLog(), scheme=scheme)).decode()
     blocks = [[line.split() for line in block.split("\n")] for block in data.split("\n\n") if block]
     theirs = {"BIO": IOB2, "BIOES": IOBES, "BILOU": BILOU}[scheme]
     entities = Entities([[tag for _, tag in block] for block in blocks], theirs)
@@ -222,9 +224,9 @@ def test_spacy_itself_reads_what_we_write(found: list[Document]) -> None:
 
     from jinbench import docbins
 
-    made = b"".join(docbins.write(iter(found), Notes()))
+    made = b"".join(docbins.write(iter(found), ConversionLog()))
     of_bin = list(DocBin().from_bytes(made).get_docs(spacy.blank("zh").vocab))
-    rows = json.loads(b"".join(docbins.write(iter(found), Notes(), suffix=".json")))
+    rows = json.loads(b"".join(docbins.write(iter(found), ConversionLog(), suffix=".json")))
     of_json = [Doc(spacy.blank("zh").vocab).from_json(row) for row in rows]
     for docs, spans_of in ((of_bin, lambda d: d.spans), (of_json, aligned)):
         for doc, document in zip(docs, found, strict=True):
@@ -252,7 +254,7 @@ def test_label_studio_of_any_project(tmp_path: Path) -> None:
         {"id": 9, "text": "𠮷港", "label": [{"start": 1, "end": 2, "text": "港", "labels": ["LOC"]}]},
     ]  # fmt: skip
     (tmp_path / "x.json").write_text(json.dumps(tasks), encoding="utf-8")
-    notes = Notes()
+    notes = ConversionLog()
     first, last = formats.FORMATS["labelstudio"].read(tmp_path / "x.json", notes)
     assert (first.id, first.text, first.classes) == ("7", "天\n津", ("news",))
     assert set(first.spans) == {Span(0, 3, "LOC", "天\n津"), Span(0, 3, "CITY", "天\n津")}
@@ -269,13 +271,13 @@ def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
         {"id": 4, "text": "天津", "entities": [[0, 2, "LOC"]], "cats": ["news"]},
     ]  # fmt: skip
     path = write(tmp_path / "x.jsonl", *map(json.dumps, rows))
-    notes = Notes()
+    notes = ConversionLog()
     found = list(formats.FORMATS["doccano"].read(path, notes))
     assert [[span.surface for span in d.spans] for d in found] == [["天津"], ["天津"], [], ["天津"]]
     assert [d.classes for d in found] == [(), (), ("news", "local"), ("news",)]
     assert said(notes) == {"relations": 1}
     assert "2 labelled texts have characters outside the basic plane" in notes.remarks[0]
-    points = list(formats.FORMATS["doccano"].read(path, Notes(), offsets="code-points"))
+    points = list(formats.FORMATS["doccano"].read(path, ConversionLog(), offsets="code-points"))
     assert [span.surface for span in points[0].spans] == []  # 2 to 4 is beyond the three code points
 
 
@@ -285,7 +287,7 @@ def test_brat_with_what_cannot_be_said(tmp_path: Path) -> None:
              "A1\tBig T1", "#1\tAnnotatorNotes T1\tfine", "*\tEquiv T1 T3"]  # fmt: skip
     (tmp_path / "a.ann").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "b.txt").write_text("无", encoding="utf-8")
-    notes = Notes()
+    notes = ConversionLog()
     (document,) = formats.FORMATS["brat"].read(tmp_path, notes)
     assert set(document.spans) == {Span(0, 3, "LOC", "天津港"), Span(2, 5, "X", "港\n很")}
     assert said(notes) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
@@ -299,19 +301,19 @@ def test_columns_of_others(tmp_path: Path) -> None:
         b"-DOCSTART- -X- O O\r\n\r\ny X X S-LOC\r\n"
     )
     with pytest.raises(DataError, match="wrong-tags"):
-        convert([Source(path)], "cluener", tmp_path / "y.jsonl")
+        convert_corpus([Source(path)], "cluener", tmp_path / "y.jsonl")
     path.write_bytes(path.read_bytes().replace(b"S-LOC", b"B-LOC"))
-    notes = Notes()
+    notes = ConversionLog()
     found = list(conll.read(path, notes, join=" "))
     assert [(d.text, d.group) for d in found] == [("Big Ben", "x-D1"), ("x", "x-D1"), ("y", "x-D2")]
     assert found[0].spans == (Span(0, 7, "LOC", "Big Ben"),)
     assert said(notes) == {"comments": 1}
     path.write_text("天0 B-LOC\n津1 I-LOC\n\n", encoding="utf-8")
-    notes = Notes()
+    notes = ConversionLog()
     assert [d.text for d in conll.read(path, notes)] == ["天津"]
     assert said(notes) == {"numbers": 2}
     path.write_text("天 B-LOC\n  O\n\u3000 O\n", encoding="utf-8")
-    assert [d.text for d in conll.read(path, Notes())] == ["天 \u3000"]
+    assert [d.text for d in conll.read(path, ConversionLog())] == ["天 \u3000"]
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -362,7 +364,7 @@ def test_bad_input_is_named(
 ) -> None:
     path = write(tmp_path / "x.txt", *lines)
     with pytest.raises(DataError) as caught:
-        convert([Source(path)], "conll", tmp_path / "out", origin, True, options)
+        convert_corpus([Source(path)], "conll", tmp_path / "out", origin, True, options)
     assert code in [problem.code for problem in caught.value.problems], str(caught.value)
     for part in parts:
         assert part in str(caught.value), str(caught.value)
@@ -373,20 +375,20 @@ def test_bad_input_is_named(
 def test_gb18030_is_named_for_every_file(origin: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes("天津 港口\n".encode("gb18030") * 3)
     with pytest.raises(DataError, match="iconv -f GB18030"):
-        convert([Source(tmp_path / "x.json")], "conll", tmp_path / "out", origin)
+        convert_corpus([Source(tmp_path / "x.json")], "conll", tmp_path / "out", origin)
 
 
 def test_an_annotation_without_its_text(tmp_path: Path) -> None:
     write(tmp_path / "in.txt").parent.joinpath("in").mkdir()
     write(tmp_path / "in" / "a.ann", "T1\tLOC 0 2\t天津")
     with pytest.raises(DataError, match=r"a\.ann: file-missing\n  expected its text beside it: a\.txt"):
-        convert([Source(tmp_path / "in")], "conll", tmp_path / "out")
+        convert_corpus([Source(tmp_path / "in")], "conll", tmp_path / "out")
 
 
 def test_a_damaged_docbin(tmp_path: Path) -> None:
     (tmp_path / "x.spacy").write_bytes(b"x\x9cnothing")
     with pytest.raises(DataError, match="file-binary"):
-        convert([Source(tmp_path / "x.spacy")], "conll", tmp_path / "out")
+        convert_corpus([Source(tmp_path / "x.spacy")], "conll", tmp_path / "out")
 
 
 FAULTS = [
@@ -407,10 +409,10 @@ FAULTS = [
 def test_one_fault_is_told_and_the_rest_is_done(line: str, code: str, part: str, tmp_path: Path) -> None:
     path, out = write(tmp_path / "x.jsonl", GOOD, line, GOOD), tmp_path / "y.txt"
     with pytest.raises(DataError) as caught:
-        convert([Source(path)], "conll", out, strict=True)
+        convert_corpus([Source(path)], "conll", out, strict=True)
     assert (caught.value.problems[0].code, "x.jsonl:2" in caught.value.problems[0].location) == (code, True)
     assert not out.exists()
-    report = convert([Source(path)], "conll", out)
+    report = convert_corpus([Source(path)], "conll", out)
     assert report.counts == {code: 1}
     assert part in str(report)
     assert "x.jsonl:2" in str(report)
@@ -420,10 +422,10 @@ def test_one_fault_is_told_and_the_rest_is_done(line: str, code: str, part: str,
 
 def test_offsets_of_a_browser(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", '{"text": "😀天津", "label": {"LOC": {"天津": [[2, 3]]}}}')
-    report = convert([Source(path)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"})
+    report = convert_corpus([Source(path)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"})
     assert (report.counts, report.spans) == ({}, 1)
     half = write(tmp_path / "x.jsonl", '{"text": "😀天津", "label": {"LOC": {"?": [[1, 3]]}}}')
-    assert convert([Source(half)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"}).counts == {
+    assert convert_corpus([Source(half)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"}).counts == {
         "span-outside-text": 1
     }
 
@@ -431,7 +433,7 @@ def test_offsets_of_a_browser(tmp_path: Path) -> None:
 def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
     row = {"id": 4, "text": "天津 港", "label": {"LOC": {"天津": [[0, 1]]}, "ORG": {"天津 港": [[0, 3]]}}}
     path = write(tmp_path / "x.jsonl", json.dumps(row, ensure_ascii=False), '{"text": "", "label": {}}')
-    report = convert([Source(path)], "conll", tmp_path / "y.txt")
+    report = convert_corpus([Source(path)], "conll", tmp_path / "y.txt")
     assert {code: loss["count"] for code, loss in report.losses.items()} == {
         "empty": 1, "ids": 1, "overlaps": 1, "white-space": 1
     }  # fmt: skip
@@ -439,7 +441,7 @@ def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
         assert part in str(report)
     assert (report.texts, report.spans) == (2, 2)
     with pytest.raises(DataError) as caught:
-        convert([Source(path)], "conll", tmp_path / "z.txt", strict=True)
+        convert_corpus([Source(path)], "conll", tmp_path / "z.txt", strict=True)
     assert {problem.code for problem in caught.value.problems} == {"conversion-loses"}
     assert not (tmp_path / "z.txt").exists()
 
@@ -447,7 +449,7 @@ def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
 def test_repairs_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "x.txt", "天 O", "津 I-LOC", "港 I-LOC", "", "大 B-LOC", "")
     for repair, spans in (("begin", 2), ("drop", 1)):
-        report = convert([Source(path)], "cluener", tmp_path / "y.jsonl", options={"repair": repair})
+        report = convert_corpus([Source(path)], "cluener", tmp_path / "y.jsonl", options={"repair": repair})
         assert (report.spans, report.losses["repaired"]["count"]) == (spans, 1)
         assert "x.txt:2: O I-LOC I-LOC" in str(report)
 
@@ -498,7 +500,7 @@ def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, val
         file.write_text(json.dumps(rows) if array else "\n".join(map(json.dumps, rows)), encoding="utf-8")
         for origin in (name, None):
             try:
-                report = convert([Source(file)], "labelstudio", out, origin)
+                report = convert_corpus([Source(file)], "labelstudio", out, origin)
             except DataError:  # an array where lines are wanted, or the other way round; or detection is not sure
                 continue
             assert 1 <= report.texts == len(json.loads(out.read_text(encoding="utf-8")))
@@ -509,25 +511,25 @@ def test_every_format_is_recognised(name: str, tmp_path: Path) -> None:
     good = write(tmp_path / "x.jsonl", GOOD, GOOD)
     format = formats.FORMATS[name]
     out = tmp_path / f"y{format.suffix}"
-    convert([Source(good)], name, out)
+    convert_corpus([Source(good)], name, out)
     assert formats.detect(out).name == name
-    back = convert([Source(out)], "cluener", tmp_path / "z.jsonl")
+    back = convert_corpus([Source(out)], "cluener", tmp_path / "z.jsonl")
     assert (back.read, back.spans) == (name, 2)
 
 
 def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
     good, other = write(tmp_path / "x.jsonl", GOOD, GOOD), write(tmp_path / "dev=1.jsonl", GOOD)
     named = [converting.source(f"test={other}"), converting.source(f"train={good}")]
-    report = convert(named, "conll", tmp_path / "out")
+    report = convert_corpus(named, "conll", tmp_path / "out")
     assert report.files == ("test.txt", "train.txt")
     assert (tmp_path / "out" / "train.txt").read_text(encoding="utf-8").count("\n\n") == 2
-    assert convert(named, "brat", tmp_path / "b").files == tuple(
+    assert convert_corpus(named, "brat", tmp_path / "b").files == tuple(
         f"{name}.{suffix}" for name in ("test/000001", "train/000001", "train/000002") for suffix in ("ann", "txt")
     )
     with pytest.raises(DataError, match="folder-taken"):
-        convert(named, "conll", tmp_path / "out")
+        convert_corpus(named, "conll", tmp_path / "out")
     with pytest.raises(DataError, match="split-mismatch"):
-        convert([Source(good), *named], "conll", tmp_path / "other")
+        convert_corpus([Source(good), *named], "conll", tmp_path / "other")
     assert converting.source(str(other)) == Source(other)
 
 
@@ -536,22 +538,22 @@ def test_the_corpus_that_is_read_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to(path)
     for out in (path, tmp_path / "link.jsonl"):
         with pytest.raises(DataError, match="the corpus that is read"):
-            convert([Source(path)], "doccano", out)
+            convert_corpus([Source(path)], "doccano", out)
     assert path.read_text(encoding="utf-8") == f"{GOOD}\n"
-    convert([Source(path)], "doccano", tmp_path / "y.jsonl")
-    convert([Source(path)], "doccano", tmp_path / "y.jsonl")  # what was made before is made again
+    convert_corpus([Source(path)], "doccano", tmp_path / "y.jsonl")
+    convert_corpus([Source(path)], "doccano", tmp_path / "y.jsonl")  # what was made before is made again
 
 
 def test_a_corpus_that_lost_all_its_labels_is_not_converted(tmp_path: Path) -> None:
     cluener = write(tmp_path / "x.jsonl", GOOD, GOOD)
     with pytest.raises(DataError, match="it looks like cluener: --from cluener"):
-        convert([Source(cluener)], "conll", tmp_path / "out", "doccano")
+        convert_corpus([Source(cluener)], "conll", tmp_path / "out", "doccano")
     assert not (tmp_path / "out").exists()
     row = {"text": "天津", "label": [[0, 9, "LOC"]]}
     one = write(tmp_path / "y.jsonl", json.dumps(row), json.dumps(row | {"label": [[0, 2, "LOC"]]}))
-    assert convert([Source(one)], "conll", tmp_path / "out", "doccano").spans == 1
+    assert convert_corpus([Source(one)], "conll", tmp_path / "out", "doccano").spans == 1
     none = write(tmp_path / "z.jsonl", json.dumps(row | {"label": []}))  # that nothing is in it is said, too
-    assert convert([Source(none)], "conll", tmp_path / "out", "doccano").texts == 1
+    assert convert_corpus([Source(none)], "conll", tmp_path / "out", "doccano").texts == 1
 
 
 def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
@@ -562,7 +564,7 @@ def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
         (([Source(path)], "brat", path), "found    a file"),
     ):
         with pytest.raises(DataError, match=said):
-            convert(*arguments)
+            convert_corpus(*arguments)
 
 
 def test_a_benchmark_made_says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -584,17 +586,17 @@ def test_memory_does_not_grow_with_a_file_of_lines(tmp_path: Path) -> None:
     for copies in (10, 1_000, 5_000):  # the first imports what is used
         path = write(tmp_path / "x.jsonl", *[GOOD] * copies)
         tracemalloc.start()
-        convert([Source(path)], "conll", tmp_path / "y.txt")
-        convert([Source(tmp_path / "y.txt")], "doccano", tmp_path / "z.jsonl")
+        convert_corpus([Source(path)], "conll", tmp_path / "y.txt")
+        convert_corpus([Source(tmp_path / "y.txt")], "doccano", tmp_path / "z.jsonl")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.2 * peaks[1] + 100_000
 
 
 def test_a_report_says_when_nothing_is_lost(tmp_path: Path) -> None:
-    report: Report = convert([Source(write(tmp_path / "x.jsonl", GOOD))], "doccano", tmp_path / "y.jsonl")
+    report: Report = convert_corpus([Source(write(tmp_path / "x.jsonl", GOOD))], "doccano", tmp_path / "y.jsonl")
     assert str(report).endswith("Nothing was lost.")
-    convert([Source(tmp_path / "y.jsonl")], "cluener", tmp_path / "z.jsonl", strict=True)
+    convert_corpus([Source(tmp_path / "y.jsonl")], "cluener", tmp_path / "z.jsonl", strict=True)
     assert (tmp_path / "z.jsonl").read_text(encoding="utf-8") == f"{GOOD}\n"
 
 
@@ -608,8 +610,8 @@ def test_every_loss_is_in_the_manual() -> None:
 def test_two_benchmarks_are_not_laid_over_each_other(tmp_path: Path) -> None:
     """Each has a train of its own, for which there would be one file."""
     with pytest.raises(DataError, match="one benchmark, which has splits of its own"):
-        convert([Source(ROOT), Source(ROOT / "dataset")], "conll", tmp_path / "out")
-    both = convert([Source(ROOT, "train"), Source(ROOT / "dataset", "test")], "conll", tmp_path / "out")
+        convert_corpus([Source(ROOT), Source(ROOT / "dataset")], "conll", tmp_path / "out")
+    both = convert_corpus([Source(ROOT, "train"), Source(ROOT / "dataset", "test")], "conll", tmp_path / "out")
     assert both.texts == 2 * 364
     written = [(tmp_path / "out" / name).read_bytes() for name in both.files]
     assert written[0] == written[1]
@@ -623,7 +625,7 @@ def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: py
     (tmp_path / "link").symlink_to(real)
     monkeypatch.chdir(here)
     for out in (Path(), tmp_path / "link"):
-        convert([Source(path)], "brat", out)
+        convert_corpus([Source(path)], "brat", out)
     names = ["000001.ann", "000001.txt"]
     assert [sorted(entry.name for entry in folder.iterdir()) for folder in (here, real)] == [names, names]
 
@@ -631,7 +633,7 @@ def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: py
 def test_no_text_of_brat_is_laid_over_another(tmp_path: Path) -> None:
     """An id that is the number of another text."""
     rows = ['{"id": "000002", "text": "one", "label": []}', '{"text": "two", "label": []}']
-    report = convert([Source(write(tmp_path / "x.jsonl", *rows))], "brat", tmp_path / "out")
+    report = convert_corpus([Source(write(tmp_path / "x.jsonl", *rows))], "brat", tmp_path / "out")
     assert report.files == ("000002.ann", "000002.txt", "000002_.ann", "000002_.txt")
     assert {(tmp_path / "out" / name).read_text() for name in report.files} == {"one", "two", ""}
     assert not report.losses
@@ -641,13 +643,13 @@ def test_numbers_without_end_are_no_offsets(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     write(tmp_path / "in" / "a.txt", "hello")
     write(tmp_path / "in" / "a.ann", f"T1\tX 0 {'9' * 5000}\thello")
-    assert convert([Source(tmp_path / "in")], "conll", tmp_path / "x.txt").counts == {"wrong-shape": 1}
+    assert convert_corpus([Source(tmp_path / "in")], "conll", tmp_path / "x.txt").counts == {"wrong-shape": 1}
 
 
 def test_only_what_has_a_number_loses_it(tmp_path: Path) -> None:
     """After a whole batch of characters with numbers, a word without one."""
     lines = ["天0 O\n\n"] * conll.BATCH + ["abc O\n津12 O\n\n"]
     (tmp_path / "x.txt").write_text("".join(lines), encoding="utf-8")
-    notes = Notes()
+    notes = ConversionLog()
     assert list(conll.read(tmp_path / "x.txt", notes))[-1].text == "abc津"
     assert said(notes) == {"numbers": conll.BATCH + 1}

@@ -37,7 +37,7 @@ def written(benchmark: Benchmark, folder: Path) -> Path:
     build.write_dataset(built, folder)
     (folder / "splits.csv").write_bytes(benchmark.splits.read_bytes())
     path = folder / croissant.NAME
-    files.write_text(path, files.dump_json(croissant.build(benchmark, built.manifest)))
+    files.write_text(path, files.dump_json(croissant.build_croissant(benchmark, built.manifest)))
     return path
 
 
@@ -110,7 +110,7 @@ def test_every_record_loads(path: Path, caplog: pytest.LogCaptureFixture) -> Non
 
 def test_the_same_input_gives_the_same_bytes(real: Benchmark, path: Path) -> None:
     listing = json.loads((path.parent / "manifest.json").read_text())  # its order is another than when it was built
-    assert files.dump_json(croissant.build(real, listing)) == path.read_text()
+    assert files.dump_json(croissant.build_croissant(real, listing)) == path.read_text()
 
 
 def test_hashes_are_those_of_the_files(path: Path, described: dict[str, Any]) -> None:

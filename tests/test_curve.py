@@ -22,11 +22,11 @@ def world(mini: Benchmark) -> Benchmark:
 
 
 def measured(world: Benchmark, text: str = MEMORY.format(more="")) -> curves.Curve:
-    return curves.measure(world, result(world, "memory", text))
+    return curves.measure_curve(world, result(world, "memory", text))
 
 
 def test_a_step_has_what_the_step_before_had(real: Benchmark) -> None:
-    on = baselines.world(real, recipes.load(real.baselines / "gazetteer.py"))
+    on = baselines.read_experiment(real, recipes.load_recipe(real.baselines / "gazetteer.py"))
     orders = set()
     for fold in on.folds:
         articles = len({row["article_id"] for row in fold.train})
@@ -44,7 +44,7 @@ def test_a_step_has_what_the_step_before_had(real: Benchmark) -> None:
 
 def test_the_last_point_is_the_cross_validation(world: Benchmark) -> None:
     found = result(world, "memory", MEMORY.format(more=""))
-    curve = curves.measure(world, found)
+    curve = curves.measure_curve(world, found)
     micro = found.scores[FOLDS].micro
     assert (curve.points[-1].f1, curve.points[-1].low, curve.points[-1].high) == (micro.f1, micro.low, micro.high)
     assert curve.points[-1].repeats == (micro.f1,)
@@ -54,7 +54,7 @@ def test_the_last_point_is_the_cross_validation(world: Benchmark) -> None:
         assert gain.f1 == pytest.approx(after.f1 - before.f1)
         assert gain.low <= gain.f1 <= gain.high
         assert sum(gain.repeats) / len(gain.repeats) == pytest.approx(gain.f1)
-    assert curve == curves.measure(world, found)
+    assert curve == curves.measure_curve(world, found)
 
 
 def test_a_system_that_learns_nothing_has_a_flat_curve(world: Benchmark) -> None:
@@ -82,21 +82,24 @@ def test_what_is_said_follows_the_last_step(world: Benchmark) -> None:
 def test_the_card_shows_the_stored_curves_and_their_picture(world: Benchmark) -> None:
     assert "No learning curve" in card.BLOCKS["curve"](world)
     curve = measured(world)
-    curves.write(curve, world.baselines / "memory")
-    assert curves.read(world) == [curve] or json.loads(json.dumps(curve.to_dict())) == curves.read(world)[0].to_dict()
+    curves.write_curve(curve, world.baselines / "memory")
+    assert (
+        curves.read_curve(world) == [curve]
+        or json.loads(json.dumps(curve.to_dict())) == curves.read_curve(world)[0].to_dict()
+    )
     text = card.BLOCKS["curve"](world)
     assert text.startswith("![Micro-F1 over the number of training articles: memory (ner) 0.")
-    assert curves.read(world)[0].verdict in text
+    assert curves.read_curve(world)[0].verdict in text
     assert "words not labelled in training" in card.BLOCKS["conditions"](world)
 
     files.write_text(world.root / "DATASET_CARD.md", "<!-- generated:curve -->\n<!-- end:curve -->\n")
     path = world.baselines / "memory" / "curve.json"
     files.write_text(path, path.read_text().replace(curve.manifest, "0" * 64))
     with pytest.raises(DataError, match="wrong-version"):
-        curves.read(world)
+        curves.read_curve(world)
     files.write_text(path, "{}")
     with pytest.raises(DataError, match="wrong-shape"):
-        curves.read(world)
+        curves.read_curve(world)
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -32,7 +32,7 @@ def test_what_is_committed_is_what_build_makes(real: Benchmark, built: build.Bui
 
 def test_nothing_else_lies_in_the_room(real: Benchmark, built: build.Built) -> None:
     found = {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
-    made = {name.removeprefix("dataset/") for name in card.build(real) if name.startswith("dataset/")}
+    made = {name.removeprefix("dataset/") for name in card.build_card(real) if name.startswith("dataset/")}
     assert found == {*built.files, *made, "splits.csv"}
 
 

@@ -137,7 +137,7 @@ def test_an_annotator_who_is_the_gold_is_not_scored_against_it(mini: Benchmark) 
     path.write_text(f"{head}[[annotator]]{first}".replace('gold = "adjudicator"', 'gold = "annotator-a"'))
     build.write_dataset(build.build_dataset(mini), mini.dataset)
     assert len(load.read_rows(mini, "annotations")) == 8
-    assert ranking.board(mini, "ner", "folds").rows == ()
+    assert ranking.build_board(mini, "ner", "folds").rows == ()
 
 
 def test_text_of_a_data_file_stays_in_its_cell(mini: Benchmark) -> None:
@@ -154,8 +154,8 @@ after = "昨天开工"
     )
     files.write_text(mini.root / "README.md", "<!-- generated:errata -->\n<!-- end:errata -->\n")
     mini.card.unlink()
-    assert card.write(mini) == ["README.md"]
-    assert card.write(mini) == []
+    assert card.write_card(mini) == ["README.md"]
+    assert card.write_card(mini) == []
     text = (mini.root / "README.md").read_text()
     assert len(text.splitlines()) == 5
     assert "x \\| y &lt;!-- end:errata --> z" in text

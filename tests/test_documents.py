@@ -40,7 +40,7 @@ def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -
 
 
 def test_generated_parts_are_up_to_date(real: Benchmark) -> None:
-    assert list(card.stale(real)) == []
+    assert list(card.stale_documents(real)) == []
 
 
 def test_the_card_of_the_dataset_is_a_byte_copy(real: Benchmark) -> None:

@@ -45,7 +45,7 @@ def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def plain(articles: Path, real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("plain") / "out"
-    milling.process([articles], out, real, SETTINGS, engines.here(), quiet)
+    milling.process([articles], out, real, SETTINGS, engines.serial_executor(), quiet)
     return out
 
 
@@ -60,7 +60,7 @@ def test_a_worker_that_is_killed_costs_nothing(
             killed.append(next(iter(cluster.workers.values())).pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    engine = engines.dask(2, cluster.scheduler_address)
+    engine = engines.dask_executor(2, cluster.scheduler_address)
     milling.process([articles], tmp_path / "out", real, SETTINGS, engine, step)
     assert len(killed) == 1
     assert contents(tmp_path / "out") == contents(plain)
@@ -116,7 +116,7 @@ def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Ben
             (out / "data").write_text("a file where a folder should be")
 
     with pytest.raises(OSError):  # noqa: PT011
-        milling.process([articles], out, real, SETTINGS, engines.dask(2, cluster.scheduler_address), step)
+        milling.process([articles], out, real, SETTINGS, engines.dask_executor(2, cluster.scheduler_address), step)
 
 
 def die() -> None:
@@ -124,22 +124,31 @@ def die() -> None:
 
 
 def test_a_job_that_kills_every_worker_is_given_up(cluster: Any) -> None:
-    with engines.dask(2, cluster.scheduler_address) as run, pytest.raises(JinbenchError, match="Dask gave up a job"):
+    with (
+        engines.dask_executor(2, cluster.scheduler_address) as run,
+        pytest.raises(JinbenchError, match="Dask gave up a job"),
+    ):
         list(run(die, [()]))
 
 
 def test_a_scheduler_that_is_not_there_is_said() -> None:
     begin = time.perf_counter()
-    with pytest.raises(JinbenchError, match=r"answers at tcp://127\.0\.0\.1:9"), engines.dask(2, "tcp://127.0.0.1:9"):
+    with (
+        pytest.raises(JinbenchError, match=r"answers at tcp://127\.0\.0\.1:9"),
+        engines.dask_executor(2, "tcp://127.0.0.1:9"),
+    ):
         pass
     assert time.perf_counter() - begin < 15
-    with pytest.raises(JinbenchError, match="No Dask scheduler answers at nonsense"), engines.dask(2, "nonsense"):
+    with (
+        pytest.raises(JinbenchError, match="No Dask scheduler answers at nonsense"),
+        engines.dask_executor(2, "nonsense"),
+    ):
         pass
 
 
 def test_without_dask_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
-    with pytest.raises(DataError) as raised, engines.dask(2):
+    with pytest.raises(DataError) as raised, engines.dask_executor(2):
         pass
     (problem,) = raised.value.problems
     assert (problem.code, problem.fix) == ("package-missing", "pip install 'jinbench[cluster]'")
@@ -147,7 +156,7 @@ def test_without_dask_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines.metadata, "version", lambda name: "9.9.9")
-    with pytest.raises(DataError) as raised, engines.dask(2, cluster.scheduler_address):
+    with pytest.raises(DataError) as raised, engines.dask_executor(2, cluster.scheduler_address):
         pass
     assert {problem.code for problem in raised.value.problems} == {"wrong-version"}
 
@@ -190,7 +199,7 @@ def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:
     with (
         scheduler_and_worker("bare", tmp_path) as (address, _),
         pytest.raises(DataError) as raised,
-        engines.dask(1, address),
+        engines.dask_executor(1, address),
     ):
         pass
     assert [problem.code for problem in raised.value.problems] == ["package-missing"]
@@ -199,7 +208,7 @@ def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_ends_is_said(tmp_path: Path) -> None:
     done = []
-    with scheduler_and_worker("whole", tmp_path) as (address, scheduler), engines.dask(1, address) as run:
+    with scheduler_and_worker("whole", tmp_path) as (address, scheduler), engines.dask_executor(1, address) as run:
         results = run(time.sleep, ((0.05,) for _ in range(1000)))
         done += itertools.islice(results, 5)
         scheduler.kill()
@@ -218,7 +227,7 @@ def test_jobs_are_handed_out_as_they_are_done() -> None:
                 taken[0] += 1
             yield (number,)
 
-    with engines.local(2) as run:
+    with engines.process_executor(2) as run:
         done = []
         for result in run(abs, jobs()):
             done.append(result)

@@ -69,7 +69,7 @@ def folder(tmp_path: Path, name: str = "mine", system: str = SYSTEM, **written: 
 
 def problems(benchmark: Benchmark, made: Path) -> list[Problem]:
     with pytest.raises(DataError) as caught:
-        entries.check(benchmark, made)
+        entries.check_entry(benchmark, made)
     return list(caught.value.problems)
 
 
@@ -198,7 +198,7 @@ def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
     ids=["a byte order mark", "line ends of Windows", "blank lines", "no end of line", "escapes, and a field more"],
 )
 def test_what_editors_do_to_a_file_is_taken(text: bytes, stable: Benchmark, tmp_path: Path) -> None:
-    (part,) = entries.check(stable, folder(tmp_path, predictions__jsonl=text)).parts
+    (part,) = entries.check_entry(stable, folder(tmp_path, predictions__jsonl=text)).parts
     assert part.missing == 0
     assert part.found == predictions.read_predictions(folder(tmp_path, "other") / "predictions.jsonl", part.gold)
     assert part.found["b-L5-S1"] == {(0, 3, "PLACE")}
@@ -292,7 +292,7 @@ def test_what_is_wrong_with_sectors(fields: str, code: str, says: str, stable: B
 
 def test_scores_of_sectors_go_along(stable: Benchmark, tmp_path: Path) -> None:
     text = '{"id": "b-L3", "sectors": [], "scores": {"port": 0.5, "water": 2}}\n{"id": "b-L5", "sectors": ["port"]}'
-    (part,) = entries.check(stable, folder(tmp_path, system=SECTORS, predictions__jsonl=text)).parts
+    (part,) = entries.check_entry(stable, folder(tmp_path, system=SECTORS, predictions__jsonl=text)).parts
     assert part.found == {"b-L3": frozenset(), "b-L5": {("port",)}}
     assert part.found.scores == {"b-L3": {"port": 0.5, "water": 2.0}}
 
@@ -348,7 +348,7 @@ def test_what_is_wrong_with_system_toml(
 
 @pytest.mark.parametrize("data", ["1.0.0", "1.0.7"])
 def test_predictions_outlive_errata(data: str, stable: Benchmark, tmp_path: Path) -> None:
-    assert entries.check(stable, folder(tmp_path, system=with_field("data", f'"{data}"'))).parts
+    assert entries.check_entry(stable, folder(tmp_path, system=with_field("data", f'"{data}"'))).parts
 
 
 @pytest.mark.parametrize("text", ["", "name =", "\0", "x = " + "[" * 10_000])
@@ -365,7 +365,7 @@ def test_a_name_that_no_entry_can_have(name: str, stable: Benchmark, tmp_path: P
 
 @pytest.mark.parametrize("name", ["m", "my-system_2.1", "0", "n" * 64])
 def test_a_name_that_an_entry_can_have(name: str, stable: Benchmark, tmp_path: Path) -> None:
-    assert entries.check(stable, folder(tmp_path, name)).entry.system.id == name
+    assert entries.check_entry(stable, folder(tmp_path, name)).entry.system.id == name
 
 
 @pytest.mark.parametrize(
@@ -412,7 +412,7 @@ def test_names_of_files_say_the_board(stable: Benchmark, tmp_path: Path) -> None
     coarse = spans((0, 3, "LOC"))
     made = folder(tmp_path, system=system, predictions_ner_test__jsonl=GOOD, predictions_ner_folds__jsonl=GOOD,
                   predictions_ner_msra_folds__jsonl=coarse, predictions_sector_test__jsonl="")  # fmt: skip
-    checked = entries.check(stable, made)
+    checked = entries.check_entry(stable, made)
     assert [(part.board, part.items, part.predicted, part.missing) for part in checked.parts] == [
         (("ner", "folds", ""), 12, 3, 9),
         (("ner", "test", ""), 3, 3, 0),
@@ -450,7 +450,7 @@ def test_what_was_given_of_the_gold_is_no_entry(stable: Benchmark, tmp_path: Pat
     made = folder(tmp_path, predictions__jsonl=GOOD, scores__json='{"given": ["entities"]}')
     assert [problem.code for problem in problems(stable, made)] == ["declaration-unknown"]
     (made / "scores.json").write_text("[broken")
-    assert entries.check(stable, made).entry.ignored == ()
+    assert entries.check_entry(stable, made).entry.ignored == ()
 
 
 # ---- no input brings a traceback ------------------------------------------------------------------------------
@@ -494,7 +494,7 @@ def test_any_bytes(data: bytes, task: str, stable: Benchmark, tmp_path_factory: 
     path.write_bytes(data)
     either(stable, task, path)
     with pytest.raises(DataError):
-        entries.read(stable, folder(tmp_path_factory.mktemp("any"), system=data.decode("utf-8", "replace")))
+        entries.read_entry(stable, folder(tmp_path_factory.mktemp("any"), system=data.decode("utf-8", "replace")))
 
 
 @settings(max_examples=300, deadline=None)
@@ -555,7 +555,7 @@ def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -
     """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
     text = filled(forms.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
     line = forms.explained(stable, task).splitlines()[2]
-    (part,) = entries.check(stable, folder(tmp_path, system=text, predictions__jsonl=line)).parts
+    (part,) = entries.check_entry(stable, folder(tmp_path, system=text, predictions__jsonl=line)).parts
     ((id, labels),) = part.found.items()
     assert labels == part.gold.labels[part.gold.ids.index(id)]
     assert labels
@@ -622,7 +622,7 @@ def test_an_entry_comes_in(world: Benchmark, tmp_path: Path, capsys: pytest.Capt
     assert "Next: jinbench leaderboard" in said
     target = world.leaderboard / "entries" / "mine"
     assert sorted(path.name for path in target.iterdir()) == ["predictions.jsonl", "system.toml"]
-    (entry,) = entries.room(world)
+    (entry,) = entries.read_all_entries(world)
     assert (entry.system.name, entry.system.saw_test_articles) == ("Mine", "no")
     assert entry.files == {("ner", "test", ""): target / "predictions.jsonl"}
 
@@ -667,7 +667,7 @@ def test_a_link_is_followed_and_keeps_its_name(world: Benchmark, tmp_path: Path)
     (tmp_path / "in" / "mine").symlink_to("Results 7")
     assert submit(world, tmp_path / "in" / "mine") == 0
     assert not (world.leaderboard / "entries" / "mine").is_symlink()
-    assert [entry.system.id for entry in entries.room(world)] == ["mine"]
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == ["mine"]
 
 
 def test_nothing_that_is_wrong_comes_in(world: Benchmark, tmp_path: Path) -> None:
@@ -687,7 +687,7 @@ def test_a_copy_that_is_cut_off(
 ) -> None:
     """Interrupted at any of its moves: what was there before, or the whole of what is new, and nothing beside it."""
     made = folder(tmp_path / "in")
-    target = entries.home(world) / "mine"
+    target = entries.entries_dir(world) / "mine"
     if there:
         entries.submit(world, made)
     before = contents(target) if there else {}
@@ -722,7 +722,7 @@ def test_a_copy_that_is_cut_off(
     whole = {"system.toml": SYSTEM.encode(), "predictions.jsonl": new.encode()}
     assert found in ([before, whole] if stopped else [whole])
     assert os.listdir(target.parent) == (["mine"] if found else [])
-    assert [entry.system.id for entry in entries.room(world)] == (["mine"] if found else [])
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == (["mine"] if found else [])
     assert stopped == (at <= (5 if there else 4))
 
 
@@ -738,18 +738,18 @@ def test_a_copy_that_is_killed(world: Benchmark, tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    left = os.listdir(entries.home(world))
+    left = os.listdir(entries.entries_dir(world))
     assert len(left) == 1
     assert left[0].startswith(".mine.")
-    assert entries.room(world) == ()
+    assert entries.read_all_entries(world) == ()
     assert submit(world, made) == 0
-    assert [entry.system.id for entry in entries.room(world)] == ["mine"]
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == ["mine"]
 
 
 def test_who_comes_second_does_not_overwrite(world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another entry of the same id lands while ours is being written."""
     made = folder(tmp_path / "in")
-    target, fsync = entries.home(world) / "mine", os.fsync
+    target, fsync = entries.entries_dir(world) / "mine", os.fsync
 
     def meanwhile(handle: int) -> None:
         fsync(handle)
@@ -764,15 +764,15 @@ def test_who_comes_second_does_not_overwrite(world: Benchmark, tmp_path: Path, m
 
 
 def test_a_room_with_problems_tells_all_of_them(world: Benchmark) -> None:
-    assert entries.room(world) == ()
-    home = entries.home(world)
+    assert entries.read_all_entries(world) == ()
+    home = entries.entries_dir(world)
     folder(home, "good")
     (home / "bare").mkdir()
     folder(home, "other", system=with_field("data", '"3.0.0"'))
     (home / ".hidden").mkdir()
     (home / ".gitkeep").touch()
     with pytest.raises(DataError) as caught:
-        entries.room(world)
+        entries.read_all_entries(world)
     assert [problem.code for problem in caught.value.problems] == ["file-missing", "wrong-version"]
 
 

@@ -101,7 +101,7 @@ def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.Ca
 
 
 def test_a_board_is_that_of_the_leaderboard(real: Benchmark) -> None:
-    board = jinbench.leaderboard("sector", "test", root=real.root)
+    board = jinbench.rank("sector", "test", root=real.root)
     stored = json.loads((real.leaderboard / "leaderboard.json").read_text())
     assert board.to_dict() in stored
     assert list(board.to_pandas()["system"]) == [row.system for row in board.rows]

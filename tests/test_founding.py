@@ -18,7 +18,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import gold, load, verify
-from jinbench.documents import Document, Notes
+from jinbench.documents import Document, ConversionLog
 from tests.conftest import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]
@@ -141,13 +141,13 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_all_folds_can_be_run_too(made: Path) -> None:
-    where, recipe = Benchmark(made), recipes.load(ROOT / "baselines" / "gazetteer.py")
-    result = baselines.run(where, recipe, on=("folds",))
+    where, recipe = Benchmark(made), recipes.load_recipe(ROOT / "baselines" / "gazetteer.py")
+    result = baselines.run_recipe(where, recipe, on=("folds",))
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
-    assert baselines.run(where, recipe).scores.keys() == {"test", "folds"}
+    assert baselines.run_recipe(where, recipe).scores.keys() == {"test", "folds"}
     assert gold.board_splits(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
-    assert [board.key for board in ranking.build(where)] == []  # nothing lies in the room
+    assert [board.key for board in ranking.build_boards(where)] == []  # nothing lies in the room
 
 
 ABSENT = [
@@ -174,7 +174,7 @@ def test_what_it_has_not_is_named(
 def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     plain = [{"text": row["text"], "label": row["entities"]} for row in rows(20)]
     source = converting.Source(write(tmp_path / "a.jsonl", plain))
-    converting.convert([source], "jinbench", tmp_path / "made")
+    converting.convert_corpus([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
     assert gold.board_splits(where) == {"ner": ("folds", "test")}
     assert read_label_set(where).sectors == ()
@@ -183,7 +183,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected one of ner\n"):
         load.read_rows(where, "annotations")
     assert verify.verify_folder(where.dataset).counts == {"ner": 20}
-    back = converting.convert([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
+    back = converting.convert_corpus([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
 
@@ -193,7 +193,7 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     many[7]["text"] = many[150]["text"] = "一段很长很长很长很长很长很长很长很长很长很长的话,在两页上都有,一字不差。"
     for n in (7, 150):
         many[n]["entities"] = [[0, 1, "人名"]]
-    report = converting.convert(
+    report = converting.convert_corpus(
         [converting.Source(write(tmp_path / "a.jsonl", many))], "jinbench", tmp_path / "made", options={"group": "page"}
     )
     where = Benchmark(tmp_path / "made")
@@ -211,7 +211,7 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
         assert all(abs(count - 40) <= 6 for count in mine.values()), mine
     assert verify.verify_folder(where.dataset).repeats == {}
     assert "The splits were drawn" in str(report)
-    again = converting.convert(
+    again = converting.convert_corpus(
         [converting.Source(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", options={"group": "page"},
         writing={"seed": 1},
     )  # fmt: skip
@@ -223,7 +223,7 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     """Given splits are kept; what stands in both is told, by verify too, and one pair more is a leak."""
     train, test = rows(30), rows(10, 30)
     test[0] |= {key: train[0][key] for key in ("text", "entities", "page")}
-    report = converting.convert(
+    report = converting.convert_corpus(
         [converting.Source(write(tmp_path / "a.jsonl", train), "train"),
          converting.Source(write(tmp_path / "b.jsonl", test), "test")],
         "jinbench", tmp_path / "made", options={"group": "page"},
@@ -255,7 +255,7 @@ def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str,
         for n, (split, count) in enumerate(parts)
     ]
     with pytest.raises(DataError, match=said) as caught:
-        converting.convert(sources, "jinbench", tmp_path / "made")
+        converting.convert_corpus(sources, "jinbench", tmp_path / "made")
     assert [problem.code for problem in caught.value.problems] == [code]
     assert not (tmp_path / "made").exists()
 
@@ -263,26 +263,30 @@ def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str,
 def test_ids_and_classes_alone(tmp_path: Path) -> None:
     twice = [row | {"id": 1} for row in rows(6)]
     with pytest.raises(DataError, match="duplicate-id"):
-        converting.convert([converting.Source(write(tmp_path / "a.jsonl", twice))], "jinbench", tmp_path / "made")
+        converting.convert_corpus(
+            [converting.Source(write(tmp_path / "a.jsonl", twice))], "jinbench", tmp_path / "made"
+        )
     bare = [row | {"entities": []} for row in rows(6)]
     with pytest.raises(DataError, match="a text with a span"):
-        converting.convert([converting.Source(write(tmp_path / "a.jsonl", bare))], "jinbench", tmp_path / "made")
+        converting.convert_corpus([converting.Source(write(tmp_path / "a.jsonl", bare))], "jinbench", tmp_path / "made")
     both = [[row | {"id": n} for n, row in enumerate(rows(6, first))] for first in (0, 6)]  # each file counts anew
     sources = [
         converting.Source(write(tmp_path / f"{split}.jsonl", part), split)
         for split, part in zip(("train", "test"), both, strict=True)
     ]
-    converting.convert(sources, "jinbench", tmp_path / "made")
+    converting.convert_corpus(sources, "jinbench", tmp_path / "made")
     assert load.read_rows(Benchmark(tmp_path / "made"), "ner", "test")[0]["id"] == "test-0"
 
 
 def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     """As sentences, and as passages with their sectors."""
-    report = converting.convert([converting.Source(ROOT)], "doccano", tmp_path / "out", options={"passages": True})
+    report = converting.convert_corpus(
+        [converting.Source(ROOT)], "doccano", tmp_path / "out", options={"passages": True}
+    )
     assert report.files == ("test.jsonl", "train.jsonl", "validation.jsonl")
     assert (report.texts, report.spans, report.losses) == (142, 840, {})
     split = {name: tmp_path / "out" / f"{name}.jsonl" for name in ("train", "validation", "test")}
-    converting.convert(
+    converting.convert_corpus(
         [converting.Source(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
         options={"group": "article_id"},
     )  # fmt: skip
@@ -294,7 +298,7 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     assert [{names[1][n] for n in row["sectors"]} for row in back] == [
         {names[0][n] for n in row["sectors"]} for row in ours
     ]
-    sentences = converting.convert([converting.Source(ROOT / "dataset")], "conll", tmp_path / "columns")
+    sentences = converting.convert_corpus([converting.Source(ROOT / "dataset")], "conll", tmp_path / "columns")
     assert (sentences.texts, sentences.spans) == (364, 840)
     assert sentences.losses["groups"]["count"] == sentences.losses["ids"]["count"] == 364
     tags = "".join((tmp_path / "columns" / f"{name}.txt").read_text(encoding="utf-8") for name in split)
@@ -317,8 +321,8 @@ def test_every_part_gets_its_share(families: list[tuple[str, int]]) -> None:
 def test_what_overlaps_is_told_on_the_way_in() -> None:
     text = "天津港务局的人"
     spans = (Span(0, 5, "ORG", text[:5]), Span(0, 2, "LOC", text[:2]))
-    notes = Notes()
+    notes = ConversionLog()
     found = [Document(f"{text}{n}", spans, place=f"x:{n}") for n in range(6)]
-    made = founding.found(found, notes)
+    made = founding.from_corpus(found, notes)
     assert notes.losses["overlaps"].count == 6
     assert json.loads(made.files["dataset/stats.json"])["entities"].keys() == {"ORG"}

@@ -68,7 +68,7 @@ def make(root: Path, head: str) -> Benchmark:
     where = three_pages(root)
     where.card.write_text(f"---\n{head}---\n\n# Mini\n")
     build.write_dataset(build.build_dataset(where), where.dataset)
-    card.write(where)
+    card.write_card(where)
     return where
 
 
@@ -82,7 +82,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, real: Benchmark) -> tuple[B
     export = new.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
     build.write_dataset(build.build_dataset(new), new.dataset)
-    card.write(new)
+    card.write_card(new)
     return old, new
 
 
@@ -238,7 +238,7 @@ def test_a_version_is_never_changed(server: Hub, old: Benchmark, copy: Benchmark
     export = copy.exports / "adjudicator.json"
     export.write_text(export.read_text().replace('"PLACE"', '"DATE"', 1))
     build.write_dataset(build.build_dataset(copy), copy.dataset)
-    card.write(copy)
+    card.write_card(copy)
     publish(copy, exit=1, says="version-taken")
     run(copy, "publish", "--to", REPO, "--dry-run", exit=1, says="version-taken")
     assert sent(server) == []
@@ -249,7 +249,7 @@ def test_a_word_in_the_card_is_mended_without_a_new_version(
 ) -> None:
     tagged = server.put(REPO, old.dataset, OLD)
     copy.card.write_text(copy.card.read_text() + "\nMore.\n")
-    card.write(copy)
+    card.write_card(copy)
     run(copy, "publish", "--to", REPO, "--dry-run", says="to main go the documents that changed: README.md")
     publish(copy)
     repo = server.repos[REPO]

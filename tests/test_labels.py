@@ -142,7 +142,7 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
 
 
 def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
-    where = starting.begin(tmp_path / "paper")
+    where = starting.create_benchmark(tmp_path / "paper")
     assert labeling_config.unexplained(where, read_label_set(where)) == []
     assert labeling_config.unexplained(real, read_label_set(real)) == []
     where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))

@@ -53,12 +53,12 @@ def small() -> Board:
         "most": guesses(*({X} if place % 2 == 0 or place < 3 else set() for place in range(30))),
         "none": guesses(*[{Y}] * 30),
     }
-    return ranking.rank(gold, Predicted(told, {}))
+    return ranking.rank_systems(gold, Predicted(told, {}))
 
 
 def written(tmp_path: Path, *boards: Board) -> Path:
     path = tmp_path / page.NAME
-    path.write_text(page.render(boards, "A title", "language model"), encoding="utf-8")
+    path.write_text(page.render_page(boards, "A title", "language model"), encoding="utf-8")
     return path
 
 
@@ -114,7 +114,7 @@ def test_the_network_is_off_and_would_be_seen(browser: Browser, tmp_path: Path) 
 
 
 def test_the_same_boards_give_the_same_page(small: Board) -> None:
-    assert page.render([small], "t") == page.render([small], "t")
+    assert page.render_page([small], "t") == page.render_page([small], "t")
 
 
 @pytest.mark.parametrize("key", ["rank", "system", "figure", "precision", "recall", "right", "ties", "missing"])
@@ -288,7 +288,7 @@ def test_details_open_by_key_with_the_figures_of_each_type(browser: Browser, boa
 def test_mistakes_stand_in_their_context(browser: Browser, real: Benchmark, key: str, system: str) -> None:
     """Both readings of each item are the whole text, with exactly the stretches that were labelled marked in it."""
     task, split = key.split("-")
-    (row,) = (row for row in ranking.board(real, task, split).rows if row.system == system)
+    (row,) = (row for row in ranking.build_board(real, task, split).rows if row.system == system)
     browser.open(REAL, f"board={key}&system={system}")
     script = (
         "const marks = (item, side) => [...item.querySelectorAll(`.${side} .mark`)].map(mark =>"
@@ -447,8 +447,8 @@ HOSTILE = st.text() | st.lists(
 @given(st.tuples(*[HOSTILE] * 5))
 def test_no_text_makes_an_element(small: Board, texts: tuple[str, ...]) -> None:
     name, who, link, trained, note = texts
-    plain = page.render([with_about(small, About("entry", "n", "w", "", "t", "no", "x"))], "t")
-    told = page.render([with_about(small, About("entry", name, who, link, trained, "no", note))], "t")
+    plain = page.render_page([with_about(small, About("entry", "n", "w", "", "t", "no", "x"))], "t")
+    told = page.render_page([with_about(small, About("entry", name, who, link, trained, "no", note))], "t")
     assert Tags(told).found == Tags(plain).found
 
 
@@ -547,8 +547,8 @@ def test_the_language_is_switched_and_kept_in_the_address(browser: Browser) -> N
 
 
 def test_a_page_without_sectors_does_not_speak_of_them(real: Benchmark) -> None:
-    boards = [board for board in ranking.build(real) if board.split == "test" and not board.crosswalk]
-    both, names = (page.render(found, "x") for found in (boards, [b for b in boards if b.task == "ner"]))
+    boards = [board for board in ranking.build_boards(real) if board.split == "test" and not board.crosswalk]
+    both, names = (page.render_page(found, "x") for found in (boards, [b for b in boards if b.task == "ner"]))
     said = page.strings()
     for language in page.LANGUAGES:
         intro, names_alone = said[language]["intro"], said[language]["intro_names"]

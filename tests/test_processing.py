@@ -42,7 +42,7 @@ def quiet(what: str, done: int, total: int) -> None:
 def process(
     paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings = PLAIN, strict: bool = False
 ) -> Any:
-    return milling.process(paths, out, benchmark, settings, engines.here(), quiet, strict)
+    return milling.process(paths, out, benchmark, settings, engines.serial_executor(), quiet, strict)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -237,7 +237,7 @@ def test_candidates_come_as_often_as_the_formula_says(similarity: float) -> None
         begin = text(common + 2)
         both = sketches.bands([begin + text(200 - common), begin + text(200 - common)])
         hits += bool((both[0] == both[1]).any())
-    chance = sketches.chance(similarity)
+    chance = sketches.candidate_probability(similarity)
     assert abs(hits / trials - chance) <= 4 * (chance * (1 - chance) / trials) ** 0.5 + 0.01
 
 
@@ -742,9 +742,9 @@ def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Benchmark, 
     out = tmp_path / "out"
 
     @contextlib.contextmanager
-    def slowly() -> Iterator[engines.Engine]:
+    def slowly() -> Iterator[engines.Executor]:
         assert killed_at(30, [articles], out, real)
-        with engines.here() as run:
+        with engines.serial_executor() as run:
             yield run
 
     with pytest.raises(DataError, match="plan-differs"):

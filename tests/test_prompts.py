@@ -33,7 +33,7 @@ SPLITS = ("train", "validation", "test", "folds")
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmark, task: str, split: str) -> None:
     gold = read_task_gold(real, task, split)
-    made = prompts.make(real, task, split)
+    made = prompts.make_prompts(real, task, split)
     assert [row["id"] for row in made.rows] == list(gold.ids)
     for row, text in zip(made.rows, gold.texts, strict=True):
         system, user = (message["content"] for message in row["messages"])
@@ -58,7 +58,7 @@ def test_examples_come_from_train_or_from_other_folds_never_from_the_same_articl
 ) -> None:
     rows = {row["id"]: row for row in load.read_rows(real, task)}
     stories = {row["id"]: row["story"] for row in load.read_rows(real, "articles")}
-    made = prompts.make(real, task, split, shots=8)
+    made = prompts.make_prompts(real, task, split, shots=8)
     by_fold = {group["fold"]: group["shots"] for group in made.summary["groups"]}
     for item in made.rows:
         row = rows[item["id"]]
@@ -106,7 +106,7 @@ def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
 ) -> None:
     other = relabelled(real, tmp_path / "other", task, lambda row: row["split"] != "train")
     assert read_task_gold(other, task, split).labels != read_task_gold(real, task, split).labels
-    assert prompts.make(other, task, split).rows == prompts.make(real, task, split).rows
+    assert prompts.make_prompts(other, task, split).rows == prompts.make_prompts(real, task, split).rows
 
 
 @BOTH
@@ -118,7 +118,9 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
     other = relabelled(real, tmp_path / "other", task, lambda row: row["fold_1"] == fold)
     folds = {row["id"]: row["fold_1"] for row in load.read_rows(real, task)}
     same = defaultdict[int, set[bool]](set)
-    pairs = zip(prompts.make(real, task, split).rows, prompts.make(other, task, split).rows, strict=True)
+    pairs = zip(
+        prompts.make_prompts(real, task, split).rows, prompts.make_prompts(other, task, split).rows, strict=True
+    )
     for before, after in pairs:
         same[folds[before["id"]]].add(before == after)
     assert same.pop(fold) == {True}
@@ -132,7 +134,7 @@ def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_f
     real: Benchmark, task: str, style: str, lang: str
 ) -> None:
     found = read_label_set(real)
-    system = prompts.make(real, task, "test", 0, 0, style, lang).rows[0]["messages"][0]["content"]
+    system = prompts.make_prompts(real, task, "test", 0, 0, style, lang).rows[0]["messages"][0]["content"]
     for label in found.entities if task == "ner" else found.sectors:
         line = next(line for line in system.splitlines() if line.startswith(f"- {label.name}"))
         assert label.definition in line
@@ -155,7 +157,7 @@ def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) 
 @BOTH
 def test_what_the_examples_answer_is_what_a_reply_may_be(real: Benchmark, task: str, style: str) -> None:
     gold = read_task_gold(real, task, "train")
-    made = prompts.make(real, task, "test", shots=12, style=style)
+    made = prompts.make_prompts(real, task, "test", shots=12, style=style)
     system = made.rows[0]["messages"][0]["content"]
     known = replies.names(real, gold)
     at = 0
@@ -163,7 +165,7 @@ def test_what_the_examples_answer_is_what_a_reply_may_be(real: Benchmark, task: 
         number = gold.ids.index(id)
         at = system.index(gold.texts[number], at) + len(gold.texts[number])
         said = system[at:].split("\n\n")[0].split("\uff1a", 1)[1]
-        found, _ = replies.parse(gold, {id: (said, False)}, known)
+        found, _ = replies.parse_replies(gold, {id: (said, False)}, known)
         assert found == {id: gold.labels[number]}
 
 
@@ -207,7 +209,7 @@ def test_of_two_that_show_as_many_new_labels_the_one_of_a_new_article_is_taken()
 
 
 def test_another_seed_chooses_other_examples(real: Benchmark) -> None:
-    chosen = [prompts.make(real, "ner", "test", seed=seed).summary["groups"][0] for seed in range(8)]
+    chosen = [prompts.make_prompts(real, "ner", "test", seed=seed).summary["groups"][0] for seed in range(8)]
     assert len({tuple(group["shots"]) for group in chosen}) == 8
     assert min(group["covered"] for group in chosen) >= 9
 
@@ -258,6 +260,6 @@ def test_help_names_every_split(command: str, capsys: pytest.CaptureFixture[str]
 
 def test_an_unknown_task_or_split_is_named(real: Benchmark) -> None:
     with pytest.raises(DataError, match="wrong-task"):
-        prompts.make(real, "translation", "test")
+        prompts.make_prompts(real, "translation", "test")
     with pytest.raises(DataError, match="unknown-id"):
-        prompts.make(real, "ner", "tomorrow")
+        prompts.make_prompts(real, "ner", "tomorrow")

@@ -19,7 +19,7 @@ from tests.test_scoring import X, Y, gold_of, guesses
 
 
 def test_what_is_committed_is_what_is_made(real: Benchmark) -> None:
-    for name, text in page.build(real, ranking.build(real)).items():
+    for name, text in page.build_page(real, ranking.build_boards(real)).items():
         assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
 
 
@@ -33,7 +33,7 @@ def test_every_baseline_is_on_its_boards(real: Benchmark) -> None:
     assert set(boards) == fine | {("ner", "noisy", "")} | coarse
     for (task, _, crosswalk), board in boards.items():
         rows = {row["system"]: row for row in board["rows"] if not row["about"]["annotator"]}
-        known = [recipe for path in recipes.room(real) if (recipe := recipes.load(path)).task == task]
+        known = [recipe for path in recipes.recipe_paths(real) if (recipe := recipes.load_recipe(path)).task == task]
         assert set(rows) == {recipe.name for recipe in known if recipe.crosswalk in ("", crosswalk)}
         for recipe in known:
             if recipe.given:
@@ -64,7 +64,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     rng = random.Random(1)
     one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
     systems = {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
-    board = ranking.rank(gold, Predicted(systems))
+    board = ranking.rank_systems(gold, Predicted(systems))
     assert [(row.place, len(row.ties)) for row in board.rows] == [("1", 0), ("2–3", 1), ("2–3", 1), ("4", 0)]
     (tied,) = (pair for pair in board.pairs if not pair.difference.significant)
     assert {tied.a, tied.b} == {"one", "other"}
@@ -74,7 +74,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
 
 def test_scores_of_different_gold_never_stand_in_one_table() -> None:
     golds = gold_of([{X}] * 30), replace(gold_of([{X}] * 30), sha256="9" * 64)
-    rows = [ranking.rank(gold, Predicted({"same": guesses(*[{X}] * 30)})).rows[0] for gold in golds]
+    rows = [ranking.rank_systems(gold, Predicted({"same": guesses(*[{X}] * 30)})).rows[0] for gold in golds]
     with pytest.raises(DataError, match="wrong-version"):
         ranking.Board("ner", "test", tuple(rows), None)
 
@@ -90,7 +90,7 @@ def test_every_score_names_the_manifest(real: Benchmark) -> None:
 @pytest.mark.parametrize("articles", [1, 2, significance.ENOUGH - 1])
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
-    board = ranking.rank(gold, Predicted({"all": guesses(*[{X}] * articles), "none": {}}))
+    board = ranking.rank_systems(gold, Predicted({"all": guesses(*[{X}] * articles), "none": {}}))
     assert [(row.rank, row.place, row.ties) for row in board.rows] == [(None, "–", ())] * 2
     assert board.gap is None
     assert "too few" in ranking.markdown([board])
@@ -107,7 +107,7 @@ def enter(benchmark: Benchmark, id: str, text: str = "", **says: str) -> None:
 
 def test_an_empty_submission_is_on_the_board(world: Benchmark) -> None:
     enter(world, "nothing", name="Nothing at all")
-    (row,) = (row for row in ranking.board(world, "ner", "test").rows if not row.about.annotator)
+    (row,) = (row for row in ranking.build_board(world, "ner", "test").rows if not row.about.annotator)
     assert (row.system, row.shown, row.score.micro.f1, row.score.missing) == (
         "nothing",
         "Nothing at all",
@@ -120,7 +120,7 @@ def test_an_entry_cannot_take_the_name_of_a_baseline(world: Benchmark) -> None:
     files.write_text(world.baselines / "same" / "predictions-ner-test.jsonl", "")
     enter(world, "same")
     with pytest.raises(DataError, match="duplicate-id"):
-        ranking.board(world, "ner", "test")
+        ranking.build_board(world, "ner", "test")
 
 
 def test_who_saw_the_test_articles_has_no_rank() -> None:
@@ -128,7 +128,7 @@ def test_who_saw_the_test_articles_has_no_rank() -> None:
     seen = {"one": "no", "other": "yes", "third": "unknown"}
     about = {name: ranking.About("entry", name, saw_test_articles=saw) for name, saw in seen.items()}
     labels = {name: guesses(*[{X}] * number) for name, number in (("one", 9), ("other", 30), ("third", 20))}
-    board = ranking.rank(gold, Predicted(labels, about))
+    board = ranking.rank_systems(gold, Predicted(labels, about))
     assert [(row.system, row.place) for row in board.rows] == [("other", "–"), ("third", "1"), ("one", "2")]
     text = ranking.markdown([board])
     assert "other (saw the test articles)" in text
@@ -137,13 +137,13 @@ def test_who_saw_the_test_articles_has_no_rank() -> None:
 
 
 def test_an_empty_board() -> None:
-    board = ranking.rank(gold_of([{X}]), Predicted())
+    board = ranking.rank_systems(gold_of([{X}]), Predicted())
     assert board.rows == ()
     assert "rank" in ranking.markdown([board])
 
 
 def test_a_name_stays_text() -> None:
-    board = ranking.rank(gold_of([{X}, {Y}]), Predicted({"<script>alert(1)</script>|x": {}}))
+    board = ranking.rank_systems(gold_of([{X}, {Y}]), Predicted({"<script>alert(1)</script>|x": {}}))
     text = ranking.markdown([board])
     assert "<script>" not in text
     assert "\\|x" in text
@@ -156,6 +156,6 @@ def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) 
     gold = read_task_gold(real, "ner", "test")
     rows = predictions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
     enter(where, "oracle", files.dump_jsonl(rows))
-    board = ranking.board(where, "ner", "test")
+    board = ranking.build_board(where, "ner", "test")
     found = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]
     assert found == [("oracle", 1.0)]

@@ -21,7 +21,7 @@ from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.reports import Report
+from jinbench.reports import ParseReport
 from jinbench.scoring import score
 from jinbench.scoring.gold import TASKS, Gold, LabelKey
 from jinbench.scoring.predictions import as_rows, check
@@ -43,9 +43,9 @@ def gold_of(text: str, task: str = "ner") -> Gold:
     return Gold(task, "test", NAMES[task], ("x",), (text,), (frozenset(),), ("a",), ("clean",), "1", "0", "0")
 
 
-def parsed(text: str, reply: str, task: str = "ner") -> tuple[frozenset[LabelKey] | None, Report]:
+def parsed(text: str, reply: str, task: str = "ner") -> tuple[frozenset[LabelKey] | None, ParseReport]:
     gold = gold_of(text, task)
-    found, report = replies.parse(gold, {"x": (reply, False)}, replies.names(REAL, gold))
+    found, report = replies.parse_replies(gold, {"x": (reply, False)}, replies.names(REAL, gold))
     return found.get("x"), report
 
 
@@ -174,7 +174,7 @@ def test_perfect_replies_in_json_lose_nothing(
 ) -> None:
     text, spans = item
     quoted = aligning.quote(text, spans)
-    places = aligning.align(text, quoted)
+    places = aligning.align_quotes(text, quoted)
     assert [place[:2] for place in places if isinstance(place, Placed)] == [span[:2] for span in spans]
     records = [{"surface": q.surface, "type": q.type} | ({} if q.left is None else {"left": q.left}) for q in quoted]
     if change:
@@ -204,7 +204,7 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
     text, spans = item
     quoted = [*(Quoted(s.surface, s.type) for s in spans), *(Quoted(surface, "DATE", left) for surface, left in more)]
     taken: set[int] = set()
-    for entry, place in zip(quoted, aligning.align(text, quoted), strict=True):
+    for entry, place in zip(quoted, aligning.align_quotes(text, quoted), strict=True):
         if isinstance(place, Placed):
             words = aligning.fold(text[place.start : place.end]).text
             assert words == aligning.fold(entry.surface).text
@@ -222,7 +222,7 @@ def test_the_gold_in_the_form_of_the_prompts_scores_one(real: Benchmark, task: s
         id: (prompts.answer(task, style, text, found, gold.names), False)
         for id, text, found in zip(gold.ids, gold.texts, gold.labels, strict=True)
     }
-    predicted, report = replies.parse(gold, said, replies.names(real, gold))
+    predicted, report = replies.parse_replies(gold, said, replies.names(real, gold))
     assert predicted == dict(zip(gold.ids, gold.labels, strict=True))
     assert report.labels == report.kept == sum(map(len, gold.labels))
     assert not report.where
@@ -241,15 +241,15 @@ def test_left_is_given_where_surfaces_are_not_enough() -> None:
     text = "天津荣程在天津,说天津"
     spans = [Span(5, 7, "LOCATION", "天津")]
     assert aligning.quote(text, spans) == [Quoted("天津", "LOCATION", "程在")]
-    assert aligning.align(text, [Quoted("天津", "LOCATION")]) == [Placed(0, 2, "exact", True)]
+    assert aligning.align_quotes(text, [Quoted("天津", "LOCATION")]) == [Placed(0, 2, "exact", True)]
 
 
 def test_the_beginning_of_the_text_is_a_place_too() -> None:
     """An empty `left`: else a model that folds widths would be led to the later place, where its words stand."""
     text, spans = "\uff22与B", [Span(0, 1, "PRODUCT", "\uff22")]
     assert aligning.quote(text, spans) == [Quoted("\uff22", "PRODUCT", "")]
-    assert aligning.align(text, [Quoted("B", "PRODUCT", "")]) == [Placed(0, 1, "folded", True)]
-    assert aligning.align(text, [Quoted("B", "PRODUCT")]) == [Placed(2, 3, "exact", True)]
+    assert aligning.align_quotes(text, [Quoted("B", "PRODUCT", "")]) == [Placed(0, 1, "folded", True)]
+    assert aligning.align_quotes(text, [Quoted("B", "PRODUCT")]) == [Placed(2, 3, "exact", True)]
 
 
 def test_a_name_that_two_labels_share_is_none(mini: Benchmark) -> None:
@@ -279,7 +279,9 @@ LINES = {
 def test_every_form_of_a_line(form: str, tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text(json.dumps(LINES[form]) + "\n")
     gold = gold_of("天津")
-    found, report = replies.parse(gold, replies.read(tmp_path / "r.jsonl", gold), replies.names(REAL, gold))
+    found, report = replies.parse_replies(
+        gold, replies.read_replies(tmp_path / "r.jsonl", gold), replies.names(REAL, gold)
+    )
     assert found == {"x": {(0, 2, "LOCATION")}}
     assert (report.replies, report.used) == (1, 1)
 
@@ -299,7 +301,7 @@ REFUSED = [
 def test_refusals_are_told_from_other_replies(row: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text(json.dumps(row) + "\n")
     gold = gold_of("天津")
-    found, report = replies.parse(gold, replies.read(tmp_path / "r.jsonl", gold), {})
+    found, report = replies.parse_replies(gold, replies.read_replies(tmp_path / "r.jsonl", gold), {})
     assert found == {}
     assert [*report.to_dict()["unusable"]] == ["refused"]
 
@@ -309,7 +311,7 @@ def test_ten_gigabytes_are_refused_unread(tmp_path: Path) -> None:
     path.write_text(json.dumps(LINES["reply"]) + "\n")
     os.truncate(path, 10 * 2**30)
     with pytest.raises(DataError) as caught:
-        replies.read(path, gold_of("天津"))
+        replies.read_replies(path, gold_of("天津"))
     (found,) = caught.value.problems
     assert (found.code, found.found) == ("file-too-big", "10,737,418,240 bytes")
 
@@ -320,7 +322,7 @@ def test_a_line_without_end_is_read_up_to_the_limit(tmp_path: Path) -> None:
     assert replies.size_limit(gold) > 2**31
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError) as caught:
-        replies.read(Path("/dev/zero"), gold)
+        replies.read_replies(Path("/dev/zero"), gold)
     assert [problem.code for problem in caught.value.problems] == ["file-too-big"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # kB
 
@@ -340,14 +342,14 @@ def test_all_that_is_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
     ]  # fmt: skip
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(DataError) as caught:
-        replies.read(tmp_path / "r.jsonl", gold_of("天津"))
+        replies.read_replies(tmp_path / "r.jsonl", gold_of("天津"))
     assert [(problem.code, problem.location[-1]) for problem in caught.value.problems] == [
         ("unknown-id", "1"), ("unknown-id", "2"), ("unknown-id", "3"), ("wrong-shape", "4"),
         ("duplicate-id", "5"), ("duplicate-id", "6"), ("duplicate-id", "7"),
     ]  # fmt: skip
     (tmp_path / "r.jsonl").write_text('{"id": "x", "reply": 3}\n')
     with pytest.raises(DataError, match="wrong-shape"):
-        replies.read(tmp_path / "r.jsonl", gold_of("天津"))
+        replies.read_replies(tmp_path / "r.jsonl", gold_of("天津"))
 
 
 def test_from_prompts_to_a_score(world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(
     world: Benchmark, tmp_path: Path, task: str
 ) -> None:
     log = tmp_path / "found.jsonl"
-    baselines.run(world, recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
+    baselines.run_recipe(world, recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
     rounds = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(rounds) == (1 + 4 + 18 if task == "ner" else 1 + 4)
     for trained, labels, foreign, rows, ids, left, arguments, fields in rounds:
@@ -109,7 +109,7 @@ def make(): return M()
 )
 def test_a_recipe_may_end_as_it_likes(world: Benchmark, tmp_path: Path, before: str, fit: str, found: str) -> None:
     with pytest.raises(DataError, match=found):
-        baselines.run(world, recipe(tmp_path, ENDS.format(before=before, fit=fit)))
+        baselines.run_recipe(world, recipe(tmp_path, ENDS.format(before=before, fit=fit)))
 
 
 def test_the_same_seed_and_the_same_order_of_sets_in_every_round(world: Benchmark, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def make(): return M()
 """
     log = tmp_path / "log"
     for _ in range(2):
-        baselines.run(world, recipe(tmp_path, text.replace("LOG", repr(str(log)))))
+        baselines.run_recipe(world, recipe(tmp_path, text.replace("LOG", repr(str(log)))))
     lines = log.read_text().splitlines()
     assert len(lines) == 2 * 5
     assert len(set(lines)) == 1
@@ -144,16 +144,16 @@ def test_the_memory_of_who_started_a_process_is_not_its_own() -> None:
 def test_memory_is_that_of_the_recipe_alone(world: Benchmark, tmp_path: Path) -> None:
     """What fit allocates shows; what this process has does not."""
     ours = b"x" * (300 << 20)
-    memory = baselines.run(world, recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))).run[
-        "memory_mb"
-    ]
+    memory = baselines.run_recipe(
+        world, recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))
+    ).run["memory_mb"]
     assert 100 < memory["growth"] < 150
     assert memory["peak"] < len(ours) >> 20
 
 
 def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> None:
     text = 'NEEDS = ("numpy",)\n' + ENDS.format(before="import time", fit="time.sleep(0.05)")
-    result = baselines.run(world, recipe(tmp_path, text))
+    result = baselines.run_recipe(world, recipe(tmp_path, text))
     record = json.loads(result.files()["scores.json"])
     assert record["run"]["fit_seconds"]["wall"] >= 5 * 0.05 > record["run"]["fit_seconds"]["cpu"]
     assert record["run"]["rounds"] == 5
@@ -223,7 +223,7 @@ def test_no_recipe_outlives_the_command(world: Benchmark, tmp_path: Path, number
 
 def test_a_fork_of_the_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
     alone, forked = (
-        baselines.run(world, recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
+        baselines.run_recipe(world, recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
     )
     assert alone.predictions == forked.predictions
 
@@ -232,4 +232,4 @@ def test_the_rows_of_a_recipe_are_its_own(world: Benchmark, tmp_path: Path) -> N
     """What it does to them changes nothing of what it is held against."""
     text = ENDS.format(before="", fit="pass").replace("for _ in X]", "for row in X if row.clear() is None]")
     assert "row.clear()" in text
-    assert baselines.run(world, recipe(tmp_path, text)).predictions["test"]
+    assert baselines.run_recipe(world, recipe(tmp_path, text)).predictions["test"]

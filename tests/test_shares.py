@@ -169,6 +169,6 @@ def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     build.write_dataset(built, shared.dataset)
     by = [row["annotator"] for row in load.read_rows(shared, "annotations")]
     assert by.count("annotator-a") == by.count("annotator-b") + by.count("annotator-c") == 8
-    board = ranking.board(shared, "ner", gold.FOLDS)
+    board = ranking.build_board(shared, "ner", gold.FOLDS)
     assert [row.system for row in board.rows] == ["annotator-a"]  # the others were not given every passage
     assert read_annotators(shared).kinds == {"test data"}

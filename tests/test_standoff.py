@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 @pytest.fixture(scope="module")
 def bare(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("standoff")
-    for name, data in standoff.build(real).items():
+    for name, data in standoff.build_standoff(real).items():
         files.write_bytes(folder / name, data)
     return folder
 

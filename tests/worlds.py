@@ -19,7 +19,7 @@ MINI = Path(__file__).with_name("mini")
 
 def three_pages(root: Path) -> Benchmark:
     """The world in `root`, a folder that does not exist yet; not yet built."""
-    where = starting.begin(root, "Mini")
+    where = starting.create_benchmark(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
     files.write_text(where.labeling_config, labeling_config.labeling_config(read_label_set(where)))
     return where

@@ -41,7 +41,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImportPlan:
     """What would be added. `text` goes behind what articles.toml holds; `skipped`: the rows that cannot be taken."""
 
     benchmark: Benchmark
@@ -54,7 +54,7 @@ class Plan:
 def plan(
     benchmark: Benchmark, paths: Sequence[Path], *, encoding: str | None = None, text_field: str = "text",
     title_field: str = "title", seconds: float = extract.SECONDS, strict: bool = False,
-) -> Plan:  # fmt: skip
+) -> ImportPlan:  # fmt: skip
     """Read files, propose what they fall into, and hold it to what `jinbench seeds check` checks. Writes nothing.
 
     Raises :class:`DataError`: what :func:`extracting.read` finds, duplicate-id for a page that is there already, what
@@ -93,12 +93,12 @@ def plan(
     text = "\n".join(["", *(_toml(entry) for entry in entries)])
     if before and not before.endswith(b"\n"):
         text = "\n" + text
-    made = Plan(benchmark, tuple(entries), text if before else text.lstrip("\n"), before, tuple(skipped))
+    made = ImportPlan(benchmark, tuple(entries), text if before else text.lstrip("\n"), before, tuple(skipped))
     _check(made)
     return made
 
 
-def write(made: Plan) -> None:
+def write(made: ImportPlan) -> None:
     """The pages, then articles.toml, in one move: before it nothing is added, and what fails leaves no page behind.
 
     Raises :class:`DataError` (file-changed) if articles.toml is not any more what it was when the plan was made.
@@ -285,7 +285,7 @@ def _said(part: dict[str, Any]) -> str:
 # What is checked
 
 
-def _check(made: Plan) -> None:
+def _check(made: ImportPlan) -> None:
     """Hold the benchmark as it would be to what `jinbench seeds check` checks, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="jinbench-") as name:
         trial = Benchmark(Path(name).resolve())
@@ -312,7 +312,7 @@ def _check(made: Plan) -> None:
 # What is shown
 
 
-def to_dict(made: Plan, written: bool) -> dict[str, Any]:
+def to_dict(made: ImportPlan, written: bool) -> dict[str, Any]:
     """All of it as data: of every line its kind, of every article its order, where it begins, and how sure each is."""
     return {
         "written": written,
@@ -353,7 +353,7 @@ def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def preview(made: Plan, written: bool) -> str:
+def preview(made: ImportPlan, written: bool) -> str:
     """The same to be read. A question mark stands before what is doubtful."""
     found = []
     for entry in made.entries[:SHOWN]:
