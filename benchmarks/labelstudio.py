@@ -24,6 +24,7 @@ from measuring import Figures, in_a_process, medians, pin
 
 from jinbench.annotation import exports
 from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.baselines.worker import peak_mb
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.types import PassageLabels, Suggestion
 from jinbench.labelstudio import annotations, projects
@@ -32,7 +33,6 @@ from jinbench.labelstudio.labeling_config import labeling_config
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.accounts import member
 from jinbench.labelstudio.server.client import call, connect
-from jinbench.rounds import peak_mb
 from jinbench.seeds.articles import read_seeds
 
 FEW = 150

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from measuring import in_a_process, medians, pin
 
-from jinbench.rounds import peak_mb
+from jinbench.baselines.worker import peak_mb
 
 TYPES = tuple(f"TYPE{i}" for i in range(10))
 TAGS = ("O", *(f"{letter}-{name}" for name in TYPES for letter in "BI"))

@@ -24,7 +24,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from measuring import in_a_process, medians, pin, ratios
 
-from jinbench.rounds import peak_mb
+from jinbench.baselines.worker import peak_mb
 
 LEAST = 0.5  # seconds that a speed is measured for
 BATCH = 2000

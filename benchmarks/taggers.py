@@ -24,7 +24,7 @@ import typer
 from corpora import Corpus, Spans, read
 from measuring import in_a_process, medians, pin, ratios, without
 
-from jinbench.rounds import peak_mb
+from jinbench.baselines.worker import peak_mb
 
 MINE, THEIRS = "jinbench", "crfsuite"
 LEAST = 0.5  # seconds that prediction is measured for

@@ -4,4 +4,4 @@ from .dataset.verify import verify as verify
 from .evaluation import compare, rank, score
 from .scoring.sequences import compute_metrics
 
-__all__ = ["Span", "compare", "compute_metrics", "info", "rank", "load", "rank", "score", "verify"]
+__all__ = ["Span", "compare", "compute_metrics", "info", "load", "rank", "score", "verify"]

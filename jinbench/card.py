@@ -9,10 +9,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jinbench import baselines, croissant, curves, plots, ranking
+from jinbench import croissant, plots, ranking
 from jinbench.annotation import adjudication, agreement, errata
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import read_label_set
+from jinbench.baselines import learning_curve, run
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -139,7 +140,7 @@ def _conditions(benchmark: Benchmark) -> str:
     """Systems for the whole label set side by side: by layout and familiarity across folds, under noise on test."""
     found = {
         name: record
-        for name, record in baselines.stored(benchmark).items()
+        for name, record in run.stored(benchmark).items()
         if record["task"] == "ner" and not record["crosswalk"]
     }
     if not found:
@@ -182,7 +183,7 @@ def _change(tier: dict[str, Any] | None) -> str:
 
 def _curve(benchmark: Benchmark) -> str:
     """The picture with its words, and what each curve says."""
-    found = curves.read_curve(benchmark)
+    found = learning_curve.read_curve(benchmark)
     if not found:
         return "No learning curve has been measured: `jinbench run FILE --curve`.\n"
     said = "; ".join(
@@ -352,7 +353,7 @@ def build_card(benchmark: Benchmark) -> dict[str, bytes]:
             "articles.png": plots.articles(benchmark),
             "scores.png": plots.scores(boards()),
         }
-        if measured := curves.read_curve(benchmark):
+        if measured := learning_curve.read_curve(benchmark):
             pictures[CURVES.rpartition("/")[2]] = plots.learning_curves(measured)
         found["dataset/README.md"] = found["DATASET_CARD.md"]
         if (benchmark.root / "LICENSE-DATA.md").is_file():

@@ -183,25 +183,25 @@ def run(
     Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
     disk: do not run a file that you would not run otherwise.
     """
-    from jinbench import baselines, curves, recipes
+    from jinbench.baselines import learning_curve
+    from jinbench.baselines.recipe import advice, load_recipe, recipe_paths
+    from jinbench.baselines.run import SPLITS, run_recipe, write_result
     from jinbench.dataset.gold import board_splits
 
-    splits = baselines.SPLITS if on == "all" else tuple(split for split in baselines.SPLITS if split == on)
+    splits = SPLITS if on == "all" else tuple(split for split in SPLITS if split == on)
     if not splits:
-        raise typer.BadParameter(f"one of all, {', '.join(baselines.SPLITS)}", param_hint="--on")
+        raise typer.BadParameter(f"one of all, {', '.join(SPLITS)}", param_hint="--on")
     if curve and "folds" not in splits:
         raise typer.BadParameter("a learning curve is one of the cross-validation", param_hint="--curve")
     where = rooms(ctx) if files or out else workshop(ctx)
     records: list[dict[str, Any]] = []
-    chosen = [
-        (recipes.load_recipe(path), (out or path.parent) / path.stem) for path in files or recipes.recipe_paths(where)
-    ]
+    chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or recipe_paths(where)]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
         if not files and recipe.task not in board_splits(where):
             reason = f"is for {recipe.task}, and this dataset has no labels for it"
         elif not files and recipe.missing:
-            reason = f"needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
+            reason = f"needs {', '.join(recipe.missing)}; type: {advice(recipe.missing)}"
         else:
             reason = ""
         if reason:
@@ -209,12 +209,12 @@ def run(
             records.append({"recipe": recipe.name, "skipped": reason})
             continue
         with progress() as step:
-            result = baselines.run_recipe(where, recipe, step, splits)
+            result = run_recipe(where, recipe, step, splits)
             wanted = (curve or recipe.curve) and "folds" in splits
-            found = curves.measure_curve(where, result, step) if wanted else None
-        baselines.write_result(result, folder)
+            found = learning_curve.measure_curve(where, result, step) if wanted else None
+        write_result(result, folder)
         if found:
-            curves.write_curve(found, folder)
+            learning_curve.write_curve(found, folder)
         records.append(result.record() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
         if not as_json:
             for score in result.scores.values():
@@ -240,7 +240,7 @@ def _places(folders: list[Path]) -> None:
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:
     """What a recipe came to, in a line."""
-    from jinbench import baselines
+    from jinbench.baselines import run as baselines
     from jinbench.scoring import results
 
     took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}

@@ -8,7 +8,7 @@ from typing import Any
 from jinbench import documents
 from jinbench.core import files, jsonl
 from jinbench.core.errors import Problem, shorten
-from jinbench.documents import Document, ConversionLog, identified, spans_in, text_of, without
+from jinbench.documents import ConversionLog, Document, identified, spans_in, text_of, without
 
 GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
 

@@ -12,7 +12,7 @@ from jinbench import formats
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.dataset.splits import SPLITS
-from jinbench.documents import LOSSES, Document, ConversionLog, names_of, storable
+from jinbench.documents import LOSSES, ConversionLog, Document, names_of, storable
 from jinbench.formats import Format
 
 NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",

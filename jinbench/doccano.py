@@ -11,7 +11,7 @@ from typing import Any
 from jinbench.cluener import counted, line, named, rows_of
 from jinbench.core import files
 from jinbench.core.errors import shorten
-from jinbench.documents import Document, ConversionLog, identified, spans_in, text_of
+from jinbench.documents import ConversionLog, Document, identified, spans_in, text_of
 
 _SPANS, _CLASSES = ("label", "labels", "entities"), ("label", "labels", "cats")
 

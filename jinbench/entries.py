@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from jinbench.annotation.annotators import read_annotators
-from jinbench.baselines import SCORES
+from jinbench.baselines.learning_curve import NAME as CURVE
+from jinbench.baselines.run import SCORES
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
-from jinbench.curves import NAME as CURVE
 from jinbench.dataset import load
 from jinbench.dataset.gold import crosswalk_types, read_crosswalks, read_task_gold
 from jinbench.scoring import predictions

@@ -59,9 +59,8 @@ FORMATS = {
                ".spacy", options=_FIELDS, row=docbins.is_row, file=lambda path, head: path.suffix == ".spacy"),
         Format("spacy-json", "the same, written as JSON where a folder is written", docbins.read, docbins.write,
                ".json", options=_FIELDS),
-        Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", founding.read_benchmark, founding.write_benchmark,
-               
-               folder=True, whole=True, options=("passages",), file=lambda path, head: founding.is_benchmark(path)),
+        Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", founding.read_benchmark,
+               founding.write_benchmark, folder=True, whole=True, options=("passages",), file=lambda path, head: founding.is_benchmark(path)),
     )
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jinbench import blocks, families
-from jinbench.blocks import Shard, Fault, InputFile
+from jinbench.blocks import Fault, InputFile, Shard
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any, shorten

@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jinbench.baselines.learning_curve import Curve
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import JinbenchError
-from jinbench.curves import Curve
 from jinbench.dataset import load
 from jinbench.dataset.splits import SPLITS
 from jinbench.ranking import Board

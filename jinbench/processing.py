@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench import cleaning, sketches
-from jinbench.blocks import Article, Shard, Fault, Fields, Reading
+from jinbench.blocks import Article, Fault, Fields, Reading, Shard
 from jinbench.core import files
 from jinbench.core.text import split_sentences, storable
 from jinbench.dataset.duplicates import SHORT

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import entries, recipes
-from jinbench.baselines import SCORES
+from jinbench import entries
+from jinbench.baselines.recipe import load_recipe
+from jinbench.baselines.run import SCORES
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
@@ -246,7 +247,7 @@ def _recipe(folder: Path) -> About:
     """What is known of a recipe from its file, or else from its results."""
     path = folder.with_suffix(".py")
     if path.is_file():
-        recipe = recipes.load_recipe(path)
+        recipe = load_recipe(path)
         return About("baseline", recipe.name, note=recipe.summary, given=recipe.given)
     record = files.read_json(folder / SCORES) if (folder / SCORES).is_file() else {}
     given = record.get("given", ()) if isinstance(record, dict) else ()

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import baselines, card, curves, page, ranking, recipes
+from jinbench import card, page, ranking
 from jinbench.annotation import agreement, exports
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import share_of
 from jinbench.annotation.gold import read_gold
 from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.baselines import learning_curve, run
+from jinbench.baselines.recipe import Recipe, advice, load_recipe, recipe_paths
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Step
@@ -29,7 +31,6 @@ from jinbench.labelstudio import adjudicate, annotations, labeling_config, proje
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.accounts import member
 from jinbench.labelstudio.server.client import connect
-from jinbench.recipes import Recipe
 from jinbench.seeds import articles
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way
@@ -75,8 +76,8 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
     build.write_dataset(built, again.dataset)
     for name in built.files:
         yield _same(benchmark, again, f"dataset/{name}")
-    for path in recipes.recipe_paths(again):
-        yield from _run_again(benchmark, again, recipes.load_recipe(path), step)
+    for path in recipe_paths(again):
+        yield from _run_again(benchmark, again, load_recipe(path), step)
     for name, text in page.build_page(again, ranking.build_boards(again)).items():
         files.write_text(again.leaderboard / name, text)
         yield _same(benchmark, again, f"leaderboard/{name}")
@@ -94,7 +95,7 @@ def _copy(benchmark: Benchmark, folder: Path) -> Benchmark:
     for room in (benchmark.seeds, benchmark.annotation):
         shutil.copytree(room, folder / room.name)
     for path in [
-        *recipes.recipe_paths(benchmark),
+        *recipe_paths(benchmark),
         *(benchmark.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
         benchmark.splits,
         *files.below(benchmark.leaderboard / "entries"),
@@ -166,15 +167,15 @@ def _run_again(benchmark: Benchmark, again: Benchmark, recipe: Recipe, step: Ste
             yield Check(FAIL, f"baselines/{recipe.name}", f"expected {files.shown(committed)}/ to be committed")
             return
         shutil.copytree(committed, folder)
-        reason = f"not made again: it needs {', '.join(recipe.missing)}; type: {recipes.advice(recipe.missing)}"
+        reason = f"not made again: it needs {', '.join(recipe.missing)}; type: {advice(recipe.missing)}"
         yield Check(OKISH, f"baselines/{recipe.name}", f"{reason}. The committed predictions were scored.")
         return
-    result = baselines.run_recipe(again, recipe, step)
-    baselines.write_result(result, folder)
+    result = run.run_recipe(again, recipe, step)
+    run.write_result(result, folder)
     names = list(result.files())
     if recipe.curve:
-        curves.write_curve(curves.measure_curve(again, result, step), folder)
-        names.append(curves.NAME)
+        learning_curve.write_curve(learning_curve.measure_curve(again, result, step), folder)
+        names.append(learning_curve.NAME)
     for name in names:
         yield _same(benchmark, again, f"baselines/{recipe.name}/{name}")
 
@@ -199,8 +200,8 @@ def _same(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
             return Check(OKISH, name, "the same description; it lists hashes of files whose bytes differ")
     if name.endswith(".png"):
         return _same_picture(name, before, after)
-    if name.startswith("baselines/") and not name.endswith(curves.NAME):
-        if name.endswith(baselines.SCORES) and _lasting(before) == _lasting(after):
+    if name.startswith("baselines/") and not name.endswith(learning_curve.NAME):
+        if name.endswith(run.SCORES) and _lasting(before) == _lasting(after):
             return Check(OK, name, "the same but for time and memory")
         return _same_scores(benchmark, again, name)
     if name.startswith(("leaderboard/", "baselines/")) or name.endswith(".md"):
@@ -210,7 +211,7 @@ def _same(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
 
 def _lasting(data: bytes) -> Any:
     try:
-        return baselines.lasting(data.decode())
+        return run.lasting(data.decode())
     except (ValueError, AttributeError):
         return None
 
@@ -249,7 +250,7 @@ def _same_picture(name: str, before: bytes, after: bytes) -> Check:
 
 def _same_scores(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
     """Predictions may differ in a tie; the scores they give may not move by more than the tolerance."""
-    folder = str(Path(name).parent / baselines.SCORES)
+    folder = str(Path(name).parent / run.SCORES)
     try:
         old, new = (_f1s(json.loads((rooms.root / folder).read_text())) for rooms in (benchmark, again))
         moved = max(abs(old[key] - new[key]) for key in new)

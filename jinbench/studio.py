@@ -9,7 +9,7 @@ from jinbench.annotation.exports import SECTORS, SPANS, TEXT
 from jinbench.cluener import GROUP, counted
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
-from jinbench.documents import Document, ConversionLog, identified, spans_in, text_of
+from jinbench.documents import ConversionLog, Document, identified, spans_in, text_of
 
 _REGIONS = ("labels", "hypertextlabels")  # the types of regions that are spans
 _LOST = {"relation": "relations", "textarea": "regions"}

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import recipes
+from jinbench.baselines.recipe import Recipe, load_recipe
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.dataset import build
 from jinbench.labelstudio.server import accounts, process
-from jinbench.recipes import Recipe
 from tests.desk import Desk
 from tests.postgres import postgres  # noqa: F401
 from tests.worlds import three_pages
@@ -46,7 +45,7 @@ def recipe(tmp_path: Path, text: str) -> Recipe:
     """A recipe in a file."""
     path = tmp_path / "model.py"
     path.write_text(text)
-    return recipes.load_recipe(path)
+    return load_recipe(path)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, recipes, running
+from jinbench.baselines import run, sandbox
+from jinbench.baselines.recipe import load_recipe, recipe_paths
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import load, noise
@@ -24,7 +25,7 @@ def make(): return M()
 
 
 def test_the_recipes_of_the_room(real: Benchmark) -> None:
-    found = [recipes.load_recipe(path) for path in recipes.recipe_paths(real)]
+    found = [load_recipe(path) for path in recipe_paths(real)]
     assert {r.task for r in found} == set(gold.TASKS)
     assert all(len(r.summary) > 30 for r in found)
     assert all((real.baselines / r.name / "curve.json").is_file() == r.curve for r in found)
@@ -32,18 +33,18 @@ def test_the_recipes_of_the_room(real: Benchmark) -> None:
 
 @pytest.mark.parametrize("name", ["gazetteer", "majority"])
 def test_committed_results_are_what_the_recipe_gives(real: Benchmark, name: str) -> None:
-    result = baselines.run_recipe(real, recipes.load_recipe(real.baselines / f"{name}.py"))
+    result = run.run_recipe(real, load_recipe(real.baselines / f"{name}.py"))
     for file, text in result.files().items():
         committed = (real.baselines / name / file).read_text()
-        same = baselines.lasting(committed) == baselines.lasting(text) if file == "scores.json" else committed == text
+        same = run.lasting(committed) == run.lasting(text) if file == "scores.json" else committed == text
         assert same, f"{name}/{file} is stale: jinbench run"
 
 
 @pytest.mark.parametrize("name", ["char_tagger", "tfidf"])
 def test_a_learnt_recipe_gives_the_same_twice(world: Benchmark, name: str) -> None:
     path = ROOT / "baselines" / f"{name}.py"
-    first, second = (baselines.run_recipe(world, recipes.load_recipe(path)).files() for _ in range(2))
-    records = [baselines.lasting(found.pop("scores.json")) for found in (first, second)]
+    first, second = (run.run_recipe(world, load_recipe(path)).files() for _ in range(2))
+    records = [run.lasting(found.pop("scores.json")) for found in (first, second)]
     assert first == second
     assert records[0] == records[1]
 
@@ -69,19 +70,19 @@ def make():
     return Spy()
 """,
     )
-    baselines.run_recipe(world, spy)
+    run.run_recipe(world, spy)
     rounds = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
     assert len(rounds) == 1 + 4 + len(noise.TIERS)
     for trained, predicted, fields in rounds:
         assert not set(trained) & set(predicted)
-        assert set(fields) <= set(running.SEEN)
+        assert set(fields) <= set(sandbox.SEEN)
     assert len([id for _, predicted, _ in rounds[1:5] for id in predicted]) == len(load.read_rows(world, "ner"))
 
 
 def test_tags_and_spans_are_both_taken(world: Benchmark, tmp_path: Path) -> None:
     body = PREDICTS.replace("WHAT", "[{} for row in X]")
-    spans = baselines.run_recipe(world, recipe(tmp_path, body.format("[(0, 2, 'PLACE')]")))
-    tags = baselines.run_recipe(
+    spans = run.run_recipe(world, recipe(tmp_path, body.format("[(0, 2, 'PLACE')]")))
+    tags = run.run_recipe(
         world, recipe(tmp_path, body.format("['B-PLACE', 'I-PLACE'] + ['O'] * (len(row['text']) - 2)"))
     )
     assert spans.predictions == tags.predictions
@@ -123,25 +124,25 @@ def test_declarations_are_read_without_running_the_file(tmp_path: Path, text: st
 def test_what_fails_in_a_recipe_is_named_by_its_line(world: Benchmark, tmp_path: Path) -> None:
     for text, found in (("import no_such_module\n", "model.py:1"), ("raise SystemExit\n", "SystemExit")):
         with pytest.raises(DataError, match=found):
-            baselines.run_recipe(world, recipe(tmp_path, text + PREDICTS))
+            run.run_recipe(world, recipe(tmp_path, text + PREDICTS))
 
 
 def test_too_few_predictions_are_refused(world: Benchmark, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found    0"):
-        baselines.run_recipe(world, recipe(tmp_path, PREDICTS.replace("WHAT", "[]")))
+        run.run_recipe(world, recipe(tmp_path, PREDICTS.replace("WHAT", "[]")))
 
 
 def test_the_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real: Benchmark) -> None:
     match = re.search(r"<!-- example:my_model.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert match
-    result = baselines.run_recipe(real, recipe(tmp_path, match[1]))
+    result = run.run_recipe(real, recipe(tmp_path, match[1]))
     assert (result.scores["folds"].micro.f1 or 0) > 0.02
 
 
 def test_a_recipe_run_leaves_its_folder_as_the_readme_says(world: Benchmark, tmp_path: Path) -> None:
     shutil.copy(ROOT / "baselines" / "gazetteer.py", tmp_path / "mine.py")
-    result = baselines.run_recipe(world, recipes.load_recipe(tmp_path / "mine.py"))
-    baselines.write_result(result, tmp_path / "mine")
+    result = run.run_recipe(world, load_recipe(tmp_path / "mine.py"))
+    run.write_result(result, tmp_path / "mine")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "predictions-ner-folds.jsonl", "predictions-ner-noisy.jsonl", "predictions-ner-test.jsonl", "scores.json",
     ]  # fmt: skip

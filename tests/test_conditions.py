@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, card, conditions, ranking, recipes
+from jinbench import card, ranking
+from jinbench.baselines import recipe, robustness
+from jinbench.baselines.run import SPLITS, Result, run_recipe, write_result
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -56,12 +58,12 @@ def world(mini: Benchmark) -> Benchmark:
     return crossed(mini)
 
 
-def result(world: Benchmark, name: str, text: str) -> baselines.Result:
+def result(world: Benchmark, name: str, text: str) -> Result:
     """The recipe is put into the room, run, and what it gives stored."""
     path = world.baselines / f"{name}.py"
     files.write_text(path, text)
-    found = baselines.run_recipe(world, recipes.load_recipe(path))
-    baselines.write_result(found, world.baselines / name)
+    found = run_recipe(world, recipe.load_recipe(path))
+    write_result(found, world.baselines / name)
     return found
 
 
@@ -82,7 +84,7 @@ def test_seen_and_unseen_by_hand() -> None:
 def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Benchmark) -> None:
     """What is labelled in one fold alone is new there, and known everywhere else."""
     found = result(world, "memory", MEMORY.format(more=""))
-    for split in baselines.SPLITS:
+    for split in SPLITS:
         seen, unseen = found.scores[split].parts["familiarity"]
         micro = found.scores[split].micro
         for key in ("gold", "predicted", "correct"):
@@ -97,7 +99,7 @@ def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Benchma
 
 def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world: Benchmark) -> None:
     clean = {row["id"]: row for row in load.read_rows(world, "ner", "test")}
-    tiers = conditions.tiers(world)
+    tiers = robustness.tiers(world)
     assert {(tier.kind, tier.level) for tier in tiers} == set(noise.TIERS)
     names = {json.dumps([(r["id"], r["passage_id"], r["article_id"]) for r in tier.rows]) for tier in tiers}
     assert len(names) == 1, "the names are the same in every tier"
@@ -111,15 +113,15 @@ def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None
     """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
     gold = read_task_gold(world, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
-    for tier in conditions.tiers(world):
-        perfect = conditions.score_under_noise(
+    for tier in robustness.tiers(world):
+        perfect = robustness.score_under_noise(
             tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean
         )
         assert perfect.cell.f1 == 1.0
         assert perfect.change
         assert perfect.change.value == 0.0
-        assert conditions.score_under_noise(tier, {}, gold, {}).cell.f1 == 0.0
-        nothing = conditions.score_under_noise(tier, {}, gold, clean)
+        assert robustness.score_under_noise(tier, {}, gold, {}).cell.f1 == 0.0
+        nothing = robustness.score_under_noise(tier, {}, gold, clean)
         assert nothing.change
         assert (nothing.change.value, nothing.change.low, nothing.change.high) == (-1.0, -1.0, -1.0)
 
@@ -137,7 +139,7 @@ def test_noise_does_not_reach_the_clean_scores(world: Benchmark) -> None:
     )
     bad = body.replace('self.find(row["text"]) for', 'self.find(row["text"]) if self.times < 2 else [] for')
     good, spoilt = result(world, "good", body), result(world, "spoilt", bad)
-    for split in baselines.SPLITS:
+    for split in SPLITS:
         assert good.predictions[split] == spoilt.predictions[split]
     assert good.noise != spoilt.noise
 
@@ -247,7 +249,7 @@ def test_no_rank_counts_who_was_given_the_gold() -> None:
 
 
 def test_every_gold_entity_is_given(real: Benchmark) -> None:
-    rows = conditions.entities(real, load.read_rows(real, "sector"))
+    rows = robustness.entities(real, load.read_rows(real, "sector"))
     assert sum(len(row["entities"]) for row in rows) == sum(len(row["spans"]) for row in load.read_rows(real, "ner"))
     for row in rows:
         assert all(row["text"][span.start : span.end] == span.surface for span in row["entities"])

@@ -16,7 +16,7 @@ from jinbench import conll, converting, formats
 from jinbench.converting import Report, Source, convert_corpus
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
-from jinbench.documents import LOSSES, Document, ConversionLog, ordered
+from jinbench.documents import LOSSES, ConversionLog, Document, ordered
 from jinbench.scoring import schemes
 from tests.conftest import ROOT
 from tests.test_problems import run

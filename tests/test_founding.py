@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import baselines, converting, founding, ranking, recipes
+from jinbench import converting, founding, ranking
 from jinbench.annotation.labels import read_label_set
+from jinbench.baselines.recipe import load_recipe
+from jinbench.baselines.run import run_recipe
 from jinbench.cli import main
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import gold, load, verify
-from jinbench.documents import Document, ConversionLog
+from jinbench.documents import ConversionLog, Document
 from tests.conftest import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]
@@ -141,11 +143,11 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_all_folds_can_be_run_too(made: Path) -> None:
-    where, recipe = Benchmark(made), recipes.load_recipe(ROOT / "baselines" / "gazetteer.py")
-    result = baselines.run_recipe(where, recipe, on=("folds",))
+    where, recipe = Benchmark(made), load_recipe(ROOT / "baselines" / "gazetteer.py")
+    result = run_recipe(where, recipe, on=("folds",))
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
-    assert baselines.run_recipe(where, recipe).scores.keys() == {"test", "folds"}
+    assert run_recipe(where, recipe).scores.keys() == {"test", "folds"}
     assert gold.board_splits(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
     assert [board.key for board in ranking.build_boards(where)] == []  # nothing lies in the room
 

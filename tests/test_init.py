@@ -17,12 +17,12 @@ import typer
 from jinbench import card, cli, formats, starting
 from jinbench.annotation import exports, labels
 from jinbench.annotation.annotators import ADJUDICATOR, add_annotators
+from jinbench.baselines.recipe import load_recipe
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
 from jinbench.labelstudio import labeling_config
 from jinbench.labelstudio.server import process
-from jinbench.recipes import load_recipe
 from jinbench.seeds import articles
 from tests import hub
 from tests.conftest import ROOT

@@ -555,7 +555,7 @@ import sys
 from pathlib import Path
 from jinbench import engines, milling, rooms
 from jinbench.processing import Settings
-from jinbench.rounds import peak_mb
+from jinbench.baselines.worker import peak_mb
 tagging, block, source, out = sys.argv[1:]
 settings = Settings(tagging=tagging == "yes", block=int(block), select=10, rows=2**16)
 milling.process([Path(source)], Path(out), rooms.find(sys.argv[0]), settings, engines.here(), lambda *_: None)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import page, ranking, recipes
+from jinbench import page, ranking
+from jinbench.baselines.recipe import load_recipe, recipe_paths
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -33,7 +34,7 @@ def test_every_baseline_is_on_its_boards(real: Benchmark) -> None:
     assert set(boards) == fine | {("ner", "noisy", "")} | coarse
     for (task, _, crosswalk), board in boards.items():
         rows = {row["system"]: row for row in board["rows"] if not row["about"]["annotator"]}
-        known = [recipe for path in recipes.recipe_paths(real) if (recipe := recipes.load_recipe(path)).task == task]
+        known = [recipe for path in recipe_paths(real) if (recipe := load_recipe(path)).task == task]
         assert set(rows) == {recipe.name for recipe in known if recipe.crosswalk in ("", crosswalk)}
         for recipe in known:
             if recipe.given:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import recipes
+from jinbench.baselines.recipe import load_recipe
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
 from jinbench.dataset import load
@@ -18,7 +18,7 @@ ODD = ["", " ", "\u3000", "1%", "２０２６年", "😀天津😀大学 张三"
 
 
 def recipe(name: str) -> Any:
-    declared = recipes.load_recipe(ROOT / "baselines" / f"{name}.py")
+    declared = load_recipe(ROOT / "baselines" / f"{name}.py")
     for package in declared.missing:
         pytest.skip(f"{package} is not installed")
     spec = importlib.util.spec_from_file_location(name, declared.path)

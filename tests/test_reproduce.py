@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import curves, recipes, reproduce
+from jinbench import reproduce
+from jinbench.baselines import learning_curve
+from jinbench.baselines.recipe import load_recipe
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -130,11 +132,11 @@ def silent(what: str, done: int, of: int) -> None:
 def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -> None:
     where = crossed(mini)
     found = result(where, "memory", MEMORY.format(more="CURVE = True"))
-    curves.write_curve(curves.measure_curve(where, found), where.baselines / "memory")
+    learning_curve.write_curve(learning_curve.measure_curve(where, found), where.baselines / "memory")
     again = Benchmark(tmp_path / "again")
     shutil.copytree(where.root, again.root)
     shutil.rmtree(again.baselines / "memory")
-    recipe = recipes.load_recipe(again.baselines / "memory.py")
+    recipe = load_recipe(again.baselines / "memory.py")
     checks = {check.artefact: check for check in reproduce._run_again(where, again, recipe, silent)}
     assert {name.rpartition("/")[2]: check.status for name, check in checks.items()} == dict.fromkeys(
         (*(f"predictions-ner-{split}.jsonl" for split in ("test", "folds", "noisy")), "scores.json", "curve.json"), "OK"
@@ -152,10 +154,10 @@ def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Benchmark, tm
     where, again = crossed(mini), Benchmark(tmp_path / "again")
     path = where.baselines / "memory.py"
     files.write_text(path, MEMORY.format(more='NEEDS = ("no-such-package",)'))
-    (check,) = reproduce._run_again(where, again, recipes.load_recipe(path), silent)
+    (check,) = reproduce._run_again(where, again, load_recipe(path), silent)
     assert check.status == "FAIL"
     files.write_text(where.baselines / "memory" / "scores.json", "kept")
-    (check,) = reproduce._run_again(where, again, recipes.load_recipe(path), silent)
+    (check,) = reproduce._run_again(where, again, load_recipe(path), silent)
     assert check.status == "OKish"
     assert "needs no-such-package" in check.message
     assert (again.baselines / "memory" / "scores.json").read_text() == "kept"

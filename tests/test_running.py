@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import baselines, rounds, running
+from jinbench.baselines import run, sandbox, worker
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from tests.conftest import ROOT, recipe
@@ -67,7 +67,7 @@ def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(
     world: Benchmark, tmp_path: Path, task: str
 ) -> None:
     log = tmp_path / "found.jsonl"
-    baselines.run_recipe(world, recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
+    run.run_recipe(world, recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
     rounds = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(rounds) == (1 + 4 + 18 if task == "ner" else 1 + 4)
     for trained, labels, foreign, rows, ids, left, arguments, fields in rounds:
@@ -77,7 +77,7 @@ def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(
         assert ids == [], "an id that says which noise it is"
         assert left == [None, None, None], "something of an earlier round"
         assert not any(str(world.root) in argument for argument in arguments[1:] if not argument.endswith("model.py"))
-        assert set(fields) <= set(running.SEEN)
+        assert set(fields) <= set(sandbox.SEEN)
 
 
 ENDS = """
@@ -109,7 +109,7 @@ def make(): return M()
 )
 def test_a_recipe_may_end_as_it_likes(world: Benchmark, tmp_path: Path, before: str, fit: str, found: str) -> None:
     with pytest.raises(DataError, match=found):
-        baselines.run_recipe(world, recipe(tmp_path, ENDS.format(before=before, fit=fit)))
+        run.run_recipe(world, recipe(tmp_path, ENDS.format(before=before, fit=fit)))
 
 
 def test_the_same_seed_and_the_same_order_of_sets_in_every_round(world: Benchmark, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def make(): return M()
 """
     log = tmp_path / "log"
     for _ in range(2):
-        baselines.run_recipe(world, recipe(tmp_path, text.replace("LOG", repr(str(log)))))
+        run.run_recipe(world, recipe(tmp_path, text.replace("LOG", repr(str(log)))))
     lines = log.read_text().splitlines()
     assert len(lines) == 2 * 5
     assert len(set(lines)) == 1
@@ -135,25 +135,25 @@ def make(): return M()
 
 def test_the_memory_of_who_started_a_process_is_not_its_own() -> None:
     ours = b"x" * (300 << 20)
-    command = [sys.executable, "-c", "from jinbench.rounds import peak_mb; print(peak_mb())"]
+    command = [sys.executable, "-c", "from jinbench.baselines.worker import peak_mb; print(peak_mb())"]
     found = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert 5 < found < 100 < len(ours) >> 20
-    assert rounds.peak_mb() > 300
+    assert worker.peak_mb() > 300
 
 
 def test_memory_is_that_of_the_recipe_alone(world: Benchmark, tmp_path: Path) -> None:
     """What fit allocates shows; what this process has does not."""
     ours = b"x" * (300 << 20)
-    memory = baselines.run_recipe(
-        world, recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))
-    ).run["memory_mb"]
+    memory = run.run_recipe(world, recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))).run[
+        "memory_mb"
+    ]
     assert 100 < memory["growth"] < 150
     assert memory["peak"] < len(ours) >> 20
 
 
 def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> None:
     text = 'NEEDS = ("numpy",)\n' + ENDS.format(before="import time", fit="time.sleep(0.05)")
-    result = baselines.run_recipe(world, recipe(tmp_path, text))
+    result = run.run_recipe(world, recipe(tmp_path, text))
     record = json.loads(result.files()["scores.json"])
     assert record["run"]["fit_seconds"]["wall"] >= 5 * 0.05 > record["run"]["fit_seconds"]["cpu"]
     assert record["run"]["rounds"] == 5
@@ -161,7 +161,7 @@ def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> Non
     assert {"python", "machine", "settings", "versions"} <= record["run"].keys()
     assert set(record["run"]["versions"]) == {"jinbench", "numpy", "scipy", "scikit-learn"}
     assert record["needs"] == ["numpy"]
-    assert "run" not in baselines.lasting(result.files()["scores.json"])
+    assert "run" not in run.lasting(result.files()["scores.json"])
 
 
 def test_what_a_recipe_prints_is_no_result(world: Benchmark, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_no_recipe_outlives_the_command(world: Benchmark, tmp_path: Path, number
 
 def test_a_fork_of_the_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
     alone, forked = (
-        baselines.run_recipe(world, recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
+        run.run_recipe(world, recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
     )
     assert alone.predictions == forked.predictions
 
@@ -232,4 +232,4 @@ def test_the_rows_of_a_recipe_are_its_own(world: Benchmark, tmp_path: Path) -> N
     """What it does to them changes nothing of what it is held against."""
     text = ENDS.format(before="", fit="pass").replace("for _ in X]", "for row in X if row.clear() is None]")
     assert "row.clear()" in text
-    assert baselines.run_recipe(world, recipe(tmp_path, text)).predictions["test"]
+    assert run.run_recipe(world, recipe(tmp_path, text)).predictions["test"]

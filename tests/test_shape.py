@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import recipes
+from jinbench.baselines import recipe
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "jinbench"
@@ -25,7 +25,7 @@ def test_rooms_hold_no_python_but_recipes() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "baselines").glob("*.py")), ids=lambda path: path.stem)
 def test_a_recipe_uses_only_what_it_may_count_on(path: Path) -> None:
     """scikit-learn, the public API with its estimators, and the packages that the recipe declares."""
-    needed = {re.sub(r"[-_.]+", "_", name).lower() for name in recipes.load_recipe(path).needs}
+    needed = {re.sub(r"[-_.]+", "_", name).lower() for name in recipe.load_recipe(path).needs}
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []

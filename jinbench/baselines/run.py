@@ -13,16 +13,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import conditions, running
-from jinbench.conditions import NoiseResult
+from jinbench.baselines import robustness, sandbox
+from jinbench.baselines.recipe import Recipe
+from jinbench.baselines.robustness import NoiseResult
+from jinbench.baselines.sandbox import Reply, Running
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Step
 from jinbench.dataset import load
 from jinbench.dataset.gold import FOLD, config_of, crosswalk_types, main_crosswalk, read_task_gold
-from jinbench.recipes import Recipe
-from jinbench.running import Reply, Running
 from jinbench.scoring import gold as scoring_gold
 from jinbench.scoring import score as scoring
 from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey
@@ -97,7 +97,7 @@ def read_experiment(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SP
     true = {split: read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
     sectors = tuple(load.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.given:
-        rows = conditions.entities(benchmark, rows)
+        rows = robustness.entities(benchmark, rows)
     return Experiment(benchmark, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
 
 
@@ -217,7 +217,7 @@ def _under_noise(
 
     The highest level comes first, since what a level leaves alone, lower ones leave alone too.
     """
-    tiers = sorted(conditions.tiers(on.benchmark, on.recipe.crosswalk), key=lambda tier: -tier.level)
+    tiers = sorted(robustness.tiers(on.benchmark, on.recipe.crosswalk), key=lambda tier: -tier.level)
     train = on.rounds[0].train
     reply = process.round(train, on.labels(train), *(tier.rows for tier in tiers))
     predicted: dict[str, frozenset[LabelKey]] = {}
@@ -225,7 +225,7 @@ def _under_noise(
     for tier, batch in zip(tiers, reply.batches, strict=True):
         here = dict(zip(tier.gold.ids, batch.values(), strict=True))
         predicted |= here
-        found.append(conditions.score_under_noise(tier, here, on.held_against["test"], clean))
+        found.append(robustness.score_under_noise(tier, here, on.held_against["test"], clean))
     return predicted, tuple(sorted(found, key=lambda each: (each.kind, each.level)))
 
 
@@ -262,7 +262,7 @@ def _took(recipe: Recipe, replies: list[Reply], characters: int) -> dict[str, An
         },
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "settings": {name: os.environ.get(name, value) for name, value in running.SETTINGS.items()},
+        "settings": {name: os.environ.get(name, value) for name, value in sandbox.SETTINGS.items()},
         "versions": {name: metadata.version(name) for name in (*VERSIONS, *recipe.needs)},
     }
 

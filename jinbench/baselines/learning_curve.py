@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import baselines
-from jinbench.baselines import Result, Fold
+from jinbench.baselines import run
+from jinbench.baselines.run import Fold, Result
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
@@ -101,7 +101,7 @@ def measure_curve(benchmark: Benchmark, result: Result, progress: Step = lambda 
 
     Raises :class:`DataError` (what :func:`baselines.run` raises).
     """
-    on = baselines.read_experiment(benchmark, result.recipe)
+    on = run.read_experiment(benchmark, result.recipe)
     gold = on.held_against[FOLDS]
     folds = list(on.folds)
     jobs = [(step, repeat, fold) for step in STEPS[:-1] for repeat in range(REPEATS) for fold in folds]

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jinbench import recipes, rounds
+from jinbench.baselines import worker
+from jinbench.baselines.recipe import GIVEABLE, Recipe, require
 from jinbench.core import environment, files
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any
-from jinbench.recipes import Recipe
 from jinbench.scoring import predictions
 from jinbench.scoring.gold import LabelKey
 
 # The fields of a row that a recipe gets, if the row has them.
-SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *recipes.GIVEABLE["sector"])
+SEEN = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *GIVEABLE["sector"])
 # One thread and one order of sets, so that the same recipe gives the same predictions everywhere. Who sets these
 # variables himself is left alone.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -47,7 +47,7 @@ class Running:
 
     def __init__(self, recipe: Recipe, names: Sequence[str]) -> None:
         """`names` are the labels that it may predict."""
-        recipes.require(recipe)
+        require(recipe)
         if not hasattr(os, "fork"):
             raise JinbenchError("Recipes run in forks, which this system does not have. Use Linux, macOS or WSL.")
         self.recipe, self.names = recipe, names
@@ -62,7 +62,7 @@ class Running:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "jinbench.rounds", *arguments],
+                [sys.executable, "-P", "-m", "jinbench.baselines.worker", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a recipe prints is no result
                 pass_fds=(their_jobs, their_replies),
@@ -101,10 +101,10 @@ class Running:
         waiting = iter(batches)
         with contextlib.suppress(BrokenPipeError):  # then the answer says why
             os.write(self.jobs, b"!")
-            rounds.send(self.jobs, job)
+            worker.send(self.jobs, job)
         while "next" in (reply := self._answer()):
             with contextlib.suppress(BrokenPipeError):
-                rounds.send(self.jobs, [seen(row) for row in next(waiting)])
+                worker.send(self.jobs, [seen(row) for row in next(waiting)])
         problems: list[Problem] = []
         found = [
             {row["id"]: self._checked(row, values, problems) for row, values in zip(rows, answers, strict=True)}
@@ -116,7 +116,7 @@ class Running:
 
     def _answer(self) -> dict[str, Any]:
         try:
-            reply: dict[str, Any] = rounds.receive(self.replies)
+            reply: dict[str, Any] = worker.receive(self.replies)
         except (EOFError, ValueError):
             raise self._ended("no answer came") from None
         if "problems" in reply:
