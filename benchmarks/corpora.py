@@ -6,9 +6,9 @@ Columns may be BIO, BMES or BIOES; a sequence that its scheme forbids is taken a
 from pathlib import Path
 from typing import NamedTuple
 
-from jinbench import formats
 from jinbench.core.errors import DataError
-from jinbench.documents import ConversionLog, flat
+from jinbench.formats import registry
+from jinbench.formats.base import ConversionLog, flat
 from jinbench.scoring import schemes
 
 Spans = list[tuple[int, int, str]]
@@ -49,7 +49,7 @@ def read_file(path: Path) -> tuple[list[str], list[Spans]]:
     Raises ValueError for a file that is none of the formats, or not what it seems.
     """
     try:
-        format = formats.detect(path)
+        format = registry.detect(path)
         # The first scheme whose letters are enough: BMES and BIOES differ in one, and both have BIO's beginnings.
         for scheme in schemes.SCHEMES if format.name == "conll" else (None,):
             notes = ConversionLog()

@@ -29,11 +29,11 @@ from typing import Annotated, Any
 import typer
 from measuring import THREADS, pin
 
-from jinbench import engines, milling, sketches
 from jinbench.core import files
 from jinbench.core.benchmark import packaged_benchmark
 from jinbench.dataset import load
-from jinbench.processing import Settings
+from jinbench.scale import executors, minhash, pipeline
+from jinbench.scale.stages import Settings
 
 PASSAGES, SENTENCES = 4, 2
 SEED = 0
@@ -67,13 +67,13 @@ def articles(count: int) -> Iterator[dict[str, Any]]:
 
 def run(source: str, out: str, way: str) -> dict[str, float]:
     """One run, in this process and those that it starts. Seconds of each stage."""
-    workers = engines.cores()
+    workers = executors.cores()
     if way == "one process":
         pin()
     engine = {
-        "one process": engines.serial_executor(),
-        "all cores": engines.process_executor(workers),
-        "dask": engines.dask_executor(workers),
+        "one process": executors.serial_executor(),
+        "all cores": executors.process_executor(workers),
+        "dask": executors.dask_executor(workers),
     }[way]
     begin = last = time.perf_counter()
     took, now = dict.fromkeys(STAGES, 0.0), "start"
@@ -85,7 +85,7 @@ def run(source: str, out: str, way: str) -> dict[str, float]:
             took[now] += time.perf_counter() - last
             last, now = time.perf_counter(), what
 
-    milling.process([Path(source)], Path(out), packaged_benchmark(), Settings(select=100), engine, step)
+    pipeline.process([Path(source)], Path(out), packaged_benchmark(), Settings(select=100), engine, step)
     took[now] += time.perf_counter() - last
     return took | {"seconds": time.perf_counter() - begin}
 
@@ -135,12 +135,12 @@ def inside(source: Path) -> dict[str, float]:
     profile = cProfile.Profile()
     with tempfile.TemporaryDirectory() as folder:
         profile.enable()
-        milling.process(
+        pipeline.process(
             [source],
             Path(folder) / "out",
             packaged_benchmark(),
             Settings(select=100),
-            engines.serial_executor(),
+            executors.serial_executor(),
             lambda *_: None,
         )
         profile.disable()
@@ -178,9 +178,9 @@ def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any],
     times = BILLION / size
     block_seconds = (took["blocks"] + took["repeats"] + took["pairs"]) * times
     passages, pairs = summary["passages"] * times, summary["near_duplicates"]["pairs"] * times
-    bands = passages * sketches.BANDS * 16
+    bands = passages * minhash.BANDS * 16
     texts = summary["characters"] * 3 * times
-    chance = passages**2 / 2 * sketches.candidate_probability(0.02)
+    chance = passages**2 / 2 * minhash.candidate_probability(0.02)
     members = summary["near_duplicates"]["passages"] * times
     lines = [
         f"10^9 articles of {source / size:,.0f} bytes, from the {size:,} measured, if nothing but their number grows:",
@@ -257,7 +257,7 @@ def main(
                 to = folder / "out"
                 found[way][size] = measured(source, to, way)
                 seen.add(files.sha256(b"".join(path.read_bytes() for path in files.below(to))))
-                summary = json.loads((to / milling.SUMMARY).read_text())
+                summary = json.loads((to / pipeline.SUMMARY).read_text())
                 last = {"size": size, "source": source.stat().st_size, "written": bytes_below(to), "summary": summary}
                 for path in sorted(files.below(to), reverse=True):
                     path.unlink()

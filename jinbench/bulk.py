@@ -55,9 +55,9 @@ def process(
     The tagger learns from the gold of the benchmark (--root). How it grows, and what to do for a billion articles:
     docs/scale.md.
     """
-    from jinbench import engines, milling
-    from jinbench.blocks import Fields
-    from jinbench.processing import Settings
+    from jinbench.scale import executors, pipeline
+    from jinbench.scale.readers import Fields
+    from jinbench.scale.stages import Settings
 
     if engine not in ("local", "dask"):
         raise typer.BadParameter("local or dask", param_hint="--engine")
@@ -69,16 +69,16 @@ def process(
         Fields(field, id_field, title_field), tuple(repair or ()), tagging, select if tagging else 0, similar,
         int(block * 2**20), memory * 2**20 // 16,
     )  # fmt: skip
-    number = workers or engines.cores()
+    number = workers or executors.cores()
     if engine == "dask":
-        chosen = engines.dask_executor(number, scheduler)
+        chosen = executors.dask_executor(number, scheduler)
     else:
-        chosen = engines.process_executor(number) if number > 1 else engines.serial_executor()
+        chosen = executors.process_executor(number) if number > 1 else executors.serial_executor()
     try:
         with progress() as step:
-            found = milling.process(files, out, rooms(ctx), settings, chosen, step, strict)
+            found = pipeline.process(files, out, rooms(ctx), settings, chosen, step, strict)
     except KeyboardInterrupt:
-        say(f"Stopped. {engines.AGAIN}")
+        say(f"Stopped. {executors.AGAIN}")
         raise typer.Exit(STOPPED) from None
     emit(found, as_json, lambda: _told(found, out))
 

@@ -9,7 +9,7 @@ import typer
 from jinbench.console import JSON, emit
 
 if TYPE_CHECKING:
-    from jinbench.converting import Report
+    from jinbench.formats.convert import Report
 
 commands = typer.Typer()
 
@@ -76,13 +76,13 @@ def convert(
     What a format cannot say is counted and told with the first places: docs/formats.md lists it. A line or span that is
     broken is left out and told; a file that cannot be trusted (not UTF-8, tags that the scheme forbids) ends it all.
     """
-    from jinbench import converting
+    from jinbench.formats.convert import convert_corpus, source
 
     if offsets not in (None, "code-points", "utf-16"):
         raise typer.BadParameter("code-points or utf-16", param_hint="--offsets")
     if out_scheme and to != "conll":
         raise typer.BadParameter("goes with --to conll", param_hint="--out-scheme")
-    found = [converting.source(each) for each in sources]
+    found = [source(each) for each in sources]
     reading = {"scheme": scheme, "repair": repair, "join": join, "group": group, "offsets": offsets,
                "passages": passages}  # fmt: skip
     names = [f"{each.split}={each.path.name}" if each.split else each.path.name for each in found]
@@ -97,7 +97,7 @@ def convert(
         "source": ", ".join(names),
         "seed": seed,
     }
-    report = converting.convert_corpus(found, to, out, origin, strict, reading, writing)
+    report = convert_corpus(found, to, out, origin, strict, reading, writing)
     emit(report.to_dict(), as_json, lambda: f"{report}{_next(report) if to == 'jinbench' else ''}")
 
 

@@ -160,8 +160,8 @@ def prompt(
     """
     import json
 
-    from jinbench import prompts
     from jinbench.core import files
+    from jinbench.llm import prompts
 
     for name, value, known in (("--style", style, prompts.STYLES), ("--lang", lang, prompts.LANGUAGES)):
         if value not in known:
@@ -219,9 +219,9 @@ def parse(
     An item whose reply cannot be used gets no prediction: `jinbench score` counts it as missing. A reply that says
     that there is nothing gets an empty one.
     """
-    from jinbench import replies
     from jinbench.core import files
     from jinbench.dataset.gold import read_task_gold
+    from jinbench.llm import replies
     from jinbench.scoring import predictions
 
     where = rooms(ctx)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jinbench import conll, converting, formats
-from jinbench.converting import Report, Source, convert_corpus
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
-from jinbench.documents import LOSSES, ConversionLog, Document, ordered
+from jinbench.formats import conll, convert, registry
+from jinbench.formats.base import LOSSES, ConversionLog, Document, ordered
+from jinbench.formats.convert import Report, Source, convert_corpus
 from jinbench.scoring import schemes
 from tests.conftest import ROOT
 from tests.test_problems import run
@@ -58,7 +58,7 @@ def there_and_back(
     name: str, found: Sequence[Document], folder: Path, **options: Any
 ) -> tuple[list[Document], ConversionLog]:
     """What our reader gets of what our writer wrote, and what the writer said was lost."""
-    format, notes, scheme = formats.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
+    format, notes, scheme = registry.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
     path = folder / f"x{options.get('suffix', format.suffix)}"
     pieces = format.write(iter(found), notes, **{"suffix": format.suffix, "scheme": scheme} | options)
     if format.folder:
@@ -222,7 +222,7 @@ def test_spacy_itself_reads_what_we_write(found: list[Document]) -> None:
     import spacy
     from spacy.tokens import Doc, DocBin
 
-    from jinbench import docbins
+    from jinbench.formats import spacy as docbins
 
     made = b"".join(docbins.write(iter(found), ConversionLog()))
     of_bin = list(DocBin().from_bytes(made).get_docs(spacy.blank("zh").vocab))
@@ -255,7 +255,7 @@ def test_label_studio_of_any_project(tmp_path: Path) -> None:
     ]  # fmt: skip
     (tmp_path / "x.json").write_text(json.dumps(tasks), encoding="utf-8")
     notes = ConversionLog()
-    first, last = formats.FORMATS["labelstudio"].read(tmp_path / "x.json", notes)
+    first, last = registry.FORMATS["labelstudio"].read(tmp_path / "x.json", notes)
     assert (first.id, first.text, first.classes) == ("7", "天\n津", ("news",))
     assert set(first.spans) == {Span(0, 3, "LOC", "天\n津"), Span(0, 3, "CITY", "天\n津")}
     assert (last.id, last.spans) == ("9", (Span(1, 2, "LOC", "港"),))
@@ -272,12 +272,12 @@ def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
     ]  # fmt: skip
     path = write(tmp_path / "x.jsonl", *map(json.dumps, rows))
     notes = ConversionLog()
-    found = list(formats.FORMATS["doccano"].read(path, notes))
+    found = list(registry.FORMATS["doccano"].read(path, notes))
     assert [[span.surface for span in d.spans] for d in found] == [["天津"], ["天津"], [], ["天津"]]
     assert [d.classes for d in found] == [(), (), ("news", "local"), ("news",)]
     assert said(notes) == {"relations": 1}
     assert "2 labelled texts have characters outside the basic plane" in notes.remarks[0]
-    points = list(formats.FORMATS["doccano"].read(path, ConversionLog(), offsets="code-points"))
+    points = list(registry.FORMATS["doccano"].read(path, ConversionLog(), offsets="code-points"))
     assert [span.surface for span in points[0].spans] == []  # 2 to 4 is beyond the three code points
 
 
@@ -288,7 +288,7 @@ def test_brat_with_what_cannot_be_said(tmp_path: Path) -> None:
     (tmp_path / "a.ann").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "b.txt").write_text("无", encoding="utf-8")
     notes = ConversionLog()
-    (document,) = formats.FORMATS["brat"].read(tmp_path, notes)
+    (document,) = registry.FORMATS["brat"].read(tmp_path, notes)
     assert set(document.spans) == {Span(0, 3, "LOC", "天津港"), Span(2, 5, "X", "港\n很")}
     assert said(notes) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
 
@@ -506,20 +506,20 @@ def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, val
             assert 1 <= report.texts == len(json.loads(out.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("name", [name for name in formats.FORMATS if name not in ("jinbench", "spacy-json")])
+@pytest.mark.parametrize("name", [name for name in registry.FORMATS if name not in ("jinbench", "spacy-json")])
 def test_every_format_is_recognised(name: str, tmp_path: Path) -> None:
     good = write(tmp_path / "x.jsonl", GOOD, GOOD)
-    format = formats.FORMATS[name]
+    format = registry.FORMATS[name]
     out = tmp_path / f"y{format.suffix}"
     convert_corpus([Source(good)], name, out)
-    assert formats.detect(out).name == name
+    assert registry.detect(out).name == name
     back = convert_corpus([Source(out)], "cluener", tmp_path / "z.jsonl")
     assert (back.read, back.spans) == (name, 2)
 
 
 def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
     good, other = write(tmp_path / "x.jsonl", GOOD, GOOD), write(tmp_path / "dev=1.jsonl", GOOD)
-    named = [converting.source(f"test={other}"), converting.source(f"train={good}")]
+    named = [convert.source(f"test={other}"), convert.source(f"train={good}")]
     report = convert_corpus(named, "conll", tmp_path / "out")
     assert report.files == ("test.txt", "train.txt")
     assert (tmp_path / "out" / "train.txt").read_text(encoding="utf-8").count("\n\n") == 2
@@ -530,7 +530,7 @@ def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
         convert_corpus(named, "conll", tmp_path / "out")
     with pytest.raises(DataError, match="split-mismatch"):
         convert_corpus([Source(good), *named], "conll", tmp_path / "other")
-    assert converting.source(str(other)) == Source(other)
+    assert convert.source(str(other)) == Source(other)
 
 
 def test_the_corpus_that_is_read_is_not_written_over(tmp_path: Path) -> None:
@@ -559,7 +559,7 @@ def test_a_corpus_that_lost_all_its_labels_is_not_converted(tmp_path: Path) -> N
 def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", GOOD)
     for arguments, said in (
-        (([converting.source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
+        (([convert.source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
         (([Source(tmp_path)], "conll", tmp_path / "o"), "name the files in it"),
         (([Source(path)], "brat", path), "found    a file"),
     ):
@@ -604,7 +604,7 @@ def test_every_loss_is_in_the_manual() -> None:
     manual = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|$", manual, re.MULTILINE) == [*LOSSES.items()]
     listed = re.findall(r"^\| `(\w+)` \|(?: [^|]*\|){5}$", manual, re.MULTILINE)
-    assert listed == [name for name in formats.FORMATS if name != "spacy-json"]
+    assert listed == [name for name in registry.FORMATS if name != "spacy-json"]
 
 
 def test_two_benchmarks_are_not_laid_over_each_other(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 import distributed
 import pytest
 
-from jinbench import engines, milling
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError
-from jinbench.processing import WORK, Settings
+from jinbench.scale import executors, pipeline
+from jinbench.scale.stages import WORK, Settings
 from tests.test_processing import ENV, command, contents, gone, made, quiet, written
 from tests.test_processing import sentences as sentences
 
@@ -45,7 +45,7 @@ def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def plain(articles: Path, real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("plain") / "out"
-    milling.process([articles], out, real, SETTINGS, engines.serial_executor(), quiet)
+    pipeline.process([articles], out, real, SETTINGS, executors.serial_executor(), quiet)
     return out
 
 
@@ -60,8 +60,8 @@ def test_a_worker_that_is_killed_costs_nothing(
             killed.append(next(iter(cluster.workers.values())).pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    engine = engines.dask_executor(2, cluster.scheduler_address)
-    milling.process([articles], tmp_path / "out", real, SETTINGS, engine, step)
+    engine = executors.dask_executor(2, cluster.scheduler_address)
+    pipeline.process([articles], tmp_path / "out", real, SETTINGS, engine, step)
     assert len(killed) == 1
     assert contents(tmp_path / "out") == contents(plain)
     assert killed[0] not in [worker.pid for worker in cluster.workers.values()]
@@ -116,7 +116,7 @@ def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Ben
             (out / "data").write_text("a file where a folder should be")
 
     with pytest.raises(OSError):  # noqa: PT011
-        milling.process([articles], out, real, SETTINGS, engines.dask_executor(2, cluster.scheduler_address), step)
+        pipeline.process([articles], out, real, SETTINGS, executors.dask_executor(2, cluster.scheduler_address), step)
 
 
 def die() -> None:
@@ -125,7 +125,7 @@ def die() -> None:
 
 def test_a_job_that_kills_every_worker_is_given_up(cluster: Any) -> None:
     with (
-        engines.dask_executor(2, cluster.scheduler_address) as run,
+        executors.dask_executor(2, cluster.scheduler_address) as run,
         pytest.raises(JinbenchError, match="Dask gave up a job"),
     ):
         list(run(die, [()]))
@@ -135,28 +135,28 @@ def test_a_scheduler_that_is_not_there_is_said() -> None:
     begin = time.perf_counter()
     with (
         pytest.raises(JinbenchError, match=r"answers at tcp://127\.0\.0\.1:9"),
-        engines.dask_executor(2, "tcp://127.0.0.1:9"),
+        executors.dask_executor(2, "tcp://127.0.0.1:9"),
     ):
         pass
     assert time.perf_counter() - begin < 15
     with (
         pytest.raises(JinbenchError, match="No Dask scheduler answers at nonsense"),
-        engines.dask_executor(2, "nonsense"),
+        executors.dask_executor(2, "nonsense"),
     ):
         pass
 
 
 def test_without_dask_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
-    with pytest.raises(DataError) as raised, engines.dask_executor(2):
+    monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
+    with pytest.raises(DataError) as raised, executors.dask_executor(2):
         pass
     (problem,) = raised.value.problems
     assert (problem.code, problem.fix) == ("package-missing", "pip install 'jinbench[cluster]'")
 
 
 def test_workers_of_another_version_are_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.metadata, "version", lambda name: "9.9.9")
-    with pytest.raises(DataError) as raised, engines.dask_executor(2, cluster.scheduler_address):
+    monkeypatch.setattr(executors.metadata, "version", lambda name: "9.9.9")
+    with pytest.raises(DataError) as raised, executors.dask_executor(2, cluster.scheduler_address):
         pass
     assert {problem.code for problem in raised.value.problems} == {"wrong-version"}
 
@@ -199,7 +199,7 @@ def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:
     with (
         scheduler_and_worker("bare", tmp_path) as (address, _),
         pytest.raises(DataError) as raised,
-        engines.dask_executor(1, address),
+        executors.dask_executor(1, address),
     ):
         pass
     assert [problem.code for problem in raised.value.problems] == ["package-missing"]
@@ -208,7 +208,7 @@ def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_ends_is_said(tmp_path: Path) -> None:
     done = []
-    with scheduler_and_worker("whole", tmp_path) as (address, scheduler), engines.dask_executor(1, address) as run:
+    with scheduler_and_worker("whole", tmp_path) as (address, scheduler), executors.dask_executor(1, address) as run:
         results = run(time.sleep, ((0.05,) for _ in range(1000)))
         done += itertools.islice(results, 5)
         scheduler.kill()
@@ -227,11 +227,11 @@ def test_jobs_are_handed_out_as_they_are_done() -> None:
                 taken[0] += 1
             yield (number,)
 
-    with engines.process_executor(2) as run:
+    with executors.process_executor(2) as run:
         done = []
         for result in run(abs, jobs()):
             done.append(result)
-            assert taken[0] <= len(done) + 3 * engines.AHEAD * 2
+            assert taken[0] <= len(done) + 3 * executors.AHEAD * 2
     assert sorted(done) == list(range(200))
 
 

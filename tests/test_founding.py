@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import converting, founding, ranking
+from jinbench import ranking
 from jinbench.annotation.labels import read_label_set
 from jinbench.baselines.recipe import load_recipe
 from jinbench.baselines.run import run_recipe
@@ -20,7 +20,8 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import gold, load, verify
-from jinbench.documents import ConversionLog, Document
+from jinbench.formats import convert, jinbench
+from jinbench.formats.base import ConversionLog, Document
 from tests.conftest import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]
@@ -175,8 +176,8 @@ def test_what_it_has_not_is_named(
 
 def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     plain = [{"text": row["text"], "label": row["entities"]} for row in rows(20)]
-    source = converting.Source(write(tmp_path / "a.jsonl", plain))
-    converting.convert_corpus([source], "jinbench", tmp_path / "made")
+    source = convert.Source(write(tmp_path / "a.jsonl", plain))
+    convert.convert_corpus([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
     assert gold.board_splits(where) == {"ner": ("folds", "test")}
     assert read_label_set(where).sectors == ()
@@ -185,7 +186,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected one of ner\n"):
         load.read_rows(where, "annotations")
     assert verify.verify_folder(where.dataset).counts == {"ner": 20}
-    back = converting.convert_corpus([converting.Source(tmp_path / "made")], "conll", tmp_path / "columns")
+    back = convert.convert_corpus([convert.Source(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
 
@@ -195,8 +196,8 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     many[7]["text"] = many[150]["text"] = "一段很长很长很长很长很长很长很长很长很长很长的话,在两页上都有,一字不差。"
     for n in (7, 150):
         many[n]["entities"] = [[0, 1, "人名"]]
-    report = converting.convert_corpus(
-        [converting.Source(write(tmp_path / "a.jsonl", many))], "jinbench", tmp_path / "made", options={"group": "page"}
+    report = convert.convert_corpus(
+        [convert.Source(write(tmp_path / "a.jsonl", many))], "jinbench", tmp_path / "made", options={"group": "page"}
     )
     where = Benchmark(tmp_path / "made")
     sizes = {split: len(load.read_rows(where, "ner", split)) for split in ("train", "validation", "test")}
@@ -213,8 +214,8 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
         assert all(abs(count - 40) <= 6 for count in mine.values()), mine
     assert verify.verify_folder(where.dataset).repeats == {}
     assert "The splits were drawn" in str(report)
-    again = converting.convert_corpus(
-        [converting.Source(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", options={"group": "page"},
+    again = convert.convert_corpus(
+        [convert.Source(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", options={"group": "page"},
         writing={"seed": 1},
     )  # fmt: skip
     assert again.texts == 200
@@ -225,9 +226,9 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     """Given splits are kept; what stands in both is told, by verify too, and one pair more is a leak."""
     train, test = rows(30), rows(10, 30)
     test[0] |= {key: train[0][key] for key in ("text", "entities", "page")}
-    report = converting.convert_corpus(
-        [converting.Source(write(tmp_path / "a.jsonl", train), "train"),
-         converting.Source(write(tmp_path / "b.jsonl", test), "test")],
+    report = convert.convert_corpus(
+        [convert.Source(write(tmp_path / "a.jsonl", train), "train"),
+         convert.Source(write(tmp_path / "b.jsonl", test), "test")],
         "jinbench", tmp_path / "made", options={"group": "page"},
     )  # fmt: skip
     assert "1 pairs of texts stand" in str(report)
@@ -253,11 +254,11 @@ WRONG = [
 @pytest.mark.parametrize(("parts", "code", "said"), WRONG)
 def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str, said: str, tmp_path: Path) -> None:
     sources = [
-        converting.Source(write(tmp_path / f"{n}.jsonl", rows(count, 10 * n)), split)
+        convert.Source(write(tmp_path / f"{n}.jsonl", rows(count, 10 * n)), split)
         for n, (split, count) in enumerate(parts)
     ]
     with pytest.raises(DataError, match=said) as caught:
-        converting.convert_corpus(sources, "jinbench", tmp_path / "made")
+        convert.convert_corpus(sources, "jinbench", tmp_path / "made")
     assert [problem.code for problem in caught.value.problems] == [code]
     assert not (tmp_path / "made").exists()
 
@@ -265,31 +266,27 @@ def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str,
 def test_ids_and_classes_alone(tmp_path: Path) -> None:
     twice = [row | {"id": 1} for row in rows(6)]
     with pytest.raises(DataError, match="duplicate-id"):
-        converting.convert_corpus(
-            [converting.Source(write(tmp_path / "a.jsonl", twice))], "jinbench", tmp_path / "made"
-        )
+        convert.convert_corpus([convert.Source(write(tmp_path / "a.jsonl", twice))], "jinbench", tmp_path / "made")
     bare = [row | {"entities": []} for row in rows(6)]
     with pytest.raises(DataError, match="a text with a span"):
-        converting.convert_corpus([converting.Source(write(tmp_path / "a.jsonl", bare))], "jinbench", tmp_path / "made")
+        convert.convert_corpus([convert.Source(write(tmp_path / "a.jsonl", bare))], "jinbench", tmp_path / "made")
     both = [[row | {"id": n} for n, row in enumerate(rows(6, first))] for first in (0, 6)]  # each file counts anew
     sources = [
-        converting.Source(write(tmp_path / f"{split}.jsonl", part), split)
+        convert.Source(write(tmp_path / f"{split}.jsonl", part), split)
         for split, part in zip(("train", "test"), both, strict=True)
     ]
-    converting.convert_corpus(sources, "jinbench", tmp_path / "made")
+    convert.convert_corpus(sources, "jinbench", tmp_path / "made")
     assert load.read_rows(Benchmark(tmp_path / "made"), "ner", "test")[0]["id"] == "test-0"
 
 
 def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     """As sentences, and as passages with their sectors."""
-    report = converting.convert_corpus(
-        [converting.Source(ROOT)], "doccano", tmp_path / "out", options={"passages": True}
-    )
+    report = convert.convert_corpus([convert.Source(ROOT)], "doccano", tmp_path / "out", options={"passages": True})
     assert report.files == ("test.jsonl", "train.jsonl", "validation.jsonl")
     assert (report.texts, report.spans, report.losses) == (142, 840, {})
     split = {name: tmp_path / "out" / f"{name}.jsonl" for name in ("train", "validation", "test")}
-    converting.convert_corpus(
-        [converting.Source(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
+    convert.convert_corpus(
+        [convert.Source(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
         options={"group": "article_id"},
     )  # fmt: skip
     ours, back = (load.read_rows(where, "sector") for where in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
@@ -300,7 +297,7 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     assert [{names[1][n] for n in row["sectors"]} for row in back] == [
         {names[0][n] for n in row["sectors"]} for row in ours
     ]
-    sentences = converting.convert_corpus([converting.Source(ROOT / "dataset")], "conll", tmp_path / "columns")
+    sentences = convert.convert_corpus([convert.Source(ROOT / "dataset")], "conll", tmp_path / "columns")
     assert (sentences.texts, sentences.spans) == (364, 840)
     assert sentences.losses["groups"]["count"] == sentences.losses["ids"]["count"] == 364
     tags = "".join((tmp_path / "columns" / f"{name}.txt").read_text(encoding="utf-8") for name in split)
@@ -311,7 +308,7 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 4)), min_size=40, max_size=80))
 def test_every_part_gets_its_share(families: list[tuple[str, int]]) -> None:
     brought = {str(n): Counter({"texts": 1, f"entity {type}": count}) for n, (type, count) in enumerate(families)}
-    parts = founding.draw(brought, [0.5, 0.3, 0.2], "salt")
+    parts = jinbench.draw(brought, [0.5, 0.3, 0.2], "salt")
     assert parts.keys() == brought.keys()
     for label in ("entity A", "entity B", "entity C"):
         total = sum(counts[label] for counts in brought.values())
@@ -325,6 +322,6 @@ def test_what_overlaps_is_told_on_the_way_in() -> None:
     spans = (Span(0, 5, "ORG", text[:5]), Span(0, 2, "LOC", text[:2]))
     notes = ConversionLog()
     found = [Document(f"{text}{n}", spans, place=f"x:{n}") for n in range(6)]
-    made = founding.from_corpus(found, notes)
+    made = jinbench.from_corpus(found, notes)
     assert notes.losses["overlaps"].count == 6
     assert json.loads(made.files["dataset/stats.json"])["entities"].keys() == {"ORG"}

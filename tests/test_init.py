@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from jinbench import card, cli, formats, starting
+from jinbench import card, cli, starting
 from jinbench.annotation import exports, labels
 from jinbench.annotation.annotators import ADJUDICATOR, add_annotators
 from jinbench.baselines.recipe import load_recipe
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
+from jinbench.formats import registry
 from jinbench.labelstudio import labeling_config
 from jinbench.labelstudio.server import process
 from jinbench.seeds import articles
@@ -380,7 +381,7 @@ def literals(path: Path) -> set[str]:
 
 def test_no_code_is_bound_to_our_labels_or_pages() -> None:
     """The template has labels of its own, and some of these are called as anyone would call them."""
-    names = ours() - formats.FORMATS.keys()  # a crosswalk and a format may be called after one corpus
+    names = ours() - registry.FORMATS.keys()  # a crosswalk and a format may be called after one corpus
     assert {"COMPANY", "general", "msra"} <= names
     for path in package_files():
         if path.is_relative_to(TEMPLATE) or path.suffix in (".lock", ".tsv", ".typed"):

@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jinbench import blocks, cleaning, engines, families, milling, sketches
-from jinbench.blocks import Fields, Reading
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem
 from jinbench.dataset import load
-from jinbench.processing import WORK, Settings
+from jinbench.scale import clean, dedup, executors, minhash, pipeline, readers
+from jinbench.scale.readers import Fields, Reading
+from jinbench.scale.stages import WORK, Settings
 from tests.conftest import ROOT
 
 PLAIN = Settings(tagging=False, block=20_000, rows=2000)
@@ -42,7 +42,7 @@ def quiet(what: str, done: int, total: int) -> None:
 def process(
     paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings = PLAIN, strict: bool = False
 ) -> Any:
-    return milling.process(paths, out, benchmark, settings, engines.serial_executor(), quiet, strict)
+    return pipeline.process(paths, out, benchmark, settings, executors.serial_executor(), quiet, strict)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -117,7 +117,7 @@ def test_every_passage_can_be_traced_to_its_source(tagged: Path, articles: Path)
     for row in rows:
         source = json.loads(data[row["at"] : data.index(b"\n", row["at"])])
         assert (source["id"], source["title"]) == (row["given_id"], row["title"])
-        assert cleaning.clean(source["text"][row["start"] : row["end"]]) == row["text"]
+        assert clean.clean(source["text"][row["start"] : row["end"]]) == row["text"]
         ends = [0, *(each["end"] for each in row["sentences"])]
         assert [each["start"] for each in row["sentences"]] == ends[:-1]
         assert ends[-1] == len(row["text"])
@@ -167,11 +167,11 @@ def test_families_are_taken_once_and_labelled_passages_never(real: Benchmark, tm
 
 
 def exact(texts: Sequence[str], least: float) -> set[tuple[int, int]]:
-    sets = [sketches.shingles(text) for text in texts]
+    sets = [minhash.shingles(text) for text in texts]
     return {
         (i, j)
         for i, j in itertools.combinations(range(len(texts)), 2)
-        if min(len(texts[i]), len(texts[j])) >= 10 and sketches.resemblance(sets[i], sets[j]) >= least
+        if min(len(texts[i]), len(texts[j])) >= 10 and minhash.resemblance(sets[i], sets[j]) >= least
     }
 
 
@@ -190,7 +190,7 @@ def test_near_duplicates_are_those_of_comparing_all(plain: Path) -> None:
     assert {(heads[i], i) for i in place.values() if heads[i] != i} <= found
     assert {(heads[i], heads[j]) for i, j in sure if heads[i] < heads[j]} <= found
     for row in pairs:
-        a, b = (sketches.shingles(rows[place[row[end]]]["text"]) for end in ("first", "second"))
+        a, b = (minhash.shingles(rows[place[row[end]]]["text"]) for end in ("first", "second"))
         assert row["similarity"] == pytest.approx(len(a & b) / len(a | b), abs=1e-6)
 
 
@@ -221,7 +221,7 @@ def test_boilerplate_costs_no_square(real: Benchmark, tmp_path: Path) -> None:
     assert (found["families"], found["passages"], found["largest"]) == (2, 400, 200)
     assert found["dense_bands"] > 0
     copies = 199
-    assert copies < found["pairs"] <= copies + 1.5 * 200 * families.NEIGHBOURS
+    assert copies < found["pairs"] <= copies + 1.5 * 200 * dedup.NEIGHBOURS
 
 
 @pytest.mark.parametrize("similarity", [0.5, 0.7, 0.9])
@@ -235,15 +235,15 @@ def test_candidates_come_as_often_as_the_formula_says(similarity: float) -> None
 
     for _ in range(trials):
         begin = text(common + 2)
-        both = sketches.bands([begin + text(200 - common), begin + text(200 - common)])
+        both = minhash.bands([begin + text(200 - common), begin + text(200 - common)])
         hits += bool((both[0] == both[1]).any())
-    chance = sketches.candidate_probability(similarity)
+    chance = minhash.candidate_probability(similarity)
     assert abs(hits / trials - chance) <= 4 * (chance * (1 - chance) / trials) ** 0.5 + 0.01
 
 
 def test_a_text_has_the_same_bands_in_any_company(sentences: list[str]) -> None:
-    alone = [sketches.bands([text])[0].tolist() for text in sentences[:50]]
-    assert sketches.bands(sentences)[:50].tolist() == alone
+    alone = [minhash.bands([text])[0].tolist() for text in sentences[:50]]
+    assert minhash.bands(sentences)[:50].tolist() == alone
 
 
 def test_it_loads_with_datasets(tagged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +311,7 @@ def test_killed_before_any_kind_of_file_it_goes_on(
         before.append(name)
     kinds = {re.sub(r"^[.]work/|/.*", "", name) for name in before}
     assert kinds == {"data", "texts", "bands", "ids", "ends", "certain", "blocks", "candidates", "repeats", "pairs",
-                     "model.pickle", "model.sha256", milling.PLAN, milling.SUMMARY, milling.PAIRS, milling.PROBLEMS,
+                     "model.pickle", "model.sha256", pipeline.PLAN, pipeline.SUMMARY, pipeline.PAIRS, pipeline.PROBLEMS,
                      "README.md"}  # fmt: skip
     process([articles], out, real)
     assert contents(out) == expected
@@ -470,7 +470,7 @@ def test_a_killed_run_leaves_no_workers(sentences: list[str], held: dict[str, st
 
 
 def test_two_runs_do_not_work_in_one_folder(articles: Path, real: Benchmark, tmp_path: Path) -> None:
-    with milling._alone(tmp_path / "out"), pytest.raises(JinbenchError, match="Another run is at work"):
+    with pipeline._alone(tmp_path / "out"), pytest.raises(JinbenchError, match="Another run is at work"):
         process([articles], tmp_path / "out", real)
 
 
@@ -511,7 +511,7 @@ def test_lines_are_read_once_wherever_blocks_end(size: int, tmp_path: Path) -> N
     (tmp_path / "a.jsonl").write_text(
         "\ufeff" + "\n".join(lines[:20]) + "\n\n\r\n" + "\r\n".join(lines[20:]), encoding="utf-8"
     )
-    _, cut = blocks.plan([tmp_path / "a.jsonl"], Fields(), size)
+    _, cut = readers.plan([tmp_path / "a.jsonl"], Fields(), size)
     readings = [Reading(block, Fields()) for block in cut]
     assert [each.given_id for reading in readings for each in reading.articles()] == [str(i) for i in range(40)]
     assert sum(reading.lines for reading in readings) == 42
@@ -553,8 +553,8 @@ def test_broken_lines_are_counted_and_named(real: Benchmark, tmp_path: Path) -> 
 MEASURED = """
 import sys
 from pathlib import Path
-from jinbench import engines, milling, rooms
-from jinbench.processing import Settings
+from jinbench.scale import executors as engines, milling, rooms
+from jinbench.scale.stages import Settings
 from jinbench.baselines.worker import peak_mb
 tagging, block, source, out = sys.argv[1:]
 settings = Settings(tagging=tagging == "yes", block=int(block), select=10, rows=2**16)
@@ -681,7 +681,7 @@ def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
     (folder / "deeper" / "x.txt").write_text("\u5929\u6d25\u3002")
     (folder / "notes.md").write_text("not for us")
     with (folder / "large.txt").open("wb") as file:
-        file.truncate(blocks.LONGEST + 1)
+        file.truncate(readers.LONGEST + 1)
     found = process([folder], tmp_path / "out", real, Settings(tagging=False, block=40))
     assert said(tmp_path / "out") == ["3.txt not-utf8", "large.txt file-too-big"]
     assert (found["articles"], found["passages"]) == (9, 17)
@@ -693,20 +693,20 @@ def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
 
 def test_cleaning() -> None:
     text = "\ufeff\u5929\u6d25 \t\u6e2f\x07\u200b\r\n\u3000\u3000\u7b2c\u4e8c\u884c\u3000\n\n \u2028\ud800\u672b"
-    found = list(cleaning.paragraphs(text))
+    found = list(clean.paragraphs(text))
     assert [each.text for each in found] == ["\u5929\u6d25 \u6e2f", "\u7b2c\u4e8c\u884c", "\u672b"]
     assert [text[each.start : each.end].strip() for each in found][1] == "\u7b2c\u4e8c\u884c"
-    assert [each.text for each in cleaning.paragraphs('\u4ed6\u8bf4"\u597d" A\u80a1', ("spacing", "quotes"))] == [
+    assert [each.text for each in clean.paragraphs('\u4ed6\u8bf4"\u597d" A\u80a1', ("spacing", "quotes"))] == [
         "\u4ed6\u8bf4\u201c\u597d\u201dA\u80a1"
     ]
-    assert cleaning.clean("\u9ad4\u80b2", ("script:t2s",)) == "\u4f53\u80b2"
+    assert clean.clean("\u9ad4\u80b2", ("script:t2s",)) == "\u4f53\u80b2"
 
 
 def test_a_line_without_end_is_cut_where_sentences_end() -> None:
     text = ("\u5929" * 999 + "\u3002") * 45 + "\u6d25" * 50_001
-    found = list(cleaning.paragraphs(text))
+    found = list(clean.paragraphs(text))
     assert "".join(each.text for each in found) == text
-    assert max(len(each.text) for each in found) <= cleaning.LONGEST
+    assert max(len(each.text) for each in found) <= clean.LONGEST
     assert [each.cut for each in found] == [True] * (len(found) - 1) + [False]
     assert found[0].text.endswith("\u3002")
 
@@ -716,13 +716,13 @@ def test_a_file_is_recognised_by_what_is_in_it(tmp_path: Path, monkeypatch: pyte
 
     path = tmp_path / "a"
     path.write_bytes(b"x" * 5000)
-    assert blocks.fingerprint(path) == hashlib.sha256(b"x" * 5000).hexdigest()
-    monkeypatch.setattr(blocks, "WHOLE", 1000)
-    monkeypatch.setattr(blocks, "PIECE", 10)
-    before = blocks.fingerprint(path)
+    assert readers.fingerprint(path) == hashlib.sha256(b"x" * 5000).hexdigest()
+    monkeypatch.setattr(readers, "WHOLE", 1000)
+    monkeypatch.setattr(readers, "PIECE", 10)
+    before = readers.fingerprint(path)
     assert "64 pieces" in before
     path.write_bytes(b"x" * 4999 + b"y")
-    assert blocks.fingerprint(path) != before
+    assert readers.fingerprint(path) != before
 
 
 def test_what_another_run_left_is_not_taken_over(articles: Path, real: Benchmark, tmp_path: Path) -> None:
@@ -742,13 +742,13 @@ def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Benchmark, 
     out = tmp_path / "out"
 
     @contextlib.contextmanager
-    def slowly() -> Iterator[engines.Executor]:
+    def slowly() -> Iterator[executors.Executor]:
         assert killed_at(30, [articles], out, real)
-        with engines.serial_executor() as run:
+        with executors.serial_executor() as run:
             yield run
 
     with pytest.raises(DataError, match="plan-differs"):
-        milling.process([articles], out, real, dataclasses.replace(PLAIN, similar=0.8), slowly(), quiet)
+        pipeline.process([articles], out, real, dataclasses.replace(PLAIN, similar=0.8), slowly(), quiet)
 
 
 def test_strict_is_strict_with_a_finished_run(real: Benchmark, tmp_path: Path) -> None:

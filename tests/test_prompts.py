@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jinbench import prompts, replies
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.prompts import Example
+from jinbench.llm import prompts, replies
+from jinbench.llm.prompts import Example
 from jinbench.scoring.gold import TASKS
 from tests.conftest import ROOT
 from tests.test_problems import run

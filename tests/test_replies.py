@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jinbench import aligning, prompts, replies, reports, tolerant
-from jinbench.aligning import Placed, Quoted
 from jinbench.annotation import markup
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark, find_benchmark
@@ -21,11 +19,13 @@ from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.reports import ParseReport
+from jinbench.llm import align, lenient_json, prompts, replies
+from jinbench.llm.align import Placed, Quoted
+from jinbench.llm.lenient_json import Pairs
+from jinbench.llm.report import DROPPED, NOTES, UNUSABLE, ParseReport
 from jinbench.scoring import score
 from jinbench.scoring.gold import TASKS, Gold, LabelKey
 from jinbench.scoring.predictions import as_rows, check
-from jinbench.tolerant import Pairs
 from tests.conftest import ROOT
 from tests.test_problems import run
 
@@ -72,10 +72,10 @@ def test_replies_of_every_kind(file: str, case: dict[str, Any]) -> None:
 
 def test_every_reason_and_note_has_an_example() -> None:
     cases = [case for _, case in (param.values for param in CASES)]
-    assert {reason for case in cases for reason in case.get("dropped", {})} == set(reports.DROPPED)
-    assert {note for case in cases for note in case.get("notes", {})} == set(reports.NOTES)
+    assert {reason for case in cases for reason in case.get("dropped", {})} == set(DROPPED)
+    assert {note for case in cases for note in case.get("notes", {})} == set(NOTES)
     unusable = {case["unusable"] for case in cases if "unusable" in case}
-    assert unusable == set(reports.UNUSABLE) - {"refused", "no-reply"}  # which are of the file, see below
+    assert unusable == set(UNUSABLE) - {"refused", "no-reply"}  # which are of the file, see below
 
 
 # --- JSON ---
@@ -97,7 +97,7 @@ def plain(value: Any) -> Any:
 @given(st.lists(JSON) | st.dictionaries(st.text(), JSON), st.booleans(), st.sampled_from([None, 1]))
 def test_what_is_json_is_read_as_json(value: Any, ascii: bool, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=ascii, indent=indent)
-    found = tolerant.values(f"Here: {text} !")
+    found = lenient_json.values(f"Here: {text} !")
     assert len(found) == 1
     assert found[0].whole
     assert plain(found[0].value) == value
@@ -108,7 +108,7 @@ def test_of_what_breaks_off_the_whole_elements_are_kept(value: list[dict[str, An
     text = json.dumps(value)
     cut = data.draw(st.integers(1, len(text) - 1))
     whole = sum(cut >= len(json.dumps(value[: number + 1])) - 1 for number in range(len(value)))
-    found = tolerant.values(text[:cut])
+    found = lenient_json.values(text[:cut])
     lists = [each for each in found if each.value and not isinstance(each.value, Pairs)]
     assert [(plain(each.value), each.whole) for each in lists] == [(value[:whole], False)] * (whole > 0)
     assert any(each.truncated for each in found)
@@ -164,7 +164,7 @@ def labelled(draw: st.DrawFn, letters: str = LETTERS) -> tuple[str, list[Span]]:
 
 def folded(reply: str) -> str:
     """The reply of a model that writes full-width characters as half-width ones."""
-    return "".join(aligning.fold(char).text or char for char in reply)
+    return "".join(align.fold(char).text or char for char in reply)
 
 
 @settings(max_examples=400)
@@ -173,8 +173,8 @@ def test_perfect_replies_in_json_lose_nothing(
     item: tuple[str, list[Span]], before: str, after: str, change: bool, random: Any
 ) -> None:
     text, spans = item
-    quoted = aligning.quote(text, spans)
-    places = aligning.align_quotes(text, quoted)
+    quoted = align.quote(text, spans)
+    places = align.align_quotes(text, quoted)
     assert [place[:2] for place in places if isinstance(place, Placed)] == [span[:2] for span in spans]
     records = [{"surface": q.surface, "type": q.type} | ({} if q.left is None else {"left": q.left}) for q in quoted]
     if change:
@@ -204,14 +204,14 @@ def test_what_is_aligned_stands_there_and_nothing_overlaps(
     text, spans = item
     quoted = [*(Quoted(s.surface, s.type) for s in spans), *(Quoted(surface, "DATE", left) for surface, left in more)]
     taken: set[int] = set()
-    for entry, place in zip(quoted, aligning.align_quotes(text, quoted), strict=True):
+    for entry, place in zip(quoted, align.align_quotes(text, quoted), strict=True):
         if isinstance(place, Placed):
-            words = aligning.fold(text[place.start : place.end]).text
-            assert words == aligning.fold(entry.surface).text
+            words = align.fold(text[place.start : place.end]).text
+            assert words == align.fold(entry.surface).text
             assert not taken & {*range(place.start, place.end)}
             taken |= {*range(place.start, place.end)}
-        elif place == aligning.ABSENT:
-            assert aligning.fold(entry.surface).text not in aligning.fold(text).text
+        elif place == align.ABSENT:
+            assert align.fold(entry.surface).text not in align.fold(text).text
 
 
 @pytest.mark.parametrize("style", prompts.STYLES)
@@ -234,22 +234,22 @@ def test_surfaces_alone_are_enough_on_the_real_gold(real: Benchmark) -> None:
     rows = [*load.read_rows(real, "ner"), *load.read_rows(real, "ner_noisy")]
     for row in rows:
         spans = [Span(*(span[key] for key in ("start", "end", "type", "surface"))) for span in row["spans"]]
-        assert all(entry.left is None for entry in aligning.quote(row["text"], spans)), row["id"]
+        assert all(entry.left is None for entry in align.quote(row["text"], spans)), row["id"]
 
 
 def test_left_is_given_where_surfaces_are_not_enough() -> None:
     text = "天津荣程在天津,说天津"
     spans = [Span(5, 7, "LOCATION", "天津")]
-    assert aligning.quote(text, spans) == [Quoted("天津", "LOCATION", "程在")]
-    assert aligning.align_quotes(text, [Quoted("天津", "LOCATION")]) == [Placed(0, 2, "exact", True)]
+    assert align.quote(text, spans) == [Quoted("天津", "LOCATION", "程在")]
+    assert align.align_quotes(text, [Quoted("天津", "LOCATION")]) == [Placed(0, 2, "exact", True)]
 
 
 def test_the_beginning_of_the_text_is_a_place_too() -> None:
     """An empty `left`: else a model that folds widths would be led to the later place, where its words stand."""
     text, spans = "\uff22与B", [Span(0, 1, "PRODUCT", "\uff22")]
-    assert aligning.quote(text, spans) == [Quoted("\uff22", "PRODUCT", "")]
-    assert aligning.align_quotes(text, [Quoted("B", "PRODUCT", "")]) == [Placed(0, 1, "folded", True)]
-    assert aligning.align_quotes(text, [Quoted("B", "PRODUCT")]) == [Placed(2, 3, "exact", True)]
+    assert align.quote(text, spans) == [Quoted("\uff22", "PRODUCT", "")]
+    assert align.align_quotes(text, [Quoted("B", "PRODUCT", "")]) == [Placed(0, 1, "folded", True)]
+    assert align.align_quotes(text, [Quoted("B", "PRODUCT")]) == [Placed(2, 3, "exact", True)]
 
 
 def test_a_name_that_two_labels_share_is_none(mini: Benchmark) -> None:

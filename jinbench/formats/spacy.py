@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinbench.cluener import GROUP, rows_of
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem, shorten
-from jinbench.documents import ConversionLog, Document, flat, identified, spans_in, text_of
+from jinbench.formats.base import ConversionLog, Document, flat, identified, spans_in, text_of
+from jinbench.formats.jsonl import GROUP, rows_of
 
 KEY = "sc"  # of the spans that overlap, as spaCy's own span categorizer has it
 SURE = 0.5  # a class is one whose score is at least this

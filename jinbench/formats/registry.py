@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import brat, cluener, conll, docbins, doccano, founding, studio
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
-from jinbench.documents import Document
+from jinbench.formats import brat, cluener, conll, doccano, jinbench, labelstudio, spacy
+from jinbench.formats.base import Document
 
 HEAD = 2**16  # bytes at the beginning of a file by which it is recognised
 SAMPLE = 20  # lines of it
@@ -49,18 +49,19 @@ FORMATS = {
                ".txt", options=("scheme", "repair", "join"), file=conll.looks),
         Format("cluener", "JSON Lines with surfaces, the end inclusive", cluener.read, cluener.write, ".jsonl",
                options=_FIELDS, row=cluener.is_row),
-        Format("labelstudio", "an export of any project as JSON or JSON_MIN; tasks to import", studio.read,
-               studio.write, ".json", options=_FIELDS, row=studio.is_row),
+        Format("labelstudio", "an export of any project as JSON or JSON_MIN; tasks to import", labelstudio.read,
+               labelstudio.write, ".json", options=_FIELDS, row=labelstudio.is_row),
         Format("doccano", "JSON Lines with label, or with entities and cats; offsets in UTF-16 units", doccano.read,
                doccano.write, ".jsonl", options=_FIELDS, row=doccano.is_row),
         Format("brat", "a folder of .txt and .ann", brat.read, brat.write, folder=True,
                options=("offsets",), file=lambda path, head: path.is_dir() and brat.looks(path)),
-        Format("spacy", "a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl)", docbins.read, docbins.write,
-               ".spacy", options=_FIELDS, row=docbins.is_row, file=lambda path, head: path.suffix == ".spacy"),
-        Format("spacy-json", "the same, written as JSON where a folder is written", docbins.read, docbins.write,
+        Format("spacy", "a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl)", spacy.read, spacy.write,
+               ".spacy", options=_FIELDS, row=spacy.is_row, file=lambda path, head: path.suffix == ".spacy"),
+        Format("spacy-json", "the same, written as JSON where a folder is written", spacy.read, spacy.write,
                ".json", options=_FIELDS),
-        Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", founding.read_benchmark,
-               founding.write_benchmark, folder=True, whole=True, options=("passages",), file=lambda path, head: founding.is_benchmark(path)),
+        Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", jinbench.read_benchmark,
+               jinbench.write_benchmark, folder=True, whole=True, options=("passages",),
+               file=lambda path, head: jinbench.is_benchmark(path)),
     )
 }  # fmt: skip
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinbench import aligning, tolerant
-from jinbench.aligning import Folded, Quoted
-from jinbench.reports import ParseReport
+from jinbench.llm import align, lenient_json
+from jinbench.llm.align import Folded, Quoted
+from jinbench.llm.lenient_json import Pairs
+from jinbench.llm.report import ParseReport
 from jinbench.scoring.gold import LabelKey
-from jinbench.tolerant import Pairs
 
 _SURFACE = ("surface", "mention", "span", "word", "text", "原文", "文字", "实体", "entity", "name")
 _TYPE = ("type", "label", "category", "tag", "class", "entity_type", "entity_group", "类型", "类别", "标签", "sector")
@@ -38,7 +38,7 @@ _LEAD = re.compile(
 
 def key(name: str) -> str:
     """A name as it is compared: width, white space and letter case make no difference."""
-    return aligning.fold(name).text.casefold()
+    return align.fold(name).text.casefold()
 
 
 def without_thought(reply: str) -> str:
@@ -70,7 +70,7 @@ class _Reader:
         In this order: the last whole list that has a known label; the labels that stand alone or in a broken list,
         all of them; the last whole list with anything; markup; an empty list.
         """
-        found = tolerant.values(reply)
+        found = lenient_json.values(reply)
         lists: list[list[Quoted | None]] = []
         loose: list[Quoted | None] = []
         for each in found:
@@ -132,7 +132,7 @@ class NerParser(_Reader):
     def labels(self, found: Sequence[Quoted | None], walked: bool = False) -> frozenset[LabelKey]:
         quoted = self.accepted(found)
         spans = []
-        for entry, place in zip(quoted, aligning.align_quotes(self.text, quoted), strict=True):
+        for entry, place in zip(quoted, align.align_quotes(self.text, quoted), strict=True):
             if isinstance(place, str):
                 self.report.leave_out(place, self.id, entry.surface)
                 continue
@@ -140,8 +140,8 @@ class NerParser(_Reader):
             self.report.how["markup" if walked else place.how] += 1
             self.report.ambiguous += place.ambiguous
             offsets = entry.start is not None or entry.end is not None
-            self.report.notes["offsets-ignored"] += offsets and place.how != aligning.OFFSETS
-            self.report.notes["left-ignored"] += bool(entry.left) and place.how not in (aligning.OFFSETS, aligning.LEFT)
+            self.report.notes["offsets-ignored"] += offsets and place.how != align.OFFSETS
+            self.report.notes["left-ignored"] += bool(entry.left) and place.how not in (align.OFFSETS, align.LEFT)
         self.report.kept += len(spans)
         return frozenset(spans)
 
@@ -235,7 +235,7 @@ class NerParser(_Reader):
         if not self.any_known(quoted):
             marks, quoted = [], []
         plain, spans = _without(reply, marks)
-        page, said = aligning.fold(self.text), aligning.fold(plain)
+        page, said = align.fold(self.text), align.fold(plain)
         inside = [tuple(bisect_left(said.at, place) for place in span) for span in spans]  # of the folded reply
         begin = _copy(page.text, plain, said, inside)
         if begin is None:
@@ -343,7 +343,7 @@ class SectorParser(_Reader):
         A line that says anything else may as well deny what it names, so that none of it is taken.
         """
         outside, end = [], 0
-        for each in tolerant.values(reply):
+        for each in lenient_json.values(reply):
             outside += [reply[end : each.start], "\N{OBJECT REPLACEMENT CHARACTER}"]
             end = each.end
         found: list[Quoted | None] = []

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinbench import answers
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any, shorten
-from jinbench.reports import ParseReport
+from jinbench.llm import parser
+from jinbench.llm.report import ParseReport
 from jinbench.scoring.gold import Gold, LabelKey
 
 _LONGEST = 2**24  # bytes of a line: far more than a model's longest reply with its prompt
@@ -25,13 +25,13 @@ def names(benchmark: Benchmark, gold: Gold) -> dict[str, str]:
     """What a reply may call each label: its name, and its Chinese or English one, in lower case."""
     found: dict[str, set[str]] = defaultdict(set)
     for name in gold.names:
-        found[answers.key(name)].add(name)
+        found[parser.key(name)].add(name)
     if benchmark.labels.is_file():
         label_set = read_label_set(benchmark)
         for label in label_set.entities if gold.task == "ner" else label_set.sectors:
             if label.name in gold.names:
-                found[answers.key(label.zh)].add(label.name)
-                found[answers.key(label.en)].add(label.name)
+                found[parser.key(label.zh)].add(label.name)
+                found[parser.key(label.en)].add(label.name)
     return {key: next(iter(meant)) for key, meant in found.items() if len(meant) == 1}
 
 
@@ -122,7 +122,7 @@ def parse_replies(
     """
     report = ParseReport(gold.task, gold.split, len(gold.ids), len(said))
     found: dict[str, frozenset[LabelKey]] = {}
-    reader = answers.NerParser if gold.task == "ner" else answers.SectorParser
+    reader = parser.NerParser if gold.task == "ner" else parser.SectorParser
     for id, text in zip(gold.ids, gold.texts, strict=True):
         if id not in said:
             report.leave_out("no-reply", id)
@@ -132,7 +132,7 @@ def parse_replies(
             report.leave_out("refused", id, reply)
         elif not reply.strip():
             report.leave_out("empty-reply", id)
-        elif not (answer := answers.without_thought(reply)).strip():
+        elif not (answer := parser.without_thought(reply)).strip():
             report.leave_out("truncated", id, reply)
         elif (predicted := reader(id, text, gold.names, known, report).read(answer)) is not None:
             found[id] = predicted

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jinbench.annotation.exports import SECTORS, SPANS, TEXT
-from jinbench.cluener import GROUP, counted
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
-from jinbench.documents import ConversionLog, Document, identified, spans_in, text_of
+from jinbench.formats.base import ConversionLog, Document, identified, spans_in, text_of
+from jinbench.formats.jsonl import GROUP, counted
 
 _REGIONS = ("labels", "hypertextlabels")  # the types of regions that are spans
 _LOST = {"relation": "relations", "textarea": "regions"}

@@ -24,7 +24,7 @@ from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.dataset import build, duplicates, features, load, manifest, statistics
 from jinbench.dataset.splits import FOLD_COLUMNS, FOLDS, SPLITS, SplitAssignment
-from jinbench.documents import ConversionLog, Document, flat
+from jinbench.formats.base import ConversionLog, Document, flat
 
 VERSION = "1.0.0"
 GOLD = "corpus"  # the name of the gold, where no annotator is known

@@ -1,16 +1,12 @@
 """CLUENER's JSON Lines: {"text", "label": {type: {surface: [[start, end], …]}}}, the end inclusive."""
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench import documents
-from jinbench.core import files, jsonl
-from jinbench.core.errors import Problem, shorten
-from jinbench.documents import ConversionLog, Document, identified, spans_in, text_of, without
-
-GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
+from jinbench.core.errors import shorten
+from jinbench.formats.base import ConversionLog, Document, identified, spans_in, text_of, without
+from jinbench.formats.jsonl import counted, line, named, rows_of
 
 
 def is_row(row: dict[str, Any]) -> bool:
@@ -37,18 +33,6 @@ def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: st
         yield Document(text, spans_in(text, found, place, notes, offsets or "code-points"), (), id, of, place=place)
 
 
-def rows_of(path: Path, notes: ConversionLog) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, object) of every line. What is no object is a problem; too many of them end the conversion."""
-    problems: list[Problem] = []
-    shown = files.shown(path)
-    for number, row in jsonl.stream(path, problems):
-        yield f"{shown}:{number}", row
-    for problem in problems:
-        notes.add(problem)
-    if len(problems) >= jsonl.MOST:
-        notes.fatal.append(problems[-1])
-
-
 def _spans(label: dict[str, Any], place: str, notes: ConversionLog) -> Iterator[tuple[Any, Any, Any, Any]]:
     for type, mentions in label.items():
         for surface, places in mentions.items():
@@ -70,21 +54,3 @@ def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None =
             start, end = counted(document.text, span.start, span.end, offsets)
             label.setdefault(span.type, {}).setdefault(span.surface, []).append([start, end - 1])
         yield line(named(document) | {"text": document.text, "label": label})
-
-
-def counted(text: str, start: int, end: int, offsets: str | None) -> tuple[int, int]:
-    """Offsets in the unit asked for."""
-    if offsets != "utf-16":
-        return start, end
-    first, last = documents.to_units(text, [start, end])
-    return first, last
-
-
-def named(document: Document) -> dict[str, Any]:
-    """The fields of a row that say which one it is."""
-    row: dict[str, Any] = {} if document.id is None else {"id": document.id}
-    return row if document.group is None else row | {GROUP: document.group}
-
-
-def line(row: dict[str, Any]) -> bytes:
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode()

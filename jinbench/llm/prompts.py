@@ -16,7 +16,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from jinbench import aligning
 from jinbench.annotation import markup
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
@@ -25,6 +24,7 @@ from jinbench.core.types import Span
 from jinbench.dataset import load
 from jinbench.dataset.gold import gold_from_rows, read_task_gold
 from jinbench.dataset.splits import FOLD_COLUMNS
+from jinbench.llm import align
 from jinbench.scoring.gold import FOLDS, TASKS, LabelKey
 
 STYLES = ("json", "markup")
@@ -166,7 +166,7 @@ def answer(task: str, style: str, text: str, found: Iterable[LabelKey], names: S
         return markup.mark(text, spans)
     entries = [
         {"surface": entry.surface, "type": entry.type} | ({} if entry.left is None else {"left": entry.left})
-        for entry in aligning.quote(text, spans)
+        for entry in align.quote(text, spans)
     ]
     return json.dumps(entries, ensure_ascii=False)
 

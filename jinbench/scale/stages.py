@@ -16,18 +16,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import cleaning, sketches
-from jinbench.blocks import Article, Fault, Fields, Reading, Shard
 from jinbench.core import files
 from jinbench.core.text import split_sentences, storable
 from jinbench.dataset.duplicates import SHORT
 from jinbench.models import active_learning
+from jinbench.scale import clean, minhash
+from jinbench.scale.readers import Article, Fault, Fields, Reading, Shard
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from jinbench.models.crf.estimator import CrfTagger
-    from jinbench.sketches import Known
+    from jinbench.scale.minhash import Known
 
 WORK = ".work"  # what a run keeps until it is finished
 DIGITS = 6  # of chances and certainties
@@ -77,7 +77,7 @@ class Model:
     texts: tuple[str, ...]
 
     def known(self, similar: float) -> "Known":
-        return sketches.Known(self.ids, self.texts, similar)
+        return minhash.Known(self.ids, self.texts, similar)
 
 
 def save(model: Model, folder: Path) -> str:
@@ -249,7 +249,7 @@ def _batches(
             hash = int.from_bytes(bytes.fromhex(files.sha256(storable(article.given_id).encode())[:16]))
             given.append((hash, article.at))
         before = row
-        for each in cleaning.paragraphs(article.text, job.settings.repairs):
+        for each in clean.paragraphs(article.text, job.settings.repairs):
             counts["cut"] += each.cut
             batch.add(_row(article, block.number, number, row) | {"text": each.text, "start": each.start,
                                                                    "end": each.end})  # fmt: skip
@@ -267,7 +267,7 @@ def _row(article: Article, block: int, number: int, row: int) -> dict[str, Any]:
         "id": passage_id(block, row),
         "article_id": f"A{block:06}-{number:06}",
         "given_id": None if article.given_id is None else storable(article.given_id),
-        "title": cleaning.clean(article.title),
+        "title": clean.clean(article.title),
         "spans": [],
         "certainty": None,
         "labelled": None,
@@ -308,13 +308,13 @@ def sketch(batch: _Batch, known: "Known", begin: int) -> Any:
 
     long = [i for i, row in enumerate(batch.rows) if len(row["text"]) >= SHORT]
     texts = [batch.rows[i]["text"] for i in long]
-    hashes = sketches.bands(texts)
+    hashes = minhash.bands(texts)
     for i, id in zip(long, known.repeated(texts, hashes), strict=True):
         batch.rows[i]["labelled"] = id
     rows = np.empty(hashes.shape, dtype=band_rows())
     rows["hash"] = hashes
     rows["row"] = (np.array(long, dtype=np.uint32) + np.uint32(begin))[:, None]
-    rows["text"] = np.array([sketches.text_hash(text) for text in texts], dtype=np.uint32)[:, None]
+    rows["text"] = np.array([minhash.text_hash(text) for text in texts], dtype=np.uint32)[:, None]
     return rows.ravel()
 
 

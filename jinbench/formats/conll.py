@@ -9,7 +9,7 @@ from typing import BinaryIO
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span
-from jinbench.documents import BLANK, ConversionLog, Document, flat, named, without
+from jinbench.formats.base import BLANK, ConversionLog, Document, flat, named, without
 from jinbench.scoring import schemes
 
 BATCH = 512  # sentences whose tags are read at once

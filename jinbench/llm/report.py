@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinbench import aligning
 from jinbench.core.errors import shorten
+from jinbench.llm import align
 
 # Why a whole reply gives no prediction, and why a label of a reply is left out.
 UNUSABLE = {
@@ -17,10 +17,10 @@ UNUSABLE = {
     "no-reply": "the item has no reply",
 }
 DROPPED = {
-    aligning.ABSENT: "the surface is not in the text",
-    aligning.REPEATED: "the surface is given more often than it occurs",
-    aligning.OVERLAP: "it overlaps another label",
-    aligning.EMPTY: "the surface is empty",
+    align.ABSENT: "the surface is not in the text",
+    align.REPEATED: "the surface is given more often than it occurs",
+    align.OVERLAP: "it overlaps another label",
+    align.EMPTY: "the surface is empty",
     "unknown-type": "the label does not exist",
     "shapeless": "an element without surface and type",
 }

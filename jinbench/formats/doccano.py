@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench.cluener import counted, line, named, rows_of
 from jinbench.core import files
 from jinbench.core.errors import shorten
-from jinbench.documents import ConversionLog, Document, identified, spans_in, text_of
+from jinbench.formats.base import ConversionLog, Document, identified, spans_in, text_of
+from jinbench.formats.jsonl import counted, line, named, rows_of
 
 _SPANS, _CLASSES = ("label", "labels", "entities"), ("label", "labels", "cats")
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import sketches
-from jinbench.processing import Job, id_rows, save_array, whole
+from jinbench.scale import minhash
+from jinbench.scale.stages import Job, id_rows, save_array, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ def find_candidates(job: Job, part: Partition) -> int:
     ends = np.frombuffer(pairs, dtype=np.uint64).reshape(-1, 2) if pairs else np.empty((0, 2), dtype=np.uint64)
     candidates: Any = np.empty(len(ends), dtype=pair_rows())
     candidates["first"], candidates["second"] = ends.T
-    candidates["hash"] = sketches.mixed(sketches.mixed(candidates["first"]) ^ candidates["second"])
+    candidates["hash"] = minhash.mixed(minhash.mixed(candidates["first"]) ^ candidates["second"])
     candidates = np.unique(candidates)
     save_array(job.folder, job.work("candidates", part.number), candidates)
     count, examples = _repeated_ids(job, part)
@@ -189,8 +189,8 @@ def verify(job: Job, part: Partition) -> int:
             chunk = pairs[begin : begin + _CHUNK]
             for i, (_, first, second) in enumerate(chunk.tolist(), begin):
                 if first != last:
-                    last, own = first, sketches.shingles(texts[first])
-                similar[i] = sketches.resemblance(own, sketches.shingles(texts[second]))
+                    last, own = first, minhash.shingles(texts[first])
+                similar[i] = minhash.resemblance(own, minhash.shingles(texts[second]))
     kept = similar >= job.settings.similar
     found = np.empty(int(kept.sum()), dtype=[("first", np.uint64), ("second", np.uint64), ("similar", np.float64)])
     found["first"], found["second"] = pairs["first"][kept], pairs["second"][kept]

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
 from jinbench.core.types import Span
-from jinbench.documents import ConversionLog, Document, named, spans_in, text_of, without
+from jinbench.formats.base import ConversionLog, Document, named, spans_in, text_of, without
 
 _KINDS = {"R": "relations", "E": "relations", "*": "relations", "A": "attributes", "M": "attributes",
           "N": "attributes", "#": "attributes"}  # fmt: skip

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import formats
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem
 from jinbench.dataset.splits import SPLITS
-from jinbench.documents import LOSSES, ConversionLog, Document, names_of, storable
-from jinbench.formats import Format
+from jinbench.formats import registry
+from jinbench.formats.base import LOSSES, ConversionLog, Document, names_of, storable
+from jinbench.formats.registry import Format
 
 NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",
          "val": "validation", "test": "test"}  # fmt: skip
@@ -83,7 +83,7 @@ def convert_corpus(
     Raises :class:`DataError`: format-unknown, file-missing, folder-taken, wrong-tags, wrong-scheme, not-utf8,
     conversion-loses if `strict` and anything was lost, and whatever is wrong if nothing could be read.
     """
-    target = formats.get_format(to, "--to")
+    target = registry.get_format(to, "--to")
     chosen = {name: value for name, value in (options or {}).items() if value not in (None, False)}
     found = [_format(each.path, origin, chosen) for each in sources]
     splits = [each.split for each in sources]
@@ -124,7 +124,7 @@ def convert_corpus(
             tuple(notes.remarks),
         )
         for each, format in pairs if notes.fatal else ():
-            if formats.looks(each.path) not in ([], [format.name]):
+            if registry.looks(each.path) not in ([], [format.name]):
                 notes.fatal.append(_nothing(each.path, format, notes))
         notes.raise_fatal()
         if strict and (notes.losses or notes.counts):
@@ -143,14 +143,14 @@ def _format(path: Path, origin: str | None, options: Mapping[str, Any]) -> Forma
         hint = f"check the path; or is {said[0]!r} meant for a split? One of {', '.join(NAMES)}" if said[2] else ""
         expected = "a file or a folder"
         raise DataError(Problem("file-missing", files.shown(path), expected, "nothing", hint or "check the path"))
-    found = formats.get_format(origin, "--from") if origin else formats.detect(path)
+    found = registry.get_format(origin, "--from") if origin else registry.detect(path)
     if found.folder != path.is_dir():
         expected, there = ("a folder", "a file") if found.folder else ("a file", "a folder")
         hint = f"name {expected}, or another format: --from"
         raise DataError(Problem("file-missing", files.shown(path), f"{expected}, as {found.name} is", there, hint))
     for name in options:
         if name not in found.options:
-            able = ", ".join(each.name for each in formats.FORMATS.values() if name in each.options)
+            able = ", ".join(each.name for each in registry.FORMATS.values() if name in each.options)
             place, hint = f"--{name}", "take it out, or name another format: --from"
             hint += "; the scheme of what is written: --out-scheme" if name == "scheme" else ""
             raise DataError(Problem("format-unknown", place, f"a format that has it: {able}", found.name, hint))
@@ -178,14 +178,14 @@ class _Tally:
                 yield document if each.split is None else replace(document, split=each.split)
             # One of which every text lost its labels, and which looks otherwise, is not in this format.
             lost = not labels and sum(notes.counts.values()) - wrong >= self.texts - before
-            mistaken = lost and formats.looks(each.path) not in ([], [format.name])
+            mistaken = lost and registry.looks(each.path) not in ([], [format.name])
             if (self.texts == before or mistaken) and not notes.fatal:
                 raise DataError([*notes.problems[:SHOWN], _nothing(each.path, format, notes)])
 
 
 def _nothing(path: Path, format: Format, notes: ConversionLog) -> Problem:
     """What is said of a source in which there is no text, or no label that could be read."""
-    others = [name for name in formats.looks(path) if name != format.name]
+    others = [name for name in registry.looks(path) if name != format.name]
     empty = path.is_file() and not path.stat().st_size
     found = "an empty file" if empty else "none"
     if notes.counts or notes.losses:

@@ -17,18 +17,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinbench import blocks, families
-from jinbench.blocks import Fault, InputFile, Shard
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any, shorten
 from jinbench.core.jsonl import MOST
 from jinbench.core.types import Span, Step
 from jinbench.dataset import load
-from jinbench.engines import Executor
-from jinbench.families import Components, Partition
 from jinbench.models.active_learning import FAMILY
-from jinbench.processing import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
+from jinbench.scale import dedup, readers
+from jinbench.scale.dedup import Components, Partition
+from jinbench.scale.executors import Executor
+from jinbench.scale.readers import Fault, InputFile, Shard
+from jinbench.scale.stages import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
 from jinbench.seeds.repairs import REPAIR_NAMES, repair_named
 
 PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
@@ -116,7 +116,7 @@ def process(
     """
     _check_repairs(settings.repairs)
     lesson = TrainingData(benchmark, settings.tagging)
-    sources, cut = blocks.plan(paths, settings.fields, settings.block)
+    sources, cut = readers.plan(paths, settings.fields, settings.block)
     planned = _plan(sources, settings, lesson.version)
     if not (out.is_dir() and {path.name for path in out.iterdir()} == {WORK}):  # a run that had just begun
         files.check_free(out, "choose another --out, or empty it", PLAN)
@@ -141,21 +141,19 @@ def process(
                 nothing = Problem("page-empty", files.shown(paths[0]), "an article", "none", "check --field")
                 raise DataError([nothing, *counts["first"]])
             rows = sum(_length(job.work("bands", block.number)) for block in cut)
-            parts = families.partitions(rows, settings.rows)
+            parts = dedup.partitions(rows, settings.rows)
             _stage(
                 run,
                 "repeats",
                 "json",
-                families.find_candidates,
+                dedup.find_candidates,
                 job,
                 [Partition(i, parts, len(cut)) for i in range(parts)],
                 step,
             )
             sifted = [json.loads(job.work("repeats", i, "json").read_text()) for i in range(parts)]
-            halves = families.partitions(sum(each["candidates"] for each in sifted), settings.rows)
-            _stage(
-                run, "pairs", "npy", families.verify, job, [Partition(i, halves, parts) for i in range(halves)], step
-            )
+            halves = dedup.partitions(sum(each["candidates"] for each in sifted), settings.rows)
+            _stage(run, "pairs", "npy", dedup.verify, job, [Partition(i, halves, parts) for i in range(halves)], step)
             found = _finish(job, planned, sources, cut, counts, sifted, halves, step)
             shutil.rmtree(out / WORK, ignore_errors=True)
     return found
@@ -382,13 +380,13 @@ def _finish(
     pairs = [job.work("pairs", i) for i in range(halves)]
     found = Components(pairs)
     _write_pairs(job, pairs, found)
-    picked = families.least_certain(job, job.settings.select, len(cut), found)
+    picked = dedup.least_certain(job, job.settings.select, len(cut), found)
     if job.settings.tagging:
         _write(job, SELECTED, (files.dump_jsonl([row]) for row in _selected(job, picked)))
     problems = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in _problems(job, sources, cut))
     _write(job, PROBLEMS, problems)
     _write(job, "README.md", [_CARD])
-    examples = sorted(tuple(place) for each in sifted for place in each["examples"])[: families.EXAMPLES]
+    examples = sorted(tuple(place) for each in sifted for place in each["examples"])[: dedup.EXAMPLES]
     summary = {
         **{name: counts[name] for name in ("articles", "empty", "passages", "cut", "sentences", "characters")},
         **({"spans": counts["spans"]} if job.settings.tagging else {}),
@@ -419,9 +417,9 @@ def _write_pairs(job: Job, pairs: Sequence[Path], found: Components) -> None:
                       ("family", pa.string())])  # fmt: skip
     path = Path(job.folder) / PAIRS
     with whole(job.folder, path) as name, pq.ParquetWriter(name, form, compression="zstd") as writer:
-        for chunk in families.chunks(pairs):
+        for chunk in dedup.chunks(pairs):
             columns = [chunk["first"].tolist(), chunk["second"].tolist(), found.of(chunk["first"]).tolist()]
-            first, second, family = ([passage_id(*families.place_of(n)) for n in column] for column in columns)
+            first, second, family = ([passage_id(*dedup.place_of(n)) for n in column] for column in columns)
             writer.write_table(pa.table([first, second, chunk["similar"], family], schema=form))
 
 
@@ -431,7 +429,7 @@ def _selected(job: Job, picked: Sequence[tuple[float, int]]) -> list[dict[str, A
 
     names = ["id", "title", "text", "certainty", "article_id", "given_id", "source", "at"]
     rows: list[dict[str, Any]] = []
-    for block, wanted in families.grouped(picked):
+    for block, wanted in dedup.grouped(picked):
         with pq.ParquetFile(job.shard(block)) as file:
             rows += file.read(columns=names).take(wanted).to_pylist()
     return sorted(rows, key=lambda row: (row["certainty"], row["id"]))
