@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinbench import card, page, ranking
 from jinbench.annotation import agreement, exports
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import share_of
@@ -31,6 +30,8 @@ from jinbench.labelstudio import adjudicate, annotations, labeling_config, proje
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.accounts import member
 from jinbench.labelstudio.server.client import connect
+from jinbench.leaderboard import page, ranking
+from jinbench.publish import card
 from jinbench.seeds import articles
 
 TOLERANCE = 0.02  # of a score: another processor may break a tie in a solver the other way

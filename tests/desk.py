@@ -22,7 +22,7 @@ from jinbench.seeds import articles
 def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
     """What a command says, as typed in a folder."""
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", *arguments], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "jinbench", *arguments], cwd=folder, capture_output=True, text=True
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -208,7 +208,16 @@ class Assist:
     """The command in a process of its own."""
 
     def __init__(self, benchmark: Benchmark, *arguments: str) -> None:
-        command = [sys.executable, "-m", "jinbench.cli", "--root", str(benchmark.root), "annotate", "assist", "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "jinbench",
+            "--root",
+            str(benchmark.root),
+            "annotate",
+            "assist",
+            "--json",
+        ]
         self.errors = benchmark.root / f"assist-{time.monotonic_ns()}.err"
         with self.errors.open("w") as err:
             self.process = subprocess.Popen(
@@ -318,7 +327,7 @@ def test_a_registration_is_brought_up_to_date(desk: Desk) -> None:
 
 
 def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Benchmark, home: Path) -> None:
-    command = [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "assist"]
+    command = [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "assist"]
     for arguments in ([], ["-a", "annotator-a"], ["-a", "adjudicator"]):
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 2
@@ -347,7 +356,7 @@ def handed_out(desk: Desk, project: int, given: dict[str, Any], most: int = 100)
 
 
 def commanded(benchmark: Benchmark, *arguments: str) -> Any:
-    command = [sys.executable, "-m", "jinbench.cli", "--root", str(benchmark.root), "annotate", "next", "--json"]
+    command = [sys.executable, "-m", "jinbench", "--root", str(benchmark.root), "annotate", "next", "--json"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

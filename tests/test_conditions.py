@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import card, ranking
 from jinbench.baselines import recipe, robustness
 from jinbench.baselines.run import SPLITS, Result, run_recipe, write_result
 from jinbench.core import files
@@ -14,6 +13,8 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import build, load, noise
 from jinbench.dataset.gold import crosswalk_types, read_task_gold
+from jinbench.leaderboard import ranking
+from jinbench.publish import card
 from jinbench.scoring import score
 from jinbench.scoring.gold import apply_crosswalk
 from tests.conftest import ROOT

@@ -15,7 +15,6 @@ import pytest
 from datasets import ClassLabel, Features, List, Value
 from mlcroissant._src.operation_graph.operations import Download
 
-from jinbench import croissant, prose
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import Annotator, Annotators, read_annotators
 from jinbench.annotation.labels import read_label_set
@@ -26,7 +25,8 @@ from jinbench.dataset import build, load
 from jinbench.dataset import build as items
 from jinbench.dataset import features as fields
 from jinbench.dataset.features import dataset_features
-from jinbench.prose import Documents
+from jinbench.publish import croissant, markdown
+from jinbench.publish.markdown import Documents
 
 KNOWN = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),))
 
@@ -193,7 +193,7 @@ def test_rights_and_version(described: dict[str, Any], real: Benchmark) -> None:
 def test_a_broken_head_is_named(text: str) -> None:
     for name in ("DATASET_CARD.md", "CITATION.cff"):
         with pytest.raises(DataError, match=f"{name}: wrong-shape"):
-            prose.head(text, name)
+            markdown.head(text, name)
 
 
 def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> None:
@@ -320,7 +320,7 @@ What follows:
 
 ## Uses
 """
-    assert prose.sections(card) == {
+    assert markdown.sections(card) == {
         "Title": ["One two three four."],
         "Known weaknesses": ["first, which goes on", "second", "page: 1; publisher: none."],
         "Uses": [],

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import card
 from jinbench.baselines import learning_curve, recipe
 from jinbench.baselines.run import read_experiment, stored
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import load
+from jinbench.publish import card
 from jinbench.scoring.gold import FOLDS
 from tests.test_conditions import MEMORY, crossed, result
 from tests.test_problems import run

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import jinbench
-from jinbench import card
 from jinbench.annotation import exports
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
@@ -17,6 +16,7 @@ from jinbench.core.types import Span
 from jinbench.dataset import build, features, load
 from jinbench.dataset.gold import read_task_gold
 from jinbench.dataset.splits import FOLD_COLUMNS
+from jinbench.publish import card
 from jinbench.seeds import articles
 
 

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from jinbench import card, ranking
 from jinbench.annotation import adjudication, markup
 from jinbench.annotation.adjudication import Disagreement, check_disagreements, find_disagreements
 from jinbench.annotation.annotators import read_annotators
@@ -16,6 +15,8 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Passage, PassageLabels
 from jinbench.dataset import build, load
+from jinbench.leaderboard import ranking
+from jinbench.publish import card
 from jinbench.seeds import articles
 
 
@@ -90,7 +91,7 @@ def test_a_sample_of_the_decisions(mini: Benchmark) -> None:
         command = [
             sys.executable,
             "-m",
-            "jinbench.cli",
+            "jinbench",
             "--root",
             str(mini.root),
             "annotate",

@@ -8,10 +8,10 @@ import typer
 import typer.main
 import yaml
 
-from jinbench import card
-from jinbench.cli import app
+from jinbench.cli.app import app
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import features, load
+from jinbench.publish import card
 from tests.conftest import ROOT
 
 

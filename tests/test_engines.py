@@ -238,7 +238,7 @@ def test_jobs_are_handed_out_as_they_are_done() -> None:
 def test_usage(tmp_path: Path) -> None:
     for words in (["--engine", "spark"], ["--scheduler", "tcp://x:1"]):
         done = subprocess.run(
-            [sys.executable, "-m", "jinbench.cli", "process", "x.jsonl", "--out", str(tmp_path / "o"), *words],
+            [sys.executable, "-m", "jinbench", "process", "x.jsonl", "--out", str(tmp_path / "o"), *words],
             env=ENV, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 2

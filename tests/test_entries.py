@@ -21,12 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from jinbench import console, entries, forms
+from jinbench.cli import common
 from jinbench.core import files, jsonl, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, shorten
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
+from jinbench.leaderboard import entries, entry_format
 from jinbench.scoring import predictions, score
 from jinbench.scoring.gold import BOARD_SPLITS, TASKS
 from tests.conftest import ROOT
@@ -481,8 +482,8 @@ def either(benchmark: Benchmark, task: str, path: Path) -> predictions.Predictio
     try:
         return predictions.read_predictions(path, gold, partial(load.locate_ids, benchmark))
     except DataError as error:
-        said = console.told(error.problems)
-        console.problems_as_json(error.problems).encode()
+        said = common.told(error.problems)
+        common.problems_as_json(error.problems).encode()
     assert "expected " in said
     return None
 
@@ -506,7 +507,7 @@ def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factor
     found = either(stable, task, path)
     if found is None:
         return
-    validator = Draft202012Validator(forms.schema(stable, task))
+    validator = Draft202012Validator(entry_format.schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
     assert score.score_predictions(read_task_gold(stable, task, "test"), found).items - len(found) >= 0
@@ -517,14 +518,14 @@ def test_values_that_cannot_be_written_are_named() -> None:
     for _ in range(100_000):
         layers = [layers]
     assert shorten(layers) == "a list in many layers"
-    said = console.problems_as_json([Problem("unknown-id", "\udcff.jsonl", "x", "y", "z")])
+    said = common.problems_as_json([Problem("unknown-id", "\udcff.jsonl", "x", "y", "z")])
     assert json.loads(said.encode())["problems"][0]["location"] == "\udcff.jsonl"
 
 
 def test_half_a_surrogate_pair_is_no_traceback(stable: Benchmark, tmp_path: Path) -> None:
     made = folder(tmp_path, predictions__jsonl='{"id": "\\ud800", "spans": []}\n{"\\udfff": 1}')
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", "--root", str(stable.root), "submit", str(made), "--dry-run", "--json"],
+        [sys.executable, "-m", "jinbench", "--root", str(stable.root), "submit", str(made), "--dry-run", "--json"],
         capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8:strict"},
     )  # fmt: skip
     assert done.returncode == 1
@@ -544,7 +545,7 @@ def filled(template: str) -> str:
 
 def test_the_template_claims_nothing(stable: Benchmark, tmp_path: Path) -> None:
     """As `jinbench format system` prints it, it is refused, and the fields to fill in are named."""
-    found = problems(stable, folder(tmp_path, system=forms.explained(stable, "system")))
+    found = problems(stable, folder(tmp_path, system=entry_format.explained(stable, "system")))
     hints = [problem.fix.partition(";")[0] for problem in found]
     assert hints == ["fill in name", "fill in who", "fill in trained_on"]
     assert {problem.found for problem in found} == {"nothing"}
@@ -553,13 +554,13 @@ def test_the_template_claims_nothing(stable: Benchmark, tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -> None:
     """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
-    text = filled(forms.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
-    line = forms.explained(stable, task).splitlines()[2]
+    text = filled(entry_format.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
+    line = entry_format.explained(stable, task).splitlines()[2]
     (part,) = entries.check_entry(stable, folder(tmp_path, system=text, predictions__jsonl=line)).parts
     ((id, labels),) = part.found.items()
     assert labels == part.gold.labels[part.gold.ids.index(id)]
     assert labels
-    assert list(Draft202012Validator(forms.schema(stable, task)).iter_errors(json.loads(line))) == []
+    assert list(Draft202012Validator(entry_format.schema(stable, task)).iter_errors(json.loads(line))) == []
     assert list(Draft202012Validator(schemas.read_schema("prediction")).iter_errors(json.loads(line))) == []
     assert set(tomllib.loads(text)) <= set(schemas.read_schema("system")["properties"])
 
@@ -568,11 +569,11 @@ def test_the_example_has_a_label(real: Benchmark) -> None:
     """Though the shortest sentence of the test split has none."""
     gold = read_task_gold(real, "ner", "test")
     assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
-    assert json.loads(forms.explained(real, "ner").splitlines()[2])["spans"]
+    assert json.loads(entry_format.explained(real, "ner").splitlines()[2])["spans"]
 
 
 def test_what_is_stored_fits_the_schema(real: Benchmark) -> None:
-    validators = {task: Draft202012Validator(forms.schema(real, task)) for task in TASKS}
+    validators = {task: Draft202012Validator(entry_format.schema(real, task)) for task in TASKS}
     for task, validator in validators.items():
         paths = list(real.baselines.glob(f"*/predictions-{task}-test.jsonl"))
         assert paths
@@ -595,7 +596,7 @@ def test_format_prints(stable: Benchmark, capsys: pytest.CaptureFixture[str]) ->
     Draft202012Validator.check_schema(schema)
     assert schema["properties"]["sectors"]["items"]["enum"] == ["port", "water", "general"]
     assert run([*root, "format", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == set(forms.KINDS)
+    assert set(json.loads(capsys.readouterr().out)) == set(entry_format.KINDS)
     assert run([*root, "format", "poem"]) == 2
 
 
@@ -846,8 +847,8 @@ def test_of_very_many_problems_the_first_are_printed(
     assert submit(stable, many, "--dry-run") == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.count(": unknown-id\n") == console.SHOWN
-    assert f"predictions.jsonl: unknown-id, {1234 - console.SHOWN:,} more" in said.err
+    assert said.err.count(": unknown-id\n") == common.SHOWN
+    assert f"predictions.jsonl: unknown-id, {1234 - common.SHOWN:,} more" in said.err
     assert ": span-outside-text\n" in said.err
     assert "1,235 problems." in said.err
     assert submit(stable, many, "--dry-run", "--json") == 1
@@ -856,10 +857,10 @@ def test_of_very_many_problems_the_first_are_printed(
     assert set(found[0]) == {"code", "location", "expected", "found", "fix"}
 
 
-@pytest.mark.parametrize("number", [1, console.MANY, console.MANY + 1])
+@pytest.mark.parametrize("number", [1, common.MANY, common.MANY + 1])
 def test_few_problems_are_all_printed(number: int) -> None:
-    said = console.told([Problem("unknown-id", f"a file:{i}", "x", "y", "z") for i in range(number)])
-    assert said.count(": unknown-id\n") == (number if number <= console.MANY else console.SHOWN)
-    assert ("a file: unknown-id, 31 more" in said) == (number > console.MANY)
-    said = console.told([Problem("passage-unlabelled", f"a.json task {i}", "x", "y", "z") for i in range(number)])
-    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > console.MANY)
+    said = common.told([Problem("unknown-id", f"a file:{i}", "x", "y", "z") for i in range(number)])
+    assert said.count(": unknown-id\n") == (number if number <= common.MANY else common.SHOWN)
+    assert ("a file: unknown-id, 31 more" in said) == (number > common.MANY)
+    said = common.told([Problem("passage-unlabelled", f"a.json task {i}", "x", "y", "z") for i in range(number)])
+    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > common.MANY)

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jinbench
-from jinbench import ranking
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.dataset.gold import read_task_gold
+from jinbench.leaderboard import ranking
 from jinbench.scoring import compare, score
 from jinbench.scoring.predictions import read_predictions
 from jinbench.scoring.results import Score

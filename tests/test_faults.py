@@ -34,7 +34,7 @@ pytestmark = pytest.mark.server
 
 def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
     """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
-    code = "import jinbench.labelstudio.push as p; p.BATCH = 10; from jinbench.cli import main; main()"
+    code = "import jinbench.labelstudio.push as p; p.BATCH = 10; from jinbench.cli.app import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--root", str(desk.where.root), *command],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -251,7 +251,7 @@ def test_a_full_disk_leaves_the_export_as_it_was(people: People, tmp_path: Path,
 
 
 def pull(trial: Trial, room: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "jinbench.cli", "--root", str(trial.where.root)]
+    command = [sys.executable, "-m", "jinbench", "--root", str(trial.where.root)]
     return subprocess.run(
         [*command, "annotate", "pull", "-a", trial.name, "--json"], capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),

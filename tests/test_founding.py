@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import ranking
 from jinbench.annotation.labels import read_label_set
 from jinbench.baselines.recipe import load_recipe
 from jinbench.baselines.run import run_recipe
-from jinbench.cli import main
+from jinbench.cli.app import main
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -22,6 +21,7 @@ from jinbench.core.types import Span
 from jinbench.dataset import gold, load, verify
 from jinbench.formats import convert, jinbench
 from jinbench.formats.base import ConversionLog, Document
+from jinbench.leaderboard import ranking
 from tests.conftest import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from jinbench import card, hub
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import build
 from jinbench.dataset.load import read_manifest
+from jinbench.publish import card, hub
 from tests.conftest import ROOT
 from tests.hub import OWNER, READER, Hub, is_large, running
 from tests.worlds import three_pages
@@ -28,17 +28,18 @@ MANY = 10**6
 # protocol. Without it, it sends by Git LFS. Reading needs no such switch: there the server's answer decides.
 BY_LFS = {"HF_HUB_DISABLE_XET": "1", "PYTHONPATH": str(ROOT)}
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
-COMMAND = "from jinbench.cli import main; main()"
+COMMAND = "from jinbench.cli.app import main; main()"
 # What `jinbench publish` does once the folder and the card are found to be right, which takes it longer than the rest.
 PUBLISH = """
 import pathlib, sys
-from jinbench import cli, hub
+from jinbench.cli import app
+from jinbench.publish import hub
 from jinbench.core.errors import JinbenchError
 
 try:
     print(hub.publish(pathlib.Path(sys.argv[2], "dataset"), sys.argv[-1], step=lambda *_: None))
 except JinbenchError as error:
-    cli._end(error)
+    app._end(error)
 """
 IMPATIENT = "import time; time.sleep = lambda seconds: None\n"  # the client tries again at once
 # Without the interpreter's clean-up: in one run of twenty a thread of Arrow's, still closing a file of the Hub, aborts
@@ -279,7 +280,7 @@ def test_what_is_public_does_not_become_private(server: Hub, old: Benchmark, run
 def test_a_client_that_is_killed_in_an_upload(server: Hub, old: Benchmark, publish: Run, tmp_path: Path) -> None:
     server.faults.uploads_before_cut, server.faults.hold_uploads = 3, True
     process = subprocess.Popen(
-        [sys.executable, "-m", "jinbench.cli", "--root", str(old.root), "publish", "--to", REPO],
+        [sys.executable, "-m", "jinbench", "--root", str(old.root), "publish", "--to", REPO],
         env=server.environment(tmp_path) | BY_LFS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -386,9 +387,9 @@ def test_names_that_are_none(name: str) -> None:
     with pytest.raises(DataError, match="repo-id"):
         hub.check_id(name)
 
-
-def test_the_module_is_light() -> None:
-    code = "import sys, jinbench.hub; print([name for name in ('huggingface_hub', 'httpx2') if name in sys.modules])"
+    heavy = ("huggingface_hub", "httpx2")
+    code = f"import sys, jinbench.publish.hub; print([name for name in {heavy} if name in sys.modules])"
+    code = "import sys, jinbench.publish.hub; print([name for name in ('huggingface_hub', 'httpx2') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
@@ -460,12 +461,12 @@ def test_a_pinned_version_stays_what_it_is(
     wrong = [*jobs, unknown, {"name": "ner", "revision": commit}]
     assert load(server, tmp_path, *wrong, **OFFLINE) == [local(new)] * len(wrong)
     guard = (
-        "import sys, jinbench; from datasets import load_dataset; from jinbench import cli\n"
+        "import sys, jinbench; from datasets import load_dataset; from jinbench.cli import app\n"
         "from jinbench.core.errors import DataError\n"
         f"rows = load_dataset({REPO!r}, 'ner', revision={OLD!r})\n"
         "print(jinbench.verify(rows, sys.argv[1]))\n"
         "try: jinbench.verify(rows, sys.argv[2])\n"
-        "except DataError as error: cli._end(error)\n"
+        "except DataError as error: app._end(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", guard, str(new.root), str(old.root)],
@@ -480,7 +481,7 @@ def test_a_pinned_version_stays_what_it_is(
     server.faults.status = None
 
     # What is right without a connection: the cache of the Hub's client, which knows tags.
-    fetch = f"from jinbench import hub; print(hub.fetch({REPO!r}, {OLD!r}))"
+    fetch = f"from jinbench.publish import hub; print(hub.fetch({REPO!r}, {OLD!r}))"
     for env in ({}, OFFLINE):
         done = subprocess.run(
             [sys.executable, "-c", fetch], env=server.environment(tmp_path) | BY_LFS | env, capture_output=True,

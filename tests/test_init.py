@@ -14,16 +14,18 @@ from pathlib import Path
 import pytest
 import typer
 
-from jinbench import card, cli, starting
+from jinbench import scaffold
 from jinbench.annotation import exports, labels
 from jinbench.annotation.annotators import ADJUDICATOR, add_annotators
 from jinbench.baselines.recipe import load_recipe
+from jinbench.cli import app
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
 from jinbench.formats import registry
 from jinbench.labelstudio import labeling_config
 from jinbench.labelstudio.server import process
+from jinbench.publish import card
 from jinbench.seeds import articles
 from tests import hub
 from tests.conftest import ROOT
@@ -47,7 +49,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
 
 
 def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
-    where = starting.create_benchmark(tmp_path / "paper", "The Paper")
+    where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
     label_set = labels.read_label_set(where)
     assert label_set.title == "The Paper"
     labeling_config.check_config(where, label_set)
@@ -65,13 +67,13 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
         assert "{{" not in text
     assert set(blocks) == card.BLOCKS.keys() | card.OF_BOARDS.keys()  # the card leaves none out
     assert 'pretty_name: "The Paper"\n' in files.read_text(where.card)
-    assert starting.todo(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
+    assert scaffold.todo(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
 
 
 def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
-    where = starting.create_benchmark(tmp_path / "paper")
+    where = scaffold.create_benchmark(tmp_path / "paper")
     made = sorted(path.name for path in where.baselines.glob("*.py"))
-    assert made == sorted(f"{name}.py" for name in starting.RECIPES)
+    assert made == sorted(f"{name}.py" for name in scaffold.RECIPES)
     for name in made:
         assert (where.baselines / name).read_bytes() == (packaged_benchmark().baselines / name).read_bytes()
         recipe = load_recipe(where.baselines / name)
@@ -97,7 +99,7 @@ def test_every_command_that_it_names_exists(document: str) -> None:
     text = files.read_text(TEMPLATE / document)
     named = re.findall(r"(?:jinbench|\$\(JINBENCH\)) ([a-z]+)(?: ([a-z]+))?", text)
     assert named
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(app.app)
     for first, second in named:
         command = group.commands[first]  # type: ignore[attr-defined]
         assert not hasattr(command, "commands") or second in command.commands, (first, second)
@@ -105,7 +107,7 @@ def test_every_command_that_it_names_exists(document: str) -> None:
 
 def test_the_same_in_two_places(tmp_path: Path) -> None:
     first, second = (
-        starting.create_benchmark(tmp_path / name / "paper", "The Paper", example=True) for name in ("a", "b")
+        scaffold.create_benchmark(tmp_path / name / "paper", "The Paper", example=True) for name in ("a", "b")
     )
     assert contents(first.root) == contents(second.root)
     assert len(contents(first.root)) == 18
@@ -115,7 +117,7 @@ def test_the_same_in_two_places(tmp_path: Path) -> None:
 
 
 def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
-    where = starting.create_benchmark(tmp_path / "paper", example=True)
+    where = scaffold.create_benchmark(tmp_path / "paper", example=True)
     assert [article.id for article in articles.read_seeds(where).articles] == ["bridge", "library"]
     assert files.read_text(where.articles).startswith("# How each page falls into articles")
     assert labels.read_label_set(where).title == "paper"
@@ -125,7 +127,7 @@ def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
 def test_any_title(title: str, tmp_path: Path) -> None:
     from huggingface_hub import RepoCard
 
-    where = starting.create_benchmark(tmp_path / "paper", title)
+    where = scaffold.create_benchmark(tmp_path / "paper", title)
     assert labels.read_label_set(where).title == title
     assert RepoCard(files.read_text(where.card)).data.pretty_name == title
     assert f"\n# {title}\n" in files.read_text(where.card)
@@ -134,7 +136,7 @@ def test_any_title(title: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("title", ["two\nlines", "  ", "\x00", "\udce4"])
 def test_a_title_that_is_none(title: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--title"):
-        starting.create_benchmark(tmp_path / "paper", title)
+        scaffold.create_benchmark(tmp_path / "paper", title)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,7 +164,7 @@ def test_nothing_is_half_there(there: bool, tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(labels, "labeling_config", broken)
     with pytest.raises(KeyboardInterrupt):
-        starting.create_benchmark(folder)
+        scaffold.create_benchmark(folder)
     monkeypatch.undo()
     assert [*tmp_path.rglob("*")] == [folder][: int(there)]
     real: Callable[..., None] = os.rename
@@ -176,7 +178,7 @@ def test_nothing_is_half_there(there: bool, tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "rename", fails)
     with pytest.raises(OSError, match="No space left"):
-        starting.create_benchmark(folder)
+        scaffold.create_benchmark(folder)
     assert [*tmp_path.rglob("*")] == [folder][: int(there)]
 
 
@@ -184,7 +186,7 @@ def test_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.Monke
     """It stays the same folder, and what is in it is readable for others as any other file."""
     before = tmp_path.stat().st_ino
     monkeypatch.chdir(tmp_path)
-    where = starting.create_benchmark(Path("."))
+    where = scaffold.create_benchmark(Path("."))
     assert tmp_path.stat().st_ino == before
     assert labels.read_label_set(where).title == tmp_path.name
     mask = os.umask(0)
@@ -212,7 +214,7 @@ def test_each_step_names_the_one_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever types a step too early is told which one is missing."""
-    where = starting.create_benchmark(tmp_path / "paper")
+    where = scaffold.create_benchmark(tmp_path / "paper")
     monkeypatch.chdir(where.root)
     steps = ["annotate desk", "annotate pull", "split --write", "build", "run"]
     missing = ["jinbench seeds add", "annotate desk --annotators", "jinbench annotate pull",
@@ -232,7 +234,7 @@ def test_each_step_names_the_one_before(
 def test_two_articles_are_too_few_to_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = starting.create_benchmark(tmp_path / "paper", example=True)
+    where = scaffold.create_benchmark(tmp_path / "paper", example=True)
     add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     export(where, "ann")
     monkeypatch.chdir(where.root)
@@ -245,7 +247,7 @@ def test_two_articles_are_too_few_to_split(
 
 
 def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = starting.create_benchmark(tmp_path / "paper")
+    where = scaffold.create_benchmark(tmp_path / "paper")
     text = files.read_text(where.labels)
     before = where.labeling_config.read_bytes()
     where.labels.write_text(text.replace('hotkey = "shift+s"', 'hotkey = "2"'), encoding="utf-8")
@@ -265,13 +267,13 @@ def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_labels_that_contradict_themselves(
     old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = starting.create_benchmark(tmp_path / "paper")
+    where = scaffold.create_benchmark(tmp_path / "paper")
     where.labels.write_text(files.read_text(where.labels).replace(old, new), encoding="utf-8")
     assert says in told(capsys, "--root", str(where.root), "labels", "config", code=1)
 
 
 def test_no_label_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = starting.create_benchmark(tmp_path / "paper")
+    where = scaffold.create_benchmark(tmp_path / "paper")
     where.labels.write_text('version = "1.0.0"\ntitle = "Nothing"\n')
     said = told(capsys, "--root", str(where.root), "labels", "config", code=1)
     assert "an [[entity]] or a [[sector]]" in said
@@ -308,7 +310,7 @@ def test_every_step_with_any_label_set(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three articles, one annotator, and the labels of the template: all of them, only sectors, only entities."""
-    where = starting.create_benchmark(tmp_path / "paper", "The Paper")
+    where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
     if kind:
         without(kind, where)
         leave_out_curves(where)
@@ -459,7 +461,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
     with hub.running() as found:
         home = tmp_path_factory.mktemp("home")
         done = subprocess.run(
-            [sys.executable, "-m", "jinbench.cli", "publish", "--to", "owner/demo", "--dry-run"],
+            [sys.executable, "-m", "jinbench", "publish", "--to", "owner/demo", "--dry-run"],
             cwd=where.root, env=found.environment(home, hub.OWNER) | {"PYTHONPATH": str(ROOT)},
             capture_output=True, text=True,
         )  # fmt: skip

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 from typer.testing import CliRunner
 
-from jinbench import starting
+from jinbench import scaffold
 from jinbench.annotation.labels import LabelDefinition, LabelSet, read_label_set
-from jinbench.cli import app
+from jinbench.cli.app import app
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.labelstudio import colours, labeling_config
@@ -142,7 +142,7 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
 
 
 def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
-    where = starting.create_benchmark(tmp_path / "paper")
+    where = scaffold.create_benchmark(tmp_path / "paper")
     assert labeling_config.unexplained(where, read_label_set(where)) == []
     assert labeling_config.unexplained(real, read_label_set(real)) == []
     where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))

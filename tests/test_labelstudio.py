@@ -152,7 +152,7 @@ def test_no_command_prints_or_writes_one(
 
 def test_a_log_of_requests_holds_none(server: Server, server_home: Path, mini: Benchmark) -> None:
     """Whoever uses the package from a program of his own may have logging on."""
-    code = "import logging, sys; logging.basicConfig(level=logging.DEBUG); from jinbench.cli import main; main()"
+    code = "import logging, sys; logging.basicConfig(level=logging.DEBUG); from jinbench.cli.app import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "--root", str(mini.root), "annotate", "push", "-a", "annotator-b"],
         capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -84,7 +84,7 @@ def test_an_acceptance_covers_as_many_as_it_names() -> None:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-m", "jinbench.cli", *arguments], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "jinbench", *arguments], capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 

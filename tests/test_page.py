@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from selenium.webdriver.common.keys import Keys
 
-from jinbench import page, ranking
 from jinbench.annotation.annotators import Annotator, Annotators
 from jinbench.core.benchmark import Benchmark
-from jinbench.ranking import About, Board, Predicted
+from jinbench.leaderboard import page, ranking
+from jinbench.leaderboard.ranking import About, Board, Predicted
 from jinbench.scoring.error_analysis import Example
 from jinbench.scoring.results import FEW
 from tests.browser import Browser, browser

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jinbench import cli
+from jinbench.cli import app
 from jinbench.core import files
 from jinbench.core.errors import CODES
 from tests.conftest import ROOT
@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
     """The exit code of `jinbench ARGUMENTS`."""
     before, sys.argv = sys.argv, ["jinbench", *arguments]
     try:
-        cli.main()
+        app.main()
     except SystemExit as end:
         return int(end.code or 0)
     finally:
@@ -76,7 +76,7 @@ def against_hub(case: dict[str, Any], home: Path) -> str:
     with running() as hub:
         token = in_state(hub, case["hub"], Path("dataset"))
         done = subprocess.run(
-            [sys.executable, "-m", "jinbench.cli", *case["command"].split()],
+            [sys.executable, "-m", "jinbench", *case["command"].split()],
             env=hub.environment(home, token) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
         )  # fmt: skip
     assert done.returncode == case.get("exit", 1), done.stderr

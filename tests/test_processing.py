@@ -51,7 +51,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "jinbench.cli", "--root", str(ROOT), "process", *map(str, arguments)]
+    return [sys.executable, "-m", "jinbench", "--root", str(ROOT), "process", *map(str, arguments)]
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,7 @@ def test_another_seed_chooses_other_examples(real: Benchmark) -> None:
 def test_another_process_with_other_hashes_writes_the_same_bytes(tmp_path: Path) -> None:
     said = []
     for number in ("1", "2"):
-        command = [sys.executable, "-m", "jinbench.cli", "prompt", "--split", "folds", "--task", "sector"]
+        command = [sys.executable, "-m", "jinbench", "prompt", "--split", "folds", "--task", "sector"]
         done = subprocess.run(command, env={"PYTHONHASHSEED": number, "HOME": str(tmp_path)}, cwd=ROOT,
                               capture_output=True, check=True)  # fmt: skip
         said.append(done.stdout)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from jinbench import page, ranking
 from jinbench.baselines.recipe import load_recipe, recipe_paths
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.ranking import Predicted
+from jinbench.leaderboard import page, ranking
+from jinbench.leaderboard.ranking import Predicted
 from jinbench.scoring import predictions, significance
 from tests.test_scoring import X, Y, gold_of, guesses
 

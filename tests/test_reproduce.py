@@ -23,7 +23,7 @@ from tests.test_conditions import MEMORY, crossed, result
 def test_the_main_job(tmp_path: Path) -> None:
     before = {str(path): path.read_bytes() for room in ROOMS for path in files.below(ROOT / room)}
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", "reproduce", "--json", "--folder", str(tmp_path / "again")],
+        [sys.executable, "-m", "jinbench", "reproduce", "--json", "--folder", str(tmp_path / "again")],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -167,7 +167,7 @@ def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> Non
 def test_what_a_recipe_prints_is_no_result(world: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(ENDS.format(before="print('loading')", fit="print('fitting')"))
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", "--root", str(world.root), "run", "--json", str(tmp_path / "model.py")],
+        [sys.executable, "-m", "jinbench", "--root", str(world.root), "run", "--json", str(tmp_path / "model.py")],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     (record,) = json.loads(done.stdout)
@@ -182,7 +182,7 @@ def in_a_fit(world: Benchmark, tmp_path: Path) -> tuple["subprocess.Popen[str]",
     beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
     (tmp_path / "model.py").write_text(ENDS.format(before="", fit=beat))
     process = subprocess.Popen(
-        [sys.executable, "-m", "jinbench.cli", "--root", str(world.root), "run", str(tmp_path / "model.py")],
+        [sys.executable, "-m", "jinbench", "--root", str(world.root), "run", str(tmp_path / "model.py")],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip

@@ -38,7 +38,7 @@ def test_a_recipe_uses_only_what_it_may_count_on(path: Path) -> None:
 HEAVY = ("numpy", "pandas", "datasets", "sklearn", "scipy", "pyarrow", "label_studio_sdk", "opencc", "httpx")
 
 
-@pytest.mark.parametrize("statement", ["import jinbench", "import jinbench.cli", "import jinbench.seeds.articles"])
+@pytest.mark.parametrize("statement", ["import jinbench", "import jinbench.cli.app", "import jinbench.seeds.articles"])
 def test_a_start_is_light(statement: str) -> None:
     code = f"import sys; {statement}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jinbench import ranking
 from jinbench.annotation import adjudication, agreement
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import (
@@ -24,6 +23,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Article, Passage
 from jinbench.dataset import build, load
+from jinbench.leaderboard import ranking
 from jinbench.scoring import gold
 from jinbench.seeds.articles import read_seeds
 

@@ -78,7 +78,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 ) -> None:
     before = mini.annotators.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "desk", *options],
+        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "desk", *options],
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode in (1, 2)
@@ -130,7 +130,7 @@ def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
 
 def test_whose_labels_the_gold_does_not_take(mini: Benchmark, server: process.Server) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench.cli", "--root", str(mini.root), "annotate", "desk",
+        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "desk",
          "--kind", "test data", "--annotators", "annotator-a,unheard"],
         capture_output=True, text=True,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jinbench import starting
+from jinbench import scaffold
 from jinbench.annotation import exports
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
@@ -19,7 +19,7 @@ MINI = Path(__file__).with_name("mini")
 
 def three_pages(root: Path) -> Benchmark:
     """The world in `root`, a folder that does not exist yet; not yet built."""
-    where = starting.create_benchmark(root, "Mini")
+    where = scaffold.create_benchmark(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
     files.write_text(where.labeling_config, labeling_config.labeling_config(read_label_set(where)))
     return where

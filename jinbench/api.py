@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench import ranking
 from jinbench.core.benchmark import find_benchmark
 from jinbench.core.errors import DataError, Problem, shorten
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.ranking import Board
+from jinbench.leaderboard import ranking
+from jinbench.leaderboard.ranking import Board
 from jinbench.scoring import compare as comparing
 from jinbench.scoring import counts
 from jinbench.scoring import score as scoring

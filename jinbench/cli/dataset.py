@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.cli.common import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import is_installed
 from jinbench.core.errors import DataError
 
@@ -39,9 +39,9 @@ def verify(
     A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
     without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
     """
-    from jinbench import hub
     from jinbench.core import files
     from jinbench.dataset.verify import verify_folder
+    from jinbench.publish import hub
 
     if revision is not None and (folder is None or folder.is_dir()):
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
@@ -77,11 +77,11 @@ def publish(
 
     With --standoff it writes the same dataset without text into a folder, and sends that if there is a --to.
     """
-    from jinbench import card as documents
-    from jinbench import hub, starting
-    from jinbench import standoff as bare
+    from jinbench import scaffold
     from jinbench.core import files
     from jinbench.dataset import verify as verifying
+    from jinbench.publish import card, hub
+    from jinbench.publish.standoff import write_standoff
 
     if not to and not standoff:
         raise typer.BadParameter("name the dataset on the Hub: --to OWNER/NAME", param_hint="--to")
@@ -90,10 +90,10 @@ def publish(
     if to:
         hub.check_id(to)
     where = workshop(ctx) if standoff else rooms(ctx)  # the pages are not in the package
-    if not is_installed(where) and (names := documents.stale_documents(where)):
+    if not is_installed(where) and (names := card.stale_documents(where)):
         say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
         raise typer.Exit(EXIT_DATA)
-    for name, count in starting.todo(where).items():
+    for name, count in scaffold.todo(where).items():
         say(f"{name}: {count} places are still marked TODO, and go out as comments that nobody sees.")
     verifying.verify_folder(where.dataset)
     if not standoff:
@@ -102,7 +102,7 @@ def publish(
     with tempfile.TemporaryDirectory() as scratch:
         target = (out or where.root / "build" / "standoff").resolve()
         folder = Path(scratch) / "standoff" if dry_run else target
-        bare.write_standoff(where, folder)
+        write_standoff(where, folder)
         if to:
             _send(folder, to, dry_run, private, as_json)
             return
@@ -122,12 +122,12 @@ def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) ->
     """Plan, and unless it is a dry run send."""
     from dataclasses import asdict
 
-    from jinbench import hub, refusals
+    from jinbench.publish import hub, hub_errors
 
     found = hub.plan_upload(folder, to)
     if private and found.head and not found.private:
         raise typer.BadParameter(
-            f"{refusals.address(to)} is public: change that on the Hub first", param_hint="--private"
+            f"{hub_errors.address(to)} is public: change that on the Hub first", param_hint="--private"
         )
     if dry_run:
         rows = [asdict(change) for change in found.changes]
@@ -164,8 +164,8 @@ def hydrate(
 
     A page is known by its name, or by its contents under another name. Nothing is written before everything fits.
     """
-    from jinbench import hub, standoff
     from jinbench.core import files
+    from jinbench.publish import hub, standoff
 
     if revision is not None and source.is_dir():
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
@@ -179,3 +179,70 @@ def hydrate(
             "manifest.json lists."
         ),
     )
+
+
+@commands.command()
+def split(
+    ctx: typer.Context,
+    write: Annotated[
+        bool, typer.Option(help="Replace splits.csv. Scores made before are not comparable after.")
+    ] = False,
+    as_json: JSON = False,
+) -> None:
+    """Search for the split into train, validation and test, and for the folds; print it."""
+    import csv
+
+    from jinbench.annotation import labels
+    from jinbench.annotation.gold import read_gold
+    from jinbench.core import files
+    from jinbench.dataset import split_search
+    from jinbench.seeds.articles import read_seeds
+
+    where = workshop(ctx)
+    seed, label_set = read_seeds(where), labels.read_label_set(where)
+    gold = read_gold(where, seed, label_set, ())  # an erratum moves no article
+    with progress() as step:
+        text = split_search.search_splits(seed, gold, step=step)
+    if write:
+        files.write_text(where.splits, text)
+    emit([*csv.DictReader(text.splitlines())], as_json, text.rstrip)
+
+
+@commands.command()
+def build(ctx: typer.Context, as_json: JSON = False) -> None:
+    """Make dataset/ from the pages and the gold export. Scores and documents are made after it, from its items."""
+    from jinbench.dataset.build import build_dataset, write_dataset
+
+    where = workshop(ctx)
+    built = build_dataset(where)
+    changed = write_dataset(built, where.dataset)
+    listing = built.manifest
+    spans = sum(built.statistics["spans"].values())
+    lines = [
+        *(f"wrote dataset/{name}" for name in changed),
+        f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {spans} spans",
+        *(["Next: jinbench run && jinbench leaderboard && jinbench card"] if changed else []),
+    ]
+    record = {"version": listing["version"], "sha256": listing["sha256"], "spans": spans, "wrote": list(changed)}
+    emit(record, as_json, lambda: "\n".join(lines))
+
+
+@commands.command()
+def card(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option(help="Only say whether the documents are up to date.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
+    from jinbench import scaffold
+    from jinbench.publish.card import stale_documents, write_card
+
+    where = workshop(ctx)
+    names = list(stale_documents(where) if check else write_card(where))
+    said = "stale" if check else "wrote"
+    lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
+    open_ = scaffold.todo(where)
+    lines += [f"{name}: {count} places marked TODO, which only you can fill in" for name, count in open_.items()]
+    emit({said: names, "todo": open_}, as_json, lambda: "\n".join(lines))
+    if check and names:
+        raise typer.Exit(EXIT_DATA)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.cli.common import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, ServerError
 

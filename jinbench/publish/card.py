@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jinbench import croissant, plots, ranking
 from jinbench.annotation import adjudication, agreement, errata
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import read_label_set
@@ -20,7 +19,9 @@ from jinbench.core.errors import DataError, Problem
 from jinbench.dataset import features, load, noise
 from jinbench.dataset.features import CONFIGS, dataset_features
 from jinbench.dataset.splits import SPLITS
-from jinbench.ranking import Board
+from jinbench.leaderboard import ranking
+from jinbench.leaderboard.ranking import Board
+from jinbench.publish import croissant, plots
 from jinbench.scoring import gold, results
 from jinbench.seeds.articles import read_seeds
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from jinbench.console import ANNOTATOR, JSON, emit, say, workshop
+from jinbench.cli.annotate import annotate_commands, names_of
+from jinbench.cli.common import ANNOTATOR, JSON, emit, say, workshop
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
-from jinbench.desk import annotate_commands, names_of
 
 GOLD = "--even-for-gold"
 

@@ -6,11 +6,11 @@ Facts come from annotators.toml, errata and agreement.json; prose from the secti
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinbench import prose
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import Annotators
 from jinbench.annotation.errata import Erratum
-from jinbench.prose import Documents
+from jinbench.publish import markdown
+from jinbench.publish.markdown import Documents
 from jinbench.scoring import results
 
 # Sections of the card that say what an RAI field asks for: the first heading that the card has.
@@ -72,9 +72,9 @@ def fields(
     named = [next((parts[heading] for heading in headings if heading in parts), []) for headings in _SECTIONS.values()]
     said = dict(zip(_SECTIONS, named, strict=True))
     made: dict[str, list[str]] = {
-        "dataCollection": prose.intro(parts)[:1],
+        "dataCollection": markdown.intro(parts)[:1],
         "dataCollectionType": ["Document Analysis"],
-        "dataCollectionRawData": [text for found in prose.sections(documents.rights).values() for text in found],
+        "dataCollectionRawData": [text for found in markdown.sections(documents.rights).values() for text in found],
         "dataPreprocessingProtocol": list(PREPROCESSING),
         "dataManipulationProtocol": [MANIPULATION],
         "dataImputationProtocol": [IMPUTATION],

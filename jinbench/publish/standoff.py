@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinbench import croissant
 from jinbench.annotation.annotators import Annotator, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, schemas, text
@@ -23,6 +22,7 @@ from jinbench.dataset.build import build_rows, parquet, parquets
 from jinbench.dataset.features import CONFIGS
 from jinbench.dataset.splits import read_splits
 from jinbench.dataset.verify import STANDOFF
+from jinbench.publish import croissant
 from jinbench.seeds import articles
 
 SOURCE, README = "source", "README.md"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, emit, rooms, say, workshop
+from jinbench.cli.common import JSON, emit, rooms, say, workshop
 
 commands = typer.Typer()
 
@@ -110,8 +110,8 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     index.html is the page to open: every table to sort and switch, every system's mistakes in context, any two side by
     side. It needs no server and no network. The same as Markdown and JSON: leaderboard.md and leaderboard.json.
     """
-    from jinbench import page, ranking
     from jinbench.core import files
+    from jinbench.leaderboard import page, ranking
 
     where = workshop(ctx)
     boards = ranking.build_boards(where)
@@ -129,8 +129,8 @@ def rescore(
     as_json: JSON = False,
 ) -> None:
     """Score every stored prediction on the gold without its errata and with them, and say which ranks moved."""
-    from jinbench import rescoring
     from jinbench.annotation import errata
+    from jinbench.leaderboard import rescore as rescoring
 
     where = workshop(ctx)
     if first > len(errata.read_errata(where)):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jinbench.annotation.labels import LabelSet
-from jinbench.console import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.cli.annotate import annotate_commands, names_of
+from jinbench.cli.common import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
-from jinbench.desk import annotate_commands, names_of
 from jinbench.labelstudio.progress import Progress
 from jinbench.seeds.articles import Seeds
 
@@ -198,7 +198,7 @@ def _names(text: str | None) -> list[str]:
 
 def _place(ctx: typer.Context, dry_run: bool) -> Benchmark:
     """The benchmark; where there is none, an example in the current folder, or in the one that was named."""
-    from jinbench import starting
+    from jinbench import scaffold
 
     where = rooms(ctx)
     named = ctx.find_root().params.get("root") or os.environ.get("JINBENCH_ROOT")
@@ -209,7 +209,7 @@ def _place(ctx: typer.Context, dry_run: bool) -> Benchmark:
     if dry_run:
         say(f"There is no benchmark in {folder}. Without --dry-run an example would be written there.")
         raise typer.Exit
-    where = starting.create_benchmark(folder, example=True)
+    where = scaffold.create_benchmark(folder, example=True)
     say(f"An example to begin with is in {where.root}. README.md there says how to go on with yours.")
     return where
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench import prose, rai
 from jinbench.annotation import agreement, errata
 from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.errata import Erratum
@@ -19,7 +18,8 @@ from jinbench.dataset import features as fields
 from jinbench.dataset import load
 from jinbench.dataset.features import dataset_features
 from jinbench.dataset.splits import SPLITS
-from jinbench.prose import NONE, Documents
+from jinbench.publish import markdown, rai
+from jinbench.publish.markdown import NONE, Documents
 
 if TYPE_CHECKING:
     import datasets
@@ -99,9 +99,11 @@ def describe(
     `title` the name if no document has one; `figures` agreement.json.
     """
     held = _ordered(listing, features)
-    head = prose.head(documents.card.split("---\n")[1], "DATASET_CARD.md") if documents.card.startswith("---\n") else {}
-    citation = prose.head(documents.citation, "CITATION.cff")
-    parts = prose.sections(documents.card)
+    head = (
+        markdown.head(documents.card.split("---\n")[1], "DATASET_CARD.md") if documents.card.startswith("---\n") else {}
+    )
+    citation = markdown.head(documents.citation, "CITATION.cff")
+    parts = markdown.sections(documents.card)
     makers = [_maker(author) for author in citation.get("authors", ())]
     tasks = [*head.get("task_categories", ()), *head.get("task_ids", ()), *head.get("tags", ())]
     found = {
@@ -109,7 +111,7 @@ def describe(
         "@type": "sc:Dataset",
         "conformsTo": CONFORMS_TO,
         "name": head.get("pretty_name") or citation.get("title") or title,
-        "description": " ".join([*prose.intro(parts), *_sizes(held)]),
+        "description": " ".join([*markdown.intro(parts), *_sizes(held)]),
         "version": listing["version"],
         "datePublished": str(citation.get("date-released", "")),
         "inLanguage": head.get("language", ()),

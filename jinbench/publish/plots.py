@@ -10,7 +10,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import JinbenchError
 from jinbench.dataset import load
 from jinbench.dataset.splits import SPLITS
-from jinbench.ranking import Board
+from jinbench.leaderboard.ranking import Board
 from jinbench.scoring.gold import FOLDS
 
 if TYPE_CHECKING:

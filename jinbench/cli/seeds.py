@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, columns, emit, rooms, say, told, workshop
+from jinbench.cli.common import JSON, columns, emit, rooms, say, told, workshop
 from jinbench.core.errors import DataError, Problem
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
@@ -40,10 +40,10 @@ def init(
     It writes into an empty folder or not at all, and all of it or nothing. Commands that are typed in DIR, or below
     it, work on this benchmark; elsewhere: jinbench --root DIR COMMAND.
     """
-    from jinbench import starting
+    from jinbench import scaffold
     from jinbench.core import files
 
-    where = starting.create_benchmark(folder, title, example)
+    where = scaffold.create_benchmark(folder, title, example)
     made = [path.relative_to(where.root).as_posix() for path in files.below(where.root)]
     go = f"cd {shlex.quote(str(folder))}"
     steps = [

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from jinbench import entries
 from jinbench.core import schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.dataset.gold import board_splits, read_task_gold
 from jinbench.dataset.load import read_manifest
+from jinbench.leaderboard import entries
 from jinbench.scoring import predictions
 from jinbench.scoring.gold import BOARD_SPLITS, FOLDS
 

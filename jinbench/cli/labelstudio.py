@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import EXIT_SERVER, JSON, columns, emit, rooms, say
+from jinbench.cli.common import EXIT_SERVER, JSON, columns, emit, rooms, say
 
 labelstudio_commands = typer.Typer(no_args_is_help=True, help="The Label Studio server on this machine.")
 

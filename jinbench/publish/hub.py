@@ -18,7 +18,7 @@ from jinbench.core.errors import DataError, Problem, ServerError, shorten
 from jinbench.core.types import Step
 from jinbench.dataset.load import manifest_in
 from jinbench.dataset.verify import STANDOFF
-from jinbench.refusals import KIND, LOG_IN, address, told, unreachable
+from jinbench.publish.hub_errors import KIND, LOG_IN, address, told, unreachable
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile

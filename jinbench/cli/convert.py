@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jinbench.console import JSON, emit
+from jinbench.cli.common import JSON, emit
 
 if TYPE_CHECKING:
     from jinbench.formats.convert import Report

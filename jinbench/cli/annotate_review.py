@@ -1,12 +1,15 @@
 """The commands that look at labels again: annotate adjudicate, decisions, lint."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jinbench.console import ANNOTATOR, EXIT_DATA, JSON, emit, progress, rooms, workshop
-from jinbench.desk import annotate_commands, names_of
+from jinbench.cli.annotate import annotate_commands, names_of
+from jinbench.cli.common import ANNOTATOR, EXIT_DATA, JSON, emit, progress, rooms, workshop
+
+commands = typer.Typer()
 
 
 @annotate_commands.command("adjudicate")
@@ -124,3 +127,36 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     )
     if found:
         raise typer.Exit(EXIT_DATA)
+
+
+@commands.command()
+def agreement(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Two files of labels (export .json or marked-up .jsonl). [default: those of the gold]"),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Say how far annotators agree: spans, characters, sectors, confused types; and each of them with the gold.
+
+    Without files it measures the annotators between whose labels the gold decides, and writes agreement.json.
+    With two files it measures those on the passages that both hold, and writes nothing.
+    """
+    from jinbench.annotation import exports
+    from jinbench.annotation.agreement import measure_agreement, measure_pair, write_agreement
+    from jinbench.annotation.labels import read_label_set
+    from jinbench.seeds import articles
+
+    if files and len(files) != 2:
+        raise typer.BadParameter("two files, or none", param_hint="FILES")
+    where = rooms(ctx) if files else workshop(ctx)
+    seed, label_set = articles.read_seeds(where), read_label_set(where)
+    if files:
+        first, second = (exports.read_labels(path, seed, label_set, path.stem) for path in files)
+        pair = measure_pair(seed, label_set, first, second, [path.stem for path in files])
+        emit(pair.to_dict(), as_json, lambda: str(pair))
+        return
+    found = measure_agreement(where, seed, label_set)
+    write_agreement(where, found)
+    emit(found.to_dict(), as_json, lambda: str(found))

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinbench import entries
 from jinbench.baselines.recipe import load_recipe
 from jinbench.baselines.run import SCORES
 from jinbench.core import files
@@ -22,6 +21,7 @@ from jinbench.dataset.gold import (
     read_crosswalks,
     read_task_gold,
 )
+from jinbench.leaderboard import entries
 from jinbench.scoring import compare, error_analysis
 from jinbench.scoring import score as scoring
 from jinbench.scoring.compare import Difference

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinbench import ranking
 from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
-from jinbench.ranking import REMARKS, Board, Row
+from jinbench.leaderboard import ranking
+from jinbench.leaderboard.ranking import REMARKS, Board, Row
 from jinbench.scoring.results import FEW, Cell, rounded
 
 NAME = "index.html"

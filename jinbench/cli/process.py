@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jinbench.console import JSON, emit, progress, rooms, say
+from jinbench.cli.common import JSON, emit, progress, rooms, say
 
 commands = typer.Typer()
 

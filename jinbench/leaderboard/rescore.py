@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench import ranking
 from jinbench.annotation import errata
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import build, manifest
 from jinbench.dataset.gold import config_of, gold_from_rows
+from jinbench.leaderboard import ranking
 from jinbench.scoring.gold import BOARD_SPLITS
 from jinbench.scoring.results import Score, rounded
 from jinbench.seeds import articles

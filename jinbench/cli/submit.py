@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.console import JSON, columns, emit, rooms, say, workshop
+from jinbench.cli.common import JSON, columns, emit, rooms, say, workshop
 
 commands = typer.Typer()
 
@@ -32,9 +32,9 @@ def submit(
 
     With the package alone, outside a benchmark's folder: jinbench submit DIR --dry-run.
     """
-    from jinbench import entries
     from jinbench.core import files
     from jinbench.core.benchmark import is_installed
+    from jinbench.leaderboard import entries
     from jinbench.scoring import score
 
     where = rooms(ctx) if dry_run else workshop(ctx)
@@ -112,14 +112,14 @@ def show_format(
 
     The example is an item of the dataset at hand, and the schema of a line lists its labels.
     """
-    from jinbench import forms
+    from jinbench.leaderboard import entry_format
 
-    if what not in (None, *forms.KINDS):
-        raise typer.BadParameter(f"one of {', '.join(forms.KINDS)}", param_hint="WHAT")
+    if what not in (None, *entry_format.KINDS):
+        raise typer.BadParameter(f"one of {', '.join(entry_format.KINDS)}", param_hint="WHAT")
     where = rooms(ctx)
-    chosen = forms.KINDS if what is None else (what,)
-    schemas = {kind: forms.schema(where, kind) for kind in chosen}
-    text = "\n\n".join(forms.explained(where, kind) for kind in chosen)
+    chosen = entry_format.KINDS if what is None else (what,)
+    schemas = {kind: entry_format.schema(where, kind) for kind in chosen}
+    text = "\n\n".join(entry_format.explained(where, kind) for kind in chosen)
     emit(schemas[what] if what else schemas, as_json, lambda: text)
 
 

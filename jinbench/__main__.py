@@ -1,0 +1,5 @@
+"""`python -m jinbench`."""
+
+from jinbench.cli.app import main
+
+main()

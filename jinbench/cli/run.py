@@ -1,0 +1,157 @@
+"""Run, reproduce."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jinbench.cli.common import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.core.errors import DataError, Problem
+
+commands = typer.Typer()
+
+
+@commands.command()
+def run(
+    ctx: typer.Context,
+    files: Annotated[list[Path] | None, typer.Argument(help="Recipes. [default: all of baselines/]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: a folder beside each recipe]")
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Measure the learning curve too, as for a recipe with CURVE = True.")
+    ] = False,
+    on: Annotated[
+        str, typer.Option(help="test: the fixed split alone; folds: the cross-validation alone; all: both.")
+    ] = "all",
+    as_json: JSON = False,
+) -> None:
+    """Fit and score recipes: fixed split and cross-validation. Yours is treated as ours.
+
+    A recipe is a Python file with TASK ("ner" or "sector"), SEED and make(), which returns anything with fit(X, y)
+    and predict(X). X are rows without labels; y is a list of spans or of sector names for each. Fitted on train, it
+    predicts test, and for ner the noisy test sentences too; then, for each fold of fold_1, the fold from the others.
+    On a corpus of ten thousand sentences that second part takes long: --on test leaves it out.
+
+    \b
+    Beside each recipe it leaves a folder of its name with
+      predictions-….jsonl   what it predicted, as `jinbench score` takes it
+      scores.json           its scores by type, layout, noise, and words seen in training or not; time, memory, versions
+      curve.json            with --curve: F1 over the number of training articles
+
+    \b
+    It may declare, each as a literal:
+      NEEDS = ("jieba",)       packages that must be installed
+      CROSSWALK = "coarse"     it works with the coarse labels of that crosswalk of labels.toml
+      GIVEN = ("entities",)    sector: its rows have the gold entities; no rank
+      CURVE = True             always measure the learning curve
+
+    Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
+    disk: do not run a file that you would not run otherwise.
+    """
+    from jinbench.baselines import learning_curve
+    from jinbench.baselines.recipe import advice, load_recipe, recipe_paths
+    from jinbench.baselines.run import SPLITS, run_recipe, write_result
+    from jinbench.dataset.gold import board_splits
+
+    splits = SPLITS if on == "all" else tuple(split for split in SPLITS if split == on)
+    if not splits:
+        raise typer.BadParameter(f"one of all, {', '.join(SPLITS)}", param_hint="--on")
+    if curve and "folds" not in splits:
+        raise typer.BadParameter("a learning curve is one of the cross-validation", param_hint="--curve")
+    where = rooms(ctx) if files or out else workshop(ctx)
+    records: list[dict[str, Any]] = []
+    chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or recipe_paths(where)]
+    _places([folder for _, folder in chosen])
+    for recipe, folder in chosen:
+        if not files and recipe.task not in board_splits(where):
+            reason = f"is for {recipe.task}, and this dataset has no labels for it"
+        elif not files and recipe.missing:
+            reason = f"needs {', '.join(recipe.missing)}; type: {advice(recipe.missing)}"
+        else:
+            reason = ""
+        if reason:
+            say(f"{recipe.name}: skipped, it {reason}. What is stored of it stays.")
+            records.append({"recipe": recipe.name, "skipped": reason})
+            continue
+        with progress() as step:
+            result = run_recipe(where, recipe, step, splits)
+            wanted = (curve or recipe.curve) and "folds" in splits
+            found = learning_curve.measure_curve(where, result, step) if wanted else None
+        write_result(result, folder)
+        if found:
+            learning_curve.write_curve(found, folder)
+        records.append(result.record() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
+        if not as_json:
+            for score in result.scores.values():
+                typer.echo(f"{recipe.name:16}{score.headline}")
+            if found:
+                typer.echo(f"{'':16}{found.verdict}")
+            typer.echo(f"{'':16}predictions and scores in {folder}/")
+    emit(records, as_json, lambda: "\n" + columns([_summary(record) for record in records if "run" in record]))
+
+
+def _places(folders: list[Path]) -> None:
+    """Raises DataError (folder-taken, duplicate-id) if results would go into a file, or into one folder twice."""
+    from jinbench.core.files import shown
+
+    for number, folder in enumerate(folders):
+        if folder in folders[:number]:
+            expected, hint = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
+            raise DataError(Problem("duplicate-id", shown(folder), expected, "two of that name", hint))
+        if folder.exists() and not folder.is_dir():
+            expected, hint = "a folder for results, or nothing yet", "move the file away, or choose another --out"
+            raise DataError(Problem("folder-taken", shown(folder), expected, "a file", hint))
+
+
+def _summary(record: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe came to, in a line."""
+    from jinbench.baselines import run as baselines
+    from jinbench.scoring import results
+
+    took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}
+    keys = ("f1", "low", "high")
+    shown = {
+        split: "–" if cell["f1"] is None else results.with_interval(*(cell[key] for key in keys))
+        for split, cell in ((split, cells[split]) for split in baselines.SPLITS if split in cells)
+    }
+    seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}
+    return {"recipe": record["recipe"], "task": record["task"], **shown, **seconds,
+            "peak memory": f"{took['memory_mb']['peak']:.0f} MB"}  # fmt: skip
+
+
+@commands.command()
+def reproduce(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to make everything again. [default: build/reproduced]")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Do the main job again from the pages, with a Label Studio of its own, and compare with what is committed."""
+    from dataclasses import asdict
+
+    from jinbench import reproduce as job
+    from jinbench.leaderboard import ranking
+
+    where = workshop(ctx)
+    target = folder or where.root / "build" / "reproduced"
+    checks = []
+    with progress() as step:
+        for check in job.reproduce(where, target.resolve(), step):
+            checks.append(check)
+            if not as_json:
+                typer.echo(str(check))
+    failed = sum(check.status == job.FAIL for check in checks)
+    found = {status: sum(check.status == status for check in checks) for status in (job.OK, job.OKISH, job.FAIL)}
+    emit(
+        [asdict(check) for check in checks],
+        as_json,
+        lambda: (
+            "\n"
+            + ranking.markdown(ranking.build_boards(where))
+            + f"\n{found[job.OK]} [OK], {found[job.OKISH]} [OKish], {found[job.FAIL]} [FAIL]. Made again in {target}."
+        ),
+    )
+    if failed:
+        raise typer.Exit(EXIT_DATA)
