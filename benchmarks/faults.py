@@ -35,8 +35,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from jinbench.labelstudio.server import accounts, client
 from jinbench.labelstudio.server.client import call
 from jinbench.labelstudio.server.process import Server, start_server, stop_server
-from tests.proxy import KINDS, Proxy, proxy_to
-from tests.trials import COMMANDS, People, Trial
+from tests.helpers.faults import COMMANDS, People, Trial
+from tests.helpers.proxy import KINDS, Proxy, proxy_to
 
 THROUGH, TOLD, BROKEN = 0, 3, 4  # how a process of its own ends
 CLIENT_KILLS, SERVER_KILLS, RACES, DISKS, BUSY = 24, 5, 12, 10, 6

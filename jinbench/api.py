@@ -74,7 +74,15 @@ def compare(
     (ours, *theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
     if not ours.items:
         hint = "give what both systems are held against"
-        raise DataError(Problem("wrong-shape", "gold", "an item or more to compare systems on", "no items", hint))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location="gold",
+                expected="an item or more to compare systems on",
+                found="no items",
+                fix=hint,
+            )
+        )
     same: dict[Any, str] = {}  # what is equal is one article, as in a score; 1 and "1" are two
     keys = [same.setdefault(group, repr(group)) for group in (range(ours.items) if groups is None else groups)]
     first, second = (counts.by_article(counts.count(ours, side, len(known)).sum(1), keys) for side in theirs)
@@ -114,7 +122,9 @@ def _rows(given: Any, task: str, problems: list[Problem]) -> Iterable[tuple[str,
             if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
                 example = "[]" if task != "ner" else "[(0, 2, '…')]"
                 expected = f"a list of labels, such as {example}; an empty one if there are none"
-                problems.append(Problem("wrong-shape", place, expected, shorten(labels), hint))
+                problems.append(
+                    Problem("wrong-shape", location=place, expected=expected, found=shorten(labels), fix=hint)
+                )
                 continue
             values = list(labels)
             tagged = task == "ner" and bool(values) and isinstance(values[0], str)
@@ -123,11 +133,19 @@ def _rows(given: Any, task: str, problems: list[Problem]) -> Iterable[tuple[str,
         return
     expected = f"a row: {{'id': …, {key!r}: […]}}"
     if isinstance(given, bytes) or not isinstance(given, Iterable):
-        problems.append(Problem("wrong-shape", "predictions", "rows, a path, or labels by id", shorten(given), hint))
+        problems.append(
+            Problem(
+                "wrong-shape",
+                location="predictions",
+                expected="rows, a path, or labels by id",
+                found=shorten(given),
+                fix=hint,
+            )
+        )
         return
     for i, row in enumerate(given):
         place = f"predictions[{i}]"
         if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
             yield place, dict(row)
         else:
-            problems.append(Problem("wrong-shape", place, expected, shorten(row), hint))
+            problems.append(Problem("wrong-shape", location=place, expected=expected, found=shorten(row), fix=hint))

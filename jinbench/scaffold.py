@@ -31,7 +31,15 @@ def create_benchmark(folder: Path, title: str = "", example: bool = False) -> Be
     folder = folder.absolute()
     title = (title or folder.resolve().name).strip()
     if not title or not title.replace("\u3000", " ").isprintable():
-        raise DataError(Problem("wrong-shape", "the title", "a line of text", repr(title), "give it another --title"))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location="the title",
+                expected="a line of text",
+                found=repr(title),
+                fix="give it another --title",
+            )
+        )
     files.check_free(folder, _HINT)
     home = folder if folder.is_dir() else folder.parent
     home.mkdir(parents=True, exist_ok=True)

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from jinbench.baselines.recipe import Recipe, load_recipe
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.dataset import build
 from jinbench.labelstudio.server import accounts, process
-from tests.desk import Desk
-from tests.postgres import postgres  # noqa: F401
-from tests.worlds import three_pages
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers.benchmarks import three_pages
+from tests.helpers.labelstudio import Desk
+from tests.helpers.paths import ROOT
+from tests.helpers.postgres import postgres  # noqa: F401
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,13 +37,6 @@ def world(mini: Benchmark) -> Benchmark:
     """The same, with its dataset."""
     build.write_dataset(build.build_dataset(mini), mini.dataset)
     return mini
-
-
-def recipe(tmp_path: Path, text: str) -> Recipe:
-    """A recipe in a file."""
-    path = tmp_path / "model.py"
-    path.write_text(text)
-    return load_recipe(path)
 
 
 @pytest.fixture(scope="session")

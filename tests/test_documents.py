@@ -12,7 +12,7 @@ from jinbench.cli.app import app
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import features, load
 from jinbench.publish import card
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 
 def commands() -> list[tuple[str, Any]]:

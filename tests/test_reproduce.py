@@ -15,8 +15,8 @@ from jinbench.baselines.recipe import load_recipe
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from tests.conftest import ROOT
-from tests.test_conditions import MEMORY, crossed, result
+from tests.helpers.paths import ROOT
+from tests.helpers.recipes import MEMORY, crossed, result
 
 
 @pytest.mark.server

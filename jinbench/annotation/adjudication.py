@@ -116,7 +116,13 @@ def check_disagreements(
     """A problem for each disagreement without a reason, and for each reason that belongs to none."""
     hint = "write it under the passage in Label Studio, submit, and pull again"
     missing = [
-        Problem("reason-missing", f"{where} task {each.passage_id}", f"a reason “{each.subject}: …”", "none", hint)
+        Problem(
+            "reason-missing",
+            location=f"{where} task {each.passage_id}",
+            expected=f"a reason “{each.subject}: …”",
+            found="none",
+            fix=hint,
+        )
         for each in found
         if not each.reason
     ]
@@ -126,10 +132,11 @@ def check_disagreements(
     unused = [
         Problem(
             "reason-unused",
-            f"{where} task {id}",
-            f"one of {', '.join(f'“{each.subject}: …”' for each in of.get(id, ())) or 'no reasons: all agree'}",
-            text,
-            "begin it with the words in dispute and a colon, or take it away",
+            location=f"{where} task {id}",
+            expected="one of "
+            + (", ".join(f"“{each.subject}: …”" for each in of.get(id, ())) or "no reasons: all agree"),
+            found=text,
+            fix="begin it with the words in dispute and a colon, or take it away",
         )
         for id, given in reasons.items()
         for text in given
@@ -149,7 +156,9 @@ def labels_to_adjudicate(
     if not names:
         place = f"{files.shown(benchmark.annotation / 'annotators.toml')} {adjudicator}"
         hint = "name there the annotators between whom it decides"
-        raise DataError(Problem("wrong-shape", place, 'adjudicates = ["…", "…"]', "none", hint))
+        raise DataError(
+            Problem("wrong-shape", location=place, expected='adjudicates = ["…", "…"]', found="none", fix=hint)
+        )
     dealt = read_assignments(benchmark, seed)
     found = {}
     missing = [name for name in names if not exports.export_path(benchmark, name).is_file()]
@@ -157,7 +166,12 @@ def labels_to_adjudicate(
         hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.shown(benchmark.annotators)}"
         places = [files.shown(exports.export_path(benchmark, name)) for name in missing]
         raise DataError(
-            [Problem("file-missing", place, "an annotator's export", "no such file", hint) for place in places]
+            [
+                Problem(
+                    "file-missing", location=place, expected="an annotator's export", found="no such file", fix=hint
+                )
+                for place in places
+            ]
         )
     for name in names:
         share = passages_of(dealt, seed, name)
@@ -205,7 +219,13 @@ def check(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: s
     waiting = [each for each in find_disagreements(seed.passages(), found, {}) if each.passage_id not in decided]
     hint = "decide it in Label Studio (jinbench annotate adjudicate says where), and pull again"
     problems = [
-        Problem("passage-unlabelled", f"{files.shown(path)} task {id}", f"a decision of {adjudicator}", "none", hint)
+        Problem(
+            "passage-unlabelled",
+            location=f"{files.shown(path)} task {id}",
+            expected=f"a decision of {adjudicator}",
+            found="none",
+            fix=hint,
+        )
         for id in dict.fromkeys(each.passage_id for each in waiting)
     ]
     problems += check_disagreements(taken, _reasons(decided), files.shown(path))

@@ -239,7 +239,15 @@ def _both(
     both = sides[0].keys() & sides[1].keys()
     if not both:
         expected = "passages that both labelled"
-        raise DataError(Problem("nothing-in-common", " and ".join(names), expected, "none", "name two others"))
+        raise DataError(
+            Problem(
+                "nothing-in-common",
+                location=" and ".join(names),
+                expected=expected,
+                found="none",
+                fix="name two others",
+            )
+        )
     a, b = (_golds(seed, label_set, {id: entry for id, entry in side.items() if id in both}) for side in sides)
     return a, b
 
@@ -350,7 +358,15 @@ def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) ->
     if not known.adjudicated:
         place = files.shown(benchmark.annotation / "annotators.toml")
         hint = "have a second one label: jinbench annotate desk --annotators a,b; then let `gold` name who adjudicates"
-        raise DataError(Problem("nothing-in-common", place, "adjudicates = [two annotators or more]", "none", hint))
+        raise DataError(
+            Problem(
+                "nothing-in-common",
+                location=place,
+                expected="adjudicates = [two annotators or more]",
+                found="none",
+                fix=hint,
+            )
+        )
     sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(
         measure_pair(seed, label_set, found[a], found[b], (a, b))
@@ -373,7 +389,13 @@ def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) ->
         expected, hint = "a file of labels", "correct the name of the file there"
         raise DataError(
             [
-                Problem("file-missing", f"{place} {reader.name}", expected, f"no {reader.file}", hint)
+                Problem(
+                    "file-missing",
+                    location=f"{place} {reader.name}",
+                    expected=expected,
+                    found=f"no {reader.file}",
+                    fix=hint,
+                )
                 for reader in missing
             ]
         )

@@ -104,10 +104,10 @@ def read_annotators(benchmark: Benchmark) -> Annotators:
         problems.append(
             Problem(
                 "wrong-shape",
-                f"{files.shown(path)} gold",
-                f"one of {', '.join(names)}",
-                repr(table["gold"]),
-                "name the annotator whose export is the gold",
+                location=f"{files.shown(path)} gold",
+                expected=f"one of {', '.join(names)}",
+                found=repr(table["gold"]),
+                fix="name the annotator whose export is the gold",
             )
         )
     readers = table.get("reader", ())
@@ -115,12 +115,26 @@ def read_annotators(benchmark: Benchmark) -> Annotators:
         for name, times in Counter(entry["name"] for entry in listed).items():
             if times > 1:
                 place = f"{files.shown(path)} [[{kind}]] {name}"
-                problems.append(Problem("wrong-shape", place, "each name once", f"{times} times", "rename one of them"))
+                problems.append(
+                    Problem(
+                        "wrong-shape",
+                        location=place,
+                        expected="each name once",
+                        found=f"{times} times",
+                        fix="rename one of them",
+                    )
+                )
     same = one_login(names)
     if same:
         place, hint = f"{files.shown(path)} [[annotator]] {same[1]}", "rename one of them"
         problems.append(
-            Problem("wrong-shape", place, "names that differ in more than capitals", " and ".join(same), hint)
+            Problem(
+                "wrong-shape",
+                location=place,
+                expected="names that differ in more than capitals",
+                found=" and ".join(same),
+                fix=hint,
+            )
         )
     alone = [entry["name"] for entry in entries if "adjudicates" not in entry]
     for entry in entries:
@@ -129,7 +143,15 @@ def read_annotators(benchmark: Benchmark) -> Annotators:
         strangers = [name for name in entry.get("adjudicates", ()) if name not in alone]
         if strangers:
             expected, hint = f"names of {', '.join(alone)}", "name annotators who label by themselves"
-            problems.append(Problem("wrong-shape", f"{place} adjudicates", expected, ", ".join(strangers), hint))
+            problems.append(
+                Problem(
+                    "wrong-shape",
+                    location=f"{place} adjudicates",
+                    expected=expected,
+                    found=", ".join(strangers),
+                    fix=hint,
+                )
+            )
     raise_if_any(problems)
     found = [
         Reviewer(entry["name"], entry["kind"], entry["description"], benchmark.annotation / entry["file"])

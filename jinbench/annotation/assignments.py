@@ -114,7 +114,15 @@ def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Shares:
         id, name = row if len(row) == 2 else ("", "")
         if id not in articles or name not in known or name in found.get(id, ()) or number == 1:
             expected = ",".join(COLUMNS) if number == 1 else "an article, and one of annotators.toml, each pair once"
-            problems.append(Problem("share-unknown", f"{shown}:{number}", expected, ",".join(row) or "nothing", hint))
+            problems.append(
+                Problem(
+                    "share-unknown",
+                    location=f"{shown}:{number}",
+                    expected=expected,
+                    found=",".join(row) or "nothing",
+                    fix=hint,
+                )
+            )
         else:
             found[id] = (*found.get(id, ()), name)
     raise_if_any(problems)

@@ -36,7 +36,9 @@ def read_errata(benchmark: Benchmark) -> list[Erratum]:
         place = files.shown(path)
         if path.name != f"{number:03}.toml":
             hint = "number the errata without gaps, and keep nothing else in this folder"
-            problems.append(Problem("wrong-shape", place, f"{number:03}.toml", path.name, hint))
+            problems.append(
+                Problem("wrong-shape", location=place, expected=f"{number:03}.toml", found=path.name, fix=hint)
+            )
             continue
         table = files.read_toml(path, "erratum")
         before, after = (tuple(side) if isinstance(side, list) else side for side in (table["before"], table["after"]))
@@ -44,7 +46,15 @@ def read_errata(benchmark: Benchmark) -> list[Erratum]:
         if type(before) is not type(after) or before == after:
             expected = "two stretches of marked-up text, or two lists of sectors, that differ"
             hint = "say what stands there now, and what should"
-            problems.append(Problem("wrong-shape", f"{place} after", expected, f"{before!r} and {after!r}", hint))
+            problems.append(
+                Problem(
+                    "wrong-shape",
+                    location=f"{place} after",
+                    expected=expected,
+                    found=f"{before!r} and {after!r}",
+                    fix=hint,
+                )
+            )
         found.append(Erratum(path, table["passage"], str(table["date"]), table["by"], table["why"], before, after))
     raise_if_any(problems)
     return found

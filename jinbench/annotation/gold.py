@@ -38,7 +38,15 @@ def labelled_passages(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) ->
 def nothing_labelled(where: str) -> DataError:
     """The error (passage-unlabelled) that there is nothing to learn from."""
     hint = "submit some passages in Label Studio, then: jinbench annotate pull"
-    return DataError(Problem("passage-unlabelled", where, "labels of some passages to learn from", "none", hint))
+    return DataError(
+        Problem(
+            "passage-unlabelled",
+            location=where,
+            expected="labels of some passages to learn from",
+            found="none",
+            fix=hint,
+        )
+    )
 
 
 def read_gold(

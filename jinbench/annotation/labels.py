@@ -76,25 +76,45 @@ def read_label_set(benchmark: Benchmark) -> LabelSet:
     problems = []
     if not entities and not sectors:
         hint = "jinbench init makes a file to start from, with every field explained"
-        problems.append(Problem("label-set", where, "an [[entity]] or a [[sector]], or more", "neither", hint))
+        problems.append(
+            Problem(
+                "label-set",
+                location=where,
+                expected="an [[entity]] or a [[sector]], or more",
+                found="neither",
+                fix=hint,
+            )
+        )
     for kind, found in (("entity", entities), ("sector", sectors)):
         shown = Counter({label.name: label.zh for label in found}.values())  # what the page shows has to differ too
         for name, times in (*Counter(label.name for label in found).items(), *shown.items()):
             if times > 1:
                 place = f"{where} [[{kind}]] {name}"
                 problems.append(
-                    Problem("label-set", place, "names that differ", f"{times} times", "rename one of them")
+                    Problem(
+                        "label-set",
+                        location=place,
+                        expected="names that differ",
+                        found=f"{times} times",
+                        fix="rename one of them",
+                    )
                 )
     release = table.get("release", table["version"])
     if not release.endswith(".0"):
         hint = "the last part counts the errata and is 0 here"
-        problems.append(Problem("label-set", f"{where} release", "a version as 1.0.0", repr(release), hint))
+        problems.append(
+            Problem(
+                "label-set", location=f"{where} release", expected="a version as 1.0.0", found=repr(release), fix=hint
+            )
+        )
     for entry in entities:
         strangers = [name for name in entry.holds_no if name not in {each.name for each in entities}]
         if strangers:
             place, hint = f"{where} [[entity]] {entry.name} holds_no", "correct the name, or take it out"
             expected = f"types of this file: {', '.join(each.name for each in entities)}"
-            problems.append(Problem("label-set", place, expected, ", ".join(strangers), hint))
+            problems.append(
+                Problem("label-set", location=place, expected=expected, found=", ".join(strangers), fix=hint)
+            )
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
             having = [(kind, label.name) for kind, found in (("entity", entities), ("sector", sectors))
@@ -102,7 +122,13 @@ def read_label_set(benchmark: Benchmark) -> LabelSet:
             place = f"{where} {' and '.join(f'[[{kind}]] {name}' for kind, name in having)}"
             found_keys = f"{hotkey!r} for {' and '.join(name for _, name in having)}"
             problems.append(
-                Problem("label-set", place, "hotkeys that differ", found_keys, "give one of them another key")
+                Problem(
+                    "label-set",
+                    location=place,
+                    expected="hotkeys that differ",
+                    found=found_keys,
+                    fix="give one of them another key",
+                )
             )
     raise_if_any(problems)
     return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))

@@ -193,7 +193,13 @@ def filter_accepted(found: Iterable[Finding], accepted: Sequence[Accepted], wher
         else:
             left.append(finding)
     problems = [
-        Problem("accepted-in-vain", f"{where} {check} {surface}", f"a finding in {id}", "none", "take the entry away")
+        Problem(
+            "accepted-in-vain",
+            location=f"{where} {check} {surface}",
+            expected=f"a finding in {id}",
+            found="none",
+            fix="take the entry away",
+        )
         for (check, surface, id), times in allowed.items()
         if times
     ]

@@ -19,7 +19,7 @@ class LabelValidator:
         self.problems: list[Problem] = []
 
     def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
-        self.problems.append(Problem(code, f"{self.where} {place}", expected, found, hint))
+        self.problems.append(Problem(code, location=f"{self.where} {place}", expected=expected, found=found, fix=hint))
 
     def span(self, passage: Passage, start: Any, end: Any, type: str, surface: str | None, place: str) -> Span | None:
         names = self.label_set.entity_names

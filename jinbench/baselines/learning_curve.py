@@ -189,9 +189,15 @@ def read_curve(benchmark: Benchmark) -> list[Curve]:
             curve = Curve(**record, points=points, gains=gains)
         except (AttributeError, KeyError, TypeError) as error:
             place, hint = files.shown(path), f"jinbench run {files.shown(path.parent)}.py --curve"
-            raise DataError(Problem("wrong-shape", place, "a learning curve", f"{error}", hint)) from None
+            raise DataError(
+                Problem("wrong-shape", location=place, expected="a learning curve", found=f"{error}", fix=hint)
+            ) from None
         if curve.manifest != manifest:
             expected, hint = f"a curve on the data {manifest[:8]}", "jinbench run"
-            raise DataError(Problem("wrong-version", files.shown(path), expected, curve.manifest[:8], hint))
+            raise DataError(
+                Problem(
+                    "wrong-version", location=files.shown(path), expected=expected, found=curve.manifest[:8], fix=hint
+                )
+            )
         found.append(curve)
     return found

@@ -58,7 +58,15 @@ def recipe_paths(benchmark: Benchmark) -> list[Path]:
     found = sorted(benchmark.baselines.glob("*.py"))
     if not found:
         place = files.shown(benchmark.baselines)
-        raise DataError(Problem("file-missing", place, "recipes (*.py)", "none", "name one: jinbench run my_model.py"))
+        raise DataError(
+            Problem(
+                "file-missing",
+                location=place,
+                expected="recipes (*.py)",
+                found="none",
+                fix="name one: jinbench run my_model.py",
+            )
+        )
     return found
 
 
@@ -80,7 +88,9 @@ def load_recipe(path: Path) -> Recipe:
     values = {name: _value(found[name], name, place) for name in ("TASK", *_TYPES) if name in found}
     if values["TASK"] not in gold.TASKS:
         expected, hint = f"one of {', '.join(gold.TASKS)}", "say which task the recipe is for"
-        raise DataError(Problem("wrong-task", f"{place} TASK", expected, repr(values["TASK"]), hint))
+        raise DataError(
+            Problem("wrong-task", location=f"{place} TASK", expected=expected, found=repr(values["TASK"]), fix=hint)
+        )
     recipe = Recipe(
         name=path.stem,
         path=path,
@@ -139,7 +149,7 @@ def _value(node: ast.AST, name: str, place: str) -> Any:
 
 
 def _broken(place: str, expected: str, found: str, hint: str = "correct that line") -> DataError:
-    return DataError(Problem("recipe-broken", place, expected, found, hint))
+    return DataError(Problem("recipe-broken", location=place, expected=expected, found=found, fix=hint))
 
 
 def _unknown(recipe: Recipe, place: str) -> list[Problem]:
@@ -150,13 +160,27 @@ def _unknown(recipe: Recipe, place: str) -> list[Problem]:
     known = GIVEABLE[recipe.task]
     expected = f"{', '.join(known) or 'nothing'}, which is what a recipe for {recipe.task} can be given"
     problems = [
-        Problem("declaration-unknown", f"{place} GIVEN", expected, repr(name), "correct the name, or take it out")
+        Problem(
+            "declaration-unknown",
+            location=f"{place} GIVEN",
+            expected=expected,
+            found=repr(name),
+            fix="correct the name, or take it out",
+        )
         for name in recipe.given
         if name not in known
     ]
     if recipe.crosswalk and recipe.task != "ner":
         expected, hint = "no crosswalk: they are between entity types", "take CROSSWALK out"
-        problems.append(Problem("declaration-unknown", f"{place} CROSSWALK", expected, recipe.crosswalk, hint))
+        problems.append(
+            Problem(
+                "declaration-unknown",
+                location=f"{place} CROSSWALK",
+                expected=expected,
+                found=recipe.crosswalk,
+                fix=hint,
+            )
+        )
     return problems
 
 
@@ -165,7 +189,11 @@ def require(recipe: Recipe) -> None:
     place = f"{files.shown(recipe.path)} NEEDS"
     raise_if_any(
         Problem(
-            "package-missing", place, f"the package {name} to be installed", "it is not", f"type: {advice((name,))}"
+            "package-missing",
+            location=place,
+            expected=f"the package {name} to be installed",
+            found="it is not",
+            fix=f"type: {advice((name,))}",
         )
         for name in recipe.missing
     )

@@ -169,7 +169,13 @@ def stored(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
             said = ", ".join(sorted(str(sha)[:8] for sha in known)) if complete else "a record of another form"
             hint = f"jinbench run {files.shown(path.parent)}.py"
             raise DataError(
-                Problem("wrong-version", files.shown(path), f"scores on the data {manifest[:8]}", said, hint)
+                Problem(
+                    "wrong-version",
+                    location=files.shown(path),
+                    expected=f"scores on the data {manifest[:8]}",
+                    found=said,
+                    fix=hint,
+                )
             )
         found[path.parent.name] = record
     return found

@@ -130,7 +130,9 @@ class Running:
     def _ended(self, how: str) -> DataError:
         place, hint = files.shown(self.recipe.path), "take out what ends it; SIGKILL is often a lack of memory"
         expected = "a recipe that gives its predictions"
-        return DataError(Problem("recipe-broken", place, expected, f"its process ended: {how}", hint))
+        return DataError(
+            Problem("recipe-broken", location=place, expected=expected, found=f"its process ended: {how}", fix=hint)
+        )
 
     def _checked(self, row: dict[str, Any], values: list[Any], problems: list[Problem]) -> frozenset[LabelKey]:
         where = f"{files.shown(self.recipe.path)} {row['id']}"

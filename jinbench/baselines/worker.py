@@ -145,7 +145,7 @@ def _broken(recipe: _Recipe, error: BaseException) -> DataError:
     hint = "mend the recipe"
     if isinstance(error, ModuleNotFoundError):
         hint = 'a recipe is one file; declare the packages that it needs, NEEDS = ("name",), and install them'
-    return DataError(Problem("recipe-broken", where, "a recipe that runs", found, hint))
+    return DataError(Problem("recipe-broken", location=where, expected="a recipe that runs", found=found, fix=hint))
 
 
 def _round(recipe: _Recipe, make: Callable[[], Any], jobs: int, replies: int) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _answers(
     where = recipe.shown
     if len(found) != len(rows):
         expected, hint = f"{len(rows)} predictions, one per row", "return one list for each row, empty if none"
-        problems.append(Problem("recipe-broken", where, expected, str(len(found)), hint))
+        problems.append(Problem("recipe-broken", location=where, expected=expected, found=str(len(found)), fix=hint))
         return []
     answers = []
     for (id, text), values in zip(rows, found, strict=True):
@@ -238,7 +238,15 @@ def _answers(
             problems += error.problems
         except Exception:  # whatever a foreign object does when it is taken apart
             hint = "for ner (start, end, type) or one BIO tag per character, for sector names"
-            problems.append(Problem("recipe-broken", f"{where} {id}", "a list of labels", reprlib.repr(values), hint))
+            problems.append(
+                Problem(
+                    "recipe-broken",
+                    location=f"{where} {id}",
+                    expected="a list of labels",
+                    found=reprlib.repr(values),
+                    fix=hint,
+                )
+            )
     return answers
 
 

@@ -54,7 +54,11 @@ def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False
         place = files.shown(benchmark.annotation / "annotators.toml")
         adjudicators = set(unknown).intersection(listed.names)
         hint = "jinbench annotate adjudicate" if adjudicators else "correct the name, or add an [[annotator]] there"
-        raise DataError(Problem("unknown-id", place, f"one of {', '.join(known)}", ", ".join(unknown), hint))
+        raise DataError(
+            Problem(
+                "unknown-id", location=place, expected=f"one of {', '.join(known)}", found=", ".join(unknown), fix=hint
+            )
+        )
     return chosen or list(known)
 
 

@@ -35,7 +35,15 @@ def workshop(ctx: typer.Context) -> Benchmark:
     where = rooms(ctx)
     if is_installed(where):
         hint = "go to the benchmark's folder, or: jinbench --root DIR …"
-        raise DataError(Problem("file-missing", str(Path.cwd()), "a benchmark (annotation/labels.toml)", "none", hint))
+        raise DataError(
+            Problem(
+                "file-missing",
+                location=str(Path.cwd()),
+                expected="a benchmark (annotation/labels.toml)",
+                found="none",
+                fix=hint,
+            )
+        )
     return where
 
 

@@ -98,10 +98,14 @@ def _places(folders: list[Path]) -> None:
     for number, folder in enumerate(folders):
         if folder in folders[:number]:
             expected, hint = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
-            raise DataError(Problem("duplicate-id", shown(folder), expected, "two of that name", hint))
+            raise DataError(
+                Problem("duplicate-id", location=shown(folder), expected=expected, found="two of that name", fix=hint)
+            )
         if folder.exists() and not folder.is_dir():
             expected, hint = "a folder for results, or nothing yet", "move the file away, or choose another --out"
-            raise DataError(Problem("folder-taken", shown(folder), expected, "a file", hint))
+            raise DataError(
+                Problem("folder-taken", location=shown(folder), expected=expected, found="a file", fix=hint)
+            )
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:

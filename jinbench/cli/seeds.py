@@ -95,10 +95,10 @@ def seeds_show(
         raise DataError(
             Problem(
                 "unknown-id",
-                "seeds show",
-                f"one of {', '.join(a.id for a in seed.articles)}",
-                article,
-                "jinbench seeds check lists the articles",
+                location="seeds show",
+                expected=f"one of {', '.join(a.id for a in seed.articles)}",
+                found=article,
+                fix="jinbench seeds check lists the articles",
             )
         )
     pieces = found[0].pieces

@@ -5,7 +5,7 @@ A check collects all the problems it finds, then raises one :class:`DataError` w
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 CODES = {
     "file-missing": "a file that should be there is not",
@@ -82,6 +82,7 @@ class Problem:
     """One thing that is wrong: what was expected, what was found, where, and what to do."""
 
     code: str
+    _: KW_ONLY
     location: str
     expected: str
     found: str

@@ -33,7 +33,9 @@ def read_bytes(path: Path, hint: str = "check the path") -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise DataError(Problem("file-missing", shown(path), "a readable file", reason.lower(), hint)) from None
+        raise DataError(
+            Problem("file-missing", location=shown(path), expected="a readable file", found=reason.lower(), fix=hint)
+        ) from None
 
 
 def read_text(path: Path, hint: str = "check the path") -> str:
@@ -49,7 +51,13 @@ def read_text(path: Path, hint: str = "check the path") -> str:
 def not_utf8(path: Path, line: int, byte: int, at: int) -> Problem:
     """The problem of a `byte` at byte `at` of a file, in a line of it, that is not UTF-8."""
     hint = f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt"
-    return Problem("not-utf8", f"{shown(path)}:{line}", "UTF-8", f"byte 0x{byte:02x} at byte {at}", hint)
+    return Problem(
+        "not-utf8",
+        location=f"{shown(path)}:{line}",
+        expected="UTF-8",
+        found=f"byte 0x{byte:02x} at byte {at}",
+        fix=hint,
+    )
 
 
 def read_toml(path: Path, schema: str, hint: str = "check the path") -> dict[str, Any]:
@@ -62,7 +70,13 @@ def read_toml(path: Path, schema: str, hint: str = "check the path") -> dict[str
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOML errors, and a number of thousands of digits
         raise DataError(
-            Problem("broken-toml", shown(path), "TOML", shorten(str(error), 100), "mend the file at that place")
+            Problem(
+                "broken-toml",
+                location=shown(path),
+                expected="TOML",
+                found=shorten(str(error), 100),
+                fix="mend the file at that place",
+            )
         ) from None
     check_shape(table, schema, shown(path))
     return table
@@ -72,7 +86,15 @@ def date_problems(value: Any, where: str) -> list[Problem]:
     """A problem if a value of a TOML file is not a date."""
     if type(value) is datetime.date:
         return []
-    return [Problem("wrong-shape", where, "a date: 2026-11-22, without quotation marks", repr(value), "correct it")]
+    return [
+        Problem(
+            "wrong-shape",
+            location=where,
+            expected="a date: 2026-11-22, without quotation marks",
+            found=repr(value),
+            fix="correct it",
+        )
+    ]
 
 
 def read_json(path: Path, hint: str = "check the path") -> Any:
@@ -84,15 +106,21 @@ def read_json(path: Path, hint: str = "check the path") -> Any:
         raise DataError(
             Problem(
                 "broken-json",
-                f"{shown(path)}:{error.lineno}",
-                "JSON",
-                f"{error.msg} at column {error.colno}",
-                "mend that line, or write the file again",
+                location=f"{shown(path)}:{error.lineno}",
+                expected="JSON",
+                found=f"{error.msg} at column {error.colno}",
+                fix="mend that line, or write the file again",
             )
         ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(
-            Problem("broken-json", shown(path), "JSON", shorten(str(error), 100), "write the file again")
+            Problem(
+                "broken-json",
+                location=shown(path),
+                expected="JSON",
+                found=shorten(str(error), 100),
+                fix="write the file again",
+            )
         ) from None
 
 
@@ -147,7 +175,7 @@ def check_free(folder: Path, hint: str, mark: str | None = None) -> None:
     if taken and not (mark and (folder / mark).is_file()):
         found = "other files in it" if folder.is_dir() else "a file"
         expected = f"a folder that does not exist yet, or is empty{f', or has {mark} in it' if mark else ''}"
-        raise DataError(Problem("folder-taken", shown(folder), expected, found, hint))
+        raise DataError(Problem("folder-taken", location=shown(folder), expected=expected, found=found, fix=hint))
 
 
 def settle(made: Path, folder: Path, hint: str) -> None:

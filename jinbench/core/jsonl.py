@@ -108,11 +108,27 @@ def stream(
                     yield number, row
                 if len(problems) >= MOST:
                     expected, hint = f"fewer than {MOST:,} problems", "mend these first; what follows was not read"
-                    problems.append(Problem(problems[-1].code, where, expected, "so many up to this line", hint))
+                    problems.append(
+                        Problem(
+                            problems[-1].code,
+                            location=where,
+                            expected=expected,
+                            found="so many up to this line",
+                            fix=hint,
+                        )
+                    )
                     return
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        problems.append(Problem("file-missing", files.shown(path), "a readable file", reason.lower(), "check the path"))
+        problems.append(
+            Problem(
+                "file-missing",
+                location=files.shown(path),
+                expected="a readable file",
+                found=reason.lower(),
+                fix="check the path",
+            )
+        )
 
 
 def _object(line: str, where: str, problems: list[Problem]) -> dict[str, Any] | None:
@@ -122,11 +138,17 @@ def _object(line: str, where: str, problems: list[Problem]) -> dict[str, Any] | 
         row = json.loads(line, parse_constant=_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         hint = error.hint if isinstance(error, _Refused) else hint
-        problems.append(Problem("broken-json", where, "one JSON object", f"{error}: {shorten(line)}", hint))
+        problems.append(
+            Problem(
+                "broken-json", location=where, expected="one JSON object", found=f"{error}: {shorten(line)}", fix=hint
+            )
+        )
         return None
     if isinstance(row, dict):
         return row
-    problems.append(Problem("broken-json", where, "one JSON object", type(row).__name__, hint))
+    problems.append(
+        Problem("broken-json", location=where, expected="one JSON object", found=type(row).__name__, fix=hint)
+    )
     return None
 
 
@@ -141,7 +163,9 @@ def _not_lines(path: Path, line: str, where: str) -> Problem | None:
     rows = "json.load(sys.stdin)" if line.startswith("[") else "[json.load(sys.stdin)]"
     command = f'python -c "import json, sys; [print(json.dumps(row)) for row in {rows}]" < {path.name} > lines.jsonl'
     hint = f"write each object on a line of its own, for example: {command}"
-    return Problem("broken-json", where, "JSON Lines: one JSON object on each line", found, hint)
+    return Problem(
+        "broken-json", location=where, expected="JSON Lines: one JSON object on each line", found=found, fix=hint
+    )
 
 
 def too_big(path: Path, limit: int) -> Problem | None:
@@ -155,7 +179,9 @@ def too_big(path: Path, limit: int) -> Problem | None:
 
 def _too_big(path: Path, limit: int, found: str, hint: str = "") -> Problem:
     hint = hint or "send what is asked for alone: a line for each item, with its id and what is said of it"
-    return Problem("file-too-big", files.shown(path), f"{limit:,} bytes or fewer", found, hint)
+    return Problem(
+        "file-too-big", location=files.shown(path), expected=f"{limit:,} bytes or fewer", found=found, fix=hint
+    )
 
 
 def not_text(path: Path, raw: bytes, number: int, at: int) -> Problem | None:
@@ -178,7 +204,13 @@ def not_text(path: Path, raw: bytes, number: int, at: int) -> Problem | None:
         hint = f"convert it first, for example: iconv -f UTF-16 -t UTF-8 {path.name} > utf8.txt"
     else:
         hint = "write it as text, in UTF-8: one JSON object on each line"
-    return Problem("file-binary", f"{files.shown(path)}:{number}", "text", f"{found}: the file looks binary", hint)
+    return Problem(
+        "file-binary",
+        location=f"{files.shown(path)}:{number}",
+        expected="text",
+        found=f"{found}: the file looks binary",
+        fix=hint,
+    )
 
 
 def unfit(path: Path) -> Problem | None:

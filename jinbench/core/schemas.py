@@ -31,7 +31,9 @@ def check_shape(value: Any, schema: str, where: str) -> None:
             what = f"fill in {at}" if found == "nothing" else f"correct {at or 'the file'}"
             what = f"correct its name, or take {at} out" if expected == _NONE else what
             hint = f"{what}; schemas/{schema}.json in the package gives the form"
-            problems.append(Problem("wrong-shape", f"{where} {at}".strip(), expected, found, hint))
+            problems.append(
+                Problem("wrong-shape", location=f"{where} {at}".strip(), expected=expected, found=found, fix=hint)
+            )
     raise_if_any(problems)
 
 

@@ -19,16 +19,32 @@ def validate_span(
     found = f"[{shorten(start)}, {shorten(end)})"
     if not all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end)):
         expected = f"whole numbers, 0 <= start < end <= {len(text)}"
-        problems.append(Problem("span-outside-text", where, expected, found, f"write 3, not 3.0 or '3'; {hint}"))
+        problems.append(
+            Problem(
+                "span-outside-text",
+                location=where,
+                expected=expected,
+                found=found,
+                fix=f"write 3, not 3.0 or '3'; {hint}",
+            )
+        )
         return None
     if not 0 <= start < end <= len(text):
         found += ", which is empty" if start == end else ""
-        problems.append(Problem("span-outside-text", where, f"0 <= start < end <= {len(text)}", found, hint))
+        problems.append(
+            Problem(
+                "span-outside-text", location=where, expected=f"0 <= start < end <= {len(text)}", found=found, fix=hint
+            )
+        )
         return None
     if surface not in (None, text[start:end]):
         hint = "take the offsets and the surface from the same text"
         place = f"{where} [{start}, {end})"
-        problems.append(Problem("span-text-differs", place, repr(text[start:end]), shorten(surface), hint))
+        problems.append(
+            Problem(
+                "span-text-differs", location=place, expected=repr(text[start:end]), found=shorten(surface), fix=hint
+            )
+        )
         return None
     return Span(start, end, type, text[start:end])
 
@@ -38,7 +54,15 @@ def check_overlaps(spans: Sequence[Span], where: str, problems: list[Problem]) -
     for before, after in itertools.pairwise(spans):
         if after.start < before.end:
             found = f"{tuple(before)} and {tuple(after)}"
-            problems.append(Problem("spans-overlap", where, "spans that do not overlap", found, "keep one of the two"))
+            problems.append(
+                Problem(
+                    "spans-overlap",
+                    location=where,
+                    expected="spans that do not overlap",
+                    found=found,
+                    fix="keep one of the two",
+                )
+            )
 
 
 def validate_sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: list[Problem]) -> None:
@@ -48,4 +72,6 @@ def validate_sectors(found: Sequence[Any], names: Sequence[str], where: str, pro
 
 def _unknown(names: Sequence[str], found: Any, where: str) -> Problem:
     hint = "use a label of this set; a new one goes into labels.toml first"
-    return Problem("unknown-label", where, f"one of {', '.join(names)}", shorten(found), hint)
+    return Problem(
+        "unknown-label", location=where, expected=f"one of {', '.join(names)}", found=shorten(found), fix=hint
+    )

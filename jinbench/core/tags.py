@@ -24,10 +24,10 @@ def from_bio(tags: Sequence[str], text: str, where: str = "tags") -> list[Span]:
         raise DataError(
             Problem(
                 "wrong-shape",
-                where,
-                f"{len(text)} tags, one per character",
-                f"{len(tags)}",
-                "tag characters, not words or sub-words",
+                location=where,
+                expected=f"{len(text)} tags, one per character",
+                found=f"{len(tags)}",
+                fix="tag characters, not words or sub-words",
             )
         )
     spans: list[Span] = []
@@ -40,10 +40,10 @@ def from_bio(tags: Sequence[str], text: str, where: str = "tags") -> list[Span]:
             raise DataError(
                 Problem(
                     "wrong-shape",
-                    f"{where} character {i}",
-                    f"O, B-TYPE, or I-{type or 'TYPE'} after a tag of the same type",
-                    tag,
-                    "write valid BIO (IOB2)",
+                    location=f"{where} character {i}",
+                    expected=f"O, B-TYPE, or I-{type or 'TYPE'} after a tag of the same type",
+                    found=tag,
+                    fix="write valid BIO (IOB2)",
                 )
             )
         if type:

@@ -32,21 +32,35 @@ def read_task_gold(benchmark: Benchmark, task: str, split: str, crosswalk: str =
     Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, declaration-unknown).
     """
     if task not in TASKS:
-        raise DataError(Problem("wrong-task", "--task", f"one of {', '.join(TASKS)}", repr(task), "correct the name"))
+        raise DataError(
+            Problem(
+                "wrong-task",
+                location="--task",
+                expected=f"one of {', '.join(TASKS)}",
+                found=repr(task),
+                fix="correct the name",
+            )
+        )
     splits = (*SPLITS, FOLDS, *((NOISY,) if task == "ner" else ()))
     if split not in splits:
         expected = (
             f"one of {', '.join(splits)}; {FOLDS} has all items"
             + f", {NOISY} the test sentences under noise" * (task == "ner")
         )
-        raise DataError(Problem("unknown-id", "--split", expected, repr(split), "correct the name"))
+        raise DataError(
+            Problem("unknown-id", location="--split", expected=expected, found=repr(split), fix="correct the name")
+        )
     if crosswalk and task != "ner":
         expected, hint = "no crosswalk: sectors have none", "leave it out"
-        raise DataError(Problem("wrong-task", "CROSSWALK", expected, repr(crosswalk), hint))
+        raise DataError(Problem("wrong-task", location="CROSSWALK", expected=expected, found=repr(crosswalk), fix=hint))
     listing = load.read_manifest(benchmark)
     if not listing["labels"].get(task):
         expected = f"a task that this dataset has labels for: {', '.join(board_splits(benchmark))}"
-        raise DataError(Problem("wrong-task", "the label set", expected, repr(task), "choose another task"))
+        raise DataError(
+            Problem(
+                "wrong-task", location="the label set", expected=expected, found=repr(task), fix="choose another task"
+            )
+        )
     config = config_of(task, split)
     rows = load.read_rows(benchmark, config, None if split in (FOLDS, NOISY) else split)
     found = gold_from_rows(task, split, rows, listing, config)
@@ -139,7 +153,11 @@ def crosswalk_types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWAL
     known = read_crosswalks(benchmark)
     if crosswalk not in known:
         expected = f"a crosswalk of {files.shown(benchmark.labels)}: {', '.join(known) or 'it has none'}"
-        raise DataError(Problem("declaration-unknown", place, expected, repr(crosswalk), "correct the name"))
+        raise DataError(
+            Problem(
+                "declaration-unknown", location=place, expected=expected, found=repr(crosswalk), fix="correct the name"
+            )
+        )
     return known[crosswalk]
 
 

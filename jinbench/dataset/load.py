@@ -65,7 +65,13 @@ def _tables(benchmark: Benchmark, config: str, split: str | None) -> dict[str, "
         if sha != expected:
             hint = "fetch the dataset again; if you changed the labels: jinbench build"
             raise DataError(
-                Problem("file-changed", files.shown(path), f"sha256 {expected}, as in manifest.json", sha, hint)
+                Problem(
+                    "file-changed",
+                    location=files.shown(path),
+                    expected=f"sha256 {expected}, as in manifest.json",
+                    found=sha,
+                    fix=hint,
+                )
             )
         found[name] = pq.ParquetFile(io.BytesIO(data)).read()
     return found
@@ -89,10 +95,14 @@ def has_config(benchmark: Benchmark, config: str) -> bool:
 def _check_names(known: Mapping[str, Sequence[str]], config: str, split: str | None) -> None:
     if config not in tuple(known):  # whatever it is
         hint = "this benchmark was made without it" if config in tuple(CONFIGS) else CORRECT
-        raise DataError(Problem("unknown-id", "dataset", f"one of {', '.join(known)}", repr(config), hint))
+        raise DataError(
+            Problem(
+                "unknown-id", location="dataset", expected=f"one of {', '.join(known)}", found=repr(config), fix=hint
+            )
+        )
     if split not in (None, *known[config]):
         expected = f"a split of {config}: {', '.join(known[config])}"
-        raise DataError(Problem("unknown-id", "dataset", expected, repr(split), CORRECT))
+        raise DataError(Problem("unknown-id", location="dataset", expected=expected, found=repr(split), fix=CORRECT))
 
 
 def load(config: str = "ner", split: str | None = None) -> Any:

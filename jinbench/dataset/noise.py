@@ -140,7 +140,15 @@ def apply_noise(id: str, text: str, spans: Sequence[Span], tier: Tier) -> Noisy:
     kind = next((kind for kind in KINDS if kind.name == tier.kind), None)
     if kind is None or not 1 <= tier.level <= len(kind.levels):
         expected = f"a kind of {', '.join(KIND_NAMES)}, a level from 1 to {len(KINDS[0].levels)}"
-        raise DataError(Problem("unknown-label", "noise", expected, f"{tier.kind}, {tier.level}", "correct the name"))
+        raise DataError(
+            Problem(
+                "unknown-label",
+                location="noise",
+                expected=expected,
+                found=f"{tier.kind}, {tier.level}",
+                fix="correct the name",
+            )
+        )
     pieces = [Hit(char) for char in text]
     hits = 0
     for i, char in enumerate(text):

@@ -61,7 +61,11 @@ def search_splits(
     if len(set(family.values())) < len(PARTS):
         expected, found = f"{len(PARTS)} families or more, one a part", str(len(set(family.values())))
         hint = "more articles; or other stories, if these are about several events"
-        raise DataError(Problem("split-mismatch", "the articles of articles.toml", expected, found, hint))
+        raise DataError(
+            Problem(
+                "split-mismatch", location="the articles of articles.toml", expected=expected, found=found, fix=hint
+            )
+        )
     table, names = _brought(seed, gold, family)
     members = sorted(set(family.values()))
     split = _optima(table, names, list(PARTS.values()), random_state, partial(step, "splits"))[0]

@@ -38,7 +38,13 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:
         raise DataError(
-            Problem("split-mismatch", shown, "comma-separated values", str(error), "jinbench split --write")
+            Problem(
+                "split-mismatch",
+                location=shown,
+                expected="comma-separated values",
+                found=str(error),
+                fix="jinbench split --write",
+            )
         ) from None
     hint = "jinbench split --write makes a new one; that makes older scores incomparable"
     problems = []
@@ -49,10 +55,10 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
             problems.append(
                 Problem(
                     "split-mismatch",
-                    f"{shown}:{number}",
-                    f"article_id, one of {', '.join(SPLITS)}, {REPEATS} folds from 0 to {FOLDS - 1}",
-                    ",".join([id, split, *folds]),
-                    hint,
+                    location=f"{shown}:{number}",
+                    expected=f"article_id, one of {', '.join(SPLITS)}, {REPEATS} folds from 0 to {FOLDS - 1}",
+                    found=",".join([id, split, *folds]),
+                    fix=hint,
                 )
             )
             continue
@@ -63,15 +69,17 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
         problems.append(
             Problem(
                 "split-mismatch",
-                shown,
-                "each article of articles.toml once",
-                f"{id} {'missing' if id in ids else 'unknown'}",
-                hint,
+                location=shown,
+                expected="each article of articles.toml once",
+                found=f"{id} {'missing' if id in ids else 'unknown'}",
+                fix=hint,
             )
         )
     for split in SPLITS:
         if not any(place.split == split for place in places.values()):
-            problems.append(Problem("split-mismatch", shown, f"an article in {split}", "none", hint))
+            problems.append(
+                Problem("split-mismatch", location=shown, expected=f"an article in {split}", found="none", fix=hint)
+            )
     stories: dict[str, set[SplitAssignment]] = defaultdict(set)
     for article in articles:
         if article.id in places:
@@ -81,10 +89,10 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
             problems.append(
                 Problem(
                     "split-mismatch",
-                    shown,
-                    f"all articles of the story {story!r} in one split and the same folds",
-                    ", ".join(sorted(f"{p.split}/{'/'.join(map(str, p.folds))}" for p in found)),
-                    hint,
+                    location=shown,
+                    expected=f"all articles of the story {story!r} in one split and the same folds",
+                    found=", ".join(sorted(f"{p.split}/{'/'.join(map(str, p.folds))}" for p in found)),
+                    fix=hint,
                 )
             )
     raise_if_any(problems)

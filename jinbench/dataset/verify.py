@@ -75,7 +75,11 @@ def verify_folder(folder: Path) -> Verified:
     """
     if (folder / STANDOFF).is_file():
         hint = f"jinbench hydrate {files.shown(folder)} --pages DIR --out DIR"
-        raise DataError(Problem("standoff", files.shown(folder), "a dataset with its texts", STANDOFF, hint))
+        raise DataError(
+            Problem(
+                "standoff", location=files.shown(folder), expected="a dataset with its texts", found=STANDOFF, fix=hint
+            )
+        )
     listing = load.manifest_in(folder)
     problems = _itself(listing, files.shown(folder / "manifest.json"))
     types = features_of(listing["labels"])
@@ -107,10 +111,10 @@ def _itself(listing: dict[str, Any], place: str) -> list[Problem]:
     problems = []
     if listing["configs"] != manifest.hashes_of(listing["items"], listing["labels"]):
         expected, found = "hashes of configs that fit those of their items", "others"
-        problems.append(Problem("item-changed", place, expected, found, HINT))
+        problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
     if listing["sha256"] != manifest.whole_hash(listing):
         expected, found = "a sha256 that fits version, errata, gold and configs", "another"
-        problems.append(Problem("item-changed", place, expected, found, HINT))
+        problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
     return problems
 
 
@@ -154,14 +158,14 @@ def _file(
         cause = str(error).partition("\n")[0]
         if not data.endswith(b"PAR1"):
             cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
-        return [], [Problem("file-changed", place, "a whole Parquet file", cause, HINT)]
+        return [], [Problem("file-changed", location=place, expected="a whole Parquet file", found=cause, fix=HINT)]
     said = manifest.read_stamp(table.schema.metadata).get("version", listing["version"])
     if said != listing["version"]:
         expected = f"version {listing['version']}, as in manifest.json"
-        return [], [Problem("wrong-version", place, expected, f"version {said}", HINT)]
+        return [], [Problem("wrong-version", location=place, expected=expected, found=f"version {said}", fix=HINT)]
     if table.column_names != list(features):
         expected, columns = f"the columns {', '.join(features)}", ", ".join(table.column_names)
-        return [], [Problem("wrong-shape", place, expected, columns, HINT)]
+        return [], [Problem("wrong-shape", location=place, expected=expected, found=columns, fix=HINT)]
     problems = _items(rows, listing["items"].get(config, {}), split, place)
     if not problems and b"huggingface" in (table.schema.metadata or {}):
         problems = _types(table.schema, features, place)
@@ -180,14 +184,26 @@ def _types(schema: Any, features: Any, place: str) -> list[Problem]:
     if found == features:
         return []
     expected = "the types and the names of labels that manifest.json gives"
-    return [Problem("file-changed", place, expected, "other names of labels, or other types", HINT)]
+    return [
+        Problem(
+            "file-changed", location=place, expected=expected, found="other names of labels, or other types", fix=HINT
+        )
+    ]
 
 
 def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[Problem]:
     found = files.sha256(data)
     if found == sha:
         return []
-    return [Problem("file-changed", files.shown(path), f"sha256 {str(sha)[:12]}…", f"{found[:12]}…{remark}", HINT)]
+    return [
+        Problem(
+            "file-changed",
+            location=files.shown(path),
+            expected=f"sha256 {str(sha)[:12]}…",
+            found=f"{found[:12]}…{remark}",
+            fix=HINT,
+        )
+    ]
 
 
 def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split: str, place: str) -> list[Problem]:
@@ -196,16 +212,26 @@ def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split:
         id, sha = str(row["id"]), manifest.item_hash(row)
         home = next((other for other, known in listed.items() if id in known and other != split), None)
         if id in seen:
-            problems.append(Problem("duplicate-id", place, "each id once", id, HINT))
+            problems.append(Problem("duplicate-id", location=place, expected="each id once", found=id, fix=HINT))
         elif id not in here:
             found = f"{id}, which belongs to {home}" if home else id
-            problems.append(Problem("item-unknown", place, f"items that manifest.json lists in {split}", found, HINT))
+            problems.append(
+                Problem(
+                    "item-unknown",
+                    location=place,
+                    expected=f"items that manifest.json lists in {split}",
+                    found=found,
+                    fix=HINT,
+                )
+            )
         elif here[id] != sha:
             expected, found = f"{id} with sha256 {here[id][:12]}…", f"{sha[:12]}…: its text or its labels are others"
-            problems.append(Problem("item-changed", place, expected, found, HINT))
+            problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
         seen.add(id)
     problems += [
-        Problem("item-missing", place, f"{id}, as in manifest.json", "nothing", HINT) for id in here if id not in seen
+        Problem("item-missing", location=place, expected=f"{id}, as in manifest.json", found="nothing", fix=HINT)
+        for id in here
+        if id not in seen
     ]
     return problems
 
@@ -225,7 +251,15 @@ def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
         if name in listing["files"] or name in DOCUMENTS or name.startswith(PICTURES):
             continue
         hint = "take it away: it would be published with the dataset"
-        problems.append(Problem("item-unknown", files.shown(path), "files of a dataset, and no others", name, hint))
+        problems.append(
+            Problem(
+                "item-unknown",
+                location=files.shown(path),
+                expected="files of a dataset, and no others",
+                found=name,
+                fix=hint,
+            )
+        )
     return _fewer(problems)
 
 
@@ -256,7 +290,7 @@ def _leaks(names: list[str], texts: list[str], places: list[str], where: str) ->
         expected = "a text, and its near duplicates, in one split and one fold"
         said = f"{what}: {names[pair.first]}, {names[pair.second]}"
         hint = "give their articles one story in articles.toml, then: jinbench split --write"
-        problems.append(Problem("leak", where, expected, said, hint))
+        problems.append(Problem("leak", location=where, expected=expected, found=said, fix=hint))
     return len(problems), _fewer(problems)
 
 
@@ -276,14 +310,16 @@ def verify(found: Any, root: Path | str | None = None) -> int:
     hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
     if not parts or not all(isinstance(part, Dataset) for part in parts.values()):
         expected, said = "a datasets.Dataset, or a DatasetDict of one config", type(found).__name__
-        raise DataError(Problem("wrong-shape", "the rows", expected, said, hint))
+        raise DataError(Problem("wrong-shape", location="the rows", expected=expected, found=said, fix=hint))
     types = {name: of for name, of in features_of(listing["labels"]).items() if name in listing["items"]}
     problems: list[Problem] = []
     for split, part in parts.items():
         config = next((name for name, features in types.items() if list(features) == part.column_names), None)
         if config is None:
             expected, said = f"the columns of one of {', '.join(types)}", ", ".join(part.column_names)
-            raise DataError(Problem("wrong-shape", f"the rows {split}".strip(), expected, said, hint))
+            raise DataError(
+                Problem("wrong-shape", location=f"the rows {split}".strip(), expected=expected, found=said, fix=hint)
+            )
         problems += _loaded(part, split, config, listing, types[config], isinstance(found, dict))
     if problems:
         raise DataError(_fewer(problems))
@@ -304,10 +340,24 @@ def _loaded(
     other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != manifest.item_hash(row)]
     if other or not rows:
         said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
-        yield Problem("wrong-version", place, f"those of {version}", said, hint)
+        yield Problem("wrong-version", location=place, expected=f"those of {version}", found=said, fix=hint)
     elif part.features != features:
-        yield Problem("wrong-version", place, f"the names of labels of {version}", "others", hint)
+        yield Problem(
+            "wrong-version", location=place, expected=f"the names of labels of {version}", found="others", fix=hint
+        )
     elif len(set(ids)) < len(ids):
-        yield Problem("duplicate-id", place, "each row once", f"{len(ids) - len(set(ids))} again", hint)
+        yield Problem(
+            "duplicate-id",
+            location=place,
+            expected="each row once",
+            found=f"{len(ids) - len(set(ids))} again",
+            fix=hint,
+        )
     elif whole and split in splits and len(rows) != len(listed):
-        yield Problem("wrong-version", place, f"all {len(listed)} rows of {version}", str(len(rows)), hint)
+        yield Problem(
+            "wrong-version",
+            location=place,
+            expected=f"all {len(listed)} rows of {version}",
+            found=str(len(rows)),
+            fix=hint,
+        )

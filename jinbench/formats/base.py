@@ -83,7 +83,7 @@ class ConversionLog:
 
     def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
         """Note what is wrong with the input. It is left out, and the rest is converted, unless its code is fatal."""
-        self.add(Problem(code, place, expected, found, hint))
+        self.add(Problem(code, location=place, expected=expected, found=found, fix=hint))
 
     def add(self, problem: Problem) -> None:
         self.counts[problem.code] += 1

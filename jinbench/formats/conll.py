@@ -96,7 +96,9 @@ def _sentences(path: Path, notes: ConversionLog) -> Iterator[list[Line]]:
                     expected = f"{max(columns, 2)} columns, the first a token, the last its tag, as above"
                     hint = "mend the line; its sentence is left out. Is the file of another format?"
                     found = f"{len(cells)}: {line[:40]!r}"
-                    notes.add(Problem("wrong-shape", f"{shown}:{number}", expected, found, hint))
+                    notes.add(
+                        Problem("wrong-shape", location=f"{shown}:{number}", expected=expected, found=found, fix=hint)
+                    )
                 rows.append((number, cells[0], cells[-1]))
             if rows and whole:
                 yield rows

@@ -89,19 +89,41 @@ def convert_corpus(
     splits = [each.split for each in sources]
     if len(set(map(bool, splits))) > 1:
         hint = "name all with their split, or none: train=FILE test=FILE"
-        raise DataError(Problem("split-mismatch", "IN", "a split for each file", "one without", hint))
+        raise DataError(
+            Problem("split-mismatch", location="IN", expected="a split for each file", found="one without", fix=hint)
+        )
     apart = any(splits) or any(each.whole for each in found)
     if not target.whole and sum(each.whole for each, split in zip(found, splits, strict=True) if not split) > 1:
         hint = "convert each by itself, or say which split each is to be: train=DIR test=DIR"
-        raise DataError(Problem("split-mismatch", "IN", "one benchmark, which has splits of its own", "several", hint))
+        raise DataError(
+            Problem(
+                "split-mismatch",
+                location="IN",
+                expected="one benchmark, which has splits of its own",
+                found="several",
+                fix=hint,
+            )
+        )
     many = target.folder or apart
     hint = "name another one: --out DIR" if many else "name another one: --out FILE"
     if many:
         files.check_free(out, hint)
     elif out.is_dir():
-        raise DataError(Problem("folder-taken", files.shown(out), "the name of a file", "a folder", hint))
+        raise DataError(
+            Problem(
+                "folder-taken", location=files.shown(out), expected="the name of a file", found="a folder", fix=hint
+            )
+        )
     elif out.exists() and any(out.samefile(each.path) for each in sources):
-        raise DataError(Problem("folder-taken", files.shown(out), "a file to write", "the corpus that is read", hint))
+        raise DataError(
+            Problem(
+                "folder-taken",
+                location=files.shown(out),
+                expected="a file to write",
+                found="the corpus that is read",
+                fix=hint,
+            )
+        )
     notes = ConversionLog()
     tally = _Tally()
     pairs = sorted(zip(sources, found, strict=True), key=lambda pair: [None, *SPLITS].index(pair[0].split))
@@ -142,18 +164,42 @@ def _format(path: Path, origin: str | None, options: Mapping[str, Any]) -> Forma
         said = str(path).partition("=")
         hint = f"check the path; or is {said[0]!r} meant for a split? One of {', '.join(NAMES)}" if said[2] else ""
         expected = "a file or a folder"
-        raise DataError(Problem("file-missing", files.shown(path), expected, "nothing", hint or "check the path"))
+        raise DataError(
+            Problem(
+                "file-missing",
+                location=files.shown(path),
+                expected=expected,
+                found="nothing",
+                fix=hint or "check the path",
+            )
+        )
     found = registry.get_format(origin, "--from") if origin else registry.detect(path)
     if found.folder != path.is_dir():
         expected, there = ("a folder", "a file") if found.folder else ("a file", "a folder")
         hint = f"name {expected}, or another format: --from"
-        raise DataError(Problem("file-missing", files.shown(path), f"{expected}, as {found.name} is", there, hint))
+        raise DataError(
+            Problem(
+                "file-missing",
+                location=files.shown(path),
+                expected=f"{expected}, as {found.name} is",
+                found=there,
+                fix=hint,
+            )
+        )
     for name in options:
         if name not in found.options:
             able = ", ".join(each.name for each in registry.FORMATS.values() if name in each.options)
             place, hint = f"--{name}", "take it out, or name another format: --from"
             hint += "; the scheme of what is written: --out-scheme" if name == "scheme" else ""
-            raise DataError(Problem("format-unknown", place, f"a format that has it: {able}", found.name, hint))
+            raise DataError(
+                Problem(
+                    "format-unknown",
+                    location=place,
+                    expected=f"a format that has it: {able}",
+                    found=found.name,
+                    fix=hint,
+                )
+            )
     return found
 
 
@@ -192,7 +238,13 @@ def _nothing(path: Path, format: Format, notes: ConversionLog) -> Problem:
         counts = {code: loss.count for code, loss in notes.losses.items()} | notes.counts
         found += f" that could be used ({', '.join(f'{code}: {count}' for code, count in counts.items())})"
     hint = f"it looks like {' or '.join(others)}: --from {others[0]}" if others else "is it a file of another format?"
-    return Problem("wrong-shape", files.shown(path), f"texts and labels in the format {format.name}", found, hint)
+    return Problem(
+        "wrong-shape",
+        location=files.shown(path),
+        expected=f"texts and labels in the format {format.name}",
+        found=found,
+        fix=hint,
+    )
 
 
 def _write(
@@ -246,5 +298,5 @@ def _losses(notes: ConversionLog, target: Format) -> Iterator[Problem]:
         place, what = loss.examples[0]
         found = f"{loss.count} that would be lost, first: {re.sub(chr(10), ' ', what)}"
         hint = "convert without --strict, to another format, or mend the corpus"
-        yield Problem("conversion-loses", place, f"nothing lost on the way to {target.name} ({code}: {LOSSES[code]})",
-                      found, hint)  # fmt: skip
+        expected = f"nothing lost on the way to {target.name} ({code}: {LOSSES[code]})"
+        yield Problem("conversion-loses", location=place, expected=expected, found=found, fix=hint)

@@ -155,7 +155,7 @@ def _label_set(
     sectors = Counter(name for document in documents for name in document.classes)
     if not entities:
         hint = "is it a file of another format, or are its texts labelled as a whole only? A benchmark here has spans"
-        raise DataError(Problem("wrong-shape", title, "a text with a span", "none", hint))
+        raise DataError(Problem("wrong-shape", location=title, expected="a text with a span", found="none", fix=hint))
     names: dict[tuple[str, str], str] = {}
     found: dict[str, list[LabelDefinition]] = {"entity": [], "sector": []}
     keys = iter([*_KEYS, *(f"{held}+{key}" for held in ("shift", "alt", "ctrl", "ctrl+shift") for key in _KEYS)])
@@ -207,7 +207,15 @@ def _ids(documents: Sequence[Document]) -> list[str]:
             id = f"{document.split}-{document.id}" if splits_own else document.id
         if id in found:
             hint = "give each text an id of its own, or take the ids out"
-            problems.append(Problem("duplicate-id", document.place, "each id once", f"{id} also at {found[id]}", hint))
+            problems.append(
+                Problem(
+                    "duplicate-id",
+                    location=document.place,
+                    expected="each id once",
+                    found=f"{id} also at {found[id]}",
+                    fix=hint,
+                )
+            )
         found[id] = document.place
     if problems:
         raise DataError(problems)
@@ -248,7 +256,15 @@ def _places(
     known = {split for split in given.values() if split}
     if known and (None in given.values() or not {"train", "test"} <= known):
         without = ", and texts without a split" if None in given.values() else ""
-        raise DataError(Problem("split-mismatch", "the corpus", "train and test", f"{', '.join(known)}{without}", hint))
+        raise DataError(
+            Problem(
+                "split-mismatch",
+                location="the corpus",
+                expected="train and test",
+                found=f"{', '.join(known)}{without}",
+                fix=hint,
+            )
+        )
     pairs = (
         duplicates.near_duplicates(texts, groups)
         if len(texts) <= FEW_ENOUGH
@@ -264,7 +280,15 @@ def _places(
                                        *(f"class {name}" for name in document.classes)])  # fmt: skip
     if len(brought) < FOLDS:
         expected, said = f"{FOLDS} documents or more that do not repeat each other, one a fold", str(len(brought))
-        raise DataError(Problem("split-mismatch", "the corpus", expected, said, "more texts; or a finer --group"))
+        raise DataError(
+            Problem(
+                "split-mismatch",
+                location="the corpus",
+                expected=expected,
+                found=said,
+                fix="more texts; or a finer --group",
+            )
+        )
     folds = [draw(brought, [1 / FOLDS] * FOLDS, f"{seed}:fold:{n}") for n in range(len(FOLD_COLUMNS))]
     drawn = {} if known else draw(brought, list(SHARES.values()), f"{seed}:split")
     return {

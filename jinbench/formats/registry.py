@@ -70,7 +70,9 @@ def get_format(name: str, place: str) -> Format:
     """Raises :class:`DataError` (format-unknown)."""
     if name not in FORMATS:
         expected = f"one of {', '.join(FORMATS)}"
-        raise DataError(Problem("format-unknown", place, expected, repr(name), "correct the name"))
+        raise DataError(
+            Problem("format-unknown", location=place, expected=expected, found=repr(name), fix="correct the name")
+        )
     return FORMATS[name]
 
 
@@ -84,13 +86,29 @@ def detect(path: Path) -> Format:
     hint = "say which it is: --from FORMAT"
     if path.is_dir():
         hint = "name the files in it (train=FILE test=FILE), or say which it is: --from FORMAT"
-    raise DataError(Problem("format-unknown", files.shown(path), f"a format that is known ({listed})", said, hint))
+    raise DataError(
+        Problem(
+            "format-unknown",
+            location=files.shown(path),
+            expected=f"a format that is known ({listed})",
+            found=said,
+            fix=hint,
+        )
+    )
 
 
 def looks(path: Path) -> list[str]:
     """The names of the formats that a file or folder looks like. Raises :class:`DataError` (file-missing)."""
     if not path.exists():
-        raise DataError(Problem("file-missing", files.shown(path), "a file or a folder", "nothing", "check the path"))
+        raise DataError(
+            Problem(
+                "file-missing",
+                location=files.shown(path),
+                expected="a file or a folder",
+                found="nothing",
+                fix="check the path",
+            )
+        )
     head = ""
     if path.is_file():
         with path.open("rb") as file:

@@ -26,7 +26,9 @@ def spacy() -> Any:
     except ImportError:
         hint = "pip install 'jinbench[spacy]'; the JSON form needs no package: name the file .json"
         expected = "the package spacy to be installed"
-        raise DataError(Problem("package-missing", ".spacy", expected, "it is not", hint)) from None
+        raise DataError(
+            Problem("package-missing", location=".spacy", expected=expected, found="it is not", fix=hint)
+        ) from None
     return package
 
 

@@ -138,5 +138,11 @@ def check_config(benchmark: Benchmark, labels: LabelSet) -> None:
     if not path.is_file() or files.read_text(path) != labeling_config(labels):
         found = "something else or nothing"
         raise DataError(
-            Problem("stale-config", files.shown(path), "what labels.toml gives", found, "jinbench labels config")
+            Problem(
+                "stale-config",
+                location=files.shown(path),
+                expected="what labels.toml gives",
+                found=found,
+                fix="jinbench labels config",
+            )
         )

@@ -393,7 +393,11 @@ def check_storable(value: Any, where: str) -> None:
         found = _UNSTORABLE.search(value)
         if found:
             hint = "take that character out"
-            raise DataError(Problem("wrong-shape", where, "text that can be stored", repr(found[0]), hint))
+            raise DataError(
+                Problem(
+                    "wrong-shape", location=where, expected="text that can be stored", found=repr(found[0]), fix=hint
+                )
+            )
     elif isinstance(value, Mapping):
         for name, each in value.items():
             check_storable(each, f"{where} {name}")

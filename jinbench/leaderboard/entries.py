@@ -129,7 +129,9 @@ def read_entry(benchmark: Benchmark, folder: Path) -> Entry:
     if not folder.is_dir():
         there = "a file" if folder.exists() else "nothing"
         hint = f"put {SYSTEM} and predictions into a folder, and name that"
-        raise DataError(Problem("file-missing", files.shown(folder), "a folder", there, hint))
+        raise DataError(
+            Problem("file-missing", location=files.shown(folder), expected="a folder", found=there, fix=hint)
+        )
     problems = _id_problems(benchmark, folder)
     system = _system(benchmark, folder, problems)
     if system is None:
@@ -148,14 +150,22 @@ def _id_problems(benchmark: Benchmark, folder: Path) -> list[Problem]:
     if not _ID.fullmatch(id) or len(id) > LONGEST:
         expected = f"a name of a-z, 0-9, -, _ and ., {LONGEST} characters or fewer, with a letter or digit first"
         hint = "rename the folder: its name is the id of the system; system.toml has the name that is shown"
-        return [Problem("wrong-shape", place, expected, shorten(id, 80), hint)]
+        return [Problem("wrong-shape", location=place, expected=expected, found=shorten(id, 80), fix=hint)]
     taken = {path.stem if path.is_file() else path.name: "a baseline" for path in benchmark.baselines.glob("[!.]*")}
     if benchmark.annotators.is_file():
         who = read_annotators(benchmark)
         taken |= dict.fromkeys((*who.names, *(reader.name for reader in who.reviewers)), "an annotator")
     if id not in taken:
         return []
-    return [Problem("duplicate-id", place, "a name of its own", f"that of {taken[id]}", "rename the folder")]
+    return [
+        Problem(
+            "duplicate-id",
+            location=place,
+            expected="a name of its own",
+            found=f"that of {taken[id]}",
+            fix="rename the folder",
+        )
+    ]
 
 
 def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> System | None:
@@ -163,7 +173,11 @@ def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> Syst
     path = folder / SYSTEM
     place = files.shown(path)
     if not path.is_file():
-        problems.append(Problem("file-missing", place, "a file that says what the system is", "none", _HINT))
+        problems.append(
+            Problem(
+                "file-missing", location=place, expected="a file that says what the system is", found="none", fix=_HINT
+            )
+        )
         return None
     if problem := jsonl.too_big(path, _SYSTEM_LIMIT):
         problems.append(problem)
@@ -177,7 +191,9 @@ def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> Syst
     if system.data.split(".")[:2] != version.split(".")[:2]:
         expected = f"{'.'.join(version.split('.')[:2])}.…, as the data at hand ({version}); the third part may differ"
         hint = f'predict the items of this version, then write data = "{version}"'
-        problems.append(Problem("wrong-version", f"{place} data", expected, system.data, hint))
+        problems.append(
+            Problem("wrong-version", location=f"{place} data", expected=expected, found=system.data, fix=hint)
+        )
     if system.crosswalk:
         try:
             crosswalk_types(benchmark, system.crosswalk, f"{place} crosswalk")
@@ -200,22 +216,40 @@ def _predictions(benchmark: Benchmark, folder: Path, system: System, problems: l
         if path.name not in known and path.suffix == ".jsonl" and path != plain:
             near = difflib.get_close_matches(path.name, known, 1)
             hint = f"rename it{f' to {near[0]}' if near else ''}, or take it out"
-            problems.append(Problem("unknown-id", place, f"one of {', '.join(known)}", path.name, hint))
+            problems.append(
+                Problem("unknown-id", location=place, expected=f"one of {', '.join(known)}", found=path.name, fix=hint)
+            )
         elif path.name in known and known[path.name] in found:
             expected, hint = "one file for each board", f"keep this one or {found[known[path.name]].name}"
-            problems.append(Problem("duplicate-id", place, expected, f"two for {_shown(known[path.name])}", hint))
+            problems.append(
+                Problem(
+                    "duplicate-id",
+                    location=place,
+                    expected=expected,
+                    found=f"two for {_shown(known[path.name])}",
+                    fix=hint,
+                )
+            )
         elif path.name in known:
             found[known[path.name]] = path
     for path in found.values():
         if not path.is_file():
             what = "a folder" if path.is_dir() else "something that cannot be copied"
-            problems.append(Problem("file-missing", files.shown(path), "a file", what, "put the file itself there"))
+            problems.append(
+                Problem(
+                    "file-missing",
+                    location=files.shown(path),
+                    expected="a file",
+                    found=what,
+                    fix="put the file itself there",
+                )
+            )
     if not found and not problems:
         expected = f"{PREDICTIONS}, or files such as {' and '.join(list(known)[:2])}"
         others = [path.name for path in sorted(folder.iterdir()) if path.name != SYSTEM]
         hint = "put the predictions there; jinbench format prints what they look like"
         there = shorten(", ".join(others), 80) if others else "none"
-        problems.append(Problem("file-missing", files.shown(folder), expected, there, hint))
+        problems.append(Problem("file-missing", location=files.shown(folder), expected=expected, found=there, fix=hint))
     return {board: found[board] for board in known.values() if board in found}
 
 
@@ -227,16 +261,34 @@ def _board(folder: Path, system: System, problems: list[Problem]) -> Board | Non
             choice = tuple(BOARD_SPLITS) if field == "task" else BOARD_SPLITS.get(system.task, ("test", FOLDS))
             expected = f"which {field} {PREDICTIONS} is for: {', '.join(choice)}"
             hint = f'write {field} = "{choice[0]}"'
-            problems.append(Problem("wrong-shape", f"{place} {field}", expected, "nothing", hint))
+            problems.append(
+                Problem("wrong-shape", location=f"{place} {field}", expected=expected, found="nothing", fix=hint)
+            )
     if len(problems) > before:
         return None
     splits = BOARD_SPLITS[system.task]
     if system.split not in splits:
         expected = f"a split that {system.task} has a board for: {', '.join(splits)}"
-        problems.append(Problem("unknown-id", f"{place} split", expected, shorten(system.split), "correct the name"))
+        problems.append(
+            Problem(
+                "unknown-id",
+                location=f"{place} split",
+                expected=expected,
+                found=shorten(system.split),
+                fix="correct the name",
+            )
+        )
     if system.crosswalk and system.task != "ner":
         expected, hint = "no crosswalk: sectors have none", "take the line away"
-        problems.append(Problem("wrong-task", f"{place} crosswalk", expected, shorten(system.crosswalk), hint))
+        problems.append(
+            Problem(
+                "wrong-task",
+                location=f"{place} crosswalk",
+                expected=expected,
+                found=shorten(system.crosswalk),
+                fix=hint,
+            )
+        )
     return None if len(problems) > before else (system.task, system.split, system.crosswalk)
 
 
@@ -291,7 +343,15 @@ def _given(entry: Entry) -> list[Problem]:
     if not given:
         return []
     expected, hint = "a system that was given nothing of the gold", "take GIVEN out of the recipe, and run it again"
-    return [Problem("declaration-unknown", f"{files.shown(path)} given", expected, shorten(given), hint)]
+    return [
+        Problem(
+            "declaration-unknown",
+            location=f"{files.shown(path)} given",
+            expected=expected,
+            found=shorten(given),
+            fix=hint,
+        )
+    ]
 
 
 def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: bool = False) -> Submitted:
@@ -312,7 +372,9 @@ def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: b
         return Submitted(checked, target, "the same")
     if there and not replace:
         expected, hint = "an id that no entry has yet", "if it is yours and you mean it: --replace; else rename yours"
-        raise DataError(Problem("folder-taken", files.shown(target), expected, "another entry", hint))
+        raise DataError(
+            Problem("folder-taken", location=files.shown(target), expected=expected, found="another entry", fix=hint)
+        )
     if not dry_run:
         _put(contents, target, replace)
     return Submitted(checked, target, "replaced" if there else "new")
@@ -338,6 +400,12 @@ def _put(contents: dict[str, bytes], target: Path, replace: bool) -> None:
                 old.rename(target)
             if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 expected, hint = "an id that no entry has yet", "look at what is there, then try again"
-                problem = Problem("folder-taken", files.shown(target), expected, "one that came just now", hint)
+                problem = Problem(
+                    "folder-taken",
+                    location=files.shown(target),
+                    expected=expected,
+                    found="one that came just now",
+                    fix=hint,
+                )
                 raise DataError(problem) from None
             raise

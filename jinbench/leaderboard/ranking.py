@@ -149,7 +149,15 @@ class Board:
         signed = sorted({row.score.signed for row in self.rows})
         if len(signed) > 1:
             hint = "score all of them on one gold: jinbench leaderboard, or jinbench rescore"
-            raise DataError(Problem("wrong-version", "a table of scores", signed[0], ", ".join(signed[1:]), hint))
+            raise DataError(
+                Problem(
+                    "wrong-version",
+                    location="a table of scores",
+                    expected=signed[0],
+                    found=", ".join(signed[1:]),
+                    fix=hint,
+                )
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The record that is kept: all but the examples of mistakes."""

@@ -56,14 +56,24 @@ def read_replies(path: Path, gold: Gold) -> dict[str, tuple[str, bool]]:
         if not isinstance(id, str) or id not in known:
             hint = "give each reply the id of its prompt"
             expected = f"the id of an item of {gold.task}/{gold.split}"
-            problems.append(Problem("unknown-id", where, expected, shorten(repr(id)), hint))
+            problems.append(Problem("unknown-id", location=where, expected=expected, found=shorten(repr(id)), fix=hint))
         elif id in first:
             found_twice, hint = f"{id} also on line {first[id]}", "keep one of the two lines"
-            problems.append(Problem("duplicate-id", where, "each id once", found_twice, hint))
+            problems.append(
+                Problem("duplicate-id", location=where, expected="each id once", found=found_twice, fix=hint)
+            )
         elif (said := _said(row)) is None:
             expected = '{"id", "reply"}, {"id", "messages"}, or a line of a batch service'
             hint = "see: jinbench parse --help"
-            problems.append(Problem("wrong-shape", where, expected, shorten(", ".join(sorted(row)), 80), hint))
+            problems.append(
+                Problem(
+                    "wrong-shape",
+                    location=where,
+                    expected=expected,
+                    found=shorten(", ".join(sorted(row)), 80),
+                    fix=hint,
+                )
+            )
         else:
             found[id] = said
         if isinstance(id, str):

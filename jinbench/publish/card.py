@@ -266,7 +266,15 @@ def _agreement(benchmark: Benchmark) -> str:
     if described.keys() != {pair["first"] for pair in record["readers"]}:
         place, hint = files.shown(agreement.path_of(benchmark)), "jinbench agreement"
         expected, found = ", ".join(described), ", ".join(pair["first"] for pair in record["readers"])
-        raise DataError(Problem("wrong-shape", place, f"the readers of annotators.toml: {expected}", found, hint))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location=place,
+                expected=f"the readers of annotators.toml: {expected}",
+                found=found,
+                fix=hint,
+            )
+        )
     rows = [
         [
             pair["first"],
@@ -336,7 +344,15 @@ def build_card(benchmark: Benchmark) -> dict[str, bytes]:
         name = match["name"]
         if name not in BLOCKS | OF_BOARDS:
             expected = f"generated: one of {', '.join(BLOCKS | OF_BOARDS)}"
-            raise DataError(Problem("wrong-shape", "a document", expected, name, "correct the name of the block"))
+            raise DataError(
+                Problem(
+                    "wrong-shape",
+                    location="a document",
+                    expected=expected,
+                    found=name,
+                    fix="correct the name of the block",
+                )
+            )
         if name not in made:
             made[name] = BLOCKS[name](benchmark) if name in BLOCKS else OF_BOARDS[name](boards())
         return f"{match[1]}{made[name]}{match[3]}"

@@ -115,7 +115,9 @@ def check_id(repo_id: str) -> None:
     if not is_id(repo_id):
         expected = "OWNER/NAME: letters, digits, '-', '_' and '.', each at most 96; neither '--' nor '..' nor '.git'"
         hint = "correct the name; the owner is your name on the Hub, or that of an organisation"
-        raise DataError(Problem("repo-id", "a dataset on the Hub", expected, shorten(repo_id), hint))
+        raise DataError(
+            Problem("repo-id", location="a dataset on the Hub", expected=expected, found=shorten(repo_id), fix=hint)
+        )
 
 
 def _check_endpoint() -> None:
@@ -210,10 +212,16 @@ def find(name: Path, revision: str | None = None) -> Path:
         return name
     if name.exists():
         hint = f"name the folder: {files.shown(name.parent)}"
-        raise DataError(Problem("file-missing", files.shown(name), "a dataset folder", "a file", hint))
+        raise DataError(
+            Problem("file-missing", location=files.shown(name), expected="a dataset folder", found="a file", fix=hint)
+        )
     if not is_id(str(name)):
         expected = "a dataset folder, or OWNER/NAME on a Hub"
-        raise DataError(Problem("file-missing", files.shown(name), expected, "neither", "check the path"))
+        raise DataError(
+            Problem(
+                "file-missing", location=files.shown(name), expected=expected, found="neither", fix="check the path"
+            )
+        )
     return fetch(str(name), revision)
 
 
@@ -221,14 +229,26 @@ def taken(found: UploadPlan) -> Problem:
     """That a version is there already, with other contents."""
     names = ", ".join(found.taken[:5]) + (f" and {len(found.taken) - 5} more" if len(found.taken) > 5 else "")
     hint = "a published version is never changed: raise yours, by an erratum or by `release` in labels.toml"
-    return Problem("version-taken", address(found.repo_id), f"no {found.tag}, or the same", f"others: {names}", hint)
+    return Problem(
+        "version-taken",
+        location=address(found.repo_id),
+        expected=f"no {found.tag}, or the same",
+        found=f"others: {names}",
+        fix=hint,
+    )
 
 
 def _other_form(repo_id: str, bare: bool) -> Problem:
     """One repository has the dataset with its texts or without, not now this and then that."""
     forms = ("with its texts", f"without ({STANDOFF})")
     hint = "publish the two forms under two names"
-    return Problem("standoff", address(repo_id), f"a dataset {forms[not bare]}", f"one {forms[bare]}", hint)
+    return Problem(
+        "standoff",
+        location=address(repo_id),
+        expected=f"a dataset {forms[not bare]}",
+        found=f"one {forms[bare]}",
+        fix=hint,
+    )
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -323,7 +343,7 @@ def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, ste
     if differs:
         expected, names = f"at commit {commit[:8]} what was sent", f"others: {', '.join(sorted(differs))}"
         hint = "run the same command again; if it stays, what stores or carries those files damages them"
-        raise DataError(Problem("arrived-differs", address(repo_id), expected, names, hint))
+        raise DataError(Problem("arrived-differs", location=address(repo_id), expected=expected, found=names, fix=hint))
 
 
 def _check_token(repo_id: str) -> None:
@@ -332,7 +352,17 @@ def _check_token(repo_id: str) -> None:
     with told(repo_id):
         token = get_token()
     if token is None:
-        raise ServerError(str(Problem("token-refused", address(repo_id), "a token that may write", "none", LOG_IN)))
+        raise ServerError(
+            str(
+                Problem(
+                    "token-refused",
+                    location=address(repo_id),
+                    expected="a token that may write",
+                    found="none",
+                    fix=LOG_IN,
+                )
+            )
+        )
 
 
 @contextmanager

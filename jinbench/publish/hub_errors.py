@@ -42,20 +42,38 @@ def _named(error: Exception, repo_id: str, revision: str | None) -> JinbenchErro
     where = address(repo_id)
     if str(error).startswith("Invalid metadata in README.md"):
         found = " ".join(str(error).split())
-        return DataError(Problem("wrong-shape", "README.md", "metadata that the Hub takes", found, "mend its head"))
+        return DataError(
+            Problem(
+                "wrong-shape",
+                location="README.md",
+                expected="metadata that the Hub takes",
+                found=found,
+                fix="mend its head",
+            )
+        )
     for cause in _causes(error):
         if isinstance(cause, errors.RevisionNotFoundError):
             return DataError(_no_revision(repo_id, str(revision)))
         if isinstance(cause, errors.RepositoryNotFoundError) and not isinstance(cause, errors.GatedRepoError):
             expected, found = "a dataset that is there", "none, or a private one that this token may not see"
-            return DataError(Problem("repo-unknown", where, expected, found, f"correct the name; else {LOG_IN}"))
+            return DataError(
+                Problem(
+                    "repo-unknown",
+                    location=where,
+                    expected=expected,
+                    found=found,
+                    fix=f"correct the name; else {LOG_IN}",
+                )
+            )
         if isinstance(cause, errors.HfHubHTTPError):
             return _refused(where, cause.response.status_code, cause.server_message)
         if isinstance(
             cause, httpx.LocalProtocolError | UnicodeEncodeError
         ):  # in a header: nothing else comes from a user
             found = "one with characters that no token has"
-            return ServerError(str(Problem("token-refused", where, "a token of the Hub", found, LOG_IN)))
+            return ServerError(
+                str(Problem("token-refused", location=where, expected="a token of the Hub", found=found, fix=LOG_IN))
+            )
         if isinstance(cause, errors.OfflineModeIsEnabled):
             return unreachable(where, "HF_HUB_OFFLINE, and it is not in the cache", "unset HF_HUB_OFFLINE")
         if isinstance(cause, httpx.HTTPError | httpx.InvalidURL):
@@ -79,7 +97,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _refused(where: str, status: int, said: str | None) -> ServerError:
     answer = f"{status} {shorten(said or '', 100)}"
     if status in (401, 403):
-        return ServerError(str(Problem("token-refused", where, "a token that may do this", answer, LOG_IN)))
+        return ServerError(
+            str(Problem("token-refused", location=where, expected="a token that may do this", found=answer, fix=LOG_IN))
+        )
     if status == 412:
         return unreachable(where, f"{answer}: somebody else wrote to it at the same time")
     return unreachable(where, answer)
@@ -87,7 +107,13 @@ def _refused(where: str, status: int, said: str | None) -> ServerError:
 
 def unreachable(where: str, found: str, remedy: str = "check the network and HF_ENDPOINT") -> ServerError:
     hint = f"{remedy}, then run the same command again; what is there already is not sent again"
-    return ServerError(str(Problem("hub-unreachable", where, "a Hub that does what it is asked", found, hint)))
+    return ServerError(
+        str(
+            Problem(
+                "hub-unreachable", location=where, expected="a Hub that does what it is asked", found=found, fix=hint
+            )
+        )
+    )
 
 
 def _no_revision(repo_id: str, revision: str) -> Problem:
@@ -99,4 +125,10 @@ def _no_revision(repo_id: str, revision: str) -> Problem:
     except (httpx.HTTPError, OSError):
         names = []
     expected = f"one of {', '.join(sorted(names))}, a branch or a commit" if names else "a tag, a branch or a commit"
-    return Problem("revision-unknown", address(repo_id), expected, shorten(revision), "correct the revision")
+    return Problem(
+        "revision-unknown",
+        location=address(repo_id),
+        expected=expected,
+        found=shorten(revision),
+        fix="correct the revision",
+    )

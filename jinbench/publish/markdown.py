@@ -39,7 +39,9 @@ def head(text: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = RepoCard(f"---\n{text}\n---\n").data.to_dict()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, yaml.YAMLError) as error:
         said = shorten(" ".join(str(error).split()), 100)
-        raise DataError(Problem("wrong-shape", name, "YAML: names with values", said, "mend that place")) from None
+        raise DataError(
+            Problem("wrong-shape", location=name, expected="YAML: names with values", found=said, fix="mend that place")
+        ) from None
     return found
 
 

@@ -162,7 +162,15 @@ def _read(folder: Path) -> dict[str, Any]:
             continue
         if found != sha:
             expected, hint = f"sha256 {sha[:12]}…, as in {STANDOFF}", "fetch the standoff folder again"
-            problems.append(Problem("file-changed", files.shown(folder / name), expected, f"{found[:12]}…", hint))
+            problems.append(
+                Problem(
+                    "file-changed",
+                    location=files.shown(folder / name),
+                    expected=expected,
+                    found=f"{found[:12]}…",
+                    fix=hint,
+                )
+            )
     raise_if_any(problems)
     return record
 
@@ -178,12 +186,16 @@ def _pages(wanted: dict[str, str], folder: Path) -> dict[str, bytes]:
         place = files.shown(folder / name)
         if name not in there:
             found, hint = "no file of that name or contents", "put the page there, as it was found"
-            problems.append(Problem("file-missing", place, f"a page with sha256 {sha[:12]}…", found, hint))
+            problems.append(
+                Problem(
+                    "file-missing", location=place, expected=f"a page with sha256 {sha[:12]}…", found=found, fix=hint
+                )
+            )
             continue
         size, found_sha = len(there[name].decode("utf-8", "replace")), files.sha256(there[name])
         found = f"sha256 {found_sha[:12]}…, {size} characters"
         hint = "put the original page back: not one character may differ, line ends and spaces included"
-        problems.append(Problem("page-changed", place, f"sha256 {sha[:12]}…", found, hint))
+        problems.append(Problem("page-changed", location=place, expected=f"sha256 {sha[:12]}…", found=found, fix=hint))
     raise_if_any(problems)
     return {name: by_sha[sha] for name, sha in wanted.items()}
 
@@ -220,7 +232,11 @@ def _hydrated(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     )
     if unknown:
         expected, hint = "labels of passages that the pages have", "fetch the standoff folder again"
-        raise DataError(Problem("unknown-id", files.shown(folder), expected, ", ".join(unknown[:5]), hint))
+        raise DataError(
+            Problem(
+                "unknown-id", location=files.shown(folder), expected=expected, found=", ".join(unknown[:5]), fix=hint
+            )
+        )
     for row in rows["ner"]:
         spans[row["passage_id"]] += _spans(row, passages[row["passage_id"]], starts[row["id"]])
     names = label_set.sector_names

@@ -96,7 +96,15 @@ def dask_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
     """
     if not all(importlib.util.find_spec(name) for name in ("dask", "distributed")):
         hint = "pip install 'jinbench[cluster]'"
-        raise DataError(Problem("package-missing", "--engine dask", "dask and distributed", "not installed", hint))
+        raise DataError(
+            Problem(
+                "package-missing",
+                location="--engine dask",
+                expected="dask and distributed",
+                found="not installed",
+                fix=hint,
+            )
+        )
     import dask as package
     import distributed as module
 
@@ -165,10 +173,14 @@ def _check_workers(client: Any, scheduler: str | None) -> None:
     for worker, version in sorted(client.run(_version, on_error="return").items()):
         if isinstance(version, Exception):  # where the package is not, the function cannot be found
             hint = "install it there: pip install 'jinbench[cluster]'"
-            problems.append(Problem("package-missing", worker, f"jinbench {own}", "no jinbench", hint))
+            problems.append(
+                Problem("package-missing", location=worker, expected=f"jinbench {own}", found="no jinbench", fix=hint)
+            )
         elif version != own:
             hint = "install the same version on every worker"
-            problems.append(Problem("wrong-version", worker, f"jinbench {own}", version, hint))
+            problems.append(
+                Problem("wrong-version", location=worker, expected=f"jinbench {own}", found=version, fix=hint)
+            )
     if problems:
         raise DataError(problems)
     if scheduler and not client.nthreads():

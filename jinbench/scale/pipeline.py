@@ -77,7 +77,15 @@ class TrainingData:
         rows = load.read_rows(benchmark, "ner") if benchmark.manifest.is_file() or tagging else []
         if tagging and not rows:
             hint = "label some, or: --no-tagging"
-            raise DataError(Problem("file-missing", files.shown(benchmark.dataset), "labelled passages", "none", hint))
+            raise DataError(
+                Problem(
+                    "file-missing",
+                    location=files.shown(benchmark.dataset),
+                    expected="labelled passages",
+                    found="none",
+                    fix=hint,
+                )
+            )
         self.tagging = tagging
         self.texts: list[str] = [row["text"] for row in rows]
         self.spans = [[Span(*(each[name] for name in Span._fields)) for each in row["spans"]] for row in rows]
@@ -138,7 +146,13 @@ def process(
             counts = _counted(job, sources, cut)
             if not counts["articles"]:
                 _clear(out)
-                nothing = Problem("page-empty", files.shown(paths[0]), "an article", "none", "check --field")
+                nothing = Problem(
+                    "page-empty",
+                    location=files.shown(paths[0]),
+                    expected="an article",
+                    found="none",
+                    fix="check --field",
+                )
                 raise DataError([nothing, *counts["first"]])
             rows = sum(_length(job.work("bands", block.number)) for block in cut)
             parts = dedup.partitions(rows, settings.rows)
@@ -179,7 +193,7 @@ def _check_repairs(names: Iterable[str]) -> None:
     """Raises :class:`DataError` (repair-unknown)."""
     hint = f"one of {', '.join(REPAIR_NAMES)}"
     raise_if_any(
-        Problem("repair-unknown", "--repair", "the name of a repair", shorten(name), hint)
+        Problem("repair-unknown", location="--repair", expected="the name of a repair", found=shorten(name), fix=hint)
         for name in names
         if repair_named(name) is None
     )
@@ -209,8 +223,8 @@ def _check_plan(out: Path, planned: dict[str, Any]) -> None:
     if "settings.block" in differ:  # then the numbers of blocks differ too, which says nothing more
         differ = [name for name in differ if not re.fullmatch(r"sources\.\d+\.blocks", name)]
     raise_if_any(
-        Problem("plan-differs", f"{files.shown(path)} {name}", shorten(theirs.get(name, "nothing"), 80),
-                shorten(ours.get(name, "nothing"), 80), _same_again(name, theirs.get(name)))
+        Problem("plan-differs", location=f"{files.shown(path)} {name}",
+                expected=shorten(theirs.get(name, "nothing"), 80), found=shorten(ours.get(name, "nothing"), 80), fix=_same_again(name, theirs.get(name)))
         for name in differ
     )  # fmt: skip
 
@@ -308,7 +322,15 @@ def _same_model(job: Job) -> None:
     before = path.read_text(encoding="utf-8")
     if before != job.model:
         hint = "go on with it on a machine like the one that began it, or empty the folder"
-        raise DataError(Problem("plan-differs", files.shown(path), f"a model {before[:8]}", job.model[:8], hint))
+        raise DataError(
+            Problem(
+                "plan-differs",
+                location=files.shown(path),
+                expected=f"a model {before[:8]}",
+                found=job.model[:8],
+                fix=hint,
+            )
+        )
 
 
 def _stage(

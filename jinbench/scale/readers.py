@@ -49,7 +49,7 @@ class Fault(NamedTuple):
         """`before`: how many lines of the file come before the block."""
         place = f":{self.line + before}" if self.line is not None else ""
         place = f" row {self.row}" if self.row is not None else place
-        return Problem(self.code, self.source + place, self.expected, self.found, self.hint)
+        return Problem(self.code, location=self.source + place, expected=self.expected, found=self.found, fix=self.hint)
 
 
 class Article(NamedTuple):
@@ -257,7 +257,11 @@ def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[InputFi
     raise_if_any(problems)
     if not any(source.size for source in sources):
         place = ", ".join(files.shown(path) for path in paths[:3])
-        raise DataError(Problem("page-empty", place, "articles", "nothing: 0 bytes", "check what wrote it"))
+        raise DataError(
+            Problem(
+                "page-empty", location=place, expected="articles", found="nothing: 0 bytes", fix="check what wrote it"
+            )
+        )
     return sources, blocks
 
 
@@ -270,11 +274,23 @@ def _listed(paths: Sequence[Path]) -> list[tuple[Path, str]]:
         listed = [path for path in inside.values() if path.suffix in _KINDS] if given.is_dir() else [given]
         if not listed:
             hint = "name files, or a folder with such files in it"
-            problems.append(Problem("file-missing", files.shown(given), "*.jsonl, *.parquet or *.txt", "none", hint))
+            problems.append(
+                Problem(
+                    "file-missing",
+                    location=files.shown(given),
+                    expected="*.jsonl, *.parquet or *.txt",
+                    found="none",
+                    fix=hint,
+                )
+            )
         for path in (each.resolve() for each in listed):
             if path in found:
                 hint = "name it once: everything in it would be a duplicate"
-                problems.append(Problem("duplicate-id", files.shown(path), "each file once", "twice", hint))
+                problems.append(
+                    Problem(
+                        "duplicate-id", location=files.shown(path), expected="each file once", found="twice", fix=hint
+                    )
+                )
                 continue
             try:
                 found[path] = _kind(path)
@@ -283,7 +299,11 @@ def _listed(paths: Sequence[Path]) -> list[tuple[Path, str]]:
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()
                 where = files.shown(path)
-                problems.append(Problem("file-missing", where, "a readable file", reason, "check the path"))
+                problems.append(
+                    Problem(
+                        "file-missing", location=where, expected="a readable file", found=reason, fix="check the path"
+                    )
+                )
     raise_if_any(problems)
     return list(found.items())
 
@@ -323,12 +343,28 @@ def _rows(path: Path, fields: Fields, size: int) -> list[tuple[int, int, int, in
             if missing:
                 hint = "name the right one with --field, --id-field or --title-field"
                 columns = ", ".join(names[:12])
-                raise DataError(Problem("wrong-shape", where, f"a column {missing[0]!r}", f"columns {columns}", hint))
+                raise DataError(
+                    Problem(
+                        "wrong-shape",
+                        location=where,
+                        expected=f"a column {missing[0]!r}",
+                        found=f"columns {columns}",
+                        fix=hint,
+                    )
+                )
             kind = file.schema_arrow.field(fields.text).type
             kind = kind.value_type if pa.types.is_dictionary(kind) else kind
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
                 hint = "name another column with --field"
-                raise DataError(Problem("wrong-shape", f"{where} {fields.text}", "a column of text", str(kind), hint))
+                raise DataError(
+                    Problem(
+                        "wrong-shape",
+                        location=f"{where} {fields.text}",
+                        expected="a column of text",
+                        found=str(kind),
+                        fix=hint,
+                    )
+                )
             found, first = [], 0
             for group in range(data.num_row_groups):
                 rows, weight = data.row_group(group).num_rows, data.row_group(group).total_byte_size
@@ -340,7 +376,9 @@ def _rows(path: Path, fields: Fields, size: int) -> list[tuple[int, int, int, in
         if isinstance(error, OSError) and error.errno is not None:
             raise
         said = shorten(str(error), 100)
-        raise DataError(Problem("broken-parquet", where, "a Parquet file", said, "fetch the file again")) from None
+        raise DataError(
+            Problem("broken-parquet", location=where, expected="a Parquet file", found=said, fix="fetch the file again")
+        ) from None
 
 
 def fingerprint(path: Path) -> str:

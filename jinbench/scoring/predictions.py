@@ -78,20 +78,20 @@ def parse_predictions(
         others = [other for task, other in KEYS.items() if task != gold.task and other in row]
         if tagged and key in row:
             said, hint = f"'tags' and {key!r}", "leave out the one that you do not mean"
-            problems.append(Problem("wrong-shape", place, "one of the two", said, hint))
+            problems.append(Problem("wrong-shape", location=place, expected="one of the two", found=said, fix=hint))
         elif others or not (tagged or isinstance(values, list)):
             missing = others or key not in row
             said = f"fields {shorten(', '.join(sorted(row)), 100)}" if missing else f"{key!r}: {shorten(values)}"
             hint = f"a submission for {gold.task} has {key!r} on each line"
             hint += f", and no {others[0]!r}; is this the file for the other task?" if others else ""
-            problems.append(Problem("wrong-task", place, f"a list {key!r}", said, hint))
+            problems.append(Problem("wrong-task", location=place, expected=f"a list {key!r}", found=said, fix=hint))
         elif not isinstance(id, str) or id not in texts:
             if places is None:
                 places = locate() if locate else {}
             problems.append(_unknown(id, gold, places, place))
         elif id in first:
             also, hint = f"{id} also at {first[id]}", "keep one of the two"
-            problems.append(Problem("duplicate-id", place, "each id once", also, hint))
+            problems.append(Problem("duplicate-id", location=place, expected="each id once", found=also, fix=hint))
         else:
             first[id] = place
             if tagged:
@@ -114,7 +114,11 @@ def _untagged(
     if not isinstance(tags, list) or len(tags) != len(text):
         said = f"{len(tags)} tags" if isinstance(tags, list) else shorten(tags)
         hint = "tag characters, not words or sub-words"
-        problems.append(Problem("wrong-shape", place, f"{len(text)} tags, one per character", said, hint))
+        problems.append(
+            Problem(
+                "wrong-shape", location=place, expected=f"{len(text)} tags, one per character", found=said, fix=hint
+            )
+        )
         return []
     try:
         found = schemes.of_tags([tags], names, scheme, repair)
@@ -137,7 +141,9 @@ def _unknown(id: Any, gold: Gold, places: Mapping[str, str], place: str) -> Prob
         config, split = other.split("/")
         meant = f"the split {split}, or {FOLDS}, which is all items" if config == gold.task else f"the task {config}"
         hint += f"; or is the file for {meant}?" if config in TASKS else ""
-    return Problem("unknown-id", place, f"the id of an item of {gold.task}/{gold.split}", found, hint)
+    return Problem(
+        "unknown-id", location=place, expected=f"the id of an item of {gold.task}/{gold.split}", found=found, fix=hint
+    )
 
 
 def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem]) -> dict[str, float]:
@@ -145,7 +151,7 @@ def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem
     if not isinstance(value, dict) or len(value) > len(names):
         expected = f'"scores": {{"{names[0] if names else "…"}": 0.5, …}}, each sector once'
         hint = "give a number for each sector, or leave scores out"
-        problems.append(Problem("wrong-shape", where, expected, shorten(value), hint))
+        problems.append(Problem("wrong-shape", location=where, expected=expected, found=shorten(value), fix=hint))
         return {}
     unknown: list[Problem] = []
     validate_sectors(list(value), names, where, unknown)
@@ -158,7 +164,15 @@ def _scores(value: Any, names: Sequence[str], where: str, problems: list[Problem
             number = math.inf
         if not math.isfinite(number):
             hint = "write a finite number, or leave the sector out of scores"
-            problems.append(Problem("wrong-shape", where, f"a finite number for {shorten(name)}", shorten(score), hint))
+            problems.append(
+                Problem(
+                    "wrong-shape",
+                    location=where,
+                    expected=f"a finite number for {shorten(name)}",
+                    found=shorten(score),
+                    fix=hint,
+                )
+            )
         found[name] = number
     return found
 
@@ -232,7 +246,7 @@ def _check_spans(
     if len(values) > len(text):
         hint = "send spans that do not overlap, each once"
         expected, found = f"{len(text)} spans or fewer: the text has no more characters", f"{len(values):,} spans"
-        problems.append(Problem("spans-overlap", where, expected, found, hint))
+        problems.append(Problem("spans-overlap", location=where, expected=expected, found=found, fix=hint))
         return frozenset()
     spans: list[Span] = []
     for value in values:
@@ -240,10 +254,10 @@ def _check_spans(
             problems.append(
                 Problem(
                     "wrong-shape",
-                    where,
-                    '{"start": 0, "end": 2, "type": "…"}',
-                    shorten(value),
-                    "give each span its start, end and type",
+                    location=where,
+                    expected='{"start": 0, "end": 2, "type": "…"}',
+                    found=shorten(value),
+                    fix="give each span its start, end and type",
                 )
             )
             continue
@@ -254,7 +268,15 @@ def _check_spans(
     spans.sort()
     for span in (span for span, times in Counter(spans).items() if times > 1):
         hint = "keep one of them"
-        problems.append(Problem("spans-overlap", where, "each span once", f"{tuple(span)} more than once", hint))
+        problems.append(
+            Problem(
+                "spans-overlap",
+                location=where,
+                expected="each span once",
+                found=f"{tuple(span)} more than once",
+                fix=hint,
+            )
+        )
     check_overlaps(sorted(set(spans)), where, problems)
     return frozenset(span[:3] for span in spans)
 
@@ -264,12 +286,22 @@ def _check_sectors(
 ) -> frozenset[LabelKey]:
     if len(values) > len(names):
         expected, found = f"{len(names)} sectors or fewer: there are no more", f"{len(values):,}"
-        problems.append(Problem("wrong-shape", where, expected, found, "name each sector once"))
+        problems.append(
+            Problem("wrong-shape", location=where, expected=expected, found=found, fix="name each sector once")
+        )
         return frozenset()
     validate_sectors(values, names, where, problems)
     known = Counter(value for value in values if value in names)
     for name in (name for name, times in known.items() if times > 1):
-        problems.append(Problem("wrong-shape", where, "each sector once", f"{name} twice or more", "keep one of them"))
+        problems.append(
+            Problem(
+                "wrong-shape",
+                location=where,
+                expected="each sector once",
+                found=f"{name} twice or more",
+                fix="keep one of them",
+            )
+        )
     return frozenset((name,) for name in known)
 
 

@@ -53,7 +53,13 @@ def encode(tags: Sequence[Sequence[str]]) -> tuple["np.ndarray[Any, Any]", "np.n
         rows = ((i, j, tag) for i, row in enumerate(tags) for j, tag in enumerate(row))
         i, j, tag = next(row for row in rows if not isinstance(row[2], str) or not row[2])
         raise DataError(
-            Problem("wrong-tags", f"item {i}, tag {j}", "a tag, such as O or B-X", repr(tag), "write tags as strings")
+            Problem(
+                "wrong-tags",
+                location=f"item {i}, tag {j}",
+                expected="a tag, such as O or B-X",
+                found=repr(tag),
+                fix="write tags as strings",
+            )
         )
     return codes, lengths, list(code)
 
@@ -92,7 +98,7 @@ def of_arrow(
     values, lengths = column.flatten(), column.value_lengths().to_numpy(zero_copy_only=False)
     if values.null_count or column.null_count:
         expected, hint = "a tag for each token", "leave out items that have none"
-        raise DataError(Problem("wrong-tags", "an Arrow column", expected, "a null", hint))
+        raise DataError(Problem("wrong-tags", location="an Arrow column", expected=expected, found="a null", fix=hint))
     if not str(values.type).startswith(("int", "uint")):
         encoded = values if str(values.type).startswith("dictionary") else values.dictionary_encode()
         values, tag_names = encoded.indices, encoded.dictionary.to_pylist()
@@ -105,7 +111,15 @@ def of_arrow(
     ):
         expected = f"numbers of tags, 0 to {len(tag_names) - 1}"
         wrong = int(codes.min()) if codes.min() < 0 else int(codes.max())
-        raise DataError(Problem("wrong-tags", "an Arrow column", expected, str(wrong), "name all tags, in their order"))
+        raise DataError(
+            Problem(
+                "wrong-tags",
+                location="an Arrow column",
+                expected=expected,
+                found=str(wrong),
+                fix="name all tags, in their order",
+            )
+        )
     return of_codes(codes, np.asarray(lengths), tag_names, names, scheme, repair)
 
 
@@ -113,10 +127,20 @@ def check(scheme: str, repair: str | None = None) -> None:
     """Raises :class:`DataError` (wrong-scheme) for a scheme or a repair that does not exist."""
     if scheme not in SCHEMES:
         expected = f"one of {', '.join(SCHEMES)}"
-        raise DataError(Problem("wrong-scheme", "scheme", expected, repr(scheme), "name the scheme of your tags"))
+        raise DataError(
+            Problem(
+                "wrong-scheme",
+                location="scheme",
+                expected=expected,
+                found=repr(scheme),
+                fix="name the scheme of your tags",
+            )
+        )
     if repair is not None and repair not in REPAIRS:
         expected = f"one of {', '.join(REPAIRS)}, or none"
-        raise DataError(Problem("wrong-scheme", "repair", expected, repr(repair), "correct the name"))
+        raise DataError(
+            Problem("wrong-scheme", location="repair", expected=expected, found=repr(repair), fix="correct the name")
+        )
 
 
 def of_codes(
@@ -190,7 +214,11 @@ def _tag_table(
             prefixes = ", ".join(f"{letter}-" for letter in letters)
             expected = f"a tag of {scheme}: O, or {prefixes} and one of {', '.join(names)}"
             hint = f"name the scheme of your tags, one of {', '.join(SCHEMES)}, and all of your types"
-            raise DataError(Problem("wrong-tags", f"item {item}, tag {place}", expected, repr(tag), hint))
+            raise DataError(
+                Problem(
+                    "wrong-tags", location=f"item {item}, tag {place}", expected=expected, found=repr(tag), fix=hint
+                )
+            )
     return table
 
 
@@ -201,4 +229,12 @@ def _invalid(
     closed = ", the last E, or S alone" if "E" in SCHEMES[scheme].values() else ""
     expected = f"a valid span of {scheme}: the first tag is B{closed}"
     hint = f"write valid tags, or name a repair: {'; '.join(f'{name}: {what}' for name, what in REPAIRS.items())}"
-    return DataError(Problem("wrong-tags", place, expected, f"a span that begins with {tag_names[codes[i]]}", hint))
+    return DataError(
+        Problem(
+            "wrong-tags",
+            location=place,
+            expected=expected,
+            found=f"a span that begins with {tag_names[codes[i]]}",
+            fix=hint,
+        )
+    )

@@ -43,7 +43,15 @@ def _columns(
         if kind == "spans" and not types <= set(order):
             for i, label in ((i, label) for i, row in enumerate(rows) for label in row if label[2] not in order):
                 hint = "name all of your types"
-                problems.append(Problem("wrong-shape", f"{place}[{i}]", _one_of(order), shorten(label[2]), hint))
+                problems.append(
+                    Problem(
+                        "wrong-shape",
+                        location=f"{place}[{i}]",
+                        expected=_one_of(order),
+                        found=shorten(label[2]),
+                        fix=hint,
+                    )
+                )
     raise_if_any(problems)
     columns = [_in_columns(place, *found[place][:2], numbers, order, scheme, repair) for place in sides]
     for place, theirs in zip(list(sides)[1:], columns[1:], strict=True):
@@ -92,7 +100,11 @@ def _side(side: Any, place: str, numbers: Sequence[str], problems: list[Problem]
 def _unnamed(place: str, said: str) -> DataError:
     hint = "give tag_names, what the numbers mean, e.g. features['ner_tags'].feature.names"
     hint += "; or, if these are spans, a list of them for each item"
-    return DataError(Problem("wrong-shape", place, "tags, spans, or class labels with tag_names", said, hint))
+    return DataError(
+        Problem(
+            "wrong-shape", location=place, expected="tags, spans, or class labels with tag_names", found=said, fix=hint
+        )
+    )
 
 
 def _is_whole(value: Any) -> bool:
@@ -112,7 +124,7 @@ def _triple(label: Any, place: str, problems: list[Problem]) -> tuple[int, int, 
             return start, end, type
     expected = "a span (start, end, type): whole numbers, 0 <= start < end, and the name of a type"
     hint = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
-    problems.append(Problem("wrong-shape", place, expected, shorten(label), hint))
+    problems.append(Problem("wrong-shape", location=place, expected=expected, found=shorten(label), fix=hint))
     return None
 
 
@@ -135,7 +147,7 @@ def _tags(rows: Sequence[Sequence[Any]], numbers: Sequence[str]) -> list[list[st
     """Class labels as tags."""
     expected, hint = f"numbers of tags, 0 to {len(numbers) - 1}", "name all tags, in their order"
     raise_if_any(
-        Problem("wrong-tags", f"item {i}, tag {j}", expected, shorten(code), hint)
+        Problem("wrong-tags", location=f"item {i}, tag {j}", expected=expected, found=shorten(code), fix=hint)
         for i, row in enumerate(rows)
         for j, code in enumerate(row)
         if not _is_whole(code) or not 0 <= code < len(numbers)
@@ -161,11 +173,17 @@ def _listed_names(names: Any, place: str) -> tuple[str, ...]:
         names = [by_number.get(str(i)) for i in range(len(names))]
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         expected, hint = "a list of names, or a mapping from 0, 1, … to names", f"give {place} as a list"
-        raise DataError(Problem("wrong-shape", place, expected, shorten(names), hint))
+        raise DataError(Problem("wrong-shape", location=place, expected=expected, found=shorten(names), fix=hint))
     found = tuple(names)
     hint = "name each number from 0 on"
     raise_if_any(
-        Problem("wrong-shape", f"{place}[{i}]", "a name", "nothing" if name is None else shorten(name), hint)
+        Problem(
+            "wrong-shape",
+            location=f"{place}[{i}]",
+            expected="a name",
+            found="nothing" if name is None else shorten(name),
+            fix=hint,
+        )
         for i, name in enumerate(found)
         if not isinstance(name, str) or not name
     )
@@ -193,14 +211,16 @@ def compute_metrics(
         if labels.ndim != 2 or predicted.shape != labels.shape:
             expected = "labels (items, tokens), and for each a number or logits"
             shapes, hint = f"{logits.shape} and {labels.shape}", "pad both alike"
-            raise DataError(Problem("wrong-shape", "predictions and labels", expected, shapes, hint))
+            raise DataError(
+                Problem("wrong-shape", location="predictions and labels", expected=expected, found=shapes, fix=hint)
+            )
         counted = labels != IGNORED
         for place, side in (("labels", labels), ("predictions", predicted)):
             wrong = side[counted & ((side < 0) | (side >= len(tags)))]
             if side.dtype.kind not in "iu" or wrong.size:
                 expected = f"numbers of tags, 0 to {len(tags) - 1}, or {IGNORED} as a label of what does not count"
                 said, hint = str(wrong[0] if wrong.size else side.dtype), "name all tags, in their order"
-                raise DataError(Problem("wrong-tags", place, expected, said, hint))
+                raise DataError(Problem("wrong-tags", location=place, expected=expected, found=said, fix=hint))
         true, guess = (
             schemes.of_codes(side[counted], counted.sum(1), tags, names, scheme, rule)
             for side, rule in ((labels, None), (predicted, repair))
@@ -221,5 +241,13 @@ def _array(side: Any, place: str) -> "np.ndarray[Any, Any]":
     except ValueError:  # rows of different lengths
         found = np.asarray(None)
     if found.dtype.kind not in "iufb":
-        raise DataError(Problem("wrong-shape", place, "an array of numbers", shorten(side), "pad rows to one length"))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location=place,
+                expected="an array of numbers",
+                found=shorten(side),
+                fix="pad rows to one length",
+            )
+        )
     return found

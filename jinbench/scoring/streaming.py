@@ -75,11 +75,19 @@ def listed(side: Any, place: str) -> list[Sequence[Any]]:
     if type(side).__module__.partition(".")[0] == "pyarrow" and hasattr(side, "to_pylist"):
         side = side.to_pylist()
     if not _is_many(side):
-        raise DataError(Problem("wrong-shape", place, "a list with one entry per item", shorten(side), _LABELS))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location=place,
+                expected="a list with one entry per item",
+                found=shorten(side),
+                fix=_LABELS,
+            )
+        )
     rows = list(side)
     expected = "the labels of an item: a list of tags or of spans"
     raise_if_any(
-        Problem("wrong-shape", f"{place}[{i}]", expected, shorten(row), _LABELS)
+        Problem("wrong-shape", location=f"{place}[{i}]", expected=expected, found=shorten(row), fix=_LABELS)
         for i, row in enumerate(rows)
         if not isinstance(row, list | tuple) and not _is_many(row)
     )
@@ -106,27 +114,53 @@ def check(gold: LabelTable, predicted: LabelTable, place: str = "predictions") -
 
     if gold.items != predicted.items:
         expected, hint = f"{gold.items} items, as in the gold", "predict each item, with no label if there is none"
-        raise DataError(Problem("wrong-shape", place, expected, f"{predicted.items} items", hint))
+        raise DataError(
+            Problem("wrong-shape", location=place, expected=expected, found=f"{predicted.items} items", fix=hint)
+        )
     if gold.tokens is not None and predicted.tokens is not None and (differs := gold.tokens != predicted.tokens).any():
         i = int(np.flatnonzero(differs)[0])
         expected, hint = f"{gold.tokens[i]} tags, as in the gold", "predict a tag for each token"
-        raise DataError(Problem("wrong-shape", f"{place}[{i}]", expected, f"{predicted.tokens[i]}", hint))
+        raise DataError(
+            Problem(
+                "wrong-shape", location=f"{place}[{i}]", expected=expected, found=f"{predicted.tokens[i]}", fix=hint
+            )
+        )
 
 
 def groups(articles: Any, items: int) -> list[Any]:
     """The article of each of `items` items, as a list. Raises :class:`DataError` (wrong-shape)."""
     expected = f"the article of each of {items} items"
     if not _is_many(articles):
-        raise DataError(Problem("wrong-shape", "articles", expected, shorten(articles), "name one for each item"))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location="articles",
+                expected=expected,
+                found=shorten(articles),
+                fix="name one for each item",
+            )
+        )
     found = articles.tolist() if hasattr(articles, "tolist") else list(articles)
     if len(found) != items:
-        raise DataError(Problem("wrong-shape", "articles", expected, f"{len(found)}", "name one for each item"))
+        raise DataError(
+            Problem(
+                "wrong-shape",
+                location="articles",
+                expected=expected,
+                found=f"{len(found)}",
+                fix="name one for each item",
+            )
+        )
     for i, article in enumerate(found):
         try:
             hash(article)
         except TypeError:
             where, hint = f"articles[{i}]", "name articles by strings or whole numbers"
-            raise DataError(Problem("wrong-shape", where, "the id of an article", shorten(article), hint)) from None
+            raise DataError(
+                Problem(
+                    "wrong-shape", location=where, expected="the id of an article", found=shorten(article), fix=hint
+                )
+            ) from None
     return found
 
 
@@ -249,6 +283,14 @@ def _starts(ids: Sequence[Hashable]) -> list[int]:
         if ids[i] in seen:
             expected = "items of an article that come one after the other"
             hint = "sort items, and what is predicted for them, by article"
-            raise DataError(Problem("wrong-shape", f"articles[{i}]", expected, f"{shorten(ids[i])} once more", hint))
+            raise DataError(
+                Problem(
+                    "wrong-shape",
+                    location=f"articles[{i}]",
+                    expected=expected,
+                    found=f"{shorten(ids[i])} once more",
+                    fix=hint,
+                )
+            )
         seen.add(ids[i])
     return starts

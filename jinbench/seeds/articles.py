@@ -47,7 +47,7 @@ class _Reader:
         self.mended: set[tuple[str, int]] = set()
 
     def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
-        self.problems.append(Problem(code, place, expected, found, hint))
+        self.problems.append(Problem(code, location=place, expected=expected, found=found, fix=hint))
 
     def take(self, page: Page, part: str, place: str) -> tuple[list[Char], list[int]]:
         """The characters of one part ("13", "83[7:]", "1-29") and the lines they stand on; marks them as used."""
@@ -221,7 +221,15 @@ class _Reader:
         if not page_entries or not article_entries:
             found = f"{len(page_entries)} pages, {len(article_entries)} articles"
             hint = "jinbench seeds add FILE… brings pages and proposes articles; then: jinbench seeds check"
-            raise DataError(Problem("pages-missing", self.where, "a [[page]] and an [[article]] or more", found, hint))
+            raise DataError(
+                Problem(
+                    "pages-missing",
+                    location=self.where,
+                    expected="a [[page]] and an [[article]] or more",
+                    found=found,
+                    fix=hint,
+                )
+            )
         self.listed = {entry["id"] for entry in page_entries}
         pages, self.problems = page_files.read(self.rooms, page_entries)
         self.used = {id: Counter() for id in pages}

@@ -91,7 +91,11 @@ def read(
     if path.suffix.lower() in _ROWS:
         if encoding and codecs.lookup(encoding).name != "utf-8":
             hint = f"convert it first, for example: iconv -f {encoding} -t UTF-8 {path.name} > utf8.jsonl"
-            raise DataError(Problem("not-utf8", files.shown(path), "JSON Lines, in UTF-8", encoding, hint))
+            raise DataError(
+                Problem(
+                    "not-utf8", location=files.shown(path), expected="JSON Lines, in UTF-8", found=encoding, fix=hint
+                )
+            )
         return _rows(path, text_field, title_field)
     data = _read(path, HTML_BYTES)
     if path.suffix.lower() in _WEB or _MARKUP.match(data[:4096]):
@@ -114,18 +118,26 @@ def wrong(source: Source) -> Problem | None:
     text, where = source.text, source.where
     if not text.strip():
         found, hint = f"{len(text)} characters, all white space", "take it out, or fetch the page again"
-        return Problem("page-empty", where, "text", found, hint)
+        return Problem("page-empty", location=where, expected="text", found=found, fix=hint)
     control = _CONTROL.search(text)
     if control:
         at = where if source.single else f"{where}:{text.count(chr(10), 0, control.start()) + 1}"
         hint = "end lines with \\n" if control[0] == "\r" else "take that character out, or save the page as plain text"
-        return Problem("page-control-character", at, "text", repr(control[0]), hint)
+        return Problem("page-control-character", location=at, expected="text", found=repr(control[0]), fix=hint)
     count = sum(1 for line in text.split("\n") if line.strip())
     if count > LINES or len(text.encode("utf-8", "replace")) > TEXT_BYTES:
         expected = f"{TEXT_BYTES:,} bytes and {LINES:,} lines, or fewer"
-        return Problem("file-too-big", where, expected, f"{count:,} lines, {len(text):,} characters", _CUT)
+        return Problem(
+            "file-too-big",
+            location=where,
+            expected=expected,
+            found=f"{count:,} lines, {len(text):,} characters",
+            fix=_CUT,
+        )
     if any("\ud800" <= char <= "\udfff" for char in text):
-        return Problem("wrong-shape", where, "text", "half a surrogate pair", "take that character out")
+        return Problem(
+            "wrong-shape", location=where, expected="text", found="half a surrogate pair", fix="take that character out"
+        )
     return None
 
 
@@ -135,7 +147,9 @@ _CUT = "a page is one page of a newspaper, or one web page: cut the file into pa
 def _too_big(path: Path, limit: int) -> Problem:
     size = path.stat().st_size
     found = f"{size:,} bytes" if size > limit else "more"
-    return Problem("file-too-big", files.shown(path), f"{limit:,} bytes or fewer", found, _CUT)
+    return Problem(
+        "file-too-big", location=files.shown(path), expected=f"{limit:,} bytes or fewer", found=found, fix=_CUT
+    )
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -149,7 +163,11 @@ def _read(path: Path, limit: int) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         hint = "name the files in it, one by one or as DIR/*.txt" if path.is_dir() else "check the path"
-        raise DataError(Problem("file-missing", files.shown(path), "a readable file", reason.lower(), hint)) from None
+        raise DataError(
+            Problem(
+                "file-missing", location=files.shown(path), expected="a readable file", found=reason.lower(), fix=hint
+            )
+        ) from None
     if len(data) > limit:
         raise DataError(_too_big(path, limit))
     return data
@@ -189,7 +207,13 @@ def _converted(path: Path, data: bytes, encoding: str) -> str:
         if _is_utf8(raw) and codecs.lookup(encoding).name != "utf-16":
             hint = "without --encoding, if the whole file is UTF-8; otherwise convert the lines that are not"
             raise DataError(
-                Problem("not-utf8", f"{where}:{number}", f"{encoding} on every line", "UTF-8 on this one", hint)
+                Problem(
+                    "not-utf8",
+                    location=f"{where}:{number}",
+                    expected=f"{encoding} on every line",
+                    found="UTF-8 on this one",
+                    fix=hint,
+                )
             )
     try:
         return data.decode(encoding)
@@ -197,7 +221,9 @@ def _converted(path: Path, data: bytes, encoding: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{data[error.start]:02x} at byte {error.start}, which {encoding} does not have there"
         hint = "name another encoding, or mend that line"
-        raise DataError(Problem("not-utf8", f"{where}:{line}", f"text in {encoding}", found, hint)) from None
+        raise DataError(
+            Problem("not-utf8", location=f"{where}:{line}", expected=f"text in {encoding}", found=found, fix=hint)
+        ) from None
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -252,7 +278,9 @@ def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Sourc
     where = files.shown(path)
     if importlib.util.find_spec("trafilatura") is None:
         expected, hint = "the package trafilatura, which reads web pages", f"type: pip install 'jinbench[{EXTRA}]'"
-        raise DataError(Problem("package-missing", where, expected, "it is not installed", hint))
+        raise DataError(
+            Problem("package-missing", location=where, expected=expected, found="it is not installed", fix=hint)
+        )
     declared = _CHARSET.search(data[:4096])
     name = declared[1].decode("ascii").lower() if declared else ""
     if not encoding and name and is_known(name) and not _decodes(data, "utf-8"):
@@ -292,7 +320,7 @@ def _extracted(page: str, where: str, seconds: float) -> dict[str, str]:
 
     def failed(found: str) -> DataError:
         expected = f"text within {seconds:g} s and {MEMORY // 10**6:,} MB"
-        return DataError(Problem("extraction-failed", where, expected, found, hint))
+        return DataError(Problem("extraction-failed", location=where, expected=expected, found=found, fix=hint))
 
     try:
         done = subprocess.run(command, input=page.encode("utf-8", "replace"), capture_output=True, timeout=seconds)
@@ -323,12 +351,22 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
             there = ", ".join(sorted(row)[:10]) or "nothing"
             hint = "name the field that holds the text: --field NAME"
             what = f"only {there}" if text_field not in row else type(text).__name__
-            problems.append(Problem("wrong-shape", where, f"a text in the field {text_field}", what, hint))
+            problems.append(
+                Problem(
+                    "wrong-shape", location=where, expected=f"a text in the field {text_field}", found=what, fix=hint
+                )
+            )
             continue
         if title is not None and not isinstance(title, str):
             hint = "name another field: --title NAME"
             problems.append(
-                Problem("wrong-shape", where, f"a text in the field {title_field}", type(title).__name__, hint)
+                Problem(
+                    "wrong-shape",
+                    location=where,
+                    expected=f"a text in the field {title_field}",
+                    found=type(title).__name__,
+                    fix=hint,
+                )
             )
             continue
         head = " ".join((title or "").split())
@@ -344,7 +382,7 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
     fatal = [problem for problem in problems if _is_fatal(problem, path)]
     if fatal or len(problems) >= jsonl.MOST or not found:
         hint = "put one JSON object with a text on each line"
-        none = Problem("page-empty", files.shown(path), "rows with a text", "none", hint)
+        none = Problem("page-empty", location=files.shown(path), expected="rows with a text", found="none", fix=hint)
         raise DataError(fatal or problems or none)
     return found, problems
 

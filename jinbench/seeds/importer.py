@@ -84,7 +84,13 @@ def plan(
                 sources.append(source)
                 continue
             hint = "leave it out; to propose its articles anew, take its [[page]] and [[article]]s out of articles.toml"
-            problem = Problem("duplicate-id", source.where, "a page that is not there yet", f"the page {twin}", hint)
+            problem = Problem(
+                "duplicate-id",
+                location=source.where,
+                expected="a page that is not there yet",
+                found=f"the page {twin}",
+                fix=hint,
+            )
             (skipped if source.single else problems).append(problem)
     raise_if_any(problems)
     if strict or not sources:
@@ -113,7 +119,15 @@ def write(made: ImportPlan) -> None:
         now = files.read_bytes(rooms.articles) if rooms.articles.exists() else b""
         if now != made.before:
             where, hint = files.shown(rooms.articles), "nothing was added; type the command again"
-            raise DataError(Problem("file-changed", where, "the file as it was read", "another one by now", hint))
+            raise DataError(
+                Problem(
+                    "file-changed",
+                    location=where,
+                    expected="the file as it was read",
+                    found="another one by now",
+                    fix=hint,
+                )
+            )
         files.write_bytes(rooms.articles, made.before + made.text.encode("utf-8"))
     except BaseException:
         for path in written:

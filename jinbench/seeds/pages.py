@@ -45,7 +45,7 @@ def read(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str,
     problems: list[Problem] = []
 
     def problem(code: str, place: str, expected: str, found: str, hint: str) -> None:
-        problems.append(Problem(code, place, expected, found, hint))
+        problems.append(Problem(code, location=place, expected=expected, found=found, fix=hint))
 
     pages: dict[str, Page] = {}
     taken: set[str] = set()

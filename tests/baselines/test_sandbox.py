@@ -1,0 +1,235 @@
+"""A recipe on its own side of the wall: what it can find there, and how it may end."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jinbench.baselines import run, sandbox, worker
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from tests.helpers.paths import ROOT
+from tests.helpers.recipes import write_recipe
+
+PEEKS = '''
+import builtins, gc, json, os, sys
+
+TASK, SEED = {task!r}, 0
+FORBIDDEN = {{"spans", "ner_tags", "sectors", "split", "kind", "level", "hits", "clean_id", "fold_1"}}
+
+
+def reachable():
+    """Every container that the collector knows, and what the frames above hold."""
+    found, frame = gc.get_objects(), sys._getframe(1)
+    while frame:
+        found += [frame.f_locals, *frame.f_locals.values()]
+        frame = frame.f_back
+    return found
+
+
+class Peeks:
+    def fit(self, X, y):
+        self.trained = [each for found in y for each in found]
+        # What an earlier round left behind; then something for the next one to find.
+        self.left = [getattr(builtins, "STASH", None), getattr(sys, "STASH", None), os.environ.get("STASH")]
+        builtins.STASH = sys.STASH = list(y)
+        os.environ["STASH"] = "x"
+        del X, y
+        return self
+
+    def predict(self, X):
+        objects = reachable()
+        rows = [sorted(FORBIDDEN & set(each)) for each in objects
+                if isinstance(each, dict) and isinstance(each.get("text"), str) and FORBIDDEN & set(each)]
+        labels = [[each[0], each[1], str(each[2]), each[3]] for each in objects
+                  if isinstance(each, (list, tuple)) and len(each) == 4 and isinstance(each[0], int)
+                  and isinstance(each[1], int) and isinstance(each[2], str) and isinstance(each[3], str)]
+        trained = [list(each) for each in self.trained if not isinstance(each, str)]
+        ids = [each["id"] for each in objects if isinstance(each, dict) and "@" in str(each.get("id"))]
+        with open({log!r}, "a") as file:
+            foreign = [each for each in labels if each not in trained]
+            fields = sorted({{key for row in X for key in row}})
+            found = [len(trained), len(labels), foreign, rows, ids, self.left, sys.argv, fields]
+            file.write(json.dumps(found) + "\\n")
+        return [[] for _ in X]
+
+
+def make():
+    return Peeks()
+'''
+
+
+@pytest.mark.parametrize("task", ["ner", "sector"])
+def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(
+    world: Benchmark, tmp_path: Path, task: str
+) -> None:
+    log = tmp_path / "found.jsonl"
+    run.run_recipe(world, write_recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
+    rounds = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(rounds) == (1 + 4 + 18 if task == "ner" else 1 + 4)
+    for trained, labels, foreign, rows, ids, left, arguments, fields in rounds:
+        assert (trained > 0) == (labels > 0) == (task == "ner"), "the search finds what is there"
+        assert foreign == [], "labels that are not those it was given"
+        assert rows == []
+        assert ids == [], "an id that says which noise it is"
+        assert left == [None, None, None], "something of an earlier round"
+        assert not any(str(world.root) in argument for argument in arguments[1:] if not argument.endswith("model.py"))
+        assert set(fields) <= set(sandbox.SEEN)
+
+
+ENDS = """
+import os, signal
+TASK, SEED = "sector", 0
+{before}
+class M:
+    def fit(self, X, y): {fit}
+    def predict(self, X): return [["port"] for _ in X]
+def make(): return M()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "fit", "found"),
+    [
+        ("", "os._exit(3)", "exit code 3"),
+        ("", "os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("", "os.kill(os.getppid(), signal.SIGKILL); os.kill(os.getpid(), signal.SIGKILL)", "no answer came"),
+        ("os._exit(0)", "pass", "no answer came"),
+        ("", "raise ValueError('no\\nsense')", "model.py:6"),
+        ("", "[][1]", "IndexError"),
+        ("", "raise KeyboardInterrupt('no')", "model.py:6(.|\\n)*KeyboardInterrupt: no"),
+        ("", "os._exit(0)", "exit code 0 before it answered"),
+        ("", "import json; json.loads('{')", r"JSONDecodeError: .* \(in .*json/decoder.py:\d+\)"),
+        ("", "import no_such_package", "NEEDS"),
+        ("", "raise ValueError('x' * 5000)", "x{300} …"),
+    ],
+)
+def test_a_recipe_may_end_as_it_likes(world: Benchmark, tmp_path: Path, before: str, fit: str, found: str) -> None:
+    with pytest.raises(DataError, match=found):
+        run.run_recipe(world, write_recipe(tmp_path, ENDS.format(before=before, fit=fit)))
+
+
+def test_the_same_seed_and_the_same_order_of_sets_in_every_round(world: Benchmark, tmp_path: Path) -> None:
+    text = """
+import random
+import numpy
+TASK, SEED = "sector", -3
+class M:
+    def fit(self, X, y): return self
+    def predict(self, X):
+        with open(LOG, "a") as file:
+            print(random.random(), numpy.random.random(), list({"a", "b", "c", "d", "e"}), file=file)
+        return [["port"] for _ in X]
+def make(): return M()
+"""
+    log = tmp_path / "log"
+    for _ in range(2):
+        run.run_recipe(world, write_recipe(tmp_path, text.replace("LOG", repr(str(log)))))
+    lines = log.read_text().splitlines()
+    assert len(lines) == 2 * 5
+    assert len(set(lines)) == 1
+
+
+def test_the_memory_of_who_started_a_process_is_not_its_own() -> None:
+    ours = b"x" * (300 << 20)
+    command = [sys.executable, "-c", "from jinbench.baselines.worker import peak_mb; print(peak_mb())"]
+    found = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 5 < found < 100 < len(ours) >> 20
+    assert worker.peak_mb() > 300
+
+
+def test_memory_is_that_of_the_recipe_alone(world: Benchmark, tmp_path: Path) -> None:
+    """What fit allocates shows; what this process has does not."""
+    ours = b"x" * (300 << 20)
+    recipe = write_recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))
+    memory = run.run_recipe(world, recipe).run["memory_mb"]
+    assert 100 < memory["growth"] < 150
+    assert memory["peak"] < len(ours) >> 20
+
+
+def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> None:
+    text = 'NEEDS = ("numpy",)\n' + ENDS.format(before="import time", fit="time.sleep(0.05)")
+    result = run.run_recipe(world, write_recipe(tmp_path, text))
+    record = json.loads(result.files()["scores.json"])
+    assert record["run"]["fit_seconds"]["wall"] >= 5 * 0.05 > record["run"]["fit_seconds"]["cpu"]
+    assert record["run"]["rounds"] == 5
+    assert record["run"]["characters_per_second"] > 0
+    assert {"python", "machine", "settings", "versions"} <= record["run"].keys()
+    assert set(record["run"]["versions"]) == {"jinbench", "numpy", "scipy", "scikit-learn"}
+    assert record["needs"] == ["numpy"]
+    assert "run" not in run.lasting(result.files()["scores.json"])
+
+
+def test_what_a_recipe_prints_is_no_result(world: Benchmark, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(ENDS.format(before="print('loading')", fit="print('fitting')"))
+    done = subprocess.run(
+        [sys.executable, "-m", "jinbench", "--root", str(world.root), "run", "--json", str(tmp_path / "model.py")],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    (record,) = json.loads(done.stdout)
+    assert record["recipe"] == "model"
+    assert done.stderr.count("loading") == 1
+    assert done.stderr.count("fitting") == 5
+
+
+def in_a_fit(world: Benchmark, tmp_path: Path) -> tuple["subprocess.Popen[str]", Path]:
+    """The command in the middle of a fit that takes long, and a file that grows as long as the fit goes on."""
+    pulse = tmp_path / "pulse"
+    beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
+    (tmp_path / "model.py").write_text(ENDS.format(before="", fit=beat))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jinbench", "--root", str(world.root), "run", str(tmp_path / "model.py")],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not pulse.is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process, pulse
+
+
+def goes_on(pulse: Path) -> bool:
+    beats = pulse.stat().st_size
+    time.sleep(0.5)
+    return pulse.stat().st_size != beats
+
+
+def test_a_recipe_ends_with_the_command(world: Benchmark, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a fit: the command ends, the recipe with it, and no traceback is shown."""
+    process, pulse = in_a_fit(world, tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode not in (0, None)
+    assert "Traceback" not in said
+    time.sleep(0.3)
+    assert not goes_on(pulse)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_recipe_outlives_the_command(world: Benchmark, tmp_path: Path, number: int) -> None:
+    """However the command ends, a fit without an end does not go on alone."""
+    process, pulse = in_a_fit(world, tmp_path)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    time.sleep(1.5)
+    assert not goes_on(pulse)
+
+
+def test_a_fork_of_the_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
+    alone, forked = (
+        run.run_recipe(world, write_recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
+    )
+    assert alone.predictions == forked.predictions
+
+
+def test_the_rows_of_a_recipe_are_its_own(world: Benchmark, tmp_path: Path) -> None:
+    """What it does to them changes nothing of what it is held against."""
+    text = ENDS.format(before="", fit="pass").replace("for _ in X]", "for row in X if row.clear() is None]")
+    assert "row.clear()" in text
+    assert run.run_recipe(world, write_recipe(tmp_path, text)).predictions["test"]

@@ -1,0 +1,655 @@
+"""Corpora in and out: what a format says comes back, what it cannot say is told, and others read what we write."""
+
+import json
+import re
+import string
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jinbench.core.errors import DataError
+from jinbench.core.types import Span
+from jinbench.formats import conll, convert, registry
+from jinbench.formats.base import LOSSES, ConversionLog, Document, ordered
+from jinbench.formats.convert import Report, Source, convert_corpus
+from jinbench.scoring import schemes
+from tests.helpers.commands import run
+from tests.helpers.paths import ROOT
+
+# Astral characters, an emoji of several code points, combining marks, white space of all kinds, traps for columns.
+PIECES = ["天", "津", "港", "\U00020bb7", "\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\t", "\n", "\r", " ",
+          "\u3000", "\u2028", "\x85", "\x1c", "#", "O", "1", "\ufeff", "B-X", '"', "\\", ";", "\u200b"]  # fmt: skip
+TYPES = ["PER", "地点", "a-b", "X Y"]
+PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def documents(draw: st.DrawFn, nested: bool = True, grouped: bool = False) -> Document:
+    text = "".join(draw(st.lists(st.sampled_from(PIECES), max_size=12)))
+    spans = set()
+    for _ in range(draw(st.integers(0, 4)) if text else 0):
+        start = draw(st.integers(0, len(text) - 1))
+        end = draw(st.integers(start + 1, len(text)))
+        spans.add(Span(start, end, draw(st.sampled_from(TYPES)), text[start:end]))
+    found = ordered(sorted(spans)) if nested else kept(ordered(sorted(spans)))
+    classes = tuple(draw(st.lists(st.sampled_from(["财经", "sport"]), unique=True)))
+    id = draw(st.none() | st.text(string.ascii_letters + "-/.天", min_size=1, max_size=5))
+    return Document(text, tuple(found), classes, id, draw(st.sampled_from(["d1", "d2"])) if grouped else None)
+
+
+def kept(spans: Sequence[Span]) -> list[Span]:
+    """The rule, said once more in another way: character by character, the first to begin, then the longest."""
+    taken: dict[int, Span] = {}
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if not any(i in taken for i in range(span.start, span.end)):
+            taken |= dict.fromkeys(range(span.start, span.end), span)
+    return sorted(set(taken.values()))
+
+
+corpora = st.lists(documents(), min_size=1, max_size=5)
+
+
+def there_and_back(
+    name: str, found: Sequence[Document], folder: Path, **options: Any
+) -> tuple[list[Document], ConversionLog]:
+    """What our reader gets of what our writer wrote, and what the writer said was lost."""
+    format, notes, scheme = registry.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
+    path = folder / f"x{options.get('suffix', format.suffix)}"
+    pieces = format.write(iter(found), notes, **{"suffix": format.suffix, "scheme": scheme} | options)
+    if format.folder:
+        path.mkdir()
+        for file, data in pieces:
+            (path / file).parent.mkdir(parents=True, exist_ok=True)
+            (path / file).write_bytes(data)
+    else:
+        path.write_bytes(b"".join(pieces))
+    reading = ConversionLog()
+    wanted = {key: value for key, value in options.items() if key in format.options}
+    back = list(format.read(path, reading, **wanted))
+    assert not reading.counts, [str(problem) for problem in (*reading.fatal, *reading.problems)]
+    assert not reading.losses
+    return back, notes
+
+
+def said(notes: ConversionLog) -> dict[str, int]:
+    return {code: loss.count for code, loss in notes.losses.items()}
+
+
+def lost(**counts: int) -> dict[str, int]:
+    return {name.replace("_", "-"): count for name, count in counts.items() if count}
+
+
+@PROPERTY
+@given(corpora, st.booleans())
+def test_cluener_says_all_but_classes(found: list[Document], grouped: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = [Document(d.text, d.spans, d.classes, d.id, "g" if grouped else None) for d in found]
+        back, notes = there_and_back("cluener", found, Path(folder), group="article_id" if grouped else None)
+    assert [(d.text, set(d.spans), d.id, d.group) for d in back] == [
+        (d.text, set(d.spans), d.id, d.group) for d in found
+    ]
+    assert said(notes) == lost(classes=sum(len(d.classes) for d in found))
+
+
+@PROPERTY
+@given(corpora)
+def test_label_studio_says_all(found: list[Document]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        back, notes = there_and_back("labelstudio", found, Path(folder))
+        rows = json.loads((Path(folder) / "x.json").read_text(encoding="utf-8"))
+    assert [(d.text, set(d.spans), d.classes, d.id) for d in back] == [
+        (d.text, set(d.spans), d.classes, d.id) for d in found
+    ]
+    assert not notes.losses
+    for row, document in zip(rows, found, strict=True):  # read as anyone would
+        values = [result["value"] for result in row["annotations"][0]["result"] if result["type"] == "labels"]
+        assert {(v["labels"][0], row["data"]["text"][v["start"] : v["end"]]) for v in values} == {
+            (span.type, span.surface) for span in document.spans
+        }
+
+
+@PROPERTY
+@given(corpora)
+def test_doccano_says_all_and_counts_as_a_browser_does(found: list[Document]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        back, notes = there_and_back("doccano", found, Path(folder))
+        rows = [json.loads(line) for line in (Path(folder) / "x.jsonl").read_bytes().split(b"\n") if line]
+    both = bool(found[0].classes)
+    expected = [d.classes if both or not d.spans else () for d in found]
+    assert [(d.text, set(d.spans), d.classes, d.id) for d in back] == [
+        (d.text, set(d.spans), classes, d.id) for d, classes in zip(found, expected, strict=True)
+    ]
+    assert said(notes) == lost(classes=sum(len(d.classes) for d in found) - sum(map(len, expected)))
+    for row, document in zip(rows, found, strict=True):
+        units = row["text"].encode("utf-16-le")
+        spans = [entry for entry in row.get("entities", row.get("label")) if isinstance(entry, list)]
+        assert {(type, units[2 * a : 2 * b].decode("utf-16-le")) for a, b, type in spans} == {
+            (span.type, span.surface) for span in document.spans
+        }
+
+
+@PROPERTY
+@given(corpora)
+def test_brat_says_all_but_classes_and_groups(found: list[Document]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        back, notes = there_and_back("brat", found, Path(folder))
+        anns = sorted((Path(folder) / "x").rglob("*.ann"))
+        for ann in anns:  # what brat asks for: the surface is what its pieces point at
+            text = ann.with_suffix(".txt").read_bytes().decode()
+            for line in filter(None, ann.read_bytes().decode().split("\n")):
+                _, where, surface = line.split("\t")
+                pieces = [tuple(map(int, pair.split())) for pair in where.partition(" ")[2].split(";")]
+                assert len(surface) == sum(b - a for a, b in pieces) + len(pieces) - 1
+                stands = " ".join(text[a:b] for a, b in pieces)
+                assert re.sub(r"[\n\r\t]", " ", stands) == surface
+    assert len(back) == len(anns) == len(found)
+    names = {span.type for d in found for span in d.spans}
+
+    def written(d: Document) -> tuple[Any, ...]:
+        return d.text, tuple(sorted({(s.start, s.end, s.type.replace(" ", "_")) for s in d.spans}))
+
+    assert sorted(map(written, back)) == sorted(map(written, found))
+    losses = said(notes)
+    assert losses.pop("classes", 0) == sum(len(d.classes) for d in found)
+    assert ("names" in losses) >= ("X Y" in names)
+    assert losses.keys() <= {"names", "ids"}  # ids where two are one for a file system
+
+
+@PROPERTY
+@given(corpora, st.sampled_from([*schemes.SCHEMES]))
+def test_columns_say_flat_spans_and_no_white_space(found: list[Document], scheme: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        back, notes = there_and_back("conll", found, Path(folder), scheme=scheme)
+    there = [d for d in found if d.text]
+    texts = ["".join("\u2423" if c.isspace() or c == "\ufeff" else c for c in d.text) for d in there]
+    spans = [{(s.start, s.end, s.type.replace(" ", "_")) for s in kept(d.spans)} for d in there]
+    assert [d.text for d in back] == texts
+    assert [{span[:3] for span in d.spans} for d in back] == spans
+    assert said(notes) == lost(
+        empty=len(found) - len(there),
+        overlaps=sum(len(d.spans) - len(kept(d.spans)) for d in there),
+        ids=sum(d.id is not None for d in there),
+        classes=sum(len(d.classes) for d in there),
+        white_space=sum(
+            a != b for d, text in zip(there, texts, strict=True) for a, b in zip(d.text, text, strict=True)
+        ),
+        names=sum(s.type == "X Y" for d in there for s in kept(d.spans)),
+    )
+
+
+@PROPERTY
+@given(corpora, st.sampled_from(["BIO", "BIOES", "BILOU"]))
+def test_seqeval_reads_our_columns(found: list[Document], scheme: str) -> None:
+    from seqeval.scheme import BILOU, IOB2, IOBES, Entities
+
+    data = b"".join(conll.write(iter(found), ConversionLog(), scheme=scheme)).decode()
+    blocks = [[line.split() for line in block.split("\n")] for block in data.split("\n\n") if block]
+    theirs = {"BIO": IOB2, "BIOES": IOBES, "BILOU": BILOU}[scheme]
+    entities = Entities([[tag for _, tag in block] for block in blocks], theirs)
+    expected = [{(s.start, s.end, s.type.replace(" ", "_")) for s in kept(d.spans)} for d in found if d.text]
+    assert [{(e.start, e.end, e.tag) for e in sentence} for sentence in entities.entities] == expected
+
+
+def aligned(document: Document) -> list[Span]:
+    """The spans whose ends are no white space next to white space, nor a space behind another character."""
+    text = document.text
+    words = re.finditer(r"(?P<c>\S) ?|\s+", text)
+    tokens = [(m.start(), m.start() + 1) if m["c"] else m.span() for m in words]
+    starts, ends = {a for a, _ in tokens}, {b for _, b in tokens}
+    return [span for span in document.spans if span.start in starts and span.end in ends]
+
+
+@settings(PROPERTY, max_examples=30)
+@given(st.lists(documents(grouped=True), min_size=1, max_size=4), st.sampled_from([".spacy", ".json", ".jsonl"]))
+def test_spacy_says_all(found: list[Document], suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        back, notes = there_and_back("spacy", found, Path(folder), suffix=suffix, group="article_id")
+    there = [d.spans if suffix == ".spacy" else aligned(d) for d in found]
+    assert [(d.text, set(d.spans), set(d.classes), d.id, d.group) for d in back] == [
+        (d.text, set(spans), set(d.classes), d.id, d.group) for d, spans in zip(found, there, strict=True)
+    ]
+    assert said(notes) == lost(alignment=sum(len(d.spans) for d in found) - sum(map(len, there)))
+
+
+@settings(PROPERTY, max_examples=30)
+@given(corpora)
+def test_spacy_itself_reads_what_we_write(found: list[Document]) -> None:
+    import spacy
+    from spacy.tokens import Doc, DocBin
+
+    from jinbench.formats import spacy as docbins
+
+    made = b"".join(docbins.write(iter(found), ConversionLog()))
+    of_bin = list(DocBin().from_bytes(made).get_docs(spacy.blank("zh").vocab))
+    rows = json.loads(b"".join(docbins.write(iter(found), ConversionLog(), suffix=".json")))
+    of_json = [Doc(spacy.blank("zh").vocab).from_json(row) for row in rows]
+    for docs, spans_of in ((of_bin, lambda d: d.spans), (of_json, aligned)):
+        for doc, document in zip(docs, found, strict=True):
+            assert doc.text == document.text
+            ents = {(e.start_char, e.end_char, e.label_) for e in doc.ents}
+            assert ents == {span[:3] for span in kept(spans_of(document))}
+            every = {(s.start_char, s.end_char, s.label_) for spans in doc.spans.values() for s in spans}
+            assert every | ents == {span[:3] for span in spans_of(document)}
+            assert set(doc.cats) == set(document.classes)
+
+
+def test_label_studio_of_any_project(tmp_path: Path) -> None:
+    """Names of controls, several regions, a line break, a cancelled annotation, relations, JSON_MIN."""
+    regions = [
+        {"from_name": "ner", "to_name": "doc", "type": "labels", "id": "a",
+         "value": {"start": 0, "end": 3, "text": "天\\n津", "labels": ["LOC", "CITY"]}},
+        {"from_name": "what", "to_name": "doc", "type": "choices", "value": {"choices": ["news"]}},
+        {"type": "relation", "from_id": "a", "to_id": "a", "direction": "right"},
+        {"type": "rating", "value": {"rating": 3}},
+    ]  # fmt: skip
+    tasks = [
+        {"id": 7, "data": {"title": "A long title that nobody labelled", "doc": "天\n津"},
+         "annotations": [{"was_cancelled": True, "result": []}, {"result": regions}, {"result": []}]},
+        {"id": 8, "data": {"doc": "𠮷港"}, "annotations": []},
+        {"id": 9, "text": "𠮷港", "label": [{"start": 1, "end": 2, "text": "港", "labels": ["LOC"]}]},
+    ]  # fmt: skip
+    (tmp_path / "x.json").write_text(json.dumps(tasks), encoding="utf-8")
+    notes = ConversionLog()
+    first, last = registry.FORMATS["labelstudio"].read(tmp_path / "x.json", notes)
+    assert (first.id, first.text, first.classes) == ("7", "天\n津", ("news",))
+    assert set(first.spans) == {Span(0, 3, "LOC", "天\n津"), Span(0, 3, "CITY", "天\n津")}
+    assert (last.id, last.spans) == ("9", (Span(1, 2, "LOC", "港"),))
+    assert said(notes) == {"relations": 1, "regions": 1, "annotations": 1, "unlabelled": 1}
+
+
+def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "text": "😀天津", "label": [[2, 4, "LOC"]]},
+        {"id": 2, "text": "😀天津", "entities": [{"id": 5, "label": "LOC", "start_offset": 2, "end_offset": 4}],
+         "relations": [{"id": 1}], "Comments": []},
+        {"id": 3, "text": "天津", "label": ["news", "local"]},
+        {"id": 4, "text": "天津", "entities": [[0, 2, "LOC"]], "cats": ["news"]},
+    ]  # fmt: skip
+    path = write(tmp_path / "x.jsonl", *map(json.dumps, rows))
+    notes = ConversionLog()
+    found = list(registry.FORMATS["doccano"].read(path, notes))
+    assert [[span.surface for span in d.spans] for d in found] == [["天津"], ["天津"], [], ["天津"]]
+    assert [d.classes for d in found] == [(), (), ("news", "local"), ("news",)]
+    assert said(notes) == {"relations": 1}
+    assert "2 labelled texts have characters outside the basic plane" in notes.remarks[0]
+    points = list(registry.FORMATS["doccano"].read(path, ConversionLog(), offsets="code-points"))
+    assert [span.surface for span in points[0].spans] == []  # 2 to 4 is beyond the three code points
+
+
+def test_brat_with_what_cannot_be_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("天津港\n很大", encoding="utf-8")
+    lines = ["T1\tLOC 0 3\t天津港", "T2\tLOC 0 1;2 3\t天 港", "T3\tX 2 3;4 5\t港 很", "R1\tin Arg1:T1 Arg2:T3",
+             "A1\tBig T1", "#1\tAnnotatorNotes T1\tfine", "*\tEquiv T1 T3"]  # fmt: skip
+    (tmp_path / "a.ann").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("无", encoding="utf-8")
+    notes = ConversionLog()
+    (document,) = registry.FORMATS["brat"].read(tmp_path, notes)
+    assert set(document.spans) == {Span(0, 3, "LOC", "天津港"), Span(2, 5, "X", "港\n很")}
+    assert said(notes) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
+
+
+def test_columns_of_others(tmp_path: Path) -> None:
+    """Four columns, documents, comments, words, CRLF, a space as a token, numbers behind characters."""
+    path = tmp_path / "x.txt"
+    path.write_bytes(
+        b"-DOCSTART- -X- O O\r\n\r\n# id = 1\r\nBig NN B-NP B-LOC\r\nBen NN I-NP I-LOC\r\n\r\nx X X O\r\n\r\n"
+        b"-DOCSTART- -X- O O\r\n\r\ny X X S-LOC\r\n"
+    )
+    with pytest.raises(DataError, match="wrong-tags"):
+        convert_corpus([Source(path)], "cluener", tmp_path / "y.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"S-LOC", b"B-LOC"))
+    notes = ConversionLog()
+    found = list(conll.read(path, notes, join=" "))
+    assert [(d.text, d.group) for d in found] == [("Big Ben", "x-D1"), ("x", "x-D1"), ("y", "x-D2")]
+    assert found[0].spans == (Span(0, 7, "LOC", "Big Ben"),)
+    assert said(notes) == {"comments": 1}
+    path.write_text("天0 B-LOC\n津1 I-LOC\n\n", encoding="utf-8")
+    notes = ConversionLog()
+    assert [d.text for d in conll.read(path, notes)] == ["天津"]
+    assert said(notes) == {"numbers": 2}
+    path.write_text("天 B-LOC\n  O\n\u3000 O\n", encoding="utf-8")
+    assert [d.text for d in conll.read(path, ConversionLog())] == ["天 \u3000"]
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+KEYS = ["text", "label", "data", "annotations", "result", "value", "type", "start", "end", "labels", "choices", "ents",
+        "spans", "cats", "entities", "relations", "id", "tokens", "天津", "LOC", "was_cancelled"]  # fmt: skip
+GOOD = '{"text": "天津港", "label": {"LOC": {"天津": [[0, 1]]}}}'
+COLUMNS = ["天 B-LOC", "津 E-LOC", "", "港 S-LOC", ""]
+
+# What is read, as which format, with what options: the code, and what the message says.
+BAD = [
+    (["天 B-LOC", "港 I-ORG"], "conll", {}, "wrong-tags", ["x.txt:2", "B-LOC I-ORG", "--repair", "begin", "drop"]),
+    (["天 I-LOC"], "conll", {}, "wrong-tags", ["x.txt:1", "I-LOC"]),
+    (COLUMNS, "conll", {}, "wrong-tags", ["E-LOC", "look like BIOES", "--scheme BIOES"]),
+    (["天 B-LOC", "津 M-LOC", "港 E-LOC"], "conll", {}, "wrong-tags", ["--scheme BMES"]),
+    (["天 B-LOC", "津 I-LOC", "港 O"], "conll", {"scheme": "BMES"}, "wrong-tags", ["look like BIO", "--scheme BIO"]),
+    (["天 B_LOC"], "conll", {}, "wrong-tags", ["B_LOC", "O, or B-, I-"]),
+    (["天 B-LOC"], "conll", {"scheme": "IOB9"}, "wrong-scheme", ["IOB9", "BMES"]),
+    (["天 B-LOC"], "conll", {"repair": "guess"}, "wrong-scheme", ["guess", "begin"]),
+    (["天 X O", "津 O", "", ""], "conll", {}, "wrong-shape", ["x.txt:2", "3 columns", "mend the line"]),
+    (["天", "津"], "conll", {}, "wrong-shape", ["x.txt:1", "2 columns"]),
+    ([], "conll", {}, "wrong-shape", ["an empty file"]),
+    ([], "cluener", {}, "wrong-shape", ["an empty file"]),
+    ([GOOD], "conll", {}, "wrong-shape", ["it looks like cluener", "--from cluener"]),
+    (COLUMNS, "cluener", {}, "broken-json", ["x.txt:1", "it looks like conll"]),
+    ([GOOD.replace("1]", "2]")], "doccano", {}, "wrong-shape", ["--from cluener"]),
+    (['{"text": "天津", "label": [[0, 2, "LOC"]]}'], "cluener", {}, "wrong-shape", ["it looks like doccano"]),
+    (["[", "]"], "cluener", {}, "broken-json", ["a JSON array"]),
+    (["[]"], "labelstudio", {}, "wrong-shape", ["labels in the format labelstudio"]),
+    (["{}"], "labelstudio", {}, "wrong-shape", ["a list of tasks", "export the project as JSON"]),
+    (["{"], "labelstudio", {}, "broken-json", ["x.txt:2"]),
+    ([GOOD], "spacy", {}, "wrong-shape", ["ents", "it looks like cluener"]),
+    ([GOOD], "cluener", {"group": "page"}, "wrong-shape", ["--group", "'page'", "fields here: text, label"]),
+    (COLUMNS, "conll", {"group": "page"}, "format-unknown", ["--group", "a format that has it", "conll"]),
+    ([GOOD], "cluener", {"scheme": "BMES"}, "format-unknown", ["--scheme", "--out-scheme"]),
+    ([GOOD], "zip", {}, "format-unknown", ["--from", "cluener", "correct the name"]),
+    (["text"], None, {}, "format-unknown", ["none of them for sure", "--from FORMAT"]),
+    ([GOOD], "brat", {}, "file-missing", ["a folder, as brat is"]),
+]
+
+
+@pytest.mark.parametrize(("lines", "origin", "options", "code", "parts"), BAD)
+def test_bad_input_is_named(
+    lines: list[str], origin: str | None, options: dict[str, str], code: str, parts: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "x.txt", *lines)
+    with pytest.raises(DataError) as caught:
+        convert_corpus([Source(path)], "conll", tmp_path / "out", origin, True, options)
+    assert code in [problem.code for problem in caught.value.problems], str(caught.value)
+    for part in parts:
+        assert part in str(caught.value), str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.txt"]
+
+
+@pytest.mark.parametrize("origin", ["conll", "cluener", "doccano", "labelstudio", "spacy"])
+def test_gb18030_is_named_for_every_file(origin: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes("天津 港口\n".encode("gb18030") * 3)
+    with pytest.raises(DataError, match="iconv -f GB18030"):
+        convert_corpus([Source(tmp_path / "x.json")], "conll", tmp_path / "out", origin)
+
+
+def test_an_annotation_without_its_text(tmp_path: Path) -> None:
+    write(tmp_path / "in.txt").parent.joinpath("in").mkdir()
+    write(tmp_path / "in" / "a.ann", "T1\tLOC 0 2\t天津")
+    with pytest.raises(DataError, match=r"a\.ann: file-missing\n  expected its text beside it: a\.txt"):
+        convert_corpus([Source(tmp_path / "in")], "conll", tmp_path / "out")
+
+
+def test_a_damaged_docbin(tmp_path: Path) -> None:
+    (tmp_path / "x.spacy").write_bytes(b"x\x9cnothing")
+    with pytest.raises(DataError, match="file-binary"):
+        convert_corpus([Source(tmp_path / "x.spacy")], "conll", tmp_path / "out")
+
+
+FAULTS = [
+    ('{"text": "天津港", "label": {"LOC": {"天津": [[0, 2]]}}}', "span-text-differs", "seem to be exclusive"),
+    ('{"text": "天津港", "label": {"LOC": {"天津": [[0, 5]]}}}', "span-outside-text", "0 <= start < end <= 3"),
+    ('{"text": "天津港", "label": {"LOC": {"天津": [["0", 1]]}}}', "wrong-shape", "whole numbers"),
+    ('{"text": "天津港", "label": {"LOC": {"天津": [3]}}}', "wrong-shape", "[[start, end], …]"),
+    ('{"text": "\\ud800", "label": {}}', "wrong-shape", "half a surrogate pair"),
+    ('{"text": "天津", "label": {}, "id": "\\ud800"}', "wrong-shape", "half a surrogate pair"),
+    ('{"text": "天津", "label": {"\\ud800": {"天津": [[0, 1]]}}}', "wrong-shape", "half a surrogate pair"),
+    ('{"text": 3, "label": {}}', "wrong-shape", "a text under"),
+    ("{", "broken-json", "one JSON object"),
+    ('{"text": "😀天津", "label": {"LOC": {"天津": [[2, 3]]}}}', "span-outside-text", "--offsets utf-16"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "part"), FAULTS)
+def test_one_fault_is_told_and_the_rest_is_done(line: str, code: str, part: str, tmp_path: Path) -> None:
+    path, out = write(tmp_path / "x.jsonl", GOOD, line, GOOD), tmp_path / "y.txt"
+    with pytest.raises(DataError) as caught:
+        convert_corpus([Source(path)], "conll", out, strict=True)
+    assert (caught.value.problems[0].code, "x.jsonl:2" in caught.value.problems[0].location) == (code, True)
+    assert not out.exists()
+    report = convert_corpus([Source(path)], "conll", out)
+    assert report.counts == {code: 1}
+    assert part in str(report)
+    assert "x.jsonl:2" in str(report)
+    assert out.read_text(encoding="utf-8").count("天 B-LOC\n津 I-LOC\n港 O\n\n") == 2
+    assert json.loads(json.dumps(report.to_dict()))["counts"] == {code: 1}
+
+
+def test_offsets_of_a_browser(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", '{"text": "😀天津", "label": {"LOC": {"天津": [[2, 3]]}}}')
+    report = convert_corpus([Source(path)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"})
+    assert (report.counts, report.spans) == ({}, 1)
+    half = write(tmp_path / "x.jsonl", '{"text": "😀天津", "label": {"LOC": {"?": [[1, 3]]}}}')
+    assert convert_corpus([Source(half)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"}).counts == {
+        "span-outside-text": 1
+    }
+
+
+def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
+    row = {"id": 4, "text": "天津 港", "label": {"LOC": {"天津": [[0, 1]]}, "ORG": {"天津 港": [[0, 3]]}}}
+    path = write(tmp_path / "x.jsonl", json.dumps(row, ensure_ascii=False), '{"text": "", "label": {}}')
+    report = convert_corpus([Source(path)], "conll", tmp_path / "y.txt")
+    assert {code: loss["count"] for code, loss in report.losses.items()} == {
+        "empty": 1, "ids": 1, "overlaps": 1, "white-space": 1
+    }  # fmt: skip
+    for part in ("x.jsonl:1", "[0, 2) LOC", "[0, 4) ORG", "U+0020 at 2"):
+        assert part in str(report)
+    assert (report.texts, report.spans) == (2, 2)
+    with pytest.raises(DataError) as caught:
+        convert_corpus([Source(path)], "conll", tmp_path / "z.txt", strict=True)
+    assert {problem.code for problem in caught.value.problems} == {"conversion-loses"}
+    assert not (tmp_path / "z.txt").exists()
+
+
+def test_repairs_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.txt", "天 O", "津 I-LOC", "港 I-LOC", "", "大 B-LOC", "")
+    for repair, spans in (("begin", 2), ("drop", 1)):
+        report = convert_corpus([Source(path)], "cluener", tmp_path / "y.jsonl", options={"repair": repair})
+        assert (report.spans, report.losses["repaired"]["count"]) == (spans, 1)
+        assert "x.txt:2: O I-LOC I-LOC" in str(report)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats()
+    | st.sampled_from(["天津", "LOC", "", "labels", "choices"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+SOUND: dict[str, Any] = {
+    "cluener": {"text": "天津港", "id": 1, "label": {"LOC": {"天津": [[0, 1]]}}},
+    "doccano": {"text": "天津港", "label": [[0, 2, "LOC"], "news"], "cats": ["x"], "relations": [{}],
+                "entities": [{"label": "LOC", "start_offset": 0, "end_offset": 2}]},
+    "labelstudio": {"id": 1, "data": {"text": "天津港"}, "annotations": [{"was_cancelled": False, "result": [
+        {"to_name": "text", "type": "labels", "value": {"start": 0, "end": 2, "text": "天津", "labels": ["LOC"]}},
+        {"type": "hypertextlabels", "value": {"globalOffsets": {"start": 0}, "end": 2, "hypertextlabels": ["LOC"]}},
+        {"type": "choices", "value": {"choices": ["news"]}}]}]},
+    "spacy": {"text": "天津港", "ents": [{"start": 0, "end": 2, "label": "LOC"}], "cats": {"news": 1.0},
+              "spans": {"sc": [{"start": 0, "end": 2, "label": "X", "kb_id": ""}]}},
+}  # fmt: skip
+
+
+def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a value, as the keys that lead there."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here, *(place for key, each in inner for place in places(each, (*here, key)))]
+
+
+@settings(PROPERTY, max_examples=400)
+@given(st.sampled_from([*SOUND]), st.data(), VALUES, st.booleans())
+def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, value: Any, array: bool) -> None:
+    """A sound text, and one in which something is something else."""
+    spoiled = [json.loads(json.dumps(SOUND[name]))]
+    inside: Any = spoiled
+    *path, last = data.draw(st.sampled_from(places(spoiled)[1:]))
+    for key in path:
+        inside = inside[key]
+    inside[last] = value
+    rows = [SOUND[name], *spoiled]
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder) / "x.json", Path(folder) / "y.json"
+        file.write_text(json.dumps(rows) if array else "\n".join(map(json.dumps, rows)), encoding="utf-8")
+        for origin in (name, None):
+            try:
+                report = convert_corpus([Source(file)], "labelstudio", out, origin)
+            except DataError:  # an array where lines are wanted, or the other way round; or detection is not sure
+                continue
+            assert 1 <= report.texts == len(json.loads(out.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", [name for name in registry.FORMATS if name not in ("jinbench", "spacy-json")])
+def test_every_format_is_recognised(name: str, tmp_path: Path) -> None:
+    good = write(tmp_path / "x.jsonl", GOOD, GOOD)
+    format = registry.FORMATS[name]
+    out = tmp_path / f"y{format.suffix}"
+    convert_corpus([Source(good)], name, out)
+    assert registry.detect(out).name == name
+    back = convert_corpus([Source(out)], "cluener", tmp_path / "z.jsonl")
+    assert (back.read, back.spans) == (name, 2)
+
+
+def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
+    good, other = write(tmp_path / "x.jsonl", GOOD, GOOD), write(tmp_path / "dev=1.jsonl", GOOD)
+    named = [convert.source(f"test={other}"), convert.source(f"train={good}")]
+    report = convert_corpus(named, "conll", tmp_path / "out")
+    assert report.files == ("test.txt", "train.txt")
+    assert (tmp_path / "out" / "train.txt").read_text(encoding="utf-8").count("\n\n") == 2
+    assert convert_corpus(named, "brat", tmp_path / "b").files == tuple(
+        f"{name}.{suffix}" for name in ("test/000001", "train/000001", "train/000002") for suffix in ("ann", "txt")
+    )
+    with pytest.raises(DataError, match="folder-taken"):
+        convert_corpus(named, "conll", tmp_path / "out")
+    with pytest.raises(DataError, match="split-mismatch"):
+        convert_corpus([Source(good), *named], "conll", tmp_path / "other")
+    assert convert.source(str(other)) == Source(other)
+
+
+def test_the_corpus_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", GOOD)
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for out in (path, tmp_path / "link.jsonl"):
+        with pytest.raises(DataError, match="the corpus that is read"):
+            convert_corpus([Source(path)], "doccano", out)
+    assert path.read_text(encoding="utf-8") == f"{GOOD}\n"
+    convert_corpus([Source(path)], "doccano", tmp_path / "y.jsonl")
+    convert_corpus([Source(path)], "doccano", tmp_path / "y.jsonl")  # what was made before is made again
+
+
+def test_a_corpus_that_lost_all_its_labels_is_not_converted(tmp_path: Path) -> None:
+    cluener = write(tmp_path / "x.jsonl", GOOD, GOOD)
+    with pytest.raises(DataError, match="it looks like cluener: --from cluener"):
+        convert_corpus([Source(cluener)], "conll", tmp_path / "out", "doccano")
+    assert not (tmp_path / "out").exists()
+    row = {"text": "天津", "label": [[0, 9, "LOC"]]}
+    one = write(tmp_path / "y.jsonl", json.dumps(row), json.dumps(row | {"label": [[0, 2, "LOC"]]}))
+    assert convert_corpus([Source(one)], "conll", tmp_path / "out", "doccano").spans == 1
+    none = write(tmp_path / "z.jsonl", json.dumps(row | {"label": []}))  # that nothing is in it is said, too
+    assert convert_corpus([Source(none)], "conll", tmp_path / "out", "doccano").texts == 1
+
+
+def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", GOOD)
+    for arguments, said in (
+        (([convert.source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
+        (([Source(tmp_path)], "conll", tmp_path / "o"), "name the files in it"),
+        (([Source(path)], "brat", path), "found    a file"),
+    ):
+        with pytest.raises(DataError, match=said):
+            convert_corpus(*arguments)
+
+
+def test_a_benchmark_made_says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = write(tmp_path / "x.jsonl", *[GOOD] * 30), tmp_path / "my bench"
+    code = run(["convert", str(path), "--from", "cluener", "--to", "jinbench", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert code == 0
+    assert f"Next: jinbench --root '{out}' verify" in said
+    assert f"--out '{out}/baselines'" in said
+    assert run(["--root", str(out), "verify"]) == 0
+    assert run(["--root", str(out), "seeds", "check"]) == 1
+    assert "made of a corpus (jinbench convert) has no pages" in capsys.readouterr().err
+
+
+def test_memory_does_not_grow_with_a_file_of_lines(tmp_path: Path) -> None:
+    import tracemalloc
+
+    peaks = []
+    for copies in (10, 1_000, 5_000):  # the first imports what is used
+        path = write(tmp_path / "x.jsonl", *[GOOD] * copies)
+        tracemalloc.start()
+        convert_corpus([Source(path)], "conll", tmp_path / "y.txt")
+        convert_corpus([Source(tmp_path / "y.txt")], "doccano", tmp_path / "z.jsonl")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.2 * peaks[1] + 100_000
+
+
+def test_a_report_says_when_nothing_is_lost(tmp_path: Path) -> None:
+    report: Report = convert_corpus([Source(write(tmp_path / "x.jsonl", GOOD))], "doccano", tmp_path / "y.jsonl")
+    assert str(report).endswith("Nothing was lost.")
+    convert_corpus([Source(tmp_path / "y.jsonl")], "cluener", tmp_path / "z.jsonl", strict=True)
+    assert (tmp_path / "z.jsonl").read_text(encoding="utf-8") == f"{GOOD}\n"
+
+
+def test_every_loss_is_in_the_manual() -> None:
+    manual = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|$", manual, re.MULTILINE) == [*LOSSES.items()]
+    listed = re.findall(r"^\| `(\w+)` \|(?: [^|]*\|){5}$", manual, re.MULTILINE)
+    assert listed == [name for name in registry.FORMATS if name != "spacy-json"]
+
+
+def test_two_benchmarks_are_not_laid_over_each_other(tmp_path: Path) -> None:
+    """Each has a train of its own, for which there would be one file."""
+    with pytest.raises(DataError, match="one benchmark, which has splits of its own"):
+        convert_corpus([Source(ROOT), Source(ROOT / "dataset")], "conll", tmp_path / "out")
+    both = convert_corpus([Source(ROOT, "train"), Source(ROOT / "dataset", "test")], "conll", tmp_path / "out")
+    assert both.texts == 2 * 364
+    written = [(tmp_path / "out" / name).read_bytes() for name in both.files]
+    assert written[0] == written[1]
+
+
+def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current one too, and one behind a link: they stay the folders that they are."""
+    path, here, real = write(tmp_path / "x.jsonl", GOOD), tmp_path / "here", tmp_path / "real"
+    here.mkdir()
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    monkeypatch.chdir(here)
+    for out in (Path(), tmp_path / "link"):
+        convert_corpus([Source(path)], "brat", out)
+    names = ["000001.ann", "000001.txt"]
+    assert [sorted(entry.name for entry in folder.iterdir()) for folder in (here, real)] == [names, names]
+
+
+def test_no_text_of_brat_is_laid_over_another(tmp_path: Path) -> None:
+    """An id that is the number of another text."""
+    rows = ['{"id": "000002", "text": "one", "label": []}', '{"text": "two", "label": []}']
+    report = convert_corpus([Source(write(tmp_path / "x.jsonl", *rows))], "brat", tmp_path / "out")
+    assert report.files == ("000002.ann", "000002.txt", "000002_.ann", "000002_.txt")
+    assert {(tmp_path / "out" / name).read_text() for name in report.files} == {"one", "two", ""}
+    assert not report.losses
+
+
+def test_numbers_without_end_are_no_offsets(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.txt", "hello")
+    write(tmp_path / "in" / "a.ann", f"T1\tX 0 {'9' * 5000}\thello")
+    assert convert_corpus([Source(tmp_path / "in")], "conll", tmp_path / "x.txt").counts == {"wrong-shape": 1}
+
+
+def test_only_what_has_a_number_loses_it(tmp_path: Path) -> None:
+    """After a whole batch of characters with numbers, a word without one."""
+    lines = ["天0 O\n\n"] * conll.BATCH + ["abc O\n津12 O\n\n"]
+    (tmp_path / "x.txt").write_text("".join(lines), encoding="utf-8")
+    notes = ConversionLog()
+    assert list(conll.read(tmp_path / "x.txt", notes))[-1].text == "abc津"
+    assert said(notes) == {"numbers": conll.BATCH + 1}

@@ -1,0 +1,149 @@
+"""Passwords and tokens are their owner's alone, and none gets lost."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jinbench.core.errors import ServerError
+from jinbench.labelstudio.server import accounts
+from jinbench.labelstudio.server.accounts import Account
+from tests.helpers.commands import run
+from tests.helpers.paths import ROOT
+
+URL = "https://label.example"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    with accounts.use_home(tmp_path / "home"):
+        yield tmp_path / "home"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_nobody_else_reads_them_from_the_moment_they_exist(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+    real = os.replace
+
+    def replace(new: Path, path: Path) -> None:
+        seen.append((mode(Path(new)), mode(home)))
+        real(new, path)
+
+    monkeypatch.setattr(os, "replace", replace)
+    before = os.umask(0)
+    try:
+        accounts.remember(Account("a", "secret"))
+    finally:
+        os.umask(before)
+    assert seen == [(0o600, 0o700)]
+    assert (mode(home / "accounts.json"), mode(home)) == (0o600, 0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can become another user")
+def test_another_user_of_the_machine() -> None:
+    with tempfile.TemporaryDirectory() as outer:
+        Path(outer).chmod(0o755)
+        with accounts.use_home(Path(outer) / "home"):
+            accounts.remember(Account("a", "secret"))
+        for path, expected in ((outer, 0), (f"{outer}/home", 2)):
+            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "ls", path]
+            assert subprocess.run(command, capture_output=True).returncode == expected
+        command[-2:] = ["cat", f"{outer}/home/accounts.json"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_an_open_home_of_ours_is_closed(home: Path) -> None:
+    accounts.remember(Account("a", "secret"))
+    home.chmod(0o755)
+    (home / "accounts.json").chmod(0o644)
+    assert accounts.restrict_permissions()
+    assert not accounts.restrict_permissions()
+    accounts.open_home()
+    assert (mode(home / "accounts.json"), mode(home)) == (0o600, 0o700)
+
+
+def test_somebodys_folder_is_left_as_it_is(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    (home / "thesis.txt").write_text("mine")
+    with pytest.raises(ServerError, match="JINBENCH_HOME"):
+        accounts.remember(Account("a", "secret"))
+    assert mode(home) == 0o755
+    assert [path.name for path in home.iterdir()] == ["thesis.txt"]
+
+
+def test_two_that_add_at_once_lose_none(home: Path) -> None:
+    code = """
+import sys
+from jinbench import accounts
+for i in range(20):
+    accounts.remember(accounts.Account(f"{sys.argv[1]}-{i}", "secret"))
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        for name in "xyz"
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    assert set(accounts.accounts_of_server()) == {f"{name}-{i}" for name in "xyz" for i in range(20)}
+    assert not list(home.glob(".accounts*"))
+
+
+def test_a_broken_file_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home.mkdir()
+    for text in ("{", "[1]", '[{"nome": "x"}]'):
+        (home / "accounts.json").write_text(text)
+        assert run(["labelstudio", "accounts"]) == 3
+        assert "accounts.json cannot be read" in capsys.readouterr().err
+
+
+def test_an_annotator_has_another_login_elsewhere(home: Path) -> None:
+    accounts.remember(Account("a", "secret"))
+    accounts.map_login("a", "One@lab.example", URL)
+    assert accounts.login_of("a", URL) == "One@lab.example"
+    assert accounts.login_of("a", None) == "a@jinbench.localhost"
+    assert accounts.login_of("a", "https://other.example") == "a@jinbench.localhost"
+    logins = ["one@lab.example", "a@jinbench.localhost", "b@jinbench.localhost", "owner@lab.example"]
+    assert list(accounts.names(logins, URL).values()) == ["a", "a@jinbench.localhost", "b", "owner@lab.example"]
+    assert list(accounts.names(logins, None).values()) == ["one@lab.example", "a", "b", "owner@lab.example"]
+    with pytest.raises(ServerError, match="is a already"):
+        accounts.map_login("b", "one@lab.example", URL)
+    accounts.map_login("a", "third@lab.example", URL)
+    assert len(accounts.read_accounts()) == 2
+
+
+def test_the_command_lists_them(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["labelstudio", "accounts"]) == 0
+    assert "jinbench labelstudio start" in capsys.readouterr().out
+    accounts.remember(Account("a", "s3cret", "t0ken"))
+    assert run(["labelstudio", "accounts", "--url", f"{URL}/", "b=two@lab.example"]) == 0
+    assert "two@lab.example" in capsys.readouterr().out
+    for command, shown in ((["accounts"], False), (["accounts", "--passwords"], True)):
+        for as_json in ([], ["--json"]):
+            assert run(["labelstudio", *command, *as_json]) == 0
+            out = capsys.readouterr().out
+            assert "t0ken" not in out
+            assert ("s3cret" in out) is shown
+            assert "two@lab.example" in out
+    assert [row["server"] for row in json.loads(out)] == ["this machine", URL]
+    for wrong in (["b=c@d.example"], ["--url", URL, "b"], ["--url", URL, "=c@d.example"], ["--url", URL, "b=c"]):
+        assert run(["labelstudio", "accounts", *wrong]) == 2
+
+
+def test_what_is_lost_or_would_be_mixed_up_is_said(home: Path) -> None:
+    with pytest.raises(ServerError, match="administrator's account"):
+        accounts.administrator()
+    accounts.remember(Account("ann", "secret"))
+    with pytest.raises(ServerError, match="ann has the login that Ann would have"):
+        accounts.remember(Account("Ann", "secret"))
+    accounts.remember(Account("Ann", "secret", url=URL))  # on another server
+    assert [each.name for each in accounts.read_accounts()] == ["ann", "Ann"]

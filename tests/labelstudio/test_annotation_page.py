@@ -1,0 +1,587 @@
+"""The page of annotators and adjudicators: the real Label Studio in a real browser, worked with mouse and keys."""
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.webdriver import ActionChains
+from selenium.webdriver.support.ui import WebDriverWait
+
+from jinbench.annotation import adjudication, exports
+from jinbench.annotation.annotators import email
+from jinbench.annotation.exports import read_labels
+from jinbench.annotation.labels import read_label_set
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import PassageLabels
+from jinbench.labelstudio import adjudicate, annotations, colours, labeling_config, projects
+from jinbench.labelstudio.server import accounts, process
+from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.client import connect
+from jinbench.seeds import articles
+from tests.helpers.browser import Browser, local_browser
+from tests.helpers.labelstudio import Desk, jinbench
+from tests.helpers.paths import ROOT
+
+__all__ = ["local_browser"]
+
+pytestmark = pytest.mark.server
+
+WIDTH, HEIGHT = 1280, 800
+PICTURES = "JINBENCH_PICTURES"  # where it is set, the screenshots go into docs/images
+
+# From the start of a stretch of the passage to its end, as points of the window. Lines of a text are elements of
+# their own, without the line break that parts them.
+STRETCH = """
+const [needle, nth] = arguments, nodes = [];
+let text = "";
+for (const line of document.querySelectorAll(".passage .lsf-richtext__line")) {
+  if (nodes.length) text += "\\n";
+  const walk = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) { nodes.push([walk.currentNode, text.length]); text += walk.currentNode.data; }
+}
+let start = -1;
+for (let i = 0; i <= nth; i++) start = text.indexOf(needle, start + 1);
+if (start < 0) return null;
+const place = at => { const [node, from] = nodes.findLast(([, from]) => from <= at); return [node, at - from]; };
+const range = document.createRange(), [last, before] = place(start + needle.length - 1);
+range.setStart(...place(start));
+range.setEnd(last, before + 1);
+const boxes = [...range.getClientRects()].filter(box => box.width > 0), first = boxes[0], end = boxes.at(-1);
+return [first.left + 0.5, (first.top + first.bottom) / 2, end.right - 0.5, (end.top + end.bottom) / 2];
+"""
+REGIONS = (
+    """return [...document.querySelectorAll(".passage [data-label]")].map(each => each.dataset.label.split(":")[1])"""
+)
+# What is not wholly inside the window and on top there, of what the work needs; and what could be scrolled.
+UNSEEN = """
+const outside = arguments[0].filter(selector => !document.querySelector(selector));
+for (const each of document.querySelectorAll(arguments[0].join())) {
+  const box = each.getBoundingClientRect();
+  const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  const inside = box.width && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
+  if (!inside || !top || !(each.contains(top) || top.contains(each))) outside.push(each.textContent);
+}
+for (let each = document.querySelector(".desk"); each; each = each.parentElement)
+  if (each.scrollHeight > each.clientHeight + 1 && getComputedStyle(each).overflowY !== "visible"
+      || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "visible")
+    outside.push("scrolls: " + (each.className || each.tagName));
+return outside;
+"""
+# Ink and ground of each label, each of its keys, and the one that is picked.
+WRITTEN = """
+return [...document.querySelectorAll(".desk .lsf-label__text, .desk .lsf-label__hotkey")].map(each =>
+  [getComputedStyle(each).color, getComputedStyle(each.closest(".lsf-label")).backgroundColor]);
+"""
+NEEDED = [
+    ".desk h3",
+    ".desk .lsf-label",
+    ".desk .lsf-label__hotkey",
+    ".desk .lsf-choice",
+    ".desk .lsf-hint",
+    ".passage",
+    ".context .lsf-richtext__line:not(:empty)",
+    "button[name=submit]",
+]
+
+
+class Seat:
+    """An annotator at the browser."""
+
+    def __init__(self, browser: Browser, server: process.Server) -> None:
+        self.browser, self.server = browser, server
+        browser.size(WIDTH, HEIGHT)
+
+    def log_in(self, name: str) -> None:
+        """Through the form, as the person `name`."""
+        browser, account = self.browser, accounts.accounts_of_server()[name]
+        browser.driver.delete_all_cookies()
+        browser.go(f"{self.server.url}/user/login/")
+        self.enter_login(email(name), account.password)
+
+    def enter_login(self, login: str, password: str) -> None:
+        """Into the form that is there."""
+        browser = self.browser
+        browser.wait("return document.querySelector('input[name=email]')").send_keys(login)
+        browser.run("return document.querySelector('input[name=password]')").send_keys(password + "\n")
+        browser.wait("return !location.pathname.startsWith('/user/login') && document.body")
+
+    def open_project(self, title: str) -> None:
+        """From the list of projects."""
+        self.browser.driver.get(f"{self.server.url}/projects/")
+        find = (
+            "return [...document.querySelectorAll('a[href*=projects]')].find(a => a.textContent.includes(arguments[0]))"
+        )
+        self.click(find, title)
+        self.browser.wait("return document.querySelector('.lsf-data-view-dm, .lsf-table, [class*=table]')")
+
+    def label_all(self) -> str:
+        """Into the stream of tasks. Returns the instructions that come up, as HTML, and closes them."""
+        self.button("Label All Tasks")
+        found = str(self.browser.wait("return document.querySelector('.lsf-modal-ls__body')?.innerHTML"))
+        for _ in range(50):  # it slides in, and a click may miss it
+            with contextlib.suppress(WebDriverException):
+                button = self.browser.run("return document.querySelector('.lsf-modal-ls__header button')")
+                if button is None:
+                    break
+                ActionChains(self.browser.driver, duration=0).click(button).perform()
+            time.sleep(0.1)
+        self.browser.wait("return !document.querySelector('.lsf-modal-ls')")
+        return found
+
+    def at(self, text: str) -> None:
+        """Until the passage is there to be worked on."""
+        shown = (
+            "return [...document.querySelectorAll('.passage .lsf-richtext__line')].map(e => e.textContent).join('\\n')"
+        )
+        self.browser.wait(f"return (() => {{ {shown} }})() === arguments[0]", text)
+
+    def click(self, script: str, *arguments: Any) -> None:
+        """With the mouse, on the element that `script` returns."""
+        ActionChains(self.browser.driver, duration=0).click(self.browser.wait(script, *arguments)).perform()
+
+    def button(self, text: str) -> None:
+        self.click(
+            "return [...document.querySelectorAll('button')]"
+            ".find(b => b.innerText.trim() === arguments[0] && !b.disabled && b.dataset.waiting !== 'true')",
+            text,
+        )
+
+    def press(self, keys: str) -> None:
+        ActionChains(self.browser.driver, duration=0).send_keys(keys).perform()
+
+    def pick(self, hotkey: str) -> None:
+        """A type, by its key."""
+        self.press(hotkey)
+        script = "return document.querySelector('.lsf-label_selected .lsf-label__hotkey')?.textContent === arguments[0]"
+        self.browser.wait(script, hotkey)
+
+    def drag(self, needle: str, nth: int = 0) -> None:
+        """The mouse over the characters of `needle`, where it stands for the nth time."""
+        left, top, right, bottom = map(round, self.browser.run(STRETCH, needle, nth))
+        actions = ActionChains(self.browser.driver, duration=0)
+        pointer = actions.w3c_actions.pointer_action
+        pointer.move_to_location(left, top).pointer_down().move_to_location(right, bottom).pointer_up()
+        actions.perform()
+
+    def mark(self, hotkey: str, needle: str, nth: int = 0) -> None:
+        """A type by its key, then the mouse over the characters, until the region is there."""
+        count = len(self.browser.run(REGIONS))
+        self.pick(hotkey)
+        self.drag(needle, nth)
+        self.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", count + 1)
+
+    def ticked(self) -> list[str]:
+        found: list[str] = self.browser.run(
+            "return [...document.querySelectorAll('.desk input:checked')].map(i => i.name)"
+        )
+        return found
+
+    def tick(self, shown: str) -> None:
+        """A sector, with the mouse."""
+        self.click(
+            "return [...document.querySelectorAll('.lsf-choice input')].find(i => i.name === arguments[0])", shown
+        )
+
+    def submit(self) -> None:
+        self.browser.run("document.querySelector('.passage').dataset.before = 'here'")
+        self.button("Submit")
+        self.browser.wait("return !document.querySelector('.passage[data-before]')")
+
+    def tabs(self, count: int) -> list[str]:
+        """The names on the tabs above a passage, once there are so many."""
+        script = """
+        const tabs = [...document.querySelectorAll(".lsf-annotation-button")];
+        const names = tabs.map(tab => tab.innerText.split("\\n").find(line => line.length > 2));
+        return names.length === arguments[0] && names.every(Boolean) && names;
+        """
+        found: list[str] = self.browser.wait(script, count)
+        return found
+
+    def open_tab(self, number: int, marks: list[str]) -> None:
+        """A click on a tab, until the passage has these types on it: a tab may come before it answers."""
+
+        def opened(_: Any) -> bool:
+            self.click("return document.querySelectorAll('.lsf-annotation-button')[arguments[0]]", number)
+            return sorted(self.browser.run(REGIONS)) == sorted(marks)
+
+        WebDriverWait(self.browser.driver, 30, 0.2, [StaleElementReferenceException]).until(opened)
+
+    def unseen(self, *more: str) -> list[str]:
+        """What is not wholly in the window of all that is needed, and what would have to be scrolled."""
+        found: list[str] = self.browser.run(UNSEEN, [*NEEDED, *more])
+        return found
+
+    def picture(self, name: str, folder: Path) -> Path:
+        """What the window shows."""
+        if os.environ.get(PICTURES):
+            folder = ROOT / "docs" / "images"
+        folder.mkdir(exist_ok=True)
+        image = self.browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+        (folder / name).write_bytes(base64.b64decode(image["data"]))
+        return folder / name
+
+
+@pytest.fixture
+def seat(local_browser: Browser, server: process.Server) -> Iterator[Seat]:
+    """Whatever a page does, it asks this server alone."""
+    yield Seat(local_browser, server)
+    own = (server.url, f"blob:{server.url}", "data:", "about:")
+    assert [url for url in local_browser.requests if not url.startswith(own)] == []
+
+
+@pytest.fixture
+def real_copy(tmp_path: Path) -> Benchmark:
+    for room in ("seeds", "annotation"):
+        shutil.copytree(ROOT / room, tmp_path / "real" / room)
+    return Benchmark(tmp_path / "real")
+
+
+def as_hex(colour: str, ground: str) -> str:
+    """What a browser calls rgb(…) or rgba(…), on `ground`."""
+    red, green, blue, *opacity = (float(number) for number in re.findall(r"[\d.]+", colour))
+    named = "#" + "".join(f"{round(value):02X}" for value in (red, green, blue))
+    return colours.over(named, opacity[0], ground) if opacity else named
+
+
+def only(desk: Desk, article: str, passages: int | None = None) -> None:
+    """Of the seeds, only one article, or the beginning of it."""
+    (found,) = (each for each in desk.seed.articles if each.id == article)
+    desk.seed = replace(desk.seed, articles=(replace(found, passages=found.passages[:passages]),))
+
+
+def add_page(benchmark: Benchmark, lines: list[str], title: str = "新的一页") -> str:
+    """A page of one article with one passage, all of `lines` with their line breaks. Returns the article's id."""
+    text = "\n".join([title, "", *lines]) + "\n"
+    (benchmark.pages / "z.txt").write_text(text, newline="")
+    entry = f"""
+[[page]]
+id = "z"
+file = "z.txt"
+sha256 = "{files.sha256(text.encode())}"
+
+[[article]]
+id = "added"
+page = "z"
+story = "added"
+lines = ["headline 1", "body 3{f"-{len(lines) + 2}" if len(lines) > 1 else ""}"]
+"""
+    with benchmark.articles.open("a") as file:
+        file.write(entry)
+    return "added"
+
+
+def begin(seat: Seat, desk: Desk) -> str:
+    """Push, log in, open the first passage. Returns the instructions."""
+    desk.push()
+    seat.log_in(desk.annotator)
+    seat.open_project(projects.project_title(desk.label_set, desk.annotator))
+    instructions = seat.label_all()
+    seat.at(next(desk.seed.passages()).text)
+    return instructions
+
+
+def spans(found: PassageLabels) -> list[tuple[str, str]]:
+    return [(span.surface, span.type) for span in found.spans]
+
+
+def fetched(desk: Desk) -> list[PassageLabels]:
+    return annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
+
+
+def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
+    desk.where.guidelines.write_text("# 指南\n\n## 类型\n\n- 地点\n\n| 标签 | 例 |\n|---|---|\n| PLACE | 天津港 |\n")
+    instructions = begin(seat, desk)
+    for tag in ("<h1>指南</h1>", "<h2>类型</h2>", "<li>地点</li>", "<td>天津港</td>"):
+        assert tag in instructions
+    seat.mark("1", "天津港")
+    seat.mark("2", "昨天")
+    seat.press("A")  # shift+a
+    seat.browser.wait("return document.querySelector('.desk input:checked')")
+    seat.tick("水利")
+    seat.tick("其他")
+    seat.tick("其他")  # and off again
+    assert seat.ticked() == ["港口", "水利"]
+    seat.submit()
+    second = list(desk.seed.passages())[1].text
+    seat.at(second)  # the next passage, with nothing on it
+    assert (seat.browser.run(REGIONS), seat.ticked()) == ([], [])
+    assert desk.pull() == (1, 1)
+    (found,) = read_labels(exports.export_path(desk.where, desk.annotator), desk.seed, desk.label_set, desk.annotator)
+    assert (found.passage_id, found.sectors) == ("a-L5", ("port", "water"))
+    assert sorted(spans(found)) == [("天津港", "PLACE"), ("昨天", "DATE")]
+    text = next(desk.seed.passages()).text
+    assert {(span.start, span.end) for span in found.spans} == {(0, 3), (text.index("昨天"), text.index("昨天") + 2)}
+
+
+def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
+    """By what the commands print alone: from nothing to a first passage that is submitted and pulled."""
+    said = jinbench(tmp_path, "annotate", "desk", "--annotators", "first-day")
+    url, login = re.findall(r"Open (\S+), log in as (\S+);", said)[0]
+    (command,) = re.findall(r"the passwords: jinbench (.*)", said)
+    (mine,) = (row for row in jinbench(tmp_path, *command.split(), "--json") if row["login"] == login)
+    seat.browser.driver.delete_all_cookies()
+    seat.browser.go(url)
+    seat.enter_login(login, mine["password"])
+    assert "<h1>" in seat.label_all()
+    seat.at("长江上的一座新桥昨天通车。大桥全长2.3公里\uff0c设6条车道\uff0c工期3年。")
+    seat.mark("1", "长江")
+    seat.mark("3", "6条")
+    seat.tick("交通")
+    seat.submit()
+    (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
+    assert (person["submitted"], person["left"]) == (1, 3)
+    assert person["characters_per_minute"] > 0
+    jinbench(tmp_path, "annotate", "pull")
+    where = Benchmark(tmp_path)
+    (found,) = exports.read_export(
+        exports.export_path(where, "first-day"), articles.read_seeds(where).passages(), read_label_set(where)
+    )
+    assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
+    assert found.sectors == ("transport",)
+
+
+def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: Benchmark) -> None:
+    """Where passages are labelled once. What is submitted is what stands there then."""
+    gold = exports.export_path(real_copy, "adjudicator")
+    gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
+    made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
+    first = next(articles.read_seeds(real_copy).passages())
+    client = connect()
+    tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
+    (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
+    seat.log_in("helped")
+    seat.open_project(projects.project_title(read_label_set(real_copy), "helped"))
+    seat.label_all()
+    seat.at(first.text)
+    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
+    seat.tick("综合时政")
+    seat.submit()
+    jinbench(real_copy.root, "annotate", "pull", "-a", "helped")
+    passages = articles.read_seeds(real_copy).passages()
+    (found,) = exports.read_export(exports.export_path(real_copy, "helped"), passages, read_label_set(real_copy))
+    assert [(s.start, s.end) for s in found.spans] == [
+        (each["value"]["start"], each["value"]["end"]) for each in suggested.result
+    ]
+    assert found.spans
+
+
+def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: Desk) -> None:
+    """Selected first, then the key: on a stretch that is labelled already. Without any type nothing is labelled."""
+    begin(seat, desk)
+    seat.drag("昨天")
+    seat.browser.wait("return getSelection().toString() === '昨天'")
+    seat.press("2")
+    assert seat.browser.run(REGIONS) == []
+    seat.click("return document.querySelector('.desk h3')")  # else the mouse would carry the selected characters away
+    seat.mark("1", "昨天")
+    seat.mark("3", "3万平方米")
+    seat.click("return document.querySelector('.passage [data-label$=地点]')")
+    seat.browser.wait("return document.querySelector('.passage .__active')")
+    seat.press("2")
+    seat.browser.wait("return document.querySelector('.passage [data-label$=时间]')")
+    seat.press("\ue00c")  # Escape
+    seat.browser.wait("return !document.querySelector('.passage .__active')")
+    seat.click("return document.querySelector('.passage [data-label$=数量]')")
+    seat.browser.wait("return document.querySelector('.passage .__active')")
+    seat.press("\ue003")  # Backspace
+    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
+    seat.tick("港口")
+    seat.submit()
+    (found,) = fetched(desk)
+    assert spans(found) == [("昨天", "DATE")]
+    texts = [passage.text for passage in desk.seed.passages()]
+    seat.at(texts[1])
+    seat.click("return document.querySelector('[data-testid=prev-task]:not([disabled])')")
+    seat.at(texts[0])  # what was submitted is opened again, and corrected
+    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
+    seat.mark("1", "天津港")
+    seat.button("Update")
+    corrected = [("天津港", "PLACE"), ("昨天", "DATE")]
+    WebDriverWait(seat.browser.driver, 30).until(lambda _: sorted(spans(fetched(desk)[0])) == corrected)
+
+
+WIDE = [
+    "\U00020bb7祥轮和\U0001f468\u200d\U0001f469\u200d\U0001f467号昨天从\U0001f1e8\U0001f1f3天津港出发,",
+    "\u3000\u3000今年运过5万吨\u3000粮食,经滦",
+    "河到天津新港去年的码头。",
+]
+
+
+def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, desk: Desk) -> None:
+    """Behind a character of two UTF-16 units, a joined emoji, a flag, full-width spaces and line breaks."""
+    add_page(desk.where, WIDE)
+    desk.seed = articles.read_seeds(desk.where)
+    only(desk, "added")
+    (passage,) = desk.seed.passages()
+    assert passage.text.count("\n") == 2
+    begin(seat, desk)
+    wanted = [
+        ("1", "祥轮"),
+        ("1", "\U0001f468\u200d\U0001f469\u200d\U0001f467号"),
+        ("2", "昨天"),
+        ("1", "天津港"),
+        ("2", "今年"),
+        ("3", "5万吨\u3000粮"),
+        ("1", "滦\n河"),
+        ("2", "去年"),
+    ]
+    for hotkey, needle in wanted:
+        seat.mark(hotkey, needle)
+    seat.press("A")
+    seat.submit()
+    (found,) = fetched(desk)
+    kinds = {label.hotkey: label.name for label in desk.label_set.entities}
+    at = passage.text.index
+    assert [(s.start, s.end, s.type) for s in found.spans] == [
+        (at(needle), at(needle) + len(needle), kinds[hotkey]) for hotkey, needle in wanted
+    ]
+
+
+EVIL = (
+    '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">\'"/></Labels></View>'
+    "<Style>*{display:none}</Style>$title $text {{title}} ${title} &lt;b&gt; &amp; ]]> \\n"
+)
+
+
+def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> None:
+    listing = desk.where.labels.read_text()
+    for plain in ("地点", "港口"):  # a type and a sector
+        listing = listing.replace(f'zh = "{plain}"', f"zh = {json.dumps('$title' + plain + EVIL)}")
+    listing = listing.replace('definition = "有名称的地点"', f"definition = {json.dumps(EVIL)}")
+    desk.where.labels.write_text(listing)
+    desk.where.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
+    add_page(desk.where, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
+    desk.seed, desk.label_set = articles.read_seeds(desk.where), read_label_set(desk.where)
+    only(desk, "added")
+    (passage,) = desk.seed.passages()
+    before = replace(passage, id="z-before", text=EVIL * 2)  # as what stands around it, too
+    (article,) = desk.seed.articles
+    desk.seed = replace(desk.seed, articles=(replace(article, passages=(passage, before)),))
+    instructions = begin(seat, desk)
+    assert "<script" not in instructions
+    assert "<img" not in instructions
+    assert "<a" not in instructions
+    assert "&lt;script&gt;" in instructions
+    run = seat.browser.run
+    joiner = "\u2060"
+    shown = run("return [...document.querySelectorAll('.desk .lsf-label__text')].map(e => e.textContent)")
+    assert [text.replace(joiner, "") for text in shown] == [label.zh for label in desk.label_set.entities]
+    shown = run("return [...document.querySelectorAll('.desk .lsf-choice input')].map(e => e.name)")
+    assert [text.replace(joiner, "") for text in shown] == [label.zh for label in desk.label_set.sectors]
+    after = run("return [...document.querySelectorAll('.context')].at(-1).textContent")
+    assert after == projects.task_data(desk.seed)[0]["after"]
+    assert run("return document.querySelector('.desk h3').textContent") == article.title
+    label = run("return document.querySelector('.desk .lsf-label')")
+    ActionChains(seat.browser.driver, duration=0).move_to_element(label).perform()
+    seat.mark("1", "天津港今年")
+    seat.press("A")
+    seat.browser.wait("return document.querySelector('.desk input:checked')")
+    seat.submit()
+    (found,) = fetched(desk)
+    assert (spans(found), found.sectors) == ([("天津港今年", "PLACE")], ("port",))
+    assert run("return window.hacked ?? null") is None
+    assert run("return document.querySelectorAll('img[src=x], .desk script').length") == 0
+
+
+def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
+    """With the real labels, a passage of median length and more marks than most have."""
+    desk = Desk(real_copy, seat.server, "annotator-a")
+    lengths = sorted(len(passage.text) for passage in desk.seed.passages())
+    (article,) = (a for a in desk.seed.articles if a.passages[0].id == "000-L81")
+    assert len(article.passages[0].text) == lengths[len(lengths) // 2]
+    wanted = next(entry for entry in desk.labels() if entry.passage_id == "000-L81")
+    only(desk, article.id)
+    begin(seat, desk)
+    keys = {label.name: label.hotkey for label in desk.label_set.entities}
+    text = article.passages[0].text
+    for span in wanted.spans:
+        seat.mark(keys[span.type], span.surface, text[: span.start].count(span.surface))
+    for label in desk.label_set.sectors:
+        if label.name in wanted.sectors:
+            seat.tick(label.zh)
+    seat.pick("6")
+    assert seat.unseen() == []
+    names = {label.name: label.zh for label in desk.label_set.entities}
+    assert seat.browser.run(REGIONS) == [names[span.type] for span in wanted.spans]  # beside each, to be read
+    hotkeys = seat.browser.run("return [...document.querySelectorAll('.lsf-label__hotkey')].map(e => e.textContent)")
+    hotkeys += seat.browser.run(
+        "return [...document.querySelectorAll('.lsf-hint')].map(e => e.textContent.slice(1, -1))"
+    )
+    assert hotkeys == [label.hotkey for label in (*desk.label_set.entities, *desk.label_set.sectors)]
+    painted = seat.browser.run(
+        "return [...document.querySelectorAll('.passage [data-label]')].map(e => [getComputedStyle(e).backgroundColor,"
+        " getComputedStyle(e).boxShadow, getComputedStyle(e, '::after').display, e.dataset.label.split(':')[1]])"
+    )
+    colour_of = {label.zh: label.colour for label in desk.label_set.entities}
+    for ground, line, after, name in painted:
+        colour = colour_of[name]
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        assert ground == f"rgba({red}, {green}, {blue}, {labeling_config.TINT})"
+        assert line.startswith(f"rgb({red}, {green}, {blue})")
+        assert after != "none"
+    for ink, ground in seat.browser.run(WRITTEN):
+        assert colours.contrast(as_hex(ink, colours.WHITE), as_hex(ground, colours.WHITE)) > 4.5
+    seat.picture("annotating.png", tmp_path)
+    seat.submit()
+    (found,) = fetched(desk)
+    assert (found.spans, found.sectors) == (wanted.spans, wanted.sectors)
+
+
+def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
+    where = real_copy
+    seed, label_set = articles.read_seeds(where), read_label_set(where)
+    id, subject = "001-L77", "中国(天津)"  # the one open question of its article
+    (article,) = (a for a in seed.articles if id in {passage.id for passage in a.passages})
+    seed = replace(seed, articles=(article,))
+    ids = {passage.id for passage in article.passages}
+    for name in ("annotator-a", "annotator-b", "adjudicator"):
+        path = exports.export_path(where, name)
+        path.write_text(json.dumps([t for t in json.loads(path.read_text()) if t["data"]["passage_id"] in ids]))
+    gold = {
+        e.passage_id: e
+        for e in exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)
+    }[id]
+    exports.export_path(where, "adjudicator").unlink()
+    client = connect()
+    member(seat.server.url, "adjudicator")
+    pushed = adjudicate.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
+    assert [each.passage_id for each in pushed.to_decide] == [id]
+
+    seat.log_in("adjudicator")
+    task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
+    seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
+    seat.at(next(passage.text for passage in article.passages if passage.id == id))
+    read = adjudication.labels_to_adjudicate(where, seed, label_set, "adjudicator")
+    shown = {label.name: label.zh for label in label_set.entities}
+    tabs = seat.tabs(4)
+    assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
+    for name, found in read.items():
+        seat.open_tab(tabs.index(name), [shown[span.type] for span in found[id].spans])
+    agreed = adjudication.agreed(read, "adjudicator")[id]
+    seat.open_tab(0, [shown[span.type] for span in agreed.spans])
+    assert subject not in {span.surface for span in agreed.spans}
+    seat.mark("6", subject)
+    seat.click("return document.querySelector('.reasons input')")
+    seat.press(f"{gold.reasons[0]}\ue007")
+    seat.browser.wait("return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0])
+    assert seat.unseen(".reasons input") == []
+    seat.picture("adjudicating.png", tmp_path)
+    seat.button("Submit")
+    seat.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
+    annotations.pull(client, where, seed, label_set, "adjudicator")
+    (decision,) = adjudication.check(where, seed, label_set, "adjudicator")
+    assert (decision.passage_id, decision.subject) == (id, subject)
+    assert exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)[0].same_labels(
+        gold
+    )

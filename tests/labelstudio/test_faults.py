@@ -1,0 +1,258 @@
+"""Broken exchanges, killed clients and servers, two at once, a full disk: nothing is lost, and nothing is doubled.
+
+`benchmarks/faults.py` does the same at random, some hundreds of times.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from jinbench.annotation import exports
+from jinbench.core.errors import ServerError
+from jinbench.labelstudio import annotations, projects, push
+from jinbench.labelstudio.server import client as exchange
+from jinbench.labelstudio.server.client import call, connect
+from jinbench.labelstudio.server.process import Server, start_server
+from tests.helpers.faults import COMMANDS, People, Trial
+from tests.helpers.labelstudio import Desk
+from tests.helpers.proxy import KINDS, Proxy, proxy_to
+
+pytestmark = pytest.mark.server
+
+
+def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
+    """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
+    code = "import jinbench.labelstudio.push as p; p.BATCH = 10; from jinbench.cli.app import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--root", str(desk.where.root), *command],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while not enough():
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def annotated(desk: Desk) -> int:
+    return sum(task.total_annotations for task in desk.tasks())
+
+
+def test_client_killed_in_a_push(big_desk: Desk) -> None:
+    killed_after(big_desk, ["annotate", "push", "-a", big_desk.annotator], lambda: len(big_desk.tasks()) >= 20)
+    there = len(big_desk.tasks())
+    assert 20 <= there < 142
+    assert big_desk.push().created == 142 - there
+    big_desk.assert_one_task_per_passage(annotations=0)
+
+
+def test_client_killed_in_an_enter(big_desk: Desk) -> None:
+    big_desk.push()
+    export = exports.export_path(big_desk.where, "annotator-a")
+    killed_after(
+        big_desk, ["annotate", "enter", str(export), "-a", big_desk.annotator], lambda: annotated(big_desk) >= 10
+    )
+    there = annotated(big_desk)
+    assert 10 <= there < 142
+    assert big_desk.enter(big_desk.labels()) == (142 - there, there)
+    big_desk.assert_one_task_per_passage(annotations=1)
+
+
+@pytest.fixture
+def killer(server: Server) -> Iterator[Any]:
+    """Kills the server with -9 when a condition holds, then starts it again on the same port, in the background."""
+    threads = []
+
+    def kill_when(enough: Any) -> None:
+        def act() -> None:
+            while not enough():
+                time.sleep(0.02)
+            os.kill(server.pid, signal.SIGKILL)
+            start_server()
+
+        threads.append(threading.Thread(target=act))
+        threads[-1].start()
+
+    yield kill_when
+    for thread in threads:
+        thread.join(timeout=120)
+        assert not thread.is_alive()
+
+
+def test_server_killed_in_a_push(big_desk: Desk, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The push waits until the server is back, reads what is there, and goes on."""
+    monkeypatch.setattr(push, "BATCH", 10)
+    seen: list[int] = []
+    killer(lambda: len(seen) >= 4)
+    pushed = push.push(
+        big_desk.client, big_desk.where, big_desk.seed, big_desk.label_set, big_desk.annotator, slowly(seen)
+    )
+    assert pushed.unchanged >= 0
+    big_desk.assert_one_task_per_passage(annotations=0)
+    assert big_desk.push().created == 0
+
+
+def test_server_killed_in_an_enter(big_desk: Desk, killer: Any) -> None:
+    big_desk.push()
+    seen: list[int] = []
+    killer(lambda: len(seen) >= 30)
+    entered, there = annotations.submit(
+        big_desk.client, big_desk.seed, big_desk.label_set, big_desk.annotator, big_desk.labels(), slowly(seen)
+    )
+    assert entered + there == 142
+    big_desk.assert_one_task_per_passage(annotations=1)
+    assert big_desk.pull()[0] == 142
+
+
+def slowly(seen: list[int]) -> Any:
+    """A progress that notes what it is told and leaves the killer time."""
+
+    def progress(done: int) -> None:
+        seen.append(done)
+        time.sleep(0.05)
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def people(server_home: Path) -> People:
+    return People(start_server())
+
+
+@pytest.fixture
+def proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    monkeypatch.setattr(exchange, "SETTLE", 0.05)
+    with proxy_to(server.url) as found:
+        yield found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_request_is_broken_once(command: str, people: People, proxy: Proxy, tmp_path: Path) -> None:
+    """The n-th request of a whole command, for every n, each in one of the ways, what was committed before all."""
+    trial = Trial(tmp_path, people, command)
+    assert trial.through(proxy.url) is None
+    trial.check()
+    ways = ["dropped after", "502 after", "dropped meanwhile", "cut answer", "dropped before", "502 before"]
+    for n in range(1, proxy.number + 1):
+        trial = Trial(tmp_path, people, command)
+        proxy.reset(lambda k, n=n: ways[n % len(ways)] if k == n else None)
+        told = trial.through(proxy.url)
+        assert proxy.broken == 1
+        proxy.reset()
+        assert told is None or trial.through(proxy.url) is None
+        trial.check()
+
+
+A_STEP = some.tuples(
+    some.sampled_from(["push", "enter", "pull"]), some.sampled_from(sorted(KINDS)), some.integers(1, 15)
+)
+
+
+def test_a_gateway_that_fails_at_the_token(people: People, proxy: Proxy, tmp_path: Path) -> None:
+    """The SDK reads the page of a gateway as JSON; the command goes on by itself."""
+    trial = Trial(tmp_path, people, "push")
+    proxy.reset(lambda n: "502 after" if n == 2 else None)  # the first asks what answers there
+    assert trial.through(proxy.url) is None
+    trial.check()
+
+
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(some.lists(A_STEP, min_size=2, max_size=4))
+def test_any_order_of_commands_and_faults(
+    people: People, proxy: Proxy, tmp_path: Path, steps: list[tuple[str, str, int]]
+) -> None:
+    trial = Trial(tmp_path, people, "push")
+    for command, kind, at in [*steps, ("push", "", 0), ("enter", "", 0), ("pull", "", 0)]:
+        trial.command = command
+        proxy.reset(lambda k, at=at, kind=kind: kind if k == at else None)
+        told = trial.through(proxy.url)
+        assert kind or told is None
+    trial.check()
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+@pytest.mark.parametrize("command", ["push", "enter"])
+def test_two_at_once(
+    command: str, machines: int, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When neither project exists yet, too. Two machines have no lock in common."""
+    trial = Trial(tmp_path, people, command)
+    if machines == 2:
+        monkeypatch.setattr(push, "alone", contextlib.nullcontext)
+        monkeypatch.setattr(annotations, "alone", contextlib.nullcontext)
+    told: list[Exception] = []
+    barrier = threading.Barrier(2)
+
+    def run() -> None:
+        client = connect()
+        barrier.wait()
+        try:
+            trial.run(client)
+        except ServerError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if told:
+        trial.run(trial.client)
+    trial.check()
+
+
+def test_two_projects_end_as_one(people: People, tmp_path: Path) -> None:
+    """The one that somebody has worked in stays; if there are two of those, a person must choose."""
+    trial = Trial(tmp_path, people, "push")
+    title = projects.project_title(trial.label_set, trial.name)
+    call(trial.client, "POST", "api/projects/", json={"title": title})
+    trial.push(trial.client)
+    worked = call(trial.client, "POST", "api/projects/", json={"title": title, "label_config": "<View></View>"})["id"]
+    data = projects.task_data(trial.seed)[0]
+    path = f"api/projects/{worked}/import"
+    task = call(trial.client, "POST", path, params={"return_task_ids": "true"}, json=[{"data": data}])["task_ids"][0]
+    call(trial.client, "POST", f"api/tasks/{task}/drafts", json={"result": []})
+    trial.push(trial.client)
+    assert len(trial.tasks) == 8
+    assert trial.project == worked
+    other = call(trial.client, "POST", "api/projects/", json={"title": title})["id"]
+    call(trial.client, "POST", f"api/projects/{other}/import", json=[{"data": {"text": "by hand"}}])
+    with pytest.raises(ServerError, match=rf"Projects {worked} and {other} are both called"):
+        trial.push(trial.client)
+
+
+def test_a_full_disk_leaves_the_export_as_it_was(people: People, tmp_path: Path, server: Server) -> None:
+    """By the command itself: one sentence, no traceback, nothing half there; with room it gets through."""
+    trial = Trial(tmp_path, people, "pull")
+    trial.run(trial.client)
+    trial.path.write_bytes(b"[]\n")
+    for room in (100, 3000):  # too little for what is put together, and for the export
+        done = pull(trial, room)
+        assert (done.returncode, trial.path.read_bytes()) == (1, b"[]\n"), done.stderr
+        assert done.stderr.strip().count("\n") == 0
+        assert "file too large" in done.stderr
+    assert [path.name for path in trial.path.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def pull(trial: Trial, room: int) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "jinbench", "--root", str(trial.where.root)]
+    return subprocess.run(
+        [*command, "annotate", "pull", "-a", trial.name, "--json"], capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )  # fmt: skip

@@ -1,0 +1,155 @@
+"""The dataset without its texts, and put together again."""
+
+import json
+import re
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError
+from jinbench.dataset import verify
+from jinbench.publish import standoff
+from tests.helpers.paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def bare(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("standoff")
+    for name, data in standoff.build_standoff(real).items():
+        files.write_bytes(folder / name, data)
+    return folder
+
+
+@pytest.fixture
+def copy(bare: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bare, tmp_path / "standoff"))
+
+
+def test_the_same_bytes_come_out(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+    standoff.hydrate(bare, real.pages, tmp_path / "again")
+    made = {str(path.relative_to(tmp_path / "again")): path.read_bytes() for path in files.below(tmp_path / "again")}
+    assert set(made) == {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
+    for name, data in made.items():
+        assert (real.dataset / name).read_bytes() == data, name
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_no_text_of_a_page_is_in_it(bare: Path, real: Benchmark) -> None:
+    """No six Han characters in a row that a page has, but for names of labels, and what the card quotes."""
+    pages = "".join(path.read_text() for path in files.below(real.pages))
+    runs = {match[1] for match in re.finditer(r"(?=([\u4e00-\u9fff]{6}))", pages)}
+    for path in files.below(bare):
+        if path.name in ("README.md", "labels.toml", "LICENSE-DATA.md", "croissant.json") or path.suffix == ".png":
+            continue
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            assert not standoff.TEXTS & {part for name in columns(table.schema) for part in name.split(".")}
+            text = str(table.to_pylist())
+        else:
+            text = path.read_text()
+        assert not [match[1] for match in re.finditer(r"(?=([\u4e00-\u9fff]{6}))", text) if match[1] in runs], path
+
+
+def columns(schema: "pq.ParquetSchema") -> list[str]:
+    return [field.name for field in schema] + re.findall(r"(\w+): ", str(schema.remove_metadata()))
+
+
+def test_the_labels_are_in_it(bare: Path, real: Benchmark) -> None:
+    for name in ("ner/test.parquet", "annotations/train.parquet", "ner_noisy/test.parquet"):
+        rows, whole = (pq.ParquetFile(folder / name).read().to_pylist() for folder in (bare, real.dataset))
+        for row, full in zip(rows, whole, strict=True):
+            assert row["id"] == full["id"]
+            assert [(s["start"], s["end"], s["type"]) for s in row["spans"]] == [
+                (s["start"], s["end"], s["type"]) for s in full["spans"]
+            ]
+
+
+def test_a_page_under_another_name_is_known(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+    for number, path in enumerate(files.below(real.pages)):
+        files.write_bytes(tmp_path / "pages" / f"{number}.txt", path.read_bytes())
+    standoff.hydrate(bare, tmp_path / "pages", tmp_path / "again")
+    assert (tmp_path / "again" / "ner" / "test.parquet").read_bytes() == (
+        real.dataset / "ner" / "test.parquet"
+    ).read_bytes()
+
+
+def test_a_missing_and_a_different_page_are_named_together(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+    shutil.copytree(real.pages, tmp_path / "pages")
+    first, second, *_ = sorted((tmp_path / "pages").iterdir())
+    first.unlink()
+    second.write_text(second.read_text() + "\n")
+    with pytest.raises(DataError) as caught:
+        standoff.hydrate(bare, tmp_path / "pages", tmp_path / "again")
+    assert [(problem.code, Path(problem.location).name) for problem in caught.value.problems] == [
+        ("file-missing", first.name),
+        ("page-changed", second.name),
+    ]
+    assert "characters" in caught.value.problems[1].found
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pages"]
+
+
+def test_a_changed_standoff_file_is_noticed(copy: Path, real: Benchmark, tmp_path: Path) -> None:
+    path = copy / "source" / "articles.toml"
+    path.write_text(path.read_text().replace("story", "storey", 1))
+    (copy / "splits.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        standoff.hydrate(copy, real.pages, tmp_path / "again")
+    assert {problem.code for problem in caught.value.problems} == {"file-changed", "file-missing"}
+
+
+def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real: Benchmark, tmp_path: Path) -> None:
+    """Somebody changes a label and makes standoff.json fit it: the manifest still says what it was."""
+    path = copy / "sector" / "test.parquet"
+    table = pq.ParquetFile(path).read()
+    rows = table.to_pylist()
+    rows[0]["sectors"] = [(rows[0]["sectors"][0] + 1) % 10]
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+    record = json.loads((copy / "standoff.json").read_text())
+    record["files"]["sector/test.parquet"] = files.sha256(path.read_bytes())
+    (copy / "standoff.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=rf"item-changed\n  expected {rows[0]['id']}"):
+        standoff.hydrate(copy, real.pages, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/b.txt", ".."])
+def test_a_strangers_record_names_no_place_outside(copy: Path, real: Benchmark, tmp_path: Path, name: str) -> None:
+    record = json.loads((copy / "standoff.json").read_text())
+    record["pages"][name] = next(iter(record["pages"].values()))
+    (copy / "standoff.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="wrong-shape"):
+        standoff.hydrate(copy, real.pages, tmp_path / "again")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["standoff"]
+
+
+def test_other_libraries_are_named_when_the_bytes_differ(
+    bare: Path, real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_with = standoff._libraries()
+    monkeypatch.setattr(standoff, "_libraries", lambda: made_with | {"pyarrow": "99"})
+    monkeypatch.setattr("pyarrow.parquet.write_table", partial(pq.write_table, use_dictionary=False))
+    with pytest.raises(DataError) as caught:
+        standoff.hydrate(bare, real.pages, tmp_path / "again")
+    problem = caught.value.problems[0]
+    assert problem.location.startswith(str(tmp_path / "again"))
+    assert "made here with pyarrow 99" in problem.found
+    assert problem.fix.startswith(f"pip install pyarrow=={made_with['pyarrow']}")
+
+
+def test_what_is_there_is_left_alone(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(DataError, match="folder-taken"):
+        standoff.hydrate(bare, real.pages, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_it_is_said_that_a_standoff_folder_must_be_hydrated(bare: Path) -> None:
+    with pytest.raises(DataError, match="jinbench hydrate"):
+        verify.verify_folder(bare)
+    assert "without the text of the pages" in (bare / "README.md").read_text()
+    assert (ROOT / "dataset" / "README.md").read_text() == (bare / "README.md").read_text().replace(standoff.NOTICE, "")

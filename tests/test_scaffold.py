@@ -1,0 +1,470 @@
+"""A new benchmark from the template: whole or not at all, with any label set, and every step of it works."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import typer
+
+from jinbench import scaffold
+from jinbench.annotation import exports, labels
+from jinbench.annotation.annotators import ADJUDICATOR, add_annotators
+from jinbench.baselines.recipe import load_recipe
+from jinbench.cli import app
+from jinbench.core import files, schemas
+from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.errors import DataError
+from jinbench.formats import registry
+from jinbench.labelstudio import labeling_config
+from jinbench.labelstudio.server import process
+from jinbench.publish import card
+from jinbench.seeds import articles
+from tests.helpers import hub
+from tests.helpers.benchmarks import add_pages, export, labels_of, written
+from tests.helpers.commands import contents, run
+from tests.helpers.labelstudio import jinbench
+from tests.helpers.paths import ROOT
+
+PACKAGE = ROOT / "jinbench"
+TEMPLATE = PACKAGE / "starter"
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """What a command prints, in this process."""
+    capsys.readouterr()
+    assert run(list(arguments)) == code
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
+# What is there
+
+
+def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
+    label_set = labels.read_label_set(where)
+    assert label_set.title == "The Paper"
+    labeling_config.check_config(where, label_set)
+    assert where.pages.is_dir()
+    with pytest.raises(DataError) as caught:
+        articles.read_seeds(where)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.found) == ("pages-missing", "0 pages, 0 articles")
+    assert "jinbench seeds add" in problem.fix
+    for document in ("README.md", "DATASET_CARD.md"):
+        text = files.read_text(where.root / document)
+        blocks = re.findall(r"<!-- generated:([a-z-]+) -->", text)
+        assert set(blocks) <= card.BLOCKS.keys() | card.OF_BOARDS.keys()
+        assert "# The Paper\n" in text
+        assert "{{" not in text
+    assert set(blocks) == card.BLOCKS.keys() | card.OF_BOARDS.keys()  # the card leaves none out
+    assert 'pretty_name: "The Paper"\n' in files.read_text(where.card)
+    assert scaffold.todo(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
+
+
+def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    made = sorted(path.name for path in where.baselines.glob("*.py"))
+    assert made == sorted(f"{name}.py" for name in scaffold.RECIPES)
+    for name in made:
+        assert (where.baselines / name).read_bytes() == (packaged_benchmark().baselines / name).read_bytes()
+        recipe = load_recipe(where.baselines / name)
+        assert not recipe.needs
+        assert not recipe.crosswalk
+    assert {load_recipe(where.baselines / name).task for name in made} == {"ner", "sector"}
+
+
+def test_every_field_of_a_label_is_explained() -> None:
+    text = files.read_text(TEMPLATE / "annotation" / "labels.toml")
+    schema = schemas.read_schema("labels")["properties"]
+    for name in schema.keys() - {"entity", "sector"}:
+        assert re.search(rf"^{name} = .+  # ", text, re.MULTILINE), name
+    before, after = text.split("# [[sector]]: ")
+    for name in schema["entity"]["items"]["properties"]:
+        assert re.search(rf"^#   {name} ", before, re.MULTILINE), name
+    for name in schema["sector"]["items"]["properties"]:
+        assert re.search(rf"^#   {name} |^# .*\b{name}\b", after, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("document", ["README.md", "Makefile", "annotation/README.md", "DATASET_CARD.md"])
+def test_every_command_that_it_names_exists(document: str) -> None:
+    text = files.read_text(TEMPLATE / document)
+    named = re.findall(r"(?:jinbench|\$\(JINBENCH\)) ([a-z]+)(?: ([a-z]+))?", text)
+    assert named
+    group = typer.main.get_command(app.app)
+    for first, second in named:
+        command = group.commands[first]  # type: ignore[attr-defined]
+        assert not hasattr(command, "commands") or second in command.commands, (first, second)
+
+
+def test_the_same_in_two_places(tmp_path: Path) -> None:
+    first, second = (
+        scaffold.create_benchmark(tmp_path / name / "paper", "The Paper", example=True) for name in ("a", "b")
+    )
+    assert contents(first.root) == contents(second.root)
+    assert len(contents(first.root)) == 18
+    assert (first.root / ".gitignore").is_file()
+    for name, data in contents(first.root).items():
+        assert str(tmp_path).encode() not in data, name
+
+
+def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper", example=True)
+    assert [article.id for article in articles.read_seeds(where).articles] == ["bridge", "library"]
+    assert files.read_text(where.articles).startswith("# How each page falls into articles")
+    assert labels.read_label_set(where).title == "paper"
+
+
+@pytest.mark.parametrize("title", ['A "b" \\ c', "# heading: x", "{{title}}", "'", "津\u3000门", "- [x](y)"])
+def test_any_title(title: str, tmp_path: Path) -> None:
+    from huggingface_hub import RepoCard
+
+    where = scaffold.create_benchmark(tmp_path / "paper", title)
+    assert labels.read_label_set(where).title == title
+    assert RepoCard(files.read_text(where.card)).data.pretty_name == title
+    assert f"\n# {title}\n" in files.read_text(where.card)
+
+
+@pytest.mark.parametrize("title", ["two\nlines", "  ", "\x00", "\udce4"])
+def test_a_title_that_is_none(title: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--title"):
+        scaffold.create_benchmark(tmp_path / "paper", title)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Whole or not at all
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", ".hidden"])
+def test_a_folder_that_holds_something(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text("years of work")
+    assert ": folder-taken\n" in told(capsys, "init", str(tmp_path), code=1)
+    assert contents(tmp_path) == {name: b"years of work"}
+    assert ": folder-taken\n" in told(capsys, "init", str(tmp_path / name), code=1)
+    assert contents(tmp_path) == {name: b"years of work"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_half_there(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off while it is put together, or while it is moved: nothing is left of it, hidden or not."""
+    folder = tmp_path / "paper"
+    if there:
+        folder.mkdir()
+
+    def broken(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labels, "labeling_config", broken)
+    with pytest.raises(KeyboardInterrupt):
+        scaffold.create_benchmark(folder)
+    monkeypatch.undo()
+    assert [*tmp_path.rglob("*")] == [folder][: int(there)]
+    real: Callable[..., None] = os.rename
+    moved: list[object] = []
+
+    def fails(source: Path, target: Path) -> None:
+        moved.append(source)
+        if len(moved) == (4 if there else 1):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", fails)
+    with pytest.raises(OSError, match="No space left"):
+        scaffold.create_benchmark(folder)
+    assert [*tmp_path.rglob("*")] == [folder][: int(there)]
+
+
+def test_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays the same folder, and what is in it is readable for others as any other file."""
+    before = tmp_path.stat().st_ino
+    monkeypatch.chdir(tmp_path)
+    where = scaffold.create_benchmark(Path("."))
+    assert tmp_path.stat().st_ino == before
+    assert labels.read_label_set(where).title == tmp_path.name
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in tmp_path.rglob("*"):
+        wanted = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 in (wanted & ~mask, 0o644), path
+
+
+def test_what_the_command_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = told(capsys, "init", "my paper", "--title", "The Paper")
+    for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate desk"), 1):
+        assert re.search(rf"^  {number}\. .*{re.escape(part)}", said, re.MULTILINE)
+    record = json.loads(told(capsys, "init", "other", "--example", "--json"))
+    assert sorted(contents(tmp_path / "other")) == record["files"]
+    assert len(record["next"]) == 3
+    monkeypatch.chdir(tmp_path / "my paper")
+    assert ": pages-missing\n" in told(capsys, "annotate", "push", "--dry-run", code=1)
+
+
+def test_each_step_names_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever types a step too early is told which one is missing."""
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    monkeypatch.chdir(where.root)
+    steps = ["annotate desk", "annotate pull", "split --write", "build", "run"]
+    missing = ["jinbench seeds add", "annotate desk --annotators", "jinbench annotate pull",
+               "make it with: jinbench split --write", "jinbench build makes it"]  # fmt: skip
+    after: list[Callable[[], object]] = [
+        lambda: add_pages(where),
+        lambda: add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
+        lambda: export(where, "ann"),
+        lambda: told(capsys, "split", "--write"),
+    ]
+    for step, says, done in zip(steps, missing, [*after, lambda: None], strict=True):
+        assert says in told(capsys, *step.split(), code=1), step
+        done()
+    told(capsys, "build")
+
+
+def test_two_articles_are_too_few_to_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper", example=True)
+    add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
+    export(where, "ann")
+    monkeypatch.chdir(where.root)
+    said = told(capsys, "split", code=1)
+    assert ": split-mismatch\n" in said
+    assert "3 families or more" in said
+
+
+# Any label set
+
+
+def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    text = files.read_text(where.labels)
+    before = where.labeling_config.read_bytes()
+    where.labels.write_text(text.replace('hotkey = "shift+s"', 'hotkey = "2"'), encoding="utf-8")
+    said = told(capsys, "--root", str(where.root), "labels", "config", code=1)
+    assert "labels.toml [[entity]] DATE and [[sector]] culture: label-set\n" in said
+    assert "'2' for DATE and culture" in said
+    assert where.labeling_config.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('unit = true\n', 'unit = true\nholds_no = ["PERSON"]\n', "[[entity]] QUANTITY holds_no: label-set"),
+        ("[[entity]]\nname", "[[entitty]]\nname", "labels.toml entitty: wrong-shape"),
+    ],
+)  # fmt: skip
+def test_labels_that_contradict_themselves(
+    old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    where.labels.write_text(files.read_text(where.labels).replace(old, new), encoding="utf-8")
+    assert says in told(capsys, "--root", str(where.root), "labels", "config", code=1)
+
+
+def test_no_label_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    where.labels.write_text('version = "1.0.0"\ntitle = "Nothing"\n')
+    said = told(capsys, "--root", str(where.root), "labels", "config", code=1)
+    assert "an [[entity]] or a [[sector]]" in said
+
+
+def without(kind: str, benchmark: Benchmark) -> None:
+    """Take all labels of a kind away."""
+    text = files.read_text(benchmark.labels)
+    kept = [block for block in re.split(r"(?=^\[\[)", text, flags=re.MULTILINE) if not block.startswith(f"[[{kind}]]")]
+    benchmark.labels.write_text("".join(kept), encoding="utf-8")
+
+
+def leave_out_curves(benchmark: Benchmark) -> None:
+    """A learning curve takes its time, and one in all tests is enough."""
+    for path in benchmark.baselines.glob("*.py"):
+        path.write_text(files.read_text(path).replace("CURVE = True\n", ""), encoding="utf-8")
+
+
+STEPS = [
+    "seeds check", "labels config", "labels config --check", "annotate check", "annotate lint", "split --write",
+    "build", "info", "verify", "run", "leaderboard", "card", "card --check", "rescore",
+    "publish --standoff --out OUT/bare", "hydrate OUT/bare --pages seeds/pages --out OUT/again", "verify OUT/again",
+]  # fmt: skip
+OF_TASKS = {
+    "ner": ["format ner", "prompt --task ner --shots 1 --out OUT/ner",
+            "score baselines/tagger/predictions-ner-test.jsonl"],
+    "sector": ["format sector", "prompt --task sector --shots 1 --lang en --out OUT/sector",
+               "score baselines/majority/predictions-sector-folds.jsonl --task sector --split folds"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["", "entity", "sector"])
+def test_every_step_with_any_label_set(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three articles, one annotator, and the labels of the template: all of them, only sectors, only entities."""
+    where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
+    if kind:
+        without(kind, where)
+        leave_out_curves(where)
+    else:  # whose coarse labels have a name of their own
+        text = files.read_text(where.labels)
+        where.labels.write_text(text.replace('name = "PLACE"', 'name = "PLACE"\ncrosswalk = { coarse = "LOC" }'))
+    add_pages(where)
+    add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
+    export(where, "ann")
+    monkeypatch.chdir(where.root)
+    out = str(tmp_path / "out")
+    gone = {"entity": "ner", "sector": "sector"}.get(kind)
+    for step in [*STEPS, *(step for task, steps in OF_TASKS.items() if task != gone for step in steps)]:
+        said = told(capsys, *step.replace("OUT", out).split())
+        if step == "run":
+            assert ("skipped, it is for" in said) == bool(kind)
+        if step == "leaderboard":
+            assert f"**{gone}" not in said
+            assert ("coarse (LOC)" in said) == (not kind)
+    if gone:
+        assert ": wrong-task\n" in told(capsys, "format", gone, code=1)
+    stored = {path.parent.name for path in where.baselines.glob("*/scores.json")}
+    assert len(stored) == (2 if kind else 4)
+    page = files.read_text(where.leaderboard / "index.html")
+    assert "<title>The Paper</title>" in page
+    assert files.read_json(where.dataset / "croissant.json")["name"] == "The Paper"
+    again = {path.name: path.read_bytes() for path in files.below(tmp_path / "out" / "again" / "sector")}
+    assert again == {path.name: path.read_bytes() for path in files.below(where.dataset / "sector")}
+    for name, data in contents(where.root).items():
+        assert b"JinBench" not in data, name
+
+
+# Nothing of ours
+
+
+def package_files() -> list[Path]:
+    return [path for path in files.below(PACKAGE) if not {"_rooms", "__pycache__"} & {*path.parts}]
+
+
+def test_nothing_of_one_city_is_in_the_package() -> None:
+    for path in package_files():
+        data = path.read_bytes()
+        for word in ("天津", "津"):
+            assert word.encode() not in data, (path, word)
+        assert b"tianjin" not in data.lower(), path
+
+
+def ours() -> set[str]:
+    """What names a label, a crosswalk, a page or an article of the benchmark that lies beside the package."""
+    with (ROOT / "annotation" / "labels.toml").open("rb") as file:
+        found = tomllib.load(file)
+    entries = [*found["entity"], *found["sector"]]
+    names = {entry[key] for entry in entries for key in ("name", "zh")}
+    names |= {name for entry in entries for name in entry.get("crosswalk", ())}
+    with (ROOT / "seeds" / "articles.toml").open("rb") as file:
+        listing = tomllib.load(file)
+    names |= {entry[key] for entry in listing["page"] for key in ("id", "file")}
+    names |= {entry["id"] for entry in listing["article"]} | {entry.get("story", "") for entry in listing["article"]}
+    return names - {""}
+
+
+def literals(path: Path) -> set[str]:
+    """The texts in quotation marks in a file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return {node.value for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
+    return {part for mark in "\"'`" for part in re.findall(rf"{mark}([^{mark}\n]*){mark}", text)}
+
+
+def test_no_code_is_bound_to_our_labels_or_pages() -> None:
+    """The template has labels of its own, and some of these are called as anyone would call them."""
+    names = ours() - registry.FORMATS.keys()  # a crosswalk and a format may be called after one corpus
+    assert {"COMPANY", "general", "msra"} <= names
+    for path in package_files():
+        if path.is_relative_to(TEMPLATE) or path.suffix in (".lock", ".tsv", ".typed"):
+            continue
+        assert literals(path) & names <= set(), path
+
+
+# With a real Label Studio
+
+
+def outside(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of every file of the checkout, and of what lies beside the benchmark."""
+    skipped = {".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", folder.name}
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for top in (ROOT, folder.parent)
+        for path in files.below(top)
+        if not skipped & {*path.parts}
+    }
+
+
+@pytest.mark.server
+def test_from_an_empty_folder_to_a_leaderboard(
+    server: process.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Two annotators and an adjudicator, all through the server; each command as it is typed."""
+    jinbench(tmp_path, "init", "demo", "--title", "Demo")
+    where = Benchmark(tmp_path / "demo")
+    first, second = (f"init-{name}" for name in "ab")
+    leave_out_curves(where)
+    jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))
+    expected = labels_of(where, first)
+    differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
+    passages, label_set = list(articles.read_seeds(where).passages()), labels.read_label_set(where)
+    titles = {article.id: article.title for article in articles.read_seeds(where).articles}
+
+    def labelled(name: str, *more: object) -> str:
+        path = tmp_path / "from" / f"{name}.json"
+        entries = [*([differing] if name == second else [expected[0]]), *expected[1:]]
+        if name == ADJUDICATOR:
+            entries = [replace(expected[0], reasons=("山城: a place", "产业: of trains"))]
+        mine = [replace(entry, annotator=name) for entry in entries]
+        path.write_text(files.dump_json(exports.to_export(mine, passages, titles)), encoding="utf-8")
+        return str(path)
+
+    sources = {name: labelled(name) for name in (first, second, ADJUDICATOR)}
+    before = outside(where.root)
+    labelling = [
+        ["labels", "config"],
+        ["seeds", "check"],
+        ["annotate", "desk", "--annotators", f"{first},{second}", "--kind", "test data"],
+        *(["annotate", "enter", sources[name], "-a", name] for name in (first, second)),
+        ["annotate", "status"],
+        ["annotate", "pull", "-a", first, "-a", second],
+        ["annotate", "adjudicate"],
+        ["annotate", "enter", sources[ADJUDICATOR], "-a", ADJUDICATOR, "--replace"],
+        ["annotate", "pull"],
+        ["annotate", "check"],
+        ["annotate", "decisions"],
+        ["agreement"],
+    ]
+    scoring = [
+        ["split", "--write"],
+        ["build"],
+        ["run"],
+        ["score", "baselines/tagger/predictions-ner-test.jsonl"],
+        ["leaderboard"],
+        ["card"],
+        ["verify"],
+    ]
+    for command in [*labelling, *scoring]:
+        jinbench(where.root, *command)
+    gold = exports.read_export(exports.export_path(where, ADJUDICATOR), passages, label_set)
+    assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
+    with hub.running() as found:
+        home = tmp_path_factory.mktemp("home")
+        done = subprocess.run(
+            [sys.executable, "-m", "jinbench", "publish", "--to", "owner/demo", "--dry-run"],
+            cwd=where.root, env=found.environment(home, hub.OWNER) | {"PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "a repository to be created" in done.stdout
+    assert outside(where.root) == before
