@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser postgres run test check format lock clean
+.PHONY: help setup browser postgres run test test-fast check format lock clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/made-from ## make the environment from the lock file
 
@@ -25,33 +25,14 @@ run: setup ## pages → Label Studio → labels → dataset → baselines → le
 test: setup check $(if $(CI),browser postgres) ## every check and every test, the ones with the real Label Studio included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-browser: ## install Chromium, its driver and a Chinese font, for the tests of pages
-	@if command -v chromedriver >/dev/null && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
-	  echo "Chromium and chromedriver are here."; \
-	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  apt-get update -qq && apt-get install -y -qq chromium chromium-driver fonts-noto-cjk; \
-	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-	  sudo -n apt-get update -qq && sudo -n apt-get install -y -qq chromium chromium-driver fonts-noto-cjk; \
-	else \
-	  echo "Install Chromium, the chromedriver of the same version and Noto Sans CJK, for example:" >&2; \
-	  echo "  sudo apt-get install chromium chromium-driver fonts-noto-cjk" >&2; \
-	  echo "  brew install --cask chromium chromedriver font-noto-sans-cjk-sc" >&2; \
-	  exit 1; \
-	fi
+test-fast: setup ## the tests that need no server, browser or database, and are not slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not server and not browser and not postgres and not slow"
 
-postgres: ## install PostgreSQL, for the tests of a desk that keeps its work in it
-	@if ls /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin 2>/dev/null | grep -qx initdb || command -v initdb >/dev/null; then \
-	  echo "PostgreSQL is here."; \
-	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
-	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-	  sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends postgresql; \
-	else \
-	  echo "Install PostgreSQL, for example:" >&2; \
-	  echo "  sudo apt-get install postgresql" >&2; \
-	  echo "  brew install postgresql" >&2; \
-	  exit 1; \
-	fi
+browser: ## install Chromium, its driver and a Chinese font, for the tests of pages
+	@tools/install_system_packages.sh browser
+
+postgres: ## install PostgreSQL, for the tests of a server that keeps its labels in it
+	@tools/install_system_packages.sh postgres
 
 check: setup ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .

@@ -3,7 +3,7 @@
 Shows what the characters around a name say about it, without a dictionary or a language model.
 """
 
-from jinbench.models.crf.estimator import CharTagger
+from jinbench.models import CharTagger
 
 TASK = "ner"
 SEED = 0

@@ -7,7 +7,7 @@ quarter, at which they do no harm.
 
 from collections import defaultdict
 
-from jinbench.models.text_classifier import SectorClassifier
+from jinbench.models import MultiLabelTextClassifier
 
 TASK = "sector"
 SEED = 0
@@ -26,4 +26,4 @@ def others(rows):
 
 
 def make():
-    return SectorClassifier([passages, others], weights=[1, 0.25], alone="general", random_state=SEED)
+    return MultiLabelTextClassifier([passages, others], weights=[1, 0.25], alone="general", random_state=SEED)

@@ -4,7 +4,7 @@ Shows whether knowing the companies, bodies, sites, products and plans tells the
 is given true names; what it lacks to tfidf.py is what the words between the names say.
 """
 
-from jinbench.models.text_classifier import SectorClassifier
+from jinbench.models import MultiLabelTextClassifier
 
 TASK = "sector"
 SEED = 0
@@ -18,4 +18,4 @@ def names(kind):
 
 
 def make():
-    return SectorClassifier([names(kind) for kind in NAMES], alone="general", random_state=SEED)
+    return MultiLabelTextClassifier([names(kind) for kind in NAMES], alone="general", random_state=SEED)

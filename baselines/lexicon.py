@@ -8,7 +8,7 @@ import logging
 
 import jieba.posseg
 
-from jinbench.models.crf.estimator import CrfTagger
+from jinbench.models import CrfTagger
 
 TASK = "ner"
 SEED = 0

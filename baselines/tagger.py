@@ -3,7 +3,7 @@
 Shows how far a well-made model gets on a machine without a GPU, with no text but the training sentences.
 """
 
-from jinbench.models.crf.estimator import CrfTagger
+from jinbench.models import CrfTagger
 
 TASK = "ner"
 SEED = 0

@@ -4,7 +4,7 @@ Shows what the words of a passage say about its sector. The thresholds are chose
 training articles; with the likeliest sector alone for every passage the score is much lower.
 """
 
-from jinbench.models.text_classifier import SectorClassifier
+from jinbench.models import MultiLabelTextClassifier
 
 TASK = "sector"
 SEED = 0
@@ -16,4 +16,4 @@ def passages(rows):
 
 
 def make():
-    return SectorClassifier([passages], alone="general", random_state=SEED)
+    return MultiLabelTextClassifier([passages], alone="general", random_state=SEED)

@@ -4,7 +4,7 @@ Shows how much of the task a headline gives away. All passages of an article get
 many industries is out of its reach.
 """
 
-from jinbench.models.text_classifier import SectorClassifier
+from jinbench.models import MultiLabelTextClassifier
 
 TASK = "sector"
 SEED = 0
@@ -15,4 +15,4 @@ def titles(rows):
 
 
 def make():
-    return SectorClassifier([titles], alone="general", random_state=SEED)
+    return MultiLabelTextClassifier([titles], alone="general", random_state=SEED)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jinbench.core.errors import DataError
 from jinbench.formats import registry
-from jinbench.formats.base import ConversionLog, flat
+from jinbench.formats.base import ConversionLog, remove_overlaps
 from jinbench.scoring import schemes
 
 Spans = list[tuple[int, int, str]]
@@ -49,7 +49,7 @@ def read_file(path: Path) -> tuple[list[str], list[Spans]]:
     Raises ValueError for a file that is none of the formats, or not what it seems.
     """
     try:
-        format = registry.detect(path)
+        format = registry.detect_format(path)
         # The first scheme whose letters are enough: BMES and BIOES differ in one, and both have BIO's beginnings.
         for scheme in schemes.SCHEMES if format.name == "conll" else (None,):
             notes = ConversionLog()
@@ -60,4 +60,4 @@ def read_file(path: Path) -> tuple[list[str], list[Spans]]:
         notes.raise_fatal()
     except DataError as error:
         raise ValueError(str(error)) from None
-    return [document.text for document in documents], [[s[:3] for s in flat(document, notes)] for document in documents]
+    return [document.text for document in documents], [[s[:3] for s in remove_overlaps(document, notes)] for document in documents]

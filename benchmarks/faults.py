@@ -220,7 +220,7 @@ def main(
 ) -> None:
     """Faults in push, enter, pull and adjudicate against a real Label Studio."""
     begun = time.monotonic()
-    client.SETTLE = 0.1
+    client.SETTLE_SECONDS = 0.1
     with tempfile.TemporaryDirectory(prefix="jinbench-faults-") as name, accounts.use_home(Path(name) / "home"):
         server = start_server(port=0, say=lambda text: typer.echo(text, err=True))
         try:

@@ -24,14 +24,15 @@ from measuring import Figures, in_a_process, medians, pin
 
 from jinbench.annotation import exports
 from jinbench.annotation.labels import LabelSet, read_label_set
-from jinbench.baselines.worker import peak_mb
+from jinbench.annotation.workspace import Workspace
+from jinbench.baselines.worker import peak_memory_mb
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.types import PassageLabels, Suggestion
 from jinbench.labelstudio import annotations, projects
 from jinbench.labelstudio import push as pushing
-from jinbench.labelstudio.labeling_config import labeling_config
+from jinbench.labelstudio.labeling_config import build_labeling_config
 from jinbench.labelstudio.server import accounts, process
-from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import call, connect
 from jinbench.seeds.articles import read_seeds
 
@@ -70,9 +71,12 @@ class World:
     def titled(self, title: str) -> LabelSet:
         return replace(self.label_set, title=title)
 
+    def workspace(self, benchmark: Benchmark, title: str) -> Workspace:
+        return Workspace.from_parts(benchmark, seeds=self.seeds, label_set=self.titled(title))
+
     def push(self, client: Any, benchmark: Benchmark, title: str, labelled: list[PassageLabels] | None = None) -> int:
-        return pushing.push(
-            client, benchmark, self.seeds, self.titled(title), NAME, lambda done: None,
+        return pushing.push_passages(
+            client, self.workspace(benchmark, title), NAME, lambda done: None,
             suggestions=self.suggestions, model_version=MODEL, labelled=labelled or (),
         ).project  # fmt: skip
 
@@ -83,10 +87,10 @@ class World:
                 "data": row,
                 "predictions": [{
                     "model_version": MODEL, "score": 0.5,
-                    "result": exports.suggested_regions(self.suggestions[row["passage_id"]]),
+                    "result": exports.to_suggested_regions(self.suggestions[row["passage_id"]]),
                 }],
             }
-            for row in projects.task_data(self.seeds)
+            for row in projects.build_task_data(self.seeds)
         ]  # fmt: skip
 
 
@@ -94,7 +98,7 @@ def time_push(way: str, world: World, client: Any, benchmark: Benchmark, title: 
     """Seconds for all tasks of the world into a project of their own."""
     if way == "ours":
         return timed(lambda: world.push(client, benchmark, title))
-    config = labeling_config(world.label_set)
+    config = build_labeling_config(world.label_set)
     project = client.projects.create(title=title, label_config=config).id
     tasks = world.requests()
     if way == "bulk":
@@ -112,7 +116,7 @@ def time_pull(way: str, world: World, client: Any, benchmark: Benchmark, title: 
     """Seconds for all annotated tasks of a project that is there."""
     label_set = world.titled(title)
     if way == "ours":
-        return timed(lambda: annotations.pull(client, benchmark, world.seeds, label_set, NAME))
+        return timed(lambda: annotations.pull_labels(client, world.workspace(benchmark, title), NAME))
     project = projects.find_project(client, projects.project_title(label_set, NAME))
     assert project is not None
     if way == "bulk":
@@ -141,9 +145,9 @@ def measure(what: str, way: str, size: int, title: str) -> Figures:
         if what == "make":
             world.push(client, where, title, world.labels)
             return {"seconds": 0}
-        before = peak_mb()
+        before = peak_memory_mb()
         seconds = (time_push if what == "push" else time_pull)(way, world, client, where, title)
-        return {"seconds": seconds, "extra_mb": peak_mb() - before}
+        return {"seconds": seconds, "extra_mb": peak_memory_mb() - before}
 
 
 def main(
@@ -166,7 +170,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="jinbench-speed-") as name, accounts.use_home(name):
         server = process.start_server(port=0, say=lambda text: typer.echo(text, err=True))
         try:
-            member(server.url, NAME)
+            ensure_local_member(server.url, NAME)
             run("make", "ours", size, "made")
             found: dict[str, dict[str, list[Figures]]] = {what: {way: [] for way in WAYS} for what in ("push", "pull")}
             for number in range(repeats):

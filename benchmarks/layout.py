@@ -33,7 +33,7 @@ from jinbench.seeds import articles
 from jinbench.seeds.layout import features as layouts
 from jinbench.seeds.layout import propose
 from jinbench.seeds.layout.joins import Evidence, candidates, features, solve
-from jinbench.seeds.layout.lines import Line, split
+from jinbench.seeds.layout.lines import Line, split_lines
 from jinbench.seeds.layout.model import Linear, Model
 from jinbench.seeds.layout.propose import Proposal
 
@@ -78,20 +78,20 @@ def read(root: Path) -> list[Truth]:
     where = find_benchmark(root)
     seed, found = articles.read_seeds(where), []
     for page in seed.pages:
-        lines, _ = split(page.text, page.repairs)
+        lines, _ = split_lines(page.text, page.repairs)
         places: dict[int, list[int]] = {}
         for i, line in enumerate(lines):
             places.setdefault(line.number, []).append(i)
-        kinds = [layouts.FURNITURE] * len(lines)
+        kinds = [layouts.BOILERPLATE] * len(lines)
         article, rank, joins = [""] * len(lines), [0] * len(lines), set()
         counter = itertools.count(1)
         pieces = [(a.id, piece) for a in seed.articles if a.page_id == page.id for piece in a.pieces]
-        pieces += [("", piece) for piece in seed.loose[page.id]]
+        pieces += [("", piece) for piece in seed.unassigned[page.id]]
         for id, piece in pieces:
             chain = []
             for number in piece.lines:
                 for i in places[number]:
-                    if len(places[number]) == 1 or lines[i].jump == (piece.kind == "jump"):
+                    if len(places[number]) == 1 or lines[i].is_continuation == (piece.kind == "jump"):
                         kinds[i], article[i], rank[i] = piece.kind, id, next(counter)
                         chain.append(i)
             if piece.kind == "body":
@@ -149,7 +149,7 @@ def learn_main(pages: Sequence[Truth]) -> Linear:
     matrices, labels, names = [], [], []
     for page in pages:
         for unit in layouts.units(page.lines, page.forms):
-            heads = [i for i in unit if page.kinds[i] in layouts.HEADS]
+            heads = [i for i in unit if page.kinds[i] in layouts.HEADLINE_KINDS]
             if len(heads) > 1:
                 names, matrix = layouts.main_features([page.lines[i].text for i in heads])
                 matrices.append(matrix)
@@ -223,12 +223,12 @@ def torn_up(page: Truth, rng: random.Random) -> tuple[list[Line], list[str], set
             while at in follows:
                 at = follows[at]
                 text += page.lines[at].text
-            places = [n for n in range(15, len(text) - 8) if not layouts.COMPLETE.search(text[:n])]
+            places = [n for n in range(15, len(text) - 8) if not layouts.SENTENCE_END.search(text[:n])]
             if page.forms[i] == "body" and places and breaks < 2 and rng.random() < 0.4:
                 cut, breaks, broken = rng.choice(places), breaks + 1, broken + 1
                 halves[-1].append(("body", text[:cut], -broken))
                 halves.append([("body", text[cut:], broken)])
-            elif page.forms[i] != layouts.FURNITURE:
+            elif page.forms[i] != layouts.BOILERPLATE:
                 halves[-1].append((page.forms[i], text, 0))
         columns.append(halves)
     flow: list[tuple[str, str, int]] = []
@@ -528,7 +528,7 @@ def main(
         same = path.is_file() and path.read_text(encoding="utf-8") == text
         if write:
             files.write_text(path, text)
-        typer.echo(f"{files.shown(path)}: {'as it was' if same else 'written' if write else 'differs'}")
+        typer.echo(f"{files.display_path(path)}: {'as it was' if same else 'written' if write else 'differs'}")
         raise SystemExit(0 if same or write else 1)
     measured = []
     for page, others in _others(pages):

@@ -67,7 +67,7 @@ def articles(count: int) -> Iterator[dict[str, Any]]:
 
 def run(source: str, out: str, way: str) -> dict[str, float]:
     """One run, in this process and those that it starts. Seconds of each stage."""
-    workers = executors.cores()
+    workers = executors.count_cores()
     if way == "one process":
         pin()
     engine = {
@@ -170,7 +170,7 @@ def net(row: dict[str, float]) -> float:
 
 
 def bytes_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in files.below(folder))
+    return sum(path.stat().st_size for path in files.walk_files(folder))
 
 
 def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any], took: dict[str, float]) -> list[str]:
@@ -256,10 +256,10 @@ def main(
                 typer.echo(f"{size:,} articles, {way}", err=True)
                 to = folder / "out"
                 found[way][size] = measured(source, to, way)
-                seen.add(files.sha256(b"".join(path.read_bytes() for path in files.below(to))))
+                seen.add(files.sha256(b"".join(path.read_bytes() for path in files.walk_files(to))))
                 summary = json.loads((to / pipeline.SUMMARY).read_text())
                 last = {"size": size, "source": source.stat().st_size, "written": bytes_below(to), "summary": summary}
-                for path in sorted(files.below(to), reverse=True):
+                for path in sorted(files.walk_files(to), reverse=True):
                     path.unlink()
                 (to / "data").rmdir()
             if len(seen) != 1:

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from measuring import in_a_process, medians, pin
 
-from jinbench.baselines.worker import peak_mb
+from jinbench.baselines.worker import peak_memory_mb
 
 TYPES = tuple(f"TYPE{i}" for i in range(10))
 TAGS = ("O", *(f"{letter}-{name}" for name in TYPES for letter in "BI"))
@@ -151,7 +151,7 @@ def settle() -> float:
             file.write("5")
     except OSError:
         pass
-    return peak_mb()
+    return peak_memory_mb()
 
 
 def measure(name: str, number: int, seed: int) -> dict[str, float]:
@@ -162,7 +162,7 @@ def measure(name: str, number: int, seed: int) -> dict[str, float]:
         contestants(name, 1000, seed)()
     before = settle()
     call()
-    memory = max(peak_mb() - before, 0.0)
+    memory = max(peak_memory_mb() - before, 0.0)
     start = time.process_time()
     f1 = call()
     return {"seconds": time.process_time() - start, "memory": memory, "f1": f1}

@@ -1,4 +1,4 @@
-"""Our sector classifier against fastText: the same data in one run, how good and how many documents per second.
+"""MultiLabelTextClassifier against fastText: accuracy and documents per second on the same data in one run.
 
     python benchmarks/sectors.py                             # the sectors of this benchmark, over fold_1
     python benchmarks/sectors.py --corpora DIR               # CLUENER: which of ten entity types occur in a sentence
@@ -24,18 +24,18 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from measuring import in_a_process, medians, pin, ratios
 
-from jinbench.baselines.worker import peak_mb
+from jinbench.baselines.worker import peak_memory_mb
 
-LEAST = 0.5  # seconds that a speed is measured for
+MIN_SECONDS = 0.5  # seconds that a speed is measured for
 BATCH = 2000
 FEW = 1000  # training texts, of which fastText needs more passes
-MINE, THEIRS = "jinbench", "fasttext"
+OURS, THEIRS = "jinbench", "fasttext"
 Rows = list[dict[str, Any]]
 Labels = list[list[str]]
 
 
-class Round(NamedTuple):
-    """What is learnt from, and what is predicted."""
+class Fold(NamedTuple):
+    """Training rows and test rows with their labels."""
 
     rows: Rows
     labels: Labels
@@ -46,8 +46,8 @@ class Round(NamedTuple):
 # ---- the data ---------------------------------------------------------------------------------------------------
 
 
-def own() -> Iterator[Round]:
-    """The sector config of this benchmark, a round per fold."""
+def read_benchmark() -> Iterator[Fold]:
+    """Yield the folds of the sector config of this benchmark."""
     from jinbench.core.benchmark import packaged_benchmark
     from jinbench.dataset import load
 
@@ -58,22 +58,22 @@ def own() -> Iterator[Round]:
     for fold in sorted({row["fold_1"] for row in rows}):
         parts = [[row for row in rows if (row["fold_1"] == fold) == held_out] for held_out in (False, True)]
         old, new = [[{key: row[key] for key in ("text", "article_id")} for row in part] for part in parts]
-        yield Round(old, [labels[r["id"]] for r in parts[0]], new, [labels[r["id"]] for r in parts[1]])
+        yield Fold(old, [labels[r["id"]] for r in parts[0]], new, [labels[r["id"]] for r in parts[1]])
 
 
-def cluener(folder: Path) -> Iterator[Round]:
-    """train.jsonl and dev.jsonl; the labels of a sentence are the types of its entities."""
+def read_cluener(folder: Path) -> Iterator[Fold]:
+    """Read train.jsonl and dev.jsonl; the labels of a sentence are the types of its entities."""
 
     def read(name: str) -> tuple[Rows, Labels]:
         lines = [json.loads(line) for line in (folder / "cluener" / name).read_text(encoding="utf-8").splitlines()]
         lines = [line for line in lines if line["label"]]
         return _rows([line["text"] for line in lines]), [sorted(line["label"]) for line in lines]
 
-    yield Round(*read("train.jsonl"), *read("dev.jsonl"))
+    yield Fold(*read("train.jsonl"), *read("dev.jsonl"))
 
 
-def table(path: Path, test: Path | None, seed: int) -> Iterator[Round]:
-    """Lines of label<TAB>text. Without a test file a tenth of the lines, drawn by `seed`, is the test."""
+def read_table(path: Path, test: Path | None, seed: int) -> Iterator[Fold]:
+    """Read lines of label<TAB>text. Without a test file a tenth of the lines, drawn by `seed`, is the test."""
 
     def read(path: Path) -> list[list[str]]:
         with path.open(encoding="utf-8") as file:
@@ -88,7 +88,7 @@ def table(path: Path, test: Path | None, seed: int) -> Iterator[Round]:
         new = read(test)
     split = [([text for _, text in part], [label.split(",") for label, _ in part]) for part in (lines, new)]
     (old_texts, old_labels), (new_texts, new_labels) = split
-    yield Round(_rows(old_texts), old_labels, _rows(new_texts), new_labels)
+    yield Fold(_rows(old_texts), old_labels, _rows(new_texts), new_labels)
 
 
 def _rows(texts: Sequence[str]) -> Rows:
@@ -98,31 +98,31 @@ def _rows(texts: Sequence[str]) -> Rows:
 # ---- the contestants --------------------------------------------------------------------------------------------
 
 
-def texts(rows: Any) -> list[str]:
+def extract_texts(rows: Any) -> list[str]:
     return [row["text"] for row in rows]
 
 
-def spaced(rows: Any) -> list[str]:
-    """The characters of each text as words of fastText."""
+def extract_spaced_texts(rows: Any) -> list[str]:
+    """Return the characters of each text as words of fastText."""
     return [" ".join(row["text"].replace("\n", " ")) for row in rows]
 
 
-def contestant(name: str, several: bool, seed: int, options: dict[str, Any]) -> Any:
-    """A classifier with `fit`, `predict`, and `fast`, the call that is timed."""
-    from jinbench.models.text_classifier import SectorClassifier
+def make_contestant(name: str, several: bool, seed: int, options: dict[str, Any]) -> Any:
+    """Return a classifier with `fit`, `predict`, and `timed_predict`, the call that is timed."""
+    from jinbench.models import MultiLabelTextClassifier
 
-    class Mine(SectorClassifier):
-        def fast(self, rows: Rows) -> Any:
+    class Ours(MultiLabelTextClassifier):
+        def timed_predict(self, rows: Rows) -> Any:
             return self.predict(rows)
 
-    class FastText(SectorClassifier):
+    class FastText(MultiLabelTextClassifier):
         """fastText in the place of features and linear classifier; thresholds are chosen as for ours."""
 
-        def _fitted(self, X: Any, truth: Any) -> Any:
+        def _fit_model(self, X: Any, truth: Any) -> Any:
             import fasttext
 
             with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-                for text, row in zip(spaced(X), truth, strict=True):
+                for text, row in zip(extract_spaced_texts(X), truth, strict=True):
                     marks = " ".join(f"__label__{number}" for number in row.nonzero()[0])
                     file.write(f"{marks} {text}\n")
                 file.flush()
@@ -133,54 +133,55 @@ def contestant(name: str, several: bool, seed: int, options: dict[str, Any]) -> 
             import numpy as np
 
             scores = np.zeros((len(X), len(self.classes_)))
-            for row, labels, likely in zip(scores, *model.predict(spaced(X), k=-1), strict=True):
+            for row, labels, likely in zip(scores, *model.predict(extract_spaced_texts(X), k=-1), strict=True):
                 row[[int(label.removeprefix("__label__")) for label in labels]] = likely
             likely = np.clip(scores, 1e-6, 1 - 1e-6)
             return np.log(likely / (1 - likely))  # as far apart at both ends as the scores of a linear classifier
 
-        def fast(self, rows: Rows) -> Any:
-            asked = {"k": -1, "threshold": 1 / (1 + math.exp(-min(self.thresholds_)))} if several else {}
-            return self.model_.predict(spaced(rows), **asked)
+        def timed_predict(self, rows: Rows) -> Any:
+            options = {"k": -1, "threshold": 1 / (1 + math.exp(-min(self.thresholds_)))} if several else {}
+            return self.model_.predict(extract_spaced_texts(rows), **options)
 
     folds = 5 if several else 1
-    return {MINE: Mine, THEIRS: FastText}[name](parts=[texts], folds=folds, random_state=seed)
+    return {OURS: Ours, THEIRS: FastText}[name](extractors=[extract_texts], folds=folds, random_state=seed)
 
 
 # ---- measuring --------------------------------------------------------------------------------------------------
 
 
-def measure(name: str, rounds: Iterator[Round], seed: int, options: dict[str, Any]) -> dict[str, float]:
-    """One run of one contestant, in this process."""
+def measure(name: str, folds: Iterator[Fold], seed: int, options: dict[str, Any]) -> dict[str, float]:
+    """Measure one run of one contestant, in this process."""
     import numpy as np
 
     fitting = predicting = 0.0
-    documents = right = first = given = wanted = common = 0
-    for old_rows, old_labels, new_rows, new_labels in rounds:
+    documents = n_rows = first_correct = n_predicted = n_gold = n_correct = 0
+    for old_rows, old_labels, new_rows, new_labels in folds:
         several = any(len(labels) > 1 for labels in old_labels)
         few = len(old_rows) < FEW
         chosen = {"epoch": 100 if few else 25, "lr": 0.5 if few else 0.2} | options
-        model = contestant(name, several, seed, chosen)
+        model = make_contestant(name, several, seed, chosen)
         start = time.process_time()
         model.fit(old_rows, old_labels)
         fitting += time.process_time() - start
-        found = model.predict(new_rows)
+        predictions = model.predict(new_rows)
         likeliest = model.classes_[np.argmax(model.decision_function(new_rows), axis=1)]
-        for labels, truth, top in zip(found, new_labels, likeliest, strict=True):
-            given, wanted, common = given + len(labels), wanted + len(truth), common + len(set(labels) & set(truth))
-            first += top in truth
-        right += len(new_rows)
+        for labels, truth, top in zip(predictions, new_labels, likeliest, strict=True):
+            n_predicted, n_gold = n_predicted + len(labels), n_gold + len(truth)
+            n_correct += len(set(labels) & set(truth))
+            first_correct += top in truth
+        n_rows += len(new_rows)
         batch = new_rows * -(-BATCH // len(new_rows))
         start = time.process_time()
-        while time.process_time() - start < LEAST:
-            model.fast(batch)
+        while time.process_time() - start < MIN_SECONDS:
+            model.timed_predict(batch)
             documents += len(batch)
         predicting += time.process_time() - start
     return {
-        "micro_f1": 2 * common / (given + wanted),
-        "accuracy_first": first / right,
+        "micro_f1": 2 * n_correct / (n_predicted + n_gold),
+        "accuracy_first": first_correct / n_rows,
         "documents_per_second": documents / predicting,
         "fit_seconds": fitting,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_memory_mb(),
     }
 
 
@@ -198,28 +199,28 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="All figures as one line of JSON.")] = False,
     only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Our sector classifier against fastText."""
+    """Compare MultiLabelTextClassifier with fastText."""
     if only:
         pin()
-        rounds = cluener(corpora) if corpora else table(data, test, seed) if data else own()
+        folds = read_cluener(corpora) if corpora else read_table(data, test, seed) if data else read_benchmark()
         options = {"epoch": epoch, "lr": lr, "dim": dim, "wordNgrams": word_ngrams, "bucket": bucket}
         options = {key: value for key, value in options.items() if value}
-        print(json.dumps(measure(only, rounds, seed, options)))
+        print(json.dumps(measure(only, folds, seed, options)))
         return
-    runs: dict[str, list[dict[str, float]]] = {MINE: [], THEIRS: []}
+    runs: dict[str, list[dict[str, float]]] = {OURS: [], THEIRS: []}
     for number in range(repeats):
         for name in runs if number % 2 == 0 else reversed(runs):  # what warms the machine up helps both
             runs[name].append(in_a_process(__file__, [*sys.argv[1:], "--only", name]))
             typer.echo(f"{name} {number + 1} of {repeats}", err=True)
-    found = {name: medians(figures) for name, figures in runs.items()}
-    compared = ratios(found[MINE], found[THEIRS])
+    middle = {name: medians(figures) for name, figures in runs.items()}
+    compared = ratios(middle[OURS], middle[THEIRS])
     if as_json:
-        typer.echo(json.dumps({"medians": found, "ratios": compared, "runs": runs}))
+        typer.echo(json.dumps({"medians": middle, "ratios": compared, "runs": runs}))
         return
-    typer.echo(f"{'':22}{MINE:>12}{THEIRS:>12}{'ratio':>8}")
-    for key, mine in found[MINE].items():
-        digits = 3 if mine < 10 else 0
-        typer.echo(f"{key:22}{mine:12.{digits}f}{found[THEIRS][key]:12.{digits}f}{compared.get(key, 0):8.2f}")
+    typer.echo(f"{'':22}{OURS:>12}{THEIRS:>12}{'ratio':>8}")
+    for key, ours in middle[OURS].items():
+        digits = 3 if ours < 10 else 0
+        typer.echo(f"{key:22}{ours:12.{digits}f}{middle[THEIRS][key]:12.{digits}f}{compared.get(key, 0):8.2f}")
 
 
 if __name__ == "__main__":

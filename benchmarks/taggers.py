@@ -1,4 +1,4 @@
-"""Our sequence tagger against python-crfsuite: the same data in one run, how good, how fast and how large.
+"""CrfTagger against python-crfsuite: accuracy, speed and memory on the same data in one run.
 
     python benchmarks/taggers.py --corpora DIR
 
@@ -24,10 +24,10 @@ import typer
 from corpora import Corpus, Spans, read
 from measuring import in_a_process, medians, pin, ratios, without
 
-from jinbench.baselines.worker import peak_mb
+from jinbench.baselines.worker import peak_memory_mb
 
-MINE, THEIRS = "jinbench", "crfsuite"
-LEAST = 0.5  # seconds that prediction is measured for
+OURS, THEIRS = "jinbench", "crfsuite"
+MIN_SECONDS = 0.5  # seconds that prediction is measured for
 BATCH = 50_000  # characters that both get to predict in one call, at least; a small test set is repeated
 FIGURES = {
     "f1": "micro-F1 × 100",
@@ -38,9 +38,9 @@ FIGURES = {
 }
 
 
-class Mine:
+class JinbenchTagger:
     def __init__(self, seed: int, **options: Any) -> None:
-        from jinbench.models.crf.estimator import CrfTagger
+        from jinbench.models import CrfTagger
 
         self.tagger = CrfTagger(random_state=seed, **options)
 
@@ -62,51 +62,51 @@ class CrfSuite:
 
     def fit(self, texts: list[str], labels: list[Spans]) -> None:
         for text, spans in zip(texts, labels, strict=True):
-            self.trainer.append(features(text), tags(text, spans))
+            self.trainer.append(extract_features(text), to_tags(text, spans))
         self.trainer.set_params({"c1": 0.1, "c2": 0.1, "max_iterations": self.iterations})
         self.trainer.train(str(self.file))
         self.tagger.open(str(self.file))
         self.file.unlink()
 
     def predict(self, texts: list[str]) -> list[Spans]:
-        return [spans(self.tagger.tag(features(text))) for text in texts]
+        return [to_spans(self.tagger.tag(extract_features(text))) for text in texts]
 
 
-def features(text: str) -> list[list[str]]:
+def extract_features(text: str) -> list[list[str]]:
     padded = f"\0\0{text}\0\0"
     kinds = "".join(
         "0" if c.isdigit() else "a" if c.isascii() and c.isalpha() else "x" if c.isalpha() else c for c in padded
     )
-    found = []
+    rows = []
     for i in range(2, len(padded) - 2):
         row = [f"{k}={padded[i + k]}" for k in (-2, -1, 0, 1, 2)]
         row += [f"{k},{k + 1}={padded[i + k : i + k + 2]}" for k in (-2, -1, 0, 1)]
         row += [f"-1,1={padded[i - 1]}{padded[i + 1]}", f"kind={kinds[i]}"]
         row += [f"kinds3={kinds[i - 1 : i + 2]}", f"kinds5={kinds[i - 2 : i + 3]}"]
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
-def tags(text: str, spans: Spans) -> list[str]:
-    found = ["O"] * len(text)
+def to_tags(text: str, spans: Spans) -> list[str]:
+    tags = ["O"] * len(text)
     for start, end, type in spans:
-        found[start:end] = [f"B-{type}"] + [f"I-{type}"] * (end - start - 1)
-    return found
+        tags[start:end] = [f"B-{type}"] + [f"I-{type}"] * (end - start - 1)
+    return tags
 
 
-def spans(tags: list[str]) -> Spans:
-    found: Spans = []
+def to_spans(tags: list[str]) -> Spans:
+    spans: Spans = []
     for i, tag in enumerate(tags):
         prefix, _, type = tag.partition("-")
-        if prefix == "I" and found and found[-1][1:] == (i, type):
-            found[-1] = found[-1][0], i + 1, type
+        if prefix == "I" and spans and spans[-1][1:] == (i, type):
+            spans[-1] = spans[-1][0], i + 1, type
         elif type:
-            found.append((i, i + 1, type))
-    return found
+            spans.append((i, i + 1, type))
+    return spans
 
 
 def measure(contestant: Any, imports: float, corpus: Corpus) -> dict[str, float]:
-    """One run of one contestant on one corpus, in this process."""
+    """Measure one run of one contestant on one corpus, in this process."""
     (texts, labels), (new, gold) = corpus.train, corpus.test
     start = time.process_time()
     contestant.fit(texts, labels)
@@ -114,16 +114,16 @@ def measure(contestant: Any, imports: float, corpus: Corpus) -> dict[str, float]
     predicted = contestant.predict(new)
     batch = new * -(-BATCH // sum(map(len, new)))
     characters, start = 0, time.process_time()
-    while (spent := time.process_time() - start) < LEAST:
+    while (spent := time.process_time() - start) < MIN_SECONDS:
         contestant.predict(batch)
         characters += sum(map(len, batch))
-    right = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
+    correct = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
     total = sum(map(len, gold)) + sum(map(len, predicted))
     return {
-        "f1": 200 * right / total,
+        "f1": 200 * correct / total,
         "train_seconds": training,
         "characters_per_second": characters / spent,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_memory_mb(),
         "imports_mb": imports,
     }
 
@@ -138,32 +138,31 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="All figures as one line of JSON.")] = False,
     only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Our sequence tagger against python-crfsuite."""
+    """Compare CrfTagger with python-crfsuite."""
     if only:
         name, contestant, seed = only.rsplit(":", 2)
         pin()
         if not with_pandas:
             without("pandas", "pyarrow")
-        made = Mine(int(seed)) if contestant == MINE else CrfSuite(iterations)
-        imports = peak_mb()
-        print(json.dumps(measure(made, imports, *read(corpora, name))))
+        tagger = JinbenchTagger(int(seed)) if contestant == OURS else CrfSuite(iterations)
+        imports = peak_memory_mb()
+        print(json.dumps(measure(tagger, imports, *read(corpora, name))))
         return
-    found = read(corpora)
     results = {}
-    for corpus in found:
-        runs: dict[str, list[dict[str, float]]] = {MINE: [], THEIRS: []}
+    for corpus in read(corpora):
+        runs: dict[str, list[dict[str, float]]] = {OURS: [], THEIRS: []}
         for seed in range(repeats):
             for name in runs:
                 runs[name].append(in_a_process(__file__, [*sys.argv[1:], "--only", f"{corpus.name}:{name}:{seed}"]))
                 typer.echo(f"{corpus.name} {name} {seed + 1} of {repeats}", err=True)
         middle = {name: medians(figures) for name, figures in runs.items()}
-        results[corpus.name] = {"medians": middle, "ratios": ratios(middle[MINE], middle[THEIRS]), "runs": runs}
+        results[corpus.name] = {"medians": middle, "ratios": ratios(middle[OURS], middle[THEIRS]), "runs": runs}
         if as_json:
             continue
         typer.echo(f"{corpus.name}: {len(corpus.train[0]):,} sentences → {corpus.tested_on} {len(corpus.test[0]):,}")
-        typer.echo(f"  {'':26}{MINE:>12}{THEIRS:>12}   ratio")
+        typer.echo(f"  {'':26}{OURS:>12}{THEIRS:>12}   ratio")
         for key, title in FIGURES.items():
-            ours, theirs = middle[MINE][key], middle[THEIRS][key]
+            ours, theirs = middle[OURS][key], middle[THEIRS][key]
             compared = f"{ours - theirs:+8.2f}" if key == "f1" else f"{ours / theirs:8.2f}"
             digits = 2 if key == "f1" else 1 if key == "train_seconds" else 0
             typer.echo(f"  {title:26}{ours:12,.{digits}f}{theirs:12,.{digits}f}{compared}")

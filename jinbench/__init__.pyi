@@ -1,7 +1,6 @@
-from .api import compare, rank, score
+from .api import compare, info, load, rank, score, verify
 from .core.types import Span
-from .dataset.load import info, load
-from .dataset.verify import verify
+from .core.version import __version__
 from .scoring.sequences import compute_metrics
 
-__all__ = ["Span", "compare", "compute_metrics", "info", "load", "rank", "score", "verify"]
+__all__ = ["Span", "__version__", "compare", "compute_metrics", "info", "load", "rank", "score", "verify"]

@@ -1,151 +1,266 @@
-"""What scripts call: the scores, comparisons and tables of the command line, as records.
+"""Public functions: load, describe and verify a dataset; score, compare and rank systems.
 
-Each record has `to_dict()`, `to_pandas()`, and a table as its text.
+Each takes `root`, the folder of a benchmark. Without it they all mean the same benchmark: the one around the current
+folder (or named by the environment variable JINBENCH_ROOT), else the one that came with the package.
 """
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from jinbench.core.benchmark import find_benchmark
-from jinbench.core.errors import DataError, Problem, shorten
-from jinbench.dataset import load
+from jinbench.core.errors import ErrorList, shorten
 from jinbench.dataset.gold import read_task_gold
-from jinbench.leaderboard import ranking
-from jinbench.leaderboard.ranking import Board
-from jinbench.scoring import compare as comparing
-from jinbench.scoring import counts
-from jinbench.scoring import score as scoring
-from jinbench.scoring.compare import Difference
+from jinbench.dataset.load import DatasetInfo, describe_dataset, load_configs, locate_ids
+from jinbench.dataset.verify import verify_loaded
+from jinbench.scoring.compare import Difference, compare_systems
 from jinbench.scoring.gold import Gold
-from jinbench.scoring.predictions import KEYS, Predictions, parse_predictions, read_predictions
+from jinbench.scoring.predictions import LABEL_FIELDS, Predictions, parse_predictions, read_predictions
 from jinbench.scoring.results import Score
-from jinbench.scoring.sequences import TagNames, _as_row, _columns, _together
-from jinbench.scoring.streaming import StreamingReport, StreamingScorer
+from jinbench.scoring.score import score_predictions
+from jinbench.scoring.sequences import TagNames, compare_sequences, score_sequences, span_to_row
+from jinbench.scoring.streaming import StreamingReport
 
 if TYPE_CHECKING:
-    pass
+    from datasets import Dataset, DatasetDict
+
+    from jinbench.leaderboard.board import Board
+
+Root: TypeAlias = str | os.PathLike[str] | None
+Task: TypeAlias = Literal["ner", "sector"]
+Split: TypeAlias = Literal["train", "validation", "test", "folds", "noisy"]
+Config: TypeAlias = Literal["ner", "sector", "articles", "annotations", "ner_noisy"]
+Scheme: TypeAlias = Literal["BIO", "BIOES", "BMES", "BILOU"]
+Repair: TypeAlias = Literal["begin", "drop"]
+# A path to JSON Lines, rows as in such a file, or labels by id of the item.
+SystemOutput: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]]
 
 
+@overload
+def load(config: Config = ..., split: None = None, *, root: Root = None) -> "DatasetDict": ...
+@overload
+def load(config: Config, split: str, *, root: Root = None) -> "Dataset": ...
+def load(config: Config = "ner", split: str | None = None, *, root: Root = None) -> Any:
+    """Load the dataset of a benchmark into memory, without network or cache.
+
+    Args:
+        config: "ner", "sector", "articles", "annotations" or "ner_noisy".
+        split: "train", "validation" or "test" (ner_noisy: "test" alone); without it, all splits.
+        root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
+
+    Returns:
+        A `datasets.DatasetDict`, or with `split` a `datasets.Dataset`.
+
+    Raises:
+        DataError: [unknown-id] for another config or split; [file-missing, file-changed] if a file is not the one
+            that manifest.json lists.
+
+    Example:
+        >>> import jinbench
+        >>> test = jinbench.load("ner", "test")
+        >>> test.column_names[:3]
+        ['id', 'text', 'tokens']
+    """
+    return load_configs(find_benchmark(root), config, split)
+
+
+def info(root: Root = None) -> DatasetInfo:
+    """Describe the dataset of a benchmark: version, hash, and counts by split.
+
+    Args:
+        root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
+
+    Raises:
+        DataError: [file-missing, broken-json, wrong-shape].
+    """
+    return describe_dataset(find_benchmark(root))
+
+
+def verify(rows: "Dataset | DatasetDict", root: Root = None) -> int:
+    """Verify rows that came from a Hub, a cache or a file: each must be the one that manifest.json lists.
+
+    A cache may hold another version than the one that was asked for.
+
+    Args:
+        rows: A whole `datasets.DatasetDict` of one config, or a `datasets.Dataset`, whole or in part, with the columns
+            as published.
+        root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: [wrong-version, duplicate-id, wrong-shape].
+
+    Example:
+        >>> import jinbench
+        >>> test = jinbench.load("sector", "test")
+        >>> jinbench.verify(test) == len(test)
+        True
+    """
+    return verify_loaded(find_benchmark(root), rows)
+
+
+@overload
 def score(
-    predictions: Any, gold: Any = None, *, task: str = "ner", split: str = "test", crosswalk: str = "",
-    articles: Iterable[Any] | None = None, names: Sequence[str] = (), scheme: str = "BIO", repair: str | None = None,
-    tag_names: TagNames = (), root: str | os.PathLike[str] | None = None,
+    predictions: SystemOutput, *, task: Task = "ner", split: Split = "test", crosswalk: str = "",
+    scheme: Scheme = "BIO", repair: Repair | None = None, root: Root = None,
+) -> Score: ...  # fmt: skip
+@overload
+def score(
+    *, predictions: Any, gold: Any, articles: Iterable[Any] | None = None, names: Iterable[str] = (),
+    scheme: Scheme = "BIO", repair: Repair | None = None, tag_names: TagNames = (),
+) -> StreamingReport: ...  # fmt: skip
+def score(
+    predictions: Any, *, gold: Any = None, task: Task = "ner", split: Split = "test", crosswalk: str = "",
+    articles: Iterable[Any] | None = None, names: Any = (), scheme: Scheme = "BIO", repair: Repair | None = None,
+    tag_names: TagNames = (), root: Root = None,
 ) -> Score | StreamingReport:  # fmt: skip
-    """Score predictions.
+    """Score predictions, with 95 % confidence intervals.
 
-    Without `gold`, on an item set of the benchmark at `root` (by default the one around the current folder, or the one
-    that came with the package): `predictions` is a path, rows as in such a file, or labels by id, where labels are a
-    list of (start, end, type), of spans of the dataset, of tags, or of sectors. Returns a :class:`Score`.
+    Without `gold`: predictions for items of a benchmark, by id. With `gold`: any sequences, item by item.
 
-    With `gold`, on anything else: both have one entry per item, of tags, of class labels, or of spans, as lists or
-    whatever can be gone through, or as Arrow columns of tags or class labels; `articles` says which article each item
-    is from, in whatever order, for the intervals. Returns a :class:`Report`.
+    Args:
+        predictions: Without `gold` a path to JSON Lines, rows as in such a file, or labels by id: a list of
+            (start, end, type), of :class:`jinbench.Span`, of tags, or of sectors. With `gold` one entry per item:
+            tags, class labels or spans, as lists, other iterables, or Arrow columns of tags or class labels.
+        gold: The gold, one entry per item in the order of `predictions`.
+        task: "ner" or "sector" of the benchmark.
+        split: "test", "validation", "train", "folds" (all items), or of ner "noisy".
+        crosswalk: Name of a crosswalk of labels.toml, if the predictions have its coarse labels.
+        articles: With `gold`, the article of each item, in any order; items of one article are resampled together.
+        names: With `gold`, the types in their order; by default those of `tag_names`, else those that occur, sorted.
+        scheme: Scheme of tags: "BIO", "BIOES", "BMES" or "BILOU".
+        repair: How to read tags that the scheme forbids: "begin" (a span begins there, as in conlleval) or "drop";
+            by default they are refused.
+        tag_names: With `gold`, names of the class labels, e.g. `features["ner_tags"].feature.names`.
+        root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
 
-    `scheme` (BIO, BIOES, BMES, BILOU) is that of tags; an invalid sequence is refused unless `repair` is named: begin
-    (what conlleval makes of it) or drop. `tag_names` says what the numbers of class labels mean, e.g.
-    `features["ner_tags"].feature.names`. `names` gives the types and their order; without it they are those of
-    `tag_names`, or else those that are found, in order of the alphabet.
-    Raises :class:`DataError` with everything that is wrong with either.
+    Returns:
+        A `Score`, or with `gold` a `StreamingReport`.
+
+    Raises:
+        DataError: With all problems of predictions and gold, such as [wrong-shape, wrong-tags, unknown-id].
+
+    Example:
+        >>> import jinbench
+        >>> report = jinbench.score(predictions=[["B-X", "O"], ["O"]], gold=[["B-X", "O"], ["B-X"]])
+        >>> report.micro.precision, report.micro.recall
+        (1.0, 0.5)
     """
     if gold is None:
-        true, (found,) = _held_against(task, split, crosswalk, root, scheme, repair, predictions)
-        return scoring.score_predictions(true, found, scores=found.scores)
-    sides = {"gold": gold, "predictions": predictions}
-    (ours, theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
-    if groups is not None:  # a tally wants the items of an article one after the other
-        order = _together(groups)
-        ours, theirs, groups = ours.reordered(order), theirs.reordered(order), [groups[i] for i in order]
-    return StreamingScorer(known).add(ours, theirs, groups).report()
+        benchmark_gold, (system,) = _read_systems(task, split, crosswalk, root, scheme, repair, predictions)
+        return score_predictions(benchmark_gold, system, scores=system.scores)
+    return score_sequences(
+        predictions, gold, articles=articles, names=names, scheme=scheme, repair=repair, tag_names=tag_names
+    )
 
 
+@overload
 def compare(
-    a: Any, b: Any, gold: Any = None, *, task: str = "ner", split: str = "test", crosswalk: str = "",
-    articles: Iterable[Any] | None = None, names: Sequence[str] = (), scheme: str = "BIO", repair: str | None = None,
-    tag_names: TagNames = (), root: str | os.PathLike[str] | None = None,
+    a: SystemOutput, b: SystemOutput, *, task: Task = "ner", split: Split = "test", crosswalk: str = "",
+    scheme: Scheme = "BIO", repair: Repair | None = None, root: Root = None,
+) -> Difference: ...  # fmt: skip
+@overload
+def compare(
+    a: Any, b: Any, *, gold: Any, articles: Iterable[Any] | None = None, names: Iterable[str] = (),
+    scheme: Scheme = "BIO", repair: Repair | None = None, tag_names: TagNames = (),
+) -> Difference: ...  # fmt: skip
+def compare(
+    a: Any, b: Any, *, gold: Any = None, task: Task = "ner", split: Split = "test", crosswalk: str = "",
+    articles: Iterable[Any] | None = None, names: Any = (), scheme: Scheme = "BIO", repair: Repair | None = None,
+    tag_names: TagNames = (), root: Root = None,
 ) -> Difference:  # fmt: skip
-    """How much better `a` is than `b` in micro-F1, and whether that can be told. The arguments are those of `score`."""
+    """Compare two systems: the difference in micro-F1, a minus b, and whether it is significant.
+
+    Args:
+        a: Predictions of the first system, see :func:`score`.
+        b: Predictions of the second system on the same items.
+        gold, task, split, crosswalk, articles, names, scheme, repair, tag_names, root: See :func:`score`.
+
+    Raises:
+        DataError: With all problems of both systems, see :func:`score`.
+
+    Example:
+        >>> import jinbench
+        >>> gold = [["B-X", "I-X", "O"]] * 30
+        >>> jinbench.compare(gold, [["O", "O", "O"]] * 30, gold=gold).significant
+        True
+    """
     if gold is None:
-        true, found = _held_against(task, split, crosswalk, root, scheme, repair, a, b)
-        return comparing.compare_systems(true, *found)
-    sides = {"gold": gold, "a": a, "b": b}
-    (ours, *theirs), known, groups = _columns(sides, articles, names, scheme, repair, tag_names)
-    if not ours.items:
-        hint = "give what both systems are held against"
-        raise DataError(
-            Problem(
-                "wrong-shape",
-                location="gold",
-                expected="an item or more to compare systems on",
-                found="no items",
-                fix=hint,
-            )
-        )
-    same: dict[Any, str] = {}  # what is equal is one article, as in a score; 1 and "1" are two
-    keys = [same.setdefault(group, repr(group)) for group in (range(ours.items) if groups is None else groups)]
-    first, second = (counts.by_article(counts.count(ours, side, len(known)).sum(1), keys) for side in theirs)
-    return comparing.difference(first, second)
+        benchmark_gold, systems = _read_systems(task, split, crosswalk, root, scheme, repair, a, b)
+        return compare_systems(benchmark_gold, *systems)
+    return compare_sequences(
+        a, b, gold, articles=articles, names=names, scheme=scheme, repair=repair, tag_names=tag_names
+    )
 
 
 def rank(
-    task: str = "ner", split: str = "folds", crosswalk: str = "", *, root: str | os.PathLike[str] | None = None
-) -> Board:
-    """A table of the leaderboard: every system of the benchmark at `root`, scored anew, with ranks and ties."""
-    return ranking.build_board(find_benchmark(root), task, split, crosswalk)
+    task: Task = "ner", split: Literal["folds", "test", "noisy"] = "folds", crosswalk: str = "", *, root: Root = None
+) -> "Board":
+    """Score and rank every system of a benchmark: one leaderboard table.
+
+    Args:
+        task: "ner" or "sector".
+        split: "folds" (cross-validation over all items), "test", or of ner "noisy".
+        crosswalk: Name of a crosswalk of labels.toml, for coarse labels.
+        root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
+
+    Raises:
+        DataError: With the problems of all prediction files.
+    """
+    from jinbench.leaderboard.ranking import build_board
+
+    return build_board(find_benchmark(root), task, split, crosswalk)
 
 
-def _held_against(
-    task: str, split: str, crosswalk: str, root: str | os.PathLike[str] | None, scheme: str, repair: str | None,
-    *systems: Any,
-) -> tuple[Gold, list[Predictions]]:  # fmt: skip
+def _read_systems(
+    task: str, split: str, crosswalk: str, root: Root, scheme: str, repair: str | None, *outputs: Any
+) -> tuple[Gold, list[Predictions]]:
     benchmark = find_benchmark(root)
     gold = read_task_gold(benchmark, task, split, crosswalk)
-    locate = partial(load.locate_ids, benchmark)
-    found = []
-    for given in systems:
-        if isinstance(given, str | os.PathLike):
-            found.append(read_predictions(Path(given), gold, locate, scheme, repair))
+    locate = partial(locate_ids, benchmark)
+    systems = []
+    for output in outputs:
+        if isinstance(output, str | os.PathLike):
+            systems.append(read_predictions(Path(output), gold, locate, scheme, repair))
         else:
-            problems: list[Problem] = []
-            found.append(parse_predictions(_rows(given, task, problems), gold, locate, scheme, repair, problems))
-    return gold, found
+            problems = ErrorList()
+            systems.append(parse_predictions(_to_rows(output, task, problems), gold, locate, scheme, repair, problems))
+    return gold, systems
 
 
-def _rows(given: Any, task: str, problems: list[Problem]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Rows of a submission, each with its place, from rows or from labels by id. What is neither is a problem."""
-    key, hint = KEYS[task], "give rows, a path, or labels by id; or gold too"
-    if isinstance(given, Mapping):
-        for id, labels in given.items():
-            place = f"predictions[{shorten(id)}]"
-            if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
-                example = "[]" if task != "ner" else "[(0, 2, '…')]"
-                expected = f"a list of labels, such as {example}; an empty one if there are none"
-                problems.append(
-                    Problem("wrong-shape", location=place, expected=expected, found=shorten(labels), fix=hint)
-                )
-                continue
-            values = list(labels)
-            tagged = task == "ner" and bool(values) and isinstance(values[0], str)
-            spans = values if tagged or task != "ner" else list(map(_as_row, values))
-            yield place, {"id": id, "tags" if tagged else key: spans}
-        return
-    expected = f"a row: {{'id': …, {key!r}: […]}}"
-    if isinstance(given, bytes) or not isinstance(given, Iterable):
-        problems.append(
-            Problem(
-                "wrong-shape",
-                location="predictions",
-                expected="rows, a path, or labels by id",
-                found=shorten(given),
-                fix=hint,
-            )
-        )
-        return
-    for i, row in enumerate(given):
-        place = f"predictions[{i}]"
-        if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
-            yield place, dict(row)
-        else:
-            problems.append(Problem("wrong-shape", location=place, expected=expected, found=shorten(row), fix=hint))
+def _to_rows(output: Any, task: str, problems: ErrorList) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield rows of a prediction file with their locations, from rows or from labels by id."""
+    fix = "pass rows, a path, or labels by id; or gold too"
+    if isinstance(output, Mapping):
+        yield from _mapping_to_rows(output, task, problems, fix)
+    elif isinstance(output, bytes) or not isinstance(output, Iterable):
+        expected = "rows, a path, or labels by id"
+        problems.add("wrong-shape", "predictions", expected=expected, found=shorten(output), fix=fix)
+    else:
+        for i, row in enumerate(output):
+            if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
+                yield f"predictions[{i}]", dict(row)
+            else:
+                expected = f"a row: {{'id': …, {LABEL_FIELDS[task]!r}: […]}}"
+                problems.add("wrong-shape", f"predictions[{i}]", expected=expected, found=shorten(row), fix=fix)
+
+
+def _mapping_to_rows(
+    labels_by_id: Mapping[Any, Any], task: str, problems: ErrorList, fix: str
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    for id, labels in labels_by_id.items():
+        location = f"predictions[{shorten(id)}]"
+        if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
+            example = "[]" if task != "ner" else "[(0, 2, '…')]"
+            expected = f"a list of labels, such as {example}; an empty one if there are none"
+            problems.add("wrong-shape", location, expected=expected, found=shorten(labels), fix=fix)
+            continue
+        values: Sequence[Any] = list(labels)
+        is_tagged = task == "ner" and bool(values) and isinstance(values[0], str)
+        if task == "ner" and not is_tagged:
+            values = list(map(span_to_row, values))
+        yield location, {"id": id, "tags" if is_tagged else LABEL_FIELDS[task]: values}

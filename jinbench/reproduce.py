@@ -17,20 +17,20 @@ from typing import Any
 
 from jinbench.annotation import agreement, exports
 from jinbench.annotation.annotators import read_annotators
-from jinbench.annotation.assignments import share_of
 from jinbench.annotation.gold import read_gold
-from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.baselines import learning_curve, run
-from jinbench.baselines.recipe import Recipe, advice, load_recipe, recipe_paths
+from jinbench.baselines.recipe import Recipe, find_recipes, install_command, load_recipe
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Step
 from jinbench.dataset import build, split_search
 from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects, push
 from jinbench.labelstudio.server import accounts, process
-from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import connect
-from jinbench.leaderboard import page, ranking
+from jinbench.leaderboard.page import build_page
+from jinbench.leaderboard.ranking import build_boards
 from jinbench.publish import card
 from jinbench.seeds import articles
 
@@ -55,31 +55,30 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
     """Make everything again below `folder` and compare. Raises what the stages raise, and DataError (folder-taken)."""
     articles.read_seeds(benchmark)  # before anything is made
     again = _copy(benchmark, folder)
-    seed = articles.read_seeds(again)
-    label_set = read_label_set(again)
+    workspace = Workspace(again)
     yield Check(
         OK,
         "seeds",
-        f"{len(seed.pages)} pages, {len(seed.articles)} articles, "
-        f"{sum(1 for _ in seed.passages())} passages, every line accounted for",
+        f"{len(workspace.seeds.pages)} pages, {len(workspace.seeds.articles)} articles, "
+        f"{sum(1 for _ in workspace.seeds.passages())} passages, every line accounted for",
     )
-    files.write_text(again.labeling_config, labeling_config.labeling_config(label_set))
+    files.write_text(again.labeling_config, labeling_config.build_labeling_config(workspace.label_set))
     yield _same(benchmark, again, "annotation/labeling_config.xml")
-    yield from _through_label_studio(benchmark, again, seed, label_set, step)
+    yield from _through_label_studio(benchmark, workspace, step)
     if read_annotators(again).adjudicated:
-        agreement.write_agreement(again, agreement.measure_agreement(again, seed, label_set))
+        agreement.write_agreement(again, agreement.measure_agreement(workspace))
         yield _same(benchmark, again, "annotation/agreement.json")
-    gold = read_gold(again, seed, label_set, ())  # an erratum moves no article
-    files.write_text(again.splits, split_search.search_splits(seed, gold, step=step))
+    gold = read_gold(workspace, ())  # an erratum moves no article
+    files.write_text(again.splits, split_search.search_splits(workspace.seeds, gold, step=step))
     yield _same(benchmark, again, "dataset/splits.csv")
     shutil.copyfile(benchmark.splits, again.splits)
     built = build.build_dataset(again)
     build.write_dataset(built, again.dataset)
     for name in built.files:
         yield _same(benchmark, again, f"dataset/{name}")
-    for path in recipe_paths(again):
+    for path in find_recipes(again):
         yield from _run_again(benchmark, again, load_recipe(path), step)
-    for name, text in page.build_page(again, ranking.build_boards(again)).items():
+    for name, text in build_page(again, build_boards(again)).items():
         files.write_text(again.leaderboard / name, text)
         yield _same(benchmark, again, f"leaderboard/{name}")
     for name, data in card.build_card(again).items():
@@ -89,17 +88,17 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
 
 def _copy(benchmark: Benchmark, folder: Path) -> Benchmark:
     """The hand-made parts of the rooms, in a new folder. Exports come along for the times that they keep."""
-    files.check_free(folder, "name a folder that does not exist yet, or is empty", MARK)
+    files.require_free_folder(folder, "name a folder that does not exist yet, or is empty", MARK)
     shutil.rmtree(folder, ignore_errors=True)
     files.write_text(folder / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
     again = Benchmark(folder)
     for room in (benchmark.seeds, benchmark.annotation):
         shutil.copytree(room, folder / room.name)
     for path in [
-        *recipe_paths(benchmark),
+        *find_recipes(benchmark),
         *(benchmark.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
         benchmark.splits,
-        *files.below(benchmark.leaderboard / "entries"),
+        *files.walk_files(benchmark.leaderboard / "entries"),
     ]:
         if path.is_file():
             target = folder / path.relative_to(benchmark.root)
@@ -124,31 +123,29 @@ def _own_server(step: Step) -> Iterator[Any]:
             process.stop_server()
 
 
-def _through_label_studio(
-    benchmark: Benchmark, again: Benchmark, seed: articles.Seeds, label_set: LabelSet, step: Step
-) -> Iterator[Check]:
-    passages = list(seed.passages())
+def _through_label_studio(benchmark: Benchmark, workspace: Workspace, step: Step) -> Iterator[Check]:
+    again, passages = workspace.benchmark, list(workspace.seeds.passages())
     with _own_server(step) as server:
         client = connect()
-        known = read_annotators(again)
-        for name in sorted(known.names, key=lambda name: len(known.adjudicates(name))):  # adjudicators last
+        known = workspace.annotators
+        for name in sorted(known.names, key=lambda name: len(known.adjudicated_by(name))):  # adjudicators last
             path = exports.export_path(again, name)
             if not path.is_file():
                 continue
-            member(server.url, name)
-            if known.adjudicates(name):
-                pushed = adjudicate.push(client, again, seed, label_set, name, step).pushed
+            ensure_local_member(server.url, name)
+            if known.adjudicated_by(name):
+                pushed = adjudicate.push_adjudication(client, workspace, name, step).pushed
             else:
-                counted = projects.counter(step, f"push {name}", len(passages))
-                share = share_of(again, seed, name)
-                pushed = push.push(client, again, seed, label_set, name, counted, share=share)
-            labelled = exports.read_export(path, passages, label_set, name)
+                counted = projects.to_progress(step, f"push {name}", len(passages))
+                share = workspace.assigned_passages(name)
+                pushed = push.push_passages(client, workspace, name, counted, share=share)
+            labelled = exports.read_export(path, passages, workspace.label_set, name)
             overruled = bool(
-                known.adjudicates(name)
+                known.adjudicated_by(name)
             )  # what was accepted a moment ago, the adjudicator may have overruled
-            counted = projects.counter(step, f"enter {name}", len(labelled))
-            annotations.submit(client, seed, label_set, name, labelled, counted, overruled)
-            count, changed = annotations.pull(client, again, seed, label_set, name)
+            counted = projects.to_progress(step, f"enter {name}", len(labelled))
+            annotations.submit_labels(client, workspace, name, labelled, counted, overruled)
+            count, changed = annotations.pull_labels(client, workspace, name)
             same = _same(benchmark, again, f"annotation/exports/{name}.json")
             spans = sum(len(entry.spans) for entry in labelled)
             yield Check(
@@ -162,21 +159,21 @@ def _through_label_studio(
 def _run_again(benchmark: Benchmark, again: Benchmark, recipe: Recipe, step: Step) -> Iterator[Check]:
     """Run a recipe again. Without its packages that cannot be done, and what is committed of it is taken as it is."""
     folder = again.baselines / recipe.name
-    if recipe.missing:
+    if recipe.missing_packages:
         committed = benchmark.baselines / recipe.name
         if not committed.is_dir():
-            yield Check(FAIL, f"baselines/{recipe.name}", f"expected {files.shown(committed)}/ to be committed")
+            yield Check(FAIL, f"baselines/{recipe.name}", f"expected {files.display_path(committed)}/ to be committed")
             return
         shutil.copytree(committed, folder)
-        reason = f"not made again: it needs {', '.join(recipe.missing)}; type: {advice(recipe.missing)}"
+        reason = f"not made again: it needs {', '.join(recipe.missing_packages)}; type: {install_command(recipe.missing_packages)}"
         yield Check(OKISH, f"baselines/{recipe.name}", f"{reason}. The committed predictions were scored.")
         return
     result = run.run_recipe(again, recipe, step)
     run.write_result(result, folder)
-    names = list(result.files())
+    names = list(result.to_files())
     if recipe.curve:
         learning_curve.write_curve(learning_curve.measure_curve(again, result, step), folder)
-        names.append(learning_curve.NAME)
+        names.append(learning_curve.CURVE_FILE)
     for name in names:
         yield _same(benchmark, again, f"baselines/{recipe.name}/{name}")
 
@@ -185,7 +182,7 @@ def _same(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
     """Compare one file with the committed one: bytes, else what they mean."""
     old, new = benchmark.root / name, again.root / name
     if not old.is_file():
-        return Check(FAIL, name, f"expected {files.shown(old)} to be committed")
+        return Check(FAIL, name, f"expected {files.display_path(old)} to be committed")
     before, after = old.read_bytes(), new.read_bytes()
     if before == after:
         return Check(OK, name, f"sha256 {files.sha256(after)[:12]}")
@@ -201,8 +198,8 @@ def _same(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
             return Check(OKISH, name, "the same description; it lists hashes of files whose bytes differ")
     if name.endswith(".png"):
         return _same_picture(name, before, after)
-    if name.startswith("baselines/") and not name.endswith(learning_curve.NAME):
-        if name.endswith(run.SCORES) and _lasting(before) == _lasting(after):
+    if name.startswith("baselines/") and not name.endswith(learning_curve.CURVE_FILE):
+        if name.endswith(run.SCORES_FILE) and _lasting(before) == _lasting(after):
             return Check(OK, name, "the same but for time and memory")
         return _same_scores(benchmark, again, name)
     if name.startswith(("leaderboard/", "baselines/")) or name.endswith(".md"):
@@ -212,7 +209,7 @@ def _same(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
 
 def _lasting(data: bytes) -> Any:
     try:
-        return run.lasting(data.decode())
+        return run.strip_costs(data.decode())
     except (ValueError, AttributeError):
         return None
 
@@ -251,7 +248,7 @@ def _same_picture(name: str, before: bytes, after: bytes) -> Check:
 
 def _same_scores(benchmark: Benchmark, again: Benchmark, name: str) -> Check:
     """Predictions may differ in a tie; the scores they give may not move by more than the tolerance."""
-    folder = str(Path(name).parent / run.SCORES)
+    folder = str(Path(name).parent / run.SCORES_FILE)
     try:
         old, new = (_f1s(json.loads((rooms.root / folder).read_text())) for rooms in (benchmark, again))
         moved = max(abs(old[key] - new[key]) for key in new)

@@ -40,7 +40,7 @@ def create_benchmark(folder: Path, title: str = "", example: bool = False) -> Be
                 fix="give it another --title",
             )
         )
-    files.check_free(folder, _HINT)
+    files.require_free_folder(folder, _HINT)
     home = folder if folder.is_dir() else folder.parent
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
@@ -50,8 +50,8 @@ def create_benchmark(folder: Path, title: str = "", example: bool = False) -> Be
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         made.pages.mkdir(exist_ok=True)
-        files.write_text(made.labeling_config, labeling_config.labeling_config(read_label_set(made)))
-        files.settle(made.root, folder, _HINT)
+        files.write_text(made.labeling_config, labeling_config.build_labeling_config(read_label_set(made)))
+        files.move_into_place(made.root, folder, _HINT)
     return Benchmark(folder)
 
 
@@ -68,7 +68,7 @@ def contents(title: str, example: bool = False) -> dict[str, bytes]:
 
 def _template(title: str) -> Iterator[tuple[str, bytes]]:
     quoted = files.toml_string(title)
-    for path in files.below(_STARTER):
+    for path in files.walk_files(_STARTER):
         name = path.relative_to(_STARTER).as_posix().replace("gitignore", ".gitignore")
         text = path.read_text(encoding="utf-8")
         if name.endswith(".toml"):

@@ -1,4 +1,4 @@
-"""Worlds to test in: the repository itself (read only), and the three-page world that is made for each test."""
+"""Benchmarks to test on: the repository itself, read only, and the three-page benchmark made for each test."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,14 +9,27 @@ import pytest
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.dataset import build
 from jinbench.labelstudio.server import accounts, process
-from tests.helpers.benchmarks import three_pages
-from tests.helpers.labelstudio import Desk
+from tests.helpers.benchmarks import create_mini_benchmark
+from tests.helpers.labelstudio import AnnotationProject
 from tests.helpers.paths import ROOT
 from tests.helpers.postgres import postgres  # noqa: F401
 
 
+# A test that uses one of these fixtures gets the marker, so that `make test-fast` can leave it out.
+MARKERS = {
+    "server_home": "server",
+    "browser": "browser",
+    "local_browser": "browser",
+    "postgres": "postgres",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: begun last, it would keep everybody waiting."""
+    """Mark tests by the fixtures that they use, and begin with the longest: begun last, it would keep all waiting."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARKERS:
+                item.add_marker(MARKERS[fixture])
     items.sort(key=lambda item: item.path.name != "test_reproduce.py")
 
 
@@ -29,7 +42,7 @@ def real() -> Benchmark:
 @pytest.fixture
 def mini(tmp_path: Path) -> Benchmark:
     """The three-page world, not yet built."""
-    return three_pages(tmp_path / "mini")
+    return create_mini_benchmark(tmp_path / "mini")
 
 
 @pytest.fixture
@@ -56,13 +69,13 @@ def server(server_home: Path) -> process.Server:
 
 
 @pytest.fixture
-def desk(server: process.Server, mini: Benchmark, request: pytest.FixtureRequest) -> Desk:
-    return Desk(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
+def desk(server: process.Server, mini: Benchmark, request: pytest.FixtureRequest) -> AnnotationProject:
+    return AnnotationProject(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
 
 
 @pytest.fixture
-def big_desk(server: process.Server, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+def big_desk(server: process.Server, tmp_path: Path, request: pytest.FixtureRequest) -> AnnotationProject:
     """The real pages, in a copy."""
     for room in ("seeds", "annotation"):
         shutil.copytree(ROOT / room, tmp_path / "real" / room)
-    return Desk(Benchmark(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
+    return AnnotationProject(Benchmark(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24])

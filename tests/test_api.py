@@ -22,7 +22,7 @@ from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.dataset.gold import read_task_gold
-from jinbench.leaderboard import ranking
+from jinbench.leaderboard.tables import format_markdown
 from jinbench.scoring import compare, score
 from jinbench.scoring.predictions import read_predictions
 from jinbench.scoring.results import Score
@@ -105,7 +105,7 @@ def test_a_board_is_that_of_the_leaderboard(real: Benchmark) -> None:
     stored = json.loads((real.leaderboard / "leaderboard.json").read_text())
     assert board.to_dict() in stored
     assert list(board.to_pandas()["system"]) == [row.system for row in board.rows]
-    assert str(board) == ranking.markdown([board])
+    assert str(board) == format_markdown([board])
 
 
 GOLD = [["B-P", "I-P", "O"], ["B-L", "I-L"], ["O"]]
@@ -348,10 +348,10 @@ def test_the_example_of_the_readme_runs() -> None:
     done = subprocess.run([sys.executable, "-c", match[1]], cwd=ROOT, capture_output=True, text=True, check=True)
     for part in (
         "task:ner|data:",
-        "micro-F1, 95 % interval",
+        "micro-F1, 95 % confidence interval",
         "| rank | system |",
         "1.000   0.500    0.667 [",
-        "20 of 40 items wholly right",
+        "20 of 40 items are exact matches",
     ):
         assert part in done.stdout
 

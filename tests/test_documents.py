@@ -1,4 +1,4 @@
-"""The manual is under test: commands, generated parts, and what must be said in so many words."""
+"""The documents: commands, generated sections, links and required statements."""
 
 import re
 from typing import Any
@@ -15,19 +15,19 @@ from jinbench.publish import card
 from tests.helpers.paths import ROOT
 
 
-def commands() -> list[tuple[str, Any]]:
-    """Every command with its full name."""
+def list_commands() -> list[tuple[str, Any]]:
+    """Return every command with its full name."""
     group: Any = typer.main.get_command(app)
-    found = []
+    commands = []
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            found += [(f"{name} {sub}", entry) for sub, entry in command.commands.items()]
+            commands += [(f"{name} {sub}", entry) for sub, entry in command.commands.items()]
         else:
-            found.append((name, command))
-    return found
+            commands.append((name, command))
+    return commands
 
 
-@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+@pytest.mark.parametrize(("name", "command"), list_commands(), ids=[name for name, _ in list_commands()])
 def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -> None:
     assert len(command.help or "") > 30
     for parameter in command.params:
@@ -39,15 +39,15 @@ def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -
     assert f"`{sub}`" in row or f" {name}" in readme, f"jinbench {name} is not in the README"
 
 
-def test_generated_parts_are_up_to_date(real: Benchmark) -> None:
-    assert list(card.stale_documents(real)) == []
+def test_generated_sections_are_up_to_date(real: Benchmark) -> None:
+    assert list(card.find_stale_documents(real)) == []
 
 
 def test_the_card_of_the_dataset_is_a_byte_copy(real: Benchmark) -> None:
     assert (real.dataset / "README.md").read_bytes() == real.card.read_bytes()
 
 
-def test_the_head_of_the_card(real: Benchmark) -> None:
+def test_the_card_lists_configs_and_files(real: Benchmark) -> None:
     head = yaml.safe_load(real.card.read_text().split("---\n")[1])
     assert head["annotations_creators"] == ["machine-generated"]
     assert [config["config_name"] for config in head["configs"]] == list(features.CONFIGS)
@@ -59,12 +59,12 @@ def test_the_head_of_the_card(real: Benchmark) -> None:
 
 
 def test_the_citation_names_the_version_of_the_data(real: Benchmark) -> None:
-    found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert found["version"] == load.read_manifest(real)["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == load.read_manifest(real)["version"]
 
 
 @pytest.mark.parametrize("name", ["README.md", "DATASET_CARD.md", "annotation/README.md", "annotation/annotators.toml"])
-def test_it_is_said_that_a_language_model_labelled(name: str) -> None:
+def test_documents_state_that_a_language_model_labelled(name: str) -> None:
     text = re.sub(r"\s+", " ", (ROOT / name).read_text())
     assert re.search(r"((labels (here )?were|label was) made by a language model|kind = \"language model\")", text)
 
@@ -75,9 +75,13 @@ def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
     assert "make test" in first
 
 
-def test_links_between_the_documents_lead_somewhere() -> None:
-    rooms = ("seeds", "annotation", "baselines", "leaderboard", "benchmarks")
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / room / "README.md" for room in rooms)]:
+def test_links_between_the_documents_work() -> None:
+    folders = ("seeds", "annotation", "baselines", "leaderboard", "benchmarks")
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / folder / "README.md" for folder in folders),
+    ]:
         prose = re.sub(r"`[^`\n]*`", "", path.read_text())
         for link in re.findall(r"\]\(([^)#:]+)\)", prose):
             assert (path.parent / link).exists(), f"{path.name}: {link}"

@@ -16,12 +16,12 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from tests.helpers.paths import ROOT
-from tests.helpers.recipes import MEMORY, crossed, result
+from tests.helpers.recipes import MEMORIZING_RECIPE, add_crosswalk, run_and_store
 
 
 @pytest.mark.server
 def test_the_main_job(tmp_path: Path) -> None:
-    before = {str(path): path.read_bytes() for room in ROOMS for path in files.below(ROOT / room)}
+    before = {str(path): path.read_bytes() for room in ROOMS for path in files.walk_files(ROOT / room)}
     done = subprocess.run(
         [sys.executable, "-m", "jinbench", "reproduce", "--json", "--folder", str(tmp_path / "again")],
         cwd=ROOT, capture_output=True, text=True,
@@ -31,7 +31,7 @@ def test_the_main_job(tmp_path: Path) -> None:
     assert {check["status"] for check in checks} <= {"OK", "OKish"}
     exact = {check["artefact"] for check in checks if check["status"] == "OK"}
     assert {"seeds", "annotation/exports/annotator-a.json", "dataset/ner/test.parquet", "dataset/splits.csv"} <= exact
-    assert {str(path): path.read_bytes() for room in ROOMS for path in files.below(ROOT / room)} == before
+    assert {str(path): path.read_bytes() for room in ROOMS for path in files.walk_files(ROOT / room)} == before
 
 
 ROOMS = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
@@ -130,8 +130,8 @@ def silent(what: str, done: int, of: int) -> None:
 
 
 def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -> None:
-    where = crossed(mini)
-    found = result(where, "memory", MEMORY.format(more="CURVE = True"))
+    where = add_crosswalk(mini)
+    found = run_and_store(where, "memory", MEMORIZING_RECIPE.format(more="CURVE = True"))
     learning_curve.write_curve(learning_curve.measure_curve(where, found), where.baselines / "memory")
     again = Benchmark(tmp_path / "again")
     shutil.copytree(where.root, again.root)
@@ -151,9 +151,9 @@ def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -
 
 
 def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Benchmark, tmp_path: Path) -> None:
-    where, again = crossed(mini), Benchmark(tmp_path / "again")
+    where, again = add_crosswalk(mini), Benchmark(tmp_path / "again")
     path = where.baselines / "memory.py"
-    files.write_text(path, MEMORY.format(more='NEEDS = ("no-such-package",)'))
+    files.write_text(path, MEMORIZING_RECIPE.format(more='NEEDS = ("no-such-package",)'))
     (check,) = reproduce._run_again(where, again, load_recipe(path), silent)
     assert check.status == "FAIL"
     files.write_text(where.baselines / "memory" / "scores.json", "kept")

@@ -28,9 +28,9 @@ from jinbench.labelstudio.server import process
 from jinbench.publish import card
 from jinbench.seeds import articles
 from tests.helpers import hub
-from tests.helpers.benchmarks import add_pages, export, labels_of, written
+from tests.helpers.benchmarks import add_pages, write_export, label_by_rules, write_pages
 from tests.helpers.commands import contents, run
-from tests.helpers.labelstudio import jinbench
+from tests.helpers.labelstudio import run_command
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "jinbench"
@@ -52,7 +52,7 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
     where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
     label_set = labels.read_label_set(where)
     assert label_set.title == "The Paper"
-    labeling_config.check_config(where, label_set)
+    labeling_config.check_labeling_config(where, label_set)
     assert where.pages.is_dir()
     with pytest.raises(DataError) as caught:
         articles.read_seeds(where)
@@ -222,7 +222,7 @@ def test_each_step_names_the_one_before(
     after: list[Callable[[], object]] = [
         lambda: add_pages(where),
         lambda: add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
-        lambda: export(where, "ann"),
+        lambda: write_export(where, "ann"),
         lambda: told(capsys, "split", "--write"),
     ]
     for step, says, done in zip(steps, missing, [*after, lambda: None], strict=True):
@@ -236,7 +236,7 @@ def test_two_articles_are_too_few_to_split(
 ) -> None:
     where = scaffold.create_benchmark(tmp_path / "paper", example=True)
     add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
-    export(where, "ann")
+    write_export(where, "ann")
     monkeypatch.chdir(where.root)
     said = told(capsys, "split", code=1)
     assert ": split-mismatch\n" in said
@@ -319,7 +319,7 @@ def test_every_step_with_any_label_set(
         where.labels.write_text(text.replace('name = "PLACE"', 'name = "PLACE"\ncrosswalk = { coarse = "LOC" }'))
     add_pages(where)
     add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
-    export(where, "ann")
+    write_export(where, "ann")
     monkeypatch.chdir(where.root)
     out = str(tmp_path / "out")
     gone = {"entity": "ner", "sector": "sector"}.get(kind)
@@ -337,8 +337,8 @@ def test_every_step_with_any_label_set(
     page = files.read_text(where.leaderboard / "index.html")
     assert "<title>The Paper</title>" in page
     assert files.read_json(where.dataset / "croissant.json")["name"] == "The Paper"
-    again = {path.name: path.read_bytes() for path in files.below(tmp_path / "out" / "again" / "sector")}
-    assert again == {path.name: path.read_bytes() for path in files.below(where.dataset / "sector")}
+    again = {path.name: path.read_bytes() for path in files.walk_files(tmp_path / "out" / "again" / "sector")}
+    assert again == {path.name: path.read_bytes() for path in files.walk_files(where.dataset / "sector")}
     for name, data in contents(where.root).items():
         assert b"JinBench" not in data, name
 
@@ -347,7 +347,7 @@ def test_every_step_with_any_label_set(
 
 
 def package_files() -> list[Path]:
-    return [path for path in files.below(PACKAGE) if not {"_rooms", "__pycache__"} & {*path.parts}]
+    return [path for path in files.walk_files(PACKAGE) if not {"_rooms", "__pycache__"} & {*path.parts}]
 
 
 def test_nothing_of_one_city_is_in_the_package() -> None:
@@ -400,7 +400,7 @@ def outside(folder: Path) -> dict[Path, tuple[int, int]]:
     return {
         path: (path.stat().st_size, path.stat().st_mtime_ns)
         for top in (ROOT, folder.parent)
-        for path in files.below(top)
+        for path in files.walk_files(top)
         if not skipped & {*path.parts}
     }
 
@@ -410,12 +410,12 @@ def test_from_an_empty_folder_to_a_leaderboard(
     server: process.Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Two annotators and an adjudicator, all through the server; each command as it is typed."""
-    jinbench(tmp_path, "init", "demo", "--title", "Demo")
+    run_command(tmp_path, "init", "demo", "--title", "Demo")
     where = Benchmark(tmp_path / "demo")
     first, second = (f"init-{name}" for name in "ab")
     leave_out_curves(where)
-    jinbench(where.root, "seeds", "add", *written(tmp_path / "from"))
-    expected = labels_of(where, first)
+    run_command(where.root, "seeds", "add", *write_pages(tmp_path / "from"))
+    expected = label_by_rules(where, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
     passages, label_set = list(articles.read_seeds(where).passages()), labels.read_label_set(where)
     titles = {article.id: article.title for article in articles.read_seeds(where).articles}
@@ -455,14 +455,14 @@ def test_from_an_empty_folder_to_a_leaderboard(
         ["verify"],
     ]
     for command in [*labelling, *scoring]:
-        jinbench(where.root, *command)
+        run_command(where.root, *command)
     gold = exports.read_export(exports.export_path(where, ADJUDICATOR), passages, label_set)
     assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
-    with hub.running() as found:
+    with hub.run_hub() as server:
         home = tmp_path_factory.mktemp("home")
         done = subprocess.run(
             [sys.executable, "-m", "jinbench", "publish", "--to", "owner/demo", "--dry-run"],
-            cwd=where.root, env=found.environment(home, hub.OWNER) | {"PYTHONPATH": str(ROOT)},
+            cwd=where.root, env=server.environment(home) | {"PYTHONPATH": str(ROOT)},
             capture_output=True, text=True,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr

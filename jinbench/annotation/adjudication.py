@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from jinbench.annotation import exports, markup
 from jinbench.annotation.annotators import read_annotators
-from jinbench.annotation.assignments import passages_of, read_assignments
-from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.assignments import assigned_passages, read_assignments
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
-from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.types import Passage, PassageLabels, Span, within
+from jinbench.core.types import Passage, PassageLabels, Span, slice_spans
 from jinbench.seeds.articles import Seeds
 
-SECTORS = "产业"  # stands for the stretch of text where the sectors differ
-Readings = Mapping[str, Mapping[str, PassageLabels]]  # by name, then by passage
+SECTOR_SUBJECT = "产业"  # stands for the stretch of text where the sectors differ
+LabelsByAnnotator = Mapping[str, Mapping[str, PassageLabels]]  # by name, then by passage
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Disagreement:
 
 
 def find_disagreements(
-    passages: Iterable[Passage], readings: Readings, reasons: Mapping[str, Sequence[str]]
+    passages: Iterable[Passage], readings: LabelsByAnnotator, reasons: Mapping[str, Sequence[str]]
 ) -> list[Disagreement]:
     """Every stretch and every set of sectors on which the readings are not all the same, in reading order.
 
@@ -58,7 +57,7 @@ def find_disagreements(
         if len({entry.sectors for entry in entries.values()}) > 1:
             shown = {name: ", ".join(entry.sectors) or "–" for name, entry in entries.items()}
             context = f"{passage.text[:40]}…"
-            found.append(Disagreement(passage.id, SECTORS, context, shown, because.give(SECTORS, shown)))
+            found.append(Disagreement(passage.id, SECTOR_SUBJECT, context, shown, because.give(SECTOR_SUBJECT, shown)))
     return found
 
 
@@ -101,7 +100,7 @@ def _stretches(sides: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
 
 def _marked(text: str, spans: Iterable[Span], start: int, end: int) -> str:
     """The stretch as one side marks it up: with the spans that lie in it."""
-    return markup.mark(text[start:end], within(spans, start, end))
+    return markup.to_markup(text[start:end], slice_spans(spans, start, end))
 
 
 def common_labels(a: PassageLabels, b: PassageLabels, annotator: str) -> PassageLabels:
@@ -110,7 +109,7 @@ def common_labels(a: PassageLabels, b: PassageLabels, annotator: str) -> Passage
     return PassageLabels(a.passage_id, annotator, tuple(span for span in a.spans if span in b.spans), sectors)
 
 
-def check_disagreements(
+def check_reasons(
     found: Sequence[Disagreement], reasons: Mapping[str, Sequence[str]], where: str
 ) -> list[Problem]:
     """A problem for each disagreement without a reason, and for each reason that belongs to none."""
@@ -145,26 +144,24 @@ def check_disagreements(
     return missing + unused
 
 
-def labels_to_adjudicate(
-    benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str
-) -> dict[str, dict[str, PassageLabels]]:
+def labels_to_adjudicate(workspace: Workspace, adjudicator: str) -> dict[str, dict[str, PassageLabels]]:
     """The labels of the annotators between whom `adjudicator` decides, by name and passage, each of its whole share.
 
     Raises :class:`DataError` (wrong-shape, file-missing, passage-unlabelled, and those of the exports).
     """
-    names = read_annotators(benchmark).adjudicates(adjudicator)
+    names = read_annotators(workspace.benchmark).adjudicated_by(adjudicator)
     if not names:
-        place = f"{files.shown(benchmark.annotation / 'annotators.toml')} {adjudicator}"
+        place = f"{files.display_path(workspace.benchmark.annotation / 'annotators.toml')} {adjudicator}"
         hint = "name there the annotators between whom it decides"
         raise DataError(
             Problem("wrong-shape", location=place, expected='adjudicates = ["…", "…"]', found="none", fix=hint)
         )
-    dealt = read_assignments(benchmark, seed)
+    dealt = read_assignments(workspace.benchmark, workspace.seeds)
     found = {}
-    missing = [name for name in names if not exports.export_path(benchmark, name).is_file()]
+    missing = [name for name in names if not exports.export_path(workspace.benchmark, name).is_file()]
     if missing:
-        hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.shown(benchmark.annotators)}"
-        places = [files.shown(exports.export_path(benchmark, name)) for name in missing]
+        hint = f"jinbench annotate pull; or correct adjudicates = […] in {files.display_path(workspace.benchmark.annotators)}"
+        places = [files.display_path(exports.export_path(workspace.benchmark, name)) for name in missing]
         raise DataError(
             [
                 Problem(
@@ -174,14 +171,16 @@ def labels_to_adjudicate(
             ]
         )
     for name in names:
-        share = passages_of(dealt, seed, name)
+        share = assigned_passages(dealt, workspace.seeds, name)
         whole = True if share is None else share
-        labelled = exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set, name, whole)
+        labelled = exports.read_export(
+            exports.export_path(workspace.benchmark, name), workspace.seeds.passages(), workspace.label_set, name, whole
+        )
         found[name] = {entry.passage_id: entry for entry in labelled}
     return found
 
 
-def agreed(found: dict[str, dict[str, PassageLabels]], adjudicator: str) -> dict[str, PassageLabels]:
+def intersect_labels(found: dict[str, dict[str, PassageLabels]], adjudicator: str) -> dict[str, PassageLabels]:
     """What all who labelled a passage have in common, by passage."""
     common: dict[str, PassageLabels] = {}
     for reading in found.values():
@@ -190,12 +189,12 @@ def agreed(found: dict[str, dict[str, PassageLabels]], adjudicator: str) -> dict
     return common
 
 
-def open_questions(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
+def find_open_disagreements(workspace: Workspace, adjudicator: str) -> list[Disagreement]:
     """Every disagreement of the annotators, before anything is decided."""
-    return find_disagreements(seed.passages(), labels_to_adjudicate(benchmark, seed, label_set, adjudicator), {})
+    return find_disagreements(workspace.seeds.passages(), labels_to_adjudicate(workspace, adjudicator), {})
 
 
-def _decisions(
+def find_decisions(
     seed: Seeds, found: dict[str, dict[str, PassageLabels]], adjudicator: str, decided: dict[str, PassageLabels]
 ) -> list[Disagreement]:
     passages = (passage for passage in seed.passages() if passage.id in decided)
@@ -206,29 +205,34 @@ def _reasons(decided: dict[str, PassageLabels]) -> dict[str, tuple[str, ...]]:
     return {id: entry.reasons for id, entry in decided.items()}
 
 
-def check(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str) -> list[Disagreement]:
+def check_decisions(workspace: Workspace, adjudicator: str) -> list[Disagreement]:
     """The decisions: every stretch on which annotators and adjudicator are not all of one mind, with the reason.
 
     Raises :class:`DataError`: passage-unlabelled for a disagreement that is still open, reason-missing, reason-unused,
     and those of the exports.
     """
-    found = labels_to_adjudicate(benchmark, seed, label_set, adjudicator)
-    path = exports.export_path(benchmark, adjudicator)
-    decided = {entry.passage_id: entry for entry in exports.read_export(path, seed.passages(), label_set, adjudicator)}
-    taken = _decisions(seed, found, adjudicator, decided)
-    waiting = [each for each in find_disagreements(seed.passages(), found, {}) if each.passage_id not in decided]
+    found = labels_to_adjudicate(workspace, adjudicator)
+    path = exports.export_path(workspace.benchmark, adjudicator)
+    decided = {
+        entry.passage_id: entry
+        for entry in exports.read_export(path, workspace.seeds.passages(), workspace.label_set, adjudicator)
+    }
+    taken = find_decisions(workspace.seeds, found, adjudicator, decided)
+    waiting = [
+        each for each in find_disagreements(workspace.seeds.passages(), found, {}) if each.passage_id not in decided
+    ]
     hint = "decide it in Label Studio (jinbench annotate adjudicate says where), and pull again"
     problems = [
         Problem(
             "passage-unlabelled",
-            location=f"{files.shown(path)} task {id}",
+            location=f"{files.display_path(path)} task {id}",
             expected=f"a decision of {adjudicator}",
             found="none",
             fix=hint,
         )
         for id in dict.fromkeys(each.passage_id for each in waiting)
     ]
-    problems += check_disagreements(taken, _reasons(decided), files.shown(path))
+    problems += check_reasons(taken, _reasons(decided), files.display_path(path))
     if problems:
         raise DataError(problems)
     return taken

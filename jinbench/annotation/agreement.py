@@ -14,22 +14,21 @@ from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.exports import read_labels
 from jinbench.annotation.gold import read_gold
 from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.tags import to_bio
-from jinbench.core.text import split_sentences
-from jinbench.core.types import PassageLabels, Span, within
+from jinbench.core.types import PassageLabels, Span, slice_spans
 from jinbench.scoring import counts, significance
 from jinbench.scoring import score as scoring
 from jinbench.scoring.gold import TASKS, Gold, LabelKey
-from jinbench.scoring.results import Cell, Score, rounded, with_interval
-from jinbench.seeds.articles import Seeds
+from jinbench.scoring.results import Cell, Score, round_floats, format_interval
 
 if TYPE_CHECKING:
     import numpy as np
 
-NOTHING = "–"  # in the confusion table: the other has no span with these boundaries
+NO_SPAN = "–"  # in the confusion table: the other has no span with these boundaries
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None:
             return "– (one value throughout)"
-        return with_interval(self.value, self.low, self.high)
+        return format_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class PairAgreement:
     confusion: dict[str, dict[str, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = rounded(asdict(self))
+        record: dict[str, Any] = round_floats(asdict(self))
         return record
 
     def __str__(self) -> str:
@@ -144,21 +143,21 @@ class Agreement:
         return "\n\n".join(lines)
 
 
-def _golds(seed: Seeds, label_set: LabelSet, labelled: Mapping[str, PassageLabels]) -> dict[str, Gold]:
+def _golds(workspace: Workspace, labelled: Mapping[str, PassageLabels]) -> dict[str, Gold]:
     """What an annotator says, by task, in the form that gold has. Only the passages in `labelled`."""
     items: dict[str, list[tuple[str, str, str, frozenset[LabelKey]]]] = {"ner": [], "sector": []}
     layouts: dict[str, list[tuple[str, ...]]] = {"ner": [], "sector": []}
-    for article in seed.articles:
+    for article in workspace.seeds.articles:
         for passage in (passage for passage in article.passages if passage.id in labelled):
             labels = labelled[passage.id]
             sectors = frozenset((name,) for name in labels.sectors)
             items["sector"].append((passage.id, passage.text, article.id, sectors))
-            for sentence in split_sentences(passage.id, passage.text):
-                spans = frozenset(span[:3] for span in within(labels.spans, sentence.start, sentence.end))
+            for sentence in passage.sentences:
+                spans = frozenset(span[:3] for span in slice_spans(labels.spans, sentence.start, sentence.end))
                 items["ner"].append((sentence.id, passage.text[sentence.start : sentence.end], article.id, spans))
         for task in items:
             layouts[task] += [(article.layout,)] * (len(items[task]) - len(layouts[task]))
-    names = {"ner": label_set.entity_names, "sector": label_set.sector_names}
+    names = {"ner": workspace.label_set.entity_names, "sector": workspace.label_set.sector_names}
     return {
         task: Gold.from_labels(
             task, names[task], rows, {"layout": tuple(layouts[task])} if any(a for (a,) in layouts[task]) else None
@@ -172,8 +171,7 @@ def _as_predictions(gold: Gold) -> dict[str, frozenset[LabelKey]]:
 
 
 def measure_pair(
-    seed: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     first: Sequence[PassageLabels],
     second: Sequence[PassageLabels],
     names: Sequence[str],
@@ -182,7 +180,7 @@ def measure_pair(
 
     Raises :class:`DataError` (nothing-in-common).
     """
-    a, b = _both(seed, label_set, first, second, names)
+    a, b = _both(workspace, first, second, names)
     guess = _as_predictions(b["ner"])
     alpha, decisions, single = _alphas(a["sector"], b["sector"])
     return PairAgreement(
@@ -192,7 +190,7 @@ def measure_pair(
         len(set(a["sector"].groups)),
         scoring.score_predictions(a["ner"], guess),
         scoring.score_predictions(a["ner"], guess, counts.TYPE),
-        _kappa(a["ner"], b["ner"], label_set),
+        _kappa(a["ner"], b["ner"], workspace.label_set),
         alpha,
         decisions,
         single,
@@ -201,7 +199,7 @@ def measure_pair(
 
 
 @dataclass(frozen=True)
-class Glance:
+class QuickAgreement:
     """The agreement of two annotators in brief, while they are still labelling: strict F1 of spans, F1 of sectors
     (None where there are none), and `confusion` as :class:`Pair` has it.
     """
@@ -214,23 +212,21 @@ class Glance:
     confusion: dict[str, dict[str, int]]
 
 
-def glance(
-    seed: Seeds,
-    label_set: LabelSet,
+def measure_quick_agreement(
+    workspace: Workspace,
     first: Sequence[PassageLabels],
     second: Sequence[PassageLabels],
     names: Sequence[str],
-) -> Glance:
+) -> QuickAgreement:
     """What is quickly said of the passages that both labelled. Raises :class:`DataError` (nothing-in-common)."""
-    a, b = _both(seed, label_set, first, second, names)
+    a, b = _both(workspace, first, second, names)
     spans, sectors = (scoring.score_predictions(a[task], _as_predictions(b[task])) for task in TASKS)
     passages, confusion = len(a["sector"].ids), _confusion(a["ner"], b["ner"])
-    return Glance(names[0], names[1], passages, spans, sectors if label_set.sectors else None, confusion)
+    return QuickAgreement(names[0], names[1], passages, spans, sectors if workspace.label_set.sectors else None, confusion)
 
 
 def _both(
-    seed: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     first: Sequence[PassageLabels],
     second: Sequence[PassageLabels],
     names: Sequence[str],
@@ -248,16 +244,16 @@ def _both(
                 fix="name two others",
             )
         )
-    a, b = (_golds(seed, label_set, {id: entry for id, entry in side.items() if id in both}) for side in sides)
+    a, b = (_golds(workspace, {id: entry for id, entry in side.items() if id in both}) for side in sides)
     return a, b
 
 
 def _confusion(a: Gold, b: Gold) -> dict[str, dict[str, int]]:
-    table = {name: dict.fromkeys((*a.names, NOTHING), 0) for name in (*a.names, NOTHING)}
+    table = {name: dict.fromkeys((*a.names, NO_SPAN), 0) for name in (*a.names, NO_SPAN)}
     for ours, theirs in zip(a.labels, b.labels, strict=True):
         first, second = ({label[:2]: label[2] for label in side} for side in (ours, theirs))
         for place in first.keys() | second.keys():
-            table[first.get(place, NOTHING)][second.get(place, NOTHING)] += 1
+            table[first.get(place, NO_SPAN)][second.get(place, NO_SPAN)] += 1
     return table
 
 
@@ -272,10 +268,10 @@ def _resampled(name: str, gold: Gold, units: "np.ndarray[Any, Any]", coefficient
     rows = {group: np.flatnonzero([found == group for found in gold.groups]) for group in order}
     sizes = np.array([len(rows[group]) for group in order])
     drawn = []
-    for draw in significance.draws(len(order)):
+    for draw in significance.draw_articles(len(order)):
         chosen = np.concatenate([np.tile(rows[group], times) for group, times in zip(order, draw, strict=True)])
         drawn.append(coefficient(units[chosen]))
-    return Estimate(name, *rounded((float(value), *significance.bounds(np.array(drawn), sizes))))
+    return Estimate(name, *round_floats((float(value), *significance.reliable_interval(np.array(drawn), sizes))))
 
 
 def _kappa(a: Gold, b: Gold, label_set: LabelSet) -> Estimate:
@@ -345,18 +341,20 @@ def _alphas(a: Gold, b: Gold) -> tuple[Estimate, Estimate, tuple[Estimate, ...]]
     )
 
 
-def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) -> Agreement:
+def measure_agreement(workspace: Workspace) -> Agreement:
     """Every pair of the annotators whose labels were adjudicated, and each of them against the gold with its errata.
 
     Raises :class:`DataError` (file-missing, nothing-in-common, and those of the exports).
     """
-    known = read_annotators(benchmark)
+    known = read_annotators(workspace.benchmark)
     found = {
-        name: exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set, name)
+        name: exports.read_export(
+            exports.export_path(workspace.benchmark, name), workspace.seeds.passages(), workspace.label_set, name
+        )
         for name in known.adjudicated
     }
     if not known.adjudicated:
-        place = files.shown(benchmark.annotation / "annotators.toml")
+        place = files.display_path(workspace.benchmark.annotation / "annotators.toml")
         hint = "have a second one label: jinbench annotate desk --annotators a,b; then let `gold` name who adjudicates"
         raise DataError(
             Problem(
@@ -369,21 +367,21 @@ def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) ->
         )
     sides = {name: _by_passage(entries) for name, entries in found.items()}
     pairs = tuple(
-        measure_pair(seed, label_set, found[a], found[b], (a, b))
+        measure_pair(workspace, found[a], found[b], (a, b))
         for a, b in itertools.combinations(known.adjudicated, 2)
         if sides[a].keys() & sides[b].keys()  # with shares, some two may have no article in common
     )
-    gold = read_gold(benchmark, seed, label_set)
+    gold = read_gold(workspace)
     against = {}
     for name, side in sides.items():
-        said = _golds(seed, label_set, side)
-        of_gold = _golds(seed, label_set, {id: entry for id, entry in gold.items() if id in side})
+        said = _golds(workspace, side)
+        of_gold = _golds(workspace, {id: entry for id, entry in gold.items() if id in side})
         against[name] = {
             task: scoring.score_predictions(true, _as_predictions(said[task]))
             for task, true in of_gold.items()
             if true.names
         }
-    place = files.shown(benchmark.annotation / "annotators.toml")
+    place = files.display_path(workspace.benchmark.annotation / "annotators.toml")
     missing = [reader for reader in known.reviewers if not reader.file.is_file()]
     if missing:
         expected, hint = "a file of labels", "correct the name of the file there"
@@ -401,9 +399,8 @@ def measure_agreement(benchmark: Benchmark, seed: Seeds, label_set: LabelSet) ->
         )
     readers = tuple(
         measure_pair(
-            seed,
-            label_set,
-            read_labels(reader.file, seed, label_set, reader.name),
+            workspace,
+            read_labels(reader.file, workspace.seeds, workspace.label_set, reader.name),
             list(gold.values()),
             (reader.name, "gold"),
         )
@@ -416,17 +413,17 @@ def _by_passage(found: Iterable[PassageLabels]) -> dict[str, PassageLabels]:
     return {entry.passage_id: entry for entry in found}
 
 
-def path_of(benchmark: Benchmark) -> Path:
+def agreement_path(benchmark: Benchmark) -> Path:
     return benchmark.annotation / "agreement.json"
 
 
 def read_agreement(benchmark: Benchmark) -> dict[str, Any]:
     """agreement.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    record: dict[str, Any] = files.read_json(path_of(benchmark), "make it with: jinbench agreement")
-    schemas.check_shape(record, "agreement", files.shown(path_of(benchmark)))
+    record: dict[str, Any] = files.read_json(agreement_path(benchmark), "make it with: jinbench agreement")
+    schemas.check_shape(record, "agreement", files.display_path(agreement_path(benchmark)))
     return record
 
 
 def write_agreement(benchmark: Benchmark, found: Agreement) -> None:
     """agreement.json, from which the card is made."""
-    files.write_text(path_of(benchmark), files.dump_json(found.to_dict()))
+    files.write_text(agreement_path(benchmark), files.dump_json(found.to_dict()))

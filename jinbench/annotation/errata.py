@@ -13,7 +13,7 @@ from jinbench.annotation.validation import LabelValidator
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem, raise_if_any
-from jinbench.core.types import Passage, PassageLabels, Span, within
+from jinbench.core.types import Passage, PassageLabels, Span, slice_spans
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Erratum:
 def read_errata(benchmark: Benchmark) -> list[Erratum]:
     """All errata in order. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     found, problems = [], []
-    for number, path in enumerate(files.below(benchmark.annotation / "errata"), 1):
-        place = files.shown(path)
+    for number, path in enumerate(files.walk_files(benchmark.annotation / "errata"), 1):
+        place = files.display_path(path)
         if path.name != f"{number:03}.toml":
             hint = "number the errata without gaps, and keep nothing else in this folder"
             problems.append(
@@ -70,7 +70,7 @@ def apply_errata(
     corrected = dict(gold)
     problems: list[Problem] = []
     for erratum in errata:
-        checker = LabelValidator(files.shown(erratum.path), label_set)
+        checker = LabelValidator(files.display_path(erratum.path), label_set)
         passage = passages.get(erratum.passage_id)
         if passage is None:
             checker.problem("unknown-id", "passage", "the id of a passage", repr(erratum.passage_id), "correct the id")
@@ -96,8 +96,8 @@ def _sectors(checker: LabelValidator, erratum: Erratum, passage: Passage, labell
 
 
 def _spans(checker: LabelValidator, erratum: Erratum, passage: Passage, labelled: PassageLabels) -> PassageLabels:
-    stretch, before = markup.parse(str(erratum.before))
-    same, after = markup.parse(str(erratum.after))
+    stretch, before = markup.from_markup(str(erratum.before))
+    same, after = markup.from_markup(str(erratum.after))
     times = passage.text.count(stretch)
     if stretch != same or times != 1:
         expected = f"the same stretch before and after, once in {passage.id}"
@@ -107,8 +107,8 @@ def _spans(checker: LabelValidator, erratum: Erratum, passage: Passage, labelled
     start = passage.text.index(stretch)
     end = start + len(stretch)
     inside = [span for span in labelled.spans if span.start < end and start < span.end]
-    if inside != [span.shifted(-start) for span in before]:
-        there = markup.mark(stretch, within(inside, start, end))
+    if inside != [span.relative_to(-start) for span in before]:
+        there = markup.to_markup(stretch, slice_spans(inside, start, end))
         checker.problem(
             "erratum-differs",
             "before",
@@ -117,7 +117,7 @@ def _spans(checker: LabelValidator, erratum: Erratum, passage: Passage, labelled
             "say what stands there now, after the errata before this one",
         )
         return labelled
-    new = [checker.span(passage, *span.shifted(-start), "after") for span in after]
+    new = [checker.span(passage, *span.relative_to(-start), "after") for span in after]
     kept = [span for span in labelled.spans if span not in inside]
     spans: list[Span] = [*kept, *(span for span in new if span is not None)]
     return replace(labelled, spans=checker.spans(passage, spans, "after"))

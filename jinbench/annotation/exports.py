@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinbench.annotation import markup
-from jinbench.annotation.annotators import email, name_of
+from jinbench.annotation.annotators import account_email, account_name
 from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.validation import LabelValidator
 from jinbench.core import files, schemas
@@ -41,10 +41,10 @@ def read_export(
     Raises :class:`DataError` with every problem in the file.
     """
     tasks = files.read_json(path, "check the path; jinbench annotate pull writes the exports of a benchmark")
-    return check(tasks, files.shown(path), passages, label_set, annotator, whole)
+    return parse_export(tasks, files.display_path(path), passages, label_set, annotator, whole)
 
 
-def check(
+def parse_export(
     tasks: Any,
     where: str,
     passages: Iterable[Passage],
@@ -53,9 +53,9 @@ def check(
     whole: bool | Collection[str] = False,
 ) -> list[PassageLabels]:
     """As :func:`read`, for an export that is already in memory."""
-    if not (isinstance(tasks, list) and all(map(_plain, tasks))):
+    if not (isinstance(tasks, list) and all(map(_has_export_form, tasks))):
         schemas.check_shape(tasks, "export", where)
-    reader = Reader(where, passages, label_set, annotator)
+    reader = ExportReader(where, passages, label_set, annotator)
     found = {entry.passage_id: entry for entry in map(reader.read, tasks) if entry is not None}
     if whole:
         reader.lacking(found, reader.passages if whole is True else whole)
@@ -63,7 +63,7 @@ def check(
     return [found[id] for id in reader.passages if id in found]
 
 
-class Reader:
+class ExportReader:
     """Reads an export one task at a time, every label checked. What is wrong is collected until `end`."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Reader:
     def read(self, task: Any) -> PassageLabels | None:
         """The labels in a task; None if there are none. Raises :class:`DataError` (wrong-shape)."""
         self.number += 1
-        if not _plain(task):
+        if not _has_export_form(task):
             schemas.check_shape([task], "export", f"{self.checker.where} task {self.number}")
         id = task["data"].get("passage_id")
         place = f"task {id or self.number}"
@@ -103,7 +103,7 @@ class Reader:
             return None
         found = None
         for annotation in task.get("annotations", ()):
-            by = account(annotation.get("completed_by"))
+            by = annotator_name(annotation.get("completed_by"))
             if annotation.get("was_cancelled") or (self.annotator is not None and by != self.annotator):
                 continue
             if id in self.seen:
@@ -145,7 +145,7 @@ class Reader:
         raise_if_any(sorted(self.checker.problems, key=lambda problem: problem.location))
 
 
-def _plain(task: Any) -> bool:
+def _has_export_form(task: Any) -> bool:
     """Whether a task plainly has the form of schemas/export.json, which can say what is wrong, but takes longer."""
     try:
         annotations = task.get("annotations", [])
@@ -159,7 +159,7 @@ def _plain(task: Any) -> bool:
                 and type(each.get("updated_at")) in (str, type(None))
                 and type(each.get("lead_time")) in (int, float, type(None))
                 and type(each["result"]) is list
-                and all(map(_plain_region, each["result"]))
+                and all(map(_has_region_form, each["result"]))
                 for each in annotations
             )
         )
@@ -167,7 +167,7 @@ def _plain(task: Any) -> bool:
         return False
 
 
-def _plain_region(region: Any) -> bool:
+def _has_region_form(region: Any) -> bool:
     value = region["value"]
     text = value.get("text", "")
     lists = value.get("labels", []), value.get("choices", []), [text] if type(text) is str else text
@@ -179,11 +179,11 @@ def _plain_region(region: Any) -> bool:
     )
 
 
-def account(completed_by: Any) -> str:
+def annotator_name(completed_by: Any) -> str:
     """The name of an account, however an export gives it."""
     if isinstance(completed_by, dict):
         completed_by = completed_by.get("email", completed_by.get("id"))
-    return name_of(str(completed_by))
+    return account_name(str(completed_by))
 
 
 def _labels(
@@ -228,7 +228,7 @@ def _labels(
     )
 
 
-def regions(labelled: PassageLabels) -> list[dict[str, Any]]:
+def to_regions(labelled: PassageLabels) -> list[dict[str, Any]]:
     """Labels as Label Studio results. Region ids follow from the offsets: unique, and the same every time."""
     known = {
         (value["start"], value["end"], tuple(value["labels"])): region
@@ -269,11 +269,11 @@ def regions(labelled: PassageLabels) -> list[dict[str, Any]]:
     return results
 
 
-def suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
+def to_suggested_regions(suggestion: Suggestion) -> list[dict[str, Any]]:
     """What a model suggests as Label Studio results, each with how likely it is held to be right as its `score`."""
     return [
         region | {"score": round(chance, 4)}
-        for region, chance in zip(regions(PassageLabels("", "", suggestion.spans, ())), suggestion.chances, strict=True)
+        for region, chance in zip(to_regions(PassageLabels("", "", suggestion.spans, ())), suggestion.probabilities, strict=True)
     ]
 
 
@@ -297,12 +297,12 @@ def to_export(
             },
             "annotations": [
                 {
-                    "completed_by": email(entry.annotator),
+                    "completed_by": account_email(entry.annotator),
                     "created_at": entry.created_at,
                     "lead_time": entry.lead_time,
                     "ground_truth": False,
                     "was_cancelled": False,
-                    "result": regions(entry),
+                    "result": to_regions(entry),
                     **({"updated_at": entry.updated_at} if entry.updated_at else {}),
                 }
                 for entry in of[passage.id]
@@ -313,7 +313,7 @@ def to_export(
     ]
 
 
-class Spool:
+class ExportSpool:
     """An export that is put together on disk: labels come in any order and go out in that of the passages.
 
     What says the same as was there before keeps its old record, with its times: importing an annotation into another
@@ -323,8 +323,8 @@ class Spool:
     def __init__(self, titles: Mapping[str, str]) -> None:
         self.titles = titles
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 (closed on the way out)
-        self.before: dict[str, _Place] = {}
-        self.found: dict[str, _Place] = {}
+        self.before: dict[str, _Record] = {}
+        self.found: dict[str, _Record] = {}
         self.changed = 0
 
     def keep(self, entry: PassageLabels, passage: Passage) -> None:
@@ -334,7 +334,7 @@ class Spool:
     def add(self, entry: PassageLabels, passage: Passage) -> None:
         """Take labels as they are now."""
         before = self.before.get(entry.passage_id)
-        if before is not None and before.says == _says(entry):
+        if before is not None and before.says == _labels_digest(entry):
             self.found[entry.passage_id] = before
         else:
             self.found[entry.passage_id] = self._written(entry, passage)
@@ -350,7 +350,7 @@ class Spool:
 
     def write(self, path: Path, passages: Iterable[Passage]) -> None:
         """Write the export, whole or not at all, byte for byte as `files.dump_json` of :func:`canonical`."""
-        files.write_pieces(path, self._pieces([passage.id for passage in passages if passage.id in self.found]))
+        files.write_chunks(path, self._pieces([passage.id for passage in passages if passage.id in self.found]))
 
     def _pieces(self, ids: Sequence[str]) -> Iterator[bytes]:
         for number, id in enumerate(ids):
@@ -363,9 +363,9 @@ class Spool:
         text = textwrap.indent(files.dump_json(record).rstrip("\n"), " ").encode()
         start = self.file.seek(0, io.SEEK_END)
         self.file.write(text)
-        return _Place(start, len(text), _says(entry))
+        return _Record(start, len(text), _labels_digest(entry))
 
-    def __enter__(self) -> "Spool":
+    def __enter__(self) -> "ExportSpool":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -373,13 +373,13 @@ class Spool:
             self.file.close()
 
 
-class _Place(NamedTuple):
+class _Record(NamedTuple):
     start: int
     length: int
     says: str
 
 
-def _says(entry: PassageLabels) -> str:
+def _labels_digest(entry: PassageLabels) -> str:
     return files.sha256(repr((entry.spans, entry.sectors, entry.reasons)).encode())
 
 

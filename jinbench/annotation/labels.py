@@ -1,20 +1,32 @@
-"""The one label set: reads `annotation/labels.toml` and makes the labeling configuration of Label Studio from it."""
+"""The label set (labels.toml)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import Problem, raise_if_any
+from jinbench.core.errors import ErrorList
 
 
 @dataclass(frozen=True)
 class LabelDefinition:
-    """An entity type or a sector. `alone`: it excludes every other of its kind.
+    """An entity type or a sector.
 
-    For the linter, `holds_no`: types that do not stand within one of this type; `unit`: it does not end in a number.
+    Args:
+        name: Identifier in the data.
+        zh, en: Names that are displayed.
+        hotkey: Key that sets it in Label Studio.
+        definition: When it applies, in a sentence.
+        examples: Surfaces or topics that it covers.
+        colour: Of an entity type, `#RRGGBB`.
+        alone: Of a sector, that it excludes every other.
+        crosswalk: Corresponding type by crosswalk name; "" where it has none.
+        loses: What a crosswalk loses.
+        gbt4754: Divisions of GB/T 4754 that a sector covers.
+        excludes_inside: For the linter, types that do not occur within one of this type (`holds_no` in the file).
+        unit: For the linter, that it does not end in a number.
     """
 
     name: str
@@ -28,15 +40,20 @@ class LabelDefinition:
     crosswalk: dict[str, str] | None = None
     loses: str = ""
     gbt4754: tuple[str, ...] = ()
-    holds_no: tuple[str, ...] = ()
+    excludes_inside: tuple[str, ...] = ()
     unit: bool = False
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Order matters: it is that of the hotkeys, the tag ids and all tables.
+    """Entity types and sectors, in the order of hotkeys, tag ids and all tables.
 
-    `version` is that of the label set and its guidelines, `release` that of the data without errata.
+    Args:
+        version: Version of the label set and its guidelines.
+        release: Version of the data without errata, ending in ".0".
+        title: Title of the project.
+        entities: Entity types.
+        sectors: Sectors; both may be empty, one at a time.
     """
 
     version: str
@@ -55,86 +72,62 @@ class LabelSet:
 
     @property
     def tag_names(self) -> tuple[str, ...]:
-        return tags_of(self.entity_names)
+        return bio_tag_names(self.entity_names)
 
     @property
     def lone_sectors(self) -> frozenset[str]:
-        """Sectors that hold only when no other does."""
+        """Sectors that exclude every other sector."""
         return frozenset(label.name for label in self.sectors if label.alone)
 
 
-def tags_of(entity_names: Iterable[str]) -> tuple[str, ...]:
-    """BIO tags in the order of their ids: O, then B- and I- of each type."""
+def bio_tag_names(entity_names: Iterable[str]) -> tuple[str, ...]:
+    """Return BIO tags in the order of their ids: O, then B- and I- of each type."""
     return ("O", *(f"{prefix}-{name}" for name in entity_names for prefix in "BI"))
 
 
 def read_label_set(benchmark: Benchmark) -> LabelSet:
-    """Raises :class:`DataError` (file-missing, broken-toml, wrong-shape, label-set)."""
-    table = files.read_toml(benchmark.labels, "labels")
-    where = files.shown(benchmark.labels)
-    entities, sectors = ([_label(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector"))
-    problems = []
+    """Read labels.toml.
+
+    Raises:
+        DataError: [file-missing, broken-toml, wrong-shape, label-set].
+    """
+    table, location = files.read_toml(benchmark.labels, "labels"), files.display_path(benchmark.labels)
+    by_kind = {kind: [_to_definition(entry) for entry in table.get(kind, ())] for kind in ("entity", "sector")}
+    entities, sectors = by_kind.values()
+    problems = ErrorList()
     if not entities and not sectors:
-        hint = "jinbench init makes a file to start from, with every field explained"
-        problems.append(
-            Problem(
-                "label-set",
-                location=where,
-                expected="an [[entity]] or a [[sector]], or more",
-                found="neither",
-                fix=hint,
-            )
-        )
-    for kind, found in (("entity", entities), ("sector", sectors)):
-        shown = Counter({label.name: label.zh for label in found}.values())  # what the page shows has to differ too
-        for name, times in (*Counter(label.name for label in found).items(), *shown.items()):
+        expected = "an [[entity]] or a [[sector]], or more"
+        fix = "jinbench init makes a file to start from, with every field explained"
+        problems.add("label-set", location, expected=expected, found="neither", fix=fix)
+    for kind, labels in by_kind.items():
+        displayed = Counter({label.name: label.zh for label in labels}.values())  # has to differ as well
+        for name, times in (*Counter(label.name for label in labels).items(), *displayed.items()):
             if times > 1:
-                place = f"{where} [[{kind}]] {name}"
-                problems.append(
-                    Problem(
-                        "label-set",
-                        location=place,
-                        expected="names that differ",
-                        found=f"{times} times",
-                        fix="rename one of them",
-                    )
-                )
+                place, found = f"{location} [[{kind}]] {name}", f"{times} times"
+                problems.add("label-set", place, expected="names that differ", found=found, fix="rename one of them")
     release = table.get("release", table["version"])
     if not release.endswith(".0"):
-        hint = "the last part counts the errata and is 0 here"
-        problems.append(
-            Problem(
-                "label-set", location=f"{where} release", expected="a version as 1.0.0", found=repr(release), fix=hint
-            )
-        )
-    for entry in entities:
-        strangers = [name for name in entry.holds_no if name not in {each.name for each in entities}]
-        if strangers:
-            place, hint = f"{where} [[entity]] {entry.name} holds_no", "correct the name, or take it out"
-            expected = f"types of this file: {', '.join(each.name for each in entities)}"
-            problems.append(
-                Problem("label-set", location=place, expected=expected, found=", ".join(strangers), fix=hint)
-            )
+        expected, fix = "a version as 1.0.0", "the last part counts the errata and is 0 here"
+        problems.add("label-set", f"{location} release", expected=expected, found=repr(release), fix=fix)
+    names = [label.name for label in entities]
+    for label in entities:
+        unknown = [name for name in label.excludes_inside if name not in names]
+        if unknown:
+            place, expected = f"{location} [[entity]] {label.name} holds_no", f"types of this file: {', '.join(names)}"
+            fix = "correct the name, or take it out"
+            problems.add("label-set", place, expected=expected, found=", ".join(unknown), fix=fix)
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
-            having = [(kind, label.name) for kind, found in (("entity", entities), ("sector", sectors))
-                      for label in found if label.hotkey == hotkey]  # fmt: skip
-            place = f"{where} {' and '.join(f'[[{kind}]] {name}' for kind, name in having)}"
-            found_keys = f"{hotkey!r} for {' and '.join(name for _, name in having)}"
-            problems.append(
-                Problem(
-                    "label-set",
-                    location=place,
-                    expected="hotkeys that differ",
-                    found=found_keys,
-                    fix="give one of them another key",
-                )
-            )
-    raise_if_any(problems)
+            same = [(kind, label.name) for kind, labels in by_kind.items() for label in labels if label.hotkey == hotkey]
+            place = f"{location} {' and '.join(f'[[{kind}]] {name}' for kind, name in same)}"
+            found = f"{hotkey!r} for {' and '.join(name for _, name in same)}"
+            fix = "give one of them another key"
+            problems.add("label-set", place, expected="hotkeys that differ", found=found, fix=fix)
+    problems.raise_if_any()
     return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
 
 
-def _label(entry: dict[str, Any]) -> LabelDefinition:
+def _to_definition(entry: Mapping[str, Any]) -> LabelDefinition:
     return LabelDefinition(
         name=entry["name"],
         zh=entry["zh"],
@@ -147,6 +140,6 @@ def _label(entry: dict[str, Any]) -> LabelDefinition:
         crosswalk=entry.get("crosswalk"),
         loses=entry.get("loses", ""),
         gbt4754=tuple(entry.get("gbt4754", ())),
-        holds_no=tuple(entry.get("holds_no", ())),
+        excludes_inside=tuple(entry.get("holds_no", ())),
         unit=bool(entry.get("unit", False)),
     )

@@ -24,7 +24,7 @@ EDGES = frozenset("。、…—–·" + _MARKS + _MARKS.translate(_FULL)).union(
 NUMERALS = frozenset("0123456789〇零一二三四五六七八九十百千万亿两.")
 BARE = 2  # shorter surfaces are left bare all the time, inside common words
 
-Slip = tuple[str, str, str]  # passage id, surface, message
+LintMatch = tuple[str, str, str]  # passage id, surface, message
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Accepted:
+class AcceptedFinding:
     """An entry of accepted.toml: findings that are as they should be, and why."""
 
     check: str
@@ -68,7 +68,7 @@ class Corpus:
         return {type: frozenset(surfaces) for type, surfaces in found.items()}
 
 
-def lint(passages: Iterable[Passage], labelled: Iterable[PassageLabels], label_set: LabelSet) -> list[Finding]:
+def lint_labels(passages: Iterable[Passage], labelled: Iterable[PassageLabels], label_set: LabelSet) -> list[Finding]:
     """Every finding, passages in order."""
     texts = {passage.id: passage.text for passage in passages}
     entries = [entry for entry in labelled if entry.passage_id in texts]
@@ -78,7 +78,7 @@ def lint(passages: Iterable[Passage], labelled: Iterable[PassageLabels], label_s
     return sorted(found, key=lambda f: (passage[f.passage_id], check[f.check], f.surface))
 
 
-def _two_types(world: Corpus) -> Iterator[Slip]:
+def _two_types(world: Corpus) -> Iterator[LintMatch]:
     """The same surface has one type here and another elsewhere."""
     types: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in world.entries:
@@ -92,7 +92,7 @@ def _two_types(world: Corpus) -> Iterator[Slip]:
                     yield id, surface, f"{type}, elsewhere {usual}"
 
 
-def _bare_elsewhere(world: Corpus) -> Iterator[Slip]:
+def _bare_elsewhere(world: Corpus) -> Iterator[LintMatch]:
     """A surface that is labelled elsewhere stands here without a label."""
     types = {span.surface: span.type for entry in world.entries for span in entry.spans if len(span.surface) >= BARE}
     for entry in world.entries:
@@ -107,10 +107,10 @@ def _bare_elsewhere(world: Corpus) -> Iterator[Slip]:
                 start = text.find(surface, end)
 
 
-def _each(message: Callable[[Span, Corpus], str | None]) -> Callable[[Corpus], Iterator[Slip]]:
+def _each(message: Callable[[Span, Corpus], str | None]) -> Callable[[Corpus], Iterator[LintMatch]]:
     """A check that looks at one span."""
 
-    def found(world: Corpus) -> Iterator[Slip]:
+    def found(world: Corpus) -> Iterator[LintMatch]:
         for entry in world.entries:
             for span in entry.spans:
                 said = message(span, world)
@@ -170,16 +170,16 @@ CHECKS = {
 }
 
 
-def read_accepted(benchmark: Benchmark) -> list[Accepted]:
+def read_accepted(benchmark: Benchmark) -> list[AcceptedFinding]:
     """The findings that are as they should be. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     path = benchmark.annotation / "accepted.toml"
     if not path.exists():
         return []
     table = files.read_toml(path, "accepted")
-    return [Accepted(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in table.get("accepted", ())]
+    return [AcceptedFinding(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in table.get("accepted", ())]
 
 
-def filter_accepted(found: Iterable[Finding], accepted: Sequence[Accepted], where: str) -> list[Finding]:
+def filter_accepted(found: Iterable[Finding], accepted: Sequence[AcceptedFinding], where: str) -> list[Finding]:
     """The findings that nobody accepted. A passage is named in accepted.toml as often as it has the finding.
 
     Raises :class:`DataError` (accepted-in-vain) for whatever was accepted and is not found any more.

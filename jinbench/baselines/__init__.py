@@ -1,0 +1,5 @@
+"""Recipes: fit, predict and score simple models on a benchmark."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

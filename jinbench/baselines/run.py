@@ -1,6 +1,6 @@
-"""What `jinbench run` does: a recipe on its rounds, what that scores, and what it took.
+"""Fit, predict and score a recipe.
 
-The rounds are those of everyone: fit on train and predict test; then, for each fold, fit on the others and predict it.
+Every recipe is fitted on train to predict test, then for each fold on the other folds to predict that fold.
 """
 
 import json
@@ -16,29 +16,29 @@ from typing import Any
 from jinbench.baselines import robustness, sandbox
 from jinbench.baselines.recipe import Recipe
 from jinbench.baselines.robustness import NoiseResult
-from jinbench.baselines.sandbox import Reply, Running
+from jinbench.baselines.sandbox import FitResult, Sandbox
+from jinbench.baselines.worker import Row
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import fail
 from jinbench.core.types import Step
 from jinbench.dataset import load
-from jinbench.dataset.gold import FOLD, config_of, crosswalk_types, main_crosswalk, read_task_gold
-from jinbench.scoring import gold as scoring_gold
-from jinbench.scoring import score as scoring
-from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey
-from jinbench.scoring.predictions import as_rows, file_name
-from jinbench.scoring.results import Score, rounded
+from jinbench.dataset.gold import FOLD_COLUMN, task_config, crosswalk_types, main_crosswalk, read_task_gold
+from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey, apply_crosswalk, coarsen_gold
+from jinbench.scoring.predictions import predictions_file_name, to_rows
+from jinbench.scoring.results import Score, round_floats
+from jinbench.scoring.score import score_predictions
 
-SPLITS = ("test", FOLDS)  # what a recipe is run on, unless less is asked for
-SCORES, RUN = "scores.json", "run"  # the record, and the part of it that is another one each time
+Record = dict[str, Any]  # an object of scores.json
+
+SPLITS = ("test", FOLDS)  # what a recipe is run on by default
+SCORES_FILE, COSTS_KEY = "scores.json", "run"  # the record, and its key that differs from run to run
 VERSIONS = ("jinbench", "numpy", "scipy", "scikit-learn")
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows to fit on, and rows to predict. `split` is what the predictions count for."""
+    """Rows to fit on and rows to predict, whose predictions count for `split`."""
 
     split: str
     train: list[Row]
@@ -47,20 +47,20 @@ class Fold:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a recipe is run on: the rows of its task, and the gold on this side of the wall."""
+    """The rows and the gold that a recipe is run on; the gold never reaches the sandbox."""
 
     benchmark: Benchmark
     recipe: Recipe
     rows: list[Row]
-    held_against: dict[str, Gold]
-    names: tuple[str, ...]  # of the labels that it may predict
-    sectors: tuple[str, ...]
-    on: tuple[str, ...] = SPLITS
+    gold: dict[str, Gold]  # by split
+    label_names: tuple[str, ...]  # that the recipe may predict
+    sector_names: tuple[str, ...]
+    splits: tuple[str, ...] = SPLITS
 
-    def labels(self, rows: list[Row]) -> list[Any]:
-        """What `fit` gets beside these rows."""
+    def training_labels(self, rows: list[Row]) -> list[list[object]]:
+        """Return the labels of `rows` as `fit` gets them: spans as lists, or names of sectors."""
         if self.recipe.task == "sector":
-            return [[self.sectors[number] for number in row["sectors"]] for row in rows]
+            return [[self.sector_names[number] for number in row["sectors"]] for row in rows]
         types = self._types
         return [
             [(s["start"], s["end"], types[s["type"]], s["surface"]) for s in row["spans"] if types[s["type"]]]
@@ -70,194 +70,209 @@ class Experiment:
     @cached_property
     def _types(self) -> dict[str, str]:
         crosswalk = self.recipe.crosswalk
-        return crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.names}
+        return crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.label_names}
 
     @cached_property
-    def rounds(self) -> list[Fold]:
+    def folds(self) -> list[Fold]:
+        """The fixed split and the folds of the cross-validation, as far as `splits` asks for them."""
         fixed = ([row for row in self.rows if row["split"] == split] for split in ("train", "test"))
-        return [*([Fold("test", *fixed)] if "test" in self.on else ()), *(self.folds if FOLDS in self.on else ())]
+        return [
+            *([Fold("test", *fixed)] if "test" in self.splits else ()),
+            *(self.cross_validation_folds if FOLDS in self.splits else ()),
+        ]
 
     @property
-    def folds(self) -> Iterator[Fold]:
-        for fold in sorted({row[FOLD] for row in self.rows}):
-            parts = ([r for r in self.rows if (r[FOLD] == fold) is held_out] for held_out in (False, True))
-            yield Fold(FOLDS, *parts)
+    def cross_validation_folds(self) -> Iterator[Fold]:
+        for fold in sorted({row[FOLD_COLUMN] for row in self.rows}):
+            sides = ([row for row in self.rows if (row[FOLD_COLUMN] == fold) is held_out] for held_out in (False, True))
+            yield Fold(FOLDS, *sides)
 
-    def running(self) -> Running:
-        return Running(self.recipe, self.names)
+    def create_sandbox(self) -> Sandbox:
+        return Sandbox(self.recipe, self.label_names)
 
 
-def read_experiment(benchmark: Benchmark, recipe: Recipe, on: Sequence[str] = SPLITS) -> Experiment:
-    """Raises :class:`DataError` (file-missing, file-changed, declaration-unknown, unknown-id for a task or a split that
-    the benchmark does not have).
+def read_experiment(benchmark: Benchmark, recipe: Recipe, splits: Sequence[str] = SPLITS) -> Experiment:
+    """Read rows and gold for a recipe.
+
+    Raises DataError [file-missing], [file-changed], [declaration-unknown], or [unknown-id] for a task or a split that
+    the benchmark does not have.
     """
     rows = load.read_rows(benchmark, recipe.task)
     if recipe.crosswalk:
-        crosswalk_types(benchmark, recipe.crosswalk, f"{files.shown(recipe.path)} CROSSWALK")
-    true = {split: read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in on}
-    sectors = tuple(load.read_manifest(benchmark)["labels"]["sector"])
-    if "entities" in recipe.given:
-        rows = robustness.entities(benchmark, rows)
-    return Experiment(benchmark, recipe, rows, true, next(iter(true.values())).names, sectors, tuple(on))
+        crosswalk_types(benchmark, recipe.crosswalk, f"{files.display_path(recipe.path)} CROSSWALK")
+    gold = {split: read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in splits}
+    sector_names = tuple(load.read_manifest(benchmark)["labels"]["sector"])
+    if "entities" in recipe.oracle_inputs:
+        rows = robustness.add_gold_entities(benchmark, rows)
+    return Experiment(benchmark, recipe, rows, gold, next(iter(gold.values())).names, sector_names, tuple(splits))
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a recipe predicts and scores, by split; for ner also coarse, and under noise held against no noise."""
+class RunResult:
+    """Predictions and scores of a recipe by split, with coarse scores and scores under noise for ner."""
 
     recipe: Recipe
     predictions: dict[str, list[tuple[str, frozenset[LabelKey]]]]
     scores: dict[str, Score]
     noise: tuple[NoiseResult, ...]
     coarse: dict[str, Score]
-    run: dict[str, Any]
+    costs: Record
 
-    def record(self) -> dict[str, Any]:
-        """What scores.json says."""
+    def to_dict(self) -> Record:
+        """Return the record that scores.json holds."""
         recipe = self.recipe
-        record = {
+        record: Record = {
             "recipe": recipe.name,
             "task": recipe.task,
             "seed": recipe.seed,
             "needs": recipe.needs,
-            "given": recipe.given,
+            "given": recipe.oracle_inputs,
             "crosswalk": recipe.crosswalk,
             "scores": {split: score.to_dict() for split, score in self.scores.items()},
-            RUN: self.run,
+            COSTS_KEY: self.costs,
         }
         if recipe.task == "ner":
-            record["noise"] = [each.to_dict() for each in self.noise]
+            record["noise"] = [result.to_dict() for result in self.noise]
             record["coarse"] = {split: score.to_dict() for split, score in self.coarse.items()}
-        found: dict[str, Any] = rounded(record)
-        return found
+        rounded: Record = round_floats(record)
+        return rounded
 
-    def files(self) -> dict[str, str]:
-        """The contents of `baselines/<name>/`, by file name."""
+    def to_files(self) -> dict[str, str]:
+        """Return the contents of `baselines/<name>/`, by file name."""
         task, crosswalk = self.recipe.task, self.recipe.crosswalk
         contents = {
-            file_name(task, split, crosswalk): files.dump_jsonl(as_rows(task, found))
-            for split, found in self.predictions.items()
+            predictions_file_name(task, split, crosswalk): files.dump_jsonl(to_rows(task, predictions))
+            for split, predictions in self.predictions.items()
         }
-        contents[SCORES] = files.dump_json(self.record())
+        contents[SCORES_FILE] = files.dump_json(self.to_dict())
         return contents
 
 
-def lasting(scores: str) -> Any:
-    """The record of a scores.json without what it took, which is another time on each run."""
-    record = json.loads(scores)
-    record.pop(RUN, None)
+def strip_costs(scores: str) -> Record:
+    """Parse a scores.json without its costs, which differ from run to run."""
+    record: Record = json.loads(scores)
+    record.pop(COSTS_KEY, None)
     return record
 
 
-def stored(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
-    """The records of the room's results, by recipe.
+def read_stored_results(benchmark: Benchmark) -> dict[str, Record]:
+    """Read the stored records of a benchmark's recipes, by recipe.
 
-    Raises :class:`DataError` (file-missing, broken-json; wrong-version if one is of other data than the dataset's, or
-    older than its form).
+    Raises DataError [file-missing], [broken-json], or [wrong-version] for scores on other data, or in an older form.
     """
     manifest = load.read_manifest(benchmark)["sha256"]
-    found = {}
-    for path in sorted(benchmark.baselines.glob(f"*/{SCORES}")):
+    records = {}
+    for path in sorted(benchmark.baselines.glob(f"*/{SCORES_FILE}")):
         record = files.read_json(path)
         try:
-            known = {score["manifest"] for score in record["scores"].values()}
-            complete = all("documents" in score for score in record["scores"].values())
-            complete &= record["task"] != "ner" or "noise" in record
+            versions = {score["manifest"] for score in record["scores"].values()}
+            is_complete = all("documents" in score for score in record["scores"].values())
+            is_complete &= record["task"] != "ner" or "noise" in record
         except (AttributeError, KeyError, TypeError):
-            known, complete = set(), False
-        if known != {manifest} or not complete:
-            said = ", ".join(sorted(str(sha)[:8] for sha in known)) if complete else "a record of another form"
-            hint = f"jinbench run {files.shown(path.parent)}.py"
-            raise DataError(
-                Problem(
-                    "wrong-version",
-                    location=files.shown(path),
-                    expected=f"scores on the data {manifest[:8]}",
-                    found=said,
-                    fix=hint,
-                )
+            versions, is_complete = set(), False
+        if versions != {manifest} or not is_complete:
+            stored = ", ".join(sorted(str(sha)[:8] for sha in versions)) if is_complete else "a record of another form"
+            fail(
+                "wrong-version",
+                files.display_path(path),
+                expected=f"scores on the data {manifest[:8]}",
+                found=stored,
+                fix=f"jinbench run {files.display_path(path.parent)}.py",
             )
-        found[path.parent.name] = record
-    return found
+        records[path.parent.name] = record
+    return records
 
 
 def run_recipe(
-    benchmark: Benchmark, recipe: Recipe, progress: Step = lambda name, done, of: None, on: Sequence[str] = SPLITS
-) -> Result:
-    """Run a recipe on all its rounds, or on those of the splits `on` (test, folds), and score it.
+    benchmark: Benchmark, recipe: Recipe, progress: Step = lambda name, done, of: None, splits: Sequence[str] = SPLITS
+) -> RunResult:
+    """Fit a recipe, predict and score: on the fixed split and in the cross-validation.
 
-    Raises :class:`DataError` (package-missing, recipe-broken, declaration-unknown, unknown-label and the other checks
-    of a submission).
+    Args:
+        benchmark: The benchmark to run it on.
+        recipe: A recipe, as `load_recipe` reads it.
+        progress: Called with the name of the recipe, the number of fits done, and of all.
+        splits: "test" for the fixed split, "folds" for the cross-validation.
+
+    Returns:
+        Predictions, scores by split, scores under noise (ner, with "test"), coarse scores (ner, with "folds"), costs.
+
+    Raises:
+        DataError: [package-missing], [recipe-broken], [declaration-unknown], [unknown-label] and the other checks of
+            a submission; [file-missing], [file-changed], [unknown-id] if the benchmark lacks the task or a split.
     """
-    at = read_experiment(benchmark, recipe, on)
-    noisy = recipe.task == "ner" and "test" in on and load.has_config(benchmark, config_of("ner", NOISY))
-    steps = len(at.rounds) + noisy
-    predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in on}
-    true = dict(at.held_against)
+    experiment = read_experiment(benchmark, recipe, splits)
+    has_noise = recipe.task == "ner" and "test" in splits and load.has_config(benchmark, task_config("ner", NOISY))
+    n_fits = len(experiment.folds) + has_noise
+    predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in splits}
+    golds = dict(experiment.gold)
     noise: tuple[NoiseResult, ...] = ()
-    replies = []
-    with at.running() as process:
-        for done, each in enumerate(at.rounds):
-            progress(recipe.name, done, steps)
-            replies.append(process.round(each.train, at.labels(each.train), each.held_out))
-            predicted[each.split] |= replies[-1].batches[0]
-        progress(recipe.name, len(at.rounds), steps)
-        if noisy:
-            true[NOISY] = read_task_gold(benchmark, recipe.task, NOISY, recipe.crosswalk)
-            predicted[NOISY], noise = _under_noise(at, process, predicted["test"])
-    progress(recipe.name, steps, steps)
-    return Result(
+    fits = []
+    with experiment.create_sandbox() as box:
+        for done, fold in enumerate(experiment.folds):
+            progress(recipe.name, done, n_fits)
+            fits.append(box.fit_predict(fold.train, experiment.training_labels(fold.train), fold.held_out))
+            predicted[fold.split] |= fits[-1].predictions[0]
+        progress(recipe.name, len(experiment.folds), n_fits)
+        if has_noise:
+            golds[NOISY] = read_task_gold(benchmark, recipe.task, NOISY, recipe.crosswalk)
+            predicted[NOISY], noise = _predict_under_noise(experiment, box, predicted["test"])
+    progress(recipe.name, n_fits, n_fits)
+    return RunResult(
         recipe,
-        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in true.items()},
-        {split: scoring.score_predictions(gold, predicted[split]) for split, gold in true.items()},
+        {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in golds.items()},
+        {split: score_predictions(gold, predicted[split]) for split, gold in golds.items()},
         noise,
-        _coarse(at, predicted),
-        _took(recipe, replies, sum(len(row["text"]) for each in at.rounds for row in each.held_out)),
+        _score_coarse(experiment, predicted),
+        _measure_costs(recipe, fits, sum(len(row["text"]) for fold in experiment.folds for row in fold.held_out)),
     )
 
 
-def _under_noise(
-    on: Experiment, process: Running, clean: dict[str, frozenset[LabelKey]]
+def _predict_under_noise(
+    experiment: Experiment, box: Sandbox, clean: dict[str, frozenset[LabelKey]]
 ) -> tuple[dict[str, frozenset[LabelKey]], tuple[NoiseResult, ...]]:
-    """The test round once more, on noisy sentences alone: the process that predicts them never sees them clean.
+    """Fit on train once more and predict noisy sentences alone, so that they are never seen clean.
 
     The highest level comes first, since what a level leaves alone, lower ones leave alone too.
     """
-    tiers = sorted(robustness.tiers(on.benchmark, on.recipe.crosswalk), key=lambda tier: -tier.level)
-    train = on.rounds[0].train
-    reply = process.round(train, on.labels(train), *(tier.rows for tier in tiers))
+    tiers = sorted(
+        robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk), key=lambda tier: -tier.level
+    )
+    train = experiment.folds[0].train
+    fit = box.fit_predict(train, experiment.training_labels(train), *(tier.rows for tier in tiers))
     predicted: dict[str, frozenset[LabelKey]] = {}
-    found = []
-    for tier, batch in zip(tiers, reply.batches, strict=True):
-        here = dict(zip(tier.gold.ids, batch.values(), strict=True))
-        predicted |= here
-        found.append(robustness.score_under_noise(tier, here, on.held_against["test"], clean))
-    return predicted, tuple(sorted(found, key=lambda each: (each.kind, each.level)))
+    results = []
+    for tier, batch in zip(tiers, fit.predictions, strict=True):
+        of_tier = dict(zip(tier.gold.ids, batch.values(), strict=True))
+        predicted |= of_tier
+        results.append(robustness.score_under_noise(tier, of_tier, experiment.gold["test"], clean))
+    return predicted, tuple(sorted(results, key=lambda result: (result.kind, result.level)))
 
 
-def _coarse(on: Experiment, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
-    """The cross-validated score through the crosswalk, of a recipe for the whole label set."""
-    main = main_crosswalk(on.benchmark)
-    if on.recipe.task != "ner" or on.recipe.crosswalk or not main or FOLDS not in on.on:
+def _score_coarse(experiment: Experiment, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
+    """Score the cross-validation of a recipe for the whole label set through the main crosswalk."""
+    crosswalk, recipe = main_crosswalk(experiment.benchmark), experiment.recipe
+    if recipe.task != "ner" or recipe.crosswalk or not crosswalk or FOLDS not in experiment.splits:
         return {}
-    types = crosswalk_types(on.benchmark, main)
-    convert, gold = scoring_gold.apply_crosswalk(types), scoring_gold.coarse_gold(on.held_against[FOLDS], main, types)
-    return {FOLDS: scoring.score_predictions(gold, {id: convert(found) for id, found in predicted[FOLDS].items()})}
+    types = crosswalk_types(experiment.benchmark, crosswalk)
+    convert = apply_crosswalk(types)
+    coarse = {id: convert(labels) for id, labels in predicted[FOLDS].items()}
+    return {FOLDS: score_predictions(coarsen_gold(experiment.gold[FOLDS], crosswalk, types), coarse)}
 
 
-def _took(recipe: Recipe, replies: list[Reply], characters: int) -> dict[str, Any]:
-    """Time, memory and versions. Times are sums over the rounds; reading, scoring and noise are not in them.
+def _measure_costs(recipe: Recipe, fits: list[FitResult], characters: int) -> Record:
+    """Return time, memory and versions. Times are sums over the fits, without reading, scoring and noise.
 
-    `memory_mb` is the resident set of the process of a round: `before` the rows came, which is Python, the recipe and
-    all that it imports; `peak`, the largest of all rounds; `growth`, the largest rise of any.
+    `memory_mb` is the resident set of the process of a fit: `before` the rows came, which is Python, the recipe and
+    all that it imports; `peak`, the largest of all fits; `growth`, the largest rise of any.
     """
     fit, predict = (
-        {"wall": sum(pair[0] for pair in pairs), "cpu": sum(pair[1] for pair in pairs)}
-        for pairs in ([reply.fit for reply in replies], [reply.predict for reply in replies])
+        {"wall": sum(wall for wall, _ in seconds), "cpu": sum(cpu for _, cpu in seconds)}
+        for seconds in ([fit.fit_seconds for fit in fits], [fit.predict_seconds for fit in fits])
     )
-    memory = [reply.memory for reply in replies]
+    memory = [fit.memory_mb for fit in fits]
     return {
-        "rounds": len(replies),
+        "fits": len(fits),
         "fit_seconds": fit,
         "predict_seconds": predict,
         "characters_per_second": round(characters / max(predict["wall"], 1e-6)),
@@ -268,11 +283,11 @@ def _took(recipe: Recipe, replies: list[Reply], characters: int) -> dict[str, An
         },
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "settings": {name: os.environ.get(name, value) for name, value in sandbox.SETTINGS.items()},
+        "settings": {name: os.environ.get(name, value) for name, value in sandbox.ENVIRONMENT.items()},
         "versions": {name: metadata.version(name) for name in (*VERSIONS, *recipe.needs)},
     }
 
 
-def write_result(result: Result, folder: Path) -> None:
-    for name, text in result.files().items():
+def write_result(result: RunResult, folder: Path) -> None:
+    for name, text in result.to_files().items():
         files.write_text(folder / name, text)

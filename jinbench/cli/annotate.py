@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jinbench.annotation.workspace import Workspace
 from jinbench.cli.common import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, ServerError
@@ -51,7 +52,7 @@ def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False
     known = tuple(entry.name for entry in listed.independent) if blind else listed.names
     unknown = [name for name in chosen or () if name not in known]
     if unknown:
-        place = files.shown(benchmark.annotation / "annotators.toml")
+        place = files.display_path(benchmark.annotation / "annotators.toml")
         adjudicators = set(unknown).intersection(listed.names)
         hint = "jinbench annotate adjudicate" if adjudicators else "correct the name, or add an [[annotator]] there"
         raise DataError(
@@ -83,23 +84,18 @@ def annotate_push(
         return
     from dataclasses import asdict
 
-    from jinbench.annotation.assignments import passages_of, read_assignments
-    from jinbench.annotation.labels import read_label_set
+    from jinbench.annotation.assignments import assigned_passages, read_assignments
     from jinbench.labelstudio import projects, push
     from jinbench.labelstudio.server.client import connect, ensure_member
-    from jinbench.seeds import articles
 
     where = workshop(ctx)
-    seed, label_set, names = (
-        articles.read_seeds(where),
-        read_label_set(where),
-        names_of(where, annotator, blind=True),
-    )
-    tasks, dealt = projects.task_data(seed), read_assignments(where, seed)
-    share = {name: passages_of(dealt, seed, name) for name in names}
+    workspace = Workspace(where)
+    names = names_of(where, annotator, blind=True)
+    tasks, dealt = projects.build_task_data(workspace.seeds), read_assignments(where, workspace.seeds)
+    share = {name: assigned_passages(dealt, workspace.seeds, name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
-        plan = [{"project": projects.project_title(label_set, name), "tasks": number[name]} for name in names]
+        plan = [{"project": projects.project_title(workspace.label_set, name), "tasks": number[name]} for name in names]
         first = json.dumps(tasks[0], ensure_ascii=False, indent=1)
         emit({"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{columns(plan)}\nNothing was sent.")
         return
@@ -108,13 +104,11 @@ def annotate_push(
     for name in names:
         ensure_member(name)
         with progress() as step:
-            done = push.push(
+            done = push.push_passages(
                 client,
-                where,
-                seed,
-                label_set,
+                workspace,
                 name,
-                projects.counter(step, f"push {name}", number[name]),
+                projects.to_progress(step, f"push {name}", number[name]),
                 share=share[name],
             )
         results.append({"annotator": name, **asdict(done)})
@@ -132,26 +126,22 @@ def annotate_push(
 def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from jinbench.annotation import annotators, exports, labels
+    from jinbench.annotation import annotators, exports
     from jinbench.labelstudio import transfer
     from jinbench.labelstudio.server import client as clients
-    from jinbench.seeds.articles import read_seeds
 
-    seed, label_set, listed = (
-        read_seeds(benchmark),
-        labels.read_label_set(benchmark),
-        annotators.read_annotators(benchmark),
-    )
-    names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.adjudicates(name)))  # adjudicators last
+    workspace = Workspace(benchmark)
+    listed = annotators.read_annotators(benchmark)
+    names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.adjudicated_by(name)))  # adjudicators last
     if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
         names = [
-            name for name in names if not listed.adjudicates(name) or exports.export_path(benchmark, name).is_file()
+            name for name in names if not listed.adjudicated_by(name) or exports.export_path(benchmark, name).is_file()
         ]
     client, done = clients.connect(), []
     for name in names:
         clients.ensure_member(name)
         with progress() as step:
-            done.append(transfer.transfer_labels(client, benchmark, seed, label_set, name, step))
+            done.append(transfer.transfer_labels(client, workspace, name, step))
     emit(
         [{"annotator": m.annotator, "labelled": m.labelled, **asdict(m.pushed)} for m in done],
         as_json,
@@ -172,34 +162,35 @@ def annotate_sheet(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
 ) -> None:
     """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
-    from jinbench.annotation import adjudication, annotators, labels, markup
+    from jinbench.annotation import adjudication, annotators, markup
     from jinbench.annotation.adjudication import find_disagreements
     from jinbench.core import files
-    from jinbench.seeds import articles as seeds
 
     where = rooms(ctx)
-    seed = seeds.read_seeds(where)
+    workspace = Workspace(where)
     if not adjudicate:
         rows = [
-            {"id": p.id, "title": a.title, "marked": p.text, "sectors": []} for a in seed.articles for p in a.passages
+            {"id": p.id, "title": a.title, "marked": p.text, "sectors": []}
+            for a in workspace.seeds.articles
+            for p in a.passages
         ]
         emit(rows, as_json, files.dump_jsonl(rows).rstrip)
         return
-    label_set, adjudicator = labels.read_label_set(where), annotators.read_annotators(where).gold
-    readings = adjudication.labels_to_adjudicate(where, seed, label_set, adjudicator)
-    common = adjudication.agreed(readings, adjudicator)
-    open_questions = find_disagreements(seed.passages(), readings, {})
-    texts = {passage.id: passage.text for passage in seed.passages()}
+    adjudicator = annotators.read_annotators(where).gold
+    readings = adjudication.labels_to_adjudicate(workspace, adjudicator)
+    common = adjudication.intersect_labels(readings, adjudicator)
+    open_questions = find_disagreements(workspace.seeds.passages(), readings, {})
+    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     to_decide: list[dict[str, Any]] = []
     for id in dict.fromkeys(each.passage_id for each in open_questions):
         to_decide.append(
             {
                 "id": id,
-                "marked": markup.mark(texts[id], common[id].spans),
+                "marked": markup.to_markup(texts[id], common[id].spans),
                 "sectors": list(common[id].sectors),
                 "reasons": [f"{each.subject}: " for each in open_questions if each.passage_id == id],
                 "readings": {
-                    name: {"marked": markup.mark(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
+                    name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
                     for name, found in readings.items()
                     if id in found
                 },
@@ -218,16 +209,14 @@ def annotate_enter(
     as_json: JSON = False,
 ) -> None:
     """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
-    from jinbench.annotation import labels
     from jinbench.annotation.exports import read_labels
     from jinbench.labelstudio import annotations, projects
     from jinbench.labelstudio.server import client as server_client
-    from jinbench.seeds import articles as seeds_articles
 
     where = workshop(ctx)
-    seed, label_set = seeds_articles.read_seeds(where), labels.read_label_set(where)
+    workspace = Workspace(where)
     names_of(where, [annotator])
-    labelled = read_labels(file, seed, label_set, annotator)
+    labelled = read_labels(file, workspace.seeds, workspace.label_set, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
     record = {"annotator": annotator, "passages": len(labelled), "spans": spans}
     if dry_run:
@@ -236,13 +225,12 @@ def annotate_enter(
         return
     client = server_client.connect()
     with progress() as step:
-        entered, there = annotations.submit(
+        entered, there = annotations.submit_labels(
             client,
-            seed,
-            label_set,
+            workspace,
             annotator,
             labelled,
-            projects.counter(step, f"enter {annotator}", len(labelled)),
+            projects.to_progress(step, f"enter {annotator}", len(labelled)),
             replace,
         )
     text = f"{annotator}: {entered} passages entered, {there} were there already; {spans} spans in all."
@@ -252,35 +240,34 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench.annotation import annotators, assignments, exports, labels
+    from jinbench.annotation import annotators, assignments, exports
     from jinbench.core import files
-    from jinbench.labelstudio.annotations import has_project, pull
+    from jinbench.labelstudio.annotations import has_project, pull_labels
     from jinbench.labelstudio.server import client as server_client
-    from jinbench.labelstudio.transfer import left_behind
-    from jinbench.seeds import articles as seeds_articles
+    from jinbench.labelstudio.transfer import count_unfinished
 
     where = workshop(ctx)
-    seed, label_set, listed = (
-        seeds_articles.read_seeds(where),
-        labels.read_label_set(where),
-        annotators.read_annotators(where),
-    )
-    total, dealt = sum(1 for _ in seed.passages()), assignments.read_assignments(where, seed)
+    workspace = Workspace(where)
+    listed = annotators.read_annotators(where)
+    total, dealt = sum(1 for _ in workspace.seeds.passages()), assignments.read_assignments(where, workspace.seeds)
     client = server_client.connect()
     results = []
     names = names_of(where, annotator)
     if annotator is None:
-        there = [name for name in names if has_project(client, label_set, name)]
+        there = [name for name in names if has_project(client, workspace.label_set, name)]
         for name in set(names) - set(there) if there else ():
-            after = "adjudicate" if listed.adjudicates(name) else f"push --annotator {name}"
+            after = "adjudicate" if listed.adjudicated_by(name) else f"push --annotator {name}"
             say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
         names = there or names
     for name in names:
         with progress() as step:
             step(f"pull {name}", 0, 1)
-            count, changed = pull(client, where, seed, label_set, name)
-        skipped, drafts = left_behind(client, label_set, name)
-        file, share = files.shown(exports.export_path(where, name)), assignments.passages_of(dealt, seed, name)
+            count, changed = pull_labels(client, workspace, name)
+        skipped, drafts = count_unfinished(client, workspace.label_set, name)
+        file, share = (
+            files.display_path(exports.export_path(where, name)),
+            assignments.assigned_passages(dealt, workspace.seeds, name),
+        )
         of = total if share is None else len(share)
         record = {"annotator": name, "passages": count, "of": of, "changed": changed, "file": file}
         results.append(record | {"skipped": skipped, "drafts": drafts})
@@ -298,20 +285,19 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 @annotate_commands.command("check")
 def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Check the exports in annotation/exports/ without a server: texts, labels, offsets, sentences, reasons."""
-    from jinbench.annotation import adjudication, annotators, exports, labels
+    from jinbench.annotation import adjudication, annotators, exports
     from jinbench.core import files
-    from jinbench.seeds import articles as seeds_articles
 
     where = rooms(ctx)
-    seed, label_set = seeds_articles.read_seeds(where), labels.read_label_set(where)
+    workspace = Workspace(where)
     results: list[dict[str, Any]] = []
     for name in names_of(where, annotator):
         path = exports.export_path(where, name)
-        found = exports.read_export(path, seed.passages(), label_set, name)
-        if annotators.read_annotators(where).adjudicates(name):
-            adjudication.check(where, seed, label_set, name)
+        found = exports.read_export(path, workspace.seeds.passages(), workspace.label_set, name)
+        if annotators.read_annotators(where).adjudicated_by(name):
+            adjudication.check_decisions(workspace, name)
         spans = sum(len(entry.spans) for entry in found)
-        results.append({"annotator": name, "file": files.shown(path), "passages": len(found), "spans": spans})
+        results.append({"annotator": name, "file": files.display_path(path), "passages": len(found), "spans": spans})
     emit(
         results,
         as_json,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jinbench.annotation.workspace import Workspace
 from jinbench.cli.annotate import annotate_commands, names_of
 from jinbench.cli.common import ANNOTATOR, EXIT_DATA, JSON, emit, progress, rooms, workshop
 
@@ -25,25 +26,20 @@ def annotate_adjudicate(
     """
     from jinbench.annotation import adjudication
     from jinbench.annotation.annotators import read_annotators
-    from jinbench.annotation.labels import read_label_set
     from jinbench.labelstudio import adjudicate
     from jinbench.labelstudio.server.client import connect, ensure_member
-    from jinbench.seeds import articles
 
     where = workshop(ctx)
-    seed, label_set, adjudicator = (
-        articles.read_seeds(where),
-        read_label_set(where),
-        read_annotators(where).gold,
-    )
+    workspace = Workspace(where)
+    adjudicator = read_annotators(where).gold
     if dry_run:
-        found = adjudication.open_questions(where, seed, label_set, adjudicator)
+        found = adjudication.find_open_disagreements(workspace, adjudicator)
         emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
         return
     client = connect()
     ensure_member(adjudicator)
     with progress() as step:
-        done = adjudicate.push(client, where, seed, label_set, adjudicator, step)
+        done = adjudicate.push_adjudication(client, workspace, adjudicator, step)
     passages = len({each.passage_id for each in done.to_decide})
     left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
     emit(
@@ -74,16 +70,12 @@ def annotate_decisions(
     """Print what the annotators said differently, what the adjudicator decided, and why. Exit code 1 without a why."""
     import random
 
-    from jinbench.annotation import adjudication, annotators, labels
-    from jinbench.seeds.articles import read_seeds
+    from jinbench.annotation import adjudication, annotators
 
     where = rooms(ctx)
-    page, label_set, adjudicator = (
-        read_seeds(where),
-        labels.read_label_set(where),
-        annotators.read_annotators(where).gold,
-    )
-    found = adjudication.check(where, page, label_set, adjudicator)
+    workspace = Workspace(where)
+    adjudicator = annotators.read_annotators(where).gold
+    found = adjudication.check_decisions(workspace, adjudicator)
     chosen = found
     if sample is not None and sample < len(found):
         chosen = [found[i] for i in sorted(random.Random(seed).sample(range(len(found)), sample))]
@@ -101,24 +93,27 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     What is as it should be is listed in annotation/accepted.toml with its reason. Exit code 1 if a finding is left.
     With --annotator it looks at that annotator's labels instead, and accepts nothing.
     """
-    from jinbench.annotation import annotators, exports, labels, lint
+    from jinbench.annotation import annotators, exports, lint
     from jinbench.annotation.gold import read_gold
     from jinbench.core import files
-    from jinbench.seeds import articles as seeds
 
     where = rooms(ctx)
-    seed, label_set = seeds.read_seeds(where), labels.read_label_set(where)
+    workspace = Workspace(where)
     if annotator and len(annotator) > 1:
         raise typer.BadParameter("one annotator at a time", param_hint="--annotator")
     if annotator:
         (name,) = names_of(where, annotator)
-        labelled = exports.read_export(exports.export_path(where, name), seed.passages(), label_set, name)
-        found, accepted = lint.lint(seed.passages(), labelled, label_set), []
+        labelled = exports.read_export(
+            exports.export_path(where, name), workspace.seeds.passages(), workspace.label_set, name
+        )
+        found, accepted = lint.lint_labels(workspace.seeds.passages(), labelled, workspace.label_set), []
     else:
-        labelled = list(read_gold(where, seed, label_set).values())
+        labelled = list(read_gold(workspace).values())
         accepted = lint.read_accepted(where)
-        place = files.shown(where.annotation / "accepted.toml")
-        found = lint.filter_accepted(lint.lint(seed.passages(), labelled, label_set), accepted, place)
+        place = files.display_path(where.annotation / "accepted.toml")
+        found = lint.filter_accepted(
+            lint.lint_labels(workspace.seeds.passages(), labelled, workspace.label_set), accepted, place
+        )
     who = ", ".join(annotator) if annotator else f"the gold ({annotators.read_annotators(where).gold})"
     emit(
         _as_dicts(found),
@@ -145,18 +140,16 @@ def agreement(
     """
     from jinbench.annotation import exports
     from jinbench.annotation.agreement import measure_agreement, measure_pair, write_agreement
-    from jinbench.annotation.labels import read_label_set
-    from jinbench.seeds import articles
 
     if files and len(files) != 2:
         raise typer.BadParameter("two files, or none", param_hint="FILES")
     where = rooms(ctx) if files else workshop(ctx)
-    seed, label_set = articles.read_seeds(where), read_label_set(where)
+    workspace = Workspace(where)
     if files:
-        first, second = (exports.read_labels(path, seed, label_set, path.stem) for path in files)
-        pair = measure_pair(seed, label_set, first, second, [path.stem for path in files])
+        first, second = (exports.read_labels(path, workspace.seeds, workspace.label_set, path.stem) for path in files)
+        pair = measure_pair(workspace, first, second, [path.stem for path in files])
         emit(pair.to_dict(), as_json, lambda: str(pair))
         return
-    found = measure_agreement(where, seed, label_set)
+    found = measure_agreement(workspace)
     write_agreement(where, found)
     emit(found.to_dict(), as_json, lambda: str(found))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jinbench.annotation.workspace import Workspace
 from jinbench.cli.annotate import annotate_commands, names_of
 from jinbench.cli.common import ANNOTATOR, JSON, emit, say, workshop
 from jinbench.core.benchmark import Benchmark
@@ -32,8 +33,8 @@ def _helped(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool)
     listed = read_annotators(benchmark)
     names = list(dict.fromkeys(names_of(benchmark, chosen)))
     if chosen is None:
-        names = [name for name in names if not listed.adjudicates(name)]  # who decides has the readings to start from
-    blind = [name for name in names if listed.is_for_gold(name)]
+        names = [name for name in names if not listed.adjudicated_by(name)]  # who decides has the readings to start from
+    blind = [name for name in names if listed.is_gold_source(name)]
     if even_for_gold or not blind:
         return names
     if chosen is None and len(blind) < len(names):
@@ -74,18 +75,16 @@ def annotate_assist(
 
     With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
     """
-    from jinbench.annotation.labels import read_label_set
     from jinbench.labelstudio.server import address
     from jinbench.labelstudio.server.client import connect
     from jinbench.labelstudio.suggest import ml_backend
-    from jinbench.labelstudio.suggest.ml_backend import Place
-    from jinbench.seeds import articles
+    from jinbench.labelstudio.suggest.ml_backend import BackendAddress
 
     where = workshop(ctx)
     names = _helped(where, annotator, even_for_gold)
-    seed, label_set = articles.read_seeds(where), read_label_set(where)
+    workspace = Workspace(where)
 
-    def ready(place: Place, numbers: dict[str, int], version: str) -> None:
+    def ready(place: BackendAddress, numbers: dict[str, int], version: str) -> None:
         record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
         listed = ", ".join(f"{name} (project {number})" for name, number in numbers.items())
         text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."
@@ -95,7 +94,7 @@ def annotate_assist(
     if url and not address.is_loopback(url):
         raise ServerError(f"The backend listens on this machine alone, where {url} cannot reach it. Run both on one.")
     try:
-        ml_backend.serve(connect(), seed, label_set, names, ready, say, port)
+        ml_backend.serve_backend(connect(), workspace, names, ready, say, port)
     except KeyboardInterrupt:
         say("Ended. Passages are opened without suggestions until it is started again.")
 
@@ -118,33 +117,32 @@ def annotate_next(
     """
     from dataclasses import asdict
 
-    from jinbench.annotation import labels
-    from jinbench.annotation.gold import labelled_passages
+    from jinbench.annotation.gold import read_training_labels
     from jinbench.labelstudio import annotations
     from jinbench.labelstudio.server import client as clients
     from jinbench.labelstudio.suggest import task_order
     from jinbench.labelstudio.suggest.suggestions import train_suggester
-    from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
-    seed, label_set, names = read_seeds(where), labels.read_label_set(where), names_of(where, annotator, blind=True)
+    workspace = Workspace(where)
+    names = names_of(where, annotator, blind=True)
     version, suggestions = "", None
     if by is By.uncertainty:
-        known = labelled_passages(where, seed, label_set)
+        known = read_training_labels(workspace)
         client = clients.connect()  # before the work: without a server it is in vain
-        suggester = train_suggester(seed.articles, known)
-        version, suggestions = suggester.version, suggester.suggest(seed.passages())
+        suggester = train_suggester(workspace.seeds.articles, known)
+        version, suggestions = suggester.version, suggester.suggest(workspace.seeds.passages())
     else:
         client = clients.connect()
     results, lines = [], []
     if annotator is None:
-        names = [name for name in names if annotations.has_project(client, label_set, name)] or names
+        names = [name for name in names if annotations.has_project(client, workspace.label_set, name)] or names
     for name in names:
-        queue = task_order.plan(client, label_set, name, suggestions)
+        queue = task_order.plan_order(client, workspace.label_set, name, suggestions)
         if not dry_run and by is By.uncertainty:
-            queue = task_order.by_uncertainty(client, queue, version)
+            queue = task_order.order_by_uncertainty(client, queue, version)
         elif not dry_run:
-            queue = task_order.by_order(client, queue)
+            queue = task_order.order_by_reading(client, queue)
         rows = [{"passage_id": id, "certainty": certainty} for id, certainty in queue.passages]
         results.append(asdict(queue) | {"by": by.value, "version": version or None, "passages": rows})
         if dry_run:

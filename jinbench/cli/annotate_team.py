@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.workspace import Workspace
 from jinbench.cli.annotate import annotate_commands, names_of
 from jinbench.cli.common import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
-from jinbench.labelstudio.progress import Progress
+from jinbench.labelstudio.progress import TeamProgress
 from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
-    from jinbench.annotation.assignments import Shares
+    from jinbench.annotation.assignments import Assignments
     from jinbench.labelstudio.suggest.suggestions import Suggester
 
 # What a mail address may begin with, as the login is one, and short enough for the title of a project.
@@ -62,49 +62,47 @@ def annotate_desk(
     from dataclasses import asdict
 
     from jinbench.annotation.annotators import add_annotators, read_annotators
-    from jinbench.annotation.assignments import passages_of, write_assignments
-    from jinbench.annotation.labels import read_label_set
+    from jinbench.annotation.assignments import assigned_passages, write_assignments
     from jinbench.core import files
     from jinbench.labelstudio import projects, push
     from jinbench.labelstudio.server import accounts, address, process
     from jinbench.labelstudio.server.client import connect, ensure_member
-    from jinbench.models.active_learning import FAMILY
-    from jinbench.seeds import articles
+    from jinbench.models.active_learning import MODEL_PREFIX
 
     chosen, where = _names(annotators), _place(ctx, dry_run)
-    seed, label_set = articles.read_seeds(where), read_label_set(where)
-    plan = _plan(where, seed, chosen, overlap)
+    workspace = Workspace(where)
+    plan = _plan(where, workspace.seeds, chosen, overlap)
     if dry_run:
         emit({"overlap": plan.overlap, "shares": plan.rows}, as_json, lambda: _planned(plan))
         return
-    new = add_annotators(where, label_set, plan.names, kind)
+    new = add_annotators(where, workspace.label_set, plan.names, kind)
     if plan.dealt != plan.given:
         write_assignments(where, plan.dealt)
     listed = read_annotators(where)
-    blind = plan.overlap > 1 or any(map(listed.is_for_gold, plan.names))
-    suggester = _suggester(where, seed, label_set, not blind if suggest is None else suggest, bool(suggest))
+    blind = plan.overlap > 1 or any(map(listed.is_gold_source, plan.names))
+    suggester = _suggester(workspace, not blind if suggest is None else suggest, bool(suggest))
     if not address.remote_url():
         process.start_server(say=say)
     client = connect()
     results = []
     for name, row in zip(plan.names, plan.rows, strict=True):
         ensure_member(name)
-        share = passages_of(plan.dealt, seed, name)
+        share = assigned_passages(plan.dealt, workspace.seeds, name)
         ids = None if share is None else set(share)
-        mine = [passage for passage in seed.passages() if ids is None or passage.id in ids]
+        mine = [passage for passage in workspace.seeds.passages() if ids is None or passage.id in ids]
         suggestions, version = (suggester.suggest(mine), suggester.version) if suggester else ({}, "")
         with progress() as step:
-            counted = projects.counter(step, f"desk of {name}", len(mine))
-            done = push.push(
-                client, where, seed, label_set, name, counted,
+            counted = projects.to_progress(step, f"desk of {name}", len(mine))
+            done = push.push_passages(
+                client, workspace, name, counted,
                 share=share, suggestions=suggestions, model_version=version,
             )  # fmt: skip
         if not suggester:  # what an earlier desk showed would bend a blind pass
-            push.withdraw(client, done.project, FAMILY)
-        results.append(row | {"login": accounts.login_of(name, address.remote_url())} | asdict(done))
+            push.withdraw_suggestions(client, done.project, MODEL_PREFIX)
+        results.append(row | {"login": accounts.find_login(name, address.remote_url())} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": plan.overlap, "new": new,
               "desks": results, "suggestions": suggester.version if suggester else None}  # fmt: skip
-    file, unheard = files.shown(where.annotators), [name for name in plan.names if not listed.is_for_gold(name)]
+    file, unheard = files.display_path(where.annotators), [name for name in plan.names if not listed.is_gold_source(name)]
     if unheard:
         names = ", ".join(unheard)
         say(f"The gold ({listed.gold}) takes nothing from {names}: adjudicates = […] in {file} says from whom.")
@@ -117,8 +115,8 @@ class Plan:
 
     names: list[str]
     overlap: int
-    given: "Shares"
-    dealt: "Shares"
+    given: "Assignments"
+    dealt: "Assignments"
     rows: list[dict[str, object]]
 
 
@@ -126,7 +124,7 @@ def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | N
     """Raises BadParameter for what cannot be, before anything is written; :class:`DataError` for what is broken."""
     from jinbench.annotation import annotators
     from jinbench.annotation.annotators import ADJUDICATOR
-    from jinbench.annotation.assignments import assign_articles, read_assignments, summary
+    from jinbench.annotation.assignments import assign_articles, read_assignments, summarize_assignments
     from jinbench.core import files
 
     known = annotators.read_annotators(benchmark) if benchmark.annotators.is_file() else None
@@ -136,7 +134,7 @@ def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | N
         blind = [entry.name for entry in known.independent] if known else ["annotator-a"]
         having = {name for names in given.values() for name in names}
         names = [name for name in blind if name in having] or blind
-    same = annotators.one_login((*(known.names if known else ()), *names))
+    same = annotators.find_login_clash((*(known.names if known else ()), *names))
     if same:
         raise typer.BadParameter(f"{' and '.join(same)} would be one login", param_hint="--annotators")
     if known:
@@ -149,12 +147,12 @@ def _plan(benchmark: Benchmark, seed: Seeds, chosen: list[str], overlap: int | N
     dealt = given
     if given or chosen or overlap or not known:  # the annotators of a benchmark without shares label everything
         dealt = assign_articles(seed.articles, names, number, given)
-    rows = summary(dealt, seed, names)
+    rows = summarize_assignments(dealt, seed, names)
     idle = [str(row["annotator"]) for row in rows if not row["articles"]]
     if idle:
         raise typer.BadParameter(
             f"nothing is left for {', '.join(idle)}: every passage has {number} annotators. Raise --overlap; or, "
-            f"before anybody has begun, move {files.shown(benchmark.shares)} away to deal anew",
+            f"before anybody has begun, move {files.display_path(benchmark.assignments)} away to deal anew",
             param_hint="--annotators",
         )
     return Plan(names, number, given, dealt, rows)
@@ -166,21 +164,21 @@ def _planned(plan: Plan) -> str:
     return f"{columns(plan.rows)}\nEach passage is labelled by {by}. Nothing was written or sent."
 
 
-def _suggester(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, wanted: bool, asked: bool) -> "Suggester | None":
+def _suggester(workspace: Workspace, wanted: bool, asked: bool) -> "Suggester | None":
     """What is to suggest, if anything. Raises :class:`DataError` (passage-unlabelled) if `asked` for in vain."""
-    from jinbench.annotation.gold import labelled_passages
+    from jinbench.annotation.gold import read_training_labels
     from jinbench.labelstudio.suggest.suggestions import train_suggester
 
     if not wanted:
         return None
     try:
-        known = labelled_passages(benchmark, seed, label_set)
+        known = read_training_labels(workspace)
     except DataError as error:
         if asked or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
             raise
         return None
     say(f"The tagger learns from {len(known)} labelled passages…")
-    return train_suggester(seed.articles, known)
+    return train_suggester(workspace.seeds.articles, known)
 
 
 def _names(text: str | None) -> list[str]:
@@ -243,19 +241,17 @@ def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JS
     Counts are passages of each one's share, as the server has them now. Speed is the median over passages that were
     labelled in the browser. Agreement is strict: the same characters and the same type.
     """
-    from jinbench.annotation import labels
     from jinbench.labelstudio.progress import measure_progress
     from jinbench.labelstudio.server import client as clients
-    from jinbench.seeds.articles import read_seeds
 
     where = rooms(ctx)
-    seed, label_set = read_seeds(where), labels.read_label_set(where)
+    workspace = Workspace(where)
     names = names_of(where, annotator, blind=True)
-    found = measure_progress(clients.connect(), where, seed, label_set, names)
+    found = measure_progress(clients.connect(), workspace, names)
     emit(found.to_dict(), as_json, lambda: _overview(found))
 
 
-def _overview(found: Progress) -> str:
+def _overview(found: TeamProgress) -> str:
     def shown(value: float | None) -> str:
         return "–" if value is None else f"{value:.0f}"
 

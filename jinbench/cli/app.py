@@ -22,7 +22,7 @@ from jinbench.cli import (
 )
 from jinbench.cli.common import EXIT_DATA, EXIT_SERVER, problems_as_json, told
 from jinbench.core.benchmark import find_benchmark
-from jinbench.core.errors import DataError, JinbenchError, ServerError
+from jinbench.core.errors import JinbenchError, ServerError
 
 app = typer.Typer(
     name="jinbench",
@@ -61,12 +61,9 @@ def _root(
 
 def _end(error: JinbenchError) -> NoReturn:
     """The one place where what went wrong becomes text and an exit code."""
-    if isinstance(error, DataError):
-        if "--json" in sys.argv:
-            typer.echo(problems_as_json(error.problems))
-        typer.echo(told(error.problems), err=True)
-        sys.exit(EXIT_DATA)
-    typer.echo(str(error), err=True)
+    if error.problems and "--json" in sys.argv:
+        typer.echo(problems_as_json(error.problems))
+    typer.echo(told(error.problems) if error.problems else str(error), err=True)
     sys.exit(EXIT_SERVER if isinstance(error, ServerError) else EXIT_DATA)
 
 

@@ -1,8 +1,6 @@
 """What the commands share: options, tables, progress bars, exit codes."""
 
 import json
-import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,11 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.core.benchmark import Benchmark, is_installed
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import DataError, Problem, abridge_problems
 from jinbench.core.types import Step
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
-MANY, SHOWN = 50, 20  # problems of one kind in one file: more than so many are cut to so many
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ANNOTATOR = Annotated[
@@ -58,25 +55,12 @@ def _escaped(text: str) -> str:
 
 
 def told(problems: Sequence[Problem]) -> str:
-    """Problems as text. Where lines or tasks of a file have more than `MANY` of a kind: `SHOWN`, and how many more."""
-
-    def kind(problem: Problem) -> tuple[str, str]:
-        return problem.code, re.sub(r"(:\d+( .*)?| task .*)$", "", problem.location)
-
-    times = Counter(map(kind, problems))
-    seen: Counter[tuple[str, str]] = Counter()
-    parts = []
-    for problem in problems:
-        found = kind(problem)
-        seen[found] += 1
-        if times[found] <= MANY or seen[found] <= SHOWN:
-            parts.append(str(problem))
-        elif seen[found] == times[found]:
-            parts.append(f"{found[1]}: {found[0]}, {times[found] - SHOWN:,} more")
+    """Return problems as text, abridged, and how many they are."""
+    texts = abridge_problems(problems)
     if len(problems) > 1:
-        left = " Those left out here: --json, where the command has it." if len(parts) < len(problems) else ""
-        parts.append(f"{len(problems):,} problems.{left}")
-    return "\n".join(parts)
+        rest = " Those left out here: --json, where the command has it." if len(texts) < len(problems) else ""
+        texts.append(f"{len(problems):,} problems.{rest}")
+    return "\n".join(texts)
 
 
 def problems_as_json(problems: Sequence[Problem]) -> str:

@@ -9,7 +9,7 @@ import typer
 from jinbench.cli.common import JSON, emit
 
 if TYPE_CHECKING:
-    from jinbench.formats.convert import Report
+    from jinbench.formats.convert import ConversionReport
 
 commands = typer.Typer()
 
@@ -76,13 +76,13 @@ def convert(
     What a format cannot say is counted and told with the first places: docs/formats.md lists it. A line or span that is
     broken is left out and told; a file that cannot be trusted (not UTF-8, tags that the scheme forbids) ends it all.
     """
-    from jinbench.formats.convert import convert_corpus, source
+    from jinbench.formats.convert import convert_corpus, parse_source
 
     if offsets not in (None, "code-points", "utf-16"):
         raise typer.BadParameter("code-points or utf-16", param_hint="--offsets")
     if out_scheme and to != "conll":
         raise typer.BadParameter("goes with --to conll", param_hint="--out-scheme")
-    found = [source(each) for each in sources]
+    found = [parse_source(each) for each in sources]
     reading = {"scheme": scheme, "repair": repair, "join": join, "group": group, "offsets": offsets,
                "passages": passages}  # fmt: skip
     names = [f"{each.split}={each.path.name}" if each.split else each.path.name for each in found]
@@ -101,7 +101,7 @@ def convert(
     emit(report.to_dict(), as_json, lambda: f"{report}{_next(report) if to == 'jinbench' else ''}")
 
 
-def _next(report: "Report") -> str:
+def _next(report: "ConversionReport") -> str:
     """What comes after a benchmark was made."""
     there = shlex.quote(report.out)
     return (

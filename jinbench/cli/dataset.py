@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from jinbench.annotation.workspace import Workspace
 from jinbench.cli.common import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
 from jinbench.core.benchmark import is_installed
-from jinbench.core.errors import DataError
 
 commands = typer.Typer()
 
@@ -16,9 +16,9 @@ commands = typer.Typer()
 @commands.command()
 def info(ctx: typer.Context, as_json: JSON = False) -> None:
     """Print version, hash and counts of the dataset."""
-    from jinbench.dataset import load
+    from jinbench.dataset.load import describe_dataset
 
-    found = load.info(rooms(ctx))
+    found = describe_dataset(rooms(ctx))
     emit(found.to_dict(), as_json, lambda: str(found))
 
 
@@ -45,9 +45,9 @@ def verify(
 
     if revision is not None and (folder is None or folder.is_dir()):
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
-    target = hub.find(folder, revision) if folder else rooms(ctx).dataset
+    target = hub.find_dataset(folder, revision) if folder else rooms(ctx).dataset
     found = verify_folder(target)
-    emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.shown(target)}: {found}")
+    emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.display_path(target)}: {found}")
 
 
 @commands.command()
@@ -88,9 +88,9 @@ def publish(
     if out and not standoff:
         raise typer.BadParameter("goes with --standoff", param_hint="--out")
     if to:
-        hub.check_id(to)
+        hub.check_repo_id(to)
     where = workshop(ctx) if standoff else rooms(ctx)  # the pages are not in the package
-    if not is_installed(where) and (names := card.stale_documents(where)):
+    if not is_installed(where) and (names := card.find_stale_documents(where)):
         say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
         raise typer.Exit(EXIT_DATA)
     for name, count in scaffold.todo(where).items():
@@ -106,7 +106,7 @@ def publish(
         if to:
             _send(folder, to, dry_run, private, as_json)
             return
-        shown, made = files.shown(target), list(files.visible(folder))
+        shown, made = files.display_path(target), list(files.list_files(folder))
         done = "would write" if dry_run else "wrote"
         emit(
             {"folder": shown, "files": made, "written": not dry_run},
@@ -127,16 +127,15 @@ def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) ->
     found = hub.plan_upload(folder, to)
     if private and found.head and not found.private:
         raise typer.BadParameter(
-            f"{hub_errors.address(to)} is public: change that on the Hub first", param_hint="--private"
+            f"{hub_errors.dataset_url(to)} is public: change that on the Hub first", param_hint="--private"
         )
     if dry_run:
         rows = [asdict(change) for change in found.changes]
         emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")
-        if found.taken:
-            raise DataError(hub.taken(found))
+        hub.check_version_free(found)
         return
     with progress() as step:
-        done = hub.publish(folder, to, private=private, step=step)
+        done = hub.publish_dataset(folder, to, private=private, step=step)
     what = f"{done.sent} files sent; every file" if done.sent else "nothing to send; the data"
     emit(
         done.to_dict(),
@@ -169,13 +168,13 @@ def hydrate(
 
     if revision is not None and source.is_dir():
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
-    listing = standoff.hydrate(hub.find(source, revision), pages, out)
+    listing = standoff.hydrate(hub.find_dataset(source, revision), pages, out)
     found = {"folder": str(out), "version": listing["version"], "sha256": listing["sha256"]}
     emit(
         found,
         as_json,
         lambda: (
-            f"{files.shown(out)}: version {listing['version']}, sha256 {listing['sha256']}; every Parquet file is what "
+            f"{files.display_path(out)}: version {listing['version']}, sha256 {listing['sha256']}; every Parquet file is what "
             "manifest.json lists."
         ),
     )
@@ -192,17 +191,15 @@ def split(
     """Search for the split into train, validation and test, and for the folds; print it."""
     import csv
 
-    from jinbench.annotation import labels
     from jinbench.annotation.gold import read_gold
     from jinbench.core import files
     from jinbench.dataset import split_search
-    from jinbench.seeds.articles import read_seeds
 
     where = workshop(ctx)
-    seed, label_set = read_seeds(where), labels.read_label_set(where)
-    gold = read_gold(where, seed, label_set, ())  # an erratum moves no article
+    workspace = Workspace(where)
+    gold = read_gold(workspace, ())  # an erratum moves no article
     with progress() as step:
-        text = split_search.search_splits(seed, gold, step=step)
+        text = split_search.search_splits(workspace.seeds, gold, step=step)
     if write:
         files.write_text(where.splits, text)
     emit([*csv.DictReader(text.splitlines())], as_json, text.rstrip)
@@ -235,10 +232,10 @@ def card(
 ) -> None:
     """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
     from jinbench import scaffold
-    from jinbench.publish.card import stale_documents, write_card
+    from jinbench.publish.card import find_stale_documents, write_card
 
     where = workshop(ctx)
-    names = list(stale_documents(where) if check else write_card(where))
+    names = list(find_stale_documents(where) if check else write_card(where))
     said = "stale" if check else "wrote"
     lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
     open_ = scaffold.todo(where)

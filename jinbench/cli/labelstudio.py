@@ -33,14 +33,14 @@ def labelstudio_start(
     """
     from jinbench.annotation.annotators import read_annotators
     from jinbench.labelstudio.server import accounts, process
-    from jinbench.labelstudio.server.accounts import member
-    from jinbench.labelstudio.server.database import used
+    from jinbench.labelstudio.server.accounts import ensure_local_member
+    from jinbench.labelstudio.server.database import recorded_database
 
     server = process.start_server(port, say=say, host=host)
     for name in read_annotators(rooms(ctx)).names:
-        member(server.url, name)
-    logins = [account.address for account in accounts.accounts_of_server().values()]
-    warning = process.exposure(server)
+        ensure_local_member(server.url, name)
+    logins = [account.email for account in accounts.accounts_by_name().values()]
+    warning = process.describe_exposure(server)
     if warning:
         say(warning)
     reach = "on this machine only" if server.is_private else f"reachable at {server.host}:{server.port} from outside"
@@ -50,12 +50,12 @@ def labelstudio_start(
             f"Label Studio {server.version} at {server.url} (process {server.pid}), {reach}.\n"
             f"Log in as  {chr(10).join(logins).replace(chr(10), chr(10) + '           ')}\n"
             f"Passwords  jinbench labelstudio accounts --passwords\n"
-            f"           (kept in {accounts.accounts_file()}, readable by you alone)\n"
+            f"           (kept in {accounts.accounts_path()}, readable by you alone)\n"
             "Next       jinbench annotate push     End  jinbench labelstudio stop"
         )
 
-    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(used())}
-    emit(record | {"logins": logins, "passwords": str(accounts.accounts_file())}, as_json, text)
+    record = {"url": server.url, "host": server.host, "pid": server.pid, "database": str(recorded_database())}
+    emit(record | {"logins": logins, "passwords": str(accounts.accounts_path())}, as_json, text)
 
 
 @labelstudio_commands.command("stop")
@@ -74,7 +74,7 @@ def labelstudio_status(as_json: JSON = False) -> None:
     from jinbench.labelstudio.server import database as databases
     from jinbench.labelstudio.server.process import find_server
 
-    server, database = find_server(), databases.used()
+    server, database = find_server(), databases.recorded_database()
     found = {
         "running": server is not None,
         "url": server.url if server else None,
@@ -117,7 +117,7 @@ def labelstudio_accounts(
     """
     from jinbench.labelstudio.server import accounts, address
 
-    there = address.checked(url) if url else None
+    there = address.normalize_url(url) if url else None
     if logins and not there:
         raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
     for pair in logins or ():
@@ -128,7 +128,7 @@ def labelstudio_accounts(
     accounts.restrict_permissions()
     found = [account for account in accounts.read_accounts() if there is None or account.url == there]
     rows = [
-        {"name": each.name, "login": each.address, "server": each.url or "this machine"}
+        {"name": each.name, "login": each.email, "server": each.url or "this machine"}
         | ({"password": each.password or "(not kept here)"} if passwords else {})
         for each in found
     ]

@@ -56,7 +56,7 @@ def process(
     docs/scale.md.
     """
     from jinbench.scale import executors, pipeline
-    from jinbench.scale.readers import Fields
+    from jinbench.scale.readers import FieldNames
     from jinbench.scale.stages import Settings
 
     if engine not in ("local", "dask"):
@@ -66,10 +66,10 @@ def process(
     if scheduler and workers:
         raise typer.BadParameter("the cluster has the workers that it has", param_hint="--workers")
     settings = Settings(
-        Fields(field, id_field, title_field), tuple(repair or ()), tagging, select if tagging else 0, similar,
+        FieldNames(field, id_field, title_field), tuple(repair or ()), tagging, select if tagging else 0, similar,
         int(block * 2**20), memory * 2**20 // 16,
     )  # fmt: skip
-    number = workers or executors.cores()
+    number = workers or executors.count_cores()
     if engine == "dask":
         chosen = executors.dask_executor(number, scheduler)
     else:
@@ -78,7 +78,7 @@ def process(
         with progress() as step:
             found = pipeline.process(files, out, rooms(ctx), settings, chosen, step, strict)
     except KeyboardInterrupt:
-        say(f"Stopped. {executors.AGAIN}")
+        say(f"Stopped. {executors.RESUME_HINT}")
         raise typer.Exit(STOPPED) from None
     emit(found, as_json, lambda: _told(found, out))
 

@@ -50,7 +50,7 @@ def run(
     disk: do not run a file that you would not run otherwise.
     """
     from jinbench.baselines import learning_curve
-    from jinbench.baselines.recipe import advice, load_recipe, recipe_paths
+    from jinbench.baselines.recipe import find_recipes, install_command, load_recipe
     from jinbench.baselines.run import SPLITS, run_recipe, write_result
     from jinbench.dataset.gold import board_splits
 
@@ -61,13 +61,13 @@ def run(
         raise typer.BadParameter("a learning curve is one of the cross-validation", param_hint="--curve")
     where = rooms(ctx) if files or out else workshop(ctx)
     records: list[dict[str, Any]] = []
-    chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or recipe_paths(where)]
+    chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or find_recipes(where)]
     _places([folder for _, folder in chosen])
     for recipe, folder in chosen:
         if not files and recipe.task not in board_splits(where):
             reason = f"is for {recipe.task}, and this dataset has no labels for it"
-        elif not files and recipe.missing:
-            reason = f"needs {', '.join(recipe.missing)}; type: {advice(recipe.missing)}"
+        elif not files and recipe.missing_packages:
+            reason = f"needs {', '.join(recipe.missing_packages)}; type: {install_command(recipe.missing_packages)}"
         else:
             reason = ""
         if reason:
@@ -81,7 +81,7 @@ def run(
         write_result(result, folder)
         if found:
             learning_curve.write_curve(found, folder)
-        records.append(result.record() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
+        records.append(result.to_dict() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
         if not as_json:
             for score in result.scores.values():
                 typer.echo(f"{recipe.name:16}{score.headline}")
@@ -93,18 +93,18 @@ def run(
 
 def _places(folders: list[Path]) -> None:
     """Raises DataError (folder-taken, duplicate-id) if results would go into a file, or into one folder twice."""
-    from jinbench.core.files import shown
+    from jinbench.core.files import display_path
 
     for number, folder in enumerate(folders):
         if folder in folders[:number]:
             expected, hint = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
             raise DataError(
-                Problem("duplicate-id", location=shown(folder), expected=expected, found="two of that name", fix=hint)
+                Problem("duplicate-id", location=display_path(folder), expected=expected, found="two of that name", fix=hint)
             )
         if folder.exists() and not folder.is_dir():
             expected, hint = "a folder for results, or nothing yet", "move the file away, or choose another --out"
             raise DataError(
-                Problem("folder-taken", location=shown(folder), expected=expected, found="a file", fix=hint)
+                Problem("folder-taken", location=display_path(folder), expected=expected, found="a file", fix=hint)
             )
 
 
@@ -116,7 +116,7 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
     took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}
     keys = ("f1", "low", "high")
     shown = {
-        split: "–" if cell["f1"] is None else results.with_interval(*(cell[key] for key in keys))
+        split: "–" if cell["f1"] is None else results.format_interval(*(cell[key] for key in keys))
         for split, cell in ((split, cells[split]) for split in baselines.SPLITS if split in cells)
     }
     seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}
@@ -136,7 +136,8 @@ def reproduce(
     from dataclasses import asdict
 
     from jinbench import reproduce as job
-    from jinbench.leaderboard import ranking
+    from jinbench.leaderboard.ranking import build_boards
+    from jinbench.leaderboard.tables import format_markdown
 
     where = workshop(ctx)
     target = folder or where.root / "build" / "reproduced"
@@ -153,7 +154,7 @@ def reproduce(
         as_json,
         lambda: (
             "\n"
-            + ranking.markdown(ranking.build_boards(where))
+            + format_markdown(build_boards(where))
             + f"\n{found[job.OK]} [OK], {found[job.OKISH]} [OKish], {found[job.FAIL]} [FAIL]. Made again in {target}."
         ),
     )

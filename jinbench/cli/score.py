@@ -84,7 +84,7 @@ def compare(
     from jinbench.scoring import score as scoring_score
     from jinbench.scoring.compare import compare_all
     from jinbench.scoring.predictions import read_predictions
-    from jinbench.scoring.results import signature_text
+    from jinbench.scoring.results import format_signature
 
     if len({path.resolve() for path in files}) < max(len(files), 2):
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
@@ -93,12 +93,12 @@ def compare(
         str(path): read_predictions(path, gold, partial(locate_ids, rooms(ctx)), scheme, repair) for path in files
     }
     found = compare_all(gold, predicted)
-    signature = scoring_score.signature(gold)
+    signature = scoring_score.make_signature(gold)
     emit(
         [{"a": a, "b": b, "signature": signature} | each.to_dict() for (a, b), each in found.items()],
         as_json,
         lambda: "\n\n".join(
-            [signature_text(signature), *(f"{a} minus {b}:\n{each}" for (a, b), each in found.items())]
+            [format_signature(signature), *(f"{a} minus {b}:\n{each}" for (a, b), each in found.items())]
         ),
     )
 
@@ -111,15 +111,17 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     side. It needs no server and no network. The same as Markdown and JSON: leaderboard.md and leaderboard.json.
     """
     from jinbench.core import files
-    from jinbench.leaderboard import page, ranking
+    from jinbench.leaderboard.page import PAGE_FILE, build_page
+    from jinbench.leaderboard.ranking import build_boards
+    from jinbench.leaderboard.tables import format_markdown
 
     where = workshop(ctx)
-    boards = ranking.build_boards(where)
-    for name, text in page.build_page(where, boards).items():
+    boards = build_boards(where)
+    for name, text in build_page(where, boards).items():
         files.write_text(where.leaderboard / name, text)
-    emit([found.to_dict() for found in boards], as_json, lambda: ranking.markdown(boards))
+    emit([found.to_dict() for found in boards], as_json, lambda: format_markdown(boards))
     if not as_json:
-        say(f"Open {files.shown(where.leaderboard / page.NAME)} in a browser.")
+        say(f"Open {files.display_path(where.leaderboard / PAGE_FILE)} in a browser.")
 
 
 @commands.command()
@@ -130,12 +132,12 @@ def rescore(
 ) -> None:
     """Score every stored prediction on the gold without its errata and with them, and say which ranks moved."""
     from jinbench.annotation import errata
-    from jinbench.leaderboard import rescore as rescoring
+    from jinbench.leaderboard.rescore import rescore_systems
 
     where = workshop(ctx)
     if first > len(errata.read_errata(where)):
         raise typer.BadParameter(f"there are {len(errata.read_errata(where))} errata", param_hint="--from")
-    moves, (old, new) = rescoring.rescore(where, first)
+    moves, (old, new) = rescore_systems(where, first)
     moved = sum(move.moved for move in moves)
 
     def text() -> str:

@@ -44,7 +44,7 @@ def init(
     from jinbench.core import files
 
     where = scaffold.create_benchmark(folder, title, example)
-    made = [path.relative_to(where.root).as_posix() for path in files.below(where.root)]
+    made = [path.relative_to(where.root).as_posix() for path in files.walk_files(where.root)]
     go = f"cd {shlex.quote(str(folder))}"
     steps = [
         f"{go} && edit annotation/labels.toml, then: jinbench labels config",
@@ -54,7 +54,7 @@ def init(
 
     def text() -> str:
         numbered = "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, 1))
-        return f"{files.shown(where.root)}: {len(made)} files. Next:\n{numbered}\nThe rest of the way: README.md there."
+        return f"{files.display_path(where.root)}: {len(made)} files. Next:\n{numbered}\nThe rest of the way: README.md there."
 
     emit({"folder": str(where.root), "files": made, "next": steps}, as_json, text)
 
@@ -62,10 +62,10 @@ def init(
 @seeds_commands.command("check")
 def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
     """Account for every line of every page, and print what became of them."""
-    from jinbench.seeds.articles import read_seeds, summary
+    from jinbench.seeds.articles import read_seeds, summarize_pages
 
     seed = read_seeds(rooms(ctx))
-    rows = summary(seed)
+    rows = summarize_pages(seed)
     articles = [
         {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
         for a in seed.articles
@@ -142,18 +142,18 @@ def seeds_add(
     """
     from jinbench.seeds import extract, importer
 
-    if encoding is not None and not extract.is_known(encoding):
+    if encoding is not None and not extract.is_text_encoding(encoding):
         raise typer.BadParameter(f"{encoding!r} is no encoding that Python knows", param_hint="--encoding")
-    made = importer.plan(
+    made = importer.plan_import(
         workshop(ctx), files, encoding=encoding, text_field=field, title_field=title, seconds=seconds, strict=strict
     )
     if not dry_run:
-        importer.write(made)
+        importer.write_import(made)
     if made.skipped:
         say(told(made.skipped))
         done = "proposed" if dry_run else "added"
-        say(f"{len(made.skipped):,} rows are left out; {len(made.entries):,} pages are {done}.")
-    emit(importer.to_dict(made, not dry_run), as_json, lambda: importer.preview(made, not dry_run))
+        say(f"{len(made.skipped):,} rows are left out; {len(made.pages):,} pages are {done}.")
+    emit(importer.to_dict(made, not dry_run), as_json, lambda: importer.format_preview(made, not dry_run))
 
 
 @labels_commands.command("config")
@@ -170,21 +170,21 @@ def labels_config(
     where = workshop(ctx)
     label_set = read_label_set(where)
     if check:
-        labeling_config.check_config(where, label_set)
+        labeling_config.check_labeling_config(where, label_set)
     else:
-        files.write_text(where.labeling_config, labeling_config.labeling_config(label_set))
-    file, types, sectors = files.shown(where.labeling_config), len(label_set.entities), len(label_set.sectors)
-    alike = labeling_config.alike(label_set)
+        files.write_text(where.labeling_config, labeling_config.build_labeling_config(label_set))
+    file, types, sectors = files.display_path(where.labeling_config), len(label_set.entities), len(label_set.sectors)
+    alike = labeling_config.find_similar_colours(label_set)
     worst = min(alike, default=None)
     if worst is not None and worst.distance < labeling_config.APART:
         say(
             f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
             f"{worst.distance:.1f}, where {labeling_config.APART:g} is enough): change one in "
-            f"{files.shown(where.labels)}"
+            f"{files.display_path(where.labels)}"
         )
-    unexplained = labeling_config.unexplained(where, label_set)
+    unexplained = labeling_config.find_unexplained_labels(where, label_set)
     if unexplained:
-        guide = files.shown(where.guidelines)
+        guide = files.display_path(where.guidelines)
         say(f"{guide}, the instructions on that page, does not mention {', '.join(unexplained)}: explain them there")
     record = {
         "file": file,

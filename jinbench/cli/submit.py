@@ -34,14 +34,14 @@ def submit(
     """
     from jinbench.core import files
     from jinbench.core.benchmark import is_installed
-    from jinbench.leaderboard import entries
+    from jinbench.leaderboard import submission
     from jinbench.scoring import score
 
     where = rooms(ctx) if dry_run else workshop(ctx)
-    done = entries.submit(where, folder, replace, dry_run)
-    system, parts = done.checked.entry.system, done.checked.parts
-    scores = [score.score_predictions(part.gold, part.found) for part in parts]
-    target = files.shown(done.folder)
+    done = submission.submit(where, folder, replace, dry_run)
+    system, parts = done.checked.entry.system, done.checked.files
+    scores = [score.score_predictions(part.gold, part.predictions) for part in parts]
+    target = files.display_path(done.folder)
     states = {
         "checked": f"It lies in {target} and is in order.",
         "the same": f"Nothing to do: {target} is the same.",
@@ -65,8 +65,8 @@ def submit(
                     f"{part.missing:,} of {part.items:,} items have no prediction: each of their {labels} counts as "
                     f"missed ({part.path.name})"
                 )
-            if part.narrower:
-                lines.append(f"All of them are items of the split {part.narrower}: is the file for that?")
+            if part.narrower_split:
+                lines.append(f"All of them are items of the split {part.narrower_split}: is the file for that?")
         lines += ["", *(f"Not read and not copied: {name}" for name in done.checked.entry.ignored)]
         if alone:
             lines.append("It is in order; nothing was written.")
@@ -89,7 +89,7 @@ def submit(
                 "items": part.items,
                 "predicted": part.predicted,
                 "missing": part.missing,
-                "all_of_split": part.narrower,
+                "all_of_split": part.narrower_split,
                 "score": found.to_dict(),
             }
             for part, found in zip(parts, scores, strict=True)
@@ -118,8 +118,8 @@ def show_format(
         raise typer.BadParameter(f"one of {', '.join(entry_format.KINDS)}", param_hint="WHAT")
     where = rooms(ctx)
     chosen = entry_format.KINDS if what is None else (what,)
-    schemas = {kind: entry_format.schema(where, kind) for kind in chosen}
-    text = "\n\n".join(entry_format.explained(where, kind) for kind in chosen)
+    schemas = {kind: entry_format.build_schema(where, kind) for kind in chosen}
+    text = "\n\n".join(entry_format.describe_format(where, kind) for kind in chosen)
     emit(schemas[what] if what else schemas, as_json, lambda: text)
 
 
@@ -166,7 +166,7 @@ def prompt(
     for name, value, known in (("--style", style, prompts.STYLES), ("--lang", lang, prompts.LANGUAGES)):
         if value not in known:
             raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=name)
-    made = prompts.make_prompts(rooms(ctx), task, on, shots, seed, style, lang)
+    made = prompts.make_prompts(rooms(ctx), task, on, prompts.PromptSettings(shots, seed, style, lang))
     if out:
         files.write_text(out, files.dump_jsonl(made.rows))
         emit(made.summary, as_json, lambda: f"{made}\nwrote {out}")
@@ -226,9 +226,9 @@ def parse(
 
     where = rooms(ctx)
     gold = read_task_gold(where, task, on)
-    predicted, found = replies.parse_replies(gold, replies.read_replies(file, gold), replies.names(where, gold))
+    predicted, found = replies.parse_replies(gold, replies.read_replies(file, gold), replies.read_aliases(where, gold))
     if out:
-        files.write_text(out, files.dump_jsonl(predictions.as_rows(task, predicted.items())))
+        files.write_text(out, files.dump_jsonl(predictions.to_rows(task, predicted.items())))
     if report:
         files.write_text(report, files.dump_json(found.to_dict()))
     wrote = "".join(f"\nwrote {path}" for path in (out, report) if path)

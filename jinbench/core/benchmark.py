@@ -1,4 +1,4 @@
-"""Where the rooms are. What a room holds, the module of that name knows."""
+"""Paths of a benchmark's directories; find the current one."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The folders of one benchmark, below `root`."""
+    """Paths of one benchmark, below `root`."""
 
     root: Path
 
@@ -38,7 +38,7 @@ class Benchmark:
         return self.annotation / "annotators.toml"
 
     @property
-    def shares(self) -> Path:
+    def assignments(self) -> Path:
         return self.annotation / "shares.csv"
 
     @property
@@ -79,26 +79,25 @@ class Benchmark:
 
 
 def find_benchmark(root: str | os.PathLike[str] | None = None) -> Benchmark:
-    """The rooms at `root`; without it, those around the current folder, else those that came with the package.
+    """Find the benchmark at `root`, by default the one around the current folder, else that of the package.
 
-    A folder is taken for a benchmark if it holds `annotation/labels.toml`. `JINBENCH_ROOT` stands in for `root`.
+    A folder is a benchmark if it holds `annotation/labels.toml`. The variable `JINBENCH_ROOT` stands in for `root`.
     """
-    named = root or os.environ.get("JINBENCH_ROOT")
-    if named:
-        return Benchmark(Path(named).resolve())
-    here = Path.cwd()
-    for folder in (here, *here.parents):
+    if root := root or os.environ.get("JINBENCH_ROOT"):
+        return Benchmark(Path(root).resolve())
+    current = Path.cwd()
+    for folder in (current, *current.parents):
         if (folder / "annotation" / "labels.toml").is_file():
             return Benchmark(folder)
     return packaged_benchmark()
 
 
 def is_installed(benchmark: Benchmark) -> bool:
-    """Whether these are the rooms inside an installed package: to be read, never written."""
+    """Return whether the benchmark lies inside an installed package: to be read, never written."""
     return benchmark.root == _PACKAGE / "_rooms"
 
 
 def packaged_benchmark() -> Benchmark:
-    """The rooms that the package was made with: beside it in a checkout, inside it when installed."""
+    """Return the benchmark of the package: beside it in a checkout, inside it when installed."""
     checkout = _PACKAGE.parent
     return Benchmark(checkout if (checkout / "DATASET_CARD.md").is_file() else _PACKAGE / "_rooms")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 
 @contextlib.contextmanager
-def temporary_environment(own: Mapping[str, str]) -> Iterator[None]:
-    """These variables in the environment for a while, and after it what stood there before."""
-    before = {key: os.environ.get(key) for key in own}
-    os.environ.update(own)
+def temporary_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, and restore the previous ones at the end."""
+    before = {key: os.environ.get(key) for key in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -20,10 +20,10 @@ def temporary_environment(own: Mapping[str, str]) -> Iterator[None]:
                 os.environ[key] = value
 
 
-# Of the environment: what no child may see but the server, which gets of it what it needs.
+# Variables that no child process may see but the server, which gets those that it needs.
 _SECRETS = ("LABEL_STUDIO_", "HEARTEX_", "POSTGRE_", "DJANGO_DB")
 
 
 def without_secrets() -> dict[str, str]:
-    """The environment without what only this process or the server needs to know."""
+    """Return the environment without the variables that only this process or the server needs."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_SECRETS)}

@@ -1,11 +1,17 @@
-"""What can be wrong with somebody's input, and how it is said.
+"""Error codes and exceptions.
 
 Every check has a code that never changes; `tests/bad/<code>.toml` breaks it.
-A check collects all the problems it finds, then raises one :class:`DataError` with the lot.
+A check collects all problems in an :class:`ErrorList`, then raises one :class:`DataError` with all of them.
 """
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import NoReturn
+
+IN_EXCEPTION = 3  # problems of one code that the text of an exception shows
+MANY, IN_TERMINAL = 50, 20  # of more than `MANY` problems of one code in one file, a command prints so many
 
 CODES = {
     "file-missing": "a file that should be there is not",
@@ -79,7 +85,7 @@ CODES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: what was expected, what was found, where, and what to do."""
+    """One error in some input: its code and place, what was expected, what was found, and how to fix it."""
 
     code: str
     _: KW_ONLY
@@ -98,31 +104,85 @@ class Problem:
         )
 
 
+class ErrorList(list[Problem]):
+    """Problems that a check collects, to be raised together."""
+
+    def add(self, code: str, location: str, *, expected: str, found: str, fix: str) -> None:
+        """Append a :class:`Problem`."""
+        self.append(Problem(code, location=location, expected=expected, found=found, fix=fix))
+
+    def raise_if_any(self) -> None:
+        """Raise :class:`DataError` with all problems, or do nothing if there are none."""
+        raise_if_any(self)
+
+
 class JinbenchError(Exception):
-    """Anything that ends a command with a message instead of a result."""
+    """Anything that ends a command with a message instead of a result.
+
+    `problems` is empty for an error with a bare message. `str()` abridges them: see :func:`abridge_problems`.
+    """
+
+    def __init__(self, cause: str | Problem | Iterable[Problem]) -> None:
+        if isinstance(cause, Problem):
+            cause = (cause,)
+        self.problems = () if isinstance(cause, str) else tuple(cause)
+        super().__init__(cause if isinstance(cause, str) else self.problems)
+
+    def __str__(self) -> str:
+        if not self.problems:
+            return super().__str__()
+        return "\n".join(abridge_problems(self.problems, limit=IN_EXCEPTION, above=IN_EXCEPTION, by_file=False))
 
 
 class DataError(JinbenchError):
-    """The input is wrong: one or more :class:`Problem`."""
+    """Invalid input: one or more :class:`Problem`."""
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
-        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(problems)
 
 
 class ServerError(JinbenchError):
     """Label Studio or the Hub is not there, refuses, or holds something that must not be overwritten."""
 
 
+def fail(code: str, location: str, *, expected: str, found: str, fix: str) -> NoReturn:
+    """Raise :class:`DataError` with one problem."""
+    raise DataError(Problem(code, location=location, expected=expected, found=found, fix=fix))
+
+
 def raise_if_any(problems: Iterable[Problem]) -> None:
     """Raise :class:`DataError` with all of `problems`, or do nothing if there are none."""
-    found = tuple(problems)
-    if found:
-        raise DataError(found)
+    if problems := tuple(problems):
+        raise DataError(problems)
+
+
+def abridge_problems(
+    problems: Sequence[Problem], *, limit: int = IN_TERMINAL, above: int = MANY, by_file: bool = True
+) -> list[str]:
+    """Format problems; of a kind with more than `above`, only the first `limit` and how many more there are.
+
+    A kind is a code, with `by_file` a code in one file.
+    """
+
+    def kind(problem: Problem) -> tuple[str, ...]:
+        file = re.sub(r"(:\d+( .*)?| task .*)$", "", problem.location)
+        return (file, problem.code) if by_file else (problem.code,)
+
+    totals = Counter(map(kind, problems))
+    counts: Counter[tuple[str, ...]] = Counter()
+    texts = []
+    for problem in problems:
+        key = kind(problem)
+        counts[key] += 1
+        if totals[key] <= above or counts[key] <= limit:
+            texts.append(str(problem))
+        elif counts[key] == totals[key]:
+            texts.append(f"{': '.join(key)}, {totals[key] - limit:,} more")
+    return texts
 
 
 def shorten(value: object, limit: int = 40) -> str:
-    """`value` for a message: a text in quotation marks, anything else as Python writes it; cut in the middle."""
+    """Return `value` as a message shows it: `repr`, at most `limit` characters, cut in the middle."""
     try:
         text = value if isinstance(value, str) else repr(value)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Reading files with an error that helps, and writing them so that nothing is ever half there."""
+"""File I/O: helpful read errors, atomic writes."""
 
 import datetime
 import hashlib
@@ -10,122 +10,93 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
 from jinbench.core.schemas import check_shape
-from jinbench.core.text import storable
+from jinbench.core.text import replace_unencodable
 
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def shown(path: Path) -> str:
-    """`path` as a message should name it: relative to the current folder if it lies below it."""
+def display_path(path: Path) -> str:
+    """Return `path` for a message: relative to the current folder if it is below it."""
     try:
-        return storable(str(path.resolve().relative_to(Path.cwd())))
+        return replace_unencodable(str(path.resolve().relative_to(Path.cwd())))
     except ValueError:
-        return storable(str(path))
+        return replace_unencodable(str(path))
 
 
-def read_bytes(path: Path, hint: str = "check the path") -> bytes:
-    """The bytes of `path`. Raises :class:`DataError` (file-missing)."""
+def read_bytes(path: Path, fix: str = "check the path") -> bytes:
+    """Read a file. Raises :class:`DataError` (file-missing)."""
     try:
         return path.read_bytes()
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(
-            Problem("file-missing", location=shown(path), expected="a readable file", found=reason.lower(), fix=hint)
-        ) from None
+        raise DataError(unreadable_problem(path, error, fix)) from None
 
 
-def read_text(path: Path, hint: str = "check the path") -> str:
-    """The text of `path`, line ends as they are. Raises :class:`DataError` (file-missing, not-utf8)."""
-    data = read_bytes(path, hint)
+def unreadable_problem(path: Path, error: OSError, fix: str = "check the path") -> Problem:
+    """Return the problem (file-missing) of a file that cannot be read."""
+    reason = (error.strerror or type(error).__name__).lower()
+    return Problem("file-missing", location=display_path(path), expected="a readable file", found=reason, fix=fix)
+
+
+def read_text(path: Path, fix: str = "check the path") -> str:
+    """Read a text file, line ends as they are. Raises :class:`DataError` (file-missing, not-utf8)."""
+    data = read_bytes(path, fix)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(not_utf8(path, line, data[error.start], error.start)) from None
+        raise DataError(not_utf8_problem(path, line, data[error.start], error.start)) from None
 
 
-def not_utf8(path: Path, line: int, byte: int, at: int) -> Problem:
-    """The problem of a `byte` at byte `at` of a file, in a line of it, that is not UTF-8."""
-    hint = f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt"
-    return Problem(
-        "not-utf8",
-        location=f"{shown(path)}:{line}",
-        expected="UTF-8",
-        found=f"byte 0x{byte:02x} at byte {at}",
-        fix=hint,
-    )
+def not_utf8_problem(path: Path, line: int, byte: int, offset: int) -> Problem:
+    """Return the problem (not-utf8) of a `byte` at the byte offset `offset` of a file, in `line`."""
+    fix = f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt"
+    found = f"byte 0x{byte:02x} at byte {offset}"
+    return Problem("not-utf8", location=f"{display_path(path)}:{line}", expected="UTF-8", found=found, fix=fix)
 
 
-def read_toml(path: Path, schema: str, hint: str = "check the path") -> dict[str, Any]:
-    """A TOML file in the form of a schema.
+def read_toml(path: Path, schema: str, fix: str = "check the path") -> dict[str, Any]:
+    """Read a TOML file and validate it against a schema.
 
     Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape).
     """
-    text = read_text(path, hint)
+    text = read_text(path, fix)
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOML errors, and a number of thousands of digits
-        raise DataError(
-            Problem(
-                "broken-toml",
-                location=shown(path),
-                expected="TOML",
-                found=shorten(str(error), 100),
-                fix="mend the file at that place",
-            )
-        ) from None
-    check_shape(table, schema, shown(path))
+        found, fix = shorten(str(error), 100), "correct the file at that place"
+        fail("broken-toml", display_path(path), expected="TOML", found=found, fix=fix)
+    check_shape(table, schema, display_path(path))
     return table
 
 
-def date_problems(value: Any, where: str) -> list[Problem]:
-    """A problem if a value of a TOML file is not a date."""
-    if type(value) is datetime.date:
-        return []
-    return [
-        Problem(
-            "wrong-shape",
-            location=where,
-            expected="a date: 2026-11-22, without quotation marks",
-            found=repr(value),
-            fix="correct it",
-        )
-    ]
+def date_problems(value: Any, location: str) -> list[Problem]:
+    """Return a problem (wrong-shape) if a value of a TOML file is not a date."""
+    problems = ErrorList()
+    if type(value) is not datetime.date:
+        expected = "a date: 2026-11-22, without quotation marks"
+        problems.add("wrong-shape", location, expected=expected, found=repr(value), fix="correct it")
+    return problems
 
 
-def read_json(path: Path, hint: str = "check the path") -> Any:
-    """Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
-    text = read_text(path, hint)
+def read_json(path: Path, fix: str = "check the path") -> Any:
+    """Read a JSON file. Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
+    text = read_text(path, fix)
+    location = display_path(path)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(
-            Problem(
-                "broken-json",
-                location=f"{shown(path)}:{error.lineno}",
-                expected="JSON",
-                found=f"{error.msg} at column {error.colno}",
-                fix="mend that line, or write the file again",
-            )
-        ) from None
+        found, fix = f"{error.msg} at column {error.colno}", f"correct line {error.lineno} or regenerate the file"
+        fail("broken-json", f"{location}:{error.lineno}", expected="JSON", found=found, fix=fix)
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            Problem(
-                "broken-json",
-                location=shown(path),
-                expected="JSON",
-                found=shorten(str(error), 100),
-                fix="write the file again",
-            )
-        ) from None
+        fail("broken-json", location, expected="JSON", found=shorten(str(error), 100), fix="regenerate the file")
 
 
 def dump_json(value: Any) -> str:
-    """JSON that is pleasant to diff: sorted keys, one space of indent, characters as they are."""
+    """Serialize as JSON that diffs well: sorted keys, indent of one space, characters unescaped."""
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
@@ -134,22 +105,22 @@ def dump_jsonl(rows: Iterable[Any]) -> str:
 
 
 def toml_string(text: str) -> str:
-    """`text` as TOML writes it: as JSON does, but for U+007F."""
+    """Quote `text` for TOML: as JSON does, except U+007F."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write to a temporary name beside `path`, then move: readers see the old file or the whole new one."""
-    write_pieces(path, [data])
+    write_chunks(path, [data])
 
 
-def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """As :func:`write_bytes`, for what is too long to be held at once."""
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write as :func:`write_bytes`, from chunks, for what is too long to be held at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
@@ -163,37 +134,37 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def visible(folder: Path) -> dict[str, Path]:
-    """Every file below `folder` by its name there. Hidden ones are left out: half-written, or a tool's."""
-    names = {path.relative_to(folder): path for path in below(folder)}
+def list_files(folder: Path) -> dict[str, Path]:
+    """List the files below `folder` by relative name, without hidden ones: those are unfinished, or a tool's."""
+    names = {path.relative_to(folder): path for path in walk_files(folder)}
     return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
 
 
-def check_free(folder: Path, hint: str, mark: str | None = None) -> None:
-    """Raise :class:`DataError` (folder-taken) unless `folder` is empty, or not there, or has the file `mark` in it."""
+def require_free_folder(folder: Path, fix: str, mark: str | None = None) -> None:
+    """Raise :class:`DataError` (folder-taken) unless `folder` is empty, does not exist, or has a file named `mark`."""
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (mark and (folder / mark).is_file()):
         found = "other files in it" if folder.is_dir() else "a file"
         expected = f"a folder that does not exist yet, or is empty{f', or has {mark} in it' if mark else ''}"
-        raise DataError(Problem("folder-taken", location=shown(folder), expected=expected, found=found, fix=hint))
+        fail("folder-taken", display_path(folder), expected=expected, found=found, fix=fix)
 
 
-def settle(made: Path, folder: Path, hint: str) -> None:
-    """Move the folder `made` to where `folder` is to be, whole or not at all.
+def move_into_place(source: Path, folder: Path, fix: str) -> None:
+    """Move the folder `source` to `folder`, completely or not at all.
 
-    A folder that is there stays the same one, since somebody may be standing in it; what lies in it must be no more
-    than what `made` lies in. Raises :class:`DataError` (folder-taken) if another one has come there in the meantime.
+    An existing folder stays the same one, since it may be some process's current folder; it must hold no more than
+    `source` itself. Raises :class:`DataError` (folder-taken) if another one was made there in the meantime.
     """
     if not folder.is_dir():
         try:
-            os.rename(made, folder)
+            os.rename(source, folder)
         except OSError:
-            check_free(folder, hint)  # somebody else was quicker
+            require_free_folder(folder, fix)  # another process was quicker
             raise
         return
     moved: list[Path] = []
     try:
-        for path in sorted(made.iterdir()):
+        for path in sorted(source.iterdir()):
             os.rename(path, folder / path.name)
             moved.append(path)
     except BaseException:
@@ -202,6 +173,6 @@ def settle(made: Path, folder: Path, hint: str) -> None:
         raise
 
 
-def below(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, in a fixed order."""
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Iterate over all files below `folder`, sorted."""
     return iter(sorted(path for path in folder.rglob("*") if path.is_file()))

@@ -1,4 +1,4 @@
-"""JSON Lines as they come from strangers: read a line at a time, and everything that is wrong with them said."""
+"""Read untrusted JSON Lines as a stream and collect errors by line."""
 
 import itertools
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from jinbench.core import files
-from jinbench.core.errors import Problem, raise_if_any, shorten
+from jinbench.core.errors import ErrorList, Problem, shorten
 
-MOST = 10_000  # problems of one file: after so many, the rest of it is not read
+MAX_PROBLEMS = 10_000  # of one file; after so many, the rest of it is not read
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
-_BINARY = {  # how a file begins, and what it then is
+_BINARY = {  # first bytes of a file, and its kind
     b"\x1f\x8b": "a gzip file",
     b"PK\x03\x04": "a zip archive",
     b"BZh": "a bzip2 file",
@@ -29,205 +29,170 @@ _PACKED = {"a gzip file": "gunzip", "a zip archive": "unzip", "a bzip2 file": "b
            "a Zstandard file": "unzstd"}  # fmt: skip
 
 
-class _Refused(ValueError):
-    """What Python's reader takes and JSON does not have. `hint` is what to do."""
+class _InvalidJsonError(ValueError):
+    """JSON that Python's reader accepts and the standard does not."""
 
-    def __init__(self, message: str, hint: str) -> None:
-        self.hint = hint
+    def __init__(self, message: str, fix: str) -> None:
+        self.fix = fix
         super().__init__(message)
 
 
-def _constant(name: str) -> Any:
-    raise _Refused(f"{name}, which JSON does not have", "write a finite number, or leave the field out")
+def _reject_constant(name: str) -> Any:
+    raise _InvalidJsonError(f"{name}, which JSON does not have", "write a finite number, or leave the field out")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise _Refused(f"{shorten(twice)} twice in one object", "keep one of the two")
-    return found
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise _InvalidJsonError(f"{shorten(name)} twice in one object", "keep one of the two")
+    return fields
 
 
-def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """(line number, object) for every line that is not blank.
+def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Read all rows: (line number, object) for every line that is not blank.
 
-    Raises :class:`DataError` with all broken lines at once, or with what :func:`stream` finds in the file.
+    Raises :class:`DataError` with all broken lines at once, or with the errors of :func:`stream_rows`.
     """
-    problems: list[Problem] = []
-    rows = list(stream(path, problems))
-    raise_if_any(problems)
+    problems = ErrorList()
+    rows = list(stream_rows(path, problems))
+    problems.raise_if_any()
     return rows
 
 
-def stream(
+def stream_rows(
     path: Path, problems: list[Problem], limit: int | None = None, longest: int | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) for every line that is not blank, a line at a time; no more than `limit` bytes are read.
+    """Iterate over (line number, object) for every line that is not blank; at most `limit` bytes are read.
 
     With `limit`, no line may have more than `longest` bytes either: a line is in memory whole.
 
-    A byte order mark before the first line is skipped, and a line may end with `\\r\\n`. What is wrong is added to
-    `problems`. After a broken line (broken-json) it goes on, until there are `MOST` problems; it ends where the file
-    is not what it should be (file-missing, file-too-big, file-binary, not-utf8, and broken-json for a whole array).
+    A byte order mark before the first line is skipped, and a line may end with `\\r\\n`. Errors are added to
+    `problems`. After a broken line (broken-json) reading continues, until there are `MAX_PROBLEMS`; it ends where the
+    file is invalid as a whole (file-missing, file-too-big, file-binary, not-utf8, and broken-json for an array).
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if limit is not None and size > limit:
-                problems.append(_too_big(path, limit, f"{size:,} bytes"))
+                problems.append(_too_big_problem(path, limit, f"{size:,} bytes"))
                 return
-            at, begun = 0, False
+            name = files.display_path(path)  # once: it resolves the path
+            offset, begun = 0, False
             for number in itertools.count(1):
-                most = -1 if limit is None else min(limit - at, limit if longest is None else longest)
+                most = -1 if limit is None else min(limit - offset, limit if longest is None else longest)
                 raw = file.readline(most + 1 if most >= 0 else -1)
                 if not raw:
                     return
-                if limit is not None and at + len(raw) > limit:
-                    problems.append(_too_big(path, limit, "more"))
+                if limit is not None and offset + len(raw) > limit:
+                    problems.append(_too_big_problem(path, limit, "more"))
                     return
                 if 0 <= most < len(raw):
-                    hint = "put each object on a line of its own; what is one object, cut into several"
-                    problems.append(_too_big(path, most, f"more on line {number} alone", hint))
+                    fix = "put each object on a line of its own; split objects that are larger"
+                    problems.append(_too_big_problem(path, most, f"more on line {number} alone", fix))
                     return
-                problem = not_text(path, raw, number, at)
-                if problem:
+                if problem := text_problem(path, raw, number, offset):
                     problems.append(problem)
                     return
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                at += len(raw)
+                offset += len(raw)
                 if not line:
                     continue
-                where = f"{files.shown(path)}:{number}"
-                if not begun and (problem := _not_lines(path, line, where)):
+                location = f"{name}:{number}"
+                if not begun and (problem := _document_problem(path, line, location)):
                     problems.append(problem)
                     return
                 begun = True
-                row = _object(line, where, problems)
-                if row is not None:
+                row = parse_row(line, location)
+                if isinstance(row, Problem):
+                    problems.append(row)
+                else:
                     yield number, row
-                if len(problems) >= MOST:
-                    expected, hint = f"fewer than {MOST:,} problems", "mend these first; what follows was not read"
-                    problems.append(
-                        Problem(
-                            problems[-1].code,
-                            location=where,
-                            expected=expected,
-                            found="so many up to this line",
-                            fix=hint,
-                        )
-                    )
+                if len(problems) >= MAX_PROBLEMS:  # the consumer may add some too
+                    code, expected = problems[-1].code, f"fewer than {MAX_PROBLEMS:,} problems"
+                    found, fix = "so many up to this line", "correct these first; the lines after it were not read"
+                    problems.append(Problem(code, location=location, expected=expected, found=found, fix=fix))
                     return
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        problems.append(
-            Problem(
-                "file-missing",
-                location=files.shown(path),
-                expected="a readable file",
-                found=reason.lower(),
-                fix="check the path",
-            )
-        )
+        problems.append(files.unreadable_problem(path, error))
 
 
-def _object(line: str, where: str, problems: list[Problem]) -> dict[str, Any] | None:
-    """The object on a line."""
-    hint = "write one JSON object on each line"
+def parse_row(line: str, location: str) -> dict[str, Any] | Problem:
+    """Parse the object on a line, or return its problem (broken-json)."""
+    expected, fix = "one JSON object", "write one JSON object on each line"
     try:
-        row = json.loads(line, parse_constant=_constant, object_pairs_hook=_once)
+        row = json.loads(line, parse_constant=_reject_constant, object_pairs_hook=_make_object)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
-        hint = error.hint if isinstance(error, _Refused) else hint
-        problems.append(
-            Problem(
-                "broken-json", location=where, expected="one JSON object", found=f"{error}: {shorten(line)}", fix=hint
-            )
-        )
-        return None
+        fix = error.fix if isinstance(error, _InvalidJsonError) else fix
+        found = f"{error}: {shorten(line)}"
+        return Problem("broken-json", location=location, expected=expected, found=found, fix=fix)
     if isinstance(row, dict):
         return row
-    problems.append(
-        Problem("broken-json", location=where, expected="one JSON object", found=type(row).__name__, fix=hint)
-    )
-    return None
+    return Problem("broken-json", location=location, expected=expected, found=type(row).__name__, fix=fix)
 
 
-def _not_lines(path: Path, line: str, where: str) -> Problem | None:
-    """A problem if the first line that is not blank begins a JSON document of many lines."""
+def _document_problem(path: Path, line: str, location: str) -> Problem | None:
+    """Return a problem if the first line that is not blank begins a JSON document of many lines."""
     if line.startswith("["):
         found = "a JSON array"
     elif line == "{":
-        found = "a JSON object that goes on over several lines"
+        found = "a JSON object over several lines"
     else:
         return None
     rows = "json.load(sys.stdin)" if line.startswith("[") else "[json.load(sys.stdin)]"
     command = f'python -c "import json, sys; [print(json.dumps(row)) for row in {rows}]" < {path.name} > lines.jsonl'
-    hint = f"write each object on a line of its own, for example: {command}"
-    return Problem(
-        "broken-json", location=where, expected="JSON Lines: one JSON object on each line", found=found, fix=hint
-    )
+    fix = f"write each object on a line of its own, for example: {command}"
+    expected = "JSON Lines: one JSON object on each line"
+    return Problem("broken-json", location=location, expected=expected, found=found, fix=fix)
 
 
-def too_big(path: Path, limit: int) -> Problem | None:
-    """A problem if the file is larger than `limit` bytes, said without reading it."""
+def size_problem(path: Path, limit: int) -> Problem | None:
+    """Return a problem if the file is larger than `limit` bytes, without reading it."""
     try:
         size = path.stat().st_size
     except OSError:
-        return None  # whoever reads it says so
-    return _too_big(path, limit, f"{size:,} bytes") if size > limit else None
+        return None  # reported when the file is read
+    return _too_big_problem(path, limit, f"{size:,} bytes") if size > limit else None
 
 
-def _too_big(path: Path, limit: int, found: str, hint: str = "") -> Problem:
-    hint = hint or "send what is asked for alone: a line for each item, with its id and what is said of it"
-    return Problem(
-        "file-too-big", location=files.shown(path), expected=f"{limit:,} bytes or fewer", found=found, fix=hint
-    )
+def _too_big_problem(path: Path, limit: int, found: str, fix: str = "") -> Problem:
+    fix = fix or "send only the fields that are documented: one line for each item"
+    location, expected = files.display_path(path), f"{limit:,} bytes or fewer"
+    return Problem("file-too-big", location=location, expected=expected, found=found, fix=fix)
 
 
-def not_text(path: Path, raw: bytes, number: int, at: int) -> Problem | None:
-    """A problem if a line, which begins at byte `at` of its file, is not UTF-8 text."""
-    found = next((kind for begin, kind in _BINARY.items() if raw.startswith(begin)), None) if number == 1 else None
-    if found is None:
+def text_problem(path: Path, raw: bytes, number: int, offset: int) -> Problem | None:
+    """Return a problem if a line, which begins at the byte `offset` of its file, is not UTF-8 text."""
+    kind = next((kind for begin, kind in _BINARY.items() if raw.startswith(begin)), None) if number == 1 else None
+    if kind is None:
         try:
             raw.decode("utf-8")
         except UnicodeDecodeError as error:
             if not _CONTROL.search(raw):
-                return files.not_utf8(path, number, raw[error.start], at + error.start)
-            found = "bytes that are no text"
+                return files.not_utf8_problem(path, number, raw[error.start], offset + error.start)
+            kind = "bytes that are no text"
         else:
             if b"\0" not in raw:
                 return None
-            found = "a NUL byte, which no text has"
-    if found in _PACKED:
-        hint = f"unpack it first: {_PACKED[found]} {path.name}"
-    elif "UTF-16" in found:
-        hint = f"convert it first, for example: iconv -f UTF-16 -t UTF-8 {path.name} > utf8.txt"
+            kind = "a NUL byte, which no text has"
+    if kind in _PACKED:
+        fix = f"unpack it first: {_PACKED[kind]} {path.name}"
+    elif "UTF-16" in kind:
+        fix = f"convert it first, for example: iconv -f UTF-16 -t UTF-8 {path.name} > utf8.txt"
     else:
-        hint = "write it as text, in UTF-8: one JSON object on each line"
-    return Problem(
-        "file-binary",
-        location=f"{files.shown(path)}:{number}",
-        expected="text",
-        found=f"{found}: the file looks binary",
-        fix=hint,
-    )
+        fix = "write it as text, in UTF-8: one JSON object on each line"
+    location, found = f"{files.display_path(path)}:{number}", f"{kind}: the file looks binary"
+    return Problem("file-binary", location=location, expected="text", found=found, fix=fix)
 
 
-def unfit(path: Path) -> Problem | None:
-    """A problem if the beginning of a file tells that it is packed, binary, or one JSON document over many lines.
+def format_problem(path: Path) -> Problem | None:
+    """Return a problem if the beginning of a file is packed, binary, or one JSON document over many lines.
 
     Raises OSError if it cannot be read.
     """
     with path.open("rb") as file:
         raw = file.readline(1 << 16)
     if raw.startswith(tuple(_BINARY)):
-        return not_text(path, raw, 1, 0)
+        return text_problem(path, raw, 1, 0)
     line = raw.decode("utf-8-sig", "ignore").strip()
-    return _not_lines(path, line, f"{files.shown(path)}:1") if line else None
-
-
-def parsed(line: str, where: str) -> dict[str, Any] | Problem:
-    """The object on a line, or what is wrong with it (broken-json)."""
-    problems: list[Problem] = []
-    row = _object(line, where, problems)
-    return problems[0] if row is None else row
+    return _document_problem(path, line, f"{files.display_path(path)}:1") if line else None

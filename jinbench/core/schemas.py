@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinbench.core.errors import Problem, raise_if_any, shorten
+from jinbench.core.errors import ErrorList, shorten
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _SCHEMAS = Path(__file__).parent.parent / "schemas"
 
@@ -14,33 +17,34 @@ _NONE = "no field of this name"
 
 
 def read_schema(name: str) -> dict[str, Any]:
-    """`jinbench/schemas/<name>.json`."""
+    """Read `jinbench/schemas/<name>.json`."""
     rules: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
     return rules
 
 
-def check_shape(value: Any, schema: str, where: str) -> None:
-    """Hold `value` against `jinbench/schemas/<schema>.json`. Raises :class:`DataError` (wrong-shape), all at once."""
+def check_shape(value: Any, schema: str, location: str) -> None:
+    """Validate `value` against `jinbench/schemas/<schema>.json`.
+
+    Raises :class:`DataError` (wrong-shape) with all errors.
+    """
     from jsonschema import Draft202012Validator
 
-    problems = []
+    problems = ErrorList()
     for error in Draft202012Validator(read_schema(schema)).iter_errors(value):
-        place = error.json_path.removeprefix("$").removeprefix(".")
-        for inside, expected, found in _in_words(error):
-            at = ".".join(filter(None, (place, inside)))
-            what = f"fill in {at}" if found == "nothing" else f"correct {at or 'the file'}"
-            what = f"correct its name, or take {at} out" if expected == _NONE else what
-            hint = f"{what}; schemas/{schema}.json in the package gives the form"
-            problems.append(
-                Problem("wrong-shape", location=f"{where} {at}".strip(), expected=expected, found=found, fix=hint)
-            )
-    raise_if_any(problems)
+        path = error.json_path.removeprefix("$").removeprefix(".")
+        for inside, expected, found in _explain(error):
+            field = ".".join(filter(None, (path, inside)))
+            what = f"fill in {field}" if found == "nothing" else f"correct {field or 'the file'}"
+            what = f"correct its name, or remove {field}" if expected == _NONE else what
+            fix = f"{what}; schemas/{schema}.json in the package gives the form"
+            problems.add("wrong-shape", f"{location} {field}".strip(), expected=expected, found=found, fix=fix)
+    problems.raise_if_any()
 
 
-def _in_words(error: Any) -> list[tuple[str, str, str]]:
-    """Of an error against a JSON Schema: at which field below its place, what was expected, and what was found."""
+def _explain(error: "ValidationError") -> list[tuple[str, str, str]]:
+    """Return (field below the place of the error, expected, found) for an error against a JSON Schema."""
     rule, value, fields = error.validator_value, error.instance, error.schema.get("properties", {})
-    said = error.schema.get("description")
+    description = error.schema.get("description")
     if error.validator == "required":  # an error for each field, which its message alone names
         missing = next((name for name in rule if repr(name) in error.message), "")
         return [(missing, fields.get(missing, {}).get("description", "a field of this name"), "nothing")]
@@ -63,8 +67,8 @@ def _in_words(error: Any) -> list[tuple[str, str, str]]:
         "exclusiveMinimum": lambda: f"more than {rule}",
         "uniqueItems": lambda: "each of them once",
     }
-    plain = texts.get(error.validator)
-    expected = plain() if plain else said or json.dumps({error.validator: rule}, ensure_ascii=False)
+    text = texts.get(error.validator)
+    expected = text() if text else description or json.dumps({error.validator: rule}, ensure_ascii=False)
     if error.validator == "maxLength":
         return [("", expected, f"{len(value):,}")]
     blank = isinstance(value, str) and not value.strip()

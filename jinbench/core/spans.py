@@ -9,69 +9,50 @@ from jinbench.core.types import Span
 
 
 def validate_span(
-    text: str, names: Sequence[str], start: Any, end: Any, type: Any, surface: Any, where: str, problems: list[Problem]
-) -> Span | None:
-    """A span that lies in `text`, has a known type and, unless `surface` is None, says what stands there."""
+    text: str, names: Sequence[str], start: Any, end: Any, type: Any, surface: Any, location: str,
+    problems: list[Problem],
+) -> Span | None:  # fmt: skip
+    """Return the span if it lies in `text`, its type is one of `names` and `surface`, unless None, is its text.
+
+    Otherwise a problem is added (unknown-label, span-outside-text, span-text-differs).
+    """
     if type not in names:
-        problems.append(_unknown(names, type, where))
+        problems.append(_unknown_label(names, type, location))
         return None
-    hint = "offsets count Unicode code points of the text from 0, the end is exclusive"
-    found = f"[{shorten(start)}, {shorten(end)})"
+    code, expected, found = (
+        "span-outside-text",
+        f"0 <= start < end <= {len(text)}",
+        f"[{shorten(start)}, {shorten(end)})",
+    )
+    fix = "offsets count Unicode code points of the text from 0, the end is exclusive"
     if not all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end)):
-        expected = f"whole numbers, 0 <= start < end <= {len(text)}"
-        problems.append(
-            Problem(
-                "span-outside-text",
-                location=where,
-                expected=expected,
-                found=found,
-                fix=f"write 3, not 3.0 or '3'; {hint}",
-            )
-        )
-        return None
-    if not 0 <= start < end <= len(text):
+        expected, fix = f"whole numbers, {expected}", f"write 3, not 3.0 or '3'; {fix}"
+    elif not 0 <= start < end <= len(text):
         found += ", which is empty" if start == end else ""
-        problems.append(
-            Problem(
-                "span-outside-text", location=where, expected=f"0 <= start < end <= {len(text)}", found=found, fix=hint
-            )
-        )
-        return None
-    if surface not in (None, text[start:end]):
-        hint = "take the offsets and the surface from the same text"
-        place = f"{where} [{start}, {end})"
-        problems.append(
-            Problem(
-                "span-text-differs", location=place, expected=repr(text[start:end]), found=shorten(surface), fix=hint
-            )
-        )
-        return None
-    return Span(start, end, type, text[start:end])
+    elif surface not in (None, text[start:end]):
+        code, location = "span-text-differs", f"{location} [{start}, {end})"
+        expected, found = repr(text[start:end]), shorten(surface)
+        fix = "take the offsets and the surface from the same text"
+    else:
+        return Span(start, end, type, text[start:end])
+    problems.append(Problem(code, location=location, expected=expected, found=found, fix=fix))
+    return None
 
 
-def check_overlaps(spans: Sequence[Span], where: str, problems: list[Problem]) -> None:
+def check_overlaps(spans: Sequence[Span], location: str, problems: list[Problem]) -> None:
     """Report spans, in their order, that overlap."""
+    expected, fix = "spans that do not overlap", "keep one of the two"
     for before, after in itertools.pairwise(spans):
         if after.start < before.end:
             found = f"{tuple(before)} and {tuple(after)}"
-            problems.append(
-                Problem(
-                    "spans-overlap",
-                    location=where,
-                    expected="spans that do not overlap",
-                    found=found,
-                    fix="keep one of the two",
-                )
-            )
+            problems.append(Problem("spans-overlap", location=location, expected=expected, found=found, fix=fix))
 
 
-def validate_sectors(found: Sequence[Any], names: Sequence[str], where: str, problems: list[Problem]) -> None:
-    """Report sectors that do not exist."""
-    problems += [_unknown(names, name, where) for name in found if name not in names]
+def validate_sectors(sectors: Sequence[Any], names: Sequence[str], location: str, problems: list[Problem]) -> None:
+    """Report sectors that do not exist (unknown-label)."""
+    problems += [_unknown_label(names, sector, location) for sector in sectors if sector not in names]
 
 
-def _unknown(names: Sequence[str], found: Any, where: str) -> Problem:
-    hint = "use a label of this set; a new one goes into labels.toml first"
-    return Problem(
-        "unknown-label", location=where, expected=f"one of {', '.join(names)}", found=shorten(found), fix=hint
-    )
+def _unknown_label(names: Sequence[str], label: Any, location: str) -> Problem:
+    expected, fix = f"one of {', '.join(names)}", "use a label of this set; a new one goes into labels.toml first"
+    return Problem("unknown-label", location=location, expected=expected, found=shorten(label), fix=fix)

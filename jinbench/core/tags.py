@@ -1,35 +1,28 @@
-"""Spans to tags and back: one tag per character, scheme BIO (IOB2). And from what callers give to texts and spans."""
+"""Convert between spans and per-character BIO (IOB2) tags."""
 
 from collections.abc import Iterable, Sequence
 
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import fail
 from jinbench.core.types import Span
 
 
 def to_bio(length: int, spans: Iterable[Span]) -> list[str]:
-    """One tag for each of `length` characters. The spans must not overlap."""
+    """Return one tag for each of `length` characters. The spans must not overlap."""
     tags = ["O"] * length
     for span in spans:
         tags[span.start : span.end] = [f"B-{span.type}"] + [f"I-{span.type}"] * (span.end - span.start - 1)
     return tags
 
 
-def from_bio(tags: Sequence[str], text: str, where: str = "tags") -> list[Span]:
-    """The spans of a BIO sequence over `text`.
+def from_bio(tags: Sequence[str], text: str, location: str = "tags") -> list[Span]:
+    """Return the spans of a BIO sequence over `text`.
 
-    Raises :class:`DataError` (wrong-shape) if there is not one tag per character, or an I- tag does not go on with
-    a span of its own type: conlleval and seqeval would each guess differently.
+    Raises :class:`DataError` (wrong-shape) if there is not one tag per character, or an I- tag does not continue a
+    span of its own type: conlleval and seqeval would each guess differently.
     """
     if len(tags) != len(text):
-        raise DataError(
-            Problem(
-                "wrong-shape",
-                location=where,
-                expected=f"{len(text)} tags, one per character",
-                found=f"{len(tags)}",
-                fix="tag characters, not words or sub-words",
-            )
-        )
+        expected, fix = f"{len(text)} tags, one per character", "tag characters, not words or sub-words"
+        fail("wrong-shape", location, expected=expected, found=f"{len(tags)}", fix=fix)
     spans: list[Span] = []
     start, type = 0, ""
     for i, tag in enumerate([*tags, "O"]):
@@ -37,15 +30,8 @@ def from_bio(tags: Sequence[str], text: str, where: str = "tags") -> list[Span]:
         if prefix == "I" and name == type and type:
             continue
         if prefix == "I" or prefix not in ("B", "O") or (prefix == "B") != bool(name):
-            raise DataError(
-                Problem(
-                    "wrong-shape",
-                    location=f"{where} character {i}",
-                    expected=f"O, B-TYPE, or I-{type or 'TYPE'} after a tag of the same type",
-                    found=tag,
-                    fix="write valid BIO (IOB2)",
-                )
-            )
+            expected = f"O, B-TYPE, or I-{type or 'TYPE'} after a tag of the same type"
+            fail("wrong-shape", f"{location} character {i}", expected=expected, found=tag, fix="write valid BIO (IOB2)")
         if type:
             spans.append(Span(start, i, type, text[start:i]))
         start, type = i, name

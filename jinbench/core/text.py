@@ -5,9 +5,8 @@ import re
 from jinbench.core.types import Sentence
 
 
-def storable(text: str) -> str:
-    """`text` with "?" for what no file in UTF-8 can hold: half a surrogate pair, or a byte of a file's name that is
-    no text."""
+def replace_unencodable(text: str) -> str:
+    """Replace what UTF-8 cannot encode with "?": half a surrogate pair, or a byte of a file name that is no text."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -15,14 +14,11 @@ _SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")
 
 
 def split_sentences(passage_id: str, text: str) -> list[Sentence]:
-    """The sentences of a passage: they cover it without gaps, and closing quotation marks stay with their sentence."""
-    found: list[Sentence] = []
+    """Split a passage into sentences without gaps; closing quotation marks stay with their sentence."""
+    sentences: list[Sentence] = []
     start = 0
-    for match in _SENTENCE_END.finditer(text):
-        end = match.end()
+    for end in (*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)):
         if end > start:
-            found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, end))
+            sentences.append(Sentence(f"{passage_id}-S{len(sentences) + 1}", start, end))
             start = end
-    if start < len(text):
-        found.append(Sentence(f"{passage_id}-S{len(found) + 1}", start, len(text)))
-    return found
+    return sentences

@@ -1,33 +1,34 @@
-"""The nouns that pass between the stages. All offsets are half-open, in Unicode code points."""
+"""Data types shared by all stages. Offsets are half-open, in Unicode code points."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
-Step = Callable[[str, int, int], None]  # called with what is being done, how far it is, and of how much
-Progress = Callable[[int], None]  # called with how many of a known number are done
+Step = Callable[[str, int, int], None]  # called with the name of a stage, the number done, the total
+Progress = Callable[[int], None]  # called with the number done
 
 
 class Span(NamedTuple):
-    """A labelled stretch of a text: `text[start:end] == surface`."""
+    """A labelled span of a text: `text[start:end] == surface`."""
 
     start: int
     end: int
     type: str
     surface: str
 
-    def shifted(self, by: int) -> "Span":
-        """The same span in a text that begins `by` characters later."""
-        return self._replace(start=self.start - by, end=self.end - by)
+    def relative_to(self, offset: int) -> "Span":
+        """Return the span in the text that begins at `offset`."""
+        return self._replace(start=self.start - offset, end=self.end - offset)
 
 
-def within(spans: Iterable[Span], start: int, end: int) -> list[Span]:
-    """The spans that lie in `[start, end)`, as spans of that stretch."""
-    return [span.shifted(start) for span in spans if start <= span.start and span.end <= end]
+def slice_spans(spans: Iterable[Span], start: int, end: int) -> list[Span]:
+    """Return the spans inside `[start, end)`, with offsets relative to `start`."""
+    return [span.relative_to(start) for span in spans if start <= span.start and span.end <= end]
 
 
 class AlignmentRun(NamedTuple):
-    """`length` characters of a text that stood on the page in one piece."""
+    """`length` characters of a text that are contiguous on the page."""
 
     text_start: int
     page_start: int
@@ -35,7 +36,7 @@ class AlignmentRun(NamedTuple):
 
 
 class CharacterChange(NamedTuple):
-    """The character at `text_start` of a text read `page_text` on the page."""
+    """A character of a text, at `text_start`, that is `page_text` on the page."""
 
     text_start: int
     page_text: str
@@ -43,9 +44,9 @@ class CharacterChange(NamedTuple):
 
 @dataclass(frozen=True)
 class Passage:
-    """One paragraph as the paper printed it: the unit of annotation and of sector labelling.
+    """One paragraph of an article: the unit of annotation and of sector labelling.
 
-    `runs` and `changes` together give back every character of the page that it was made from.
+    `runs` and `changes` together map every character back to the page.
     """
 
     id: str
@@ -55,13 +56,20 @@ class Passage:
     runs: tuple[AlignmentRun, ...]
     changes: tuple[CharacterChange, ...] = ()
     lines: tuple[int, ...] = ()
-    torn_start: bool = False
-    torn_end: bool = False
+    truncated_start: bool = False
+    truncated_end: bool = False
+
+    @cached_property
+    def sentences(self) -> tuple["Sentence", ...]:
+        """The sentences, as :func:`jinbench.core.text.split_sentences` cuts them."""
+        from jinbench.core.text import split_sentences  # which imports this module
+
+        return tuple(split_sentences(self.id, self.text))
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A line, or lines joined, of an article, by kind; `passage_id` if it is body text."""
+    """A line of an article, or several joined, and its kind; `passage_id` if it is body text."""
 
     kind: str
     text: str
@@ -71,7 +79,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Article:
-    """A newspaper article in reading order. `layout` is what its page did to it."""
+    """A newspaper article in reading order. `layout` is its class of layout on the page."""
 
     id: str
     page_id: str
@@ -81,7 +89,7 @@ class Article:
     passages: tuple[Passage, ...]
 
     def texts(self, kind: str) -> list[str]:
-        """The texts of all pieces of one kind, in reading order."""
+        """Return the texts of all pieces of one kind, in reading order."""
         return [piece.text for piece in self.pieces if piece.kind == kind]
 
     @property
@@ -99,20 +107,21 @@ class Sentence(NamedTuple):
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a model says about one passage. `chances`: how likely it holds each of the spans to be right, 0 to 1;
-    `certainty`: how sure it is of the passage as a whole, 0 to 1. By it queues are ordered.
+    """Spans of one passage that a model predicts.
+
+    `probabilities`: of each span to be right, 0 to 1. `confidence`: of the passage as a whole, 0 to 1, for ordering.
     """
 
     spans: tuple[Span, ...]
-    chances: tuple[float, ...]
-    certainty: float
+    probabilities: tuple[float, ...]
+    confidence: float
 
 
 @dataclass(frozen=True)
 class PassageLabels:
-    """What one annotator, or the adjudicator, says about one passage.
+    """Labels of one passage by one annotator or the adjudicator.
 
-    `reasons`: why it was decided as it was, each as `subject: why`. `updated_at`: when it was last saved, if known.
+    `reasons`: of the decisions of an adjudicator, each as `subject: why`. `updated_at`: time of the last save.
     """
 
     passage_id: str
@@ -126,7 +135,7 @@ class PassageLabels:
     updated_at: str | None = None
 
     def same_labels(self, other: "PassageLabels | None") -> bool:
-        """Whether both say the same about the passage, whoever said it and whenever."""
+        """Return whether the labels and reasons are the same, whoever gave them and whenever."""
         return other is not None and (self.spans, self.sectors, self.reasons) == (
             other.spans,
             other.sectors,

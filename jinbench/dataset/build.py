@@ -14,18 +14,17 @@ from jinbench.annotation import errata
 from jinbench.annotation.annotators import Annotator, read_annotators
 from jinbench.annotation.errata import Erratum
 from jinbench.annotation.gold import labels_by_annotator, read_gold
-from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.tags import to_bio
-from jinbench.core.text import split_sentences
-from jinbench.core.types import Article, PassageLabels, Span, within
+from jinbench.core.types import Article, PassageLabels, Span, slice_spans
 from jinbench.dataset import features, noise
 from jinbench.dataset.features import CONFIGS, Rows
-from jinbench.dataset.manifest import STAMP, build_manifest, stamp
+from jinbench.dataset.manifest import STAMP, build_manifest, make_stamp
 from jinbench.dataset.splits import SplitAssignment, read_splits
 from jinbench.dataset.statistics import compute_statistics
-from jinbench.seeds import articles
 from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltDataset:
     """A dataset in memory: its items, and its files by name relative to `dataset/`."""
 
     table: Rows
@@ -45,47 +44,50 @@ class Built:
     files: dict[str, bytes]
 
 
-def table_of(benchmark: Benchmark, seed: Seeds, label_set: LabelSet, used: Sequence[Erratum]) -> Rows:
+def build_all_rows(workspace: Workspace, used: Sequence[Erratum]) -> Rows:
     """Every item of every config, from the rooms, on the gold with the errata in `used`.
 
     Raises :class:`DataError` with all that is wrong in splits, exports or errata.
     """
-    found = read_gold(benchmark, seed, label_set, used)
+    found = read_gold(workspace, used)
     return build_rows(
-        seed, label_set, found, read_splits(benchmark, seed.articles), labels_by_annotator(benchmark, seed, label_set)
+        workspace.seeds,
+        workspace.label_set,
+        found,
+        read_splits(workspace.benchmark, workspace.seeds.articles),
+        labels_by_annotator(workspace),
     )
 
 
-def build_dataset(benchmark: Benchmark) -> Built:
+def build_dataset(benchmark: Benchmark) -> BuiltDataset:
     """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
 
     Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
     """
-    label_set = read_label_set(benchmark)
-    seed = articles.read_seeds(benchmark)
+    workspace = Workspace(benchmark)
     used = errata.read_errata(benchmark)
-    table = table_of(benchmark, seed, label_set, used)
-    listing = build_manifest(table, label_set, used, read_annotators(benchmark).gold)
-    contents = parquets(table, label_set, listing)
-    counts = compute_statistics(table, label_set)
+    table = build_all_rows(workspace, used)
+    listing = build_manifest(table, workspace.label_set, used, read_annotators(benchmark).gold)
+    contents = build_parquet_files(table, workspace.label_set, listing)
+    counts = compute_statistics(table, workspace.label_set)
     contents["stats.json"] = files.dump_json(counts).encode()
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     listing["files"]["splits.csv"] = files.sha256(benchmark.splits.read_bytes())
     contents["manifest.json"] = files.dump_json(listing).encode()
-    return Built(table, listing, counts, contents)
+    return BuiltDataset(table, listing, counts, contents)
 
 
-def parquets(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[str, bytes]:
+def build_parquet_files(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[str, bytes]:
     """The Parquet files of all configs, by name; `listing` is their manifest."""
     types = features.dataset_features(label_set)
     return {
-        f"{config}/{split}.parquet": parquet(rows, types[config], stamp(listing, config))
+        f"{config}/{split}.parquet": to_parquet(rows, types[config], make_stamp(listing, config))
         for config, splits in table.items()
         for split, rows in splits.items()
     }
 
 
-def write_dataset(built: Built, folder: Path) -> list[str]:
+def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
     """Write the files that differ; returns their names."""
     changed = [
         name
@@ -137,9 +139,9 @@ def build_rows(
                 for annotator, found in readings
                 if passage.id in found
             ]
-            for sentence in split_sentences(passage.id, passage.text):
+            for sentence in passage.sentences:
                 text = passage.text[sentence.start : sentence.end]
-                spans = within(labelled.spans, sentence.start, sentence.end)
+                spans = slice_spans(labelled.spans, sentence.start, sentence.end)
                 row = {
                     "id": sentence.id,
                     **_tagged(text, spans, tag_ids),
@@ -204,7 +206,7 @@ def _article_row(article: Article, place: SplitAssignment) -> dict[str, Any]:
     }
 
 
-def parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str] | None = None) -> bytes:
+def to_parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str] | None = None) -> bytes:
     """One Parquet file, with the features inside it, so that every reader finds the types, and the stamp if given."""
     import pyarrow as pa
     import pyarrow.parquet as pq

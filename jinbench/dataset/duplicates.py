@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 SHINGLE = 3  # characters
-SHARED = 20  # shingles that two sentences must share at least, and
-CONTAINED = 0.4  # the part of the shorter one's shingles that these must be, for a near duplicate
+MIN_SHARED = 20  # shingles that two sentences must share at least, and
+MIN_CONTAINMENT = 0.4  # the part of the shorter one's shingles that these must be, for a near duplicate
 SHORT = 10  # characters: below that a text that repeats is a stock phrase
 _BLOCK = 4096  # sentences compared with all others at a time
 
@@ -20,18 +20,18 @@ class TextPair(NamedTuple):
     part: float
 
 
-def near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[TextPair]:
+def find_near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[TextPair]:
     """The pairs of texts of different groups that nearly repeat each other. Exact: every pair is compared.
 
     Two texts are near duplicates if they have `SHARED` character shingles in common and these are `CONTAINED` of the
     shingles of the shorter one (containment: Broder 1997, "On the resemblance and containment of documents"). Texts
     that are the same are near duplicates from `SHORT` characters on.
     """
-    same = (pair for pair in repeated(texts, groups) if len(texts[pair.first]) >= SHORT)
+    same = (pair for pair in find_repeated_texts(texts, groups) if len(texts[pair.first]) >= SHORT)
     return sorted({*same, *_resembling(texts, groups)})
 
 
-def repeated(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPair]:
+def find_repeated_texts(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPair]:
     """Each text that stands in several groups: its first place, and the first in each other group."""
     seen: dict[str, dict[Any, int]] = defaultdict(dict)
     for i, (text, group) in enumerate(zip(texts, groups, strict=True)):
@@ -45,7 +45,7 @@ def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPai
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 
-    long = [i for i, text in enumerate(texts) if len(text) >= SHARED + SHINGLE - 1]
+    long = [i for i, text in enumerate(texts) if len(text) >= MIN_SHARED + SHINGLE - 1]
     if len({groups[i] for i in long}) < 2:
         return
     shingles = CountVectorizer(
@@ -55,7 +55,7 @@ def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPai
     for start in range(0, len(long), _BLOCK):
         common = (shingles[start : start + _BLOCK] @ shingles.T).tocoo()
         part = common.data / np.minimum(sizes[common.row + start], sizes[common.col])
-        kept = (common.data >= SHARED) & (part >= CONTAINED) & (common.row + start < common.col)
+        kept = (common.data >= MIN_SHARED) & (part >= MIN_CONTAINMENT) & (common.row + start < common.col)
         for a, b, shared, share in zip(
             common.row[kept] + start, common.col[kept], common.data[kept], part[kept], strict=True
         ):
@@ -64,7 +64,7 @@ def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPai
                 yield TextPair(i, j, int(shared), float(share))
 
 
-def united(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def connect_groups(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The name of the family of each group, where the groups of a pair belong to one: the first of their names."""
     family = {group: group for group in groups}
 
@@ -79,7 +79,7 @@ def united(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str,
     return {group: head(group) for group in family}
 
 
-def entity_overlap(
+def count_entity_overlap(
     seen: Iterable[Mapping[str, Any]], met: Iterable[Mapping[str, Any]], names: Iterable[str]
 ) -> dict[str, dict[str, int]]:
     """How many mentions of the rows `met` have a surface that the rows `seen` have too; by type, and in all.

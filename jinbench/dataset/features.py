@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jinbench.annotation.labels import LabelSet, tags_of
+from jinbench.annotation.labels import LabelSet, bio_tag_names
 from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ITEMS = {
 }
 
 # Fields that mean the same in every config that has them. `spans.start` is `start` within `spans`.
-SHARED = {
+SHARED_FIELDS = {
     "tokens": "the characters of `text`, one Unicode code point each",
     "ner_tags": "a BIO tag for each of `tokens`",
     "spans": "the entities in `text`, flat, in order; `text[start:end] == surface`",
@@ -85,7 +85,7 @@ FIELDS = {
 }
 
 
-def inner(feature: Any) -> Any:
+def element_feature(feature: Any) -> Any:
     """What a list holds; a feature that is no list, as it is."""
     from datasets import List
 
@@ -96,25 +96,25 @@ def label_names(feature: Any) -> tuple[str, ...]:
     """The names behind the numbers of a field of labels; empty for every other field."""
     from datasets import ClassLabel
 
-    found = inner(feature)
+    found = element_feature(feature)
     return tuple(found.names) if isinstance(found, ClassLabel) else ()
 
 
-def paths(features: "datasets.Features") -> Iterator[str]:
+def field_paths(features: "datasets.Features") -> Iterator[str]:
     """Every field, and behind each structure its parts: `spans`, `spans.start`, …"""
     for name, feature in features.items():
         yield name
-        if isinstance(inner(feature), dict):
-            yield from (f"{name}.{part}" for part in inner(feature))
+        if isinstance(element_feature(feature), dict):
+            yield from (f"{name}.{part}" for part in element_feature(feature))
 
 
-def described(features: "Mapping[str, datasets.Features]") -> dict[str, dict[str, str]]:
+def describe_fields(features: "Mapping[str, datasets.Features]") -> dict[str, dict[str, str]]:
     """What each field is, by config and path. Raises `KeyError` for a field without words, and for words without one.
 
     `FIELDS` may describe a config that `features` does not have.
     """
     found = {
-        config: {path: (SHARED | FIELDS[config])[path] for path in paths(types)} for config, types in features.items()
+        config: {path: (SHARED_FIELDS | FIELDS[config])[path] for path in field_paths(types)} for config, types in features.items()
     }
     for config, known in found.items():
         for path in FIELDS[config]:
@@ -137,7 +137,7 @@ def type_name(feature: Any) -> str:
 
 def features_markdown(features: "Mapping[str, datasets.Features]") -> str:
     """The table of fields: those of each config, then those that are the same in several."""
-    words = described(features)
+    words = describe_fields(features)
     owners: dict[tuple[str, ...], list[str]] = {}
     for config, types in features.items():
         for name, feature in types.items():
@@ -156,7 +156,7 @@ def features_markdown(features: "Mapping[str, datasets.Features]") -> str:
 
 def _with_parts(name: str, feature: Any, words: Mapping[str, str]) -> str:
     """A description, with those of its parts behind it."""
-    found = inner(feature)
+    found = element_feature(feature)
     parts = [f"`{part}`: {words[f'{name}.{part}']}" for part in found] if isinstance(found, dict) else []
     return "; ".join([words[name], *parts])
 
@@ -169,10 +169,10 @@ Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
 
 def dataset_features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
     """The type of every field of every config."""
-    return features_of({"ner": label_set.entity_names, "sector": label_set.sector_names})
+    return features_from_labels({"ner": label_set.entity_names, "sector": label_set.sector_names})
 
 
-def features_of(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Features"]:
+def features_from_labels(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Features"]:
     """The same for the labels of a manifest: entity types under `ner`, sectors under `sector`."""
     from datasets import ClassLabel, Features, List, Value
 
@@ -181,7 +181,7 @@ def features_of(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Featu
     shared = {"article_id": string, "layout": string, **folds}
     span = {"start": number, "end": number, "type": string, "surface": string}
     spans = List(span)
-    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(tags_of(names["ner"]))))}
+    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(bio_tag_names(names["ner"]))))}
     return {
         "ner": Features({"id": string, **tagged, "spans": spans, "passage_id": string, **shared}),
         "sector": Features(
@@ -238,7 +238,7 @@ def features_of(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Featu
     }
 
 
-def without(features: "datasets.Features", names: Container[str]) -> "datasets.Features":
+def drop_fields(features: "datasets.Features", names: Container[str]) -> "datasets.Features":
     """The features less the fields of these names, at any depth."""
     from datasets import Features, List
 

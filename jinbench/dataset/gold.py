@@ -2,109 +2,175 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, text
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem
-from jinbench.core.types import Span, within
+from jinbench.core.errors import fail
+from jinbench.core.types import Span, slice_spans
 from jinbench.dataset import load
 from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 from jinbench.scoring.gold import (
-    BOARD_SPLITS,
+    LEADERBOARD_SPLITS,
     FOLDS,
     NOISY,
     TASKS,
     Gold,
     LabelKey,
     apply_crosswalk,
-    coarse_gold,
-    surfaces,
+    coarsen_gold,
+    collect_surfaces,
 )
 
-FOLD = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
+FOLD_COLUMN = FOLD_COLUMNS[0]  # the repeat of the cross-validation that is scored
+
+
+class GoldReader:
+    """Read gold of one benchmark: its manifest, its label set and each Parquet file once, each gold once."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+        self._rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self._gold: dict[tuple[str, str, str], Gold] = {}
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+        return load.read_manifest(self.benchmark)
+
+    @cached_property
+    def crosswalks(self) -> dict[str, dict[str, str]]:
+        """See :func:`read_crosswalks`."""
+        return read_crosswalks(self.benchmark)
+
+    @cached_property
+    def board_splits(self) -> dict[str, tuple[str, ...]]:
+        """For each task that the benchmark has labels for, the splits that systems are ranked on."""
+        configs = load.listed_configs(self.manifest)
+        return {
+            task: tuple(
+                split for split in splits if split == FOLDS or "test" in configs.get(task_config(task, split), ())
+            )
+            for task, splits in LEADERBOARD_SPLITS.items()
+            if task in configs and self.manifest["labels"].get(task)
+        }
+
+    def rows(self, config: str, split: str | None = None) -> list[dict[str, Any]]:
+        """The items of a config, see :func:`jinbench.dataset.load.read_rows`."""
+        splits = load.select_splits(self.manifest, config, split)
+        for name in splits:
+            if (config, name) not in self._rows:
+                self._rows[config, name] = load.read_rows(self.benchmark, config, name, self.manifest)
+        return [row for name in splits for row in self._rows[config, name]]
+
+    def crosswalk_types(self, crosswalk: str, location: str = "crosswalk") -> dict[str, str]:
+        """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
+        if crosswalk not in self.crosswalks:
+            names = ", ".join(self.crosswalks) or "it has none"
+            expected = f"a crosswalk of {files.display_path(self.benchmark.labels)}: {names}"
+            fail("declaration-unknown", location, expected=expected, found=repr(crosswalk), fix="correct the name")
+        return self.crosswalks[crosswalk]
+
+    def gold(self, task: str, split: str, crosswalk: str = "") -> Gold:
+        """Gold of a task and split, see :func:`read_task_gold`."""
+        key = task, split, crosswalk
+        if key not in self._gold:
+            if crosswalk and task == "ner":
+                fine = self.gold(task, split)
+                self._gold[key] = coarsen_gold(fine, crosswalk, self.crosswalk_types(crosswalk))
+            else:
+                self._gold[key] = self._read(task, split, crosswalk)
+        return self._gold[key]
+
+    def _read(self, task: str, split: str, crosswalk: str) -> Gold:
+        if task not in TASKS:
+            fail("wrong-task", "task", expected=f"one of {', '.join(TASKS)}", found=repr(task), fix="correct the name")
+        splits = (*SPLITS, FOLDS, *((NOISY,) if task == "ner" else ()))
+        if split not in splits:
+            expected = f"one of {', '.join(splits)}; {FOLDS} has all items"
+            expected += f", {NOISY} the test sentences under noise" * (task == "ner")
+            fail("unknown-id", "split", expected=expected, found=repr(split), fix="correct the name")
+        if crosswalk:
+            expected = "no crosswalk: sectors have none"
+            fail("wrong-task", "crosswalk", expected=expected, found=repr(crosswalk), fix="leave it out")
+        if not self.manifest["labels"].get(task):
+            expected = f"a task that this dataset has labels for: {', '.join(self.board_splits)}"
+            fail("wrong-task", "the label set", expected=expected, found=repr(task), fix="choose another task")
+        config = task_config(task, split)
+        rows = self.rows(config, None if split in (FOLDS, NOISY) else split)
+        gold = gold_from_rows(task, split, rows, self.manifest, config)
+        if task != "ner":
+            return gold
+        facets = dict(gold.facets)
+        if "sector" in self.manifest["items"] and (names := self.manifest["labels"]["sector"]):
+            sectors = {row["id"]: tuple(names[number] for number in row["sectors"]) for row in self.rows("sector")}
+            facets["sector"] = tuple(sectors[row["passage_id"]] for row in rows)
+        if split == NOISY:
+            facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
+        training_surfaces = _training_surfaces(split, rows, rows if split == FOLDS else self.rows(task, "train"))
+        return replace(gold, facets=facets, training_surfaces=training_surfaces, crosswalks=self.crosswalks)
+
+    def annotator_predictions(self, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[LabelKey]]]:
+        """Labels of each annotator as predictions, see :func:`annotator_predictions`."""
+        if gold.split == NOISY or "annotations" not in self.manifest["items"]:
+            return {}  # under noise: annotators read the pages, not what noise made of them
+        names, items = self.manifest["labels"]["sector"], set(gold.ids)
+        labels: dict[tuple[str, str], dict[str, frozenset[LabelKey]]] = {}
+        for row in self.rows("annotations", None if gold.split == FOLDS else gold.split):
+            if row["annotator"] == self.manifest["gold"]:
+                continue
+            by_id = labels.setdefault((row["annotator"], row["kind"]), {})
+            if gold.task == "sector":
+                by_id[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
+                continue
+            spans = [Span(**span) for span in row["spans"]]
+            for sentence in text.split_sentences(row["passage_id"], row["text"]):
+                by_id[sentence.id] = frozenset(span[:3] for span in slice_spans(spans, sentence.start, sentence.end))
+        labels = {annotator: by_id for annotator, by_id in labels.items() if by_id.keys() >= items}
+        if gold.crosswalk:
+            convert = apply_crosswalk(self.crosswalk_types(gold.crosswalk))
+            labels = {who: {id: convert(spans) for id, spans in by_id.items()} for who, by_id in labels.items()}
+        return labels
 
 
 def read_task_gold(benchmark: Benchmark, task: str, split: str, crosswalk: str = "") -> Gold:
-    """The gold of a task: `split` is train, validation, test, folds for all items, or of ner noisy; or a coarse one.
+    """Read the gold of a task on a split.
 
-    Raises :class:`DataError` (file-missing, file-changed, wrong-task, unknown-id, declaration-unknown).
+    Args:
+        benchmark: The benchmark.
+        task: "ner" or "sector".
+        split: train, validation, test, folds for all items, or of ner noisy.
+        crosswalk: Name of a crosswalk of labels.toml: the gold then has its coarse labels.
+
+    Raises:
+        DataError: [file-missing, file-changed, wrong-task, unknown-id, declaration-unknown].
     """
-    if task not in TASKS:
-        raise DataError(
-            Problem(
-                "wrong-task",
-                location="--task",
-                expected=f"one of {', '.join(TASKS)}",
-                found=repr(task),
-                fix="correct the name",
-            )
-        )
-    splits = (*SPLITS, FOLDS, *((NOISY,) if task == "ner" else ()))
-    if split not in splits:
-        expected = (
-            f"one of {', '.join(splits)}; {FOLDS} has all items"
-            + f", {NOISY} the test sentences under noise" * (task == "ner")
-        )
-        raise DataError(
-            Problem("unknown-id", location="--split", expected=expected, found=repr(split), fix="correct the name")
-        )
-    if crosswalk and task != "ner":
-        expected, hint = "no crosswalk: sectors have none", "leave it out"
-        raise DataError(Problem("wrong-task", location="CROSSWALK", expected=expected, found=repr(crosswalk), fix=hint))
-    listing = load.read_manifest(benchmark)
-    if not listing["labels"].get(task):
-        expected = f"a task that this dataset has labels for: {', '.join(board_splits(benchmark))}"
-        raise DataError(
-            Problem(
-                "wrong-task", location="the label set", expected=expected, found=repr(task), fix="choose another task"
-            )
-        )
-    config = config_of(task, split)
-    rows = load.read_rows(benchmark, config, None if split in (FOLDS, NOISY) else split)
-    found = gold_from_rows(task, split, rows, listing, config)
-    if task == "ner":
-        known_sectors = listing["labels"]["sector"] if "sector" in listing["items"] else ()
-        facets = {"sector": _sectors(benchmark, rows, known_sectors)} if known_sectors else {}
-        if split == NOISY:
-            facets["noise"] = tuple((f"{row['kind']}-{row['level']}",) for row in rows)
-        known = _known(split, rows, rows if split == FOLDS else load.read_rows(benchmark, task, "train"))
-        found = replace(found, facets={**found.facets, **facets}, known=known, crosswalks=read_crosswalks(benchmark))
-    return coarse_gold(found, crosswalk, crosswalk_types(benchmark, crosswalk)) if crosswalk else found
+    return GoldReader(benchmark).gold(task, split, crosswalk)
 
 
 def board_splits(benchmark: Benchmark) -> dict[str, tuple[str, ...]]:
-    """What systems can be held against in this benchmark: for each task that it has labels for, the splits.
+    """Return, for each task that the benchmark has labels for, the splits that systems are ranked on.
 
     Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
     """
-    listing = load.read_manifest(benchmark)
-    known = load.listed_configs(listing)
-    return {
-        task: tuple(split for split in splits if split == FOLDS or "test" in known.get(config_of(task, split), ()))
-        for task, splits in BOARD_SPLITS.items()
-        if task in known and listing["labels"].get(task)
-    }
+    return GoldReader(benchmark).board_splits
 
 
-def config_of(task: str, split: str) -> str:
+def task_config(task: str, split: str) -> str:
     """The config of the dataset that has the items of a split."""
     return f"{task}_noisy" if split == NOISY else task
 
 
-def _sectors(benchmark: Benchmark, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The sectors of the passages that sentences are from."""
-    of = {row["id"]: tuple(names[number] for number in row["sectors"]) for row in load.read_rows(benchmark, "sector")}
-    return tuple(of[row["passage_id"]] for row in rows)
-
-
-def _known(split: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str, Any]]) -> tuple[frozenset[str], ...]:
+def _training_surfaces(
+    split: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str, Any]]
+) -> tuple[frozenset[str], ...]:
     """The surfaces that are labelled, as whatever type, in what a system may learn from before it predicts each row."""
     if split != FOLDS:
-        return (surfaces(train),) * len(rows)
-    of = {fold: surfaces(row for row in train if row[FOLD] != fold) for fold in {row[FOLD] for row in rows}}
-    return tuple(of[row[FOLD]] for row in rows)
+        return (collect_surfaces(train),) * len(rows)
+    of = {fold: collect_surfaces(row for row in train if row[FOLD_COLUMN] != fold) for fold in {row[FOLD_COLUMN] for row in rows}}
+    return tuple(of[row[FOLD_COLUMN]] for row in rows)
 
 
 def gold_from_rows(
@@ -125,7 +191,7 @@ def gold_from_rows(
         tuple(row["text"] for row in rows),
         tuple(frozenset(labels) for labels in found),
         tuple(row["article_id"] for row in rows),
-        tuple(row[FOLD] for row in rows),
+        tuple(row[FOLD_COLUMN] for row in rows),
         str(listing["version"]),
         str(listing["configs"][config or task]),
         str(listing["sha256"]),
@@ -148,46 +214,16 @@ def main_crosswalk(benchmark: Benchmark) -> str:
     return next(iter(read_crosswalks(benchmark)), "")
 
 
-def crosswalk_types(benchmark: Benchmark, crosswalk: str, place: str = "CROSSWALK") -> dict[str, str]:
+def crosswalk_types(benchmark: Benchmark, crosswalk: str, location: str = "crosswalk") -> dict[str, str]:
     """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
-    known = read_crosswalks(benchmark)
-    if crosswalk not in known:
-        expected = f"a crosswalk of {files.shown(benchmark.labels)}: {', '.join(known) or 'it has none'}"
-        raise DataError(
-            Problem(
-                "declaration-unknown", location=place, expected=expected, found=repr(crosswalk), fix="correct the name"
-            )
-        )
-    return known[crosswalk]
+    return GoldReader(benchmark).crosswalk_types(crosswalk, location)
 
 
 def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[LabelKey]]]:
-    """What each annotator says of the items of `gold`, as predictions, by name and kind (person, language model).
+    """Labels of each annotator on the items of `gold` as predictions, by name and kind (person, language model).
 
-    One whose labels are the gold is left out, and one who was given only some of the items: what somebody was not
-    asked is no mistake. None has labelled sentences under noise.
+    The annotator whose labels are the gold is left out, and those who labelled only some of the items: what somebody
+    was not asked is no mistake. Nobody labelled sentences under noise.
     Raises :class:`DataError` (file-missing, file-changed).
     """
-    if gold.split == NOISY:
-        return {}  # they read the pages, not what noise made of them
-    listing = load.read_manifest(benchmark)
-    if "annotations" not in listing["items"]:
-        return {}
-    rows = load.read_rows(benchmark, "annotations", None if gold.split == FOLDS else gold.split)
-    names = listing["labels"]["sector"]
-    found: dict[tuple[str, str], dict[str, frozenset[LabelKey]]] = {}
-    for row in rows:
-        if row["annotator"] == listing["gold"]:
-            continue
-        said = found.setdefault((row["annotator"], row["kind"]), {})
-        if gold.task == "sector":
-            said[row["passage_id"]] = frozenset((names[number],) for number in row["sectors"])
-            continue
-        spans = [Span(**span) for span in row["spans"]]
-        for sentence in text.split_sentences(row["passage_id"], row["text"]):
-            said[sentence.id] = frozenset(span[:3] for span in within(spans, sentence.start, sentence.end))
-    found = {who: said for who, said in found.items() if said.keys() >= set(gold.ids)}
-    if gold.crosswalk:
-        convert = apply_crosswalk(crosswalk_types(benchmark, gold.crosswalk))
-        found = {who: {id: convert(spans) for id, spans in said.items()} for who, said in found.items()}
-    return found
+    return GoldReader(benchmark).annotator_predictions(gold)

@@ -1,13 +1,13 @@
 """Load from Parquet, checking hashes."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench.core import files, schemas
-from jinbench.core.benchmark import Benchmark, find_benchmark, packaged_benchmark
+from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.dataset.features import CONFIGS
 from jinbench.dataset.splits import SPLITS
@@ -22,43 +22,47 @@ CORRECT = "correct the name"
 
 def read_manifest(benchmark: Benchmark) -> dict[str, Any]:
     """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    return manifest_in(benchmark.dataset)
+    return read_manifest_in(benchmark.dataset)
 
 
-def manifest_in(folder: Path) -> dict[str, Any]:
+def read_manifest_in(folder: Path) -> dict[str, Any]:
     """The same of any dataset folder."""
     path = folder / "manifest.json"
     listing: dict[str, Any] = files.read_json(path, "jinbench build makes it; or name a dataset folder, which has one")
-    schemas.check_shape(listing, "manifest", files.shown(path))
+    schemas.check_shape(listing, "manifest", files.display_path(path))
     return listing
 
 
 def read_statistics(benchmark: Benchmark) -> dict[str, Any]:
     """stats.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     counts: dict[str, Any] = files.read_json(benchmark.dataset / "stats.json")
-    schemas.check_shape(counts, "stats", files.shown(benchmark.dataset / "stats.json"))
+    schemas.check_shape(counts, "stats", files.display_path(benchmark.dataset / "stats.json"))
     return counts
 
 
-def read_rows(benchmark: Benchmark, config: str, split: str | None = None) -> list[dict[str, Any]]:
+def read_rows(
+    benchmark: Benchmark, config: str, split: str | None = None, manifest: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """The items of a config as plain records, `split` among their fields. Reads with pyarrow alone, which is quick.
+
+    `manifest` is that of the benchmark, where it has been read already.
 
     Raises :class:`DataError` (file-missing, file-changed, unknown-id).
     """
-    tables = _tables(benchmark, config, split)
+    tables = _tables(benchmark, config, split, manifest)
     return [row | {"split": name} for name, table in tables.items() for row in table.to_pylist()]
 
 
-def _tables(benchmark: Benchmark, config: str, split: str | None) -> dict[str, "pa.Table"]:
+def _tables(
+    benchmark: Benchmark, config: str, split: str | None, manifest: dict[str, Any] | None = None
+) -> dict[str, "pa.Table"]:
     """The Parquet files by split, each once its bytes were found to be those of the manifest."""
     import pyarrow.parquet as pq
 
-    listing = read_manifest(benchmark)
-    known = listed_configs(listing)
-    _check_names(known, config, split)
-    hashes = listing["files"]
+    manifest = manifest or read_manifest(benchmark)
+    hashes = manifest["files"]
     found = {}
-    for name in known[config] if split is None else (split,):
+    for name in select_splits(manifest, config, split):
         path = benchmark.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
         expected, sha = hashes.get(f"{config}/{name}.parquet"), files.sha256(data)
@@ -67,7 +71,7 @@ def _tables(benchmark: Benchmark, config: str, split: str | None) -> dict[str, "
             raise DataError(
                 Problem(
                     "file-changed",
-                    location=files.shown(path),
+                    location=files.display_path(path),
                     expected=f"sha256 {expected}, as in manifest.json",
                     found=sha,
                     fix=hint,
@@ -92,7 +96,9 @@ def has_config(benchmark: Benchmark, config: str) -> bool:
     return config in read_manifest(benchmark)["items"]
 
 
-def _check_names(known: Mapping[str, Sequence[str]], config: str, split: str | None) -> None:
+def select_splits(manifest: Mapping[str, Any], config: str, split: str | None) -> tuple[str, ...]:
+    """The splits of a config, or only `split`. Raises :class:`DataError` (unknown-id) if there is no such thing."""
+    known = listed_configs(manifest)
     if config not in tuple(known):  # whatever it is
         hint = "this benchmark was made without it" if config in tuple(CONFIGS) else CORRECT
         raise DataError(
@@ -103,27 +109,33 @@ def _check_names(known: Mapping[str, Sequence[str]], config: str, split: str | N
     if split not in (None, *known[config]):
         expected = f"a split of {config}: {', '.join(known[config])}"
         raise DataError(Problem("unknown-id", location="dataset", expected=expected, found=repr(split), fix=CORRECT))
+    return known[config] if split is None else (split,)
 
 
-def load(config: str = "ner", split: str | None = None) -> Any:
-    """The dataset that came with the package, as `datasets` gives it, in memory. Needs no network and no cache.
+def load_configs(benchmark: Benchmark, config: str, split: str | None = None) -> Any:
+    """Load a config into memory, see :func:`jinbench.api.load`.
 
-    Parameters: `config` one of ner, sector, articles, annotations, ner_noisy; `split` one of train, validation, test
-    (ner_noisy: test alone), or None.
-    Returns a `datasets.DatasetDict`, or a `datasets.Dataset` if `split` is given.
-    Raises :class:`DataError` for an unknown config or split (unknown-id), or a file that is not the one that was
-    released (file-changed).
+    Args:
+        benchmark: The benchmark.
+        config: Name of the config.
+        split: One split; without it, all.
+
+    Returns:
+        A `datasets.DatasetDict`, or with `split` a `datasets.Dataset`.
+
+    Raises:
+        DataError: [unknown-id, file-missing, file-changed].
     """
-    tables = _tables(packaged_benchmark(), config, split)
+    tables = _tables(benchmark, config, split)
     from datasets import Dataset, DatasetDict, NamedSplit
 
-    found = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
-    return found if split is None else found[split]
+    loaded = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
+    return loaded if split is None else loaded[split]
 
 
 @dataclass(frozen=True)
-class Info:
-    """What to name beside a score, and how much there is. `items`: the number of them by config and split."""
+class DatasetInfo:
+    """Version, hash and counts of a dataset. `items` are numbers of items by config and split."""
 
     version: str
     sha256: str
@@ -144,19 +156,15 @@ class Info:
         return "\n".join(lines)
 
 
-def info(root: Benchmark | Path | str | None = None) -> Info:
-    """Version, hash and counts of the dataset in the benchmark at `root`; without it, of the package's own.
-
-    Raises :class:`DataError` (file-missing, broken-json, wrong-shape).
-    """
-    where = root if isinstance(root, Benchmark) else find_benchmark(root) if root else packaged_benchmark()
-    listing, stats = read_manifest(where), read_statistics(where)
-    counts = {key: stats[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
-    found = {
-        config: {split: len(listing["items"].get(config, {}).get(split, ())) for split in splits}
-        for config, splits in listed_configs(listing).items()
+def describe_dataset(benchmark: Benchmark) -> DatasetInfo:
+    """Return version, hash and counts. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    manifest, statistics = read_manifest(benchmark), read_statistics(benchmark)
+    counts = {key: statistics[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
+    items = {
+        config: {split: len(manifest["items"].get(config, {}).get(split, ())) for split in splits}
+        for config, splits in listed_configs(manifest).items()
     }
-    return Info(str(listing["version"]), str(listing["sha256"]), str(where.root), found, counts)
+    return DatasetInfo(str(manifest["version"]), str(manifest["sha256"]), str(benchmark.root), items, counts)
 
 
 def locate_ids(benchmark: Benchmark) -> dict[str, str]:
@@ -170,7 +178,7 @@ def locate_ids(benchmark: Benchmark) -> dict[str, str]:
     return found
 
 
-def split_of(found: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
+def find_split(found: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
     """The split that all ids of `found` belong to, if `gold` is of all splits and has more; else an empty text.
 
     Such a file may be meant for that split: everything else counts as missing.

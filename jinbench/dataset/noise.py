@@ -17,12 +17,12 @@ from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import Span
 from jinbench.seeds import repairs
 
-_TABLE = Path(__file__).with_name("lookalikes.tsv")
+_TABLE = Path(__file__).with_name("read_lookalikes.tsv")
 PUNCTUATION = frozenset(",;:?!\"'()[]<>\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01“”‘’\uff08\uff09《》【】「」『』—…·")
 _WIDTH = 0xFEE0  # from an ASCII character to its full-width form
 
 
-class Hit(NamedTuple):
+class Replacement(NamedTuple):
     """What becomes of a character: `text` in its place ("" if it is lost), and `behind` it what was not there."""
 
     text: str
@@ -30,37 +30,37 @@ class Hit(NamedTuple):
 
 
 # Of a character, the next one ("" at the end), and a number in [0, 1) to choose by; None if it cannot be hit.
-Change = Callable[[str, str, float], Hit | None]
+Perturbation = Callable[[str, str, float], Replacement | None]
 
 
 @dataclass(frozen=True)
-class Kind:
+class NoiseKind:
     """One kind of noise. `levels`: the part of the characters that can be hit which are, lowest first."""
 
     name: str
     levels: tuple[float, float, float]
     what: str
-    change: Change
+    change: Perturbation
 
 
-class Tier(NamedTuple):
+class NoiseTier(NamedTuple):
     """A kind of noise at a level, from 1."""
 
     kind: str
     level: int
 
 
-def _traditional(char: str, *_: object) -> Hit | None:
-    changed = repairs.converted(char, "s2t")
-    return Hit(changed) if changed != char and len(changed) == 1 else None
+def _traditional(char: str, *_: object) -> Replacement | None:
+    changed = repairs.convert_script(char, "s2t")
+    return Replacement(changed) if changed != char and len(changed) == 1 else None
 
 
-def _pinyin(char: str, *_: object) -> Hit | None:
+def _pinyin(char: str, *_: object) -> Replacement | None:
     """Pages that were converted by machine have it, with its tone, behind characters that the conversion changes."""
     if _traditional(char) is None:
         return None
     syllable = _syllable(char)
-    return None if syllable.isascii() else Hit(char, f"({syllable})")
+    return None if syllable.isascii() else Replacement(char, f"({syllable})")
 
 
 @cache
@@ -70,59 +70,59 @@ def _syllable(char: str) -> str:
     return str(pinyin(char, style=Style.TONE)[0][0])
 
 
-def _width(char: str, *_: object) -> Hit | None:
+def _width(char: str, *_: object) -> Replacement | None:
     if "!" <= char <= "~":
-        return Hit(chr(ord(char) + _WIDTH))
+        return Replacement(chr(ord(char) + _WIDTH))
     if "!" <= chr(max(ord(char) - _WIDTH, 0)) <= "~":
-        return Hit(chr(ord(char) - _WIDTH))
+        return Replacement(chr(ord(char) - _WIDTH))
     return None
 
 
-def _lost(char: str, *_: object) -> Hit | None:
-    return Hit("") if char in PUNCTUATION else None
+def _lost(char: str, *_: object) -> Replacement | None:
+    return Replacement("") if char in PUNCTUATION else None
 
 
-def _lookalike(char: str, _: str, choice: float) -> Hit | None:
-    found = lookalikes().get(char)
-    return Hit(found[int(choice * len(found))]) if found else None
+def _lookalike(char: str, _: str, choice: float) -> Replacement | None:
+    found = read_lookalikes().get(char)
+    return Replacement(found[int(choice * len(found))]) if found else None
 
 
-def _broken(char: str, next: str, _: float) -> Hit | None:
+def _broken(char: str, next: str, _: float) -> Replacement | None:
     """In running text only: a break beside punctuation tears nothing apart."""
-    return Hit(char, "\n") if char.isalnum() and next.isalnum() else None
+    return Replacement(char, "\n") if char.isalnum() and next.isalnum() else None
 
 
 KINDS = (
-    Kind("traditional", (0.25, 0.5, 1.0), "characters in traditional script, converted one by one", _traditional),
-    Kind(
+    NoiseKind("traditional", (0.25, 0.5, 1.0), "characters in traditional script, converted one by one", _traditional),
+    NoiseKind(
         "pinyin",
         (0.25, 0.5, 1.0),
         "pinyin in brackets with its tone left behind characters that have a traditional form",
         _pinyin,
     ),
-    Kind(
+    NoiseKind(
         "column_break",
         (1 / 40, 1 / 20, 1 / 10),
         "line breaks between two letters, digits or characters, so in words and names",
         _broken,
     ),
-    Kind("width", (0.1, 0.25, 0.5), "Latin letters, digits and punctuation in the other width", _width),
-    Kind("punctuation", (0.25, 0.5, 1.0), "punctuation lost", _lost),
-    Kind("lookalike", (0.05, 0.15, 0.5), "characters that look alike, of those that have a look-alike", _lookalike),
+    NoiseKind("width", (0.1, 0.25, 0.5), "Latin letters, digits and punctuation in the other width", _width),
+    NoiseKind("punctuation", (0.25, 0.5, 1.0), "punctuation lost", _lost),
+    NoiseKind("lookalike", (0.05, 0.15, 0.5), "characters that look alike, of those that have a look-alike", _lookalike),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
-TIERS = tuple(Tier(kind.name, level) for kind in KINDS for level in range(1, len(kind.levels) + 1))
+TIERS = tuple(NoiseTier(kind.name, level) for kind in KINDS for level in range(1, len(kind.levels) + 1))
 
 
 @cache
-def lookalikes() -> dict[str, str]:
+def read_lookalikes() -> dict[str, str]:
     """For a character those that look like it, the likest first. `tools/make_lookalikes.py` makes the table."""
     rows = (line.partition("\t") for line in files.read_text(_TABLE).splitlines())
     return {char: found for char, _, found in rows}
 
 
 @dataclass(frozen=True)
-class Noisy:
+class NoisyText:
     """A text under noise. `spans[i]` is clean span i where it stands now; `hits` the number of characters hit."""
 
     text: str
@@ -130,7 +130,7 @@ class Noisy:
     hits: int
 
 
-def apply_noise(id: str, text: str, spans: Sequence[Span], tier: Tier) -> Noisy:
+def apply_noise(id: str, text: str, spans: Sequence[Span], tier: NoiseTier) -> NoisyText:
     """The sentence `id` under the noise of `tier`. The same answer always, whatever else there is.
 
     A span begins with the first of its characters that is left and ends with the last: what is put in between lies
@@ -149,33 +149,33 @@ def apply_noise(id: str, text: str, spans: Sequence[Span], tier: Tier) -> Noisy:
                 fix="correct the name",
             )
         )
-    pieces = [Hit(char) for char in text]
+    pieces = [Replacement(char) for char in text]
     hits = 0
     for i, char in enumerate(text):
-        if _number(id, kind.name, i) >= kind.levels[tier.level - 1]:
+        if _hash_to_unit(id, kind.name, i) >= kind.levels[tier.level - 1]:
             continue
-        hit = kind.change(char, text[i + 1 : i + 2], _number(id, kind.name, i, "choice"))
+        hit = kind.change(char, text[i + 1 : i + 2], _hash_to_unit(id, kind.name, i, "choice"))
         if hit:
             pieces[i] = hit
             hits += 1
     for span in spans:
         if not any(pieces[i].text for i in range(span.start, span.end)):
-            pieces[span.start] = Hit(text[span.start])
+            pieces[span.start] = Replacement(text[span.start])
             hits -= 1
     starts = [0]
     for piece in pieces:
         starts.append(starts[-1] + len(piece.text) + len(piece.behind))
     noisy = "".join(piece.text + piece.behind for piece in pieces)
-    return Noisy(noisy, tuple(_carried(span, pieces, starts, noisy) for span in spans), hits)
+    return NoisyText(noisy, tuple(_project_span(span, pieces, starts, noisy) for span in spans), hits)
 
 
-def _carried(span: Span, pieces: Sequence[Hit], starts: Sequence[int], noisy: str) -> Span:
+def _project_span(span: Span, pieces: Sequence[Replacement], starts: Sequence[int], noisy: str) -> Span:
     left = [i for i in range(span.start, span.end) if pieces[i].text]
     start, end = starts[left[0]], starts[left[-1]] + len(pieces[left[-1]].text)
     return Span(start, end, span.type, noisy[start:end])
 
 
-def _number(*parts: str | int) -> float:
+def _hash_to_unit(*parts: str | int) -> float:
     """A number in [0, 1) that depends on `parts` alone."""
     digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

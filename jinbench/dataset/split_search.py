@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.text import split_sentences
 from jinbench.core.types import Article, PassageLabels, Step
 from jinbench.dataset import duplicates
 from jinbench.dataset.splits import FOLD_COLUMNS, FOLDS, REPEATS, SPLITS
@@ -38,8 +37,8 @@ class SplitTarget(NamedTuple):
     concentrated: float
 
 
-PARTS = {"train": SplitTarget(0.60, 10, 0), "validation": SplitTarget(0.15, 3, 1), "test": SplitTarget(0.25, 10, 2)}
-FOLD = SplitTarget(1 / FOLDS, 0.3, 0)
+TARGETS = {"train": SplitTarget(0.60, 10, 0), "validation": SplitTarget(0.15, 3, 1), "test": SplitTarget(0.25, 10, 2)}
+FOLD_TARGET = SplitTarget(1 / FOLDS, 0.3, 0)
 # How much a deviation weighs: of all spans, of articles, of each entity type, sector and layout.
 WEIGHTS = {"spans": 160.0, "articles": 10.0, "entity": 3.0, "sector": 1.0, "layout": 1.0, "squares": 0.0}
 SPANS, ARTICLES, SQUARES = "spans", "articles", "squares"  # columns; the others are named "entity NAME" and so on
@@ -57,9 +56,9 @@ def search_splits(
 
     Raises :class:`DataError` (split-mismatch) if there are fewer families than parts.
     """
-    family = families(seed)
-    if len(set(family.values())) < len(PARTS):
-        expected, found = f"{len(PARTS)} families or more, one a part", str(len(set(family.values())))
+    family = find_story_groups(seed)
+    if len(set(family.values())) < len(TARGETS):
+        expected, found = f"{len(TARGETS)} families or more, one a part", str(len(set(family.values())))
         hint = "more articles; or other stories, if these are about several events"
         raise DataError(
             Problem(
@@ -68,8 +67,8 @@ def search_splits(
         )
     table, names = _brought(seed, gold, family)
     members = sorted(set(family.values()))
-    split = _optima(table, names, list(PARTS.values()), random_state, partial(step, "splits"))[0]
-    folds = _unlike(_optima(table, names, [FOLD] * FOLDS, random_state, partial(step, "folds")))
+    split = _optima(table, names, list(TARGETS.values()), random_state, partial(step, "splits"))[0]
+    folds = _unlike(_optima(table, names, [FOLD_TARGET] * FOLDS, random_state, partial(step, "folds")))
     place = {name: [SPLITS[split[i]], *(int(fold[i]) for fold in folds)] for i, name in enumerate(members)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -78,19 +77,19 @@ def search_splits(
     return out.getvalue()
 
 
-def families(seed: Seeds) -> dict[str, str]:
+def find_story_groups(seed: Seeds) -> dict[str, str]:
     """For each story the family that it moves with: stories with a near-duplicate item in common are one."""
     pairs = []
     for texts in ([(article.story, text) for article in seed.articles for text in of(article)] for of in _TEXTS):
         stories = [story for story, _ in texts]
-        found = duplicates.near_duplicates([text for _, text in texts], stories)
+        found = duplicates.find_near_duplicates([text for _, text in texts], stories)
         pairs += [(stories[pair.first], stories[pair.second]) for pair in found]
-    return duplicates.united((article.story for article in seed.articles), pairs)
+    return duplicates.connect_groups((article.story for article in seed.articles), pairs)
 
 
 def _sentences(article: Article) -> Iterator[str]:
     for passage in article.passages:
-        for sentence in split_sentences(passage.id, passage.text):
+        for sentence in passage.sentences:
             yield passage.text[sentence.start : sentence.end]
 
 

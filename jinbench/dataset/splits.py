@@ -33,7 +33,7 @@ def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, 
     """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = benchmark.splits
     text = files.read_text(path, "make it with: jinbench split --write")
-    shown = files.shown(path)
+    shown = files.display_path(path)
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:

@@ -28,7 +28,7 @@ def compute_statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
         "largest_article": {split: max(counts.values(), default=0) for split, counts in sizes.items()},
         "effective_articles": {split: round(_effective(counts.values()), 1) for split, counts in sizes.items()},
         "overlap": {
-            split: duplicates.entity_overlap(ner["train"], rows, label_set.entity_names)
+            split: duplicates.count_entity_overlap(ner["train"], rows, label_set.entity_names)
             for split, rows in ner.items()
             if split != "train"
         },

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jinbench.core import files
-from jinbench.core.benchmark import find_benchmark, packaged_benchmark
+from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.dataset import duplicates, load, manifest
-from jinbench.dataset.features import features_of
+from jinbench.dataset.features import features_from_labels
 from jinbench.dataset.splits import FOLD_COLUMNS
 
 STANDOFF = "standoff.json"  # what a folder without texts has
@@ -22,7 +22,7 @@ ENOUGH = 5  # problems of one kind in one file; of more only the number is told
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerificationReport:
     """A dataset that is what its manifest says. `counts`: its items by config.
 
     `overlap`: by split other than train and by type (and "all"), how many mentions have a surface that train has too:
@@ -67,22 +67,22 @@ class Verified:
         return "\n".join(lines)
 
 
-def verify_folder(folder: Path) -> Verified:
+def verify_folder(folder: Path) -> VerificationReport:
     """Hold every item of every config against manifest.json, and every text against the other splits.
 
     Raises :class:`DataError` with everything that is wrong: item-changed, item-missing, item-unknown, duplicate-id,
     leak, file-changed, wrong-version, file-missing, broken-json, wrong-shape, standoff.
     """
     if (folder / STANDOFF).is_file():
-        hint = f"jinbench hydrate {files.shown(folder)} --pages DIR --out DIR"
+        hint = f"jinbench hydrate {files.display_path(folder)} --pages DIR --out DIR"
         raise DataError(
             Problem(
-                "standoff", location=files.shown(folder), expected="a dataset with its texts", found=STANDOFF, fix=hint
+                "standoff", location=files.display_path(folder), expected="a dataset with its texts", found=STANDOFF, fix=hint
             )
         )
-    listing = load.manifest_in(folder)
-    problems = _itself(listing, files.shown(folder / "manifest.json"))
-    types = features_of(listing["labels"])
+    listing = load.read_manifest_in(folder)
+    problems = _itself(listing, files.display_path(folder / "manifest.json"))
+    types = features_from_labels(listing["labels"])
     known = load.listed_configs(listing)
     found = {config: _config(folder, listing, config, types[config], problems) for config in known}
     if versions := [problem for problem in problems if problem.code == "wrong-version"]:
@@ -91,7 +91,7 @@ def verify_folder(folder: Path) -> Verified:
     repeats: dict[str, int] = {}
     for config in (name for name in ("ner", "sector") if name in found):
         placed = _placed(found[config])
-        number, wrong = _leaks(*placed, files.shown(folder / config))
+        number, wrong = _leaks(*placed, files.display_path(folder / config))
         if number > listing.get("leaks", {}).get(config, 0):
             problems += wrong
         elif number:
@@ -101,18 +101,18 @@ def verify_folder(folder: Path) -> Verified:
     if problems:
         raise DataError(problems)
     ner, names = found["ner"], listing["labels"]["ner"]
-    overlap = {split: duplicates.entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"}
+    overlap = {split: duplicates.count_entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"}
     counts = {config: sum(map(len, rows.values())) for config, rows in found.items()}
-    return Verified(str(listing["version"]), str(listing["sha256"]), counts, overlap, stock, repeats)
+    return VerificationReport(str(listing["version"]), str(listing["sha256"]), counts, overlap, stock, repeats)
 
 
 def _itself(listing: dict[str, Any], place: str) -> list[Problem]:
     """Whether a manifest fits itself."""
     problems = []
-    if listing["configs"] != manifest.hashes_of(listing["items"], listing["labels"]):
+    if listing["configs"] != manifest.hash_configs(listing["items"], listing["labels"]):
         expected, found = "hashes of configs that fit those of their items", "others"
         problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
-    if listing["sha256"] != manifest.whole_hash(listing):
+    if listing["sha256"] != manifest.hash_manifest(listing):
         expected, found = "a sha256 that fits version, errata, gold and configs", "another"
         problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
     return problems
@@ -147,7 +147,7 @@ def _file(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    place = files.shown(path)
+    place = files.display_path(path)
     try:
         data = files.read_bytes(path, HINT)
         table = pq.ParquetFile(io.BytesIO(data)).read()
@@ -198,7 +198,7 @@ def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[P
     return [
         Problem(
             "file-changed",
-            location=files.shown(path),
+            location=files.display_path(path),
             expected=f"sha256 {str(sha)[:12]}…",
             found=f"{found[:12]}…{remark}",
             fix=HINT,
@@ -209,7 +209,7 @@ def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[P
 def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split: str, place: str) -> list[Problem]:
     problems, seen, here = [], set(), listed.get(split, {})
     for row in rows:
-        id, sha = str(row["id"]), manifest.item_hash(row)
+        id, sha = str(row["id"]), manifest.hash_item(row)
         home = next((other for other, known in listed.items() if id in known and other != split), None)
         if id in seen:
             problems.append(Problem("duplicate-id", location=place, expected="each id once", found=id, fix=HINT))
@@ -247,14 +247,14 @@ def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
             problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
         except DataError as error:
             problems += error.problems
-    for name, path in files.visible(folder).items():
+    for name, path in files.list_files(folder).items():
         if name in listing["files"] or name in DOCUMENTS or name.startswith(PICTURES):
             continue
         hint = "take it away: it would be published with the dataset"
         problems.append(
             Problem(
                 "item-unknown",
-                location=files.shown(path),
+                location=files.display_path(path),
                 expected="files of a dataset, and no others",
                 found=name,
                 fix=hint,
@@ -274,7 +274,7 @@ def _placed(rows: dict[str, list[dict[str, Any]]]) -> tuple[list[str], list[str]
 def _stock(_: list[str], texts: list[str], places: list[str]) -> int:
     """How many short texts stand in two splits or folds."""
     return len(
-        {texts[pair.first] for pair in duplicates.repeated(texts, places) if len(texts[pair.first]) < duplicates.SHORT}
+        {texts[pair.first] for pair in duplicates.find_repeated_texts(texts, places) if len(texts[pair.first]) < duplicates.SHORT}
     )
 
 
@@ -284,7 +284,7 @@ def _leaks(names: list[str], texts: list[str], places: list[str], where: str) ->
     Returns how many pairs there are, and what is to be said of them.
     """
     problems = []
-    for pair in duplicates.near_duplicates(texts, places):
+    for pair in duplicates.find_near_duplicates(texts, places):
         exact = texts[pair.first] == texts[pair.second]
         what = "the same text" if exact else f"{pair.shared} {duplicates.SHINGLE}-grams of characters in common"
         expected = "a text, and its near duplicates, in one split and one fold"
@@ -294,24 +294,28 @@ def _leaks(names: list[str], texts: list[str], places: list[str], where: str) ->
     return len(problems), _fewer(problems)
 
 
-def verify(found: Any, root: Path | str | None = None) -> int:
-    """Hold rows that were loaded somehow, from a Hub, a cache or a file, against the version that this package has.
+def verify_loaded(benchmark: Benchmark, rows: Any) -> int:
+    """Verify loaded rows against the manifest, see :func:`jinbench.api.verify`.
 
-    Parameters: `found` a whole `datasets.DatasetDict` of one config, or a `datasets.Dataset`, whole or a part, with the
-    columns as published; `root` the folder of another benchmark.
-    Returns the number of rows, each of which is what manifest.json lists for its split, once. Raises
-    :class:`DataError` (wrong-version, duplicate-id, wrong-shape): a cache may hold another version than the one asked
-    for.
+    Args:
+        benchmark: The benchmark whose manifest they should be in.
+        rows: A whole `datasets.DatasetDict` of one config, or a `datasets.Dataset`, whole or in part.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: [wrong-version, duplicate-id, wrong-shape].
     """
     from datasets import Dataset
 
-    listing = load.read_manifest(find_benchmark(root) if root else packaged_benchmark())
-    parts = dict(found) if isinstance(found, dict) else {str(getattr(found, "split", None) or ""): found}
+    listing = load.read_manifest(benchmark)
+    parts = dict(rows) if isinstance(rows, dict) else {str(getattr(rows, "split", None) or ""): rows}
     hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
     if not parts or not all(isinstance(part, Dataset) for part in parts.values()):
-        expected, said = "a datasets.Dataset, or a DatasetDict of one config", type(found).__name__
+        expected, said = "a datasets.Dataset, or a DatasetDict of one config", type(rows).__name__
         raise DataError(Problem("wrong-shape", location="the rows", expected=expected, found=said, fix=hint))
-    types = {name: of for name, of in features_of(listing["labels"]).items() if name in listing["items"]}
+    types = {name: of for name, of in features_from_labels(listing["labels"]).items() if name in listing["items"]}
     problems: list[Problem] = []
     for split, part in parts.items():
         config = next((name for name, features in types.items() if list(features) == part.column_names), None)
@@ -320,7 +324,7 @@ def verify(found: Any, root: Path | str | None = None) -> int:
             raise DataError(
                 Problem("wrong-shape", location=f"the rows {split}".strip(), expected=expected, found=said, fix=hint)
             )
-        problems += _loaded(part, split, config, listing, types[config], isinstance(found, dict))
+        problems += _loaded(part, split, config, listing, types[config], isinstance(rows, dict))
     if problems:
         raise DataError(_fewer(problems))
     return sum(map(len, parts.values()))
@@ -337,7 +341,7 @@ def _loaded(
     hint = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
     rows = part.with_format("arrow")[:].to_pylist() if len(part) else []
     ids = [str(row["id"]) for row in rows]
-    other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != manifest.item_hash(row)]
+    other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != manifest.hash_item(row)]
     if other or not rows:
         said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
         yield Problem("wrong-version", location=place, expected=f"those of {version}", found=said, fix=hint)

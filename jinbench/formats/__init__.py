@@ -1,0 +1,5 @@
+"""Corpora in other formats: read, write, convert, and build a benchmark from one."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,13 +1,17 @@
-"""A labelled text as every format of corpora has it, and the account of what a conversion could not take along."""
+"""Document and ConversionLog: a labelled text in any format, and the record of what a conversion loses."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard
 
-from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
+from jinbench.core.errors import Problem, raise_if_any, shorten
 from jinbench.core.types import Span
+
+Row: TypeAlias = dict[str, Any]  # an object of a JSON file
+RawSpan: TypeAlias = tuple[object, object, object, object]  # start, end, type, surface or None; not validated
 
 # What one format says and another cannot. A code never changes.
 LOSSES = {
@@ -30,19 +34,27 @@ LOSSES = {
     "alignment": "a span that begins or ends within white space, where Doc.from_json has no token: a DocBin has",
     "repaired": "a sequence of tags that its scheme forbids, repaired by the rule asked for",
 }
-BLANK = "\u2423"  # what stands for a white-space character where a column cannot hold one
-EXAMPLES = 3  # of each loss that are shown
-KEPT = 1000  # problems that are kept; of more only the number is told
-# What makes the rest of a file unsure: nothing is converted then.
-FATAL = frozenset({"file-missing", "file-binary", "file-too-big", "not-utf8", "wrong-tags", "package-missing"})
+BLANK = "\u2423"  # replaces a white-space character where a column cannot hold one
+MAX_EXAMPLES = 3  # of each loss
+MAX_PROBLEMS = 1000  # that are stored; the rest are only counted
+# After one of these the rest of a file cannot be relied on: nothing is converted.
+FATAL_CODES = frozenset({"file-missing", "file-binary", "file-too-big", "not-utf8", "wrong-tags", "package-missing"})
+OTHER_FORMAT = "check whether the file is in another format: --from FORMAT"
+UTF16_FIX = "the text has characters outside the basic plane: if a tool counted UTF-16 units, --offsets utf-16"
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text with its labels: spans in order of their beginnings, longer ones first, and classes of the whole text.
+    """A text with its labels, as any corpus format has it.
 
-    `id`, `group` (the document that it is a part of) and `split` are None where the source says nothing of them.
-    `place` is where it stood, for messages. Offsets are half-open, in code points.
+    Attributes:
+        text: the whole text.
+        spans: by start, longer ones first; half-open offsets in code points.
+        classes: classes of the whole text.
+        id: None if the source has none.
+        group: the document that the text is a part of; None if the source has none.
+        split: train, validation or test; None if the source has none.
+        location: where the text was read, for messages; not compared.
     """
 
     text: str
@@ -51,208 +63,209 @@ class Document:
     id: str | None = None
     group: str | None = None
     split: str | None = None
-    place: str = field(default="", compare=False)
+    location: str = field(default="", compare=False)
 
 
 @dataclass
 class Loss:
-    """How often something was lost, and the first places with what it was."""
+    """How often something was lost, and the first (location, description) pairs."""
 
     count: int = 0
     examples: list[tuple[str, str]] = field(default_factory=list)
 
 
 class ConversionLog:
-    """What went wrong or got lost on the way. Readers and writers add to it; nothing is dropped without a note."""
+    """Problems, losses and remarks of one conversion. Readers and writers add to it; nothing is dropped silently."""
 
     def __init__(self) -> None:
         self.losses: dict[str, Loss] = {}
         self.problems: list[Problem] = []
         self.counts: Counter[str] = Counter()  # of problems, by code
         self.fatal: list[Problem] = []
-        self.remarks: list[str] = []  # what whoever uses the result must know
+        self.remarks: list[str] = []  # what users of the result must know
 
-    def log_loss(self, code: str, place: str, what: str, times: int = 1) -> None:
-        """Note a loss; `code` is one of :data:`LOSSES`."""
+    def log_loss(self, code: str, location: str, description: str, count: int = 1) -> None:
+        """Record a loss; `code` is one of :data:`LOSSES`."""
         if code not in LOSSES:
             raise KeyError(f"unregistered loss {code!r}")
         loss = self.losses.setdefault(code, Loss())
-        loss.count += times
-        if len(loss.examples) < EXAMPLES:
-            loss.examples.append((place, what))
+        loss.count += count
+        if len(loss.examples) < MAX_EXAMPLES:
+            loss.examples.append((location, description))
 
-    def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
-        """Note what is wrong with the input. It is left out, and the rest is converted, unless its code is fatal."""
-        self.add(Problem(code, location=place, expected=expected, found=found, fix=hint))
+    def log_problem(self, code: str, location: str, *, expected: str, found: str, fix: str) -> None:
+        """Record invalid input. It is left out and the rest is converted, unless its code is fatal."""
+        self.add(Problem(code, location=location, expected=expected, found=found, fix=fix))
 
-    def add(self, problem: Problem) -> None:
-        self.counts[problem.code] += 1
-        kept = self.fatal if problem.code in FATAL else self.problems
-        if len(kept) < KEPT:
-            kept.append(problem)
+    def add(self, *problems: Problem) -> None:
+        for problem in problems:
+            self.counts[problem.code] += 1
+            stored = self.fatal if problem.code in FATAL_CODES else self.problems
+            if len(stored) < MAX_PROBLEMS:
+                stored.append(problem)
 
     def raise_fatal(self) -> None:
-        """Raises :class:`DataError` if a file cannot be relied on."""
+        """Raise :class:`DataError` if a file cannot be relied on."""
         raise_if_any(self.fatal)
 
-    def all(self) -> DataError:
-        return DataError([*self.fatal, *self.problems])
+
+def is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def spans_in(
-    text: str, found: Iterable[tuple[Any, Any, Any, Any]], place: str, notes: ConversionLog, unit: str = "code-points"
+def validate_spans(
+    text: str, raw_spans: Iterable[RawSpan], location: str, log: ConversionLog, unit: str = "code-points"
 ) -> tuple[Span, ...]:
-    """Spans of a text from (start, end, type, surface or None); each once, in order.
+    """Return the valid spans of a text, each once, in order; log the others.
 
-    One that does not fit its text is a problem and left out (wrong-shape, span-outside-text, span-text-differs).
-    `unit` is what offsets count: code-points or utf-16.
+    Logs wrong-shape, span-outside-text or span-text-differs. `unit` of the offsets is code-points or utf-16.
     """
-    table = _units(text) if unit == "utf-16" else None
-    limit = len(text) if table is None else max(table)
+    code_points = {offset: i for i, offset in enumerate(_utf16_offsets(text))} if unit == "utf-16" else None
+    limit = len(text) if code_points is None else max(code_points)
     spans: dict[tuple[int, int, str], Span] = {}
-    for start, end, type, surface in found:
-        said = f"[{shorten(start)}, {shorten(end)}) {shorten(type)}"
-        if not isinstance(type, str) or any(isinstance(n, bool) or not isinstance(n, int) for n in (start, end)):
-            expected, hint = "whole numbers for start and end, and the name of a type", "correct the span"
-            notes.problem("wrong-shape", place, expected, said, hint)
+    for start, end, type, surface in raw_spans:
+        found = f"[{shorten(start)}, {shorten(end)}) {shorten(type)}"
+        if not isinstance(type, str) or not is_integer(start) or not is_integer(end):
+            expected = "whole numbers for start and end, and the name of a type"
+            log.log_problem("wrong-shape", location, expected=expected, found=found, fix="correct the span")
             continue
         if not type.strip():
-            notes.log_loss("empty-types", place, said)
+            log.log_loss("empty-types", location, found)
             continue
         if not 0 <= start < end <= limit:
-            hint = _outside(text, start, end, unit)
-            notes.problem("span-outside-text", place, f"0 <= start < end <= {limit}", said, hint)
+            fix = _fix_outside(text, start, end, unit)
+            expected = f"0 <= start < end <= {limit}"
+            log.log_problem("span-outside-text", location, expected=expected, found=found, fix=fix)
             continue
-        if table is not None:
-            if start not in table or end not in table:
-                expected, hint = "offsets between characters", "is --offsets utf-16 right?"
-                notes.problem("span-outside-text", place, expected, said, hint)
+        if code_points is not None:
+            if start not in code_points or end not in code_points:
+                fix = "check whether --offsets utf-16 is right"
+                log.log_problem(
+                    "span-outside-text", location, expected="offsets between characters", found=found, fix=fix
+                )
                 continue
-            start, end = table[start], table[end]
-        stands = text[start:end]
-        if surface is not None and surface != stands:
-            hint = _differs(text, start, end, surface)
-            found_there = f"{shorten(surface)} for {said}"
-            notes.problem("span-text-differs", place, shorten(stands), found_there, hint)
+            start, end = code_points[start], code_points[end]
+        text_surface = text[start:end]
+        if surface is not None and surface != text_surface:
+            found, fix = f"{shorten(surface)} for {found}", _fix_surface(text, start, end, surface)
+            log.log_problem("span-text-differs", location, expected=shorten(text_surface), found=found, fix=fix)
             continue
-        spans.setdefault((start, end, type), Span(start, end, type, stands))
-    return ordered(spans.values())
+        spans.setdefault((start, end, type), Span(start, end, type, text_surface))
+    return sort_spans(spans.values())
 
 
-def ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """By their beginnings, longer ones first; of the same stretch, as they came."""
+def sort_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sort by start, longer ones first; stable for equal offsets."""
     return tuple(sorted(spans, key=lambda span: (span.start, -span.end)))
 
 
-def _places(text: str) -> list[int]:
-    """The UTF-16 unit at which each character begins; and the end."""
+def _utf16_offsets(text: str) -> list[int]:
+    """Return the UTF-16 offset of each character, and of the end."""
     return list(accumulate((2 if ord(c) > 0xFFFF else 1 for c in text), initial=0))
 
 
-def _units(text: str) -> dict[int, int]:
-    """The code point at which each UTF-16 unit that begins a character stands; and the end."""
-    return {unit: i for i, unit in enumerate(_places(text))}
+def to_utf16_offsets(text: str, offsets: Sequence[int]) -> list[int]:
+    """Convert offsets in code points to UTF-16 units."""
+    utf16_offsets = _utf16_offsets(text)
+    return [utf16_offsets[offset] for offset in offsets]
 
 
-def to_units(text: str, offsets: Sequence[int]) -> list[int]:
-    """Offsets in code points as UTF-16 units."""
-    places = _places(text)
-    return [places[offset] for offset in offsets]
+def has_astral(text: str) -> bool:
+    """Return whether a text has characters outside the basic plane, where UTF-16 units and code points differ."""
+    return any(ord(c) > 0xFFFF for c in text)
 
 
-def _outside(text: str, start: int, end: int, unit: str) -> str:
+def _fix_outside(text: str, start: int, end: int, unit: str) -> str:
     if start == end:
         return "the end is exclusive; if ends are inclusive here, it is a file as CLUENER's: --from cluener"
-    if unit == "code-points" and any(ord(c) > 0xFFFF for c in text):
-        return "the text has characters outside the basic plane: if a tool counted UTF-16 units, --offsets utf-16"
-    return "take offsets and text from the same place"
+    return UTF16_FIX if unit == "code-points" and has_astral(text) else "take offsets and text from the same source"
 
 
-def _differs(text: str, start: int, end: int, surface: Any) -> str:
+def _fix_surface(text: str, start: int, end: int, surface: object) -> str:
     if surface == text[start : end - 1]:
         return "the ends seem to be exclusive, where this format has inclusive ones"
     if surface == text[start : end + 1]:
         return "the ends seem to be inclusive, where this format has exclusive ones"
-    if any(ord(c) > 0xFFFF for c in text):
-        return "the text has characters outside the basic plane: if a tool counted UTF-16 units, --offsets utf-16"
-    return "take the offsets and the surface from the same text"
+    return UTF16_FIX if has_astral(text) else "take the offsets and the surface from the same text"
 
 
-def flat(document: Document, notes: ConversionLog) -> tuple[Span, ...]:
-    """The spans without those that overlap a kept one: the one that begins first is kept, and the longer of two that
-    begin together; of the same stretch, the type that came first. So the outer one of nested spans stays.
+def remove_overlaps(document: Document, log: ConversionLog) -> tuple[Span, ...]:
+    """Return the spans without those that overlap an earlier one, and log these.
+
+    The span that begins first stays, and the longer of two that begin together; with equal offsets, the type that came
+    first. So the outer one of nested spans stays.
     """
-    kept: list[Span] = []
+    flat: list[Span] = []
     for span in document.spans:
-        if kept and span.start < kept[-1].end:
-            said = f"{_said(span)} within or across {_said(kept[-1])}"
-            notes.log_loss("overlaps", document.place, said)
+        if flat and span.start < flat[-1].end:
+            log.log_loss("overlaps", document.location, f"{_describe(span)} within or across {_describe(flat[-1])}")
         else:
-            kept.append(span)
-    return tuple(kept)
+            flat.append(span)
+    return tuple(flat)
 
 
-def _said(span: Span) -> str:
+def _describe(span: Span) -> str:
     return f"[{span.start}, {span.end}) {span.type} {shorten(span.surface, 20)}"
 
 
-def without(document: Document, notes: ConversionLog, *, ids: bool = False, groups: bool = False, classes: bool = False,
-            empty: bool = False) -> bool:  # fmt: skip
-    """Note what a format that lacks these things loses of a document. Returns whether it can be written at all."""
+def log_unsupported(document: Document, log: ConversionLog, *, ids: bool = False, groups: bool = False,
+                    classes: bool = False, empty: bool = False) -> bool:  # fmt: skip
+    """Log what a format that lacks these features loses of a document. Return whether it can be written at all."""
     if empty and not document.text:
-        notes.log_loss("empty", document.place, "an empty text")
+        log.log_loss("empty", document.location, "an empty text")
         return False
     if ids and document.id is not None:
-        notes.log_loss("ids", document.place, document.id)
+        log.log_loss("ids", document.location, document.id)
     if groups and document.group is not None:
-        notes.log_loss("groups", document.place, document.group)
+        log.log_loss("groups", document.location, document.group)
     if classes and document.classes:
-        notes.log_loss("classes", document.place, ", ".join(document.classes), len(document.classes))
+        log.log_loss("classes", document.location, ", ".join(document.classes), len(document.classes))
     return True
 
 
-def named(name: str, allowed: "Any", place: str, notes: ConversionLog) -> str:
-    """`name` with "_" for each character that the pattern `allowed` does not match; noted if that changes it."""
-    found = "".join(c if allowed.match(c) else "_" for c in name)
-    if found != name:
-        notes.log_loss("names", place, f"{name!r} became {found!r}")
-    return found
+def replace_characters(name: str, allowed: re.Pattern[str], location: str, log: ConversionLog) -> str:
+    """Replace each character that `allowed` does not match by "_", and log a changed name."""
+    replaced = "".join(c if allowed.match(c) else "_" for c in name)
+    if replaced != name:
+        log.log_loss("names", location, f"{name!r} became {replaced!r}")
+    return replaced
 
 
-def text_of(value: Any, place: str, notes: ConversionLog) -> str | None:
-    """A text that can be written anywhere, or None and a problem (wrong-shape)."""
+def validate_text(value: object, location: str, log: ConversionLog) -> str | None:
+    """Return a text that UTF-8 can encode; otherwise log a problem (wrong-shape) and return None."""
     if not isinstance(value, str):
         found = "nothing" if value is None else shorten(value)
-        notes.problem("wrong-shape", place, 'a text under "text"', found, "is it a file of another format?")
+        log.log_problem("wrong-shape", location, expected='a text under "text"', found=found, fix=OTHER_FORMAT)
         return None
-    return value if storable(value, place, notes) else None
+    return value if is_encodable(value, location, log) else None
 
 
-def storable(value: str, place: str, notes: ConversionLog) -> bool:
-    """Whether UTF-8 has all of a text; if not, a problem (wrong-shape)."""
+def is_encodable(value: str, location: str, log: ConversionLog) -> bool:
+    """Return whether UTF-8 can encode a text; if not, log a problem (wrong-shape)."""
     try:
         value.encode()
     except UnicodeEncodeError:
-        notes.problem("wrong-shape", place, "text that UTF-8 has", "half a surrogate pair", "take that character out")
+        log.log_problem("wrong-shape", location, expected="text that UTF-8 can encode", found="half a surrogate pair",
+                        fix="remove that character")  # fmt: skip
         return False
     return True
 
 
-def names_of(document: Document) -> str:
-    """All that a document says beside its text, one behind the other."""
-    said = (document.id or "", document.group or "", *document.classes, *(span.type for span in document.spans))
-    return "\n".join(said)
+def join_names(document: Document) -> str:
+    """Join id, group, classes and types of a document."""
+    types = (span.type for span in document.spans)
+    return "\n".join((document.id or "", document.group or "", *document.classes, *types))
 
 
-def identified(
-    row: dict[str, Any], group: str | None, place: str, notes: ConversionLog
+def read_id_and_group(
+    row: Row, group_field: str | None, location: str, log: ConversionLog
 ) -> tuple[str | None, str | None]:
-    """The id of a row of JSON, and what its field `group` says. A missing field is a problem (wrong-shape)."""
-    id = row.get("id")
-    if group is None:
-        return None if id is None else str(id), None
-    if row.get(group) is None:
-        expected, hint = f"the field {group!r} of --group", f"fields here: {', '.join(map(str, row))}"
-        notes.problem("wrong-shape", place, expected, "nothing", hint)
-        return None if id is None else str(id), None
-    return None if id is None else str(id), str(row[group])
+    """Return the id of a JSON row and its field `group_field`. A missing field is a problem (wrong-shape)."""
+    id = None if row.get("id") is None else str(row["id"])
+    if group_field is None:
+        return id, None
+    if row.get(group_field) is None:
+        log.log_problem("wrong-shape", location, expected=f"the field {group_field!r} of --group", found="nothing",
+                        fix=f"name one of the fields here: {', '.join(map(str, row))}")  # fmt: skip
+        return id, None
+    return id, str(row[group_field])

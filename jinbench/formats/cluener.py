@@ -2,55 +2,68 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from jinbench.core.errors import shorten
-from jinbench.formats.base import ConversionLog, Document, identified, spans_in, text_of, without
-from jinbench.formats.jsonl import counted, line, named, rows_of
+from jinbench.formats.base import (
+    OTHER_FORMAT,
+    ConversionLog,
+    Document,
+    RawSpan,
+    Row,
+    is_integer,
+    log_unsupported,
+    read_id_and_group,
+    validate_spans,
+    validate_text,
+)
+from jinbench.formats.jsonl import convert_offsets, read_rows, to_id_fields, to_line
 
 
-def is_row(row: dict[str, Any]) -> bool:
+def is_row(row: Row) -> bool:
     label = row.get("label")
-    return "text" in row and isinstance(label, dict) and all(isinstance(each, dict) for each in label.values())
+    return "text" in row and isinstance(label, dict) and all(isinstance(mentions, dict) for mentions in label.values())
 
 
-def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: str | None = None,
+def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """The lines of a file. A span whose surface does not stand where it points is left out, and a problem."""
-    for place, row in rows_of(path, notes):
-        text = text_of(row.get("text"), place, notes)
+    """Read the lines of a file. A span whose surface is not at its offsets is left out, and a problem."""
+    for location, row in read_rows(path, log):
+        text = validate_text(row.get("text"), location, log)
         if text is None:
             continue
         if "label" not in row:
-            notes.log_loss("unlabelled", place, "no label, as in a test set without gold")
+            log.log_loss("unlabelled", location, "no label, as in a test set without gold")
             continue
         if not is_row(row):
-            expected, hint = '"label": {type: {surface: [[start, end], …]}}', "is it a file of another format?"
-            notes.problem("wrong-shape", place, expected, shorten(row["label"]), hint)
+            expected = '"label": {type: {surface: [[start, end], …]}}'
+            log.log_problem("wrong-shape", location, expected=expected, found=shorten(row["label"]), fix=OTHER_FORMAT)
             continue
-        id, of = identified(row, group, place, notes)
-        found = _spans(row["label"], place, notes)
-        yield Document(text, spans_in(text, found, place, notes, offsets or "code-points"), (), id, of, place=place)
+        id, group_id = read_id_and_group(row, group, location, log)
+        raw_spans = _iterate_spans(row["label"], location, log)
+        spans = validate_spans(text, raw_spans, location, log, offsets or "code-points")
+        yield Document(text, spans, (), id, group_id, location=location)
 
 
-def _spans(label: dict[str, Any], place: str, notes: ConversionLog) -> Iterator[tuple[Any, Any, Any, Any]]:
+def _iterate_spans(label: Row, location: str, log: ConversionLog) -> Iterator[RawSpan]:
     for type, mentions in label.items():
-        for surface, places in mentions.items():
-            for pair in places if isinstance(places, list) else [places]:
+        for surface, offsets in mentions.items():
+            for pair in offsets if isinstance(offsets, list) else [offsets]:
                 if not isinstance(pair, list) or len(pair) != 2:
-                    expected, hint = "[[start, end], …] of each surface", "correct the line"
-                    notes.problem("wrong-shape", place, expected, shorten(pair), hint)
+                    log.log_problem("wrong-shape", location, expected="[[start, end], …] of each surface",
+                                    found=shorten(pair), fix="correct the line")  # fmt: skip
                     continue
                 start, end = pair
-                yield start, end + 1 if isinstance(end, int) and not isinstance(end, bool) else end, type, surface
+                yield start, end + 1 if is_integer(end) else end, type, surface
 
 
-def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[bytes]:
-    """A line for each document, with its id and group where it has them."""
-    for document in found:
-        without(document, notes, classes=True)
+def write(
+    documents: Iterable[Document], log: ConversionLog, offsets: str | None = None, **_: object
+) -> Iterator[bytes]:
+    """Yield a line for each document, with id and group where it has them."""
+    for document in documents:
+        log_unsupported(document, log, classes=True)
         label: dict[str, dict[str, list[list[int]]]] = {}
         for span in document.spans:
-            start, end = counted(document.text, span.start, span.end, offsets)
+            start, end = convert_offsets(document.text, span.start, span.end, offsets)
             label.setdefault(span.type, {}).setdefault(span.surface, []).append([start, end - 1])
-        yield line(named(document) | {"text": document.text, "label": label})
+        yield to_line(to_id_fields(document) | {"text": document.text, "label": label})

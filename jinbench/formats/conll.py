@@ -1,213 +1,226 @@
-"""Columns: a token and its tag on each line, an empty line behind each sentence. Here a token is a character."""
+"""CoNLL columns: a token and its tag on each line, an empty line behind each sentence.
+
+Written, a token is a character.
+"""
 
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from jinbench.core import files
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import DataError
 from jinbench.core.types import Span
-from jinbench.formats.base import BLANK, ConversionLog, Document, flat, named, without
+from jinbench.formats.base import (
+    BLANK,
+    ConversionLog,
+    Document,
+    log_unsupported,
+    remove_overlaps,
+    replace_characters,
+)
 from jinbench.scoring import schemes
 
-BATCH = 512  # sentences whose tags are read at once
-SHOWN = 12  # tags of an invalid sequence that are shown
-DOCUMENT = "-DOCSTART-"  # what stands before each document where a corpus has documents
+BATCH = 512  # sentences whose tags are decoded at once
+TAGS_SHOWN = 12  # of an invalid sequence
+DOCSTART = "-DOCSTART-"  # the token before each document where a corpus has documents
 TAG = re.compile(r"O|[A-Z]-\S+")
 _NUMBERED = re.compile(r".\d+", re.DOTALL)
 _IN_TAG = re.compile(r"\S")
 
-Line = tuple[int, str, str]  # its number, the token, the tag
+Line: TypeAlias = tuple[int, str, str]  # number, token, tag
+TokenSpan: TypeAlias = tuple[int, int, str]  # first token, token behind the last, type
 
 
-def looks(path: Path, head: str) -> bool:
-    """Whether the beginning of a file is columns, the last of tags."""
+def is_conll(path: Path, head: str) -> bool:
+    """Return whether the beginning of a file is columns, the last one of tags."""
     lines = [line.split() for line in head.split("\n")[:200][: -1 if head.count("\n") < 200 else None] if line.strip()]
     lines = lines or [line.split() for line in head.split("\n") if line.strip()]
     return bool(lines) and all(len(line) > 1 and TAG.fullmatch(line[-1]) for line in lines if line[0] != "#")
 
 
-def read(path: Path, notes: ConversionLog, scheme: str = "BIO", repair: str | None = None, join: str = "",
+def read(path: Path, log: ConversionLog, scheme: str = "BIO", repair: str | None = None, join: str = "",
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """The sentences of a file, `join` between their tokens. Of the columns the first is the token, the last the tag.
+    """Read the sentences of a file, with `join` between tokens. The first column is the token, the last the tag.
 
     Tags that the scheme forbids are problems (wrong-tags) that end the conversion, unless a repair is named.
     """
-    schemes.check(scheme, repair)
-    shown, group, number, numbered = files.shown(path), None, 0, None
-    prefixes: set[str] = set()
-    sentences = _sentences(path, notes)
+    schemes.check_scheme(scheme, repair)
+    decoder = _TagDecoder(files.display_path(path), scheme, repair, log)
+    group, documents, numbered = None, 0, None
+    sentences = _read_sentences(path, log)
     while batch := list(itertools.islice(sentences, BATCH)):
         if numbered is None:  # Weibo NER writes the place in the word behind each character
-            numbered = all(_is_numbered(token) for rows in batch for _, token, _ in rows if token != DOCUMENT)
-        kept: list[tuple[list[Line], str | None]] = []
-        for rows in batch:
-            if rows[0][1] == DOCUMENT:
-                number += 1
-                group = f"{path.stem}-D{number}"
-                rows = rows[1:]
-            if rows:
-                kept.append((rows, group))
-        prefixes |= {tag.partition("-")[0] for rows, _ in kept for _, _, tag in rows}
-        for (rows, of), spans in zip(kept, _spans([r for r, _ in kept], scheme, repair, shown, prefixes, notes),
-                                     strict=True):  # fmt: skip
-            tokens = [token for _, token, _ in rows]
+            numbered = all(_is_numbered(token) for lines in batch for _, token, _ in lines if token != DOCSTART)
+        grouped: list[tuple[list[Line], str | None]] = []
+        for lines in batch:
+            if lines[0][1] == DOCSTART:
+                documents += 1
+                group = f"{path.stem}-D{documents}"
+                lines = lines[1:]
+            if lines:
+                grouped.append((lines, group))
+        decoded = decoder.decode([lines for lines, _ in grouped])
+        for (lines, sentence_group), token_spans in zip(grouped, decoded, strict=True):
+            location = decoder.location(lines[0])
+            tokens = [token for _, token, _ in lines]
             if numbered:
-                notes.log_loss("numbers", f"{shown}:{rows[0][0]}", tokens[0], sum(map(_is_numbered, tokens)))
+                log.log_loss("numbers", location, tokens[0], sum(map(_is_numbered, tokens)))
                 tokens = [token[0] if _is_numbered(token) else token for token in tokens]
             starts = list(itertools.accumulate((len(token) + len(join) for token in tokens), initial=0))
             text = join.join(tokens)
-            found = tuple(
-                Span(starts[a], starts[b] - len(join), type, text[starts[a] : starts[b] - len(join)])
-                for a, b, type in spans
-            )
-            yield Document(text, found, group=of, place=f"{shown}:{rows[0][0]}")
+            offsets = ((starts[a], starts[b] - len(join), type) for a, b, type in token_spans)
+            spans = tuple(Span(start, end, type, text[start:end]) for start, end, type in offsets)
+            yield Document(text, spans, group=sentence_group, location=location)
 
 
 def _is_numbered(token: str) -> bool:
     return _NUMBERED.fullmatch(token) is not None
 
 
-def _sentences(path: Path, notes: ConversionLog) -> Iterator[list[Line]]:
-    """The lines of each sentence. One whose lines are not all alike is left out, and a problem."""
-    shown, columns = files.shown(path), 0
+def _read_sentences(path: Path, log: ConversionLog) -> Iterator[list[Line]]:
+    """Yield the lines of each sentence. One whose lines are not all alike is left out, and a problem."""
+    file_location, columns = files.display_path(path), 0
     try:
         with path.open("rb") as file:
-            rows: list[Line] = []
-            whole = True
-            for number, line in _decoded(path, file, notes):
+            lines: list[Line] = []
+            valid = True
+            for number, line in _decode_lines(path, file, log):
+                location = f"{file_location}:{number}"
                 if not line.strip(" \t"):
-                    if rows and whole:
-                        yield rows
-                    rows, whole = [], True
+                    if lines and valid:
+                        yield lines
+                    lines, valid = [], True
                     continue
                 cells = re.split(r"[ \t]+", line.rstrip(" \t"))
                 cells[0] = cells[0] or line[0]  # a space or a tab is the token
                 if line.startswith("# ") and not TAG.fullmatch(cells[-1]):
-                    notes.log_loss("comments", f"{shown}:{number}", line)
+                    log.log_loss("comments", location, line)
                     continue
                 columns = columns or len(cells)
-                if cells[0] == DOCUMENT:
-                    cells = [DOCUMENT, "O"]
+                if cells[0] == DOCSTART:
+                    cells = [DOCSTART, "O"]
                 elif len(cells) != columns or columns < 2:
-                    whole = False
-                    expected = f"{max(columns, 2)} columns, the first a token, the last its tag, as above"
-                    hint = "mend the line; its sentence is left out. Is the file of another format?"
-                    found = f"{len(cells)}: {line[:40]!r}"
-                    notes.add(
-                        Problem("wrong-shape", location=f"{shown}:{number}", expected=expected, found=found, fix=hint)
-                    )
-                rows.append((number, cells[0], cells[-1]))
-            if rows and whole:
-                yield rows
+                    valid = False
+                    log.log_problem(
+                        "wrong-shape", location, found=f"{len(cells)}: {line[:40]!r}",
+                        expected=f"{max(columns, 2)} columns, the first a token, the last its tag, as above",
+                        fix="correct the line (its sentence is left out), or name another format: --from FORMAT",
+                    )  # fmt: skip
+                lines.append((number, cells[0], cells[-1]))
+            if lines and valid:
+                yield lines
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        notes.problem("file-missing", shown, "a readable file", reason, "check the path")
+        log.log_problem("file-missing", file_location, expected="a readable file", found=reason, fix="check the path")
 
 
-def _decoded(path: Path, file: BinaryIO, notes: ConversionLog) -> Iterator[tuple[int, str]]:
-    at = 0
+def _decode_lines(path: Path, file: BinaryIO, log: ConversionLog) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line, up to the first that is no text."""
+    position = 0
     for number, raw in enumerate(file, 1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            notes.add(files.not_utf8(path, number, raw[error.start], at + error.start))
+            log.add(files.not_utf8_problem(path, number, raw[error.start], position + error.start))
             return
         if "\0" in line:
-            hint = "is the file packed or binary?"
-            notes.problem("file-binary", f"{files.shown(path)}:{number}", "text", "a NUL character", hint)
+            log.log_problem("file-binary", f"{files.display_path(path)}:{number}", expected="text",
+                            found="a NUL character", fix="unpack the file, or convert it to text")  # fmt: skip
             return
-        at += len(raw)
+        position += len(raw)
         yield number, line.removesuffix("\n").removesuffix("\r")
 
 
-def _spans(
-    sentences: Sequence[list[Line]],
-    scheme: str,
-    repair: str | None,
-    shown: str,
-    prefixes: set[str],
-    notes: ConversionLog,
-) -> list[list[tuple[int, int, str]]]:
-    """(first token, token behind the last, type) of each span of each sentence."""
-    tags = [[tag for _, _, tag in rows] for rows in sentences]
-    names = schemes.types_of({tag for row in tags for tag in row})
-    try:
-        return _decode(tags, names, scheme, None)
-    except DataError:
-        pass
-    found = []
-    for rows, row in zip(sentences, tags, strict=True):
+class _TagDecoder:
+    """Decodes the tags of one file; repairs or logs invalid sequences."""
+
+    def __init__(self, path: str, scheme: str, repair: str | None, log: ConversionLog) -> None:
+        self.path, self.scheme, self.repair, self.log = path, scheme, repair, log
+        self.prefixes: set[str] = set()  # of all tags so far
+
+    def location(self, line: Line) -> str:
+        return f"{self.path}:{line[0]}"
+
+    def decode(self, sentences: Sequence[list[Line]]) -> list[list[TokenSpan]]:
+        """Return the spans of each sentence."""
+        tags = [[tag for _, _, tag in lines] for lines in sentences]
+        self.prefixes |= {tag.partition("-")[0] for sentence_tags in tags for tag in sentence_tags}
+        types = schemes.list_types({tag for sentence_tags in tags for tag in sentence_tags})
         try:
-            spans = _decode([row], names, scheme, None)[0]
+            return _decode(tags, types, self.scheme)
+        except DataError:
+            return [self._decode_sentence(lines, tags, types) for lines, tags in zip(sentences, tags, strict=True)]
+
+    def _decode_sentence(self, lines: list[Line], tags: list[str], types: Sequence[str]) -> list[TokenSpan]:
+        try:
+            return _decode([tags], types, self.scheme)[0]
         except DataError as error:
-            first = re.findall(r"\d+", error.problems[0].location.partition(",")[2])
-            a, b = int(first[0]), int(first[-1])
-            place, sequence = f"{shown}:{rows[a][0]}", " ".join(row[max(a - 1, 0) : b + 2][:SHOWN])
+            (problem, *_) = error.problems
+        numbers = re.findall(r"\d+", problem.location.partition(",")[2])
+        first, last = int(numbers[0]), int(numbers[-1])
+        location, sequence = self.location(lines[first]), " ".join(tags[max(first - 1, 0) : last + 2][:TAGS_SHOWN])
+        if self.repair:
             try:
-                spans = _decode([row], names, scheme, repair)[0] if repair else []
+                spans = _decode([tags], types, self.scheme, self.repair)[0]
             except DataError:
-                repair_helps = False
+                pass
             else:
-                repair_helps = repair is not None
-            if repair_helps:
-                notes.log_loss("repaired", place, sequence)
-            else:
-                expected = error.problems[0].expected
-                notes.problem("wrong-tags", place, expected, sequence, _advice(prefixes, scheme))
-                spans = []
-        found.append(spans)
-    return found
+                self.log.log_loss("repaired", location, sequence)
+                return spans
+        self.log.log_problem("wrong-tags", location, expected=problem.expected, found=sequence, fix=self._fix())
+        return []
+
+    def _fix(self) -> str:
+        used = self.prefixes - {"O"}
+        matching = [name for name, letters in schemes.SCHEMES.items() if used <= letters.keys()]
+        if matching and self.scheme not in matching:
+            return f"the tags look like {matching[0]}: --scheme {matching[0]}"
+        repairs = "; ".join(f"{name}: {description}" for name, description in schemes.REPAIRS.items())
+        return f"correct the tags, or name a repair: --repair; {repairs}"
 
 
 def _decode(
-    tags: Sequence[Sequence[str]], names: Sequence[str], scheme: str, repair: str | None
-) -> list[list[tuple[int, int, str]]]:
-    columns = schemes.of_tags(tags, names, scheme, repair)
-    found: list[list[tuple[int, int, str]]] = [[] for _ in tags]
-    parts = (columns.item.tolist(), columns.start.tolist(), columns.end.tolist(), columns.type.tolist())
-    for item, start, end, type in zip(*parts, strict=True):
-        found[item].append((start, end, names[type]))
-    return found
+    tags: Sequence[Sequence[str]], types: Sequence[str], scheme: str, repair: str | None = None
+) -> list[list[TokenSpan]]:
+    table = schemes.tags_to_table(tags, types, scheme, repair)
+    spans: list[list[TokenSpan]] = [[] for _ in tags]
+    columns = (table.item.tolist(), table.start.tolist(), table.end.tolist(), table.type.tolist())
+    for item, start, end, type in zip(*columns, strict=True):
+        spans[item].append((start, end, types[type]))
+    return spans
 
 
-def _advice(prefixes: set[str], scheme: str) -> str:
-    used = prefixes - {"O"}
-    fits = [name for name, letters in schemes.SCHEMES.items() if used <= letters.keys()]
-    if fits and scheme not in fits:
-        return f"the tags look like {fits[0]}: --scheme {fits[0]}"
-    repairs = "; ".join(f"{name}: {what}" for name, what in schemes.REPAIRS.items())
-    return f"mend the tags, or name a repair: --repair; {repairs}"
+def write(documents: Iterable[Document], log: ConversionLog, scheme: str = "BIO", **_: object) -> Iterator[bytes]:
+    """Yield one character and its tag on each line, a space between them; of spans that overlap, one.
 
-
-def write(documents: Iterable[Document], notes: ConversionLog, scheme: str = "BIO", **_: object) -> Iterator[bytes]:
-    """One character and its tag on each line, a space between them; of spans that overlap, one.
-
-    Raises :class:`DataError` (wrong-scheme).
+    Raise :class:`DataError` (wrong-scheme).
     """
-    schemes.check(scheme)
+    schemes.check_scheme(scheme)
     for document in documents:
-        if not without(document, notes, ids=True, groups=True, classes=True, empty=True):
+        if not log_unsupported(document, log, ids=True, groups=True, classes=True, empty=True):
             continue
-        spans = [span._replace(type=named(span.type, _IN_TAG, document.place, notes)) for span in flat(document, notes)]
+        spans = [
+            span._replace(type=replace_characters(span.type, _IN_TAG, document.location, log))
+            for span in remove_overlaps(document, log)
+        ]
         lines = []
         for i, (c, tag) in enumerate(zip(document.text, to_tags(len(document.text), spans, scheme), strict=True)):
             if c.isspace() or c in "\0\ufeff":
-                notes.log_loss("white-space", document.place, f"U+{ord(c):04X} at {i}")
+                log.log_loss("white-space", document.location, f"U+{ord(c):04X} at {i}")
                 c = BLANK
             lines.append(f"{c} {tag}\n")
         yield ("".join(lines) + "\n").encode()
 
 
 def to_tags(length: int, spans: Iterable[Span], scheme: str) -> list[str]:
-    """One tag for each of `length` tokens, in a scheme of `jinbench.scoring.schemes`. The spans must not overlap."""
-    letter = {meaning: letter for letter, meaning in schemes.SCHEMES[scheme].items()}
+    """Return one tag for each of `length` tokens. The spans must not overlap."""
+    letters = {meaning: letter for letter, meaning in schemes.SCHEMES[scheme].items()}
     tags = ["O"] * length
     for span in spans:
-        inside = [letter["B"], *letter["I"] * (span.end - span.start - 1)]
-        if "E" in letter:
-            inside[-1] = letter["E"] if len(inside) > 1 else letter["S"]
-        tags[span.start : span.end] = [f"{each}-{span.type}" for each in inside]
+        prefixes = [letters["B"], *letters["I"] * (span.end - span.start - 1)]
+        if "E" in letters:
+            prefixes[-1] = letters["E"] if len(prefixes) > 1 else letters["S"]
+        tags[span.start : span.end] = [f"{prefix}-{span.type}" for prefix in prefixes]
     return tags

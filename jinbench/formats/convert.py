@@ -1,37 +1,48 @@
-"""From one format of corpora to another: what was read, what was left out, and what got lost, all of it told."""
+"""Convert corpora between formats, and report what was read, left out and lost."""
 
 import itertools
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from jinbench.core import files
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import DataError, Problem, fail
 from jinbench.dataset.splits import SPLITS
-from jinbench.formats import registry
-from jinbench.formats.base import LOSSES, ConversionLog, Document, names_of, storable
-from jinbench.formats.registry import Format
+from jinbench.formats.base import LOSSES, OTHER_FORMAT, ConversionLog, Document, is_encodable, join_names
+from jinbench.formats.registry import FORMATS, Format, detect_format, get_format, match_formats
 
-NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",
-         "val": "validation", "test": "test"}  # fmt: skip
-SHOWN = 3  # problems of a kind that are printed
+SPLIT_NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",
+               "val": "validation", "test": "test"}  # fmt: skip
+PROBLEMS_PRINTED = 3  # of each code
+
+Options: TypeAlias = Mapping[str, Any]
 
 
-class Source(NamedTuple):
-    """A file or folder to read, and the split that it is, if that was said."""
+class CorpusSource(NamedTuple):
+    """A file or folder to read, and the split that it is, if one was named."""
 
     path: Path
     split: str | None = None
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a conversion came to. `losses`: by code, how often and the first places; `counts`: problems by code.
+class ConversionReport:
+    """Result of a conversion.
 
-    `texts` and `spans` are those that were read; `files` what was written, `problems` what was left out.
+    Attributes:
+        read: names of the formats read.
+        wrote: name of the format written.
+        out: path written, for messages.
+        texts: number of texts read.
+        spans: number of spans read.
+        files: names of the files written.
+        losses: by code, `count`, `what` and the first `examples`.
+        counts: number of problems, by code.
+        problems: the input that was left out.
+        remarks: what users of the result must know.
     """
 
     read: str
@@ -52,251 +63,224 @@ class Report:
         lines = [f"{self.read} → {self.wrote}: {self.texts:,} texts with {self.spans:,} spans, in {self.out}"]
         for code, loss in self.losses.items():
             lines.append(f"lost, {code}: {loss['count']:,}: {loss['what']}")
-            lines += [f"  {each['place']}: {each['what']}" for each in loss["examples"]]
+            lines += [f"  {example['place']}: {example['what']}" for example in loss["examples"]]
         for code, count in self.counts.items():
             lines.append(f"left out, {code}: {count:,}")
-            mine = [problem for problem in self.problems if problem.code == code][:SHOWN]
-            lines += [f"  {each.location}: expected {each.expected}, found {each.found}; {each.fix}" for each in mine]
+            problems = [problem for problem in self.problems if problem.code == code][:PROBLEMS_PRINTED]
+            lines += [f"  {p.location}: expected {p.expected}, found {p.found}; {p.fix}" for p in problems]
         lines += self.remarks
         if not self.losses and not self.counts:
             lines.append("Nothing was lost.")
         return "\n".join(lines)
 
 
-def source(said: str) -> Source:
-    """PATH, or SPLIT=PATH. What exists under the whole name is a path."""
-    split, _, path = said.partition("=")
-    if path and split in NAMES and not Path(said).exists():
-        return Source(Path(path), NAMES[split])
-    return Source(Path(said))
+def parse_source(argument: str) -> CorpusSource:
+    """Parse PATH or SPLIT=PATH. If the whole argument exists, it is a path."""
+    split, _, path = argument.partition("=")
+    if path and split in SPLIT_NAMES and not Path(argument).exists():
+        return CorpusSource(Path(path), SPLIT_NAMES[split])
+    return CorpusSource(Path(argument))
 
 
 def convert_corpus(
-    sources: Sequence[Source], to: str, out: Path, origin: str | None = None, strict: bool = False,
-    options: Mapping[str, Any] | None = None, writing: Mapping[str, Any] | None = None,
-) -> Report:  # fmt: skip
-    """Read the `sources` and write them to `out`: a file, or a folder with one for each split that is said.
+    sources: Sequence[CorpusSource], target_format: str, out: Path, source_format: str | None = None,
+    strict: bool = False, reader_options: Options | None = None, writer_options: Options | None = None,
+) -> ConversionReport:  # fmt: skip
+    """Read a corpus and write it in another format. Nothing is at `out` before everything is written.
 
-    `origin` is the format of the sources; without it, what they look like. `options` are those of the reader: scheme,
-    repair, join (conll), group, offsets (JSON), passages (jinbench); `writing` those of the writer: scheme (conll),
-    title, command, source, seed (jinbench). Nothing is there before all is.
-    Raises :class:`DataError`: format-unknown, file-missing, folder-taken, wrong-tags, wrong-scheme, not-utf8,
-    conversion-loses if `strict` and anything was lost, and whatever is wrong if nothing could be read.
+    Args:
+        sources: files or folders; all with a split, or none.
+        target_format: name in :data:`FORMATS`.
+        out: the file to write; a folder for formats that are one, and with one file per split where splits are named.
+        source_format: name in :data:`FORMATS`; without it, detected from the content.
+        strict: raise if anything would be lost or left out.
+        reader_options: scheme, repair, join (conll); group, offsets (JSON); passages (jinbench).
+        writer_options: scheme (conll); title, command, source, seed (jinbench).
+
+    Returns:
+        What was read and written, with losses and problems counted.
+
+    Raises:
+        DataError: [format-unknown], [file-missing], [folder-taken], [split-mismatch], [wrong-tags], [wrong-scheme],
+            [not-utf8]; [conversion-loses] if `strict` and anything is lost; every problem if nothing could be read.
     """
-    target = registry.get_format(to, "--to")
-    chosen = {name: value for name, value in (options or {}).items() if value not in (None, False)}
-    found = [_format(each.path, origin, chosen) for each in sources]
-    splits = [each.split for each in sources]
-    if len(set(map(bool, splits))) > 1:
-        hint = "name all with their split, or none: train=FILE test=FILE"
-        raise DataError(
-            Problem("split-mismatch", location="IN", expected="a split for each file", found="one without", fix=hint)
-        )
-    apart = any(splits) or any(each.whole for each in found)
-    if not target.whole and sum(each.whole for each, split in zip(found, splits, strict=True) if not split) > 1:
-        hint = "convert each by itself, or say which split each is to be: train=DIR test=DIR"
-        raise DataError(
-            Problem(
-                "split-mismatch",
-                location="IN",
-                expected="one benchmark, which has splits of its own",
-                found="several",
-                fix=hint,
-            )
-        )
-    many = target.folder or apart
-    hint = "name another one: --out DIR" if many else "name another one: --out FILE"
-    if many:
-        files.check_free(out, hint)
-    elif out.is_dir():
-        raise DataError(
-            Problem(
-                "folder-taken", location=files.shown(out), expected="the name of a file", found="a folder", fix=hint
-            )
-        )
-    elif out.exists() and any(out.samefile(each.path) for each in sources):
-        raise DataError(
-            Problem(
-                "folder-taken",
-                location=files.shown(out),
-                expected="a file to write",
-                found="the corpus that is read",
-                fix=hint,
-            )
-        )
-    notes = ConversionLog()
-    tally = _Tally()
-    pairs = sorted(zip(sources, found, strict=True), key=lambda pair: [None, *SPLITS].index(pair[0].split))
-    documents = tally.counted(pairs, notes, chosen)
+    target = get_format(target_format, "--to")
+    options = {name: value for name, value in (reader_options or {}).items() if value not in (None, False)}
+    inputs = [(source, _source_format(source.path, source_format, options)) for source in sources]
+    by_split = _check_splits(inputs, target)
+    makes_folder = target.is_folder or by_split
+    fix = f"name another one: --out {'DIR' if makes_folder else 'FILE'}"
+    _check_out(out, makes_folder, sources, fix)
+    log = ConversionLog()
+    reader = _CountingReader()
+    inputs.sort(key=lambda pair: [None, *SPLITS].index(pair[0].split))
+    documents = reader.read_documents(inputs, log, options)
     out.parent.mkdir(parents=True, exist_ok=True)
-    home = out if out.is_dir() else out.parent
-    with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
-        made = Path(scratch) / "made"
-        _write(documents, target, made if many else made / f"x{out.suffix}", apart, notes, dict(writing or {}))
-        report = Report(
-            ", ".join(dict.fromkeys(each.name for each in found)),
-            target.name,
-            files.shown(out),
-            tally.texts,
-            tally.spans,
-            tuple(files.visible(made)) if many else (out.name,),
-            _told(notes),
-            dict(notes.counts),
-            tuple(notes.problems),
-            tuple(notes.remarks),
+    with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=out if out.is_dir() else out.parent) as temporary:
+        result = Path(temporary) / "made"
+        path = result if makes_folder else result / f"x{out.suffix}"
+        _write(documents, target, path, by_split, log, dict(writer_options or {}))
+        report = ConversionReport(
+            read=", ".join(dict.fromkeys(format.name for _, format in inputs)),
+            wrote=target.name,
+            out=files.display_path(out),
+            texts=reader.texts,
+            spans=reader.spans,
+            files=tuple(files.list_files(result)) if makes_folder else (out.name,),
+            losses=_losses_to_dict(log),
+            counts=dict(log.counts),
+            problems=tuple(log.problems),
+            remarks=tuple(log.remarks),
         )
-        for each, format in pairs if notes.fatal else ():
-            if registry.looks(each.path) not in ([], [format.name]):
-                notes.fatal.append(_nothing(each.path, format, notes))
-        notes.raise_fatal()
-        if strict and (notes.losses or notes.counts):
-            raise DataError([*notes.problems, *_losses(notes, target)])
-        if many:
-            files.settle(made, out, hint)
+        for source, format in inputs if log.fatal else ():
+            if match_formats(source.path) not in ([], [format.name]):
+                log.fatal.append(_unusable_source(source.path, format, log))
+        log.raise_fatal()
+        if strict and (log.losses or log.counts):
+            raise DataError([*log.problems, *_losses_to_problems(log, target)])
+        if makes_folder:
+            files.move_into_place(result, out, fix)
         else:
-            (made / f"x{out.suffix}").replace(out)
+            path.replace(out)
     return report
 
 
-def _format(path: Path, origin: str | None, options: Mapping[str, Any]) -> Format:
-    """The format of a source, which must be able to do what is asked of it."""
+def _check_splits(inputs: Sequence[tuple[CorpusSource, Format]], target: Format) -> bool:
+    """Return whether there is a file per split. Raise :class:`DataError` (split-mismatch)."""
+    with_split = [source.split is not None for source, _ in inputs]
+    if len(set(with_split)) > 1:
+        fail("split-mismatch", "IN", expected="a split for each file", found="one without",
+             fix="name all with their split, or none: train=FILE test=FILE")  # fmt: skip
+    have_splits = [format.has_splits for source, format in inputs if source.split is None]
+    if not target.has_splits and sum(have_splits) > 1:
+        fail("split-mismatch", "IN", expected="one benchmark, which has splits of its own", found="several",
+             fix="convert each by itself, or name the split of each: train=DIR test=DIR")  # fmt: skip
+    return any(with_split) or any(format.has_splits for _, format in inputs)
+
+
+def _check_out(out: Path, makes_folder: bool, sources: Sequence[CorpusSource], fix: str) -> None:
+    """Raise :class:`DataError` (folder-taken) if `out` cannot be written."""
+    location = files.display_path(out)
+    if makes_folder:
+        files.require_free_folder(out, fix)
+    elif out.is_dir():
+        fail("folder-taken", location, expected="the name of a file", found="a folder", fix=fix)
+    elif out.exists() and any(out.samefile(source.path) for source in sources):
+        fail("folder-taken", location, expected="a file to write", found="the corpus that is read", fix=fix)
+
+
+def _source_format(path: Path, name: str | None, options: Options) -> Format:
+    """Return the format of a source. Raise :class:`DataError` if it has not all `options`."""
+    location = files.display_path(path)
     if not path.exists():
-        said = str(path).partition("=")
-        hint = f"check the path; or is {said[0]!r} meant for a split? One of {', '.join(NAMES)}" if said[2] else ""
-        expected = "a file or a folder"
-        raise DataError(
-            Problem(
-                "file-missing",
-                location=files.shown(path),
-                expected=expected,
-                found="nothing",
-                fix=hint or "check the path",
-            )
-        )
-    found = registry.get_format(origin, "--from") if origin else registry.detect(path)
-    if found.folder != path.is_dir():
-        expected, there = ("a folder", "a file") if found.folder else ("a file", "a folder")
-        hint = f"name {expected}, or another format: --from"
-        raise DataError(
-            Problem(
-                "file-missing",
-                location=files.shown(path),
-                expected=f"{expected}, as {found.name} is",
-                found=there,
-                fix=hint,
-            )
-        )
-    for name in options:
-        if name not in found.options:
-            able = ", ".join(each.name for each in registry.FORMATS.values() if name in each.options)
-            place, hint = f"--{name}", "take it out, or name another format: --from"
-            hint += "; the scheme of what is written: --out-scheme" if name == "scheme" else ""
-            raise DataError(
-                Problem(
-                    "format-unknown",
-                    location=place,
-                    expected=f"a format that has it: {able}",
-                    found=found.name,
-                    fix=hint,
-                )
-            )
-    return found
+        split, separator, _ = str(path).partition("=")
+        fix = f"check the path; or is {split!r} meant for a split? One of {', '.join(SPLIT_NAMES)}"
+        fail("file-missing", location, expected="a file or a folder", found="nothing",
+             fix=fix if separator else "check the path")  # fmt: skip
+    format = get_format(name, "--from") if name else detect_format(path)
+    if format.is_folder != path.is_dir():
+        expected, found = ("a folder", "a file") if format.is_folder else ("a file", "a folder")
+        fail("file-missing", location, expected=f"{expected}, as {format.name} is", found=found,
+             fix=f"name {expected}, or another format: --from")  # fmt: skip
+    for option in options:
+        if option not in format.options:
+            names = ", ".join(format.name for format in FORMATS.values() if option in format.options)
+            fix = "remove it, or name another format: --from"
+            fix += "; the scheme to write: --out-scheme" if option == "scheme" else ""
+            fail("format-unknown", f"--{option}", expected=f"a format that has it: {names}", found=format.name, fix=fix)
+    return format
 
 
-class _Tally:
-    """Documents as they go by, and how many there were."""
+class _CountingReader:
+    """Reads documents and counts texts and spans."""
 
     def __init__(self) -> None:
         self.texts = self.spans = 0
 
-    def counted(
-        self, pairs: Sequence[tuple[Source, Format]], notes: ConversionLog, options: Mapping[str, Any]
+    def read_documents(
+        self, inputs: Sequence[tuple[CorpusSource, Format]], log: ConversionLog, options: Options
     ) -> Iterator[Document]:
-        """The documents of all sources. Raises :class:`DataError` if one of them has nothing to use."""
-        for each, format in pairs:
-            before, labels, wrong = self.texts, 0, sum(notes.counts.values())
-            for document in format.read(each.path, notes, **options):
-                if not storable(names_of(document), document.place, notes):
+        """Yield the documents of all sources. Raise :class:`DataError` if nothing in one of them can be used."""
+        for (path, split), format in inputs:
+            texts_before, problems_before, labels = self.texts, log.counts.total(), 0
+            for document in format.read(path, log, **options):
+                if not is_encodable(join_names(document), document.location, log):
                     continue
                 self.texts += 1
                 self.spans += len(document.spans)
                 labels += len(document.spans) + len(document.classes)
-                yield document if each.split is None else replace(document, split=each.split)
-            # One of which every text lost its labels, and which looks otherwise, is not in this format.
-            lost = not labels and sum(notes.counts.values()) - wrong >= self.texts - before
-            mistaken = lost and registry.looks(each.path) not in ([], [format.name])
-            if (self.texts == before or mistaken) and not notes.fatal:
-                raise DataError([*notes.problems[:SHOWN], _nothing(each.path, format, notes)])
+                yield document if split is None else replace(document, split=split)
+            # A source of which every text lost its labels, and which looks like another format, is not in this one.
+            lost_labels = not labels and log.counts.total() - problems_before >= self.texts - texts_before
+            mistaken = lost_labels and match_formats(path) not in ([], [format.name])
+            if (self.texts == texts_before or mistaken) and not log.fatal:
+                raise DataError([*log.problems[:PROBLEMS_PRINTED], _unusable_source(path, format, log)])
 
 
-def _nothing(path: Path, format: Format, notes: ConversionLog) -> Problem:
-    """What is said of a source in which there is no text, or no label that could be read."""
-    others = [name for name in registry.looks(path) if name != format.name]
-    empty = path.is_file() and not path.stat().st_size
-    found = "an empty file" if empty else "none"
-    if notes.counts or notes.losses:
-        counts = {code: loss.count for code, loss in notes.losses.items()} | notes.counts
+def _unusable_source(path: Path, format: Format, log: ConversionLog) -> Problem:
+    """Return the problem of a source without a text, or without a label that could be read."""
+    others = [name for name in match_formats(path) if name != format.name]
+    found = "an empty file" if path.is_file() and not path.stat().st_size else "none"
+    if log.counts or log.losses:
+        counts = {code: loss.count for code, loss in log.losses.items()} | log.counts
         found += f" that could be used ({', '.join(f'{code}: {count}' for code, count in counts.items())})"
-    hint = f"it looks like {' or '.join(others)}: --from {others[0]}" if others else "is it a file of another format?"
     return Problem(
         "wrong-shape",
-        location=files.shown(path),
+        location=files.display_path(path),
         expected=f"texts and labels in the format {format.name}",
         found=found,
-        fix=hint,
+        fix=f"it looks like {' or '.join(others)}: --from {others[0]}" if others else OTHER_FORMAT,
     )
 
 
 def _write(
-    documents: Iterator[Document],
-    target: Format,
-    path: Path,
-    apart: bool,
-    notes: ConversionLog,
+    documents: Iterator[Document], target: Format, path: Path, by_split: bool, log: ConversionLog,
     options: dict[str, Any],
-) -> None:
-    """Write what is read, as it is read. With `apart` a file, or a folder, for each split."""
+) -> None:  # fmt: skip
+    """Write documents as they are read; with `by_split` a file or folder per split."""
     options["suffix"] = path.suffix if path.suffix in (".json", ".jsonl") else target.suffix
-    if target.whole or not apart:
-        _pieces(target.write(documents, notes, **options), target, path)
+    if target.has_splits or not by_split:
+        _write_output(target.write(documents, log, **options), target, path)
         return
     options["suffix"] = target.suffix
-    for split, mine in itertools.groupby(documents, key=lambda document: document.split or "all"):
-        place = path / (split if target.folder else f"{split}{target.suffix}")
-        _pieces(target.write(mine, notes, **options), target, place)
+    for split, split_documents in itertools.groupby(documents, key=lambda document: document.split or "all"):
+        split_path = path / (split if target.is_folder else f"{split}{target.suffix}")
+        _write_output(target.write(split_documents, log, **options), target, split_path)
 
 
-def _pieces(pieces: Iterator[Any], target: Format, path: Path) -> None:
-    if target.folder:
-        for name, data in pieces:
-            _put(path / name, [data])
+def _write_output(output: Iterator[Any], target: Format, path: Path) -> None:
+    if target.is_folder:
+        for name, data in output:
+            _write_file(path / name, [data])
     else:
-        _put(path, pieces)
+        _write_file(path, output)
 
 
-def _put(path: Path, pieces: Any) -> None:
-    """Plainly: the folder that it is in is moved as a whole."""
+def _write_file(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file; not atomically, because its folder is moved as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        file.writelines(pieces)
+        file.writelines(chunks)
 
 
-def _told(notes: ConversionLog) -> dict[str, dict[str, Any]]:
+def _losses_to_dict(log: ConversionLog) -> dict[str, dict[str, Any]]:
     return {
         code: {
             "count": loss.count,
             "what": LOSSES[code],
-            "examples": [{"place": place, "what": what} for place, what in loss.examples],
+            "examples": [{"place": location, "what": description} for location, description in loss.examples],
         }
-        for code, loss in sorted(notes.losses.items())
+        for code, loss in sorted(log.losses.items())
     }
 
 
-def _losses(notes: ConversionLog, target: Format) -> Iterator[Problem]:
-    """The losses as problems, for who wanted none."""
-    for code, loss in sorted(notes.losses.items()):
-        place, what = loss.examples[0]
-        found = f"{loss.count} that would be lost, first: {re.sub(chr(10), ' ', what)}"
-        hint = "convert without --strict, to another format, or mend the corpus"
-        expected = f"nothing lost on the way to {target.name} ({code}: {LOSSES[code]})"
-        yield Problem("conversion-loses", location=place, expected=expected, found=found, fix=hint)
+def _losses_to_problems(log: ConversionLog, target: Format) -> Iterator[Problem]:
+    for code, loss in sorted(log.losses.items()):
+        location, description = loss.examples[0]
+        yield Problem(
+            "conversion-loses",
+            location=location,
+            expected=f"nothing lost on the way to {target.name} ({code}: {LOSSES[code]})",
+            found=f"{loss.count} that would be lost, first: {re.sub(chr(10), ' ', description)}",
+            fix="convert without --strict, to another format, or correct the corpus",
+        )

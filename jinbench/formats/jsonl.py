@@ -3,41 +3,37 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import Problem
-from jinbench.formats import base
-from jinbench.formats.base import ConversionLog, Document
+from jinbench.formats.base import ConversionLog, Document, Row, to_utf16_offsets
 
-GROUP = "article_id"  # the field under which a document's group is written in every format of JSON
+GROUP_FIELD = "article_id"  # the field under which every JSON format writes a document's group
 
 
-def rows_of(path: Path, notes: ConversionLog) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, object) of every line. What is no object is a problem; too many of them end the conversion."""
+def read_rows(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
+    """Yield location and object of every line. Other lines are problems; too many of them end the conversion."""
     problems: list[Problem] = []
-    shown = files.shown(path)
-    for number, row in jsonl.stream(path, problems):
-        yield f"{shown}:{number}", row
-    for problem in problems:
-        notes.add(problem)
-    if len(problems) >= jsonl.MOST:
-        notes.fatal.append(problems[-1])
+    for number, row in jsonl.stream_rows(path, problems):
+        yield f"{files.display_path(path)}:{number}", row
+    log.add(*problems)
+    if len(problems) >= jsonl.MAX_PROBLEMS:
+        log.fatal.append(problems[-1])
 
 
-def counted(text: str, start: int, end: int, offsets: str | None) -> tuple[int, int]:
-    """Offsets in the unit asked for."""
-    if offsets != "utf-16":
+def convert_offsets(text: str, start: int, end: int, unit: str | None) -> tuple[int, int]:
+    """Convert offsets in code points to `unit`: utf-16, or code-points or None to leave them."""
+    if unit != "utf-16":
         return start, end
-    first, last = base.to_units(text, [start, end])
+    first, last = to_utf16_offsets(text, [start, end])
     return first, last
 
 
-def named(document: Document) -> dict[str, Any]:
-    """The fields of a row that say which one it is."""
-    row: dict[str, Any] = {} if document.id is None else {"id": document.id}
-    return row if document.group is None else row | {GROUP: document.group}
+def to_id_fields(document: Document) -> Row:
+    """Return the fields id and group of a row, where the document has them."""
+    row = {"id": document.id, GROUP_FIELD: document.group}
+    return {name: value for name, value in row.items() if value is not None}
 
 
-def line(row: dict[str, Any]) -> bytes:
+def to_line(row: Row) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()

@@ -3,143 +3,153 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from jinbench.annotation.exports import SECTORS, SPANS, TEXT
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
-from jinbench.formats.base import ConversionLog, Document, identified, spans_in, text_of
-from jinbench.formats.jsonl import GROUP, counted
+from jinbench.formats.base import (
+    ConversionLog,
+    Document,
+    RawSpan,
+    Row,
+    read_id_and_group,
+    validate_spans,
+    validate_text,
+)
+from jinbench.formats.jsonl import convert_offsets, to_id_fields
 
 _REGIONS = ("labels", "hypertextlabels")  # the types of regions that are spans
 _LOST = {"relation": "relations", "textarea": "regions"}
+_EXPORT_FIX = "export the project as JSON"
 
 
-def is_row(row: Any) -> bool:
+def is_row(row: object) -> TypeGuard[Row]:
     if not isinstance(row, dict):
         return False
     minimal = any(isinstance(value, list) and value and _is_minimal(value[0]) for value in row.values())
     return (isinstance(row.get("data"), dict) and ("annotations" in row or "predictions" in row)) or minimal
 
 
-def _is_minimal(entry: Any) -> bool:
+def _is_minimal(entry: object) -> bool:
     return isinstance(entry, dict) and {"start", "end"} <= entry.keys() and "labels" in entry
 
 
-def read(path: Path, notes: ConversionLog, group: str | None = None, offsets: str | None = None,
+def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """The tasks of an export (JSON or JSON_MIN), each with its first annotation that was not cancelled."""
+    """Read the tasks of an export (JSON or JSON_MIN), each with its first annotation that was not cancelled."""
     try:
         tasks = files.read_json(path)
     except DataError as error:
-        for problem in error.problems:
-            notes.add(problem)
+        log.add(*error.problems)
         return
-    shown = files.shown(path)
+    file_location = files.display_path(path)
     if not isinstance(tasks, list):
-        expected, hint = "a list of tasks", "export the project as JSON"
-        notes.problem("wrong-shape", shown, expected, shorten(tasks), hint)
+        log.log_problem("wrong-shape", file_location, expected="a list of tasks", found=shorten(tasks), fix=_EXPORT_FIX)
         return
     for number, task in enumerate(tasks):
-        place = f"{shown} task {task['id'] if isinstance(task, dict) and 'id' in task else number}"
+        location = f"{file_location} task {task['id'] if isinstance(task, dict) and 'id' in task else number}"
         if not is_row(task):
-            expected, hint = '"data" and "annotations"', "export the project as JSON, not as another format"
-            notes.problem("wrong-shape", place, expected, shorten(task), hint)
+            log.log_problem("wrong-shape", location, expected='"data" and "annotations"', found=shorten(task),
+                            fix="export the project as JSON, not as another format")  # fmt: skip
             continue
         minimal = not isinstance(task.get("data"), dict)
         data = task if minimal else task["data"]
-        results = _minimal(task) if minimal else _results(task, place, notes)
+        results = _minimal_results(task) if minimal else _read_results(task, location, log)
         if results is None:
-            notes.log_loss("unlabelled", place, "no annotation that was submitted")
+            log.log_loss("unlabelled", location, "no annotation that was submitted")
             continue
-        text = text_of(_text(data, results), place, notes)
+        text = validate_text(_labelled_text(data, results), location, log)
         if text is None:
             continue
-        spans, classes = [], []
+        raw_spans: list[RawSpan] = []
+        classes: list[str] = []
         for result in results:
-            kind, value = result.get("type"), result.get("value")
+            type, value = result.get("type"), result.get("value")
             value = value if isinstance(value, Mapping) else {}
-            names = value.get(str(kind))
-            if kind in _REGIONS and isinstance(names, list):
-                surface = value.get("text")
+            names = value.get(str(type))
+            if type in _REGIONS and isinstance(names, list):
                 start, end = value.get("start"), value.get("end")
-                if kind == "hypertextlabels":
+                if type == "hypertextlabels":
                     offset = value.get("globalOffsets")
                     offset = offset if isinstance(offset, dict) else {}
                     start, end = offset.get("start", start), offset.get("end", end)
-                spans += [(start, end, name, _surface(surface, text, start, end)) for name in names]
-            elif kind == "choices" and isinstance(names, list):
+                surface = _comparable_surface(value.get("text"), text, start, end)
+                raw_spans += [(start, end, name, surface) for name in names]
+            elif type == "choices" and isinstance(names, list):
                 classes += [str(name) for name in names]
             else:
-                notes.log_loss(_LOST.get(str(kind), "regions"), place, shorten(kind))
-        id, of = identified({"id": task.get("id")} | data, group, place, notes)
-        found = spans_in(text, spans, place, notes, offsets or "code-points")
-        yield Document(text, found, tuple(dict.fromkeys(filter(str.strip, classes))), id, of, place=place)
+                log.log_loss(_LOST.get(str(type), "regions"), location, shorten(type))
+        id, group_id = read_id_and_group({"id": task.get("id")} | data, group, location, log)
+        spans = validate_spans(text, raw_spans, location, log, offsets or "code-points")
+        yield Document(text, spans, tuple(dict.fromkeys(filter(str.strip, classes))), id, group_id, location=location)
 
 
-def _results(task: Mapping[str, Any], place: str, notes: ConversionLog) -> list[dict[str, Any]] | None:
-    """What the annotation says that is taken; None if there is none."""
-    listed = task.get("annotations")
-    listed = listed if isinstance(listed, list) else []
-    found = [entry for entry in listed if isinstance(entry, dict) and not entry.get("was_cancelled")]
-    if not found:
+def _read_results(task: Row, location: str, log: ConversionLog) -> list[Row] | None:
+    """Return the results of the first annotation that was not cancelled; None if there is none."""
+    annotations = task.get("annotations")
+    annotations = annotations if isinstance(annotations, list) else []
+    submitted = [entry for entry in annotations if isinstance(entry, dict) and not entry.get("was_cancelled")]
+    if not submitted:
         return None
-    if len(found) > 1:
-        notes.log_loss("annotations", place, f"{len(found)} annotations", len(found) - 1)
-    results = found[0].get("result")
-    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
-        expected, hint = '"result": a list of regions', "export the project as JSON"
-        notes.problem("wrong-shape", place, expected, shorten(results), hint)
-        results = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+    if len(submitted) > 1:
+        log.log_loss("annotations", location, f"{len(submitted)} annotations", len(submitted) - 1)
+    results = submitted[0].get("result")
+    valid = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+    if not isinstance(results, list) or len(valid) < len(results):
+        log.log_problem(
+            "wrong-shape", location, expected='"result": a list of regions', found=shorten(results), fix=_EXPORT_FIX
+        )
+    return valid
+
+
+def _minimal_results(task: Row) -> list[Row]:
+    """Return the results of a JSON_MIN task in the form of JSON."""
+    results: list[Row] = []
+    for value in task.values():
+        if isinstance(value, list):
+            results += [{"type": "labels", "value": entry} for entry in value if _is_minimal(entry)]
+        elif isinstance(value, dict) and isinstance(value.get("choices"), list):
+            results.append({"type": "choices", "value": value})
     return results
 
 
-def _minimal(task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The results of a task as JSON_MIN has them, in the form of the others."""
-    found = []
-    for value in task.values():
-        if isinstance(value, list):
-            found += [{"type": "labels", "value": each} for each in value if _is_minimal(each)]
-        elif isinstance(value, dict) and isinstance(value.get("choices"), list):
-            found.append({"type": "choices", "value": value})
-    return found
-
-
-def _text(data: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Any:
-    """The field of a task that was labelled: the one that a control names, or the only text, or the longest."""
+def _labelled_text(data: Row, results: Iterable[Row]) -> str | None:
+    """Return the field of a task that was labelled: the one that a control names, or the only text, or the longest."""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
     named = [str(result.get("to_name")) for result in results if str(result.get("to_name")) in texts]
     key = next(iter(named), TEXT if TEXT in texts else max(texts, key=lambda key: len(texts[key]), default=None))
     return None if key is None else texts[key]
 
 
-def _surface(surface: Any, text: str, start: Any, end: Any) -> Any:
-    """The surface of a region, or None where it is none that can be held against the text: over a line break Label
-    Studio writes a backslash and an n.
+def _comparable_surface(surface: object, text: str, start: object, end: object) -> str | None:
+    """Return the surface of a region, or None if it cannot be compared with the text.
+
+    Over a line break Label Studio writes a backslash and an n.
     """
     if not isinstance(surface, str) or not isinstance(start, int) or not isinstance(end, int):
         return None
-    stands = text[start:end]
-    return None if "\n" in stands or "\r" in stands else surface
+    text_surface = text[start:end]
+    return None if "\n" in text_surface or "\r" in text_surface else surface
 
 
-def write(found: Iterable[Document], notes: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[bytes]:
-    """Tasks to import, each with one annotation. The names of the controls are those of `jinbench labels config`."""
+def write(
+    documents: Iterable[Document], log: ConversionLog, offsets: str | None = None, **_: object
+) -> Iterator[bytes]:
+    """Yield tasks to import, each with one annotation; controls are named as in `jinbench labels config`."""
     separator = b"[\n"
-    for document in found:
-        data = {TEXT: document.text}
-        data |= {} if document.id is None else {"id": document.id}
-        data |= {} if document.group is None else {GROUP: document.group}
-        results: list[dict[str, Any]] = []
+    for document in documents:
+        data: Row = {TEXT: document.text} | to_id_fields(document)
+        values = []
         for span in document.spans:
-            start, end = counted(document.text, span.start, span.end, offsets)
-            value = {"start": start, "end": end, "text": span.surface, "labels": [span.type]}
-            results.append({"id": f"s{len(results)}", "from_name": SPANS, "to_name": TEXT, "type": "labels",
-                            "value": value})  # fmt: skip
+            start, end = convert_offsets(document.text, span.start, span.end, offsets)
+            values.append((SPANS, "labels", {"start": start, "end": end, "text": span.surface, "labels": [span.type]}))
         if document.classes:
-            value = {"choices": list(document.classes)}
-            results.append({"id": f"s{len(results)}", "from_name": SECTORS, "to_name": TEXT, "type": "choices",
-                            "value": value})  # fmt: skip
+            values.append((SECTORS, "choices", {"choices": list(document.classes)}))
+        results = [
+            {"id": f"s{i}", "from_name": control, "to_name": TEXT, "type": type, "value": value}
+            for i, (control, type, value) in enumerate(values)
+        ]
         task = {"data": data, "annotations": [{"result": results, "ground_truth": False}]}
         yield separator + json.dumps(task, ensure_ascii=False).encode()
         separator = b",\n"

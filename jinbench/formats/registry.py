@@ -1,4 +1,4 @@
-"""The formats of corpora, in a table: how each is read, written and recognised. A new one is one entry."""
+"""FORMATS: how each corpus format is read, written and recognised. A new one is one entry."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from jinbench.core import files
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import fail
 from jinbench.formats import brat, cluener, conll, doccano, jinbench, labelstudio, spacy
-from jinbench.formats.base import Document
+from jinbench.formats.base import Document, Row
 
-HEAD = 2**16  # bytes at the beginning of a file by which it is recognised
-SAMPLE = 20  # lines of it
+HEAD_BYTES = 2**16  # at the beginning of a file, by which it is recognised
+SAMPLE_ROWS = 20  # of these bytes
 
-_FIELDS = ("group", "offsets")  # what readers of JSON take
+_JSON_OPTIONS = ("group", "offsets")
 
 Reader = Callable[..., Iterator[Document]]
 Writer = Callable[..., Iterator[Any]]
@@ -22,12 +22,20 @@ Writer = Callable[..., Iterator[Any]]
 
 @dataclass(frozen=True)
 class Format:
-    """How a format is read and written. `read(path, notes, **options)` gives documents; `write(documents, notes,
-    **options)` the bytes of a file piece by piece, or of a `folder` the names and contents of its files.
+    """How a corpus format is read, written and recognised.
 
-    `row` says whether an object of JSON is a text of this format, `file` whether a file or folder is one, from its path
-    and the text at its beginning. `whole`: the folder holds all splits. `suffix` is that of a file, `options` are those
-    that its reader takes.
+    Attributes:
+        name: as in `--from` and `--to`.
+        summary: one line for messages.
+        read: called as `read(path, log, **options)`; yields documents.
+        write: called as `write(documents, log, **options)`; yields the bytes of a file piece by piece, or of a folder
+            (name, contents) of its files.
+        suffix: of a file.
+        is_folder: whether it is a folder.
+        has_splits: whether the folder holds all splits.
+        options: those that its reader takes.
+        matches_row: whether an object of JSON is a text of this format.
+        matches_path: whether a file or folder is of this format, from its path and the text at its beginning.
     """
 
     name: str
@@ -35,107 +43,93 @@ class Format:
     read: Reader
     write: Writer
     suffix: str = ""
-    folder: bool = False
-    whole: bool = False
+    is_folder: bool = False
+    has_splits: bool = False
     options: tuple[str, ...] = ()
-    row: Callable[[dict[str, Any]], bool] | None = None
-    file: Callable[[Path, str], bool] | None = None
+    matches_row: Callable[[Row], bool] | None = None
+    matches_path: Callable[[Path, str], bool] | None = None
 
 
 FORMATS = {
-    each.name: each
-    for each in (
+    format.name: format
+    for format in (
         Format("conll", "columns of tokens and tags: BIO, BIOES, BMES or BILOU, by --scheme", conll.read, conll.write,
-               ".txt", options=("scheme", "repair", "join"), file=conll.looks),
+               ".txt", options=("scheme", "repair", "join"), matches_path=conll.is_conll),
         Format("cluener", "JSON Lines with surfaces, the end inclusive", cluener.read, cluener.write, ".jsonl",
-               options=_FIELDS, row=cluener.is_row),
+               options=_JSON_OPTIONS, matches_row=cluener.is_row),
         Format("labelstudio", "an export of any project as JSON or JSON_MIN; tasks to import", labelstudio.read,
-               labelstudio.write, ".json", options=_FIELDS, row=labelstudio.is_row),
+               labelstudio.write, ".json", options=_JSON_OPTIONS, matches_row=labelstudio.is_row),
         Format("doccano", "JSON Lines with label, or with entities and cats; offsets in UTF-16 units", doccano.read,
-               doccano.write, ".jsonl", options=_FIELDS, row=doccano.is_row),
-        Format("brat", "a folder of .txt and .ann", brat.read, brat.write, folder=True,
-               options=("offsets",), file=lambda path, head: path.is_dir() and brat.looks(path)),
+               doccano.write, ".jsonl", options=_JSON_OPTIONS, matches_row=doccano.is_row),
+        Format("brat", "a folder of .txt and .ann", brat.read, brat.write, is_folder=True, options=("offsets",),
+               matches_path=lambda path, head: path.is_dir() and brat.is_brat_folder(path)),
         Format("spacy", "a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl)", spacy.read, spacy.write,
-               ".spacy", options=_FIELDS, row=spacy.is_row, file=lambda path, head: path.suffix == ".spacy"),
+               ".spacy", options=_JSON_OPTIONS, matches_row=spacy.is_row,
+               matches_path=lambda path, head: path.suffix == ".spacy"),
         Format("spacy-json", "the same, written as JSON where a folder is written", spacy.read, spacy.write,
-               ".json", options=_FIELDS),
+               ".json", options=_JSON_OPTIONS),
         Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", jinbench.read_benchmark,
-               jinbench.write_benchmark, folder=True, whole=True, options=("passages",),
-               file=lambda path, head: jinbench.is_benchmark(path)),
+               jinbench.write_benchmark, is_folder=True, has_splits=True, options=("passages",),
+               matches_path=lambda path, head: jinbench.is_benchmark(path)),
     )
 }  # fmt: skip
 
 
-def get_format(name: str, place: str) -> Format:
-    """Raises :class:`DataError` (format-unknown)."""
+def get_format(name: str, location: str) -> Format:
+    """Return a format by name. Raise :class:`DataError` (format-unknown)."""
     if name not in FORMATS:
         expected = f"one of {', '.join(FORMATS)}"
-        raise DataError(
-            Problem("format-unknown", location=place, expected=expected, found=repr(name), fix="correct the name")
-        )
+        fail("format-unknown", location, expected=expected, found=repr(name), fix="correct the name")
     return FORMATS[name]
 
 
-def detect(path: Path) -> Format:
-    """The one format that a file or folder can be. Raises :class:`DataError` (file-missing, format-unknown)."""
-    found = looks(path)
-    if len(found) == 1:
-        return FORMATS[found[0]]
-    listed = "; ".join(f"{each.name}: {each.summary}" for each in FORMATS.values())
-    said = f"what could be {' or '.join(found)}" if found else "none of them for sure"
-    hint = "say which it is: --from FORMAT"
-    if path.is_dir():
-        hint = "name the files in it (train=FILE test=FILE), or say which it is: --from FORMAT"
-    raise DataError(
-        Problem(
-            "format-unknown",
-            location=files.shown(path),
-            expected=f"a format that is known ({listed})",
-            found=said,
-            fix=hint,
-        )
-    )
+def detect_format(path: Path) -> Format:
+    """Return the one format that a file or folder can be. Raise :class:`DataError` (file-missing, format-unknown)."""
+    names = match_formats(path)
+    if len(names) != 1:
+        summaries = "; ".join(f"{format.name}: {format.summary}" for format in FORMATS.values())
+        found = f"what could be {' or '.join(names)}" if names else "none of them for sure"
+        fix = "name its format: --from FORMAT"
+        fix = f"name the files in it (train=FILE test=FILE), or {fix}" if path.is_dir() else fix
+        expected = f"a known format ({summaries})"
+        fail("format-unknown", files.display_path(path), expected=expected, found=found, fix=fix)
+    return FORMATS[names[0]]
 
 
-def looks(path: Path) -> list[str]:
-    """The names of the formats that a file or folder looks like. Raises :class:`DataError` (file-missing)."""
+def match_formats(path: Path) -> list[str]:
+    """Return the names of the formats that a file or folder looks like. Raise :class:`DataError` (file-missing)."""
     if not path.exists():
-        raise DataError(
-            Problem(
-                "file-missing",
-                location=files.shown(path),
-                expected="a file or a folder",
-                found="nothing",
-                fix="check the path",
-            )
-        )
+        fail("file-missing", files.display_path(path), expected="a file or a folder", found="nothing",
+             fix="check the path")  # fmt: skip
     head = ""
     if path.is_file():
         with path.open("rb") as file:
-            head = file.read(HEAD).decode("utf-8-sig", "ignore")
-    rows = _rows(path, head)
-    return [
-        each.name
-        for each in FORMATS.values()
-        if (each.file is not None and (path.is_dir() or head or path.suffix == each.suffix) and each.file(path, head))
-        or (each.row is not None and rows and all(map(each.row, rows)))
-    ]
+            head = file.read(HEAD_BYTES).decode("utf-8-sig", "ignore")
+    rows = _read_sample(path, head)
+
+    def matches(format: Format) -> bool:
+        has_content = path.is_dir() or head or path.suffix == format.suffix
+        if format.matches_path and has_content and format.matches_path(path, head):
+            return True
+        return format.matches_row is not None and bool(rows) and all(map(format.matches_row, rows))
+
+    return [format.name for format in FORMATS.values() if matches(format)]
 
 
-def _rows(path: Path, head: str) -> list[dict[str, Any]]:
-    """Some objects at the beginning of a file of JSON; none if it is no JSON."""
+def _read_sample(path: Path, head: str) -> list[Row]:
+    """Return some objects at the beginning of a JSON file; none if it is not JSON."""
     if head.lstrip().startswith("["):
         try:
-            found = json.loads(path.read_text(encoding="utf-8-sig"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))[:SAMPLE_ROWS]
         except (ValueError, RecursionError, OSError):
             return []
-        return [row for row in found[:SAMPLE] if isinstance(row, dict)]
+        return [value for value in values if isinstance(value, dict)]
     rows = []
-    for line in head.split("\n")[: SAMPLE if head.count("\n") > 1 else None]:
+    for line in head.split("\n")[: SAMPLE_ROWS if head.count("\n") > 1 else None]:
         try:
-            row = json.loads(line)
+            value = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict):
-            rows.append(row)
+        if isinstance(value, dict):
+            rows.append(value)
     return rows

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jinbench.annotation import adjudication
-from jinbench.annotation.adjudication import Disagreement, _decisions, agreed, labels_to_adjudicate
-from jinbench.annotation.labels import LabelSet
-from jinbench.core.benchmark import Benchmark
+from jinbench.annotation.adjudication import Disagreement, find_decisions, intersect_labels, labels_to_adjudicate
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.types import PassageLabels, Step
 from jinbench.labelstudio import annotations, projects
 from jinbench.labelstudio import push as pushing
-from jinbench.labelstudio.push import Pushed
+from jinbench.labelstudio.push import PushResult
 from jinbench.labelstudio.server.client import retry
-from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -29,56 +27,50 @@ class Adjudication:
     lacks a reason, the passages that were skipped or left as drafts, and where each passage with any of that is opened.
     """
 
-    pushed: Pushed
+    pushed: PushResult
     accepted: int
     to_decide: list[Disagreement]
     left: list[str]
     urls: dict[str, str]
 
 
-def push(
-    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
-) -> Adjudication:
+def push_adjudication(client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step) -> Adjudication:
     """Make the adjudicator's project or bring it up to date, and accept there what the annotators agree on.
 
     A task that the adjudicator has touched, even to skip it, is left alone.
     Raises :class:`DataError`, :class:`ServerError`.
     """
-    found = labels_to_adjudicate(benchmark, seed, label_set, adjudicator)
-    common = agreed(found, adjudicator)
-    pushed = _show(client, benchmark, seed, label_set, adjudicator, found, common, step)
-    questions = adjudication.find_disagreements(seed.passages(), found, {})
-    tasks = retry(client, lambda: projects.tasks_by_passage(client, pushed.project))
+    found = labels_to_adjudicate(workspace, adjudicator)
+    common = intersect_labels(found, adjudicator)
+    pushed = _show(client, workspace, adjudicator, found, common, step)
+    questions = adjudication.find_disagreements(workspace.seeds.passages(), found, {})
+    tasks = retry(client, lambda: projects.list_tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.has_work(task)}
-    decided = {entry.passage_id: entry for entry in annotations.fetch(client, seed, label_set, adjudicator)}
+    decided = {entry.passage_id: entry for entry in annotations.fetch_labels(client, workspace, adjudicator)}
     accepted = [entry for id, entry in common.items() if id not in begun | {each.passage_id for each in questions}]
-    annotations.submit(
-        client, seed, label_set, adjudicator, accepted, projects.counter(step, f"accept {adjudicator}", len(accepted))
+    annotations.submit_labels(
+        client, workspace, adjudicator, accepted, projects.to_progress(step, f"accept {adjudicator}", len(accepted))
     )
     to_decide = [each for each in questions if each.passage_id not in decided]
-    to_decide += [each for each in _decisions(seed, found, adjudicator, decided) if not each.reason]
+    to_decide += [each for each in find_decisions(workspace.seeds, found, adjudicator, decided) if not each.reason]
     left = sorted(begun - decided.keys())
     urls = {id: f"{pushed.url}?task={tasks[id][0].id}" for id in (*(each.passage_id for each in to_decide), *left)}
     return Adjudication(pushed, len(accepted), to_decide, left, urls)
 
 
-def show(
-    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, adjudicator: str, step: Step
-) -> Pushed:
+def create_adjudication_project(client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step) -> PushResult:
     """The adjudicator's project with all readings in it, and nothing accepted yet. Raises as :func:`push`."""
-    found = labels_to_adjudicate(benchmark, seed, label_set, adjudicator)
-    return _show(client, benchmark, seed, label_set, adjudicator, found, agreed(found, adjudicator), step)
+    found = labels_to_adjudicate(workspace, adjudicator)
+    return _show(client, workspace, adjudicator, found, intersect_labels(found, adjudicator), step)
 
 
 def _show(
     client: "LabelStudio",
-    benchmark: Benchmark,
-    seed: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     adjudicator: str,
     found: dict[str, dict[str, PassageLabels]],
     common: dict[str, PassageLabels],
     step: Step,
-) -> Pushed:
-    counted = projects.counter(step, f"push {adjudicator}", len(common))
-    return pushing.push(client, benchmark, seed, label_set, adjudicator, counted, {**found, AGREED: common})
+) -> PushResult:
+    counted = projects.to_progress(step, f"push {adjudicator}", len(common))
+    return pushing.push_passages(client, workspace, adjudicator, counted, {**found, AGREED: common})

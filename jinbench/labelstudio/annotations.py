@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from jinbench.annotation import exports
 from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
-from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels, Progress
-from jinbench.labelstudio.projects import delete, find_project, project_title
+from jinbench.labelstudio.projects import delete_if_exists, find_project, project_title
 from jinbench.labelstudio.push import ROUNDS, check_storable
 from jinbench.labelstudio.server import accounts, address
-from jinbench.labelstudio.server.client import PIECE, call, elements, export_tasks, retry, write_lock
-from jinbench.seeds.articles import Seeds
+from jinbench.labelstudio.server.client import CHUNK_LENGTH, call, iterate_json_array, export_tasks, retry, write_lock
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -30,11 +29,11 @@ class OthersLabelledError(ServerError):
 
 def _user_ids(client: "LabelStudio") -> dict[str, int]:
     ids = {str(user["email"]): int(user["id"]) for user in call(client, "GET", "api/users/")}
-    names = accounts.names(list(ids), address.remote_url())
+    names = accounts.names_by_login(list(ids), address.remote_url())
     return {names[login]: id for login, id in ids.items()}
 
 
-def _tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+def _stream_tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """The tasks of a project with their annotations, `completed_by` by name: ids of users differ between servers."""
     names = {id: name for name, id in users.items()}
     for task in export_tasks(client, project):
@@ -50,7 +49,7 @@ def has_project(client: "LabelStudio", label_set: LabelSet, annotator: str) -> b
     return retry(client, lambda: find_project(client, project_title(label_set, annotator))) is not None
 
 
-def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
+def find_project_id(client: "LabelStudio", label_set: LabelSet, annotator: str) -> int:
     """The number of the annotator's project. Raises :class:`ServerError` if there is none."""
     title = project_title(label_set, annotator)
     project = retry(client, lambda: find_project(client, title))
@@ -63,34 +62,34 @@ def project_number(client: "LabelStudio", label_set: LabelSet, annotator: str) -
     return id
 
 
-def fetch(client: "LabelStudio", seeds: Seeds, label_set: LabelSet, annotator: str) -> list[PassageLabels]:
+def fetch_labels(client: "LabelStudio", workspace: Workspace, annotator: str) -> list[PassageLabels]:
     """The annotator's submitted labels as the server has them now, every one checked, in the order of the passages.
 
     Raises :class:`ServerError`, :class:`DataError`.
     """
-    project = project_number(client, label_set, annotator)
+    project = find_project_id(client, workspace.label_set, annotator)
 
     def act() -> dict[str, PassageLabels]:
-        tasks = _tasks(client, project, _user_ids(client))
-        return {entry.passage_id: entry for entry in _own_labels(tasks, project, seeds, label_set, annotator)}
+        tasks = _stream_tasks(client, project, _user_ids(client))
+        return {entry.passage_id: entry for entry in _own_labels(tasks, project, workspace, annotator)}
 
     found = retry(client, act)
-    return [found[passage.id] for passage in seeds.passages() if passage.id in found]
+    return [found[passage.id] for passage in workspace.seeds.passages() if passage.id in found]
 
 
 def _own_labels(
-    tasks: Iterable[dict[str, Any]], project: int, seeds: Seeds, label_set: LabelSet, annotator: str
+    tasks: Iterable[dict[str, Any]], project: int, workspace: Workspace, annotator: str
 ) -> Iterator[PassageLabels]:
     """The labels of `annotator` on passages that there are, as they come.
 
     What is wrong is raised at the end; another account's labels in the project are an error.
     """
-    reader = exports.Reader(f"project {project}", seeds.passages(), label_set, annotator)
+    reader = exports.ExportReader(f"project {project}", workspace.seeds.passages(), workspace.label_set, annotator)
     others: Counter[str] = Counter()
     for task in tasks:
         if task["data"].get("passage_id") in reader.passages:
             submitted = [each for each in task["annotations"] if not each["was_cancelled"]]
-            others.update(exports.account(each["completed_by"]) for each in submitted)
+            others.update(exports.annotator_name(each["completed_by"]) for each in submitted)
             entry = reader.read(task)
             if entry is not None:
                 yield entry
@@ -99,67 +98,66 @@ def _own_labels(
         by = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
         raise OthersLabelledError(
             f"In the project of {annotator} others have labelled: {by}.\n"
-            f"Log in as {accounts.login_of(annotator, address.remote_url())} and submit those passages there; "
+            f"Log in as {accounts.find_login(annotator, address.remote_url())} and submit those passages there; "
             "then delete "
             "the others."
         )
-    reader.end()
+    reader.raise_if_any()
 
 
-def pull(
-    client: "LabelStudio", benchmark: Benchmark, seeds: Seeds, label_set: LabelSet, annotator: str
-) -> tuple[int, int]:
+def pull_labels(client: "LabelStudio", workspace: Workspace, annotator: str) -> tuple[int, int]:
     """Write the annotator's export. Returns the numbers of labelled passages and of those that changed.
 
     What says the same as before keeps its record; a passage that has lost its annotation on the server is an error.
     The memory that it takes hardly grows with the number of passages.
     """
-    project = project_number(client, label_set, annotator)
-    path = exports.export_path(benchmark, annotator)
-    passages = {passage.id: passage for passage in seeds.passages()}
-    with exports.Spool({article.id: article.title for article in seeds.articles}) as spool:
+    project = find_project_id(client, workspace.label_set, annotator)
+    path = exports.export_path(workspace.benchmark, annotator)
+    passages = {passage.id: passage for passage in workspace.seeds.passages()}
+    with exports.ExportSpool({article.id: article.title for article in workspace.seeds.articles}) as spool:
         if path.is_file():
-            for entry in _before(path, seeds, label_set, annotator):
-                spool.keep(entry, passages[entry.passage_id])
+            for entry in _before(path, workspace, annotator):
+                spool.add_previous(entry, passages[entry.passage_id])
 
         def act() -> None:
-            spool.forget()
-            tasks = _tasks(client, project, _user_ids(client))
-            for entry in _own_labels(tasks, project, seeds, label_set, annotator):
+            spool.reset()
+            tasks = _stream_tasks(client, project, _user_ids(client))
+            for entry in _own_labels(tasks, project, workspace, annotator):
                 spool.add(entry, passages[entry.passage_id])
 
         retry(client, act)
-        lost = spool.lost()
+        lost = spool.missing()
         if lost:
             raise ServerError(
-                f"{len(lost)} passages that {files.shown(path)} holds have no annotation on the server, "
+                f"{len(lost)} passages that {files.display_path(path)} holds have no annotation on the server, "
                 f"{', '.join(sorted(lost)[:5])} among them.\nIf that is another server, enter them there first: "
-                f"jinbench annotate enter {files.shown(path)} --annotator {annotator}. "
+                f"jinbench annotate enter {files.display_path(path)} --annotator {annotator}. "
                 "If they were deleted on purpose, move the file away and pull again."
             )
         spool.write(path, passages.values())
-        return len(spool.found), spool.changed
+        return len(spool.current), spool.changed
 
 
-def _before(path: Path, seeds: Seeds, label_set: LabelSet, annotator: str) -> Iterator[PassageLabels]:
+def _before(path: Path, workspace: Workspace, annotator: str) -> Iterator[PassageLabels]:
     """What an export held; what was labelled on another text than today's cannot be compared, and is left out."""
-    reader = exports.Reader(files.shown(path), seeds.passages(), label_set, annotator)
+    reader = exports.ExportReader(files.display_path(path), workspace.seeds.passages(), workspace.label_set, annotator)
     try:
         with path.open(encoding="utf-8") as file:
-            for task in elements(iter(lambda: file.read(PIECE), "")):
-                entry = reader.read(task) if reader.fits(task) else None
+            for task in iterate_json_array(iter(lambda: file.read(CHUNK_LENGTH), "")):
+                entry = reader.read(task) if reader.is_current(task) else None
                 if entry is not None:
                     yield entry
     except ValueError:  # read as a whole it says where it is broken
-        exports.check(files.read_json(path), files.shown(path), seeds.passages(), label_set, annotator)
+        exports.parse_export(
+            files.read_json(path), files.display_path(path), workspace.seeds.passages(), workspace.label_set, annotator
+        )
         raise
-    reader.end()
+    reader.raise_if_any()
 
 
-def submit(
+def submit_labels(
     client: "LabelStudio",
-    seeds: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     annotator: str,
     labelled: Sequence[PassageLabels],
     progress: Progress,
@@ -170,10 +168,10 @@ def submit(
     A passage that the annotator has labelled differently is an error, unless `replace_different`.
     """
     for entry in labelled:
-        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
+        check_storable(exports.to_regions(entry), f"{annotator}: {entry.passage_id}")
     with write_lock():
-        project = project_number(client, label_set, annotator)
-        run = _Enter(client, project, seeds, label_set, annotator, labelled, progress, replace_different)
+        project = find_project_id(client, workspace.label_set, annotator)
+        run = _Enter(client, project, workspace, annotator, labelled, progress, replace_different)
         for _ in range(ROUNDS):
             if retry(client, run.round):
                 return run.entered, len(labelled) - run.entered
@@ -187,14 +185,13 @@ class _Enter:
         self,
         client: "LabelStudio",
         project: int,
-        seeds: Seeds,
-        label_set: LabelSet,
+        workspace: Workspace,
         annotator: str,
         labelled: Sequence[PassageLabels],
         progress: Progress,
         replace_different: bool,
     ) -> None:
-        self.client, self.project, self.seeds, self.label_set = client, project, seeds, label_set
+        self.client, self.project, self.workspace = client, project, workspace
         self.annotator, self.labelled, self.progress = annotator, labelled, progress
         self.replace_different = replace_different
         self.first = True
@@ -204,7 +201,7 @@ class _Enter:
         users = _user_ids(self.client)
         if self.annotator not in users:
             raise ServerError(
-                f"The server has no account {accounts.login_of(self.annotator, address.remote_url())}. "
+                f"The server has no account {accounts.find_login(self.annotator, address.remote_url())}. "
                 f"Type: jinbench annotate push --annotator {self.annotator}"
             )
         tasks: dict[str, int] = {}
@@ -214,7 +211,7 @@ class _Enter:
 
         def noted() -> Iterator[dict[str, Any]]:
             nonlocal number
-            for task in _tasks(self.client, self.project, users):
+            for task in _stream_tasks(self.client, self.project, users):
                 submitted = [each for each in task["annotations"] if not each["was_cancelled"]]
                 number += len(submitted)
                 mine = sorted((e for e in submitted if e["completed_by"] == self.annotator), key=lambda e: e["id"])
@@ -227,7 +224,7 @@ class _Enter:
                     own[id] = mine[0]["id"]
                 yield task
 
-        read = _own_labels(noted(), self.project, self.seeds, self.label_set, self.annotator)
+        read = _own_labels(noted(), self.project, self.workspace, self.annotator)
         there = {entry.passage_id: entry for entry in read}
         unpushed = [entry.passage_id for entry in self.labelled if entry.passage_id not in tasks]
         if unpushed:
@@ -263,7 +260,7 @@ class _Enter:
 
     def submit(self, entry: PassageLabels, annotation: int | None, task: int, user: int) -> None:
         """Put labels into the annotation that there is, or make one."""
-        body: dict[str, Any] = {"result": exports.regions(entry)}
+        body: dict[str, Any] = {"result": exports.to_regions(entry)}
         if annotation is not None:
             call(self.client, "PATCH", f"api/annotations/{annotation}/", json=body)
             return
@@ -277,7 +274,7 @@ class _Enter:
         path = f"api/annotations/{annotation}/"
         try:
             if call(self.client, "GET", path)["result"] == result:
-                delete(self.client, path)
+                delete_if_exists(self.client, path)
         except ApiError as error:
             if error.status_code != 404:  # gone already; the next round looks again
                 raise

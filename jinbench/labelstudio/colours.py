@@ -42,20 +42,20 @@ class ColourPair(NamedTuple):
     vision: str
 
 
-def rgb(colour: str) -> Triple:
+def to_rgb(colour: str) -> Triple:
     """`#RRGGBB` as shares of 1, with the gamma of sRGB."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
 
 
-def over(colour: str, opacity: float, ground: str = WHITE) -> str:
+def blend(colour: str, opacity: float, ground: str = WHITE) -> str:
     """What a layer of `colour` on `ground` looks like, as a browser mixes them."""
-    mixed = (opacity * a + (1 - opacity) * b for a, b in zip(rgb(colour), rgb(ground), strict=True))
+    mixed = (opacity * a + (1 - opacity) * b for a, b in zip(to_rgb(colour), to_rgb(ground), strict=True))
     return "#" + "".join(f"{round(255 * value):02X}" for value in mixed)
 
 
 def _linear(colour: str) -> Triple:
-    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb(colour))
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour))
     return red, green, blue
 
 
@@ -64,18 +64,18 @@ def _times(matrix: tuple[tuple[float, float, float], ...], vector: Triple) -> Tr
     return x, y, z
 
 
-def luminance(colour: str) -> float:
+def relative_luminance(colour: str) -> float:
     """Relative luminance of WCAG 2, 0 to 1."""
     return sum(a * b for a, b in zip((0.2126, 0.7152, 0.0722), _linear(colour), strict=True))
 
 
-def contrast(one: str, other: str) -> float:
+def contrast_ratio(one: str, other: str) -> float:
     """The contrast ratio of WCAG 2, 1 to 21."""
-    low, high = sorted((luminance(one), luminance(other)))
+    low, high = sorted((relative_luminance(one), relative_luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
-def lab(colour: str, vision: str = "normal") -> Triple:
+def to_lab(colour: str, vision: str = "normal") -> Triple:
     """CIE L*a*b* (D65) of a colour as it looks with a kind of vision, a key of :data:`VISIONS`."""
     seen = _times(VISIONS[vision], _linear(colour))
     clipped = (min(max(seen[0], 0), 1), min(max(seen[1], 0), 1), min(max(seen[2], 0), 1))
@@ -114,8 +114,8 @@ def _cos(degrees: float) -> float:
     return math.cos(math.radians(degrees))
 
 
-def closest(colours: Mapping[str, str], vision: str) -> ColourPair | None:
+def find_closest_pair(colours: Mapping[str, str], vision: str) -> ColourPair | None:
     """The two names of `colours` (name to `#RRGGBB`) that look most alike; None if there are not two."""
-    seen = {name: lab(colour, vision) for name, colour in colours.items()}
+    seen = {name: to_lab(colour, vision) for name, colour in colours.items()}
     pairs = (ColourPair(ciede2000(seen[a], seen[b]), a, b, vision) for a, b in itertools.combinations(seen, 2))
     return min(pairs, default=None)

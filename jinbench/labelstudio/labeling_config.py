@@ -45,7 +45,7 @@ _STYLE = """
 """
 
 
-def labeling_config(labels: LabelSet, reasons: bool = False) -> str:
+def build_labeling_config(labels: LabelSet, reasons: bool = False) -> str:
     """The page an annotator sees, as Label Studio XML; with `reasons`, what an adjudicator sees.
 
     The stored values are the names (`alias`), what is shown is Chinese. Characters are selected one by one
@@ -120,27 +120,27 @@ def _underline(entry: LabelDefinition) -> str:
     return f"    {selector} {{ box-shadow: inset 0 -3px {entry.colour}; }}\n" if entry.colour else ""
 
 
-def alike(labels: LabelSet) -> list[ColourPair]:
+def find_similar_colours(labels: LabelSet) -> list[ColourPair]:
     """Of each kind of vision, the two types whose colours look most alike; nothing if there are not two colours."""
     painted = {entry.name: entry.colour for entry in labels.entities if entry.colour}
-    return [pair for vision in colours.VISIONS if (pair := colours.closest(painted, vision)) is not None]
+    return [pair for vision in colours.VISIONS if (pair := colours.find_closest_pair(painted, vision)) is not None]
 
 
-def unexplained(benchmark: Benchmark, labels: LabelSet) -> list[str]:
+def find_unexplained_labels(benchmark: Benchmark, labels: LabelSet) -> list[str]:
     """What the page shows of labels that the guidelines never mention; nothing where there are no guidelines."""
     text = files.read_text(benchmark.guidelines) if benchmark.guidelines.is_file() else None
     return [entry.zh for entry in (*labels.entities, *labels.sectors) if text is not None and entry.zh not in text]
 
 
-def check_config(benchmark: Benchmark, labels: LabelSet) -> None:
+def check_labeling_config(benchmark: Benchmark, labels: LabelSet) -> None:
     """Raises :class:`DataError` (stale-config) if labeling_config.xml is not what labels.toml gives."""
     path = benchmark.labeling_config
-    if not path.is_file() or files.read_text(path) != labeling_config(labels):
+    if not path.is_file() or files.read_text(path) != build_labeling_config(labels):
         found = "something else or nothing"
         raise DataError(
             Problem(
                 "stale-config",
-                location=files.shown(path),
+                location=files.display_path(path),
                 expected="what labels.toml gives",
                 found=found,
                 fix="jinbench labels config",

@@ -8,16 +8,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from jinbench.annotation import agreement
-from jinbench.annotation.agreement import NOTHING, Glance
-from jinbench.annotation.assignments import passages_of, read_assignments
-from jinbench.annotation.labels import LabelSet
-from jinbench.core.benchmark import Benchmark
+from jinbench.annotation.agreement import NO_SPAN, QuickAgreement
+from jinbench.annotation.assignments import assigned_passages, read_assignments
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations, projects
 from jinbench.labelstudio.server.client import as_server_error
-from jinbench.scoring.results import rounded
-from jinbench.seeds.articles import Seeds
+from jinbench.scoring.results import round_floats
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -26,7 +24,7 @@ ENOUGH = 5  # labels of a type on one side, before it is worth a look
 
 
 @dataclass(frozen=True)
-class Person:
+class AnnotatorProgress:
     """An annotator's share, in passages. `url` is None while there is no project.
 
     `characters_per_minute` and `seconds_per_passage` are medians over the passages that were labelled in the browser,
@@ -64,10 +62,10 @@ class TypeDisagreement:
 
 
 @dataclass(frozen=True)
-class Progress:
-    people: tuple[Person, ...]
-    pairs: tuple[Glance, ...]
-    drifts: tuple[TypeDisagreement, ...]
+class TeamProgress:
+    people: tuple[AnnotatorProgress, ...]
+    pairs: tuple[QuickAgreement, ...]
+    find_type_disagreements: tuple[TypeDisagreement, ...]
 
     def to_dict(self) -> dict[str, Any]:
         pairs = [
@@ -81,50 +79,48 @@ class Progress:
             for pair in self.pairs
         ]
         people = [asdict(person) | {"left": person.left} for person in self.people]
-        record: dict[str, Any] = rounded(
+        record: dict[str, Any] = round_floats(
             {"people": people, "pairs": pairs, "drifts": [asdict(drift) for drift in self.drifts]}
         )
         return record
 
 
-def measure_progress(
-    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, names: Sequence[str]
-) -> Progress:
+def measure_progress(client: "LabelStudio", workspace: Workspace, names: Sequence[str]) -> TeamProgress:
     """What is on the server now. Raises :class:`ServerError`, :class:`DataError` (share-unknown)."""
-    dealt = read_assignments(benchmark, seed)
+    dealt = read_assignments(workspace.benchmark, workspace.seeds)
     people, submitted = [], {}
     for name in names:
-        share = passages_of(dealt, seed, name)
-        person, submitted[name] = _person(client, seed, label_set, name, share)
+        share = assigned_passages(dealt, workspace.seeds, name)
+        person, submitted[name] = _person(client, workspace, name, share)
         people.append(person)
     pairs = []
     for a, b in itertools.combinations(names, 2):
         if {entry.passage_id for entry in submitted[a]} & {entry.passage_id for entry in submitted[b]}:
-            pairs.append(agreement.glance(seed, label_set, submitted[a], submitted[b], (a, b)))
-    return Progress(tuple(people), tuple(pairs), drifts(pairs))
+            pairs.append(agreement.measure_quick_agreement(workspace, submitted[a], submitted[b], (a, b)))
+    return TeamProgress(tuple(people), tuple(pairs), find_type_disagreements(pairs))
 
 
 def _person(
-    client: "LabelStudio", seed: Seeds, label_set: LabelSet, name: str, share: Iterable[str] | None
-) -> tuple[Person, list[PassageLabels]]:
-    texts = {passage.id: passage.text for passage in seed.passages()}
+    client: "LabelStudio", workspace: Workspace, name: str, share: Iterable[str] | None
+) -> tuple[AnnotatorProgress, list[PassageLabels]]:
+    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     wanted = set(texts) if share is None else set(share)
-    project = as_server_error(lambda: projects.find_project(client, projects.project_title(label_set, name)))
+    project = as_server_error(lambda: projects.find_project(client, projects.project_title(workspace.label_set, name)))
     if project is None:
-        return Person(name, None, len(wanted), 0, 0, 0, None, None, None, ()), []
+        return AnnotatorProgress(name, None, len(wanted), 0, 0, 0, None, None, None, ()), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
-    index = as_server_error(lambda: projects.tasks_by_passage(client, project.id))
+    index = as_server_error(lambda: projects.list_tasks_by_passage(client, project.id))
     tasks = [found for id, found in index.items() if id in wanted]  # several of a passage, until the next push
     labelled: list[PassageLabels] = []
     problems: tuple[str, ...] = ()
     try:
-        labelled = annotations.fetch(client, seed, label_set, name)
+        labelled = annotations.fetch_labels(client, workspace, name)
     except DataError as error:  # the rest of the overview stands
         problems = tuple(map(str, error.problems))
     except annotations.OthersLabelledError as error:
         problems = (str(error),)
     times = [(len(texts[entry.passage_id]), entry.lead_time) for entry in labelled if entry.lead_time]
-    person = Person(
+    person = AnnotatorProgress(
         name,
         url,
         len(wanted),
@@ -143,7 +139,7 @@ def _submitted(same: Iterable[projects.Task]) -> bool:
     return any(task.total_annotations for task in same)
 
 
-def drifts(pairs: Iterable[Glance]) -> tuple[TypeDisagreement, ...]:
+def find_type_disagreements(pairs: Iterable[QuickAgreement]) -> tuple[TypeDisagreement, ...]:
     """The types on which two annotators differ, the worst first; those with fewer than `ENOUGH` labels are left out."""
     first, second, same = Counter[str](), Counter[str](), Counter[str]()
     instead: dict[str, Counter[str]] = {}
@@ -162,7 +158,7 @@ def drifts(pairs: Iterable[Glance]) -> tuple[TypeDisagreement, ...]:
         if max(first[name], second[name]) < ENOUGH or same[name] == first[name] == second[name]:
             continue
         others = instead.get(name, Counter()).most_common(1)
-        mostly = ("no span with these borders" if others[0][0] == NOTHING else others[0][0]) if others else None
+        mostly = ("no span with these borders" if others[0][0] == NO_SPAN else others[0][0]) if others else None
         f1 = 2 * same[name] / (first[name] + second[name])
         found.append(TypeDisagreement(name, first[name], second[name], same[name], f1, mostly))
     return tuple(sorted(found, key=lambda drift: (drift.f1, drift.name)))

@@ -43,17 +43,17 @@ class Task(NamedTuple):
     drafts: bool
 
 
-def counter(step: Step, what: str, total: int) -> Progress:
+def to_progress(step: Step, what: str, total: int) -> Progress:
     """A progress of `total` passages as a step called `what`."""
     return lambda done: step(what, done, total)
 
 
-def task_data(seeds: Seeds) -> list[Row]:
+def build_task_data(seeds: Seeds) -> list[Row]:
     """What is shown for each passage, in reading order."""
-    return [row_of(article, number) for article in seeds.articles for number in range(len(article.passages))]
+    return [build_task_row(article, number) for article in seeds.articles for number in range(len(article.passages))]
 
 
-def row_of(article: Article, number: int) -> Row:
+def build_task_row(article: Article, number: int) -> Row:
     """What is shown for one passage of an article."""
     passage = article.passages[number]
     before = article.passages[number - 1].text if number else ""
@@ -76,10 +76,10 @@ def project_title(label_set: LabelSet, annotator: str) -> str:
 
 def find_project(client: "LabelStudio", title: str) -> Project | None:
     """The project with this title; the oldest if there are several."""
-    return next(iter(all_projects(client, title)), None)
+    return next(iter(find_projects(client, title)), None)
 
 
-def all_projects(client: "LabelStudio", title: str) -> list[Project]:
+def find_projects(client: "LabelStudio", title: str) -> list[Project]:
     """The projects of exactly this title, oldest first."""
     found: list[Project] = []
     page = 1
@@ -110,7 +110,7 @@ def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[
         last = found[-1]["id"]
 
 
-def tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
+def list_tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
     """All tasks of a project, by id. A listing shows nobody's drafts but one's own; its filter knows all."""
     drafted = {task["id"] for task in _pages(client, project, "id", DRAFTED)}
     for task in _pages(client, project, "id,data,total_annotations,cancelled_annotations"):
@@ -118,10 +118,10 @@ def tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
         yield Task(task["id"], task["data"], *counts, task["id"] in drafted)
 
 
-def tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Task]]:
+def list_tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Task]]:
     """The tasks that a push made in a project, by passage id, oldest first. Tasks that others made are left alone."""
     found = defaultdict(list)
-    for task in tasks(client, project):
+    for task in list_tasks(client, project):
         if created_by_push(task):
             found[str(task.data.get("passage_id"))].append(task)
     return found
@@ -136,7 +136,7 @@ def has_work(task: Task) -> bool:
     return bool(task.total_annotations or task.cancelled_annotations or task.drafts)
 
 
-def delete(client: "LabelStudio", path: str) -> None:
+def delete_if_exists(client: "LabelStudio", path: str) -> None:
     """Delete what may be gone already."""
     from label_studio_sdk.core.api_error import ApiError
 
@@ -147,7 +147,7 @@ def delete(client: "LabelStudio", path: str) -> None:
             raise
 
 
-def drop_predictions(client: "LabelStudio", project: int, versions: Iterable[str]) -> None:
+def delete_predictions(client: "LabelStudio", project: int, versions: Iterable[str]) -> None:
     """Delete all predictions of these model versions, a version at a time."""
     for version in sorted(set(versions)):
         call(client, "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version})

@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinbench.annotation import exports
-from jinbench.annotation.adjudication import Readings
-from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.adjudication import LabelsByAnnotator
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, ServerError
 from jinbench.core.types import PassageLabels, Progress, Suggestion
-from jinbench.labelstudio.labeling_config import labeling_config
+from jinbench.labelstudio.labeling_config import build_labeling_config
 from jinbench.labelstudio.projects import (
     Project,
     Row,
     Task,
-    all_projects,
+    find_projects,
     created_by_push,
-    delete,
-    drop_predictions,
+    delete_if_exists,
+    delete_predictions,
     has_work,
     project_title,
-    row_of,
-    tasks,
+    build_task_row,
+    list_tasks,
 )
 from jinbench.labelstudio.server import accounts, address
-from jinbench.labelstudio.server.client import call, export_tasks, list_all, retry, write_lock
+from jinbench.labelstudio.server.client import call, export_tasks, stream_list, retry, write_lock
 from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ AS_WANTED: dict[str, Any] = {}  # stands for the data of a task that shows what 
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushResult:
     """What a push did, in tasks."""
 
     project: int
@@ -65,20 +65,18 @@ def _instructions(benchmark: Benchmark) -> str:
     return rendered
 
 
-def push(
+def push_passages(
     client: "LabelStudio",
-    benchmark: Benchmark,
-    seeds: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     annotator: str,
     progress: Progress,
-    readings: Readings | None = None,
+    readings: LabelsByAnnotator | None = None,
     *,
     share: Collection[str] | None = None,
     suggestions: Mapping[str, Suggestion] | None = None,
     model_version: str = "",
     labelled: Sequence[PassageLabels] = (),
-) -> Pushed:
+) -> PushResult:
     """Make the annotator's project, or bring it up to date: exactly one task per passage, no annotation touched.
 
     `share`: the ids of the passages that are this annotator's; tasks of others go if nobody has touched them.
@@ -90,35 +88,35 @@ def push(
     Raises :class:`ServerError` if a passage that is already annotated has another text now.
     """
     settings: dict[str, Any] = {
-        "title": project_title(label_set, annotator),
-        "label_config": labeling_config(label_set, reasons=readings is not None),
-        "expert_instruction": _instructions(benchmark),
+        "title": project_title(workspace.label_set, annotator),
+        "label_config": build_labeling_config(workspace.label_set, reasons=readings is not None),
+        "expert_instruction": _instructions(workspace.benchmark),
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
     }
     check_storable(settings, "project")
     for entry in labelled:
-        check_storable(exports.regions(entry), f"{annotator}: {entry.passage_id}")
+        check_storable(exports.to_regions(entry), f"{annotator}: {entry.passage_id}")
     shown = _Shown(readings or {}, suggestions or {}, model_version)
     with write_lock():
-        run = _Push(client, settings, seeds, share, shown, labelled, progress)
+        run = _Push(client, settings, workspace.seeds, share, shown, labelled, progress)
         return run.run()
 
 
 class _Shown:
     """The predictions that tasks are to have, by passage."""
 
-    def __init__(self, readings: Readings, suggestions: Mapping[str, Suggestion], model_version: str) -> None:
+    def __init__(self, readings: LabelsByAnnotator, suggestions: Mapping[str, Suggestion], model_version: str) -> None:
         self.readings, self.suggestions, self.model_version = readings, suggestions, model_version
 
     def of(self, id: str) -> dict[str, tuple[list[dict[str, Any]], float | None]]:
         """Result and score by name."""
         found: dict[str, tuple[list[dict[str, Any]], float | None]] = {
-            name: (exports.regions(labelled[id]), None) for name, labelled in self.readings.items() if id in labelled
+            name: (exports.to_regions(labelled[id]), None) for name, labelled in self.readings.items() if id in labelled
         }
         if self.model_version and id in self.suggestions:
             suggestion = self.suggestions[id]
-            found[self.model_version] = exports.suggested_regions(suggestion), suggestion.certainty
+            found[self.model_version] = exports.to_suggested_regions(suggestion), suggestion.confidence
         return found
 
     def governs(self, name: str) -> bool:
@@ -157,14 +155,14 @@ class _Push:
         self.wanted = {id: None for id in self.places if id in mine}  # a set in reading order
         self.labelled = {entry.passage_id: entry for entry in labelled}
         names, server = {entry.annotator for entry in labelled}, address.remote_url()
-        self.logins = {name: accounts.login_of(name, server) for name in names}
+        self.logins = {name: accounts.find_login(name, server) for name in names}
         self.project = 0
         self.before: set[str] | None = None  # the passages that had a task when this push began
         self.updated: set[int] = set()
         self.removed: set[int] = set()
         self.tasks: dict[str, int] = {}  # the task of each passage
 
-    def run(self) -> Pushed:
+    def run(self) -> PushResult:
         for _ in range(ROUNDS):
             if retry(self.client, self.round):
                 break
@@ -176,16 +174,16 @@ class _Push:
         url = f"{self.client._client_wrapper.get_base_url()}/projects/{self.project}/data"
         created = len(self.wanted.keys() - (self.before or set()))
         unchanged = len(self.wanted) - created - len(self.updated)
-        return Pushed(self.project, url, created, len(self.updated), unchanged, len(self.removed))
+        return PushResult(self.project, url, created, len(self.updated), unchanged, len(self.removed))
 
     def row(self, id: str) -> Row:
-        return row_of(*self.places[id])
+        return build_task_row(*self.places[id])
 
     def round(self) -> bool:
         self.project, empty = _project(self.client, self.settings)
         index: dict[str, list[Task]] = defaultdict(list)
         number = 0
-        for task in () if empty else tasks(self.client, self.project):
+        for task in () if empty else list_tasks(self.client, self.project):
             number += 1
             if created_by_push(task):
                 id = str(task.data.get("passage_id"))
@@ -239,7 +237,7 @@ class _Push:
         annotations = [
             {
                 "completed_by": {"email": self.logins[entry.annotator]},
-                "result": exports.regions(entry),
+                "result": exports.to_regions(entry),
                 "lead_time": entry.lead_time,
                 "ground_truth": False,
                 "was_cancelled": False,
@@ -288,13 +286,13 @@ class _Push:
         now = {task["id"]: _work(task) for task in export_tasks(self.client, self.project, ids)}
         going = [id for id, kept in spare if id in now and now[id] in ([], now.get(kept) if kept else [])]
         for id in going:  # one at a time: the server's own action for many first unlinks them, and may end there
-            delete(self.client, f"api/tasks/{id}/")
+            delete_if_exists(self.client, f"api/tasks/{id}/")
         return set(going)
 
     def remove_predictions(self, task: int) -> None:
         """Delete whatever is suggested for a task whose text changes: it points into the old one."""
-        for prediction in list(list_all(self.client, "api/predictions", params={"task": task})):
-            delete(self.client, f"api/predictions/{prediction['id']}/")
+        for prediction in list(stream_list(self.client, "api/predictions", params={"task": task})):
+            delete_if_exists(self.client, f"api/predictions/{prediction['id']}/")
 
     def show(self) -> bool:
         """See that each task has the predictions that it should, once each. Whether nothing was left to do.
@@ -304,7 +302,7 @@ class _Push:
         of = {task: id for id, task in self.tasks.items()}
         stale: list[int] = []
         seen: set[tuple[int, str]] = set()
-        for prediction in list_all(self.client, "api/predictions", params={"project": self.project}):
+        for prediction in stream_list(self.client, "api/predictions", params={"project": self.project}):
             task, name = prediction["task"], str(prediction["model_version"])
             if task in of and self.shown.governs(name):
                 stands = self.shown.of(of[task]).get(name) == (prediction["result"], prediction["score"])
@@ -321,7 +319,7 @@ class _Push:
         for batch in _batches(lacking, BATCH):
             call(self.client, "POST", f"api/projects/{self.project}/import/predictions", json=list(batch))
         for id in stale:
-            delete(self.client, f"api/predictions/{id}/")
+            delete_if_exists(self.client, f"api/predictions/{id}/")
         return not (lacking or stale)
 
 
@@ -336,13 +334,13 @@ def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield rows[start : start + size]
 
 
-def withdraw(client: "LabelStudio", project: int, family: str) -> int:
+def withdraw_suggestions(client: "LabelStudio", project: int, family: str) -> int:
     """Take back what the versions of a model suggested: all whose names begin with that word. Returns how many."""
 
     def act() -> int:
-        found = list_all(client, "api/predictions", params={"project": project})
+        found = stream_list(client, "api/predictions", params={"project": project})
         ours = [version for each in found if _family(version := str(each["model_version"])) == family]
-        drop_predictions(client, project, ours)
+        delete_predictions(client, project, ours)
         if ours:
             call(client, "PATCH", f"api/projects/{project}/", json={"model_version": ""})
         return len(ours)
@@ -353,12 +351,12 @@ def withdraw(client: "LabelStudio", project: int, family: str) -> int:
 
 def _project(client: "LabelStudio", settings: dict[str, Any]) -> tuple[int, bool]:
     """The one project of a title with these settings, made if there is none, and whether it is empty."""
-    found = all_projects(client, settings["title"])
+    found = find_projects(client, settings["title"])
     if found:
         call(client, "PATCH", f"api/projects/{found[0].id}/", json=settings)
     else:
         call(client, "POST", "api/projects/", json=settings)
-        found = all_projects(client, settings["title"])  # another push may have made one at the same moment
+        found = find_projects(client, settings["title"])  # another push may have made one at the same moment
     if len(found) > 1:
         found = [_without_twins(client, found)]
     return found[0].id, found[0].task_number == 0
@@ -368,7 +366,7 @@ def _without_twins(client: "LabelStudio", found: Sequence[Project]) -> Project:
     """The project of several with one title that has been worked in, else the oldest. The others are deleted."""
 
     def begun(project: Project) -> bool:
-        return any(has_work(task) or not created_by_push(task) for task in tasks(client, project.id))
+        return any(has_work(task) or not created_by_push(task) for task in list_tasks(client, project.id))
 
     kept = next((project for project in found if begun(project)), found[0])
     for twin in found:
@@ -378,7 +376,7 @@ def _without_twins(client: "LabelStudio", found: Sequence[Project]) -> Project:
                     f"Projects {kept.id} and {twin.id} are both called {kept.title!r}, and both have been "
                     "worked in. Delete or rename one of them in Label Studio, then push again."
                 )
-            delete(client, f"api/projects/{twin.id}/")
+            delete_if_exists(client, f"api/projects/{twin.id}/")
     return kept
 
 

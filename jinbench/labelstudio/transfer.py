@@ -13,15 +13,14 @@ from jinbench.annotation import exports
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import share_of
 from jinbench.annotation.labels import LabelSet
-from jinbench.core.benchmark import Benchmark
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels, Step
 from jinbench.labelstudio import adjudicate, annotations, projects
-from jinbench.labelstudio.annotations import submit
-from jinbench.labelstudio.projects import counter
-from jinbench.labelstudio.push import Pushed, push
+from jinbench.labelstudio.annotations import submit_labels
+from jinbench.labelstudio.projects import to_progress
+from jinbench.labelstudio.push import PushResult, push_passages
 from jinbench.labelstudio.server.client import call, retry
-from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -31,17 +30,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Moved:
+class TransferResult:
     """What a push with labels did. `labelled`: the passages of the export, all of them on the server now."""
 
     annotator: str
-    pushed: Pushed
+    pushed: PushResult
     labelled: int
 
 
-def transfer_labels(
-    client: "LabelStudio", benchmark: Benchmark, seed: Seeds, label_set: LabelSet, annotator: str, step: Step
-) -> Moved:
+def transfer_labels(client: "LabelStudio", workspace: Workspace, annotator: str, step: Step) -> TransferResult:
     """Push the annotator's share of the passages with the labels of annotation/exports/, if there are any.
 
     Passages that it has labelled come along also where they are not in its share.
@@ -49,22 +46,24 @@ def transfer_labels(
     An adjudicator's project shows the readings again. Safe to repeat.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
-    path = exports.export_path(benchmark, annotator)
-    labelled = exports.read_export(path, seed.passages(), label_set, annotator) if path.is_file() else []
-    if read_annotators(benchmark).adjudicates(annotator):
+    path = exports.export_path(workspace.benchmark, annotator)
+    labelled = (
+        exports.read_export(path, workspace.seeds.passages(), workspace.label_set, annotator) if path.is_file() else []
+    )
+    if read_annotators(workspace.benchmark).adjudicated_by(annotator):
         # Nothing is accepted before it is entered: what agreed by itself may be overruled in the export.
-        pushed = adjudicate.show(client, benchmark, seed, label_set, annotator, step)
-        counted = projects.counter(step, f"enter {annotator}", len(labelled))
-        annotations.submit(client, seed, label_set, annotator, labelled, counted)
+        pushed = adjudicate.create_adjudication_project(client, workspace, annotator, step)
+        counted = projects.to_progress(step, f"enter {annotator}", len(labelled))
+        annotations.submit_labels(client, workspace, annotator, labelled, counted)
     else:
-        share = share_of(benchmark, seed, annotator)
+        share = share_of(workspace.benchmark, workspace.seeds, annotator)
         if share is not None:  # what was labelled before it was dealt to others goes along
             share = [*share, *(entry.passage_id for entry in labelled)]
-        pushed, _ = move(client, benchmark, seed, label_set, annotator, labelled, step, share=share)
-    return Moved(annotator, pushed, len(labelled))
+        pushed, _ = push_with_labels(client, workspace, annotator, labelled, step, share=share)
+    return TransferResult(annotator, pushed, len(labelled))
 
 
-def left_behind(client: "LabelStudio", label_set: LabelSet, annotator: str) -> tuple[int, int]:
+def count_unfinished(client: "LabelStudio", label_set: LabelSet, annotator: str) -> tuple[int, int]:
     """How many passages of the annotator's project are skipped, and how many have drafts. Raises ServerError."""
     title = projects.project_title(label_set, annotator)
     project = retry(client, lambda: projects.find_project(client, title))
@@ -85,22 +84,20 @@ def _count(client: "LabelStudio", project: int, filter: dict[str, Any]) -> int:
     return int(call(client, "GET", "api/tasks", params=parameters)["total"])
 
 
-def move(
+def push_with_labels(
     client: "LabelStudio",
-    benchmark: Benchmark,
-    seeds: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     annotator: str,
     labelled: Sequence[PassageLabels],
     step: Step,
     **also: Any,
-) -> tuple[Pushed, int]:
+) -> tuple[PushResult, int]:
     """Push with labels that come from another server: in bulk with tasks that are new here, else entered one by one.
 
     `also` are the share and the suggestions of :func:`pushing.push`. Returns what it returns, and how many labels
     were entered one by one.
     """
-    count = counter(step, f"push {annotator}", sum(1 for _ in seeds.passages()))
-    pushed = push(client, benchmark, seeds, label_set, annotator, count, labelled=labelled, **also)
-    count = counter(step, f"enter {annotator}", len(labelled))
-    return pushed, submit(client, seeds, label_set, annotator, labelled, count)[0]
+    count = to_progress(step, f"push {annotator}", sum(1 for _ in workspace.seeds.passages()))
+    pushed = push_passages(client, workspace, annotator, count, labelled=labelled, **also)
+    count = to_progress(step, f"enter {annotator}", len(labelled))
+    return pushed, submit_labels(client, workspace, annotator, labelled, count)[0]

@@ -1,44 +1,41 @@
-"""Entries to the leaderboard: a folder with what a system predicted, and system.toml, which says what it is.
-
-Nothing is taken that has not been checked whole, and an entry is in its place whole or not at all.
-"""
+"""Entries of the leaderboard: a folder with predictions of a system and its description in system.toml."""
 
 import difflib
-import errno
 import os
 import re
-import tempfile
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 
 from jinbench.annotation.annotators import read_annotators
-from jinbench.baselines.learning_curve import NAME as CURVE
-from jinbench.baselines.run import SCORES
+from jinbench.baselines.learning_curve import CURVE_FILE
+from jinbench.baselines.run import SCORES_FILE
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
-from jinbench.dataset import load
-from jinbench.dataset.gold import crosswalk_types, read_crosswalks, read_task_gold
-from jinbench.scoring import predictions
-from jinbench.scoring.gold import BOARD_SPLITS, FOLDS, Gold
-from jinbench.scoring.predictions import Predictions
+from jinbench.core.errors import DataError, ErrorList, fail, shorten
+from jinbench.dataset.gold import GoldReader
+from jinbench.leaderboard.board import SystemInfo
+from jinbench.scoring.gold import FOLDS, LEADERBOARD_SPLITS
+from jinbench.scoring.predictions import predictions_file_name
 
-SYSTEM, PREDICTIONS = "system.toml", "predictions.jsonl"
-LEFT_OUT = (SCORES, CURVE)  # what `jinbench run` leaves besides predictions: made again here, so never copied
-LONGEST = 64  # characters of an id
+SYSTEM_FILE, PREDICTIONS_FILE = "system.toml", "predictions.jsonl"
+REMADE_FILES = (SCORES_FILE, CURVE_FILE)  # what `jinbench run` leaves besides predictions: never copied
+MAX_ID_LENGTH = 64  # characters
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SYSTEM_LIMIT = 100_000  # bytes
-_HINT = "jinbench format system prints one to start from"
 
-Board = tuple[str, str, str]  # task, split, crosswalk; the last is empty for the whole label set
+BoardKey = tuple[str, str, str]  # task, split, crosswalk; the last is empty for the whole label set
 
 
 @dataclass(frozen=True)
-class System:
-    """What system.toml says. `id` is the name of its folder, `data` the version of the dataset that was predicted.
+class SystemDescription:
+    """Contents of system.toml.
 
-    `saw_test_articles`: no, yes or unknown. `task`, `split` and `crosswalk` are those of predictions.jsonl.
+    Attributes:
+        id: Name of the folder.
+        saw_test_articles: "no", "yes" or "unknown".
+        data: Version of the dataset that was predicted.
+        task, split, crosswalk: The board of predictions.jsonl.
     """
 
     id: str
@@ -53,359 +50,208 @@ class System:
     crosswalk: str = ""
     note: str = ""
 
+    @property
+    def info(self) -> SystemInfo:
+        """What a leaderboard table says of the system."""
+        return SystemInfo("entry", self.name, self.who, self.link, self.trained_on, self.saw_test_articles, self.note)
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A system and its files of predictions, by board. `ignored`: the names of other files of the folder."""
+    """A system and its prediction files by board; `ignored` are names of other files in the folder."""
 
-    system: System
+    system: SystemDescription
     folder: Path
-    files: dict[Board, Path]
+    files: dict[BoardKey, Path]
     ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Part:
-    """One file of predictions, checked: what it says, and the gold to score that on."""
-
-    board: Board
-    path: Path
-    gold: Gold
-    found: Predictions
-    narrower: str = ""  # the split that all of the predictions are of, where the board has others too
-
-    @property
-    def items(self) -> int:
-        return len(self.gold.ids)
-
-    @property
-    def predicted(self) -> int:
-        return len(self.found)
-
-    @property
-    def missing(self) -> int:
-        """Items without a prediction. Each of their labels counts as missed."""
-        return self.items - self.predicted
-
-    @property
-    def title(self) -> str:
-        task, split, crosswalk = self.board
-        return ", ".join(filter(None, (task, crosswalk and f"coarse ({crosswalk})", split)))
-
-
-@dataclass(frozen=True)
-class Checked:
-    entry: Entry
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """What became of an entry. `state`: checked (it lies there already), new, replaced, or the same as before."""
-
-    checked: Checked
-    folder: Path
-    state: str
-
-
 def entries_dir(benchmark: Benchmark) -> Path:
+    """Return the folder of all entries."""
     return benchmark.leaderboard / "entries"
 
 
-def boards(benchmark: Benchmark) -> dict[str, Board]:
-    """Every board that an entry can stand on, by the name of the file for it."""
-    found = [(task, split, "") for task, splits in BOARD_SPLITS.items() for split in splits]
-    found += [("ner", split, name) for name in read_crosswalks(benchmark) for split in BOARD_SPLITS["ner"]]
-    return {predictions.file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in found}
-
-
 def read_entry(benchmark: Benchmark, folder: Path) -> Entry:
-    """The entry in a folder, its predictions not yet read.
+    """Read the entry in a folder, without its predictions.
 
-    Raises :class:`DataError` with all that is wrong (file-missing, file-too-big, not-utf8, broken-toml, wrong-shape,
-    wrong-version, duplicate-id, declaration-unknown).
+    Args:
+        benchmark: The benchmark that the entry is for.
+        folder: Folder with system.toml and prediction files; its name is the id of the system.
+
+    Raises:
+        DataError: [file-missing, file-too-big, not-utf8, broken-toml, wrong-shape, wrong-version, wrong-task,
+            duplicate-id, unknown-id, declaration-unknown], all problems at once.
     """
-    folder = Path(os.path.abspath(folder))  # a link keeps the name that it has
-    if not folder.is_dir():
-        there = "a file" if folder.exists() else "nothing"
-        hint = f"put {SYSTEM} and predictions into a folder, and name that"
-        raise DataError(
-            Problem("file-missing", location=files.shown(folder), expected="a folder", found=there, fix=hint)
-        )
-    problems = _id_problems(benchmark, folder)
-    system = _system(benchmark, folder, problems)
-    if system is None:
-        raise DataError(problems)
-    found = _predictions(benchmark, folder, system, problems)
-    raise_if_any(problems)
-    known = {SYSTEM, *(path.name for path in found.values()), *LEFT_OUT}
-    names = (f"{path.name}/" if path.is_dir() else path.name for path in sorted(folder.iterdir()))
-    ignored = tuple(name for name in names if name not in known and not name.startswith("."))
-    return Entry(system, folder, found, ignored)
-
-
-def _id_problems(benchmark: Benchmark, folder: Path) -> list[Problem]:
-    """What is wrong with the name of the folder, which is the id of the system."""
-    id, place = folder.name, files.shown(folder)
-    if not _ID.fullmatch(id) or len(id) > LONGEST:
-        expected = f"a name of a-z, 0-9, -, _ and ., {LONGEST} characters or fewer, with a letter or digit first"
-        hint = "rename the folder: its name is the id of the system; system.toml has the name that is shown"
-        return [Problem("wrong-shape", location=place, expected=expected, found=shorten(id, 80), fix=hint)]
-    taken = {path.stem if path.is_file() else path.name: "a baseline" for path in benchmark.baselines.glob("[!.]*")}
-    if benchmark.annotators.is_file():
-        who = read_annotators(benchmark)
-        taken |= dict.fromkeys((*who.names, *(reader.name for reader in who.reviewers)), "an annotator")
-    if id not in taken:
-        return []
-    return [
-        Problem(
-            "duplicate-id",
-            location=place,
-            expected="a name of its own",
-            found=f"that of {taken[id]}",
-            fix="rename the folder",
-        )
-    ]
-
-
-def _system(benchmark: Benchmark, folder: Path, problems: list[Problem]) -> System | None:
-    """What system.toml says, or None if it cannot be read. What is wrong is added to `problems`."""
-    path = folder / SYSTEM
-    place = files.shown(path)
-    if not path.is_file():
-        problems.append(
-            Problem(
-                "file-missing", location=place, expected="a file that says what the system is", found="none", fix=_HINT
-            )
-        )
-        return None
-    if problem := jsonl.too_big(path, _SYSTEM_LIMIT):
-        problems.append(problem)
-        return None
-    try:
-        system = System(folder.name, **files.read_toml(path, "system"))
-    except DataError as error:
-        problems += error.problems
-        return None
-    version = str(load.read_manifest(benchmark)["version"])
-    if system.data.split(".")[:2] != version.split(".")[:2]:
-        expected = f"{'.'.join(version.split('.')[:2])}.…, as the data at hand ({version}); the third part may differ"
-        hint = f'predict the items of this version, then write data = "{version}"'
-        problems.append(
-            Problem("wrong-version", location=f"{place} data", expected=expected, found=system.data, fix=hint)
-        )
-    if system.crosswalk:
-        try:
-            crosswalk_types(benchmark, system.crosswalk, f"{place} crosswalk")
-        except DataError as error:
-            problems += error.problems
-    return system
-
-
-def _predictions(benchmark: Benchmark, folder: Path, system: System, problems: list[Problem]) -> dict[Board, Path]:
-    """The files of predictions by board. What is wrong is added to `problems`."""
-    known = boards(benchmark)
-    found: dict[Board, Path] = {}
-    plain = folder / PREDICTIONS
-    if os.path.lexists(plain):
-        board = _board(folder, system, problems)
-        if board:
-            found[board] = plain
-    for path in sorted(folder.glob("predictions?*")):
-        place = files.shown(path)
-        if path.name not in known and path.suffix == ".jsonl" and path != plain:
-            near = difflib.get_close_matches(path.name, known, 1)
-            hint = f"rename it{f' to {near[0]}' if near else ''}, or take it out"
-            problems.append(
-                Problem("unknown-id", location=place, expected=f"one of {', '.join(known)}", found=path.name, fix=hint)
-            )
-        elif path.name in known and known[path.name] in found:
-            expected, hint = "one file for each board", f"keep this one or {found[known[path.name]].name}"
-            problems.append(
-                Problem(
-                    "duplicate-id",
-                    location=place,
-                    expected=expected,
-                    found=f"two for {_shown(known[path.name])}",
-                    fix=hint,
-                )
-            )
-        elif path.name in known:
-            found[known[path.name]] = path
-    for path in found.values():
-        if not path.is_file():
-            what = "a folder" if path.is_dir() else "something that cannot be copied"
-            problems.append(
-                Problem(
-                    "file-missing",
-                    location=files.shown(path),
-                    expected="a file",
-                    found=what,
-                    fix="put the file itself there",
-                )
-            )
-    if not found and not problems:
-        expected = f"{PREDICTIONS}, or files such as {' and '.join(list(known)[:2])}"
-        others = [path.name for path in sorted(folder.iterdir()) if path.name != SYSTEM]
-        hint = "put the predictions there; jinbench format prints what they look like"
-        there = shorten(", ".join(others), 80) if others else "none"
-        problems.append(Problem("file-missing", location=files.shown(folder), expected=expected, found=there, fix=hint))
-    return {board: found[board] for board in known.values() if board in found}
-
-
-def _board(folder: Path, system: System, problems: list[Problem]) -> Board | None:
-    """Which board predictions.jsonl is for. What is wrong is added to `problems`."""
-    place, before = f"{files.shown(folder / SYSTEM)}", len(problems)
-    for field, value in (("task", system.task), ("split", system.split)):
-        if not value:
-            choice = tuple(BOARD_SPLITS) if field == "task" else BOARD_SPLITS.get(system.task, ("test", FOLDS))
-            expected = f"which {field} {PREDICTIONS} is for: {', '.join(choice)}"
-            hint = f'write {field} = "{choice[0]}"'
-            problems.append(
-                Problem("wrong-shape", location=f"{place} {field}", expected=expected, found="nothing", fix=hint)
-            )
-    if len(problems) > before:
-        return None
-    splits = BOARD_SPLITS[system.task]
-    if system.split not in splits:
-        expected = f"a split that {system.task} has a board for: {', '.join(splits)}"
-        problems.append(
-            Problem(
-                "unknown-id",
-                location=f"{place} split",
-                expected=expected,
-                found=shorten(system.split),
-                fix="correct the name",
-            )
-        )
-    if system.crosswalk and system.task != "ner":
-        expected, hint = "no crosswalk: sectors have none", "take the line away"
-        problems.append(
-            Problem(
-                "wrong-task",
-                location=f"{place} crosswalk",
-                expected=expected,
-                found=shorten(system.crosswalk),
-                fix=hint,
-            )
-        )
-    return None if len(problems) > before else (system.task, system.split, system.crosswalk)
-
-
-def _shown(board: Board) -> str:
-    return "/".join(filter(None, board))
+    return EntryReader(GoldReader(benchmark)).read(folder)
 
 
 def read_all_entries(benchmark: Benchmark) -> tuple[Entry, ...]:
-    """Every entry below leaderboard/entries, in order of their ids, the predictions not yet read.
+    """Read every entry of a benchmark, see :meth:`EntryReader.read_all`."""
+    return EntryReader(GoldReader(benchmark)).read_all()
 
-    Raises :class:`DataError` with all that is wrong in any of them. A folder that is being copied is not one yet.
-    """
-    problems: list[Problem] = []
-    found = []
-    for folder in sorted(entries_dir(benchmark).glob("[!.]*/")):
+
+class EntryReader:
+    """Read entries of one benchmark; what they are held against is read once."""
+
+    def __init__(self, reader: GoldReader) -> None:
+        self.reader, self.benchmark = reader, reader.benchmark
+
+    @cached_property
+    def boards_by_file(self) -> dict[str, BoardKey]:
+        """Every board that an entry can be on, by name of its prediction file."""
+        boards = [(task, split, "") for task, splits in LEADERBOARD_SPLITS.items() for split in splits]
+        boards += [("ner", split, name) for name in self.reader.crosswalks for split in LEADERBOARD_SPLITS["ner"]]
+        return {
+            predictions_file_name(task, split, crosswalk): (task, split, crosswalk) for task, split, crosswalk in boards
+        }
+
+    @cached_property
+    def reserved_ids(self) -> dict[str, str]:
+        """Ids that an entry cannot have, and of what they are."""
+        baselines = self.benchmark.baselines.glob("[!.]*")
+        reserved = {path.stem if path.is_file() else path.name: "a baseline" for path in baselines}
+        if self.benchmark.annotators.is_file():
+            annotators = read_annotators(self.benchmark)
+            names = (*annotators.names, *(reviewer.name for reviewer in annotators.reviewers))
+            reserved |= dict.fromkeys(names, "an annotator")
+        return reserved
+
+    def read_all(self) -> tuple[Entry, ...]:
+        """Read every entry below leaderboard/entries, in order of their ids.
+
+        A hidden folder, such as one that is being copied, is no entry.
+
+        Raises:
+            DataError: With the problems of all entries.
+        """
+        problems = ErrorList()
+        entries = []
+        for folder in sorted(entries_dir(self.benchmark).glob("[!.]*/")):
+            try:
+                entries.append(self.read(folder))
+            except DataError as error:
+                problems.extend(error.problems)
+        problems.raise_if_any()
+        return tuple(entries)
+
+    def read(self, folder: Path) -> Entry:
+        """Read one entry, see :func:`read_entry`."""
+        folder = Path(os.path.abspath(folder))  # a link keeps the name that it has
+        if not folder.is_dir():
+            found = "a file" if folder.exists() else "nothing"
+            fix = f"put {SYSTEM_FILE} and predictions into a folder, and name that"
+            fail("file-missing", files.display_path(folder), expected="a folder", found=found, fix=fix)
+        problems = ErrorList()
+        self._check_id(folder, problems)
+        system = self._read_system(folder, problems)
+        if system is None:
+            raise DataError(problems)
+        paths = self._find_predictions(folder, system, problems)
+        problems.raise_if_any()
+        used = {SYSTEM_FILE, *(path.name for path in paths.values()), *REMADE_FILES}
+        names = (f"{path.name}/" if path.is_dir() else path.name for path in sorted(folder.iterdir()))
+        ignored = tuple(name for name in names if name not in used and not name.startswith("."))
+        return Entry(system, folder, paths, ignored)
+
+    def _check_id(self, folder: Path, problems: ErrorList) -> None:
+        """Check the name of the folder, which is the id of the system."""
+        id, location = folder.name, files.display_path(folder)
+        if not _ID.fullmatch(id) or len(id) > MAX_ID_LENGTH:
+            expected = f"a name of a-z, 0-9, -, _ and ., {MAX_ID_LENGTH} characters or fewer, "
+            expected += "with a letter or digit first"
+            fix = "rename the folder: its name is the id of the system; system.toml has the name that is printed"
+            problems.add("wrong-shape", location, expected=expected, found=shorten(id, 80), fix=fix)
+        elif owner := self.reserved_ids.get(id):
+            problems.add(
+                "duplicate-id",
+                location,
+                expected="a name of its own",
+                found=f"that of {owner}",
+                fix="rename the folder",
+            )
+
+    def _read_system(self, folder: Path, problems: ErrorList) -> SystemDescription | None:
+        """Read system.toml; None if it cannot be read."""
+        path = folder / SYSTEM_FILE
+        location = files.display_path(path)
+        if not path.is_file():
+            expected, fix = "a file that describes the system", "print one to start from: jinbench format system"
+            problems.add("file-missing", location, expected=expected, found="none", fix=fix)
+            return None
+        if problem := jsonl.size_problem(path, _SYSTEM_LIMIT):
+            problems.append(problem)
+            return None
         try:
-            found.append(read_entry(benchmark, folder))
+            system = SystemDescription(folder.name, **files.read_toml(path, "system"))
         except DataError as error:
-            problems += error.problems
-    raise_if_any(problems)
-    return tuple(found)
+            problems.extend(error.problems)
+            return None
+        version = str(self.reader.manifest["version"])
+        release = version.split(".")[:2]
+        if system.data.split(".")[:2] != release:
+            expected = f"{'.'.join(release)}.…, as the data at hand ({version}); the third part may differ"
+            fix = f'predict the items of this version, then write data = "{version}"'
+            problems.add("wrong-version", f"{location} data", expected=expected, found=system.data, fix=fix)
+        if system.crosswalk:
+            try:
+                self.reader.crosswalk_types(system.crosswalk, f"{location} crosswalk")
+            except DataError as error:
+                problems.extend(error.problems)
+        return system
 
-
-def check_entry(benchmark: Benchmark, folder: Path) -> Checked:
-    """An entry with every file of it read and held against its gold.
-
-    Raises :class:`DataError` with all that is wrong, over all files at once.
-    """
-    entry = read_entry(benchmark, folder)
-    problems: list[Problem] = []
-    parts = []
-    for board, path in entry.files.items():
-        gold = read_task_gold(benchmark, *board)
-        try:
-            predicted = predictions.read_predictions(path, gold, partial(load.locate_ids, benchmark))
-            parts.append(Part(board, path, gold, predicted, load.split_of(predicted, gold, benchmark)))
-        except DataError as error:
-            problems += error.problems
-    problems += _given(entry)
-    raise_if_any(problems)
-    return Checked(entry, tuple(parts))
-
-
-def _given(entry: Entry) -> list[Problem]:
-    """A problem if `jinbench run` noted that the recipe was given some of the gold: that is no entry."""
-    path = entry.folder / SCORES
-    try:
-        record = files.read_json(path) if path.is_file() and not jsonl.too_big(path, 2**26) else {}
-    except DataError:
-        return []  # the file is left out, whatever is in it
-    given = record.get("given") if isinstance(record, dict) else None
-    if not given:
-        return []
-    expected, hint = "a system that was given nothing of the gold", "take GIVEN out of the recipe, and run it again"
-    return [
-        Problem(
-            "declaration-unknown",
-            location=f"{files.shown(path)} given",
-            expected=expected,
-            found=shorten(given),
-            fix=hint,
-        )
-    ]
-
-
-def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: bool = False) -> Submitted:
-    """Check an entry, and copy it to leaderboard/entries/<id>/: system.toml and the predictions, nothing else.
-
-    One that lies there already is only checked. Another of the same id is replaced with `replace` alone.
-    Raises :class:`DataError` (folder-taken, and what :func:`check` raises).
-    """
-    checked = check_entry(benchmark, folder)
-    entry = checked.entry
-    target = entries_dir(benchmark) / entry.system.id
-    if entry.folder.resolve() == target.resolve():
-        return Submitted(checked, target, "checked")
-    paths = (entry.folder / SYSTEM, *entry.files.values())
-    contents = {path.name: files.read_bytes(path) for path in paths}
-    there = target.exists()
-    if target.is_dir() and contents == {name: path.read_bytes() for name, path in files.visible(target).items()}:
-        return Submitted(checked, target, "the same")
-    if there and not replace:
-        expected, hint = "an id that no entry has yet", "if it is yours and you mean it: --replace; else rename yours"
-        raise DataError(
-            Problem("folder-taken", location=files.shown(target), expected=expected, found="another entry", fix=hint)
-        )
-    if not dry_run:
-        _put(contents, target, replace)
-    return Submitted(checked, target, "replaced" if there else "new")
-
-
-def _put(contents: dict[str, bytes], target: Path, replace: bool) -> None:
-    """Write a folder beside `target` under a hidden name, then move it there.
-
-    A hidden folder is no entry, so an end at any moment leaves the old entry, or none, or the new one whole.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        made, old = Path(scratch) / "new", Path(scratch) / "old"
-        made.mkdir(mode=0o755)
-        for name, data in contents.items():
-            files.write_bytes(made / name, data)
-        try:
-            if replace and target.exists():
-                target.rename(old)
-            made.rename(target)  # fails where somebody else has put one in the meantime
-        except BaseException as error:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                expected, hint = "an id that no entry has yet", "look at what is there, then try again"
-                problem = Problem(
-                    "folder-taken",
-                    location=files.shown(target),
-                    expected=expected,
-                    found="one that came just now",
-                    fix=hint,
+    def _find_predictions(self, folder: Path, system: SystemDescription, problems: ErrorList) -> dict[BoardKey, Path]:
+        """Return the prediction files by board, in the order of the boards."""
+        paths: dict[BoardKey, Path] = {}
+        plain = folder / PREDICTIONS_FILE
+        if os.path.lexists(plain) and (board := _plain_board(folder, system, problems)):
+            paths[board] = plain
+        for path in sorted(folder.glob("predictions?*")):
+            location, named = files.display_path(path), self.boards_by_file.get(path.name)
+            if named is None and path.suffix == ".jsonl" and path != plain:
+                near = difflib.get_close_matches(path.name, self.boards_by_file, 1)
+                fix = f"rename it{f' to {near[0]}' if near else ''}, or take it out"
+                expected = f"one of {', '.join(self.boards_by_file)}"
+                problems.add("unknown-id", location, expected=expected, found=path.name, fix=fix)
+            elif named in paths:
+                twice, fix = "/".join(filter(None, named or ())), f"keep this one or {paths[named].name}"
+                problems.add(
+                    "duplicate-id", location, expected="one file for each board", found=f"two for {twice}", fix=fix
                 )
-                raise DataError(problem) from None
-            raise
+            elif named:
+                paths[named] = path
+        for path in paths.values():
+            if not path.is_file():
+                found = "a folder" if path.is_dir() else "something that cannot be copied"
+                fix = "put the file itself there"
+                problems.add("file-missing", files.display_path(path), expected="a file", found=found, fix=fix)
+        if not paths and not problems:
+            expected = f"{PREDICTIONS_FILE}, or files such as {' and '.join(list(self.boards_by_file)[:2])}"
+            others = [path.name for path in sorted(folder.iterdir()) if path.name != SYSTEM_FILE]
+            found = shorten(", ".join(others), 80) if others else "none"
+            fix = "put the predictions there; jinbench format prints what they look like"
+            problems.add("file-missing", files.display_path(folder), expected=expected, found=found, fix=fix)
+        return {board: paths[board] for board in self.boards_by_file.values() if board in paths}
+
+
+def _plain_board(folder: Path, system: SystemDescription, problems: ErrorList) -> BoardKey | None:
+    """Return the board of predictions.jsonl, which system.toml names."""
+    location, before = files.display_path(folder / SYSTEM_FILE), len(problems)
+    for field, value in (("task", system.task), ("split", system.split)):
+        if not value:
+            choice = (
+                tuple(LEADERBOARD_SPLITS) if field == "task" else LEADERBOARD_SPLITS.get(system.task, ("test", FOLDS))
+            )
+            expected = f"which {field} {PREDICTIONS_FILE} is for: {', '.join(choice)}"
+            fix = f'write {field} = "{choice[0]}"'
+            problems.add("wrong-shape", f"{location} {field}", expected=expected, found="nothing", fix=fix)
+    if len(problems) > before:
+        return None
+    splits = LEADERBOARD_SPLITS[system.task]
+    if system.split not in splits:
+        expected = f"a split that {system.task} has a board for: {', '.join(splits)}"
+        fix = "correct the name"
+        problems.add("unknown-id", f"{location} split", expected=expected, found=shorten(system.split), fix=fix)
+    if system.crosswalk and system.task != "ner":
+        expected, found, fix = "no crosswalk: sectors have none", shorten(system.crosswalk), "take the line away"
+        problems.add("wrong-task", f"{location} crosswalk", expected=expected, found=found, fix=fix)
+    return None if len(problems) > before else (system.task, system.split, system.crosswalk)

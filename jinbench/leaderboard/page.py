@@ -1,7 +1,7 @@
-"""The leaderboard as one page: a file that opens anywhere, asks the network for nothing and runs nothing it was given.
+"""The leaderboard as one self-contained HTML page: it loads nothing and runs nothing that a submitter wrote.
 
-Everything that is shown is either text, which Jinja2 escapes, or a record in JSON that the page's own script puts into
-text nodes. A Content-Security-Policy allows that script and that style by their hashes, and nothing else.
+All text is either escaped by Jinja2, or in a JSON record that the page's own script puts into text nodes. A
+Content-Security-Policy allows that script and that style by their hashes, and nothing else.
 """
 
 import base64
@@ -16,11 +16,11 @@ from typing import Any
 from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
-from jinbench.leaderboard import ranking
-from jinbench.leaderboard.ranking import REMARKS, Board, Row
-from jinbench.scoring.results import FEW, Cell, rounded
+from jinbench.leaderboard.board import Board, BoardRow
+from jinbench.leaderboard.tables import REMARKS, format_board_files, list_remarks
+from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell, round_floats
 
-NAME = "index.html"
+PAGE_FILE = "index.html"
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # of strings.toml, and what HTML calls them
 _TEMPLATES = Path(__file__).with_name("templates")
 _SCRIPTS = ("basics.js", "board.js", "system.js", "compare.js", "main.js")
@@ -28,17 +28,23 @@ _LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 
 
 def build_page(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
-    """Everything that is generated in `leaderboard/`, by name of the file: the tables, and the page.
+    """Return all generated files of `leaderboard/` by name: the tables, and the page.
 
-    Raises :class:`DataError` (what is wrong with labels.toml or annotators.toml).
+    Raises:
+        DataError: With the problems of labels.toml or annotators.toml.
     """
-    known = read_annotators(benchmark) if benchmark.annotators.is_file() else None
-    page = render_page(boards, read_label_set(benchmark).title, labelled(known) if known else "")
-    return ranking.markdown_tables(boards) | {NAME: page}
+    kind = annotator_kind(read_annotators(benchmark)) if benchmark.annotators.is_file() else ""
+    return format_board_files(boards) | {PAGE_FILE: render_page(boards, read_label_set(benchmark).title, kind)}
 
 
-def render_page(boards: Sequence[Board], title: str, labelled: str = "") -> str:
-    """The page. The same boards give the same text. `labelled`: what made the labels, see :func:`labelled`."""
+def render_page(boards: Sequence[Board], title: str, labelled_by: str = "") -> str:
+    """Return the HTML of the page; the same boards give the same text.
+
+    Args:
+        boards: The boards; those without rows are left out.
+        title: Heading of the page.
+        labelled_by: Kind of the annotators, see :func:`annotator_kind`; empty if there are none.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -52,22 +58,22 @@ def render_page(boards: Sequence[Board], title: str, labelled: str = "") -> str:
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "separators": (",", ":")}
     style = _read("page.css")
     script = '"use strict";\n{\n' + "\n".join(map(_read, _SCRIPTS)) + "}\n"
-    said = strings()
-    for each in said.values():
-        names = each.pop("intro_names")
+    strings = read_strings()
+    for texts in strings.values():
+        names_only = texts.pop("intro_names")
         if {board.task for board in boards} == {"ner"}:  # without sectors; or a corpus that somebody else made
-            each["intro"] = names
+            texts["intro"] = names_only
     text = environment.get_template("page.html").render(
         title=title,
         boards=[board for board in boards if board.rows],
-        data=_data(boards, title, labelled, said),
-        said=said,
+        data=_data(boards, title, labelled_by, strings),
+        strings=strings,
         languages=LANGUAGES,
-        labelled=labelled,
-        remarks=ranking.remarks,
+        labelled_by=labelled_by,
+        remarks=list_remarks,
         figure=_figure,
         unranked=_unranked,
-        few=FEW,
+        few=MIN_GOLD_MENTIONS,
         style=style,
         style_hash=_hash(style),
         script=script,
@@ -76,20 +82,20 @@ def render_page(boards: Sequence[Board], title: str, labelled: str = "") -> str:
     return text.encode("utf-8", "replace").decode()  # half a surrogate pair, which JSON may hold, cannot be written
 
 
-def strings() -> dict[str, dict[str, str]]:
-    """What the page says, by language and key. A key in a table of strings.toml has that table's name before it."""
+def read_strings() -> dict[str, dict[str, str]]:
+    """Return the texts of the page by language and key; a key in a table of strings.toml is "table.key"."""
     tables = tomllib.loads(_read("strings.toml"))
     tables["en"]["remark"] = REMARKS
-    return {language: _flat(tables[language]) for language in LANGUAGES}
+    return {language: _flatten(tables[language]) for language in LANGUAGES}
 
 
-def labelled(known: Annotators) -> str:
-    """What made the labels that the gold is made from: a kind of annotator, or `mixed`."""
-    return next(iter(known.kinds)) if len(known.kinds) == 1 else "mixed"
+def annotator_kind(annotators: Annotators) -> str:
+    """Return the kind of all annotators, or "mixed"."""
+    return next(iter(annotators.kinds)) if len(annotators.kinds) == 1 else "mixed"
 
 
-def link(text: str) -> str:
-    """An address that may be followed, or nothing."""
+def safe_link(text: str) -> str:
+    """Return `text` if it is an address that may be followed, else an empty text."""
     return text if _LINK.fullmatch(text) else ""
 
 
@@ -98,49 +104,51 @@ def _read(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """As a Content-Security-Policy names it."""
+    """Hash as a Content-Security-Policy names it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _flat(table: dict[str, Any], before: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
     for key, value in table.items():
-        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
-    return found
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
-def _data(boards: Sequence[Board], title: str, labelled: str, said: dict[str, dict[str, str]]) -> dict[str, Any]:
-    """What the script of the page works from: the records of leaderboard.json, with examples and what is said."""
+def _data(boards: Sequence[Board], title: str, labelled_by: str, strings: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Return the data of the page's script: the records of leaderboard.json with examples, and the texts."""
     return {
         "title": title,
-        "few": FEW,
+        "few": MIN_GOLD_MENTIONS,
         "languages": LANGUAGES,
-        "strings": said,
-        "labelled": labelled,
+        "strings": strings,
+        "labelled_by": labelled_by,
         "boards": [_board(board) for board in boards if board.rows],
     }
 
 
 def _board(board: Board) -> dict[str, Any]:
     record = board.to_dict()
-    record |= {"key": board.key, "articles": board.articles, "signature": board.rows[0].score.signed}
-    record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in ranking.remarks(board)]
-    for row, kept in zip(board.rows, record["rows"], strict=True):
+    record |= {"key": board.key, "articles": board.articles, "signature": board.rows[0].score.signature_text}
+    record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in list_remarks(board)]
+    for row, stored in zip(board.rows, record["rows"], strict=True):
         for name in ("task", "manifest", "signature", "articles"):  # the same for all of a board
-            del kept["score"][name]
-        kept["place"] = row.place
-        kept["about"]["url"] = link(row.about.link)
-        kept["mistakes"]["examples"] = rounded([asdict(example) for example in row.mistakes.examples])
+            del stored["score"][name]
+        stored["rank_range"] = row.rank_range
+        stored["about"]["url"] = safe_link(row.about.link)
+        stored["mistakes"]["examples"] = round_floats([asdict(example) for example in row.mistakes.examples])
     return record
 
 
-def _unranked(row: Row) -> tuple[str, dict[str, str]] | None:
-    """Why a row has no rank, or what there is to doubt: a key of strings.toml with its values."""
-    if row.about.given:
-        return "why.given", {"what": ", ".join(row.about.given)}
+def _unranked(row: BoardRow) -> tuple[str, dict[str, str]] | None:
+    """Return why a row has no rank, or what there is to doubt: a key of strings.toml with its values."""
+    if row.about.oracle_inputs:
+        return "why.oracle", {"what": ", ".join(row.about.oracle_inputs)}
     return (f"why.{row.about.saw_test_articles}", {}) if row.about.saw_test_articles in ("yes", "unknown") else None
 
 
 def _figure(cell: Cell) -> str:
-    """A cell as a table shows it."""
-    return f"{cell.correct}/{cell.gold}" if cell.gold < FEW else "–" if cell.f1 is None else f"{cell.f1:.3f}"
+    """Return a cell as a table prints it."""
+    if cell.gold < MIN_GOLD_MENTIONS:
+        return f"{cell.correct}/{cell.gold}"
+    return "–" if cell.f1 is None else f"{cell.f1:.3f}"

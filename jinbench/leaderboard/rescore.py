@@ -1,22 +1,22 @@
-"""What errata do to the scores: every stored prediction on the old and on the new gold, and which ranks moved."""
+"""Effect of errata on scores and ranks."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinbench.annotation import errata
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.errata import read_errata
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import build, manifest
-from jinbench.dataset.gold import config_of, gold_from_rows
-from jinbench.leaderboard import ranking
-from jinbench.scoring.gold import BOARD_SPLITS
-from jinbench.scoring.results import Score, rounded
-from jinbench.seeds import articles
+from jinbench.dataset.gold import task_config, gold_from_rows
+from jinbench.leaderboard.ranking import rank_systems
+from jinbench.leaderboard.systems import Systems
+from jinbench.scoring.gold import LEADERBOARD_SPLITS
+from jinbench.scoring.results import Score, round_floats
 
 
 @dataclass(frozen=True)
-class Move:
-    """A system on one board, before and after. A rank is None where nothing is ranked."""
+class RankChange:
+    """A system on one board, before and after errata. A rank is None where nothing is ranked."""
 
     task: str
     split: str
@@ -28,10 +28,12 @@ class Move:
 
     @property
     def moved(self) -> bool:
+        """Whether the rank is another."""
         return self.old_rank != self.new_rank
 
     def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = rounded(asdict(self))
+        """Return the record that `--json` prints."""
+        record: dict[str, Any] = round_floats(asdict(self))
         return record | {"moved": self.moved}
 
     def __str__(self) -> str:
@@ -41,34 +43,38 @@ class Move:
         return f"{self.task:7}{self.split:11}{self.system:16}{old.formatted} → {new.formatted}  {change:+.4f}  {ranks}"
 
 
-def rescore(benchmark: Benchmark, first: int) -> tuple[list[Move], tuple[str, str]]:
-    """Every system of every board on the gold with the first errata only, and on the gold with all of them.
+def rescore_systems(benchmark: Benchmark, n_errata: int) -> tuple[list[RankChange], tuple[str, str]]:
+    """Score every system of every board on the gold with some errata, and on the gold with all of them.
 
-    Returns the moves and the versions of the two. Raises :class:`DataError`.
+    Args:
+        benchmark: The benchmark.
+        n_errata: The old gold has the first so many errata.
+
+    Returns:
+        The changes, and the versions of the old and the new gold.
+
+    Raises:
+        DataError: With the problems of pages, labels, or prediction files.
     """
-    label_set, seed, known = (
-        read_label_set(benchmark),
-        articles.read_seeds(benchmark),
-        errata.read_errata(benchmark),
-    )
-    tables = [build.table_of(benchmark, seed, label_set, used) for used in (known[:first], known)]
-    listings = [
-        manifest.build_manifest(table, label_set, used)
-        for table, used in zip(tables, (known[:first], known), strict=True)
-    ]
-    moves = []
-    for task, split in ((task, split) for task, splits in BOARD_SPLITS.items() for split in splits):
+    workspace, systems = Workspace(benchmark), Systems(benchmark)
+    errata = read_errata(benchmark)
+    versions = []
+    for applied in (errata[:n_errata], errata):
+        table = build.build_all_rows(workspace, applied)
+        versions.append((table, manifest.build_manifest(table, workspace.label_set, applied)))
+    changes = []
+    for task, split in ((task, split) for task, splits in LEADERBOARD_SPLITS.items() for split in splits):
+        config = task_config(task, split)
         boards = []
-        for table, listing in zip(tables, listings, strict=True):
-            config = config_of(task, split)
+        for table, listing in versions:
             parts = table[config]
             rows = parts[split] if split in parts else [row for part in parts.values() for row in part]
             gold = gold_from_rows(task, split, rows, listing, config)
-            boards.append(
-                {row.system: row for row in ranking.rank_systems(gold, ranking.predictions(benchmark, gold)).rows}
-            )
+            boards.append({row.system: row for row in rank_systems(gold, systems.predictions(gold)).rows})
         old, new = boards
-        moves += [
-            Move(task, split, name, old[name].score, row.score, old[name].rank, row.rank) for name, row in new.items()
+        changes += [
+            RankChange(task, split, name, old[name].score, row.score, old[name].rank, row.rank)
+            for name, row in new.items()
         ]
-    return moves, (listings[0]["version"], listings[1]["version"])
+    old_version, new_version = (listing["version"] for _, listing in versions)
+    return changes, (old_version, new_version)

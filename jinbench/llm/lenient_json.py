@@ -1,17 +1,17 @@
-"""JSON as language models write it: found among chatter, and read although it is not quite JSON.
+"""Lenient JSON: find it in the replies of language models, and read it although it is not quite JSON.
 
 Read are: trailing, missing and full-width commas and colons; strings in single or typographic quotation marks, with
 line breaks or unescaped quotation marks inside; Python's tuples and constants; names without quotation marks; comments;
-and of what breaks off, the elements that are whole. Nothing is evaluated.
+and the complete elements of what breaks off. Nothing is evaluated.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-DEEPEST = 40  # levels of nesting; labels need three
-_COMMENT = 500  # how long a comment between /* and */ may be
-_ATTEMPTS = 16  # openings that may run to the end of the text in vain, so that hostile text costs no square time
+MAX_DEPTH = 40  # levels of nesting; labels need three
+_MAX_COMMENT = 500  # characters between /* and */
+_ATTEMPTS = 16  # brackets that may fail at the end of the text; bounds the time that hostile text costs
 
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "”": "”", "\uff02": "\uff02"}
@@ -23,122 +23,122 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _CONSTANTS = {"true": True, "false": False, "null": None, "none": None, "nan": None}
 
 
-class Pairs(list[tuple[str, Any]]):
-    """A mapping as it was written: a key may stand in it twice."""
+class KeyValuePairs(list[tuple[str, Any]]):
+    """A mapping as it was written, in which a key may be repeated."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A list, or a mapping as :class:`Pairs`, in a text. Unless `whole`, `value` has those of its elements that are."""
+class JsonValue:
+    """A list or :class:`KeyValuePairs` in a text. Unless `whole`, `value` has its complete elements only."""
 
-    value: Any
+    value: object
     whole: bool
-    truncated: bool  # it reaches to the end of the text, and is not closed there
-    start: int  # where it begins in the text
+    truncated: bool  # not closed before the end of the text
+    start: int
     end: int
 
 
-def values(text: str) -> list[Found]:
-    """Every outermost list and mapping in `text`, in order. Never raises."""
-    found: list[Found] = []
-    place = attempts = 0
-    while attempts < _ATTEMPTS and (match := re.compile(r"[\[{]").search(text, place)):
-        reader = _Reader(text, match.start())
+def find_values(text: str) -> list[JsonValue]:
+    """Return every outermost list and mapping in `text`, in order. Never raises."""
+    values: list[JsonValue] = []
+    offset = attempts = 0
+    while attempts < _ATTEMPTS and (match := re.compile(r"[\[{]").search(text, offset)):
+        reader = _JsonReader(text, match.start())
         try:
-            value = reader.value()
+            value = reader.read_value()
         except _BrokenError:
             value = reader.salvage()
-            truncated = reader.place >= len(text)
+            truncated = reader.offset >= len(text)
             attempts += truncated
             if value or truncated:
-                found.append(Found(value, False, truncated, match.start(), reader.place))
+                values.append(JsonValue(value, False, truncated, match.start(), reader.offset))
             if value and truncated:
                 break
-            place = reader.place if value else match.start() + 1
+            offset = reader.offset if value else match.start() + 1
         else:
-            found.append(Found(value, True, False, match.start(), reader.place))
-            place = reader.place
-    return found
+            values.append(JsonValue(value, True, False, match.start(), reader.offset))
+            offset = reader.offset
+    return values
 
 
 class _BrokenError(Exception):
     pass
 
 
-class _Reader:
-    """Reads one value from `place` on; containers are filled as they are read, so that a broken one can be used."""
+class _JsonReader:
+    """Reads one value from `offset` on; containers are filled while they are read, so that a broken one can be used."""
 
-    def __init__(self, text: str, place: int) -> None:
+    def __init__(self, text: str, offset: int) -> None:
         self.text = text
-        self.place = place
+        self.offset = offset
         self.key = ""
         self.open: list[list[Any]] = []  # the containers that are not closed yet, outermost first
-        self.root: Any = None
+        self.root: object = None
 
-    def value(self) -> Any:
-        char = self.text[self.place : self.place + 1]
+    def read_value(self) -> object:
+        char = self.text[self.offset : self.offset + 1]
         if char in _QUOTES:
-            return self.string()
+            return self.read_string()
         if char in _CLOSING and char:
-            return self.container(char)
-        return self.word()
+            return self.read_container(char)
+        return self.read_word()
 
-    def container(self, opening: str) -> list[Any]:
-        if len(self.open) >= DEEPEST:
-            self.broken()
-        made: list[Any] = Pairs() if opening == "{" else []
+    def read_container(self, opening: str) -> list[Any]:
+        if len(self.open) >= MAX_DEPTH:
+            self.fail()
+        container: list[Any] = KeyValuePairs() if opening == "{" else []
         if self.root is None:
-            self.root = made
+            self.root = container
         else:
-            self.open[-1].append((self.key, made) if isinstance(self.open[-1], Pairs) else made)
-        self.open.append(made)
-        self.place += 1
-        while self.skip(_COMMAS) != _CLOSING[opening]:
-            self.pair(made) if isinstance(made, Pairs) else self.element(made)
-        self.place += 1
+            self.open[-1].append((self.key, container) if isinstance(self.open[-1], KeyValuePairs) else container)
+        self.open.append(container)
+        self.offset += 1
+        while self.skip_to_token(_COMMAS) != _CLOSING[opening]:
+            self.read_pair(container) if isinstance(container, KeyValuePairs) else self.read_element(container)
+        self.offset += 1
         self.open.pop()
-        return made
+        return container
 
-    def element(self, made: list[Any]) -> None:
-        value = self.value()
-        if not isinstance(value, list):  # containers have entered themselves
-            made.append(value)
+    def read_element(self, container: list[Any]) -> None:
+        value = self.read_value()
+        if not isinstance(value, list):  # containers add themselves
+            container.append(value)
 
-    def pair(self, made: Pairs) -> None:
-        key = self.value()
-        if not isinstance(key, str) or self.skip("") not in _COLONS:
-            self.broken()
-        self.place += 1
-        self.skip("")
+    def read_pair(self, pairs: KeyValuePairs) -> None:
+        key = self.read_value()
+        if not isinstance(key, str) or self.skip_to_token("") not in _COLONS:
+            self.fail()
+        self.offset += 1
+        self.skip_to_token("")
         self.key = key
-        value = self.value()
+        value = self.read_value()
         if not isinstance(value, list):
-            made.append((key, value))
+            pairs.append((key, value))
 
-    def skip(self, also: str) -> str:
-        """Move over white space, comments and characters of `also`; returns the character there. Breaks at the end."""
+    def skip_to_token(self, also: str) -> str:
+        """Skip white space, comments and characters of `also`, and return the next character; fails at the end."""
         while True:
-            match = _SPACE.match(self.text, self.place)
-            self.place = match.end() if match else self.place
-            if self.place >= len(self.text):
-                self.broken()
-            if self.text.startswith("/*", self.place):
-                end = self.text.find("*/", self.place, self.place + _COMMENT)
+            match = _SPACE.match(self.text, self.offset)
+            self.offset = match.end() if match else self.offset
+            if self.offset >= len(self.text):
+                self.fail()
+            if self.text.startswith("/*", self.offset):
+                end = self.text.find("*/", self.offset, self.offset + _MAX_COMMENT)
                 if end < 0:
-                    self.broken()
-                self.place = end + 2
-            elif self.text[self.place] not in also:
-                return self.text[self.place]
+                    self.fail()
+                self.offset = end + 2
+            elif self.text[self.offset] not in also:
+                return self.text[self.offset]
             else:
-                self.place += 1
+                self.offset += 1
 
-    def word(self) -> Any:
-        match = _WORD.match(self.text, self.place)
+    def read_word(self) -> object:
+        match = _WORD.match(self.text, self.offset)
         if match is None:
-            self.broken()
-        self.place = match.end()
-        if self.place >= len(self.text):
-            self.broken()
+            self.fail()
+        self.offset = match.end()
+        if self.offset >= len(self.text):
+            self.fail()
         word = match[0]
         if word.lower() in _CONSTANTS:
             return _CONSTANTS[word.lower()]
@@ -146,46 +146,46 @@ class _Reader:
             return int(word) if word.lstrip("-").isdigit() and len(word) < 20 else float(word)
         return word
 
-    def string(self) -> str:
-        """Up to the first quotation mark behind which JSON goes on; others belong to the string."""
-        closing = {_QUOTES[self.text[self.place]], self.text[self.place]}
+    def read_string(self) -> str:
+        """Read up to the first quotation mark after which JSON goes on; others belong to the string."""
+        closing = {_QUOTES[self.text[self.offset]], self.text[self.offset]}
         if closing & {"“", "”"}:
             closing |= {'"'}
         parts: list[str] = []
-        place = self.place + 1
+        offset = self.offset + 1
         while True:
-            if place >= len(self.text):
-                self.place = place
-                self.broken()
-            char = self.text[place]
-            if char == "\\" and place + 1 < len(self.text):
-                piece, place = _escaped(self.text, place + 1)
+            if offset >= len(self.text):
+                self.offset = offset
+                self.fail()
+            char = self.text[offset]
+            if char == "\\" and offset + 1 < len(self.text):
+                piece, offset = _read_escape(self.text, offset + 1)
                 parts.append(piece)
                 continue
-            if char in closing and _AFTER.match(self.text, place + 1):
-                self.place = place + 1
+            if char in closing and _AFTER.match(self.text, offset + 1):
+                self.offset = offset + 1
                 return "".join(parts)
             parts.append(char)
-            place += 1
+            offset += 1
 
-    def salvage(self) -> Any:
-        """What was read whole: the last element is taken away if it is a container that was being read."""
+    def salvage(self) -> object:
+        """Return what was read completely, without a last element that is a container still open."""
         for container, inner in zip(reversed(self.open[:-1]), reversed(self.open[1:]), strict=True):
-            if not isinstance(container, Pairs) and container and container[-1] is inner:
+            if not isinstance(container, KeyValuePairs) and container and container[-1] is inner:
                 container.pop()
                 break
         return self.root
 
-    def broken(self) -> NoReturn:
+    def fail(self) -> NoReturn:
         raise _BrokenError
 
 
-def _escaped(text: str, place: int) -> tuple[str, int]:
-    """The character that an escape stands for, and where the text goes on."""
-    char = text[place]
+def _read_escape(text: str, offset: int) -> tuple[str, int]:
+    """Return the character that an escape stands for, and the offset after it."""
+    char = text[offset]
     if char != "u":
-        return _ESCAPES.get(char, char), place + 1
-    units, end = "", place
+        return _ESCAPES.get(char, char), offset + 1
+    units, end = "", offset
     while (match := re.compile(r"u([0-9a-fA-F]{4})").match(text, end)) and len(units) < 2:
         units += chr(int(match[1], 16))
         end = match.end()
@@ -193,5 +193,5 @@ def _escaped(text: str, place: int) -> tuple[str, int]:
             break
         end += 1
     if not units:
-        return "u", place + 1
+        return "u", offset + 1
     return units.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), end

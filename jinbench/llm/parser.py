@@ -1,14 +1,13 @@
-"""The labels in one reply: found in JSON, in markup or in a line, and brought to the text that they are about."""
+"""Labels from one reply: read from JSON, markup or a line of names, and aligned to the text of the item."""
 
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinbench.llm import align, lenient_json
-from jinbench.llm.align import Folded, Quoted
-from jinbench.llm.lenient_json import Pairs
+from jinbench.llm.align import FoldedText, Quote
+from jinbench.llm.lenient_json import KeyValuePairs
 from jinbench.llm.report import ParseReport
 from jinbench.scoring.gold import LabelKey
 
@@ -26,7 +25,7 @@ _LIST = (
     "prediction", "predictions", "产业", "行业", "领域", "分类", "答案", "结果", "输出",
 )  # fmt: skip
 _SEPARATOR = re.compile(r"\s*[,\uff0c、;\uff1b][\s,\uff0c、;\uff1b]*")
-_WORDS = 9  # how many commas are looked at for the end of a name
+_MAX_COMMAS = 9  # looked at for the end of a name
 _TRIMMED = " \t\r\n\"'“”‘’`*\u3000"
 _BULLET = re.compile(r"(?:>\s*)*(?:[-+*•·–]\s+|[-•·–]|[(\uff08]?\d{1,2}(?:[.、]|[)\uff09])\s*)?")
 _LEAD = re.compile(
@@ -36,78 +35,79 @@ _LEAD = re.compile(
 )
 
 
-def key(name: str) -> str:
-    """A name as it is compared: width, white space and letter case make no difference."""
-    return align.fold(name).text.casefold()
+def normalize_name(name: str) -> str:
+    """Fold width, white space and letter case, so that names can be compared."""
+    return align.fold_text(name).text.casefold()
 
 
-def without_thought(reply: str) -> str:
-    """The reply without what stands between <think> and </think>, one of which may be missing."""
-    reply = _THOUGHT.sub("", reply)
-    return _THOUGHT_END.sub("", reply)
+def strip_thoughts(reply: str) -> str:
+    """Remove what is between <think> and </think>, one of which may be missing."""
+    return _THOUGHT_END.sub("", _THOUGHT.sub("", reply))
 
 
 @dataclass
-class _Reading:
-    """A list of labels that was found in a reply; None stands for an element that is none."""
+class _LabelList:
+    """Labels read from one JSON value; None stands for an element that is no label."""
 
-    labels: list[Quoted | None]
+    labels: list[Quote | None]
     single: bool = False  # one label on its own, not a list of them
 
 
-class _Reader:
-    """Reads the reply to one item."""
+class _ReplyParser:
+    """Parses the reply to one item. `aliases` maps normalized names to those of labels."""
 
-    def __init__(self, id: str, text: str, names: Sequence[str], known: Mapping[str, str], report: ParseReport) -> None:
-        self.id, self.text, self.names, self.known, self.report = id, text, names, known, report
+    def __init__(
+        self, id: str, text: str, names: Sequence[str], aliases: Mapping[str, str], report: ParseReport
+    ) -> None:
+        self.id, self.text, self.names, self.aliases, self.report = id, text, names, aliases, report
 
-    def resolve(self, said: str) -> str | None:
-        return said.strip() if said.strip() in self.names else self.known.get(key(said))
+    def resolve(self, name: str) -> str | None:
+        return name.strip() if name.strip() in self.names else self.aliases.get(normalize_name(name))
 
-    def read(self, reply: str) -> frozenset[LabelKey] | None:
-        """The labels in a reply, or None if it cannot be used.
+    def parse(self, reply: str) -> frozenset[LabelKey] | None:
+        """Return the labels in a reply, or None if it cannot be used.
 
-        In this order: the last whole list that has a known label; the labels that stand alone or in a broken list,
-        all of them; the last whole list with anything; markup; an empty list.
+        In this order: the last whole list that has a known label; all labels that are alone or in a broken list; the
+        last whole list with anything in it; markup; an empty list.
         """
-        found = lenient_json.values(reply)
-        lists: list[list[Quoted | None]] = []
-        loose: list[Quoted | None] = []
-        for each in found:
-            reading = self.reading(each.value)
-            if reading and each.whole and not reading.single:
-                lists.append(reading.labels)
-                loose = loose if reading.labels else []  # what stood before “[]” was talk
-            elif reading and (each.whole or not reading.single):
-                loose += reading.labels
-        good = [one for one in lists if self.any_known(one)]
-        chosen: list[Quoted | None] | None = None
-        if good:
-            chosen = good[-1]
-            self.report.notes["several"] += any(one != chosen for one in good)
+        values = lenient_json.find_values(reply)
+        lists: list[list[Quote | None]] = []
+        loose: list[Quote | None] = []
+        for value in values:
+            answer = self.read_value(value.value)
+            if answer and value.whole and not answer.single:
+                lists.append(answer.labels)
+                loose = loose if answer.labels else []  # what came before “[]” was talk
+            elif answer and (value.whole or not answer.single):
+                loose += answer.labels
+        with_labels = [labels for labels in lists if self.has_known_label(labels)]
+        chosen: list[Quote | None] | None = None
+        if with_labels:
+            chosen = with_labels[-1]
+            self.report.notes["several"] += any(labels != chosen for labels in with_labels)
         elif any(loose):
             chosen = loose
-            self.report.notes["salvaged"] += any(not each.whole for each in found)
-        elif filled := [one for one in lists if one]:
+            self.report.notes["salvaged"] += any(not value.whole for value in values)
+        elif filled := [labels for labels in lists if labels]:
             chosen = filled[-1]
         if chosen is not None:
-            return self.labels(chosen)
-        if (marked := self.unstructured(reply)) is not None:
-            return marked
-        truncated = any(each.truncated for each in found)
+            return self.accept(chosen)
+        if (unstructured := self.parse_unstructured(reply)) is not None:
+            return unstructured
+        truncated = any(value.truncated for value in values)
         if lists and not truncated:
-            return self.labels([])
+            return self.accept([])
         self.report.leave_out("truncated" if truncated else "unreadable", self.id, reply.strip())
         return None
 
-    def any_known(self, found: Iterable[Quoted | None]) -> bool:
-        return any(label is not None and self.resolve(label.type) is not None for label in found)
+    def has_known_label(self, labels: Iterable[Quote | None]) -> bool:
+        return any(label is not None and self.resolve(label.type) is not None for label in labels)
 
-    def accepted(self, found: Sequence[Quoted | None]) -> list[Quoted]:
-        """The labels that exist, under their names."""
-        kept = []
-        self.report.labels += len(found)
-        for label in found:
+    def resolve_types(self, labels: Sequence[Quote | None]) -> list[Quote]:
+        """Return the labels whose type exists, with its name; report the others."""
+        resolved = []
+        self.report.labels += len(labels)
+        for label in labels:
             if label is None:
                 self.report.leave_out("shapeless", self.id)
             elif (name := self.resolve(label.type)) is None:
@@ -115,60 +115,66 @@ class _Reader:
             else:
                 if name != label.type.strip():
                     self.report.mapped[label.type.strip(), name] += 1
-                kept.append(label._replace(type=name))
-        return kept
+                resolved.append(label._replace(type=name))
+        return resolved
 
-    def reading(self, value: Any) -> _Reading | None:
+    def read_value(self, value: object) -> _LabelList | None:
+        """Read a JSON value; None if it has no labels and is not an empty list of them."""
         raise NotImplementedError
 
-    def labels(self, found: Sequence[Quoted | None]) -> frozenset[LabelKey]:
+    def accept(self, labels: Sequence[Quote | None]) -> frozenset[LabelKey]:
+        """Return the labels that can be used, and report the others."""
         raise NotImplementedError
 
-    def unstructured(self, reply: str) -> frozenset[LabelKey] | None:
+    def parse_unstructured(self, reply: str) -> frozenset[LabelKey] | None:
+        """Return the labels in a reply without usable JSON."""
         raise NotImplementedError
 
 
-class NerParser(_Reader):
-    def labels(self, found: Sequence[Quoted | None], walked: bool = False) -> frozenset[LabelKey]:
-        quoted = self.accepted(found)
+class NerParser(_ReplyParser):
+    """Parses replies with entities."""
+
+    def accept(self, labels: Sequence[Quote | None], from_markup: bool = False) -> frozenset[LabelKey]:
+        quotes = self.resolve_types(labels)
         spans = []
-        for entry, place in zip(quoted, align.align_quotes(self.text, quoted), strict=True):
-            if isinstance(place, str):
-                self.report.leave_out(place, self.id, entry.surface)
+        for quote, alignment in zip(quotes, align.align_quotes(self.text, quotes), strict=True):
+            if isinstance(alignment, str):
+                self.report.leave_out(alignment, self.id, quote.surface)
                 continue
-            spans.append((place.start, place.end, entry.type))
-            self.report.how["markup" if walked else place.how] += 1
-            self.report.ambiguous += place.ambiguous
-            offsets = entry.start is not None or entry.end is not None
-            self.report.notes["offsets-ignored"] += offsets and place.how != align.OFFSETS
-            self.report.notes["left-ignored"] += bool(entry.left) and place.how not in (align.OFFSETS, align.LEFT)
-        self.report.kept += len(spans)
+            spans.append((alignment.start, alignment.end, quote.type))
+            method = alignment.method
+            self.report.methods["markup" if from_markup else method] += 1
+            self.report.ambiguous += alignment.ambiguous
+            has_offsets = quote.start is not None or quote.end is not None
+            self.report.notes["offsets-ignored"] += has_offsets and method != align.OFFSETS
+            self.report.notes["left-ignored"] += bool(quote.left) and method not in (align.OFFSETS, align.LEFT)
+        self.report.accepted += len(spans)
         return frozenset(spans)
 
-    def reading(self, value: Any) -> _Reading | None:
-        if isinstance(value, Pairs):
-            label = self.record(value)
-            return _Reading([label], single=True) if label else self.mapping(value)
+    def read_value(self, value: object) -> _LabelList | None:
+        if isinstance(value, KeyValuePairs):
+            label = self.read_record(value)
+            return _LabelList([label], single=True) if label else self.read_mapping(value)
         if isinstance(value, list):
-            pair = self.pair(value)
+            pair = self.read_pair(value)
             if pair and self.resolve(pair.type) is not None:
-                return _Reading([pair], single=True)
-            parts = [self.element(part) for part in value]
+                return _LabelList([pair], single=True)
+            parts = [self.read_element(part) for part in value]
             if not value or any(part is not None for part in parts):
-                return _Reading([label for part in parts for label in (part or [None])])
+                return _LabelList([label for part in parts for label in (part or [None])])
         return None
 
-    def element(self, value: Any) -> list[Quoted | None] | None:
-        """The labels in one element of a list; None if it has none."""
+    def read_element(self, value: object) -> list[Quote | None] | None:
+        """Read the labels in one element of a list; None if it has none."""
         if not isinstance(value, list):
             return None
-        if not isinstance(value, Pairs) and (pair := self.pair(value)):
+        if not isinstance(value, KeyValuePairs) and (pair := self.read_pair(value)):
             return [pair]
-        found = self.reading(value)
-        return found.labels if found and found.labels else None
+        answer = self.read_value(value)
+        return answer.labels if answer and answer.labels else None
 
-    def record(self, value: Pairs, label: str | None = None) -> Quoted | None:
-        """A label as a mapping with names for its parts."""
+    def read_record(self, value: KeyValuePairs, label: str | None = None) -> Quote | None:
+        """Read a label that is a mapping with names for its parts."""
         table = {key.strip().casefold(): part for key, part in reversed(value)}  # of two, the first one counts
         surfaces = [key for key in _SURFACE if isinstance(table.get(key), str)]
         types = [key for key in _TYPE if isinstance(table.get(key), str)]
@@ -181,106 +187,111 @@ class NerParser(_Reader):
         start, end = (
             next((table[key] for key in keys if type(table.get(key)) is int), None) for keys in (_START, _END)
         )
-        return Quoted(table[surfaces[0]], table[types[0]] if types else str(label), left, start, end)
+        return Quote(table[surfaces[0]], table[types[0]] if types else str(label), left, start, end)
 
-    def pair(self, value: Sequence[Any]) -> Quoted | None:
-        """A label as a list of surface and type, in one order or the other, with or without offsets."""
+    def read_pair(self, value: Sequence[object]) -> Quote | None:
+        """Read a label that is a list of surface and type, in either order, with or without offsets."""
         words = [part for part in value if isinstance(part, str)]
         numbers = [part for part in value if type(part) is int]
         if len(words) != 2 or len(words) + len(numbers) != len(value) or len(numbers) not in (0, 2):
             return None
         swapped = self.resolve(words[1]) is None and self.resolve(words[0]) is not None
         surface, label = reversed(words) if swapped else words
-        return Quoted(surface, label, None, *(numbers or (None, None)))
+        return Quote(surface, label, None, *(numbers or (None, None)))
 
-    def mapping(self, value: Pairs) -> _Reading | None:
-        """{TYPE: [surface, …]}, {surface: TYPE}, or something around one of the forms of a list."""
+    def read_mapping(self, value: KeyValuePairs) -> _LabelList | None:
+        """Read {TYPE: [surface, …]}, {surface: TYPE}, or a mapping around one of the forms of a list."""
         if not any(isinstance(part, list) for _, part in value):
             fields = {*_SURFACE, *_TYPE, *_LEFT}
-            said = [(key, part) for key, part in value if isinstance(part, str) and key.casefold() not in fields]
-            found = [self.told(key, part) for key, part in said]
-            return _Reading(list(found)) if self.any_known(found) or not value else None
-        labels: list[Quoted | None] = []
+            quotes = [
+                self.read_entry(key, part)
+                for key, part in value
+                if isinstance(part, str) and key.casefold() not in fields
+            ]
+            return _LabelList([*quotes]) if self.has_known_label(quotes) or not value else None
+        labels: list[Quote | None] = []
         empty = False
         for key, part in value:
             if not isinstance(part, list):
                 if isinstance(part, str) and self.resolve(key) is not None:
-                    labels.append(Quoted(part, key))
+                    labels.append(Quote(part, key))
                 continue
             words = [word for word in part if isinstance(word, str)]
             if not part:
                 empty = True
             elif len(words) == len(part):
                 if len(words) == 1 and self.resolve(key) is None and self.resolve(words[0]) is not None:
-                    labels.append(Quoted(key, words[0]))
+                    labels.append(Quote(key, words[0]))
                 else:
-                    labels += [Quoted(word, key) for word in words]
-            elif self.resolve(key) is not None and not isinstance(part, Pairs):
-                records = [self.record(each, key) if isinstance(each, Pairs) else None for each in part]
-                labels += [Quoted(e, key) if isinstance(e, str) else r for e, r in zip(part, records, strict=True)]
-            elif inside := self.reading(part):
-                labels += inside.labels
+                    labels += [Quote(word, key) for word in words]
+            elif self.resolve(key) is not None and not isinstance(part, KeyValuePairs):
+                for element in part:
+                    record = self.read_record(element, key) if isinstance(element, KeyValuePairs) else None
+                    labels.append(Quote(element, key) if isinstance(element, str) else record)
+            elif inner := self.read_value(part):
+                labels += inner.labels
                 empty = True
-        return _Reading(labels) if labels or empty else None
+        return _LabelList(labels) if labels or empty else None
 
-    def told(self, key: str, part: str) -> Quoted:
+    def read_entry(self, key: str, part: str) -> Quote:
+        """Read {surface: TYPE} or {TYPE: surface}."""
         swapped = self.resolve(part) is None and self.resolve(key) is not None
-        return Quoted(part, key) if swapped else Quoted(key, part)
+        return Quote(part, key) if swapped else Quote(key, part)
 
-    def unstructured(self, reply: str) -> frozenset[LabelKey] | None:
-        """Markup: walked along the text if that is the item's, else its surfaces in order."""
+    def parse_unstructured(self, reply: str) -> frozenset[LabelKey] | None:
+        """Parse markup: along the text if the reply repeats it, else as surfaces in order."""
         forms = [list(pattern.finditer(reply)) for pattern in (_SQUARE, _TAGGED)]
-        marks = max(forms, key=lambda found: sum(self.resolve(mark["type"]) is not None for mark in found))
-        quoted = [Quoted(mark["surface"], mark["type"]) for mark in marks]
-        if not self.any_known(quoted):
-            marks, quoted = [], []
-        plain, spans = _without(reply, marks)
-        page, said = align.fold(self.text), align.fold(plain)
-        inside = [tuple(bisect_left(said.at, place) for place in span) for span in spans]  # of the folded reply
-        begin = _copy(page.text, plain, said, inside)
+        marks = max(forms, key=lambda form: sum(self.resolve(mark["type"]) is not None for mark in form))
+        quotes = [Quote(mark["surface"], mark["type"]) for mark in marks]
+        if not self.has_known_label(quotes):
+            marks, quotes = [], []
+        plain, spans = _strip_marks(reply, marks)
+        page, folded = align.fold_text(self.text), align.fold_text(plain)
+        folded_spans = [tuple(bisect_left(folded.offsets, offset) for offset in span) for span in spans]
+        begin = _find_copy(page.text, plain, folded, folded_spans)
         if begin is None:
-            self.report.notes["altered"] += bool(quoted)
-            return self.labels(quoted) if quoted else None
-        walked = []
-        for entry, (start, end) in zip(quoted, inside, strict=True):
+            self.report.notes["altered"] += bool(quotes)
+            return self.accept(quotes) if quotes else None
+        located = []
+        for quote, (start, end) in zip(quotes, folded_spans, strict=True):
             first, last = start - begin, end - begin
             if 0 <= first < last <= len(page.text):
-                begins, ends = page.at[first], page.at[last - 1] + 1
-                walked.append(Quoted(self.text[begins:ends], entry.type, None, begins, ends))
+                span = page.offsets[first], page.offsets[last - 1] + 1
+                located.append(Quote(self.text[slice(*span)], quote.type, None, *span))
             elif 0 <= first == last <= len(page.text):
-                walked.append(entry)
+                located.append(quote)
             else:
                 self.report.notes["outside"] += 1
-        self.report.notes["unmarked"] += not walked
-        return self.labels(walked, walked=True)
+        self.report.notes["unmarked"] += not located
+        return self.accept(located, from_markup=True)
 
 
-def _copy(text: str, reply: str, said: Folded, marks: Sequence[tuple[int, ...]]) -> int | None:
-    """Where in the folded reply the folded text begins: the last copy with marks in it, else the last without.
+def _find_copy(text: str, reply: str, folded: FoldedText, marks: Sequence[tuple[int, ...]]) -> int | None:
+    """Return where the folded reply repeats the folded text: the last copy with marks, else the last without.
 
-    One that fills its lines goes before one that stands in the middle of something. One without marks must fill them:
-    else the text is only talked about.
+    A copy that fills its lines goes before one inside a line. One without marks must fill them: else the text is only
+    talked about.
     """
     best: tuple[bool, bool, int] | None = None
-    begin = said.text.find(text) if text else -1
+    begin = folded.text.find(text) if text else -1
     while begin >= 0:
         end = begin + len(text)
         marked = any(begin <= first and last <= end for first, last in marks)
-        alone = _alone(reply, said.at[begin], said.at[end - 1] + 1)
-        if marked or alone:
-            best = max(best or (marked, alone, begin), (marked, alone, begin))
-        begin = said.text.find(text, begin + 1)
+        fills_lines = _fills_lines(reply, folded.offsets[begin], folded.offsets[end - 1] + 1)
+        if marked or fills_lines:
+            copy = (marked, fills_lines, begin)
+            best = max(best or copy, copy)
+        begin = folded.text.find(text, begin + 1)
     return best[-1] if best else None
 
 
-def _alone(reply: str, start: int, end: int) -> bool:
-    """Whether what stands there fills its lines."""
+def _fills_lines(reply: str, start: int, end: int) -> bool:
     before, after = reply[max(0, start - 99) : start].rstrip(" \t"), reply[end : end + 99].lstrip(" \t\r")
     return (not before or before.endswith("\n")) and (not after or after.startswith("\n"))
 
 
-def _without(reply: str, marks: Sequence[re.Match[str]]) -> tuple[str, list[tuple[int, int]]]:
-    """The reply without its marks, and where their surfaces stand in it."""
+def _strip_marks(reply: str, marks: Sequence[re.Match[str]]) -> tuple[str, list[tuple[int, int]]]:
+    """Return the reply without its marks, and the spans of their surfaces in it."""
     parts, spans, end, length = [], [], 0, 0
     for mark in marks:
         parts += [reply[end : mark.start()], mark["surface"]]
@@ -290,95 +301,97 @@ def _without(reply: str, marks: Sequence[re.Match[str]]) -> tuple[str, list[tupl
     return "".join([*parts, reply[end:]]), spans
 
 
-class SectorParser(_Reader):
-    def labels(self, found: Sequence[Quoted | None]) -> frozenset[LabelKey]:
-        names = [label.type for label in self.accepted(found)]
+class SectorParser(_ReplyParser):
+    """Parses replies with sectors."""
+
+    def accept(self, labels: Sequence[Quote | None]) -> frozenset[LabelKey]:
+        names = [label.type for label in self.resolve_types(labels)]
         self.report.notes["twice"] += len(names) - len(set(names))
-        self.report.kept += len(names)
+        self.report.accepted += len(names)
         return frozenset((name,) for name in names)
 
-    def reading(self, value: Any) -> _Reading | None:
-        if isinstance(value, Pairs):
-            return self.mapping(value)
+    def read_value(self, value: object) -> _LabelList | None:
+        if isinstance(value, KeyValuePairs):
+            return self.read_mapping(value)
         if isinstance(value, list):
-            labels: list[Quoted | None] = []
+            labels: list[Quote | None] = []
             for part in value:
-                inside = self.reading(part) if isinstance(part, list) else None
-                labels += [Quoted("", part)] if isinstance(part, str) else inside.labels if inside else [None]
-            return _Reading(labels) if any(labels) or None not in labels else None
+                inner = self.read_value(part) if isinstance(part, list) else None
+                labels += [Quote("", part)] if isinstance(part, str) else inner.labels if inner else [None]
+            return _LabelList(labels) if any(labels) or None not in labels else None
         return None
 
-    def mapping(self, value: Pairs) -> _Reading | None:
-        """{sector: true or false}, or what stands under a key that means the list; other keys say nothing.
+    def read_mapping(self, value: KeyValuePairs) -> _LabelList | None:
+        """Read {sector: true or false}, or what is under a key that means the list; other keys are ignored.
 
-        Two such keys that say different things leave it open what the answer is.
+        Two such keys with different labels leave the answer open.
         """
-        if value and all(self.resolve(key) is not None and _yes_or_no(part) for key, part in value):
-            return _Reading([Quoted("", key) for key, part in value if part])
-        found: dict[str, _Reading] = {}
+        if value and all(self.resolve(key) is not None and _is_boolean(part) for key, part in value):
+            return _LabelList([Quote("", key) for key, part in value if part])
+        answers: dict[str, _LabelList] = {}
         for key, part in value:
             name = key.strip().casefold()
             if name not in _LIST:
                 continue
-            inside = self.reading(part) if isinstance(part, list) else self.told(part, name in _TYPE)
-            if inside:
-                labels = [*found[name].labels, *inside.labels] if name in found else inside.labels
-                found[name] = _Reading(labels, inside.single)
-        if not found:
-            return None if value else _Reading([])
-        first, *others = found.values()
+            inner = self.read_value(part) if isinstance(part, list) else self.read_string(part, name in _TYPE)
+            if inner:
+                labels = [*answers[name].labels, *inner.labels] if name in answers else inner.labels
+                answers[name] = _LabelList(labels, inner.single)
+        if not answers:
+            return None if value else _LabelList([])
+        first, *others = answers.values()
         return first if all(other.labels == first.labels for other in others) else None
 
-    def told(self, part: Any, single: bool) -> _Reading | None:
-        """The names in a string; one that is not a list of known names is a label that may not exist."""
+    def read_string(self, part: object, single: bool) -> _LabelList | None:
+        """Read the names in a string; one that is not a list of known names is a label that may not exist."""
         if not isinstance(part, str):
             return None
-        if names := self.line(part):
-            return _Reading([*names], single=single and len(names) == 1)
-        return _Reading([Quoted("", part)], single=True) if single else None
+        if names := self.read_line(part):
+            return _LabelList([*names], single=single and len(names) == 1)
+        return _LabelList([Quote("", part)], single=True) if single else None
 
-    def unstructured(self, reply: str) -> frozenset[LabelKey] | None:
-        """The last line outside of JSON that is nothing but known names, with the lines just before it that are.
+    def parse_unstructured(self, reply: str) -> frozenset[LabelKey] | None:
+        """Parse the last line outside of JSON that is nothing but known names, with such lines just before it.
 
-        A line that says anything else may as well deny what it names, so that none of it is taken.
+        A line with anything else may as well deny what it names, so that none of it is taken.
         """
         outside, end = [], 0
-        for each in lenient_json.values(reply):
-            outside += [reply[end : each.start], "\N{OBJECT REPLACEMENT CHARACTER}"]
-            end = each.end
-        found: list[Quoted | None] = []
+        for value in lenient_json.find_values(reply):
+            outside += [reply[end : value.start], "\N{OBJECT REPLACEMENT CHARACTER}"]
+            end = value.end
+        labels: list[Quote | None] = []
         for line in reversed("".join([*outside, reply[end:]]).splitlines()):
             if not line.strip():
                 continue
-            named = self.line(line)
-            if found and not named:
+            names = self.read_line(line)
+            if labels and not names:
                 break
-            found = [*named, *found]
-        return self.labels(found) if found else None
+            labels = [*names, *labels]
+        return self.accept(labels) if labels else None
 
-    def line(self, text: str) -> list[Quoted]:
-        """The names in a line; none at all if anything in it is no name.
+    def read_line(self, text: str) -> list[Quote]:
+        """Read the names in a line; none at all if anything in it is no name.
 
         A bullet, quotation marks, a word such as “sectors:” and a full stop do not count. Names may have commas in
         them: the longest that fits is taken first.
         """
         text = _LEAD.sub("", _BULLET.sub("", text.strip()).strip(_TRIMMED), count=1).strip(_TRIMMED)
         text = re.sub(r"[.\u3002]\Z", "", text).strip(_TRIMMED)
-        found: list[Quoted] = []
-        longest = 2 * max(map(len, self.known), default=0) + 20  # with the white space that is not in the keys
-        place = 0
-        while place < len(text):
-            cuts = [match.start() for match in _SEPARATOR.finditer(text, place, place + longest)][:_WORDS]
-            cuts += [len(text)] if len(text) <= place + longest and len(cuts) < _WORDS else []
-            pieces = [(text[place:cut].strip(_TRIMMED), cut) for cut in cuts]
+        names: list[Quote] = []
+        longest = 2 * max(map(len, self.aliases), default=0) + 20  # with the white space that is not in the keys
+        start = 0
+        while start < len(text):
+            cuts = [match.start() for match in _SEPARATOR.finditer(text, start, start + longest)][:_MAX_COMMAS]
+            cuts += [len(text)] if len(text) <= start + longest and len(cuts) < _MAX_COMMAS else []
+            pieces = [(text[start:cut].strip(_TRIMMED), cut) for cut in cuts]
             fitting = [(piece, cut) for piece, cut in pieces if self.resolve(piece) is not None]
             if not fitting:
                 return []
-            found.append(Quoted("", fitting[-1][0]))
+            names.append(Quote("", fitting[-1][0]))
             match = _SEPARATOR.match(text, fitting[-1][1])
-            place = match.end() if match else len(text)
-        return found
+            start = match.end() if match else len(text)
+        return names
 
 
-def _yes_or_no(value: Any) -> bool:
+def _is_boolean(value: object) -> bool:
     return isinstance(value, bool) or (type(value) is int and value in (0, 1))

@@ -1,4 +1,4 @@
-"""Sequence confidence; least-confident order."""
+"""Sequence confidence, and the least-confident order."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING
 from jinbench.core.types import Suggestion
 
 if TYPE_CHECKING:
-    from jinbench.models.crf.estimator import Scored
+    from jinbench.models.crf.estimator import TaggedText
 
 
-FAMILY = "tagger"  # how the names of all its versions begin
+MODEL_PREFIX = "tagger"  # of the names of all model versions
 
-LEAST = 1e-300  # a probability of which there is still a logarithm
+MIN_PROBABILITY = 1e-300  # has a logarithm in 64 bits
 
 
-def certainty(scored: Sequence["Scored"]) -> float:
-    """How sure a tagger is of a passage: the probability of the best path through each of its sentences, as a geometric
-    mean over characters (Shen et al., 2018, Deep active learning for named entity recognition, section 4, there as a
-    logarithm). Of the measures that `benchmarks/selection.py` compares it saved most."""
-    characters = sum(len(entry.sure) for entry in scored)
+def sequence_confidence(sentences: Sequence["TaggedText"]) -> float:
+    """Return the confidence of a tagger in a passage, the geometric mean over characters of its path probabilities.
+
+    Of the measures that `benchmarks/selection.py` compares it saved most.
+
+    References:
+        Shen et al. (2018), Deep active learning for named entity recognition, section 4 (there as a logarithm).
+    """
+    characters = sum(len(sentence.character_confidence) for sentence in sentences)
     if not characters:
         return 1.0
-    return math.exp(sum(math.log(max(entry.best, LEAST)) for entry in scored) / characters)
+    log_probability = sum(math.log(max(sentence.path_probability, MIN_PROBABILITY)) for sentence in sentences)
+    return math.exp(log_probability / characters)
 
 
-def order(suggestions: Mapping[str, Suggestion]) -> list[str]:
-    """The ids of passages, the least certain first; ties by id."""
-    return sorted(suggestions, key=lambda id: (suggestions[id].certainty, id))
+def order_by_confidence(suggestions: Mapping[str, Suggestion]) -> list[str]:
+    """Return the ids of passages, the least confident first; ties by id."""
+    return sorted(suggestions, key=lambda id: (suggestions[id].confidence, id))

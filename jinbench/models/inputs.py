@@ -1,4 +1,4 @@
-"""Convert texts, rows, spans and tags for the estimators."""
+"""Conversion of texts, rows, spans and tags for the estimators."""
 
 import operator
 import reprlib
@@ -8,12 +8,19 @@ from typing import Any
 from jinbench.core.tags import from_bio
 from jinbench.core.types import Span
 
+TextInput = Iterable[str | Mapping[str, Any]]  # texts, or rows of the dataset
+LabelInput = Iterable[Iterable[Any]]  # for each text its spans, or its BIO tags
 
-def texts_of(X: Iterable[str | Mapping[str, Any]]) -> list[str]:
-    """Texts, from texts or from rows of the dataset. Raises TypeError if X is one text, or holds something else."""
+_KEYS = ("start", "end", "type")
+
+_EXPECTED = "expected a list of (start, end, type), of spans of the dataset, or one BIO tag per character"
+
+
+def to_texts(X: TextInput) -> list[str]:
+    """Convert texts, or rows with a `text`, to texts; raise TypeError for anything else, and for a single text."""
     if isinstance(X, (str, Mapping)):
         raise TypeError("X: expected a list of texts, found one text; write [text]")
-    if hasattr(X, "columns"):  # walking over a table gives the names of its columns
+    if hasattr(X, "columns"):  # iterating over a table gives the names of its columns
         raise TypeError('X: expected a list of texts, found a table; write X["text"]')
     texts = [x.get("text") if isinstance(x, Mapping) else x for x in X]
     for i, text in enumerate(texts):
@@ -22,28 +29,23 @@ def texts_of(X: Iterable[str | Mapping[str, Any]]) -> list[str]:
     return [str(text) for text in texts]
 
 
-_KEYS = ("start", "end", "type")
-
-_EXPECTED = "expected a list of (start, end, type), of spans of the dataset, or one BIO tag per character"
-
-
-def spans_of(texts: Sequence[str], y: Iterable[Any]) -> list[list[Span]]:
-    """The spans of each text, from spans (start, end, type, …), from those of the dataset, or from BIO tags.
+def to_spans(texts: Sequence[str], y: LabelInput) -> list[list[Span]]:
+    """Convert labels to the spans of each text, from (start, end, type, …), spans of the dataset, or BIO tags.
 
     Raises TypeError if they are something else, ValueError if there is not one entry per text, if a span lies outside
-    its text or overlaps another, :class:`DataError` (wrong-shape) if tags are not BIO.
+    its text or overlaps another, :class:`DataError` [wrong-shape] if tags are not BIO.
     """
     labels = list(y)
     if len(labels) != len(texts):
         raise ValueError(
             f"X and y: expected as many labels as texts, found {len(texts)} texts and {len(labels)} labels"
         )
-    found = []
+    spans_by_text = []
     for i, (text, entry) in enumerate(zip(texts, labels, strict=True)):
         try:
             row = list(entry)
             if row and isinstance(row[0], str):
-                found.append(from_bio([str(tag) for tag in row], text, f"y[{i}]"))
+                spans_by_text.append(from_bio([str(tag) for tag in row], text, f"y[{i}]"))
                 continue
             triples = [[span[key] for key in _KEYS] if isinstance(span, Mapping) else list(span)[:3] for span in row]
             spans = sorted((operator.index(start), operator.index(end), str(type)) for start, end, type in triples)
@@ -57,5 +59,5 @@ def spans_of(texts: Sequence[str], y: Iterable[Any]) -> list[list[Span]]:
                 expected = f"spans within 0:{len(text)} that do not overlap"
                 raise ValueError(f"y[{i}]: expected {expected}, found {(start, stop, type)} after {end}")
             end = stop
-        found.append([Span(a, b, type, text[a:b]) for a, b, type in spans])
-    return found
+        spans_by_text.append([Span(a, b, type, text[a:b]) for a, b, type in spans])
+    return spans_by_text

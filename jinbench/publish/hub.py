@@ -1,8 +1,8 @@
-"""Publishing a dataset folder to a Hugging Face Hub, and getting one back.
+"""Hugging Face Hub: upload, tag, download.
 
-The Hub is the one that HF_ENDPOINT names, the token the one that the Hub's own client finds (HF_TOKEN, or what
-`hf auth login` left). The data of a version that has a tag is never changed: the same is left alone, other is refused.
-The documents beside it (the card, its pictures, croissant.json) may be mended on main; the tag stays where it is.
+HF_ENDPOINT names the Hub; the token is the one that the Hub's client finds (HF_TOKEN, or that of `hf auth login`).
+The data of a tagged version is never changed: publishing the same again sends nothing, other data is refused. Documents
+(the card, its plots, croissant.json) may be corrected on main; the tag stays where it is.
 """
 
 import hashlib
@@ -11,26 +11,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinbench.core import files
-from jinbench.core.errors import DataError, Problem, ServerError, shorten
+from jinbench.core.errors import fail, shorten
 from jinbench.core.types import Step
-from jinbench.dataset.load import manifest_in
+from jinbench.dataset.load import read_manifest_in
 from jinbench.dataset.verify import STANDOFF
-from jinbench.publish.hub_errors import KIND, LOG_IN, address, told, unreachable
+from jinbench.publish.hub_errors import (
+    REPO_TYPE,
+    dataset_url,
+    token_error,
+    translate_hub_errors,
+    unreachable_error,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 NEW, CHANGED, SAME, GONE = "new", "changed", "same", "gone"
-KEPT = ".gitattributes"  # the Hub makes it, and needs it
-TIMEOUT = 30.0
+GIT_ATTRIBUTES = ".gitattributes"  # the Hub makes it, and needs it
+TIMEOUT = 30.0  # seconds
 
 
 @dataclass(frozen=True)
 class FileChange:
-    """What publishing does to one file of main. `data`: the manifest lists it, or it is the manifest."""
+    """A change of one file on main. `data`: the manifest, or a file that it lists."""
 
     path: str
     state: str
@@ -40,10 +46,17 @@ class FileChange:
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """What publishing a folder does to a repository. `head` is the commit of main, None if there is no repository yet.
+    """The changes that publishing a folder makes to a repository.
 
-    `tagged`: the commit that holds this version already. `taken`: the files of data in which that version differs from
-    the folder; if there are any, it cannot be published.
+    Attributes:
+        repo_id: OWNER/NAME.
+        tag: The tag of the version in the folder.
+        head: The commit of main; None if the repository does not exist yet.
+        private: True if the repository exists and is private.
+        tagged: The commit that has the tag already, or None.
+        taken: Data files in which the tagged version differs from the folder; if there are any, the folder cannot be
+            published.
+        changes: The changes to main, by path.
     """
 
     repo_id: str
@@ -56,9 +69,9 @@ class UploadPlan:
 
     @property
     def to_send(self) -> tuple[FileChange, ...]:
-        """What goes to main. Nothing, if the version has its tag and main holds other data: that of a newer version."""
-        found = tuple(change for change in self.changes if change.state != SAME)
-        return () if self.tagged and any(change.data for change in found) else found
+        """The changes to make; none if this version is tagged and main holds the data of a newer one."""
+        changes = tuple(change for change in self.changes if change.state != SAME)
+        return () if self.tagged and any(change.data for change in changes) else changes
 
     def count(self, *states: str) -> int:
         return sum(change.state in states for change in self.changes)
@@ -68,20 +81,20 @@ class UploadPlan:
 
     def __str__(self) -> str:
         if self.taken:
-            return f"{self.tag} is there with other data: it cannot be published."
+            return f"{self.tag} exists with other data: it cannot be published."
         if self.tagged and not self.to_send:
-            return f"{self.tag} is there with the same data: nothing to do."
+            return f"{self.tag} exists with the same data: nothing to do."
         if self.tagged:
             names = ", ".join(change.path for change in self.to_send)
-            return f"{self.tag} is there with the same data and stays; to main go the documents that changed: {names}."
+            return f"{self.tag} exists with the same data and stays; to main go the documents that changed: {names}."
         counts = ", ".join(f"{self.count(state)} {state}" for state in (NEW, CHANGED, SAME, GONE))
-        place = "a repository to be created" if self.head is None else f"{'private' if self.private else 'public'}"
-        return f"{self.repo_id} ({place}): {counts}; then the tag {self.tag}."
+        status = "a repository to be created" if self.head is None else "private" if self.private else "public"
+        return f"{self.repo_id} ({status}): {counts}; then the tag {self.tag}."
 
 
 @dataclass(frozen=True)
-class Published:
-    """A version on the Hub that came back as it was sent. `sent` is the number of files that this run sent."""
+class PublishedVersion:
+    """A version on the Hub, read back and identical to the folder. `sent`: how many files this run sent."""
 
     url: str
     repo_id: str
@@ -91,15 +104,15 @@ class Published:
 
     @property
     def load(self) -> str:
-        """The line that loads it."""
+        """The line of Python that loads it."""
         return f'load_dataset("{self.repo_id}", "ner", revision="{self.tag}")'
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"load": self.load}
 
 
-def is_id(name: str) -> bool:
-    """Whether `name` could be a dataset on a Hub: OWNER/NAME."""
+def is_repo_id(name: str) -> bool:
+    """Return whether `name` is a valid dataset id: OWNER/NAME."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
@@ -110,100 +123,108 @@ def is_id(name: str) -> bool:
     return "/" in name
 
 
-def check_id(repo_id: str) -> None:
+def check_repo_id(repo_id: str) -> None:
     """Raise :class:`DataError` (repo-id) unless `repo_id` is OWNER/NAME."""
-    if not is_id(repo_id):
+    if not is_repo_id(repo_id):
         expected = "OWNER/NAME: letters, digits, '-', '_' and '.', each at most 96; neither '--' nor '..' nor '.git'"
-        hint = "correct the name; the owner is your name on the Hub, or that of an organisation"
-        raise DataError(
-            Problem("repo-id", location="a dataset on the Hub", expected=expected, found=shorten(repo_id), fix=hint)
-        )
+        fix = "correct the name; the owner is your name on the Hub, or that of an organisation"
+        fail("repo-id", "a dataset on the Hub", expected=expected, found=shorten(repo_id), fix=fix)
 
 
 def _check_endpoint() -> None:
-    """The client takes HF_ENDPOINT apart when it is imported. Raises :class:`ServerError` (hub-unreachable)."""
+    """Raise :class:`ServerError` (hub-unreachable) for a broken HF_ENDPOINT, which the client parses on import."""
     try:
         from huggingface_hub import constants  # noqa: F401
     except ValueError as error:
-        raise unreachable("HF_ENDPOINT", f"an address that is none: {error}") from None
+        raise unreachable_error("HF_ENDPOINT", f"an invalid address: {error}") from None
 
 
 def plan_upload(folder: Path, repo_id: str) -> UploadPlan:
-    """Compare a folder with main of a repository, and with the tag of its version. Sends nothing.
+    """Compare a folder with main of a repository and with the tag of its version; send nothing.
 
-    Raises :class:`DataError` (repo-id, and what is wrong with the manifest) and :class:`ServerError` (token-refused,
+    Raises :class:`DataError` (repo-id, standoff, errors of the manifest) and :class:`ServerError` (token-refused,
     hub-unreachable).
     """
-    check_id(repo_id)
+    check_repo_id(repo_id)
     _check_endpoint()
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    listing = manifest_in(folder)
-    mine, tag, data = _contents(folder), f"v{listing['version']}", _data(listing)
+    listing = read_manifest_in(folder)
+    local, tag, data_names = _read_folder(folder), f"v{listing['version']}", _data_names(listing)
     api = HfApi()
-    with told(repo_id):
+    with translate_hub_errors(repo_id):
         try:
             info = api.dataset_info(repo_id, timeout=TIMEOUT)
         except GatedRepoError:
             raise
         except RepositoryNotFoundError:  # or it is private and the token may not see it; then creating it fails
-            return UploadPlan(repo_id, tag, None, False, None, (), _compare(mine, {}, data))
-        tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=KIND).tags}
-        there_now = _listed(repo_id, str(info.sha))
-        if "manifest.json" in there_now and (STANDOFF in there_now) != (STANDOFF in mine):
-            raise DataError(_other_form(repo_id, STANDOFF in there_now))
-        changes = _compare(mine, there_now, data)
-        there = _compare(mine, _listed(repo_id, tag), data) if tag in tags else ()
-        taken = [change.path for change in there if change.state != SAME and change.data]
+            return UploadPlan(repo_id, tag, None, False, None, (), _compare(local, {}, data_names))
+        tags = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=REPO_TYPE).tags}
+        remote = _list_files(repo_id, str(info.sha))
+        if "manifest.json" in remote and (STANDOFF in remote) != (STANDOFF in local):
+            _fail_other_form(repo_id, is_standoff=STANDOFF in remote)
+        changes = _compare(local, remote, data_names)
+        changes_to_tag = _compare(local, _list_files(repo_id, tag), data_names) if tag in tags else ()
+        taken = [change.path for change in changes_to_tag if change.state != SAME and change.data]
     return UploadPlan(repo_id, tag, info.sha, bool(info.private), tags.get(tag), tuple(taken), changes)
 
 
-def publish(folder: Path, repo_id: str, *, private: bool = False, step: Step) -> Published:
-    """Send a folder as one commit, tag it with its version, and hold what is then at the tag against the folder.
+def publish_dataset(folder: Path, repo_id: str, *, private: bool = False, step: Step) -> PublishedVersion:
+    """Send a folder as one commit, tag it with its version, download the tag and compare it with the folder.
 
-    Verify the folder first. May be repeated and cut off: what is there already is not sent again, and no commit is made
-    that changes nothing. Hidden files are not sent. A repository that exists stays as public as it is.
+    Safe to repeat and to interrupt: files that arrived already are not sent again, and no empty commit is made. Hidden
+    files are not sent. The visibility of an existing repository does not change. Verify the folder first.
 
-    Raises :class:`DataError` (repo-id, version-taken, arrived-differs, and what is wrong with the manifest) and
-    :class:`ServerError` (token-refused, hub-unreachable).
+    Args:
+        folder: A dataset folder, with its texts or in standoff form.
+        repo_id: OWNER/NAME.
+        private: Create the repository as a private one.
+        step: Called with the name of a step, files done and files in all.
+
+    Returns:
+        The published version, with its commit and tag.
+
+    Raises:
+        DataError: For an invalid name [repo-id], a tag with other data [version-taken], a repository with the other
+            form of the dataset [standoff], files that came back changed [arrived-differs], errors of the manifest.
+        ServerError: If the Hub refuses the token [token-refused] or does not answer [hub-unreachable].
     """
-    check_id(repo_id)
+    check_repo_id(repo_id)
     _check_endpoint()
     from huggingface_hub import HfApi
 
     _check_token(repo_id)
-    found = plan_upload(folder, repo_id)
-    if found.taken:
-        raise DataError(taken(found))
-    commit = found.tagged
-    sent = sum(change.state != GONE for change in found.to_send)
-    if commit is None or found.to_send:
-        with told(repo_id), _quiet():
-            commit = _commit(folder, found, private, step)
-            if found.tagged is None:
-                HfApi().create_tag(repo_id, tag=found.tag, revision=commit, repo_type=KIND)
-    _check_arrival(folder, repo_id, commit, bool(found.to_send) or found.tagged is None, step)
-    return Published(address(repo_id), repo_id, commit, found.tag, sent)
+    plan = plan_upload(folder, repo_id)
+    check_version_free(plan)
+    commit = plan.tagged
+    sent = sum(change.state != GONE for change in plan.to_send)
+    if commit is None or plan.to_send:
+        with translate_hub_errors(repo_id), _no_progress_bars():
+            commit = _commit(folder, plan, private, step)
+            if plan.tagged is None:
+                HfApi().create_tag(repo_id, tag=plan.tag, revision=commit, repo_type=REPO_TYPE)
+    _check_arrival(folder, repo_id, commit, bool(plan.to_send) or plan.tagged is None, step)
+    return PublishedVersion(dataset_url(repo_id), repo_id, commit, plan.tag, sent)
 
 
-def fetch(repo_id: str, revision: str | None = None) -> Path:
-    """Get a dataset from the Hub, into the client's cache; returns the folder that holds it.
+def download_dataset(repo_id: str, revision: str | None = None) -> Path:
+    """Download a dataset into the client's cache and return its folder.
 
-    Without a connection it is what the cache holds of that revision, if it holds all of it.
+    Without a connection, return the cached files of that revision, if all of them are cached.
     Raises :class:`DataError` (repo-id, repo-unknown, revision-unknown) and :class:`ServerError` (token-refused,
     hub-unreachable).
     """
-    check_id(repo_id)
+    check_repo_id(repo_id)
     _check_endpoint()
     from huggingface_hub import snapshot_download
 
-    with told(repo_id, revision), _quiet():
-        return Path(snapshot_download(repo_id, repo_type=KIND, revision=revision))
+    with translate_hub_errors(repo_id, revision), _no_progress_bars():
+        return Path(snapshot_download(repo_id, repo_type=REPO_TYPE, revision=revision))
 
 
-def find(name: Path, revision: str | None = None) -> Path:
-    """The folder `name`; if there is none, the dataset of that name on the Hub.
+def find_dataset(name: Path, revision: str | None = None) -> Path:
+    """Return the folder `name`; if there is none, download the dataset of that name from the Hub.
 
     Raises :class:`DataError` (file-missing for what is neither, repo-unknown, revision-unknown) and
     :class:`ServerError` (token-refused, hub-unreachable).
@@ -211,163 +232,137 @@ def find(name: Path, revision: str | None = None) -> Path:
     if name.is_dir():
         return name
     if name.exists():
-        hint = f"name the folder: {files.shown(name.parent)}"
-        raise DataError(
-            Problem("file-missing", location=files.shown(name), expected="a dataset folder", found="a file", fix=hint)
-        )
-    if not is_id(str(name)):
+        fix = f"name the folder: {files.display_path(name.parent)}"
+        fail("file-missing", files.display_path(name), expected="a dataset folder", found="a file", fix=fix)
+    if not is_repo_id(str(name)):
         expected = "a dataset folder, or OWNER/NAME on a Hub"
-        raise DataError(
-            Problem(
-                "file-missing", location=files.shown(name), expected=expected, found="neither", fix="check the path"
-            )
-        )
-    return fetch(str(name), revision)
+        fail("file-missing", files.display_path(name), expected=expected, found="neither", fix="check the path")
+    return download_dataset(str(name), revision)
 
 
-def taken(found: UploadPlan) -> Problem:
-    """That a version is there already, with other contents."""
-    names = ", ".join(found.taken[:5]) + (f" and {len(found.taken) - 5} more" if len(found.taken) > 5 else "")
-    hint = "a published version is never changed: raise yours, by an erratum or by `release` in labels.toml"
-    return Problem(
-        "version-taken",
-        location=address(found.repo_id),
-        expected=f"no {found.tag}, or the same",
-        found=f"others: {names}",
-        fix=hint,
-    )
+def check_version_free(plan: UploadPlan) -> None:
+    """Raise :class:`DataError` (version-taken) if the tag exists with other data."""
+    if not plan.taken:
+        return
+    names = ", ".join(plan.taken[:5]) + (f" and {len(plan.taken) - 5} more" if len(plan.taken) > 5 else "")
+    expected, found = f"no {plan.tag}, or the same data", f"other data: {names}"
+    fix = "a published version is never changed: raise yours, by an erratum or by `release` in labels.toml"
+    fail("version-taken", dataset_url(plan.repo_id), expected=expected, found=found, fix=fix)
 
 
-def _other_form(repo_id: str, bare: bool) -> Problem:
-    """One repository has the dataset with its texts or without, not now this and then that."""
-    forms = ("with its texts", f"without ({STANDOFF})")
-    hint = "publish the two forms under two names"
-    return Problem(
-        "standoff",
-        location=address(repo_id),
-        expected=f"a dataset {forms[not bare]}",
-        found=f"one {forms[bare]}",
-        fix=hint,
-    )
+def _fail_other_form(repo_id: str, *, is_standoff: bool) -> NoReturn:
+    """Refuse to publish with texts where the standoff form is, or the other way round."""
+    forms = ("with its texts", f"without its texts ({STANDOFF})")
+    expected, found = f"a dataset {forms[not is_standoff]}", f"one {forms[is_standoff]}"
+    fix = "publish the two forms under two names"
+    fail("standoff", dataset_url(repo_id), expected=expected, found=found, fix=fix)
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
-    """The files that are published, by name."""
-    return {name: path.read_bytes() for name, path in files.visible(folder).items()}
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in files.list_files(folder).items()}
 
 
-def _data(listing: dict[str, Any]) -> set[str]:
-    """The names of what a version never changes; the rest are documents."""
+def _data_names(listing: dict[str, Any]) -> set[str]:
+    """Return the names of the files that a version never changes; the others are documents."""
     return {*listing["files"], "manifest.json"}
 
 
-def _listed(repo_id: str, revision: str) -> dict[str, "RepoFile"]:
-    """The files of a revision, by name."""
+def _list_files(repo_id: str, revision: str) -> dict[str, "RepoFile"]:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    tree = HfApi().list_repo_tree(repo_id, recursive=True, revision=revision, repo_type=KIND)
-    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile) and entry.path != KEPT}
+    tree = HfApi().list_repo_tree(repo_id, recursive=True, revision=revision, repo_type=REPO_TYPE)
+    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile) and entry.path != GIT_ATTRIBUTES}
 
 
-def _compare(mine: dict[str, bytes], theirs: dict[str, "RepoFile"], data: set[str]) -> tuple[FileChange, ...]:
+def _compare(local: dict[str, bytes], remote: dict[str, "RepoFile"], data_names: set[str]) -> tuple[FileChange, ...]:
     changes = []
-    for name in sorted(mine.keys() | theirs.keys()):
-        is_data = name in data or name.endswith(".parquet")
-        if name not in mine:
-            changes.append(FileChange(name, GONE, theirs[name].size, is_data))
+    for name in sorted(local.keys() | remote.keys()):
+        is_data = name in data_names or name.endswith(".parquet")
+        if name not in local:
+            changes.append(FileChange(name, GONE, remote[name].size, is_data))
             continue
-        same = name in theirs and _is_same(mine[name], theirs[name])
-        state = NEW if name not in theirs else SAME if same else CHANGED
-        changes.append(FileChange(name, state, len(mine[name]), is_data))
+        same = name in remote and _is_same(local[name], remote[name])
+        state = NEW if name not in remote else SAME if same else CHANGED
+        changes.append(FileChange(name, state, len(local[name]), is_data))
     return tuple(changes)
 
 
 def _is_same(data: bytes, entry: "RepoFile") -> bool:
-    """Large files are listed by their sha256, small ones by the hash that git gives them."""
+    """Compare hashes: the Hub lists large files by their sha256, small ones by their git blob hash."""
     if entry.lfs:
         return files.sha256(data) == entry.lfs.sha256
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == entry.blob_id
 
 
-def _commit(folder: Path, found: UploadPlan, private: bool, step: Step) -> str:
-    """Bring main to what the folder holds, in one commit or none; returns the commit.
+def _commit(folder: Path, plan: UploadPlan, private: bool, step: Step) -> str:
+    """Bring main to the state of the folder, in at most one commit; return the commit of main.
 
-    Not with the client's `upload_folder`: that one may make several commits.
+    The client's `upload_folder` may make several commits.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    api, head = HfApi(), found.head
+    api, head = HfApi(), plan.head
     if head is None:
-        api.create_repo(found.repo_id, repo_type=KIND, private=private, exist_ok=True)
-        head = str(api.dataset_info(found.repo_id, timeout=TIMEOUT).sha)
+        api.create_repo(plan.repo_id, repo_type=REPO_TYPE, private=private, exist_ok=True)
+        head = str(api.dataset_info(plan.repo_id, timeout=TIMEOUT).sha)
     operations = [
         CommitOperationDelete(change.path, is_folder=False)
         if change.state == GONE
         else CommitOperationAdd(change.path, folder / change.path)
-        for change in found.to_send
+        for change in plan.to_send
     ]
     if not operations:
         return head
     step("sending files", 0, len(operations))
-    message = f"{'Documents of version' if found.tagged else 'Version'} {found.tag.removeprefix('v')}"
-    made = api.create_commit(
-        found.repo_id, operations, commit_message=message, repo_type=KIND, revision="main", parent_commit=head
+    message = f"{'Documents of version' if plan.tagged else 'Version'} {plan.tag.removeprefix('v')}"
+    commit = api.create_commit(
+        plan.repo_id, operations, commit_message=message, repo_type=REPO_TYPE, revision="main", parent_commit=head
     )
     step("sending files", len(operations), len(operations))
-    return str(made.oid)
+    return str(commit.oid)
 
 
 def _check_arrival(folder: Path, repo_id: str, commit: str, documents: bool, step: Step) -> None:
-    """Get every file of the commit, past any cache, and compare: the data, and the documents if they were sent.
+    """Download the files of the commit, bypassing the cache, and compare them: data, with `documents` these too.
 
     Raises :class:`DataError` (arrived-differs).
     """
     from huggingface_hub import HfApi
 
-    mine, api = _contents(folder), HfApi()
-    data = _data(manifest_in(folder))
-    with tempfile.TemporaryDirectory() as cache, told(repo_id, commit), _quiet():
-        theirs = sorted(_listed(repo_id, commit))
+    local, api = _read_folder(folder), HfApi()
+    data_names = _data_names(read_manifest_in(folder))
+    with tempfile.TemporaryDirectory() as cache, translate_hub_errors(repo_id, commit), _no_progress_bars():
+        remote = sorted(_list_files(repo_id, commit))
         if not documents:
-            mine = {name: content for name, content in mine.items() if name in data}
-            theirs = [name for name in theirs if name in data]
-        differs = set(mine.keys() ^ theirs)
-        for done, name in enumerate(theirs, 1):
+            local = {name: content for name, content in local.items() if name in data_names}
+            remote = [name for name in remote if name in data_names]
+        differing = set(local.keys() ^ remote)
+        for done, name in enumerate(remote, 1):
             path = api.hf_hub_download(
-                repo_id, name, repo_type=KIND, revision=commit, cache_dir=cache, etag_timeout=TIMEOUT
+                repo_id, name, repo_type=REPO_TYPE, revision=commit, cache_dir=cache, etag_timeout=TIMEOUT
             )
-            if name in mine and files.sha256(Path(path).read_bytes()) != files.sha256(mine[name]):
-                differs.add(name)
-            step("reading back", done, len(theirs))
-    if differs:
-        expected, names = f"at commit {commit[:8]} what was sent", f"others: {', '.join(sorted(differs))}"
-        hint = "run the same command again; if it stays, what stores or carries those files damages them"
-        raise DataError(Problem("arrived-differs", location=address(repo_id), expected=expected, found=names, fix=hint))
+            if name in local and files.sha256(Path(path).read_bytes()) != files.sha256(local[name]):
+                differing.add(name)
+            step("reading back", done, len(remote))
+    if differing:
+        expected, found = f"the files as sent, at commit {commit[:8]}", f"others: {', '.join(sorted(differing))}"
+        fix = "run the same command again; if it fails again, the storage or the connection damages those files"
+        fail("arrived-differs", dataset_url(repo_id), expected=expected, found=found, fix=fix)
 
 
 def _check_token(repo_id: str) -> None:
     from huggingface_hub import get_token
 
-    with told(repo_id):
+    with translate_hub_errors(repo_id):
         token = get_token()
     if token is None:
-        raise ServerError(
-            str(
-                Problem(
-                    "token-refused",
-                    location=address(repo_id),
-                    expected="a token that may write",
-                    found="none",
-                    fix=LOG_IN,
-                )
-            )
-        )
+        raise token_error(dataset_url(repo_id), "a token with write access", "none")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the client's own progress bars, which would run into ours."""
+def _no_progress_bars() -> Iterator[None]:
+    """Disable the client's progress bars, which would mix with ours."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     if are_progress_bars_disabled():

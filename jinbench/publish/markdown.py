@@ -1,32 +1,33 @@
-"""Plain text out of the hand-written documents, for those that are made of them."""
+"""Plain text of the hand-written Markdown documents."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.core.errors import fail, shorten
 
 _HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
-_APART = re.compile(
+_GENERATED_OR_CODE = re.compile(
     r"\A---\n.*?\n---\n|<!-- generated:.*?<!-- end:[a-z-]+ -->|^```.*?^```$|<!--.*?-->", re.DOTALL | re.M
 )
 
 
+Sections = Mapping[str, list[str]]  # paragraphs by heading
+
+
 @dataclass(frozen=True)
 class Documents:
-    """The hand-written texts to draw on: the card, CITATION.cff, and what is known of rights. Empty if absent."""
+    """Texts of the hand-written documents, empty if absent. `title`: the name if no document has one."""
 
+    title: str
     card: str = ""
     citation: str = ""
     rights: str = ""
 
 
-NONE = Documents()
-
-
-def head(text: str, name: str) -> dict[str, Any]:
-    """YAML, read as the Hub reads the head of a card.
+def parse_front_matter(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML as the Hub reads it at the top of a card.
 
     Raises :class:`DataError` (wrong-shape), naming the file `name`.
     """
@@ -36,54 +37,52 @@ def head(text: str, name: str) -> dict[str, Any]:
     from huggingface_hub import RepoCard
 
     try:
-        found: dict[str, Any] = RepoCard(f"---\n{text}\n---\n").data.to_dict()  # type: ignore[no-untyped-call]
+        front_matter: dict[str, Any] = RepoCard(f"---\n{text}\n---\n").data.to_dict()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        said = shorten(" ".join(str(error).split()), 100)
-        raise DataError(
-            Problem("wrong-shape", location=name, expected="YAML: names with values", found=said, fix="mend that place")
-        ) from None
-    return found
+        message = shorten(" ".join(str(error).split()), 100)
+        fail("wrong-shape", name, expected="YAML: names with values", found=message, fix="correct the YAML")
+    return front_matter
 
 
-def sections(text: str) -> dict[str, list[str]]:
-    """The paragraphs below each heading of a document, up to the next heading of any rank, as plain text.
+def split_sections(text: str) -> dict[str, list[str]]:
+    """Return the paragraphs under each heading, up to the next heading of any level, as plain text.
 
-    Generated parts, code and the YAML head are left out. Of headings that stand twice, the first counts.
+    Generated sections, code and the YAML block are left out. Of a repeated heading, the first counts.
     """
-    bits = _HEADING.split(_APART.sub("", text))
-    found: dict[str, list[str]] = {}
-    for heading, body in zip(bits[1::2], bits[2::2], strict=True):
-        found.setdefault(_plain(heading), _paragraphs(body))
-    return found
+    pieces = _HEADING.split(_GENERATED_OR_CODE.sub("", text))
+    sections: dict[str, list[str]] = {}
+    for heading, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        sections.setdefault(_to_plain_text(heading), _split_paragraphs(body))
+    return sections
 
 
-def intro(parts: Mapping[str, list[str]]) -> list[str]:
-    """What stands below the title, before the first section."""
-    return next(iter(parts.values()), [])
+def introduction(sections: Sections) -> list[str]:
+    """Return the paragraphs between the title and the first section."""
+    return next(iter(sections.values()), [])
 
 
-def _paragraphs(body: str) -> list[str]:
-    """Paragraphs, items of lists, and rows of tables with the head of each column.
+def _split_paragraphs(body: str) -> list[str]:
+    """Return paragraphs, list items, and table rows with the head of each column.
 
-    A paragraph that ends in a colon only leads to what follows, and is left out.
+    A paragraph that ends in a colon only introduces the next one, and is left out.
     """
-    found: list[str] = []
+    paragraphs: list[str] = []
     for block in re.split(r"\n\s*\n|\n(?=[-*] )", body.strip()):
         if block.startswith("|"):
-            found += _rows(block)
+            paragraphs += _table_rows(block)
         elif block.strip() and not block.endswith(":"):
-            found.append(_plain(re.sub(r"^[-*] ", "", block)))
-    return found
+            paragraphs.append(_to_plain_text(re.sub(r"^[-*] ", "", block)))
+    return paragraphs
 
 
-def _rows(table: str) -> list[str]:
+def _table_rows(table: str) -> list[str]:
     head, _, *rows = [
-        [_plain(cell) for cell in line.strip().strip("|").split("|")] for line in table.strip().split("\n")
+        [_to_plain_text(cell) for cell in line.strip().strip("|").split("|")] for line in table.strip().split("\n")
     ]
     return ["; ".join(f"{name}: {cell}" for name, cell in zip(head, row, strict=False) if cell) + "." for row in rows]
 
 
-def _plain(text: str) -> str:
+def _to_plain_text(text: str) -> str:
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"(\*\*?)(\S.*?)\1", r"\2", text, flags=re.DOTALL)
     return " ".join(text.replace("`", "").split())

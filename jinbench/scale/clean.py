@@ -1,13 +1,13 @@
-"""Texts as strangers' files hold them, made into passages: control characters, white space, repairs, lines."""
+"""Clean texts into paragraphs: control characters, white space, repairs, lines."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jinbench.core.text import split_sentences
-from jinbench.seeds.repairs import Char, repaired, strip, text_of
+from jinbench.seeds.repairs import Char, repaired, strip_chars, to_text
 
-LONGEST = 20_000  # characters of a passage: a longer line becomes several
+MAX_CHARACTERS = 20_000  # of a passage: a longer line becomes several
 
 # What no reader sees and no file should hold; half a surrogate pair cannot even be written.
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
@@ -15,7 +15,7 @@ _WHITE = re.compile(r"\s+")
 
 
 class Paragraph(NamedTuple):
-    """A passage in the making; `[start, end)`: the stretch of the article's own text that it was made from.
+    """A cleaned line, and the range `[start, end)` of the article's text that it was made from.
 
     `cut`: the line goes on in the next one.
     """
@@ -26,37 +26,39 @@ class Paragraph(NamedTuple):
     cut: bool = False
 
 
-def paragraphs(text: str, repairs: Sequence[str] = ()) -> Iterator[Paragraph]:
-    """The lines of a text that have something in them, cleaned.
+def split_paragraphs(text: str, repairs: Sequence[str] = ()) -> Iterator[Paragraph]:
+    """Yield the cleaned lines of a text that are not empty.
 
-    Control characters are dropped, white space becomes one space, then each repair of `restoring` is made on the line
-    alone. A line of more than `LONGEST` characters is cut behind the last sentence that ends before, or right there.
+    A line of more than `MAX_CHARACTERS` is cut behind the last sentence that ends before, or else right there.
     """
-    at = 0
+    offset = 0
     for line in text.splitlines(keepends=True):
-        for start, end, cut in _pieces(line):
-            cleaned = clean(line[start:end], repairs)
+        for start, end, cut in _cut_line(line):
+            cleaned = clean_text(line[start:end], repairs)
             if cleaned:
-                yield Paragraph(at + start, at + end, cleaned, cut)
-        at += len(line)
+                yield Paragraph(offset + start, offset + end, cleaned, cut)
+        offset += len(line)
 
 
-def _pieces(line: str) -> Iterator[tuple[int, int, bool]]:
-    """Stretches of a line without the white space at its ends, none longer than `LONGEST`."""
+def _cut_line(line: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield ranges of a line without the white space at its ends, none longer than `MAX_CHARACTERS`."""
     start, end = len(line) - len(line.lstrip()), len(line.rstrip())
-    while end - start > LONGEST:
-        ends = [each.end for each in split_sentences("", line[start : start + LONGEST])[:-1]]
-        stop = start + (ends[-1] if ends else LONGEST)
+    while end - start > MAX_CHARACTERS:
+        ends = [sentence.end for sentence in split_sentences("", line[start : start + MAX_CHARACTERS])[:-1]]
+        stop = start + (ends[-1] if ends else MAX_CHARACTERS)
         yield start, stop, True
         start = stop
     if start < end:
         yield start, end, False
 
 
-def clean(text: str, repairs: Sequence[str] = ()) -> str:
-    """A text on one line. The names of the repairs must be known: see `restoring.REPAIR_NAMES`."""
+def clean_text(text: str, repairs: Sequence[str] = ()) -> str:
+    """Return a text on one line: without control characters, white space as one space, then repaired.
+
+    The repairs must be valid names: see `jinbench.seeds.repairs.REPAIR_NAMES`.
+    """
     text = _WHITE.sub(" ", _CONTROL.sub("", text)).strip()
     if not repairs or not text:
         return text
     chars = repaired([Char(char, i) for i, char in enumerate(text)], repairs)
-    return text_of(strip(chars))
+    return to_text(strip_chars(chars))

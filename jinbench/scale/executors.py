@@ -1,8 +1,8 @@
-"""How jobs are run: in this process, in one for each core, or on the workers of a Dask cluster.
+"""Executors: run jobs in this process, in local processes, or on the workers of a Dask cluster.
 
-An engine is called with a function, and with what it is to be called with, and yields results as they come. Functions
-are found by name, so a worker needs the same version of the package, and nothing else from us. No engine tries
-anything twice but Dask, which gives the jobs of a lost worker to others.
+An executor is called with a function and the arguments of each job, and yields results as they come. Functions are
+found by name, so a worker needs the same version of the package. No executor retries anything but Dask, which gives the
+jobs of a lost worker to others.
 """
 
 import concurrent.futures
@@ -21,46 +21,46 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
 from typing import Any
 
-from jinbench.core.errors import DataError, JinbenchError, Problem
+from jinbench.core.errors import ErrorList, JinbenchError, fail
 
 Executor = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterator[Any]]
-AHEAD = 4  # jobs for each worker that are handed out
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-AGAIN = "What is finished is kept: the same command goes on from there."
+JOBS_PER_WORKER = 4  # that are submitted ahead
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+RESUME_HINT = "What is finished is kept: the same command goes on from there."
 
 
-def cores() -> int:
-    """How many processors this process may use."""
+def count_cores() -> int:
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def serial_executor() -> Iterator[Executor]:
-    """One job after the other, in this process."""
+    """Run one job after the other, in this process."""
     yield lambda function, jobs: (function(*job) for job in jobs)
 
 
 @contextlib.contextmanager
 def process_executor(workers: int) -> Iterator[Executor]:
-    """`workers` processes of this machine.
+    """Run jobs in `workers` processes of this machine, which end with it, and at Ctrl-C.
 
-    Raises :class:`JinbenchError` when one of them is killed. At the end, and at Ctrl-C, they are ended.
+    Raise :class:`JinbenchError` when one of them is killed.
     """
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
 
     def run(function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        left = iter(jobs)
+        remaining = iter(jobs)
         try:
-            open_jobs = {pool.submit(function, *job) for job in itertools.islice(left, AHEAD * workers)}
-            while open_jobs:
-                done, open_jobs = wait(open_jobs, return_when=FIRST_COMPLETED)
-                for job in itertools.islice(left, len(done)):
-                    open_jobs.add(pool.submit(function, *job))
-                yield from (each.result() for each in done)
+            pending = {pool.submit(function, *job) for job in itertools.islice(remaining, JOBS_PER_WORKER * workers)}
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for job in itertools.islice(remaining, len(done)):
+                    pending.add(pool.submit(function, *job))
+                yield from (future.result() for future in done)
         except BrokenProcessPool:
-            hint = "It may have taken more memory than there is: try fewer --workers."
-            raise JinbenchError(f"A worker process was killed, and not by us. {hint} {AGAIN}") from None
+            fix = "It may have taken more memory than there is: try fewer --workers."
+            raise JinbenchError(f"A worker process was killed, and not by us. {fix} {RESUME_HINT}") from None
 
     try:
         yield run
@@ -73,9 +73,9 @@ def process_executor(workers: int) -> Iterator[Executor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin() -> None:
-    """What a worker does first: one thread, no Ctrl-C of its own, and an end when the process that made it is gone."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def _start_worker() -> None:
+    """Limit a worker to one thread, ignore Ctrl-C, and exit when the parent process is gone."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -89,43 +89,35 @@ def _begin() -> None:
 
 @contextlib.contextmanager
 def dask_executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
-    """The workers of the Dask cluster at an address; without one, `workers` processes of this machine, as a cluster.
+    """Run jobs on the Dask cluster at an address, or on `workers` processes of this machine, as a cluster.
 
-    Raises :class:`DataError` (package-missing, wrong-version), and :class:`JinbenchError` if the scheduler is not
-    there, or not any more, or a job has cost too many workers their lives.
+    Raise :class:`DataError` (package-missing, wrong-version), and :class:`JinbenchError` if the scheduler does not
+    answer, or a job has killed too many workers.
     """
     if not all(importlib.util.find_spec(name) for name in ("dask", "distributed")):
-        hint = "pip install 'jinbench[cluster]'"
-        raise DataError(
-            Problem(
-                "package-missing",
-                location="--engine dask",
-                expected="dask and distributed",
-                found="not installed",
-                fix=hint,
-            )
-        )
-    import dask as package
+        fail("package-missing", "--engine dask", expected="dask and distributed", found="not installed",
+             fix="pip install 'jinbench[cluster]'")  # fmt: skip
+    import dask
     import distributed as module
 
     distributed: Any = module  # it has no types
 
     with contextlib.ExitStack() as stack:
-        room = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="jinbench-dask-"))
         settings = {
             "distributed.admin.tick.limit": "1h",
             "logging.distributed": "critical",
-            "temporary-directory": room,
+            "temporary-directory": folder,
             # Dask has malloc give back memory at every turn, and workers that ask for arrays of the same sizes again
             # and again then take twice the time.
-            "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, 1),
+            "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1),
         }
-        stack.enter_context(package.config.set(settings))
+        stack.enter_context(dask.config.set(settings))
         if scheduler is None:
             try:
                 cluster: Any = distributed.LocalCluster(
                     n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", protocol="tcp",
-                    dashboard_address="127.0.0.1:0", local_directory=room, silence_logs=logging.CRITICAL,
+                    dashboard_address="127.0.0.1:0", local_directory=folder, silence_logs=logging.CRITICAL,
                 )  # fmt: skip
             except (OSError, RuntimeError, TimeoutError) as error:
                 raise JinbenchError(f"Dask's workers do not start on this machine: {error}") from None
@@ -135,54 +127,49 @@ def dask_executor(workers: int, scheduler: str | None = None) -> Iterator[Execut
         try:
             client: Any = distributed.Client(cluster, set_as_default=False, timeout="5s")
         except (OSError, ValueError, TimeoutError) as error:
-            hint = "Is `dask scheduler` running there?"
-            raise JinbenchError(f"No Dask scheduler answers at {scheduler}: {error}. {hint}") from None
+            fix = "Is `dask scheduler` running there?"
+            raise JinbenchError(f"No Dask scheduler answers at {scheduler}: {error}. {fix}") from None
         stack.callback(client.close, timeout=20)
         _check_workers(client, scheduler)
 
         def run(function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-            left = iter(jobs)
-            ahead = AHEAD * max(1, sum(client.nthreads().values()))
-            first = [client.submit(function, *job, pure=False) for job in itertools.islice(left, ahead)]
+            remaining = iter(jobs)
+            ahead = JOBS_PER_WORKER * max(1, sum(client.nthreads().values()))
+            first = [client.submit(function, *job, pure=False) for job in itertools.islice(remaining, ahead)]
             done = distributed.as_completed(first, loop=client.loop)
             del first
             try:
                 for future in done:
-                    yield _result(future)
-                    for job in itertools.islice(left, 1):
+                    yield _release_result(future)
+                    for job in itertools.islice(remaining, 1):
                         done.add(client.submit(function, *job, pure=False))
             except concurrent.futures.CancelledError:
-                raise JinbenchError(f"The connection to the Dask scheduler is lost. {AGAIN}") from None
+                raise JinbenchError(f"The connection to the Dask scheduler is lost. {RESUME_HINT}") from None
             except distributed.KilledWorker as error:
                 lost = f"its workers died one after the other ({error.allowed_failures + 1} of them)"
-                raise JinbenchError(f"Dask gave up a job: {lost}. They may need more memory. {AGAIN}") from None
+                raise JinbenchError(f"Dask gave up a job: {lost}. They may need more memory. {RESUME_HINT}") from None
 
         yield run
 
 
-def _result(future: Any) -> Any:
+def _release_result(future: Any) -> Any:
     result = future.result()
     future.release()
     return result
 
 
 def _check_workers(client: Any, scheduler: str | None) -> None:
-    """Raises :class:`DataError` (package-missing, wrong-version) unless every worker has this version of us."""
-    own = metadata.version("jinbench")
-    problems = []
+    """Raise :class:`DataError` (package-missing, wrong-version) unless every worker has this version of jinbench."""
+    expected = f"jinbench {metadata.version('jinbench')}"
+    problems = ErrorList()
     for worker, version in sorted(client.run(_version, on_error="return").items()):
-        if isinstance(version, Exception):  # where the package is not, the function cannot be found
-            hint = "install it there: pip install 'jinbench[cluster]'"
-            problems.append(
-                Problem("package-missing", location=worker, expected=f"jinbench {own}", found="no jinbench", fix=hint)
-            )
-        elif version != own:
-            hint = "install the same version on every worker"
-            problems.append(
-                Problem("wrong-version", location=worker, expected=f"jinbench {own}", found=version, fix=hint)
-            )
-    if problems:
-        raise DataError(problems)
+        if isinstance(version, Exception):  # without the package the function cannot be found
+            fix = "install it there: pip install 'jinbench[cluster]'"
+            problems.add("package-missing", worker, expected=expected, found="no jinbench", fix=fix)
+        elif version != _version():
+            fix = "install the same version on every worker"
+            problems.add("wrong-version", worker, expected=expected, found=version, fix=fix)
+    problems.raise_if_any()
     if scheduler and not client.nthreads():
         raise JinbenchError(f"The Dask scheduler at {scheduler} has no workers. Type: dask worker {scheduler}")
 

@@ -1,12 +1,12 @@
-"""Which of very many texts may nearly repeat each other, without comparing all: MinHash, and bands of it.
+"""MinHash signatures and LSH bands: candidates for near duplicates without comparing all pairs.
 
 The resemblance of two texts is the Jaccard index of their sets of character shingles, |A ∩ B| / |A ∪ B|. A random
 order of all shingles gives two texts the same first shingle with just that probability (Broder 1997, "On the
 resemblance and containment of documents"). Of `BANDS` * `ROWS` such minima, those of a band are hashed together; two
 texts are candidates if they have a band in common, which for resemblance s has the probability
 1 - (1 - s^ROWS)^BANDS (Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, section 3.4.2): 0.99 at 0.7, 0.55 at
-0.5, 3 in 10^9 at 0.01, which is what two unrelated passages have. Candidates are
-then compared exactly.
+0.5, 3 in 10^9 at 0.01, which is what two unrelated passages have. Candidates
+are then compared exactly.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
     Hashes = NDArray[np.uint64]
 
 BANDS, ROWS = 25, 5
-_AT_ONCE = 8192  # characters whose hashes stay in the processor's cache
+_BATCH = 8192  # characters whose hashes stay in the processor's cache
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def candidate_probability(similarity: float) -> float:
-    """The probability that two texts of this resemblance become candidates."""
+    """Return the probability that two texts of this Jaccard index become candidates."""
     return 1 - (1 - similarity**ROWS) ** BANDS
 
 
-def mixed(values: "Hashes") -> "Hashes":
-    """Each number as another one of 64 bits, all of whose bits depend on all of its bits: the finaliser of SplitMix64
-    (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators")."""
+def mix_bits(values: "Hashes") -> "Hashes":
+    """Mix the bits of 64-bit numbers, so that each bit depends on all: the finaliser of SplitMix64.
+
+    Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
+    """
     import numpy as np
 
     values = values + np.uint64(_GOLDEN)
@@ -41,8 +43,8 @@ def mixed(values: "Hashes") -> "Hashes":
     return values ^ (values >> np.uint64(31))
 
 
-def shingled(texts: Sequence[str]) -> "Hashes":
-    """The shingles of texts one behind the other, three code points of 21 bits in a number; one for each character."""
+def pack_shingles(texts: Sequence[str]) -> "Hashes":
+    """Return the shingles of joined texts, three code points of 21 bits in a number; one for each character."""
     import numpy as np
 
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
@@ -50,8 +52,8 @@ def shingled(texts: Sequence[str]) -> "Hashes":
     return (codes[:-2] << np.uint64(42)) | (codes[1:-1] << np.uint64(21)) | codes[2:]
 
 
-def bands(texts: Sequence[str]) -> "Hashes":
-    """The hashes of the bands of each text (texts, BANDS). Each text must have `SHORT` characters or more.
+def hash_bands(texts: Sequence[str]) -> "Hashes":
+    """Return the band hashes of each text, (n_texts, BANDS) uint64. Each text must have `SHORT` characters or more.
 
     The minima are over (a * h + b) mod 2^64 with odd a, of which the upper half is taken (Dietzfelbinger et al. 1997,
     "A reliable randomized algorithm for the closest-pair problem"), where h is the mixed shingle.
@@ -59,13 +61,13 @@ def bands(texts: Sequence[str]) -> "Hashes":
     import numpy as np
 
     assert SHINGLE == 3
-    constants = mixed(np.arange(2 * BANDS * ROWS, dtype=np.uint64))
+    constants = mix_bits(np.arange(2 * BANDS * ROWS, dtype=np.uint64))
     factors, summands = constants[::2] | np.uint64(1), constants[1::2]
-    found = np.empty((len(texts), BANDS), dtype=np.uint64)
+    hashes = np.empty((len(texts), BANDS), dtype=np.uint64)
     begin = 0
     while begin < len(texts):
         stop, chars = begin, 0
-        while stop < len(texts) and (stop == begin or chars + len(texts[stop]) <= _AT_ONCE):
+        while stop < len(texts) and (stop == begin or chars + len(texts[stop]) <= _BATCH):
             assert len(texts[stop]) >= SHORT
             chars += len(texts[stop])
             stop += 1
@@ -73,58 +75,58 @@ def bands(texts: Sequence[str]) -> "Hashes":
         lengths = np.array([len(text) for text in part])
         ends = lengths.cumsum()
         borders = np.stack([ends - lengths, ends - (SHINGLE - 1)], 1).ravel()  # without those that go over an end
-        hashes: Any = mixed(shingled(part))
+        mixed: Any = mix_bits(pack_shingles(part))
         minima = np.empty((BANDS * ROWS, len(part)), dtype=np.uint64)
         for i in range(BANDS * ROWS):
-            minima[i] = np.minimum.reduceat(hashes * factors[i] + summands[i] >> np.uint64(32), borders)[::2]
+            minima[i] = np.minimum.reduceat(mixed * factors[i] + summands[i] >> np.uint64(32), borders)[::2]
         for band in range(BANDS):
             value: Any = np.full(len(part), band, dtype=np.uint64)
             for row in range(ROWS):
-                value = mixed(value ^ minima[band * ROWS + row])
-            found[begin:stop, band] = value
+                value = mix_bits(value ^ minima[band * ROWS + row])
+            hashes[begin:stop, band] = value
         begin = stop
-    return found
+    return hashes
 
 
-def shingles(text: str) -> set[str]:
+def split_shingles(text: str) -> set[str]:
     return {text[i : i + SHINGLE] for i in range(len(text) - SHINGLE + 1)}
 
 
-def resemblance(first: set[str], second: set[str]) -> float:
-    """The Jaccard index of two sets of shingles."""
+def jaccard_index(first: set[str], second: set[str]) -> float:
+    """Return the Jaccard index of two sets of shingles."""
     common = len(first & second)
     return common / (len(first) + len(second) - common)
 
 
-class Known:
-    """Texts that are labelled already, to be held against new ones."""
+class LabelledTexts:
+    """Index of labelled texts, to find those that new texts nearly repeat."""
 
-    def __init__(self, ids: Sequence[str], texts: Sequence[str], similar: float) -> None:
-        kept = [(id, text) for id, text in zip(ids, texts, strict=True) if len(text) >= SHORT]
-        self.similar = similar
-        self.ids = [id for id, _ in kept]
-        self.sets = [shingles(text) for _, text in kept]
+    def __init__(self, ids: Sequence[str], texts: Sequence[str], threshold: float) -> None:
+        rows = [(id, text) for id, text in zip(ids, texts, strict=True) if len(text) >= SHORT]
+        self.threshold = threshold
+        self.ids = [id for id, _ in rows]
+        self.sets = [split_shingles(text) for _, text in rows]
         self.by_band: dict[int, list[int]] = {}
-        for i, row in enumerate(bands([text for _, text in kept]).tolist()):
-            for value in row:
+        for i, bands in enumerate(hash_bands([text for _, text in rows]).tolist()):
+            for value in bands:
                 self.by_band.setdefault(value, []).append(i)
 
-    def repeated(self, texts: Sequence[str], hashes: "Hashes") -> list[str | None]:
-        """For each text, with its bands, the id of the labelled one that it resembles most, if `similar` or more."""
+    def find_nearest(self, texts: Sequence[str], hashes: "Hashes") -> list[str | None]:
+        """Return for each text, with its band hashes, the id of the most similar labelled one, or None."""
         import numpy as np
 
-        met = np.isin(hashes, np.fromiter(self.by_band, dtype=np.uint64, count=len(self.by_band)))
-        found: list[str | None] = [None] * len(texts)
-        for i in np.flatnonzero(met.any(1)).tolist():
-            own = shingles(texts[i])
-            near = {j for value in hashes[i][met[i]].tolist() for j in self.by_band[value]}
-            best = max((resemblance(own, self.sets[j]), -j) for j in near)
-            found[i] = self.ids[-best[1]] if best[0] >= self.similar else None
-        return found
+        shared = np.isin(hashes, np.fromiter(self.by_band, dtype=np.uint64, count=len(self.by_band)))
+        nearest: list[str | None] = [None] * len(texts)
+        for i in np.flatnonzero(shared.any(1)).tolist():
+            own = split_shingles(texts[i])
+            candidates = {j for value in hashes[i][shared[i]].tolist() for j in self.by_band[value]}
+            best = max((jaccard_index(own, self.sets[j]), -j) for j in candidates)
+            nearest[i] = self.ids[-best[1]] if best[0] >= self.threshold else None
+        return nearest
 
 
-def text_hash(text: str) -> Any:
-    """32 bits of a text: two texts of a band that have them in common are taken for copies of each other."""
+def hash_text(text: str) -> int:
+    """Return a 32-bit hash; two texts of a band with equal hashes are taken for copies of each other."""
     import zlib
 
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))

@@ -20,16 +20,16 @@ from typing import Any
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem, raise_if_any, shorten
-from jinbench.core.jsonl import MOST
+from jinbench.core.jsonl import MAX_PROBLEMS
 from jinbench.core.types import Span, Step
 from jinbench.dataset import load
-from jinbench.models.active_learning import FAMILY
+from jinbench.models.active_learning import MODEL_PREFIX
 from jinbench.scale import dedup, readers
 from jinbench.scale.dedup import Components, Partition
 from jinbench.scale.executors import Executor
 from jinbench.scale.readers import Fault, InputFile, Shard
-from jinbench.scale.stages import WORK, Job, Model, Settings, check, do_block, one_thread, passage_id, save, whole
-from jinbench.seeds.repairs import REPAIR_NAMES, repair_named
+from jinbench.scale.stages import WORK, Job, TrainedModel, Settings, check_shard, process_shard, limit_to_one_thread, format_passage_id, save_model, write_atomically
+from jinbench.seeds.repairs import REPAIR_NAMES, find_repair
 
 PLAN, SUMMARY, SELECTED, PAIRS, PROBLEMS = (
     "plan.json", "summary.json", "selected.jsonl", "duplicates.parquet", "problems.jsonl"
@@ -80,7 +80,7 @@ class TrainingData:
             raise DataError(
                 Problem(
                     "file-missing",
-                    location=files.shown(benchmark.dataset),
+                    location=files.display_path(benchmark.dataset),
                     expected="labelled passages",
                     found="none",
                     fix=hint,
@@ -95,17 +95,17 @@ class TrainingData:
         self.passages = dict(passages)
         known = [[row["id"], row["text"], found] for row, found in zip(rows, self.spans, strict=True)]
         hash = files.sha256(json.dumps(known, ensure_ascii=False).encode())[:8]
-        self.version = f"{FAMILY if tagging else 'labels'} {metadata.version('jinbench')} {hash}"
+        self.version = f"{MODEL_PREFIX if tagging else 'labels'} {metadata.version('jinbench')} {hash}"
 
-    def learn(self) -> Model:
+    def learn(self) -> TrainedModel:
         """The same every time. Some seconds with tagging, nothing without."""
         tagger = None
         if self.tagging:
             from jinbench.models.crf.estimator import CrfTagger
 
-            with one_thread():
+            with limit_to_one_thread():
                 tagger = CrfTagger(random_state=0).fit(self.texts, self.spans)
-        return Model(self.version, tagger, tuple(self.passages), tuple(self.passages.values()))
+        return TrainedModel(self.version, tagger, tuple(self.passages), tuple(self.passages.values()))
 
 
 def process(
@@ -113,8 +113,8 @@ def process(
     out: Path,
     benchmark: Benchmark,
     settings: Settings,
-    engine: "contextlib.AbstractContextManager[Executor]",
-    step: Step,
+    executor: "contextlib.AbstractContextManager[Executor]",
+    progress: Step,
     strict: bool = False,
 ) -> dict[str, Any]:
     """Everything, and the summary of it. `step` is called with stage, blocks or partitions done, and of how many.
@@ -124,10 +124,10 @@ def process(
     """
     _check_repairs(settings.repairs)
     lesson = TrainingData(benchmark, settings.tagging)
-    sources, cut = readers.plan(paths, settings.fields, settings.block)
+    sources, cut = readers.plan_shards(paths, settings.fields, settings.block)
     planned = _plan(sources, settings, lesson.version)
     if not (out.is_dir() and {path.name for path in out.iterdir()} == {WORK}):  # a run that had just begun
-        files.check_free(out, "choose another --out, or empty it", PLAN)
+        files.require_free_folder(out, "choose another --out, or empty it", PLAN)
     _check_plan(out, planned)
     if (out / SUMMARY).is_file():
         shutil.rmtree(out / WORK, ignore_errors=True)
@@ -136,26 +136,26 @@ def process(
         found: dict[str, Any] = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
         return found
     job = Job(str(out.resolve()), settings, "")
-    with engine as run:
+    with executor as run:
         if strict:
-            raise_if_any(_all_problems(run, job, sources, cut, step))
+            raise_if_any(_all_problems(run, job, sources, cut, progress))
         with _alone(out):
             _check_plan(out, planned)  # once more: another run may have begun and ended since
             _write(job, PLAN, [files.dump_json(planned)])
-            _do_blocks(run, job, lesson, cut, step)
+            _do_blocks(run, job, lesson, cut, progress)
             counts = _counted(job, sources, cut)
             if not counts["articles"]:
                 _clear(out)
                 nothing = Problem(
                     "page-empty",
-                    location=files.shown(paths[0]),
+                    location=files.display_path(paths[0]),
                     expected="an article",
                     found="none",
                     fix="check --field",
                 )
                 raise DataError([nothing, *counts["first"]])
-            rows = sum(_length(job.work("bands", block.number)) for block in cut)
-            parts = dedup.partitions(rows, settings.rows)
+            rows = sum(_length(job.work_path("bands", block.number)) for block in cut)
+            parts = dedup.count_partitions(rows, settings.rows)
             _stage(
                 run,
                 "repeats",
@@ -163,12 +163,12 @@ def process(
                 dedup.find_candidates,
                 job,
                 [Partition(i, parts, len(cut)) for i in range(parts)],
-                step,
+                progress,
             )
-            sifted = [json.loads(job.work("repeats", i, "json").read_text()) for i in range(parts)]
-            halves = dedup.partitions(sum(each["candidates"] for each in sifted), settings.rows)
-            _stage(run, "pairs", "npy", dedup.verify, job, [Partition(i, halves, parts) for i in range(halves)], step)
-            found = _finish(job, planned, sources, cut, counts, sifted, halves, step)
+            sifted = [json.loads(job.work_path("repeats", i, "json").read_text()) for i in range(parts)]
+            halves = dedup.count_partitions(sum(each["candidates"] for each in sifted), settings.rows)
+            _stage(run, "pairs", "npy", dedup.verify_candidates, job, [Partition(i, halves, parts) for i in range(halves)], progress)
+            found = _finish(job, planned, sources, cut, counts, sifted, halves, progress)
             shutil.rmtree(out / WORK, ignore_errors=True)
     return found
 
@@ -176,7 +176,7 @@ def process(
 def _noted(out: Path) -> Iterator[Problem]:
     """What a run that is finished left out, up to `MOST`."""
     with (out / PROBLEMS).open(encoding="utf-8") as file:
-        for line in itertools.islice(file, MOST):
+        for line in itertools.islice(file, MAX_PROBLEMS):
             yield Problem(**json.loads(line))
 
 
@@ -195,7 +195,7 @@ def _check_repairs(names: Iterable[str]) -> None:
     raise_if_any(
         Problem("repair-unknown", location="--repair", expected="the name of a repair", found=shorten(name), fix=hint)
         for name in names
-        if repair_named(name) is None
+        if find_repair(name) is None
     )
 
 
@@ -208,7 +208,7 @@ def _plan(sources: Sequence[InputFile], settings: Settings, version: str) -> dic
         "model": version,
         "settings": settings.to_dict(),
         "sources": [{"name": each.name, "kind": each.kind, "bytes": each.size, "sha256": each.sha256,
-                     "blocks": each.blocks[1] - each.blocks[0]} for each in sources],
+                     "blocks": each.shards[1] - each.shards[0]} for each in sources],
         "versions": versions,
     }  # fmt: skip
 
@@ -223,7 +223,7 @@ def _check_plan(out: Path, planned: dict[str, Any]) -> None:
     if "settings.block" in differ:  # then the numbers of blocks differ too, which says nothing more
         differ = [name for name in differ if not re.fullmatch(r"sources\.\d+\.blocks", name)]
     raise_if_any(
-        Problem("plan-differs", location=f"{files.shown(path)} {name}",
+        Problem("plan-differs", location=f"{files.display_path(path)} {name}",
                 expected=shorten(theirs.get(name, "nothing"), 80), found=shorten(ours.get(name, "nothing"), 80), fix=_same_again(name, theirs.get(name)))
         for name in differ
     )  # fmt: skip
@@ -261,7 +261,7 @@ def _alone(out: Path) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                place = files.shown(out)
+                place = files.display_path(out)
                 raise JinbenchError(
                     f"Another run is at work in {place}. Wait for it, or choose another --out."
                 ) from None
@@ -278,34 +278,34 @@ def _all_problems(
     """Everything that would be left out, in order, up to `MOST`. Nothing is written."""
     step("checking", 0, len(cut))
     lines, faults = [0] * len(cut), dict[int, list[Fault]]()
-    for done, (number, count, found) in enumerate(run(check, ((job, block) for block in cut)), 1):
+    for done, (number, count, found) in enumerate(run(check_shard, ((job, block) for block in cut)), 1):
         lines[number] = count
         if found:
             faults[number] = found
         step("checking", done, len(cut))
     before = _before(sources, lines)
-    return list(itertools.islice((each.problem(before[i]) for i in sorted(faults) for each in faults[i]), MOST))
+    return list(itertools.islice((each.to_problem(before[i]) for i in sorted(faults) for each in faults[i]), MAX_PROBLEMS))
 
 
 def _before(sources: Sequence[InputFile], lines: Sequence[int]) -> list[int]:
     """For each block how many lines of its source come before it."""
     found = []
     for source in sources:
-        own = lines[slice(*source.blocks)]
+        own = lines[slice(*source.shards)]
         found += [total - count for total, count in zip(itertools.accumulate(own), own, strict=True)]
     return found
 
 
 def _do_blocks(run: Executor, job: Job, lesson: TrainingData, cut: Sequence[Shard], step: Step) -> None:
-    left = [block for block in cut if not job.work("blocks", block.number, "json").is_file()]
+    left = [block for block in cut if not job.work_path("blocks", block.number, "json").is_file()]
     done = len(cut) - len(left)
     if left:
         step("learning", 0, 1)
-        job = replace(job, model=save(lesson.learn(), Path(job.folder)))
+        job = replace(job, model=save_model(lesson.learn(), Path(job.folder)))
         _same_model(job)
         step("learning", 1, 1)
     step("blocks", done, len(cut))
-    for _ in run(do_block, ((job, block) for block in left)):
+    for _ in run(process_shard, ((job, block) for block in left)):
         done += 1
         step("blocks", done, len(cut))
 
@@ -317,7 +317,7 @@ def _same_model(job: Job) -> None:
     """
     path = Path(job.folder) / WORK / "model.sha256"
     if not path.is_file():
-        with whole(job.folder, path) as name:
+        with write_atomically(job.folder, path) as name:
             name.write_text(job.model, encoding="utf-8")
     before = path.read_text(encoding="utf-8")
     if before != job.model:
@@ -325,7 +325,7 @@ def _same_model(job: Job) -> None:
         raise DataError(
             Problem(
                 "plan-differs",
-                location=files.shown(path),
+                location=files.display_path(path),
                 expected=f"a model {before[:8]}",
                 found=job.model[:8],
                 fix=hint,
@@ -343,7 +343,7 @@ def _stage(
     step: Step,
 ) -> None:
     """Call a function for every partition whose file is not there."""
-    left = [part for part in parts if not job.work(kind, part.number, suffix).is_file()]
+    left = [part for part in parts if not job.work_path(kind, part.number, suffix).is_file()]
     done = len(parts) - len(left)
     step(kind, done, len(parts))
     for _ in run(function, ((job, part) for part in left)):
@@ -361,7 +361,7 @@ def _length(path: Path) -> int:
 def _write(job: Job, name: str, pieces: Iterable[str]) -> None:
     """Half a surrogate pair, which a fault may quote, becomes an escape: in JSON that is what it means."""
     with (
-        whole(job.folder, Path(job.folder) / name) as temporary,
+        write_atomically(job.folder, Path(job.folder) / name) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
     ):
         file.writelines(pieces)
@@ -371,15 +371,15 @@ def _reports(job: Job, sources: Sequence[InputFile], cut: Sequence[Shard]) -> It
     """What each block said, and how many lines of its source come before it."""
     for source in sources:
         before = 0
-        for block in cut[slice(*source.blocks)]:
-            report = json.loads(job.work("blocks", block.number, "json").read_text(encoding="utf-8"))
+        for block in cut[slice(*source.shards)]:
+            report = json.loads(job.work_path("blocks", block.number, "json").read_text(encoding="utf-8"))
             yield report, before
             before += report["lines"]
 
 
 def _problems(job: Job, sources: Sequence[InputFile], cut: Sequence[Shard]) -> Iterator[Problem]:
     for report, before in _reports(job, sources, cut):
-        yield from (Fault(**fault).problem(before) for fault in report["faults"])
+        yield from (Fault(**fault).to_problem(before) for fault in report["faults"])
 
 
 def _counted(job: Job, sources: Sequence[InputFile], cut: Sequence[Shard]) -> dict[str, Any]:
@@ -399,16 +399,16 @@ def _finish(
 ) -> dict[str, Any]:  # fmt: skip
     """What is made of all blocks together, and last of all the summary."""
     step("merging", 0, 1)
-    pairs = [job.work("pairs", i) for i in range(halves)]
+    pairs = [job.work_path("pairs", i) for i in range(halves)]
     found = Components(pairs)
     _write_pairs(job, pairs, found)
-    picked = dedup.least_certain(job, job.settings.select, len(cut), found)
+    picked = dedup.select_least_certain(job, job.settings.select, len(cut), found)
     if job.settings.tagging:
         _write(job, SELECTED, (files.dump_jsonl([row]) for row in _selected(job, picked)))
     problems = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in _problems(job, sources, cut))
     _write(job, PROBLEMS, problems)
     _write(job, "README.md", [_CARD])
-    examples = sorted(tuple(place) for each in sifted for place in each["examples"])[: dedup.EXAMPLES]
+    examples = sorted(tuple(place) for each in sifted for place in each["examples"])[: dedup.MAX_EXAMPLES]
     summary = {
         **{name: counts[name] for name in ("articles", "empty", "passages", "cut", "sentences", "characters")},
         **({"spans": counts["spans"]} if job.settings.tagging else {}),
@@ -438,10 +438,10 @@ def _write_pairs(job: Job, pairs: Sequence[Path], found: Components) -> None:
     form = pa.schema([("first", pa.string()), ("second", pa.string()), ("similarity", pa.float64()),
                       ("family", pa.string())])  # fmt: skip
     path = Path(job.folder) / PAIRS
-    with whole(job.folder, path) as name, pq.ParquetWriter(name, form, compression="zstd") as writer:
-        for chunk in dedup.chunks(pairs):
-            columns = [chunk["first"].tolist(), chunk["second"].tolist(), found.of(chunk["first"]).tolist()]
-            first, second, family = ([passage_id(*dedup.place_of(n)) for n in column] for column in columns)
+    with write_atomically(job.folder, path) as name, pq.ParquetWriter(name, form, compression="zstd") as writer:
+        for chunk in dedup.read_chunks(pairs):
+            columns = [chunk["first"].tolist(), chunk["second"].tolist(), found.find_heads(chunk["first"]).tolist()]
+            first, second, family = ([format_passage_id(*dedup.to_shard_and_row(n)) for n in column] for column in columns)
             writer.write_table(pa.table([first, second, chunk["similar"], family], schema=form))
 
 
@@ -451,7 +451,7 @@ def _selected(job: Job, picked: Sequence[tuple[float, int]]) -> list[dict[str, A
 
     names = ["id", "title", "text", "certainty", "article_id", "given_id", "source", "at"]
     rows: list[dict[str, Any]] = []
-    for block, wanted in dedup.grouped(picked):
-        with pq.ParquetFile(job.shard(block)) as file:
+    for block, wanted in dedup.group_by_shard(picked):
+        with pq.ParquetFile(job.shard_path(block)) as file:
             rows += file.read(columns=names).take(wanted).to_pylist()
     return sorted(rows, key=lambda row: (row["certainty"], row["id"]))

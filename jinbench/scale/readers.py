@@ -1,7 +1,7 @@
-"""Any number of articles from files, a block at a time. Where a block begins and ends, the files alone decide.
+"""Read articles from files in shards; the cut into shards depends on the files alone.
 
-A block is a stretch of bytes of a JSON Lines file (a line belongs to the block in which it begins), rows of one row
-group of a Parquet file, or some of the .txt files of a folder. What cannot be used becomes a :class:`Fault`.
+A shard is a range of bytes of a JSON Lines file (a line belongs to the shard in which it begins), rows of one row group
+of a Parquet file, or some of the .txt files of a folder. What cannot be used becomes a :class:`Fault`.
 """
 
 import hashlib
@@ -9,25 +9,27 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from jinbench.core import files, jsonl
-from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
-from jinbench.core.text import storable
+from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
+from jinbench.core.text import replace_unencodable
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-LONGEST = 16 * 2**20  # bytes that a line, a text of a table or a text file may have
-WHOLE = 2**28  # bytes: a larger file is recognised by pieces of it
-PIECES, PIECE = 64, 2**20  # how many pieces, and bytes of each
+MAX_BYTES = 16 * 2**20  # of a line, a text of a table or a text file
+FULL_HASH_LIMIT = 2**28  # bytes: of a larger file only samples are hashed
+SAMPLES, SAMPLE_BYTES = 64, 2**20
 _CHUNK = 2**20
 _ROWS = 128  # rows of a table that are in memory at once
 _KINDS = {".txt": "text", ".parquet": "parquet", ".jsonl": "lines", ".ndjson": "lines", ".json": "lines"}
+_CUT_FIX = "cut the article into several"
+_FETCH_FIX = "fetch the file again"
 
 
-class Fields(NamedTuple):
-    """Which fields of a row hold what. None: the usual name (id, title) where there is one."""
+class FieldNames(NamedTuple):
+    """Names of the fields of a row. None: the usual name (id, title), if the row has it."""
 
     text: str = "text"
     id: str | None = None
@@ -35,7 +37,7 @@ class Fields(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something that was left out. `line`: of its block, counted from 1; `row`: of its table, counted from 0."""
+    """Input that was left out. `line` is counted in its shard, from 1; `row` in its table, from 0."""
 
     code: str
     source: str
@@ -43,20 +45,22 @@ class Fault(NamedTuple):
     row: int | None
     expected: str
     found: str
-    hint: str
+    fix: str
 
-    def problem(self, before: int = 0) -> Problem:
-        """`before`: how many lines of the file come before the block."""
-        place = f":{self.line + before}" if self.line is not None else ""
-        place = f" row {self.row}" if self.row is not None else place
-        return Problem(self.code, location=self.source + place, expected=self.expected, found=self.found, fix=self.hint)
+    def to_problem(self, lines_before: int = 0) -> Problem:
+        """Convert to a problem; `lines_before` is the number of lines of the file before the shard."""
+        location = f":{self.line + lines_before}" if self.line is not None else ""
+        location = f" row {self.row}" if self.row is not None else location
+        return Problem(
+            self.code, location=self.source + location, expected=self.expected, found=self.found, fix=self.fix
+        )
 
 
 class Article(NamedTuple):
-    """`at`: where it begins in its source: the byte of its line, the row of its table (from 0), 0 in a text file."""
+    """An article; `position` in its source: the byte of its line, the row of its table, or 0 in a text file."""
 
     source: str
-    at: int
+    position: int
     given_id: str | None
     title: str
     text: str
@@ -64,9 +68,10 @@ class Article(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """`start`, `end`: bytes of a file of lines, or rows of row group `group`, which begins with row `first`.
+    """A part of the input.
 
-    `members`: for text files, name and path of each; `source` and `path` are empty then.
+    `start` and `end` are bytes of a file of lines, or rows of row group `group`, which begins with row `first`.
+    `members` are name and path of each text file; `source` and `path` are empty then.
     """
 
     number: int
@@ -81,315 +86,284 @@ class Shard:
 
 
 class InputFile(NamedTuple):
-    """A file of the input, or all text files together. `blocks`: the numbers of its first block and of the next one."""
+    """A file of the input, or all text files together. `shards`: numbers of its first shard and of the next file's."""
 
     name: str
     kind: str
     size: int
     sha256: str
-    blocks: tuple[int, int]
+    shards: tuple[int, int]
 
 
 @dataclass
-class Reading:
-    """The articles of a block, and what is known once they have been read: lines that begin in it, and faults."""
+class ShardReader:
+    """Reads the articles of a shard; afterwards `lines` counts those that begin in it, and `faults` has what failed."""
 
-    block: Shard
-    fields: Fields
+    shard: Shard
+    fields: FieldNames
     lines: int = 0
     faults: list[Fault] = field(default_factory=list)
 
-    def articles(self) -> Iterator[Article]:
-        """Raises OSError if the source cannot be read."""
-        kinds = {"lines": self._of_lines, "parquet": self._of_rows, "text": self._of_texts}
-        return kinds[self.block.kind]()
+    def read_articles(self) -> Iterator[Article]:
+        """Yield the articles. Raise OSError if the source cannot be read."""
+        readers = {"lines": self._read_lines, "parquet": self._read_table, "text": self._read_texts}
+        return readers[self.shard.kind]()
 
-    def _fault(self, code: str, expected: str, found: str, hint: str, line: int | None = None,
-               row: int | None = None, source: str = "") -> None:  # fmt: skip
-        self.faults.append(Fault(code, source or self.block.source, line, row, expected, found, hint))
+    def _log_fault(self, code: str, *, expected: str, found: str, fix: str, line: int | None = None,
+                   row: int | None = None, source: str = "") -> None:  # fmt: skip
+        self.faults.append(Fault(code, source or self.shard.source, line, row, expected, found, fix))
 
-    def _of_lines(self) -> Iterator[Article]:
-        block = self.block
-        with open(block.path, "rb") as file:
-            at = max(block.start - 1, 0)
-            file.seek(at)
-            if block.start:  # the line that goes over the border is the last block's
-                at = self._skip(file, at, block.end)
-            while at < block.end:
-                raw = file.readline(LONGEST + 1)
+    def _read_lines(self) -> Iterator[Article]:
+        shard = self.shard
+        with open(shard.path, "rb") as file:
+            position = max(shard.start - 1, 0)
+            file.seek(position)
+            if shard.start:  # a line over the border belongs to the shard before
+                position = self._skip_line(file, position, shard.end)
+            while position < shard.end:
+                raw = file.readline(MAX_BYTES + 1)
                 if not raw:
                     return
                 self.lines += 1
-                begin, at = at, at + len(raw)
-                if len(raw) > LONGEST and not raw.endswith(b"\n"):
-                    at = self._skip(file, at, None)
-                    expected, hint = f"a line of {LONGEST:,} bytes or fewer", "cut the article into several"
-                    self._fault("file-too-big", expected, f"{at - begin:,} bytes", hint, self.lines)
+                start, position = position, position + len(raw)
+                if len(raw) > MAX_BYTES and not raw.endswith(b"\n"):
+                    position = self._skip_line(file, position, None)
+                    self._log_fault("file-too-big", expected=f"a line of {MAX_BYTES:,} bytes or fewer",
+                                    found=f"{position - start:,} bytes", fix=_CUT_FIX, line=self.lines)  # fmt: skip
                     continue
-                row = self._row(raw, begin)
-                if row is not None and (article := self._article(row, begin, self.lines, None)):
+                row = self._parse_line(raw, start)
+                if row is not None and (article := self._to_article(row, start, self.lines, None)):
                     yield article
 
     @staticmethod
-    def _skip(file: Any, at: int, end: int | None) -> int:
-        """Read on to the next line, but no further than to where the block ends. Returns where that is."""
-        while end is None or at < end:
+    def _skip_line(file: BinaryIO, position: int, end: int | None) -> int:
+        """Read on to the next line, but not beyond `end`. Return the new position."""
+        while end is None or position < end:
             raw = file.readline(_CHUNK)
-            at += len(raw)
+            position += len(raw)
             if not raw or raw.endswith(b"\n"):
                 break
-        return at
+        return position
 
-    def _decoded(self, raw: bytes, begin: int, line: int | None = None, source: str = "") -> str | None:
-        """The text of bytes that begin at byte `begin` of their file, or None and a fault."""
+    def _decode(self, raw: bytes, start: int, line: int | None = None, source: str = "") -> str | None:
+        """Return the text of bytes that begin at byte `start` of their file, or None and a fault."""
         try:
-            return raw.decode("utf-8" if begin else "utf-8-sig")
+            return raw.decode("utf-8" if start else "utf-8-sig")
         except UnicodeDecodeError as error:
-            hint = "convert it first, for example: iconv -f GB18030 -t UTF-8"
-            found = f"byte 0x{raw[error.start]:02x} at byte {begin + error.start}"
-            self._fault("not-utf8", "UTF-8", found, hint, line, source=source)
+            found = f"byte 0x{raw[error.start]:02x} at byte {start + error.start}"
+            fix = "convert it first, for example: iconv -f GB18030 -t UTF-8"
+            self._log_fault("not-utf8", expected="UTF-8", found=found, fix=fix, line=line, source=source)
             return None
 
-    def _row(self, raw: bytes, begin: int) -> dict[str, Any] | None:
-        text = self._decoded(raw, begin, line=self.lines)
-        if text is None:
+    def _parse_line(self, raw: bytes, start: int) -> dict[str, Any] | None:
+        line = self._decode(raw, start, line=self.lines)
+        if line is None or not line.strip():
             return None
-        line = text.strip()
-        found_here = jsonl.parsed(line, "") if line else None
-        if isinstance(found_here, Problem):
-            said = found_here
-            self._fault(said.code, said.expected, said.found, said.fix, self.lines)
+        row = jsonl.parse_row(line.strip(), "")
+        if isinstance(row, Problem):
+            self._log_fault(row.code, expected=row.expected, found=row.found, fix=row.fix, line=self.lines)
             return None
-        return found_here
+        return row
 
-    def _article(self, row: dict[str, Any], at: int, line: int | None, number: int | None) -> Article | None:
+    def _to_article(self, row: dict[str, Any], position: int, line: int | None, number: int | None) -> Article | None:
         names, text = self.fields, row.get(self.fields.text)
         if not isinstance(text, str):
-            known = ", ".join(map(shorten, list(row)[:8]))
-            found = f"no such field, but {known or 'none at all'}" if names.text not in row else shorten(text)
-            expected = f"a text in the field {shorten(names.text)}"
-            self._fault("wrong-shape", expected, found, "name the field with --field", line, number)
+            present = ", ".join(map(shorten, list(row)[:8]))
+            found = f"no such field, but {present or 'none at all'}" if names.text not in row else shorten(text)
+            self._log_fault("wrong-shape", expected=f"a text in the field {shorten(names.text)}", found=found,
+                            fix="name the field with --field", line=line, row=number)  # fmt: skip
             return None
-        if line is None and len(text) * 4 > LONGEST and (size := len(text.encode("utf-8", "replace"))) > LONGEST:
-            expected = f"a text of {LONGEST:,} bytes or fewer"
-            self._fault("file-too-big", expected, f"{size:,} bytes", "cut the article into several", line, number)
+        if line is None and len(text) * 4 > MAX_BYTES and (size := len(text.encode("utf-8", "replace"))) > MAX_BYTES:
+            self._log_fault("file-too-big", expected=f"a text of {MAX_BYTES:,} bytes or fewer",
+                            found=f"{size:,} bytes", fix=_CUT_FIX, line=line, row=number)  # fmt: skip
             return None
         id, title = row.get(names.id or "id"), row.get(names.title or "title")
-        given = id if isinstance(id, str) else str(id) if isinstance(id, int) and not isinstance(id, bool) else None
-        return Article(self.block.source, at, given, title if isinstance(title, str) else "", text)
+        given_id = id if isinstance(id, str) else str(id) if isinstance(id, int) and not isinstance(id, bool) else None
+        return Article(self.shard.source, position, given_id, title if isinstance(title, str) else "", text)
 
-    def _of_rows(self) -> Iterator[Article]:
+    def _read_table(self) -> Iterator[Article]:
         import pyarrow as pa
 
-        block = self.block
+        shard = self.shard
         try:
-            with _parquet(Path(block.path)) as file:
-                wanted = (self.fields.text, self.fields.id or "id", self.fields.title or "title")
-                present = [name for name in dict.fromkeys(wanted) if name in file.schema_arrow.names]
-                at = 0
-                for batch in file.iter_batches(_ROWS, row_groups=[block.group], columns=present):
-                    begin, at = at, at + batch.num_rows
-                    if begin >= block.end:
+            with _open_parquet(Path(shard.path)) as file:
+                names = (self.fields.text, self.fields.id or "id", self.fields.title or "title")
+                columns = [name for name in dict.fromkeys(names) if name in file.schema_arrow.names]
+                end = 0
+                for batch in file.iter_batches(_ROWS, row_groups=[shard.group], columns=columns):
+                    start, end = end, end + batch.num_rows
+                    if start >= shard.end:
                         break
-                    for i, row in enumerate(batch.to_pylist(), begin) if at > block.start else ():
-                        number = block.first + i
-                        if block.start <= i < block.end and (article := self._article(row, number, None, number)):
+                    for i, row in enumerate(batch.to_pylist(), start) if end > shard.start else ():
+                        number = shard.first + i
+                        if shard.start <= i < shard.end and (article := self._to_article(row, number, None, number)):
                             yield article
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            place, said = f"row group {block.group}", shorten(str(error), 100)
-            self._fault("broken-parquet", "a Parquet file", f"{place}: {said}", "fetch the file again")
+            found = f"row group {shard.group}: {shorten(str(error), 100)}"
+            self._log_fault("broken-parquet", expected="a Parquet file", found=found, fix=_FETCH_FIX)
 
-    def _of_texts(self) -> Iterator[Article]:
-        for name, path in self.block.members:
+    def _read_texts(self) -> Iterator[Article]:
+        for name, path in self.shard.members:
             size = os.path.getsize(path)
-            if size > LONGEST:
-                expected, hint = f"a text file of {LONGEST:,} bytes or fewer", "cut it into articles"
-                self._fault("file-too-big", expected, f"{size:,} bytes", hint, source=name)
+            if size > MAX_BYTES:
+                self._log_fault("file-too-big", expected=f"a text file of {MAX_BYTES:,} bytes or fewer",
+                                found=f"{size:,} bytes", fix="cut it into articles", source=name)  # fmt: skip
                 continue
-            text = self._decoded(Path(path).read_bytes(), 0, source=name)
+            text = self._decode(Path(path).read_bytes(), 0, source=name)
             if text is not None:
                 yield Article(name, 0, name, "", text)
 
 
-def _parquet(path: Path) -> "pq.ParquetFile":
+def _open_parquet(path: Path) -> "pq.ParquetFile":
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
 
 
-def plan(paths: Sequence[Path], fields: Fields, size: int) -> tuple[list[InputFile], list[Shard]]:
-    """The sources and their blocks of about `size` bytes each, in the order in which they are given.
+def plan_shards(paths: Sequence[Path], fields: FieldNames, size: int) -> tuple[list[InputFile], list[Shard]]:
+    """Cut the input into shards of about `size` bytes, in the order of `paths`.
 
-    Of a folder, all files in it whose names end as in `_KINDS`, in order of their names. Sources are named relative to
-    the folder that holds them all. Raises :class:`DataError` with everything that is wrong with them.
+    Of a folder, all files with a suffix in `_KINDS` are read, by name. Files are named relative to the folder that
+    holds them all. Raise :class:`DataError` with all problems of the files.
     """
-    found = _listed(paths)
-    base = Path(os.path.commonpath([path.parent for path, _ in found])) if found else Path()
+    kinds = _list_files(paths)
+    base = Path(os.path.commonpath([path.parent for path in kinds])) if kinds else Path()
     sources: list[InputFile] = []
-    blocks: list[Shard] = []
-    problems: list[Problem] = []
-    texts = [path for path, kind in found if kind == "text"]
-    for path, kind in found:
+    shards: list[Shard] = []
+    problems = ErrorList()
+    for path, kind in kinds.items():
         if kind == "text":
             continue
-        name, begin = storable(path.relative_to(base).as_posix()), len(blocks)
+        name, first = replace_unencodable(path.relative_to(base).as_posix()), len(shards)
         try:
-            cut = _rows(path, fields, size) if kind == "parquet" else _stretches(path, size)
+            ranges = _cut_table(path, fields, size) if kind == "parquet" else _cut_lines(path, size)
         except DataError as error:
             problems.extend(error.problems)
             continue
-        blocks += [Shard(begin + i, kind, name, str(path), *each) for i, each in enumerate(cut)]
-        sources.append(InputFile(name, kind, path.stat().st_size, fingerprint(path), (begin, len(blocks))))
+        shards += [Shard(first + i, kind, name, str(path), *bounds) for i, bounds in enumerate(ranges)]
+        sources.append(InputFile(name, kind, path.stat().st_size, fingerprint_file(path), (first, len(shards))))
+    texts = [path for path, kind in kinds.items() if kind == "text"]
     if texts:
-        begin, sizes = len(blocks), [path.stat().st_size for path in texts]
-        members = [(storable(path.relative_to(base).as_posix()), str(path)) for path in texts]
-        blocks += [
-            Shard(begin + i, "text", "", "", members=tuple(members[a:b])) for i, (a, b) in enumerate(_runs(sizes, size))
+        first, sizes = len(shards), [path.stat().st_size for path in texts]
+        members = [(replace_unencodable(path.relative_to(base).as_posix()), str(path)) for path in texts]
+        shards += [
+            Shard(first + i, "text", "", "", members=tuple(members[a:b]))
+            for i, (a, b) in enumerate(_group_sizes(sizes, size))
         ]
-        whole = hashlib.sha256()
-        for (name, path_name), length in zip(members, sizes, strict=True):
-            whole.update(f"{name}\0{length}\0{fingerprint(Path(path_name))}\n".encode())
+        hash = hashlib.sha256()
+        for (name, member), length in zip(members, sizes, strict=True):
+            hash.update(f"{name}\0{length}\0{fingerprint_file(Path(member))}\n".encode())
         sources.append(
-            InputFile(f"{len(texts)} text files", "text", sum(sizes), whole.hexdigest(), (begin, len(blocks)))
+            InputFile(f"{len(texts)} text files", "text", sum(sizes), hash.hexdigest(), (first, len(shards)))
         )
-    raise_if_any(problems)
+    problems.raise_if_any()
     if not any(source.size for source in sources):
-        place = ", ".join(files.shown(path) for path in paths[:3])
-        raise DataError(
-            Problem(
-                "page-empty", location=place, expected="articles", found="nothing: 0 bytes", fix="check what wrote it"
-            )
-        )
-    return sources, blocks
+        location = ", ".join(files.display_path(path) for path in paths[:3])
+        fail("page-empty", location, expected="articles", found="nothing: 0 bytes", fix="check what wrote it")
+    return sources, shards
 
 
-def _listed(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Each file with its kind. Raises :class:`DataError` (file-missing, duplicate-id, file-binary, broken-json)."""
-    found: dict[Path, str] = {}
-    problems: list[Problem] = []
-    for given in paths:
-        inside = files.visible(given) if given.is_dir() else {}
-        listed = [path for path in inside.values() if path.suffix in _KINDS] if given.is_dir() else [given]
+def _list_files(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return each file with its kind.
+
+    Raise :class:`DataError` (file-missing, duplicate-id, file-binary, broken-json).
+    """
+    kinds: dict[Path, str] = {}
+    problems = ErrorList()
+    for argument in paths:
+        listed = [argument]
+        if argument.is_dir():
+            listed = [path for path in files.list_files(argument).values() if path.suffix in _KINDS]
         if not listed:
-            hint = "name files, or a folder with such files in it"
-            problems.append(
-                Problem(
-                    "file-missing",
-                    location=files.shown(given),
-                    expected="*.jsonl, *.parquet or *.txt",
-                    found="none",
-                    fix=hint,
-                )
-            )
-        for path in (each.resolve() for each in listed):
-            if path in found:
-                hint = "name it once: everything in it would be a duplicate"
-                problems.append(
-                    Problem(
-                        "duplicate-id", location=files.shown(path), expected="each file once", found="twice", fix=hint
-                    )
-                )
+            problems.add("file-missing", files.display_path(argument), expected="*.jsonl, *.parquet or *.txt",
+                         found="none", fix="name files, or a folder with such files in it")  # fmt: skip
+        for path in (path.resolve() for path in listed):
+            location = files.display_path(path)
+            if path in kinds:
+                problems.add("duplicate-id", location, expected="each file once", found="twice",
+                             fix="name it once: everything in it would be a duplicate")  # fmt: skip
                 continue
             try:
-                found[path] = _kind(path)
-                problem = jsonl.unfit(path) if found[path] == "lines" else None
+                kinds[path] = _detect_kind(path)
+                problem = jsonl.format_problem(path) if kinds[path] == "lines" else None
                 problems += [problem] if problem else []
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()
-                where = files.shown(path)
-                problems.append(
-                    Problem(
-                        "file-missing", location=where, expected="a readable file", found=reason, fix="check the path"
-                    )
-                )
-    raise_if_any(problems)
-    return list(found.items())
+                problems.add("file-missing", location, expected="a readable file", found=reason, fix="check the path")
+    problems.raise_if_any()
+    return kinds
 
 
-def _kind(path: Path) -> str:
+def _detect_kind(path: Path) -> str:
     with path.open("rb") as file:
-        begin = file.read(4)
-    return _KINDS.get(path.suffix, "parquet" if begin == b"PAR1" else "lines")
+        magic = file.read(4)
+    return _KINDS.get(path.suffix, "parquet" if magic == b"PAR1" else "lines")
 
 
-def _stretches(path: Path, size: int) -> list[tuple[int, int, int, int]]:
-    whole = path.stat().st_size
-    return [(start, min(start + size, whole), 0, 0) for start in range(0, whole, size)]
+def _cut_lines(path: Path, size: int) -> list[tuple[int, int]]:
+    """Return start and end of each shard."""
+    length = path.stat().st_size
+    return [(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def _runs(sizes: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
-    """Stretches of a list of sizes that come to about `size` each."""
-    start = taken = 0
-    for i, length in enumerate(sizes):
-        if i > start and taken + length > size:
+def _group_sizes(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of a list of sizes that sum to about `limit` each."""
+    start = total = 0
+    for i, size in enumerate(sizes):
+        if i > start and total + size > limit:
             yield start, i
-            start, taken = i, 0
-        taken += length + 1
+            start, total = i, 0
+        total += size + 1
     if start < len(sizes):
         yield start, len(sizes)
 
 
-def _rows(path: Path, fields: Fields, size: int) -> list[tuple[int, int, int, int]]:
-    """start, end, group and first row of each block. Raises :class:`DataError` (broken-parquet, wrong-shape)."""
+def _cut_table(path: Path, fields: FieldNames, size: int) -> list[tuple[int, int, int, int]]:
+    """Return start, end, row group and first row of each shard.
+
+    Raise :class:`DataError` (broken-parquet, wrong-shape).
+    """
     import pyarrow as pa
 
-    where = files.shown(path)
+    location = files.display_path(path)
     try:
-        with _parquet(path) as file:
-            names, data = file.schema_arrow.names, file.metadata
+        with _open_parquet(path) as file:
+            names, metadata = file.schema_arrow.names, file.metadata
             missing = [name for name in fields if name and name not in names]
             if missing:
-                hint = "name the right one with --field, --id-field or --title-field"
-                columns = ", ".join(names[:12])
-                raise DataError(
-                    Problem(
-                        "wrong-shape",
-                        location=where,
-                        expected=f"a column {missing[0]!r}",
-                        found=f"columns {columns}",
-                        fix=hint,
-                    )
-                )
-            kind = file.schema_arrow.field(fields.text).type
-            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-                hint = "name another column with --field"
-                raise DataError(
-                    Problem(
-                        "wrong-shape",
-                        location=f"{where} {fields.text}",
-                        expected="a column of text",
-                        found=str(kind),
-                        fix=hint,
-                    )
-                )
-            found, first = [], 0
-            for group in range(data.num_row_groups):
-                rows, weight = data.row_group(group).num_rows, data.row_group(group).total_byte_size
-                step = max(1, size * rows // max(weight, 1))
-                found += [(start, min(start + step, rows), group, first) for start in range(0, rows, step)]
+                fail("wrong-shape", location, expected=f"a column {missing[0]!r}",
+                     found=f"columns {', '.join(names[:12])}",
+                     fix="name the right one with --field, --id-field or --title-field")  # fmt: skip
+            type = file.schema_arrow.field(fields.text).type
+            type = type.value_type if pa.types.is_dictionary(type) else type
+            if not (pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type)):
+                fail("wrong-shape", f"{location} {fields.text}", expected="a column of text", found=str(type),
+                     fix="name another column with --field")  # fmt: skip
+            ranges, first = [], 0
+            for group in range(metadata.num_row_groups):
+                rows, bytes = metadata.row_group(group).num_rows, metadata.row_group(group).total_byte_size
+                step = max(1, size * rows // max(bytes, 1))
+                ranges += [(start, min(start + step, rows), group, first) for start in range(0, rows, step)]
                 first += rows
-            return found
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        said = shorten(str(error), 100)
-        raise DataError(
-            Problem("broken-parquet", location=where, expected="a Parquet file", found=said, fix="fetch the file again")
-        ) from None
+        found = shorten(str(error), 100)
+        fail("broken-parquet", location, expected="a Parquet file", found=found, fix=_FETCH_FIX)
+    return ranges
 
 
-def fingerprint(path: Path) -> str:
-    """The sha256 of a file; of one larger than `WHOLE` bytes, that of `PIECES` pieces at equal distances."""
+def fingerprint_file(path: Path) -> str:
+    """Return the sha256 of a file; above `FULL_HASH_LIMIT` bytes, that of `SAMPLES` pieces at equal distances."""
     size, hash = path.stat().st_size, hashlib.sha256()
     with path.open("rb") as file:
-        if size <= WHOLE:
+        if size <= FULL_HASH_LIMIT:
             while data := file.read(_CHUNK):
                 hash.update(data)
             return hash.hexdigest()
-        for i in range(PIECES):
-            file.seek((size - PIECE) * i // (PIECES - 1))
-            hash.update(file.read(PIECE))
-    return f"{hash.hexdigest()} of {PIECES} pieces"
+        for i in range(SAMPLES):
+            file.seek((size - SAMPLE_BYTES) * i // (SAMPLES - 1))
+            hash.update(file.read(SAMPLE_BYTES))
+    return f"{hash.hexdigest()} of {SAMPLES} pieces"

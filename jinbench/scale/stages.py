@@ -1,7 +1,7 @@
-"""What is done with one block of articles: read, clean, cut into passages and sentences, tag, sketch, write.
+"""Process one shard: read, clean, segment, tag, hash, write.
 
-All that a stage needs comes with its job, and all that it finds goes into files of the output folder, each whole or not
-there. So any process on any machine that sees the folder can do a job, any number of times.
+The input of a step comes with its job, and its results go into files of the output folder, each written atomically. So
+any process on any machine that sees the folder can do a job, any number of times.
 """
 
 import contextlib
@@ -10,36 +10,51 @@ import os
 import pickle
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jinbench.core import files
-from jinbench.core.text import split_sentences, storable
+from jinbench.core.text import split_sentences, replace_unencodable
 from jinbench.dataset.duplicates import SHORT
 from jinbench.models import active_learning
 from jinbench.scale import clean, minhash
-from jinbench.scale.readers import Article, Fault, Fields, Reading, Shard
+from jinbench.scale.readers import Article, Fault, FieldNames, ShardReader, Shard
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from jinbench.models.crf.estimator import CrfTagger
-    from jinbench.scale.minhash import Known
+    from jinbench.scale.minhash import LabelledTexts
 
-WORK = ".work"  # what a run keeps until it is finished
-DIGITS = 6  # of chances and certainties
+    Array = NDArray[Any]
+
+Row: TypeAlias = dict[str, Any]  # of the Parquet file: a passage
+
+WORK = ".work"  # folder of what a run keeps until it is finished
+DIGITS = 6  # of probabilities and confidences
 _BATCH = 100_000  # characters that are tagged, hashed and written at once
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides, with the input, what comes out. `similar`: least resemblance of near duplicates, 0 to 1;
-    `block`: bytes of input in a block; `rows`: rows of band hashes in a partition, and pairs in one."""
+    """Settings that determine, with the input, the output of :func:`process`.
 
-    fields: Fields = field(default_factory=Fields)
+    Attributes:
+        fields: names of the fields of a row.
+        repairs: names of repairs made on each line, as in articles.toml.
+        tagging: predict entities with a tagger trained on the gold of the benchmark.
+        select: number of passages to select for labelling.
+        similar: least Jaccard index of near duplicates, 0 to 1.
+        block: bytes of input in a shard.
+        rows: rows of band hashes, and pairs, in a partition.
+    """
+
+    fields: FieldNames = field(default_factory=FieldNames)
     repairs: tuple[str, ...] = ()
     tagging: bool = True
     select: int = 0
@@ -53,54 +68,56 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """Where a run works, and how. `model`: the sha256 of what :func:`learned` reads there."""
+    """Output folder and settings of a run; `model` is the sha256 of the file that :func:`load_model` reads."""
 
     folder: str
     settings: Settings
     model: str
 
-    def work(self, kind: str, number: int, suffix: str = "npy") -> Path:
-        """The file of a stage with this number."""
+    def work_path(self, kind: str, number: int, suffix: str = "npy") -> Path:
+        """Return the path of a result of a step, by number of its shard or partition."""
         return Path(self.folder) / WORK / kind / f"{number:06}.{suffix}"
 
-    def shard(self, number: int) -> Path:
+    def shard_path(self, number: int) -> Path:
         return Path(self.folder) / "data" / f"passages-{number:06}.parquet"
 
 
 @dataclass(frozen=True)
-class Model:
-    """What is known when a run begins: the tagger, or None, and the labelled passages."""
+class TrainedModel:
+    """The tagger of a run, or None, and the labelled passages."""
 
     version: str
     tagger: "CrfTagger | None"
     ids: tuple[str, ...]
     texts: tuple[str, ...]
 
-    def known(self, similar: float) -> "Known":
-        return minhash.Known(self.ids, self.texts, similar)
+    def index_labelled(self, threshold: float) -> "LabelledTexts":
+        return minhash.LabelledTexts(self.ids, self.texts, threshold)
 
 
-def save(model: Model, folder: Path) -> str:
-    """Lay it where all workers find it. Returns its sha256, without which none of them reads it."""
+def save_model(model: TrainedModel, folder: Path) -> str:
+    """Write a model for all workers. Return its sha256, which they check."""
     data = pickle.dumps(model, protocol=5)
-    with whole(str(folder), folder / WORK / "model.pickle") as name:
+    with write_atomically(str(folder), folder / WORK / "model.pickle") as name:
         name.write_bytes(data)
     return files.sha256(data)
 
 
 @lru_cache(maxsize=1)
-def learned(folder: str, sha: str, similar: float) -> "tuple[Model, Known]":
-    """What :func:`save` laid there, once for each process. Raises OSError if it is something else."""
+def load_model(folder: str, sha256: str, threshold: float) -> "tuple[TrainedModel, LabelledTexts]":
+    """Read the model of :func:`save_model`, once for each process. Raise OSError if it is another one."""
     data = (Path(folder) / WORK / "model.pickle").read_bytes()
-    if files.sha256(data) != sha:
-        raise OSError(None, "the model of another run lies there: end that run first", str(folder))
-    model: Model = pickle.loads(data)
-    return model, model.known(similar)
+    if files.sha256(data) != sha256:
+        raise OSError(
+            None, "expected the model of this run, found that of another one; end that run first", str(folder)
+        )
+    model: TrainedModel = pickle.loads(data)
+    return model, model.index_labelled(threshold)
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Arithmetic on one thread: there is a process for each core, and sums are made in one order."""
+def limit_to_one_thread() -> Iterator[None]:
+    """Limit arithmetic to one thread: there is a process for each core, and sums must be made in one order."""
     import numpy as np  # noqa: F401
     import scipy.special  # noqa: F401
     from threadpoolctl import threadpool_limits
@@ -110,11 +127,11 @@ def one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole(folder: str, path: Path) -> Iterator[Path]:
-    """A name in the working folder of the run in `folder` for a file that gets the name `path` once it is finished."""
-    room = Path(folder) / WORK / "tmp"
-    room.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=room)
+def write_atomically(folder: str, path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the working folder of a run; the file is renamed to `path` once it is finished."""
+    temporary = Path(folder) / WORK / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=temporary)
     os.close(handle)
     try:
         yield Path(name)
@@ -128,15 +145,15 @@ def whole(folder: str, path: Path) -> Iterator[Path]:
         raise
 
 
-def save_array(folder: str, path: Path, array: Any) -> None:
+def save_array(folder: str, path: Path, array: "Array") -> None:
     import numpy as np
 
-    with whole(folder, path) as name, name.open("wb") as file:
+    with write_atomically(folder, path) as name, name.open("wb") as file:
         np.save(file, array)
 
 
-def schema() -> "pa.Schema":
-    """A row is a passage."""
+def make_schema() -> "pa.Schema":
+    """Return the schema of a shard of passages, one a row."""
     import pyarrow as pa
 
     sentence = pa.struct([("start", pa.int32()), ("end", pa.int32())])
@@ -149,179 +166,176 @@ def schema() -> "pa.Schema":
                       ("end", number)])  # fmt: skip
 
 
-def passage_id(block: int, row: int) -> str:
-    return f"P{block:06}-{row:06}"
+def format_passage_id(shard: int, row: int) -> str:
+    return f"P{shard:06}-{row:06}"
 
 
-def band_rows() -> Any:
-    """The type of a row of band hashes: the hash, the row of its passage in the shard, and 32 bits of its text."""
+def band_dtype() -> "np.dtype[np.void]":
+    """Return the type of a row of band hashes: the hash, the row of its passage, and 32 bits of its text."""
     import numpy as np
 
     return np.dtype([("hash", np.uint64), ("row", np.uint32), ("text", np.uint32)])
 
 
-def id_rows() -> Any:
-    """The type of a row of given ids: 64 bits of a hash, and where the article begins."""
+def id_dtype() -> "np.dtype[np.void]":
+    """Return the type of a row of given ids: 64 bits of a hash, and the position of the article."""
     import numpy as np
 
     return np.dtype([("hash", np.uint64), ("at", np.uint64)])
 
 
-def check(job: Job, block: Shard) -> tuple[int, int, list[Fault]]:
-    """Read a block and do nothing with it: number of the block, lines that begin in it, and its faults."""
-    reading = Reading(block, job.settings.fields)
-    for _ in reading.articles():
+def check_shard(job: Job, shard: Shard) -> tuple[int, int, list[Fault]]:
+    """Read a shard and return its number, its lines and its faults."""
+    reader = ShardReader(shard, job.settings.fields)
+    for _ in reader.read_articles():
         pass
-    return block.number, reading.lines, reading.faults
+    return shard.number, reader.lines, reader.faults
 
 
 @dataclass
 class _Batch:
-    """Passages that are tagged, hashed and written at once; `cut`: their sentences."""
+    """Passages that are tagged, hashed and written at once, and the sentences of each."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    cut: list[list[dict[str, int]]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    sentences: list[list[dict[str, int]]] = field(default_factory=list)
     characters: int = 0
 
-    def add(self, row: dict[str, Any]) -> None:
-        cut = [{"start": each.start, "end": each.end} for each in split_sentences("", row["text"])]
-        self.rows.append(row | {"sentences": cut})
-        self.cut.append(cut)
+    def add(self, row: Row) -> None:
+        sentences = [{"start": s.start, "end": s.end} for s in split_sentences("", row["text"])]
+        self.rows.append(row | {"sentences": sentences})
+        self.sentences.append(sentences)
         self.characters += len(row["text"])
 
 
-def do_block(job: Job, block: Shard) -> int:
-    """Everything for one block, unless it is done. Returns its number. Raises OSError."""
-    if job.work("blocks", block.number, "json").is_file():
-        return block.number
-    with one_thread():
-        _do_block(job, block)
-    return block.number
+def process_shard(job: Job, shard: Shard) -> int:
+    """Run all steps on a shard, unless they are done. Return its number. Raise OSError."""
+    if not job.work_path("blocks", shard.number, "json").is_file():
+        with limit_to_one_thread():
+            _process_shard(job, shard)
+    return shard.number
 
 
-def _do_block(job: Job, block: Shard) -> None:
+def _process_shard(job: Job, shard: Shard) -> None:
     import numpy as np
     import pyarrow.parquet as pq
 
-    model, known = learned(job.folder, job.model, job.settings.similar)
-    reading, counts = Reading(block, job.settings.fields), Counter[str]()
-    given: list[tuple[int, int]] = []
-    bands: list[Any] = []
-    certain: list[Any] = []
+    model, labelled = load_model(job.folder, job.model, job.settings.similar)
+    reader, counts = ShardReader(shard, job.settings.fields), Counter[str]()
+    given_ids: list[tuple[int, int]] = []
+    bands: list[Array] = []
+    confidences: list[float] = []
     ends = [0]
-    form = schema()
+    schema = make_schema()
     with (
-        whole(job.folder, job.shard(block.number)) as shard,
-        whole(job.folder, job.work("texts", block.number, "txt")) as texts_name,
+        write_atomically(job.folder, job.shard_path(shard.number)) as shard_path,
+        write_atomically(job.folder, job.work_path("texts", block.number, "txt")) as texts_name,
         texts_name.open("wb") as texts,
-        pq.ParquetWriter(shard, form, compression="zstd") as writer,
+        pq.ParquetWriter(shard_path, schema, compression="zstd") as writer,
     ):
-        for batch in _batches(job, block, reading, given, counts):
-            tag(batch, model)
-            bands.append(sketch(batch, known, len(ends) - 1))
-            certain += [_certainty(row) for row in batch.rows]
+        for batch in _read_batches(job, reader, given_ids, counts):
+            tag_batch(batch, model)
+            bands.append(hash_batch(batch, labelled, len(ends) - 1))
+            confidences += [_selection_confidence(row) for row in batch.rows]
             for row in batch.rows:
                 data = row["text"].encode()
                 texts.write(data)
                 ends.append(ends[-1] + len(data))
-            writer.write_table(_table(batch, form))
+            writer.write_table(_to_table(batch, schema))
             counts.update(characters=batch.characters, passages=len(batch.rows),
-                          sentences=sum(map(len, batch.cut)), spans=sum(len(row["spans"]) for row in batch.rows),
+                          sentences=sum(map(len, batch.sentences)), spans=sum(len(row["spans"]) for row in batch.rows),
                           labelled=sum(row["labelled"] is not None for row in batch.rows))  # fmt: skip
-    rows = np.concatenate(bands) if bands else np.empty(0, dtype=band_rows())
-    save_array(job.folder, job.work("bands", block.number), np.sort(rows, order=["hash", "row"]))
-    save_array(job.folder, job.work("ids", block.number), np.sort(np.array(given, dtype=id_rows())))
-    save_array(job.folder, job.work("ends", block.number), np.array(ends, dtype=np.int64))
-    save_array(job.folder, job.work("certain", block.number), np.array(certain, dtype=np.float64))
-    report = {"lines": reading.lines, "counts": counts, "faults": [fault._asdict() for fault in reading.faults]}
-    with whole(job.folder, job.work("blocks", block.number, "json")) as name:  # the last: with it the block is done
+    rows = np.concatenate(bands) if bands else np.empty(0, dtype=band_dtype())
+    save_array(job.folder, job.work_path("bands", shard.number), np.sort(rows, order=["hash", "row"]))
+    save_array(job.folder, job.work_path("ids", shard.number), np.sort(np.array(given_ids, dtype=id_dtype())))
+    save_array(job.folder, job.work_path("ends", shard.number), np.array(ends, dtype=np.int64))
+    save_array(job.folder, job.work_path("certain", shard.number), np.array(confidences, dtype=np.float64))
+    report = {"lines": reader.lines, "counts": counts, "faults": [fault._asdict() for fault in reader.faults]}
+    # The last file: with it the shard is done.
+    with write_atomically(job.folder, job.work_path("blocks", shard.number, "json")) as name:
         name.write_text(json.dumps(report, sort_keys=True), encoding="utf-8")
 
 
-def _batches(
-    job: Job, block: Shard, reading: Reading, given: list[tuple[int, int]], counts: Counter[str]
+def _read_batches(
+    job: Job, reader: ShardReader, given_ids: list[tuple[int, int]], counts: Counter[str]
 ) -> Iterator[_Batch]:
-    batch, row = _Batch(), 0
-    for article in reading.articles():
+    batch, row, shard = _Batch(), 0, reader.shard.number
+    for article in reader.read_articles():
         number = counts["articles"]
         counts["articles"] += 1
         if article.given_id is not None:
-            hash = int.from_bytes(bytes.fromhex(files.sha256(storable(article.given_id).encode())[:16]))
-            given.append((hash, article.at))
-        before = row
-        for each in clean.paragraphs(article.text, job.settings.repairs):
-            counts["cut"] += each.cut
-            batch.add(_row(article, block.number, number, row) | {"text": each.text, "start": each.start,
-                                                                   "end": each.end})  # fmt: skip
+            hash = int.from_bytes(bytes.fromhex(files.sha256(replace_unencodable(article.given_id).encode())[:16]))
+            given_ids.append((hash, article.position))
+        first = row
+        for start, end, text, cut in clean.split_paragraphs(article.text, job.settings.repairs):
+            counts["cut"] += cut
+            batch.add(_make_row(article, shard, number, row) | {"text": text, "start": start, "end": end})
             row += 1
             if batch.characters >= _BATCH:
                 yield batch
                 batch = _Batch()
-        counts["empty"] += row == before
+        counts["empty"] += row == first
     if batch.rows:
         yield batch
 
 
-def _row(article: Article, block: int, number: int, row: int) -> dict[str, Any]:
+def _make_row(article: Article, shard: int, number: int, row: int) -> Row:
     return {
-        "id": passage_id(block, row),
-        "article_id": f"A{block:06}-{number:06}",
-        "given_id": None if article.given_id is None else storable(article.given_id),
-        "title": clean.clean(article.title),
+        "id": format_passage_id(shard, row),
+        "article_id": f"A{shard:06}-{number:06}",
+        "given_id": None if article.given_id is None else replace_unencodable(article.given_id),
+        "title": clean.clean_text(article.title),
         "spans": [],
         "certainty": None,
         "labelled": None,
         "source": article.source,
-        "at": article.at,
+        "at": article.position,
     }
 
 
-def tag(batch: _Batch, model: Model) -> None:
-    """Fill in spans and certainties."""
+def tag_batch(batch: _Batch, model: TrainedModel) -> None:
+    """Fill in the spans and confidence of each passage."""
     if model.tagger is None:
         return
-    texts = [row["text"][each["start"] : each["end"]] for row in batch.rows for each in row["sentences"]]
-    scored = iter(model.tagger.predict_scored(texts))
-    for row, cut in zip(batch.rows, batch.cut, strict=True):
-        said = [(each["start"], next(scored)) for each in cut]
+    texts = [row["text"][s["start"] : s["end"]] for row in batch.rows for s in row["sentences"]]
+    predictions = iter(model.tagger.predict_with_confidence(texts))
+    for row, sentences in zip(batch.rows, batch.sentences, strict=True):
+        tagged = [(sentence["start"], next(predictions)) for sentence in sentences]
         row["spans"] = [
             {"start": span.start + start, "end": span.end + start, "type": span.type, "surface": span.surface,
-             "chance": round(chance, DIGITS)}
-            for start, each in said
-            for span, chance in zip(each.spans, each.chances, strict=True)
+             "chance": round(probability, DIGITS)}
+            for start, sentence in tagged
+            for span, probability in zip(sentence.spans, sentence.probabilities, strict=True)
         ]  # fmt: skip
-        row["certainty"] = round(active_learning.certainty([each for _, each in said]), DIGITS)
+        row["certainty"] = round(active_learning.sequence_confidence([sentence for _, sentence in tagged]), DIGITS)
 
 
-def _certainty(row: dict[str, Any]) -> float:
-    """By which a passage may be selected; NaN if it must not: a stock phrase, or known already."""
-    wanted = row["certainty"] is not None and row["labelled"] is None and len(row["text"]) >= SHORT
-    return float(row["certainty"]) if wanted else float("nan")
+def _selection_confidence(row: Row) -> float:
+    """Return the confidence of a passage, or NaN if it must not be selected: short, or labelled already."""
+    selectable = row["certainty"] is not None and row["labelled"] is None and len(row["text"]) >= SHORT
+    return float(row["certainty"]) if selectable else float("nan")
 
 
-def sketch(batch: _Batch, known: "Known", begin: int) -> Any:
-    """The rows of band hashes of the passages that are long enough, and what each of them repeats of what is labelled.
+def hash_batch(batch: _Batch, labelled: "LabelledTexts", first: int) -> "Array":
+    """Return the rows of band hashes of the passages that are long enough; fill in the labelled one that each repeats.
 
-    `begin`: the row of the first passage of the batch.
+    `first` is the row of the first passage of the batch.
     """
     import numpy as np
 
     long = [i for i, row in enumerate(batch.rows) if len(row["text"]) >= SHORT]
     texts = [batch.rows[i]["text"] for i in long]
-    hashes = minhash.bands(texts)
-    for i, id in zip(long, known.repeated(texts, hashes), strict=True):
+    hashes = minhash.hash_bands(texts)
+    for i, id in zip(long, labelled.find_nearest(texts, hashes), strict=True):
         batch.rows[i]["labelled"] = id
-    rows = np.empty(hashes.shape, dtype=band_rows())
+    rows = np.empty(hashes.shape, dtype=band_dtype())
     rows["hash"] = hashes
-    rows["row"] = (np.array(long, dtype=np.uint32) + np.uint32(begin))[:, None]
-    rows["text"] = np.array([minhash.text_hash(text) for text in texts], dtype=np.uint32)[:, None]
+    rows["row"] = (np.array(long, dtype=np.uint32) + np.uint32(first))[:, None]
+    rows["text"] = np.array([minhash.hash_text(text) for text in texts], dtype=np.uint32)[:, None]
     return rows.ravel()
 
 
-def _table(batch: _Batch, form: "pa.Schema") -> "pa.Table":
+def _to_table(batch: _Batch, schema: "pa.Schema") -> "pa.Table":
     import pyarrow as pa
 
-    columns: list[Sequence[Any]] = [[row[name] for row in batch.rows] for name in form.names]
-    return pa.Table.from_arrays(
-        [pa.array(column, each.type) for column, each in zip(columns, form, strict=True)], schema=form
-    )
+    arrays = [pa.array([row[field.name] for row in batch.rows], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)

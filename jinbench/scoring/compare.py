@@ -1,25 +1,40 @@
-"""Whether two systems can be told apart, and what it takes to tell them apart."""
+"""Paired comparison of systems; minimum detectable difference."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from jinbench.scoring import significance
 from jinbench.scoring.gold import FOLDS, Gold
-from jinbench.scoring.results import rounded
-from jinbench.scoring.score import Predicted, articles, counts, sizes
-from jinbench.scoring.significance import ENOUGH, LEVEL, PERMUTATIONS, f1
+from jinbench.scoring.html import format_bounds, html_table
+from jinbench.scoring.results import round_floats
+from jinbench.scoring.score import Predicted, article_sizes, count_predictions, sum_by_article
+from jinbench.scoring.significance import (
+    LEVEL,
+    MIN_ARTICLES_TEST,
+    PERMUTATIONS,
+    corrected_t_test,
+    effective_size,
+    f1,
+    holm_correction,
+    minimum_detectable_difference,
+    percentile_interval,
+    randomization_test,
+    resample,
+    wald_p_value,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class AcrossFolds:
-    """The mean over folds of the difference in micro-F1, its interval and p, as if both were trained again elsewhere.
+    """Mean over folds of the difference in micro-F1, with interval and p: what to expect if both were trained again.
 
-    The corrected t-test of Nadeau and Bengio (2003) over so many folds.
+    The corrected t-test of Nadeau and Bengio (2003) over `folds` folds.
     """
 
     value: float
@@ -31,12 +46,20 @@ class AcrossFolds:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better `a` is than `b` in micro-F1, paired by article, with its 95 % interval.
+    """The difference of two systems in micro-F1, a minus b, paired by article.
 
-    `error` is its standard error by the bootstrap, and `effective` how many articles of one size it rests on. `p` goes
-    by these; `adjusted` is the same after Holm, where several pairs were tested. `swapped` is the p-value of swapping
-    the two article by article. `gap`: the smallest difference that these articles would separate in four of five cases.
-    `folds` is there where the predictions are those of a cross-validation.
+    Args:
+        value: difference in micro-F1, -1 to 1.
+        low: lower end of its 95 % confidence interval.
+        high: upper end.
+        error: standard error by the bootstrap.
+        effective: effective number of articles: so many of one size would be worth as much.
+        p: two-sided p-value by standard error and effective articles.
+        adjusted: `p` after Holm's correction, where several pairs were tested.
+        randomization_p: p-value of the approximate randomization test by article.
+        minimum_detectable: minimum detectable difference (80 % power) of these articles.
+        articles: number of articles.
+        folds: the test over folds, where the predictions are those of a cross-validation.
     """
 
     value: float
@@ -53,33 +76,51 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether interval, adjusted p and swapping all say so. Over fewer than `ENOUGH` articles nothing is told."""
-        apart = self.low > 0 or self.high < 0
-        return self.articles >= ENOUGH and apart and self.adjusted <= LEVEL and self.randomization_p <= LEVEL
+        """Whether interval, adjusted p and randomization p all say so, over at least `MIN_ARTICLES_TEST` articles."""
+        excludes_zero = self.low > 0 or self.high < 0
+        enough = self.articles >= MIN_ARTICLES_TEST
+        return enough and excludes_zero and self.adjusted <= LEVEL and self.randomization_p <= LEVEL
 
     @property
     def verdict(self) -> str:
-        if self.articles < ENOUGH:
-            return f"{self.articles} articles are too few to tell systems apart"
-        return "they can be told apart" if self.significant else "they cannot be told apart on this gold"
+        if self.articles < MIN_ARTICLES_TEST:
+            return f"{self.articles} articles are too few for a significance test"
+        return "significantly different" if self.significant else "not significantly different on this gold"
 
     def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = rounded(asdict(self))
+        """Return the record that is stored, floats rounded to six places."""
+        record: dict[str, Any] = round_floats(asdict(self))
         return record | {"significant": self.significant}
 
-    def to_pandas(self) -> Any:
-        """One row."""
-        import pandas
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a table of one row."""
+        import pandas as pd
 
-        return pandas.json_normalize(self.to_dict())
+        return pd.json_normalize(self.to_dict())
+
+    def __repr__(self) -> str:
+        interval = format_bounds(self.low, self.high, "+")
+        return f"<Difference {self.value:+.3f} micro-F1 {interval}, p = {self.adjusted:.4f}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        row = {
+            "micro-F1": f"{self.value:+.3f}",
+            "95 % confidence interval": format_bounds(self.low, self.high, "+"),
+            "p": f"{self.adjusted:.4f}",
+            "p (approximate randomization test)": f"{self.randomization_p:.4f}",
+            "minimum detectable difference (80 % power)": f"{self.minimum_detectable:.3f}",
+            "articles": str(self.articles),
+        }
+        return html_table([row], "Difference in micro-F1", [self.verdict])
 
     def __str__(self) -> str:
-        several = " after Holm" if self.adjusted != self.p else ""
+        holm = " after Holm's correction" if self.adjusted != self.p else ""
         text = (
-            f"{self.value:+.3f} micro-F1, 95 % interval {self.low:+.3f} to {self.high:+.3f}, p = {self.adjusted:.4f}"
-            f"{several}, {self.randomization_p:.4f} by swapping, over {self.articles} articles: {self.verdict}"
+            f"{self.value:+.3f} micro-F1, 95 % confidence interval {self.low:+.3f} to {self.high:+.3f}, "
+            f"p = {self.adjusted:.4f}{holm}, {self.randomization_p:.4f} by approximate randomization test, "
+            f"over {self.articles} articles: {self.verdict}"
         )
-        if self.articles >= ENOUGH and self.minimum_detectable > 0:
+        if self.articles >= MIN_ARTICLES_TEST and self.minimum_detectable > 0:
             text += f"\nminimum detectable difference (80 % power): about {self.minimum_detectable:.3f}"
         if self.folds:
             text += (
@@ -91,92 +132,118 @@ class Difference:
 
 
 def compare_systems(gold: Gold, a: Predicted, b: Predicted) -> Difference:
-    """The difference of two systems: both see the same resampled articles."""
+    """Compare two systems in micro-F1, paired by article.
+
+    Args:
+        gold: the items.
+        a: labels by id of the first system.
+        b: labels by id of the second system.
+
+    Returns:
+        The difference a minus b, with the test over folds where the gold is that of all folds.
+
+    References:
+        Cluster bootstrap over articles; approximate randomization test (Noreen 1989; Yeh 2000); corrected resampled
+        t-test (Nadeau and Bengio 2003, Machine Learning 52:239).
+
+    Example:
+        >>> items = [(f"s{i}", "天津下雨", f"a{i}", frozenset({(0, 2, "PLACE")})) for i in range(8)]
+        >>> gold = Gold.from_labels("ner", ["PLACE"], items)
+        >>> right = {id: frozenset({(0, 2, "PLACE")}) for id in gold.ids}
+        >>> difference = compare_systems(gold, right, {})
+        >>> difference.value, difference.significant
+        (1.0, True)
+    """
     return compare_all(gold, {"a": a, "b": b})["a", "b"]
 
 
-def change(a: tuple[Gold, Predicted], b: tuple[Gold, Predicted]) -> Difference:
-    """The difference between two golds, each with what is predicted for it, over the same articles."""
-    first, second = (articles(gold, counts(gold, predicted).sum(1)) for gold, predicted in (a, b))
-    return difference(first, second)
+def compare_golds(a: tuple[Gold, Predicted], b: tuple[Gold, Predicted]) -> Difference:
+    """Return the difference between two golds over the same articles, each with the predictions for it."""
+    first, second = (sum_by_article(gold, count_predictions(gold, predicted).sum(1)) for gold, predicted in (a, b))
+    return compare_sums(first, second)
 
 
-def difference(a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", times: int = PERMUTATIONS) -> Difference:
-    """The same from the sums (articles, 3) of each; they are swapped so many times."""
-    return _difference(a, b, _drawn(a) - _drawn(b), times)
+def compare_sums(a: "NDArray[np.int64]", b: "NDArray[np.int64]", times: int = PERMUTATIONS) -> Difference:
+    """Return the difference from the sums (articles, 3) of each system; `times` is the number of permutations."""
+    return _compare_resampled(a, b, _resample_f1(a) - _resample_f1(b), times)
 
 
-def _drawn(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Micro-F1 in each resample; 0 where there is neither gold nor prediction."""
+def _resample_f1(sums: "NDArray[np.int64]") -> "NDArray[np.float64]":
+    """Return micro-F1 in each resample; 0 where there is neither gold nor prediction."""
     import numpy as np
 
-    return np.nan_to_num(f1(significance.resample(sums)))
+    return np.nan_to_num(f1(resample(sums)))
 
 
-def _difference(
-    a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", drawn: "np.ndarray[Any, Any]", times: int = PERMUTATIONS
+def _subtract_f1(a: "NDArray[np.int64]", b: "NDArray[np.int64]") -> float:
+    """Return the difference in micro-F1 from counts (…, 3) of each."""
+    import numpy as np
+
+    return float(np.nan_to_num(f1(a.sum(0))) - np.nan_to_num(f1(b.sum(0))))
+
+
+def _compare_resampled(
+    a: "NDArray[np.int64]", b: "NDArray[np.int64]", differences: "NDArray[np.float64]", times: int = PERMUTATIONS
 ) -> Difference:
-    """`drawn` is the difference in each resample."""
-    import numpy as np
-
-    value = float(np.nan_to_num(f1(a.sum(0))) - np.nan_to_num(f1(b.sum(0))))
-    articles, error = float(significance.effective(sizes(a) + sizes(b))), float(np.std(drawn))
-    low, high = significance.interval(drawn, articles)
-    p = significance.wald_test(value, error, articles)
-    swapped, gap = (
-        significance.randomization_test(a, b, times),
-        significance.minimum_detectable_difference(error, articles),
-    )
-    return Difference(value, low, high, error, articles, p, p, swapped, gap, len(a))
+    """Return the difference; `differences` is that in each resample."""
+    value, error = _subtract_f1(a, b), float(differences.std())
+    articles = float(effective_size(article_sizes(a) + article_sizes(b)))
+    low, high = percentile_interval(differences, articles)
+    p = wald_p_value(value, error, articles)
+    randomization_p = randomization_test(a, b, times)
+    detectable = minimum_detectable_difference(error, articles)
+    return Difference(value, low, high, error, articles, p, p, randomization_p, detectable, len(a))
 
 
-def _across_folds(folds: Iterable[int], a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]") -> AcrossFolds | None:
-    """From counts (items, 3) of each. None with fewer than two folds."""
+def _compare_across_folds(folds: Iterable[int], a: "NDArray[np.int64]", b: "NDArray[np.int64]") -> AcrossFolds | None:
+    """Return the test over folds from counts (items, 3) of each; None with fewer than two folds."""
     import numpy as np
 
     fold = np.array(list(folds))
     numbers = sorted(set(fold.tolist()))
     if len(numbers) < 2:
         return None
-    differences = [
-        float(np.nan_to_num(f1(a[fold == number].sum(0))) - np.nan_to_num(f1(b[fold == number].sum(0))))
-        for number in numbers
-    ]
-    return AcrossFolds(*significance.corrected_t(differences), len(numbers))
+    differences = [_subtract_f1(a[fold == number], b[fold == number]) for number in numbers]
+    return AcrossFolds(*corrected_t_test(differences), len(numbers))
 
 
 def compare_all(gold: Gold, predicted: Mapping[str, Predicted]) -> dict[tuple[str, str], Difference]:
-    """Every pair of systems, p adjusted after Holm, with the test over folds where the gold is that of all folds."""
-    tables = {name: counts(gold, found).sum(1) for name, found in predicted.items()}
-    found = pairs({name: articles(gold, table) for name, table in tables.items()})
+    """Compare every pair of systems, with Holm's correction, and over folds where the gold is that of all folds."""
+    counts = {name: count_predictions(gold, labels).sum(1) for name, labels in predicted.items()}
+    differences = compare_pairs({name: sum_by_article(gold, item_counts) for name, item_counts in counts.items()})
     if gold.split != FOLDS:
-        return found
+        return differences
     return {
-        (a, b): replace(each, folds=_across_folds(gold.folds, tables[a], tables[b])) for (a, b), each in found.items()
+        (a, b): replace(difference, folds=_compare_across_folds(gold.folds, counts[a], counts[b]))
+        for (a, b), difference in differences.items()
     }
 
 
-def pairs(sums: Mapping[str, "np.ndarray[Any, Any]"]) -> dict[tuple[str, str], Difference]:
-    """Every pair of systems from their sums (articles, 3), p adjusted after Holm for that they are so many."""
+def compare_pairs(sums: Mapping[str, "NDArray[np.int64]"]) -> dict[tuple[str, str], Difference]:
+    """Compare every pair of systems from their sums (articles, 3), with Holm's correction over all pairs."""
     names = list(sums)
-    both = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    drawn = {name: _drawn(found) for name, found in sums.items()}
-    found = {(a, b): _difference(sums[a], sums[b], drawn[a] - drawn[b]) for a, b in both}
-    adjusted = significance.holm([each.p for each in found.values()])
-    detectable = [
-        significance.minimum_detectable_difference(each.error, each.effective, len(both)) for each in found.values()
-    ]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    resampled = {name: _resample_f1(system_sums) for name, system_sums in sums.items()}
+    differences = [_compare_resampled(sums[a], sums[b], resampled[a] - resampled[b]) for a, b in pairs]
+    adjusted = holm_correction([difference.p for difference in differences])
     return {
-        pair: replace(difference, adjusted=p, minimum_detectable=size)
-        for (pair, difference), p, size in zip(found.items(), adjusted, detectable, strict=True)
+        pair: replace(
+            difference,
+            adjusted=p,
+            minimum_detectable=minimum_detectable_difference(difference.error, difference.effective, len(pairs)),
+        )
+        for pair, difference, p in zip(pairs, differences, adjusted, strict=True)
     }
 
 
-def minimum_detectable_difference(found: Mapping[tuple[str, str], Difference]) -> float | None:
-    """The smallest difference in micro-F1 that these articles separate in four of five cases, in a table of all pairs.
+def median_detectable_difference(differences: Mapping[tuple[str, str], Difference]) -> float | None:
+    """Return the median minimum detectable difference (80 % power) of all pairs of a table that differ at all.
 
-    From the systems' own predictions: the median over all pairs that differ at all. None without such a pair, or with
-    too few articles.
+    None without such a pair, or with too few articles.
     """
-    gaps = [each.minimum_detectable for each in found.values() if each.error > 0 and each.articles >= ENOUGH]
-    return median(gaps) if gaps else None
+    detectable = [
+        difference.minimum_detectable
+        for difference in differences.values()
+        if difference.error > 0 and difference.articles >= MIN_ARTICLES_TEST
+    ]
+    return median(detectable) if detectable else None

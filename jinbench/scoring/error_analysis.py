@@ -1,4 +1,4 @@
-"""What a system gets wrong: every gold and every predicted span in exactly one class, and the worst items in full."""
+"""Classify errors: type, boundary, missed, spurious; the items with most of them in full."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Error:
-    """One that was made: the gold label, what was predicted, or both."""
+    """An error of one of `KINDS`: the gold label, what was predicted, or both."""
 
     kind: str
     gold: LabelKey | None
@@ -29,23 +29,23 @@ class Error:
 
 @dataclass(frozen=True)
 class Example:
-    """An item with everything that is right and wrong in it. `known` says whether there was a prediction at all."""
+    """An item with its correct labels and errors; `has_prediction` is false if the system did not predict it."""
 
     id: str
     text: str
     correct: tuple[LabelKey, ...]
     mistakes: tuple[Error, ...]
-    known: bool
+    has_prediction: bool
 
     def __str__(self) -> str:
-        lines = [f"{self.id}: {self.text}" + ("" if self.known else "   (no prediction)")]
-        for each in self.mistakes:
-            sides = [_said(self.text, label) for label in (each.gold, each.predicted)]
-            lines.append(f"  {each.kind:9} gold {sides[0]:32} predicted {sides[1]}")
+        lines = [f"{self.id}: {self.text}" + ("" if self.has_prediction else "   (no prediction)")]
+        for error in self.mistakes:
+            gold, predicted = (_format_label(self.text, label) for label in (error.gold, error.predicted))
+            lines.append(f"  {error.kind:9} gold {gold:32} predicted {predicted}")
         return "\n".join(lines)
 
 
-def _said(text: str, label: LabelKey | None) -> str:
+def _format_label(text: str, label: LabelKey | None) -> str:
     if label is None:
         return "–"
     return str(label[0]) if len(label) == 1 else f"{label[2]} {text[label[0] : label[1]]} [{label[0]}, {label[1]})"
@@ -53,7 +53,7 @@ def _said(text: str, label: LabelKey | None) -> str:
 
 @dataclass(frozen=True)
 class ErrorAnalysis:
-    """How many of each kind, which types are taken for which, and the items with most of them.
+    """Number of errors of each kind, confused types, and the items with most errors.
 
     `confused`: (gold type, predicted type, times) where a span has the wrong type, most frequent first.
     """
@@ -67,52 +67,54 @@ class ErrorAnalysis:
 
     def __str__(self) -> str:
         lines = [f"{number:6} {kind:9} {KINDS[kind]}" for kind, number in self.kinds.items() if kind in KINDS]
-        lines += ["", *(f"{number:6} {gold} taken for {guess}" for gold, guess, number in self.confused[:10])]
+        lines += ["", *(f"{number:6} {gold} taken for {predicted}" for gold, predicted, number in self.confused[:10])]
         return "\n".join([*lines, "", *(str(example) for example in self.examples)])
 
 
 def classify_errors(gold: Iterable[LabelKey], predicted: Iterable[LabelKey]) -> list[Error]:
-    """The mistakes in one item. Spans are paired one to one: same place first, then same type, then whatever meets.
+    """Classify the errors in one item. Spans are paired one to one: same place first, then same type, then overlaps.
 
     Between pairs that fit equally well the one with most characters in common is taken, then the first.
     """
-    ours, theirs = sorted(set(gold) - set(predicted)), sorted(set(predicted) - set(gold))
-    found: list[Error] = []
-    if all(len(label) > 1 for label in (*ours, *theirs)):
-        meets = []
-        for a in ours:
-            for b in theirs:
+    missed, spurious = sorted(set(gold) - set(predicted)), sorted(set(predicted) - set(gold))
+    errors: list[Error] = []
+    if all(len(label) > 1 for label in (*missed, *spurious)):
+        overlaps = []
+        for a in missed:
+            for b in spurious:
                 common = min(a[1], b[1]) - max(a[0], b[0])
                 if common > 0:
                     kind = TYPE if a[:2] == b[:2] else BOUNDARY if a[2] == b[2] else BOTH
-                    meets.append(((TYPE, BOUNDARY, BOTH).index(kind), -common, a, b, kind))
-        for *_, a, b, kind in sorted(meets):
-            if a in ours and b in theirs:
-                ours.remove(a)
-                theirs.remove(b)
-                found.append(Error(kind, a, b))
-    found += [Error(MISSED, a, None) for a in ours]
-    found += [Error(SPURIOUS, None, b) for b in theirs]
-    return sorted(found, key=lambda each: each.gold or each.predicted or ())
+                    overlaps.append(((TYPE, BOUNDARY, BOTH).index(kind), -common, a, b, kind))
+        for *_, a, b, kind in sorted(overlaps):
+            if a in missed and b in spurious:
+                missed.remove(a)
+                spurious.remove(b)
+                errors.append(Error(kind, a, b))
+    errors += [Error(MISSED, label, None) for label in missed]
+    errors += [Error(SPURIOUS, None, label) for label in spurious]
+    return sorted(errors, key=lambda error: error.gold or error.predicted or ())
 
 
 def analyze_errors(gold: Gold, predicted: Predicted, examples: int = 10) -> ErrorAnalysis:
-    """The mistakes of a system, and the `examples` items with most of them."""
+    """Classify all errors of a system, and return the `examples` items with most of them."""
     kinds = Counter({CORRECT: 0} | dict.fromkeys(KINDS, 0))
     confused: Counter[tuple[str, str]] = Counter()
     items = []
-    for id, text, true in zip(gold.ids, gold.texts, gold.labels, strict=True):
-        guess = predicted.get(id, frozenset())
-        made = classify_errors(true, guess)
-        kinds[CORRECT] += len(true & guess)
-        kinds.update(each.kind for each in made)
+    for id, text, labels in zip(gold.ids, gold.texts, gold.labels, strict=True):
+        predicted_labels = predicted.get(id, frozenset())
+        correct = labels & predicted_labels
+        kinds[CORRECT] += len(correct)
+        if labels == predicted_labels:
+            continue
+        errors = classify_errors(labels, predicted_labels)
+        kinds.update(error.kind for error in errors)
         confused.update(
-            (each.gold[-1], each.predicted[-1])
-            for each in made
-            if each.kind in (TYPE, BOTH) and each.gold and each.predicted
+            (error.gold[-1], error.predicted[-1])
+            for error in errors
+            if error.kind in (TYPE, BOTH) and error.gold and error.predicted
         )
-        if made:
-            items.append(Example(id, text, tuple(sorted(true & guess)), tuple(made), id in predicted))
+        items.append(Example(id, text, tuple(sorted(correct)), tuple(errors), id in predicted))
     items.sort(key=lambda item: (-len(item.mistakes), item.id))
     ordered = sorted(confused.items(), key=lambda pair: (-pair[1], pair[0]))
     return ErrorAnalysis(dict(kinds), tuple((*pair, number) for pair, number in ordered), tuple(items[:examples]))

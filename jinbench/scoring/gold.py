@@ -3,27 +3,52 @@
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from jinbench.scoring.counts import LabelTable, index_groups, labels_to_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TASKS = ("ner", "sector")
 
 FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted by a model that did not see its fold
 
-NOISY = "noisy"  # that of the test sentences under noise
+NOISY = "noisy"  # the pseudo-split of the test sentences under noise
 
-BOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # what systems are held against, at most
+LEADERBOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # at most
 
 LabelKey = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
 
 
 @dataclass(frozen=True)
 class Gold:
-    """What predictions are held against: items in a fixed order.
+    """Gold labels to score predictions on: items in a fixed order.
 
-    `labels[i]` is the set of labels of item i; `groups` its article, the unit of resampling. `facets` says for each way
-    to divide the items, such as by layout, to which parts each belongs. `folds` is the fold of each item in the
-    repeat that is scored. `known` has for each item the surfaces that were labelled in what a system may have learnt
-    from; empty where that is not asked. `crosswalks`: what the types become in coarser label sets.
+    Args:
+        task: `ner` or `sector`.
+        split: the split, or one of the pseudo-splits `folds` and `noisy`.
+        names: entity types or sectors, in the order of the tables.
+        ids: ids of the items, all fields below in their order.
+        texts: texts of the items.
+        labels: the set of labels of each item: (start, end, type) in code points, or (sector,).
+        groups: the article of each item, the unit of resampling.
+        folds: the fold of each item in the repeat that is scored.
+        version: version of the dataset.
+        sha256: hash of the config.
+        manifest: hash of the whole dataset.
+        crosswalk: the one that was applied to the types, if any.
+        facets: for each way to divide the items, such as by layout, the parts that each item belongs to.
+        training_surfaces: of each item the surfaces labelled in what a system may have learnt from, for the scores of
+            seen and unseen entities; empty for none.
+        crosswalks: for each crosswalk what the types become in a coarser label set.
+
+    Example:
+        >>> items = [("s1", "天津下雨", "a1", frozenset({(0, 2, "PLACE")}))]
+        >>> Gold.from_labels("ner", ["PLACE"], items).ids
+        ('s1',)
     """
 
     task: str
@@ -36,10 +61,10 @@ class Gold:
     folds: tuple[int, ...]
     version: str
     sha256: str
-    manifest: str  # the sha256 of the whole dataset, where `sha256` is that of the config
-    crosswalk: str = ""  # the one through which the entity types went, if any
+    manifest: str
+    crosswalk: str = ""
     facets: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    known: tuple[frozenset[str], ...] = ()
+    training_surfaces: tuple[frozenset[str], ...] = ()
     crosswalks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
@@ -50,57 +75,84 @@ class Gold:
         items: Iterable[tuple[str, str, str, frozenset[LabelKey]]],
         facets: Mapping[str, tuple[tuple[str, ...], ...]] | None = None,
     ) -> "Gold":
-        """Gold of labels alone, of no version of a dataset: of each item its id, text, article and labels."""
+        """Make gold of labels alone, of no version of a dataset: of each item its id, text, article and labels."""
         rows = list(items)
+        ids, texts, groups, labels = zip(*rows, strict=True) if rows else ((), (), (), ())
         return cls(
-            task,
-            FOLDS,
-            tuple(names),
-            tuple(id for id, _, _, _ in rows),
-            tuple(text for _, text, _, _ in rows),
-            tuple(labels for _, _, _, labels in rows),
-            tuple(group for _, _, group, _ in rows),
-            folds=(0,) * len(rows),
-            version="",
-            sha256="",
-            manifest="",
-            facets=facets or {},
-        )
+            task, FOLDS, tuple(names), ids, texts, labels, groups, folds=(0,) * len(rows), version="", sha256="",
+            manifest="", facets=facets or {},
+        )  # fmt: skip
 
-    def only(self, kept: Sequence[bool]) -> "Gold":
-        """The items of which `kept` is true."""
+    @cached_property
+    def columns(self) -> LabelTable:
+        """The labels of all items side by side."""
+        return labels_to_table(self.labels, self.names)
 
-        def of(values: tuple[Any, ...]) -> tuple[Any, ...]:
-            return tuple(itertools.compress(values, kept))
+    @cached_property
+    def article_index(self) -> "NDArray[np.int64]":
+        """The rank (items,) of the article of each item in the order of their ids."""
+        return index_groups(self.groups)
+
+    @cached_property
+    def facet_masks(self) -> dict[str, dict[str, "NDArray[np.bool_]"]]:
+        """By facet and value, which items (items,) have it."""
+        import numpy as np
+
+        return {
+            facet: {
+                value: np.array([value in values for values in item_values])
+                for value in sorted({value for values in item_values for value in values})
+            }
+            for facet, item_values in self.facets.items()
+        }
+
+    @cached_property
+    def seen(self) -> "NDArray[np.bool_]":
+        """Which labels of `columns` have a surface that was labelled in training."""
+        return self.is_seen(self.columns)
+
+    def is_seen(self, table: LabelTable) -> "NDArray[np.bool_]":
+        """Return which labels (labels,) of these items have a surface that was labelled in training."""
+        import numpy as np
+
+        places = zip(table.item.tolist(), table.start.tolist(), table.end.tolist(), strict=True)
+        surfaces = self.training_surfaces
+        return np.array([self.texts[i][start:end] in surfaces[i] for i, start, end in places], dtype=bool)
+
+    def select(self, mask: Sequence[bool]) -> "Gold":
+        """Return the items for which `mask` is true."""
+
+        def compress(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(itertools.compress(values, mask))
 
         return replace(
             self,
-            ids=of(self.ids),
-            texts=of(self.texts),
-            labels=of(self.labels),
-            groups=of(self.groups),
-            folds=of(self.folds),
-            known=of(self.known),
-            facets={name: of(values) for name, values in self.facets.items()},
+            ids=compress(self.ids),
+            texts=compress(self.texts),
+            labels=compress(self.labels),
+            groups=compress(self.groups),
+            folds=compress(self.folds),
+            training_surfaces=compress(self.training_surfaces),
+            facets={name: compress(values) for name, values in self.facets.items()},
         )
 
 
-def surfaces(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
-    """What is labelled anywhere in the rows."""
+def collect_surfaces(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
+    """Return all surfaces that are labelled in the rows."""
     return frozenset(span["surface"] for row in rows for span in row["spans"])
 
 
-def coarse_gold(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
-    """The gold of a fine label set, seen through a crosswalk."""
+def coarsen_gold(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
+    """Apply a crosswalk to the gold of a fine label set."""
     labels = tuple(map(apply_crosswalk(types), gold.labels))
-    return replace(gold, names=coarse_names(gold.names, types), labels=labels, crosswalk=crosswalk, crosswalks={})
+    return replace(gold, names=coarsen_names(gold.names, types), labels=labels, crosswalk=crosswalk, crosswalks={})
 
 
-def coarse_names(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, ...]:
-    """What types become in a crosswalk, each once and in their order, without those that have no counterpart."""
+def coarsen_names(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the types that `names` become in a crosswalk, each once, without those that have no counterpart."""
     return tuple(dict.fromkeys(types[name] for name in names if types.get(name)))
 
 
 def apply_crosswalk(types: Mapping[str, str]) -> Callable[[Iterable[LabelKey]], frozenset[LabelKey]]:
-    """A function that takes the labels of an item through a crosswalk: types without a counterpart are left out."""
-    return lambda found: frozenset((*label[:-1], types[label[-1]]) for label in found if types.get(label[-1]))
+    """Return a function that applies a crosswalk to the labels of an item and drops types without a counterpart."""
+    return lambda labels: frozenset((*label[:-1], types[label[-1]]) for label in labels if types.get(label[-1]))

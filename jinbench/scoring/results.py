@@ -1,32 +1,40 @@
-"""What a score is: the numbers of a table, each with the counts behind it and its interval. `scoring` makes them."""
+"""Result records and their text tables: each number with the counts behind it and its interval."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-FEW = 30  # below this number of gold mentions a table shows counts, not scores
+from jinbench.scoring.html import format_bounds, html_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_GOLD_MENTIONS = 30  # below this number of gold mentions a table shows counts, not scores
 TITLES = {
-    "relaxed": "were it enough to get right only",
-    "coarse": "through a crosswalk to coarser labels",
-    "layout": "by what the page did to the article",
+    "relaxed": "relaxed matching, only this must be correct",
+    "coarse": "coarser labels, after a crosswalk",
+    "layout": "by layout of the article on its page",
     "sector": "by sector of the passage",
-    "familiarity": "mentions whose words were labelled in training, and others",
+    "familiarity": "seen entities (surface labelled in training) and unseen ones",
     "noise": "by kind and level of noise",
 }
 
 
-def with_interval(value: float, low: float | None, high: float | None) -> str:
-    """A number with its interval: never without a word on it."""
+def format_interval(value: float, low: float | None, high: float | None) -> str:
+    """Format a number with its interval, or say that it has none."""
     if low is None or high is None:
         return f"{value:.3f} (no interval)"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
+HEADER = f"{'gold':>8}{'pred':>8}{'correct':>8}   precision  recall   F1 [95 % confidence interval]"
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table with the counts behind it and its 95 % interval.
+    """One number of a table with the counts behind it and its 95 % confidence interval.
 
-    `articles` is how many have any gold or prediction of it. `f1` is None where there is neither; `low` and `high` are
-    None where resampling says nothing: with fewer than five articles, or where nothing varies among them.
+    `articles` is the number of articles with any gold or prediction of it. `f1` is None where there is neither; `low`
+    and `high` are None where resampling says nothing: with fewer than five articles, or without variance among them.
     """
 
     name: str
@@ -42,24 +50,39 @@ class Cell:
 
     @property
     def formatted(self) -> str:
-        return "–" if self.f1 is None else with_interval(self.f1, self.low, self.high)
+        return "–" if self.f1 is None else format_interval(self.f1, self.low, self.high)
 
-    def line(self, width: int, digits: int = 6) -> str:
-        """A row of a table: the name in `width` columns, each count in `digits`."""
-        start = f"{self.name:{width}}{self.gold:{digits}}{self.predicted:{digits}}{self.correct:{digits}}"
-        if self.gold < FEW:
-            return f"{start}   (fewer than {FEW} in gold: counts only)"
+    @property
+    def table_row(self) -> dict[str, str]:
+        """The cells of an HTML table by column title; counts alone with fewer than `MIN_GOLD_MENTIONS` in gold."""
+        row = {
+            "name": self.name,
+            "gold": str(self.gold),
+            "predicted": str(self.predicted),
+            "correct": str(self.correct),
+        }
+        titles = ("precision", "recall", "F1", "95 % confidence interval")
+        if self.gold < MIN_GOLD_MENTIONS or self.f1 is None:
+            return row | dict.fromkeys(titles, "–")
+        values = (f"{self.precision:.3f}", f"{self.recall:.3f}", f"{self.f1:.3f}", format_bounds(self.low, self.high))
+        return row | dict(zip(titles, values, strict=True))
+
+    def format_row(self, width: int) -> str:
+        """Format a row below :data:`HEADER`, with the name in `width` columns."""
+        start = f"{self.name:{width}}{self.gold:8}{self.predicted:8}{self.correct:8}"
+        if self.gold < MIN_GOLD_MENTIONS:
+            return f"{start}   (fewer than {MIN_GOLD_MENTIONS} in gold: counts only)"
         return f"{start}      {self.precision:.3f}   {self.recall:.3f}    {self.formatted}"
 
 
-def shares(gold: int, predicted: int, correct: int) -> tuple[float, float]:
-    """Precision and recall; 0 where there is nothing to take a share of."""
+def precision_recall(gold: int, predicted: int, correct: int) -> tuple[float, float]:
+    """Return precision and recall, 0 for a share of nothing."""
     return correct / predicted if predicted else 0.0, correct / gold if gold else 0.0
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean with its interval, and over how many of what it is taken. None where there is nothing to take it of."""
+    """A mean over `of` values with its 95 % confidence interval; None without values."""
 
     value: float | None
     low: float | None
@@ -67,12 +90,12 @@ class Mean:
     of: int
 
     def __str__(self) -> str:
-        return "–" if self.value is None else with_interval(self.value, self.low, self.high)
+        return "–" if self.value is None else format_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Macro:
-    """The mean F1 of the labels with enough gold mentions to be scored, how many those are, and its interval."""
+    """The mean F1 of those labels, of all `of`, that have enough gold mentions, with its 95 % confidence interval."""
 
     labels: int
     of: int
@@ -82,23 +105,23 @@ class Macro:
 
     def __str__(self) -> str:
         if self.f1 is None:
-            return f"– (no label of {self.of} has {FEW} in gold)"
-        return f"{with_interval(self.f1, self.low, self.high)} ({self.labels} of {self.of})"
+            return f"– (no label of {self.of} has {MIN_GOLD_MENTIONS} in gold)"
+        return f"{format_interval(self.f1, self.low, self.high)} ({self.labels} of {self.of})"
 
 
-def rounded(value: Any) -> Any:
-    """Floats to six places: enough for any score, and the same on every machine."""
+def round_floats(value: Any) -> Any:
+    """Round floats to six places: enough for any score, and the same on every machine."""
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, dict):
-        return {key: rounded(entry) for key, entry in value.items()}
+        return {key: round_floats(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [rounded(entry) for entry in value]
+        return [round_floats(entry) for entry in value]
     return value
 
 
-def signature_text(signature: dict[str, str]) -> str:
-    """A signature as it stands behind a number."""
+def format_signature(signature: dict[str, str]) -> str:
+    """Format a signature as it is printed behind a number."""
     return f"[{'|'.join(f'{key}:{value}' for key, value in signature.items())}]"
 
 
@@ -106,10 +129,22 @@ def signature_text(signature: dict[str, str]) -> str:
 class Score:
     """A score with everything it depends on. `str()` gives the table, `to_dict()` the record that is stored.
 
-    `relaxed`: micro-F1 if boundaries, types, or overlap alone counted. `coarse`: micro-F1 through each crosswalk of the
-    label set. `parts`: micro-F1 of the items or mentions that share something, such as the layout of their page.
-    `documents`: the mean over articles of their F1. `exact`: the share of items that are wholly right; for sectors that
-    is the subset accuracy. `ranking`: label-ranking average precision, where a system gave scores for sectors.
+    Args:
+        task: `ner` or `sector`.
+        micro: micro-F1.
+        macro: macro-F1 over the labels with enough gold mentions.
+        documents: mean over articles of their F1.
+        exact: share of items that are an exact match; for sectors that is the subset accuracy.
+        ranking: label-ranking average precision, where a system gave scores for sectors.
+        labels: F1 of each label.
+        relaxed: micro-F1 under relaxed matching: boundaries, types, or overlap alone.
+        coarse: micro-F1 after each crosswalk of the label set.
+        parts: micro-F1 of the items or mentions that share something, by facet, such as the layout of their page.
+        items: number of items.
+        missing: number of items without a prediction.
+        articles: number of articles.
+        manifest: hash of the dataset.
+        signature: everything that the numbers depend on, except the predictions.
     """
 
     task: str
@@ -129,11 +164,12 @@ class Score:
     signature: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = rounded(asdict(self))
+        """Return the record that is stored, floats rounded to six places."""
+        record: dict[str, Any] = round_floats(asdict(self))
         return record
 
-    def to_pandas(self) -> Any:
-        """A table with a row per cell: `part` says of what, `name` which one."""
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a table with a row per cell: `part` is a key of `cells`, `name` the name of the cell."""
         import pandas
 
         rows = [{"part": part, **asdict(cell)} for part, cells in self.cells.items() for cell in cells]
@@ -141,37 +177,45 @@ class Score:
 
     @property
     def cells(self) -> dict[str, tuple[Cell, ...]]:
-        """Every cell, by what it is a part of."""
+        """All cells: `all`, `label`, `relaxed`, `coarse`, and the facets in `parts`."""
         whole = {"all": (self.micro,), "label": self.labels, "relaxed": self.relaxed, "coarse": self.coarse}
         return {name: cells for name, cells in (whole | self.parts).items() if cells}
 
     @property
-    def signed(self) -> str:
+    def signature_text(self) -> str:
         """The signature in square brackets."""
-        return signature_text(self.signature)
+        return format_signature(self.signature)
 
     @property
     def headline(self) -> str:
-        """One line: the score, what it is worth, and its signature."""
-        return f"{self.task}:micro-F1 = {self.micro.formatted} {self.signed}"
+        """One line: the score, its interval, and its signature."""
+        return f"{self.task}:micro-F1 = {self.micro.formatted} {self.signature_text}"
+
+    def __repr__(self) -> str:
+        return f"<Score {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        rows = [{"part": part, **cell.table_row} for part, cells in self.cells.items() for cell in cells]
+        notes = (f"macro-F1 {self.macro}", f"{self.items} items of {self.articles} articles, {self.missing} missing")
+        return html_table(rows, self.headline, notes)
 
     def __str__(self) -> str:
         width = 2 + max(len(cell.name) for cells in self.cells.values() for cell in cells)
-        lines = [self.headline, ""]
-        lines += [f"{'':{width}}{'gold':>6}{'pred':>6}{'right':>6}   precision  recall   F1 [95 % interval]"]
-        lines += [cell.line(width) for cell in (self.micro, *self.labels)]
+        lines = [self.headline, "", " " * width + HEADER]
+        lines += [cell.format_row(width) for cell in (self.micro, *self.labels)]
         for part, cells in self.cells.items():
             if part not in ("all", "label"):
-                lines += ["", f"{TITLES.get(part, part)}:", *(cell.line(width) for cell in cells)]
+                lines += ["", f"{TITLES.get(part, part)}:", *(cell.format_row(width) for cell in cells)]
         lines += [
             "",
-            f"macro-F1 {self.macro}" + (f" labels with {FEW} in gold or more" if self.macro.f1 is not None else ""),
-            f"mean of the articles' F1 {self.documents}; items wholly right {self.exact}",
+            f"macro-F1 {self.macro}"
+            + (f" labels with {MIN_GOLD_MENTIONS} in gold or more" if self.macro.f1 is not None else ""),
+            f"mean F1 of the articles {self.documents}; exact matches {self.exact} of the items",
             f"{self.items} items of {self.articles} articles",
-            "no interval: fewer than five articles have any, or nothing varies among them",
+            "no interval: fewer than five articles with labels, or no variance among them",
         ]
         if self.ranking:
             lines += [f"label-ranking average precision {self.ranking}"]
         if self.missing:
-            lines += [f"{self.missing} items have no prediction: each of their mentions counts as missed"]
+            lines += [f"{self.missing} items have no prediction: all of their mentions count as missed"]
         return "\n".join(lines)

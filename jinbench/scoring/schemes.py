@@ -1,19 +1,20 @@
-"""Tags to labels in columns: BIO and its relatives. What a scheme forbids is refused, or mended by a named rule.
+"""Decode BIO, BIOES, BMES and BILOU tags. NumPy only.
 
-Whoever has tags as integers, as Arrow does, has most of the work behind them. Numpy only.
+What a scheme forbids is refused, or corrected by a named repair. Tags that are integers, as in Arrow, are fastest.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import DataError, Problem, fail
 from jinbench.scoring.counts import LabelTable
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-# The letters of each scheme, as what they are called in BIOES; a scheme with E and S must close each span.
+# The letters of each scheme, with their names in BIOES; a scheme with E and S must close each span.
 SCHEMES = {
     "BIO": {"B": "B", "I": "I"},
     "BIOES": {"B": "B", "I": "I", "E": "E", "S": "S"},
@@ -21,15 +22,15 @@ SCHEMES = {
     "BILOU": {"B": "B", "I": "I", "L": "E", "U": "S"},
 }
 REPAIRS = {
-    "begin": "what goes on with nothing begins a span; a span ends where its tags end (conlleval, seqeval's default)",
-    "drop": "a span that is not tagged as the scheme says is left out (seqeval's strict mode)",
+    "begin": "a tag that continues no span begins one; a span ends with its tags (conlleval, seqeval's default)",
+    "drop": "a span that breaks the scheme is left out (seqeval's strict mode)",
 }
 _OUTSIDE, _BEGIN, _INSIDE, _END, _SINGLE = range(5)
 _NUMBER = {"B": _BEGIN, "I": _INSIDE, "E": _END, "S": _SINGLE}
 
 
-def encode(tags: Sequence[Sequence[str]]) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", list[str]]:
-    """Tags as numbers: those of all items one after the other, how many each item has, and what each number means.
+def encode_tags(tags: Sequence[Sequence[str]]) -> tuple["NDArray[Any]", "NDArray[np.int64]", list[str]]:
+    """Return tags as numbers: those of all items in a row, the number of each item, and the tag of each number.
 
     Raises :class:`DataError` (wrong-tags) for what is not a string.
     """
@@ -43,7 +44,7 @@ def encode(tags: Sequence[Sequence[str]]) -> tuple["np.ndarray[Any, Any]", "np.n
     code = Codes()
     lengths = np.fromiter(map(len, tags), np.int64, len(tags))
     try:
-        codes: np.ndarray[Any, Any] = np.frombuffer(bytes(map(code.__getitem__, chain.from_iterable(tags))), np.uint8)
+        codes: NDArray[Any] = np.frombuffer(bytes(map(code.__getitem__, chain.from_iterable(tags))), np.uint8)
     except (ValueError, TypeError):  # more than 256 tags, or one that is no key
         try:
             codes = np.fromiter(map(code.__getitem__, chain.from_iterable(tags)), np.int64, int(lengths.sum()))
@@ -52,38 +53,33 @@ def encode(tags: Sequence[Sequence[str]]) -> tuple["np.ndarray[Any, Any]", "np.n
     if not all(isinstance(tag, str) and tag for tag in code):
         rows = ((i, j, tag) for i, row in enumerate(tags) for j, tag in enumerate(row))
         i, j, tag = next(row for row in rows if not isinstance(row[2], str) or not row[2])
-        raise DataError(
-            Problem(
-                "wrong-tags",
-                location=f"item {i}, tag {j}",
-                expected="a tag, such as O or B-X",
-                found=repr(tag),
-                fix="write tags as strings",
-            )
-        )
+        fail(
+            "wrong-tags", f"item {i}, tag {j}", expected="a tag, such as O or B-X", found=repr(tag),
+            fix="write tags as strings",
+        )  # fmt: skip
     return codes, lengths, list(code)
 
 
-def types_of(tag_names: Iterable[str]) -> list[str]:
-    """The types that tags name, in order of the alphabet."""
+def list_types(tag_names: Iterable[str]) -> list[str]:
+    """Return the types that tags name, in order of the alphabet."""
     return sorted({tag.partition("-")[2] for tag in tag_names} - {""})
 
 
-def of_tags(
+def tags_to_table(
     tags: Sequence[Sequence[str]], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
 ) -> LabelTable:
-    """From one tag per token of each item, such as B-X.
+    """Decode one tag per token of each item, such as B-X.
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags): an invalid sequence is refused, unless a repair is named.
     """
-    codes, lengths, tag_names = encode(tags)
-    return of_codes(codes, lengths, tag_names, names, scheme, repair)
+    codes, lengths, tag_names = encode_tags(tags)
+    return codes_to_table(codes, lengths, tag_names, names, scheme, repair)
 
 
-def of_arrow(
+def arrow_to_table(
     column: Any, tag_names: Sequence[str], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
 ) -> LabelTable:
-    """From an Arrow list array, chunked or not, of class labels (indices into `tag_names`) or of tags as strings.
+    """Decode an Arrow list array, chunked or not, of class labels (indices into `tag_names`) or of tags as strings.
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags).
     """
@@ -94,11 +90,11 @@ def of_arrow(
         if hasattr(column, "chunks"):  # without a chunk it stays chunked
             column = column.chunk(0) if column.num_chunks else None
     if column is None:
-        return of_tags([], names, scheme, repair)
+        return tags_to_table([], names, scheme, repair)
     values, lengths = column.flatten(), column.value_lengths().to_numpy(zero_copy_only=False)
     if values.null_count or column.null_count:
-        expected, hint = "a tag for each token", "leave out items that have none"
-        raise DataError(Problem("wrong-tags", location="an Arrow column", expected=expected, found="a null", fix=hint))
+        fix = "leave out items that have none"
+        fail("wrong-tags", "an Arrow column", expected="a tag for each token", found="a null", fix=fix)
     if not str(values.type).startswith(("int", "uint")):
         encoded = values if str(values.type).startswith("dictionary") else values.dictionary_encode()
         values, tag_names = encoded.indices, encoded.dictionary.to_pylist()
@@ -111,66 +107,48 @@ def of_arrow(
     ):
         expected = f"numbers of tags, 0 to {len(tag_names) - 1}"
         wrong = int(codes.min()) if codes.min() < 0 else int(codes.max())
-        raise DataError(
-            Problem(
-                "wrong-tags",
-                location="an Arrow column",
-                expected=expected,
-                found=str(wrong),
-                fix="name all tags, in their order",
-            )
-        )
-    return of_codes(codes, np.asarray(lengths), tag_names, names, scheme, repair)
+        fail("wrong-tags", "an Arrow column", expected=expected, found=str(wrong), fix="name all tags, in their order")
+    return codes_to_table(codes, np.asarray(lengths), tag_names, names, scheme, repair)
 
 
-def check(scheme: str, repair: str | None = None) -> None:
-    """Raises :class:`DataError` (wrong-scheme) for a scheme or a repair that does not exist."""
+def check_scheme(scheme: str, repair: str | None = None) -> None:
+    """Raise :class:`DataError` (wrong-scheme) for a scheme or a repair that does not exist."""
     if scheme not in SCHEMES:
         expected = f"one of {', '.join(SCHEMES)}"
-        raise DataError(
-            Problem(
-                "wrong-scheme",
-                location="scheme",
-                expected=expected,
-                found=repr(scheme),
-                fix="name the scheme of your tags",
-            )
-        )
+        fail("wrong-scheme", "scheme", expected=expected, found=repr(scheme), fix="name the scheme of your tags")
     if repair is not None and repair not in REPAIRS:
         expected = f"one of {', '.join(REPAIRS)}, or none"
-        raise DataError(
-            Problem("wrong-scheme", location="repair", expected=expected, found=repr(repair), fix="correct the name")
-        )
+        fail("wrong-scheme", "repair", expected=expected, found=repr(repair), fix="correct the name")
 
 
-def of_codes(
-    codes: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]", tag_names: Sequence[str], names: Sequence[str],
+def codes_to_table(
+    codes: "NDArray[Any]", lengths: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
     scheme: str = "BIO", repair: str | None = None,
 ) -> LabelTable:  # fmt: skip
-    """From the tags of all items one after the other as integers (tokens,), each an index into `tag_names`.
+    """Decode the tags of all items in a row as integers (tokens,), each an index into `tag_names`.
 
-    `lengths` (items,) says how many tokens each item has. This is what an Arrow list of class labels holds.
+    `lengths` (items,) is the number of tokens of each item. This is what an Arrow list of class labels holds.
     Raises :class:`DataError` (wrong-scheme, wrong-tags).
     """
     import numpy as np
 
-    check(scheme, repair)
+    check_scheme(scheme, repair)
     letters = SCHEMES[scheme]
     ends = np.cumsum(lengths)
     small = np.uint8 if len(names) <= 32 else np.uint32
     table = np.asarray(_tag_table(codes, ends, tag_names, names, scheme), dtype=small)
-    tags: np.ndarray[Any, Any] = table.take(codes)
+    tags: NDArray[Any] = table.take(codes)
     # conlleval's rules (Tjong Kim Sang and Buchholz 2000): what begins a span if one takes tags as they come. I and E
     # go on with a B or an I of their type; since B, I, E are 1, 2, 3, that is a tag one less, or the same, or two less.
     before, now = tags[:-1], tags[1:]
-    what: Any = now & 7
-    step: Any = now - before  # of numbers without a sign: one that falls becomes large
-    goes_on = np.zeros(len(tags) + 1, dtype=bool)  # one more: what runs until the end of all ends there
-    goes_on[1:-1] = (what == _INSIDE) & (step <= 1)
+    role = now & 7
+    step = now - before  # of numbers without a sign: one that falls becomes large
+    continues = np.zeros(len(tags) + 1, dtype=bool)  # one more: what runs until the end of all ends there
+    continues[1:-1] = (role == _INSIDE) & (step <= 1)
     if "E" in letters.values():
-        goes_on[1:-1] |= (what == _END) & ((step == 1) | (step == 2))
-    goes_on[ends - lengths] = False  # nothing goes on from one item to the next
-    inside, breaks = tags != _OUTSIDE, ~goes_on
+        continues[1:-1] |= (role == _END) & ((step == 1) | (step == 2))
+    continues[ends - lengths] = False  # nothing goes on from one item to the next
+    inside, breaks = tags != _OUTSIDE, ~continues
     begins = np.flatnonzero(inside & breaks[:-1])
     last = np.flatnonzero(inside & breaks[1:]) + 1  # as many, in the same order: each span ends before the next
     opened, closed = tags[begins] & 7, tags[last - 1] & 7
@@ -187,15 +165,15 @@ def of_codes(
     if repair == "begin" or valid.all():
         return columns
     if repair is None:
-        raise _invalid(columns, int(np.flatnonzero(~valid)[0]), codes[begins], tag_names, scheme)
-    return columns.where(valid)
+        raise _invalid_span(columns, int(np.flatnonzero(~valid)[0]), codes[begins], tag_names, scheme)
+    return columns.select(valid)
 
 
 def _tag_table(
-    codes: "np.ndarray[Any, Any]", ends: "np.ndarray[Any, Any]", tag_names: Sequence[str], names: Sequence[str],
+    codes: "NDArray[Any]", ends: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
     scheme: str,
 ) -> list[int]:  # fmt: skip
-    """For each tag 8 × type + what it does, 0 for outside. A tag that the scheme or `names` lacks must not be used."""
+    """Return for each tag 8 × type + role, 0 for outside. Fails if a tag is used that the scheme or `names` lacks."""
     import numpy as np
 
     number, letters = {name: i for i, name in enumerate(names)}, SCHEMES[scheme]
@@ -213,28 +191,21 @@ def _tag_table(
             place = int(places[0] - (ends[item - 1] if item else 0))
             prefixes = ", ".join(f"{letter}-" for letter in letters)
             expected = f"a tag of {scheme}: O, or {prefixes} and one of {', '.join(names)}"
-            hint = f"name the scheme of your tags, one of {', '.join(SCHEMES)}, and all of your types"
-            raise DataError(
-                Problem(
-                    "wrong-tags", location=f"item {item}, tag {place}", expected=expected, found=repr(tag), fix=hint
-                )
-            )
+            fix = f"name the scheme of your tags, one of {', '.join(SCHEMES)}, and all of your types"
+            fail("wrong-tags", f"item {item}, tag {place}", expected=expected, found=repr(tag), fix=fix)
     return table
 
 
-def _invalid(
-    columns: LabelTable, i: int, codes: "np.ndarray[Any, Any]", tag_names: Sequence[str], scheme: str
+def _invalid_span(
+    columns: LabelTable, i: int, codes: "NDArray[Any]", tag_names: Sequence[str], scheme: str
 ) -> DataError:
-    place = f"item {columns.item[i]}, tags {columns.start[i]} to {columns.end[i] - 1}"
     closed = ", the last E, or S alone" if "E" in SCHEMES[scheme].values() else ""
-    expected = f"a valid span of {scheme}: the first tag is B{closed}"
-    hint = f"write valid tags, or name a repair: {'; '.join(f'{name}: {what}' for name, what in REPAIRS.items())}"
     return DataError(
         Problem(
             "wrong-tags",
-            location=place,
-            expected=expected,
+            location=f"item {columns.item[i]}, tags {columns.start[i]} to {columns.end[i] - 1}",
+            expected=f"a valid span of {scheme}: the first tag is B{closed}",
             found=f"a span that begins with {tag_names[codes[i]]}",
-            fix=hint,
+            fix=f"write valid tags, or name a repair: {'; '.join(map(': '.join, REPAIRS.items()))}",
         )
     )

@@ -1,15 +1,14 @@
-"""Predictions held against gold. Counts per item first; every score, interval and table comes from their sums.
+"""Micro and macro F1, facets and relaxed matching, each with an interval.
 
-What each number means, and where other scorers differ: docs/scoring.md. A missing prediction counts as wrong, an
-unknown id is an error.
+Counts per item come first; every score, interval and table is made from their sums. The meaning of each number, and
+where other scorers differ: docs/scoring.md. A missing prediction counts as wrong, an unknown id is an error.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from jinbench.scoring import significance
 from jinbench.scoring.counts import (
     BOUNDARY,
     CORRECT,
@@ -19,84 +18,115 @@ from jinbench.scoring.counts import (
     PREDICTED,
     TYPE,
     LabelTable,
-    by_article,
-    count,
-    of_labels,
+    count_labels,
+    labels_to_table,
+    sum_by_index,
 )
-from jinbench.scoring.gold import Gold, LabelKey, coarse_names
-from jinbench.scoring.results import FEW, Cell, Macro, Mean, Score, shares
-from jinbench.scoring.significance import FEWEST, RESAMPLES, SEED, f1
+from jinbench.scoring.gold import Gold, LabelKey, coarsen_names
+from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell, Macro, Mean, Score, precision_recall
+from jinbench.scoring.significance import (
+    MIN_ARTICLES_INTERVAL,
+    RESAMPLES,
+    SEED,
+    effective_size,
+    f1,
+    reliable_interval,
+    resample,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 RELAXED = (BOUNDARY, TYPE, OVERLAP)
 Predicted = Mapping[str, frozenset[LabelKey]]
 
 
-def columns(gold: Gold) -> LabelTable:
-    """The labels of the gold, side by side."""
-    return of_labels(gold.labels, gold.names)
+def _predicted_columns(gold: Gold, predicted: Predicted) -> LabelTable:
+    return labels_to_table([predicted.get(id, frozenset()) for id in gold.ids], gold.names)
 
 
-def _columns(gold: Gold, predicted: Predicted) -> LabelTable:
-    return of_labels([predicted.get(id, frozenset()) for id in gold.ids], gold.names)
-
-
-def counts(gold: Gold, predicted: Predicted, match: str = EXACT) -> "np.ndarray[Any, Any]":
-    """Integers (items, labels, 3): gold, predicted and correct labels of each name in each item.
+def count_predictions(gold: Gold, predicted: Predicted, match: str = EXACT) -> "NDArray[np.int64]":
+    """Count gold, predicted and correct labels of each name in each item: (items, names, 3) int64.
 
     `match` is what makes a predicted span correct: the same boundaries and type (exact), one of the two (boundary,
     type), or any common character (overlap). Where only characters must be in common, spans are paired one to one.
     """
-    return count(columns(gold), _columns(gold, predicted), len(gold.names), match)
+    return count_labels(gold.columns, _predicted_columns(gold, predicted), len(gold.names), match)
 
 
-def articles(gold: Gold, table: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """The sums (articles, …) of counts (items, …), articles in order of their ids."""
-    return by_article(table, gold.groups)
+def sum_by_article(gold: Gold, values: "NDArray[Any]") -> "NDArray[Any]":
+    """Sum counts or shares (items, …) by article: (articles, …), articles in order of their ids."""
+    return sum_by_index(values, gold.article_index)
 
 
 def score_predictions(
     gold: Gold, predicted: Predicted, match: str = EXACT, scores: Mapping[str, Mapping[str, float]] | None = None
 ) -> Score:
-    """Score predictions by id against `gold`. Every number has an interval from the same resampled articles.
+    """Score predictions by id against `gold`. All intervals come from the same resampled articles.
 
-    `match` as in :func:`counts`; those without types (boundary, overlap) have neither labels nor macro. `scores` are
-    those of sectors, by id and name, for the measures that rank.
+    Args:
+        gold: the items.
+        predicted: labels by id; an id of `gold` that is missing counts as no labels, but is no exact match.
+        match: what makes a predicted span correct: `exact` (boundaries and type), `type` (type and any common
+            character), `boundary` or `overlap`. The last two have neither scores of labels nor macro-F1.
+        scores: of sectors, by id and name, for the label-ranking average precision.
+
+    Returns:
+        The score with its facets, relaxed and coarse variants.
+
+    References:
+        Cluster bootstrap over articles with the expanded percentile interval (Hesterberg 2015, The American
+        Statistician 69:371).
+
+    Example:
+        >>> items = [(f"s{i}", "天津下雨", f"a{i}", frozenset({(0, 2, "PLACE")})) for i in range(4)]
+        >>> gold = Gold.from_labels("ner", ["PLACE"], items)
+        >>> score = score_predictions(gold, {"s0": frozenset({(0, 2, "PLACE")})})
+        >>> score.micro.recall, score.missing
+        (0.25, 3)
     """
-    ours, theirs = columns(gold), _columns(gold, predicted)
-    table = count(ours, theirs, len(gold.names), match)
-    sums, whole = articles(gold, table), table.sum(1)
-    spans, typed = gold.task == "ner", match in (EXACT, TYPE)
+    return score_with_sums(gold, predicted, match, scores)[0]
+
+
+def score_with_sums(
+    gold: Gold, predicted: Predicted, match: str = EXACT, scores: Mapping[str, Mapping[str, float]] | None = None
+) -> tuple[Score, "NDArray[np.int64]"]:
+    """Return the score and the counts behind its micro-F1: (articles, 3) int64 gold, predicted, correct."""
+    gold_table, predicted_table = gold.columns, _predicted_columns(gold, predicted)
+    counts = count_labels(gold_table, predicted_table, len(gold.names), match)
+    sums, totals = sum_by_article(gold, counts), counts.sum(1)
+    typed = match in (EXACT, TYPE)
     # Under noise a sentence is there once for each kind and level: thirty of them are not thirty mentions. Hence there
     # are no labels, and no facets but that.
     repeats = len(set(gold.facets["noise"])) if "noise" in gold.facets else 1
-    facets = gold.facets if repeats == 1 else {"noise": gold.facets["noise"]}
-    return Score(
+    facets = gold.facets if repeats == 1 else ("noise",)
+    parts = {facet: _score_facet(gold, totals, facet) for facet in facets}
+    if gold.training_surfaces and repeats == 1:
+        parts["familiarity"] = score_seen_unseen(gold, predicted_table, match)
+    relaxed = RELAXED if gold.task == "ner" and match == EXACT else ()
+    score = Score(
         gold.task,
-        cell("micro", sums.sum(1)),
-        _macro(sums, FEW * repeats) if typed else Macro(0, len(gold.names), None, None, None),
-        _documents(sums.sum(1)),
-        _mean(gold, _exact_match(gold, predicted, whole)),
-        _mean(gold, _ranking(gold, scores)) if scores else None,
-        tuple(cell(name, sums[:, i]) for i, name in enumerate(gold.names)) if typed and repeats == 1 else (),
-        tuple(_relaxed(gold, ours, theirs, rule) for rule in RELAXED) if spans and match == EXACT else (),
-        tuple(_coarse(gold, ours, theirs, name) for name in gold.crosswalks) if match == EXACT else (),
-        {
-            **{facet: _facet(gold, whole, of) for facet, of in facets.items()},
-            **({"familiarity": seen_unseen(gold, predicted, match)} if gold.known and repeats == 1 else {}),
-        },
+        make_cell("micro", sums.sum(1)),
+        _macro(sums, MIN_GOLD_MENTIONS * repeats) if typed else Macro(0, len(gold.names), None, None, None),
+        _document_mean(sums.sum(1)),
+        _item_mean(gold, _exact_match(gold, predicted, totals)),
+        _item_mean(gold, _ranking_precision(gold, scores)) if scores else None,
+        tuple(make_cell(name, sums[:, i]) for i, name in enumerate(gold.names)) if typed and repeats == 1 else (),
+        tuple(_score_subset(rule, gold, gold_table, predicted_table, rule) for rule in relaxed),
+        tuple(_score_coarse(gold, predicted_table, name) for name in gold.crosswalks) if match == EXACT else (),
+        parts,
         len(gold.ids),
         len(set(gold.ids) - predicted.keys()),
         len(sums),
         gold.manifest,
-        signature(gold, match),
+        make_signature(gold, match),
     )
+    return score, sums.sum(1)
 
 
-def signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
-    """Everything that numbers on `gold` depend on, but for the predictions."""
+def make_signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
+    """Return everything that scores on `gold` depend on, except the predictions."""
     fields = {
         "task": gold.task,
         "data": gold.version,
@@ -111,149 +141,130 @@ def signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _exact_match(gold: Gold, predicted: Predicted, whole: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Whether each item is; one without a prediction is not, also if there was nothing to find."""
+def _exact_match(gold: Gold, predicted: Predicted, totals: "NDArray[np.int64]") -> "NDArray[np.bool_]":
+    """Return which items are exact matches; one without a prediction is not, also if there was nothing to find."""
     import numpy as np
 
-    there = np.array([id in predicted for id in gold.ids], dtype=bool)
-    right: np.ndarray[Any, Any] = (whole[:, GOLD] == whole[:, CORRECT]) & (whole[:, PREDICTED] == whole[:, CORRECT])
-    found: np.ndarray[Any, Any] = right & there
-    return found
+    has_prediction = np.array([id in predicted for id in gold.ids], dtype=bool)
+    gold_found = totals[:, GOLD] == totals[:, CORRECT]
+    return gold_found & (totals[:, PREDICTED] == totals[:, CORRECT]) & has_prediction
 
 
-def _relaxed(gold: Gold, ours: LabelTable, theirs: LabelTable, rule: str) -> Cell:
-    return cell(rule, articles(gold, count(ours, theirs, len(gold.names), rule).sum(1)))
+def _score_subset(name: str, gold: Gold, labels: LabelTable, predicted: LabelTable, match: str) -> Cell:
+    """Return the cell of some of the labels of `gold` and of the predictions."""
+    return make_cell(name, sum_by_article(gold, count_labels(labels, predicted, len(gold.names), match).sum(1)))
 
 
-def _coarse(gold: Gold, ours: LabelTable, theirs: LabelTable, crosswalk: str) -> Cell:
+def _score_coarse(gold: Gold, predicted: LabelTable, crosswalk: str) -> Cell:
     types = gold.crosswalks[crosswalk]
-    names = coarse_names(gold.names, types)
+    names = coarsen_names(gold.names, types)
     numbers = [names.index(types[name]) if types.get(name) else -1 for name in gold.names]
-    table = count(ours.mapped(numbers), theirs.mapped(numbers), len(names))
-    return cell(crosswalk, articles(gold, table.sum(1)))
+    counts = count_labels(gold.columns.map_types(numbers), predicted.map_types(numbers), len(names))
+    return make_cell(crosswalk, sum_by_article(gold, counts.sum(1)))
 
 
-def _facet(gold: Gold, whole: "np.ndarray[Any, Any]", belongs: Sequence[Sequence[str]]) -> tuple[Cell, ...]:
-    """A cell for each value of a facet; an item counts in each that it has."""
-    import numpy as np
-
-    found = []
-    for value in sorted({value for values in belongs for value in values}):
-        here = np.array([value in values for values in belongs])
-        found.append(cell(value, articles(gold, whole * here[:, None])))
-    return tuple(found)
+def _score_facet(gold: Gold, totals: "NDArray[np.int64]", facet: str) -> tuple[Cell, ...]:
+    """Return a cell for each value of a facet; an item counts in each that it has."""
+    masks = gold.facet_masks[facet]
+    return tuple(make_cell(value, sum_by_article(gold, totals * mask[:, None])) for value, mask in masks.items())
 
 
-def seen_unseen(gold: Gold, predicted: Predicted, match: str = EXACT) -> tuple[Cell, Cell]:
-    """The cells of mentions whose surface was labelled in training, as whatever type, and of the others."""
-    seen = {id: (text, known) for id, text, known in zip(gold.ids, gold.texts, gold.known, strict=True)}
-
-    def is_seen(id: str, label: LabelKey) -> bool:
-        text, known = seen[id]
-        return text[label[0] : label[1]] in known
-
+def score_seen_unseen(gold: Gold, predicted: LabelTable, match: str = EXACT) -> tuple[Cell, Cell]:
+    """Return the cells of entities whose surface was labelled in training, as whatever type, and of the others."""
+    seen, predicted_seen = gold.seen, gold.is_seen(predicted)
     return (
-        part("seen", gold, predicted, is_seen, match),
-        part("unseen", gold, predicted, lambda id, label: not is_seen(id, label), match),
+        _score_subset("seen", gold, gold.columns.select(seen), predicted.select(predicted_seen), match),
+        _score_subset("unseen", gold, gold.columns.select(~seen), predicted.select(~predicted_seen), match),
     )
 
 
-def part(
-    name: str, gold: Gold, predicted: Predicted, belongs: Callable[[str, LabelKey], bool], match: str = EXACT
-) -> Cell:
-    """The cell of some of the mentions: those of gold and predictions of which `belongs(id, label)` is true."""
-    known = set(gold.ids)
-    ours = {id: frozenset(x for x in found if belongs(id, x)) for id, found in predicted.items() if id in known}
-    pairs = zip(gold.ids, gold.labels, strict=True)
-    true = tuple(frozenset(label for label in found if belongs(id, label)) for id, found in pairs)
-    return cell(name, articles(gold, counts(replace(gold, labels=true), ours, match).sum(1)))
+def score_micro(gold: Gold, predicted: Predicted) -> Cell:
+    """Return the micro-F1 alone."""
+    return make_cell("micro", sum_by_article(gold, count_predictions(gold, predicted).sum(1)))
 
 
-def micro(gold: Gold, predicted: Predicted) -> Cell:
-    """The micro-F1 alone."""
-    return cell("micro", articles(gold, counts(gold, predicted).sum(1)))
+def make_cell(name: str, sums: "NDArray[np.int64]") -> Cell:
+    """Return the cell of counts (articles, 3)."""
+    gold, predicted, correct = (int(sums[:, kind].sum()) for kind in (GOLD, PREDICTED, CORRECT))
+    sizes = article_sizes(sums)
+    low, high = reliable_interval(f1(resample(sums)), sizes) if len(sums) else (None, None)
+    value = float(f1(sums.sum(0))) if gold + predicted else None
+    precision, recall = precision_recall(gold, predicted, correct)
+    return Cell(name, gold, predicted, correct, precision, recall, value, low, high, int((sizes > 0).sum()))
 
 
-def cell(name: str, sums: "np.ndarray[Any, Any]") -> Cell:
-    """The cell of counts (articles, 3)."""
-    total = sums.sum(0)
-    right, guessed, true = int(total[CORRECT]), int(total[PREDICTED]), int(total[GOLD])
-    low, high = significance.bounds(f1(significance.resample(sums)), sizes(sums)) if len(sums) else (None, None)
-    value = float(f1(total)) if true + guessed else None
-    articles = int((sizes(sums) > 0).sum())
-    return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, articles)
+def article_sizes(sums: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """Return the weight of each article in an F1: its gold and predicted labels, from sums (articles, …, 3)."""
+    sizes: NDArray[np.int64] = sums[..., GOLD] + sums[..., PREDICTED]
+    return sizes
 
 
-def sizes(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """How much each article weighs in an F1: its gold and predicted labels."""
-    found: np.ndarray[Any, Any] = sums[..., GOLD] + sums[..., PREDICTED]
-    return found
-
-
-def _macro(sums: "np.ndarray[Any, Any]", few: int) -> Macro:
-    """Of sums (articles, labels, 3), over the labels with `few` gold mentions or more."""
+def _macro(sums: "NDArray[np.int64]", min_mentions: int) -> Macro:
+    """Return macro-F1 of sums (articles, labels, 3), over the labels with `min_mentions` gold mentions or more."""
     import numpy as np
 
     of = sums.shape[1]
-    sums = sums[:, sums[..., GOLD].sum(0) >= few]
-    number = sums.shape[1]
-    if not number:
+    sums = sums[:, sums[..., GOLD].sum(0) >= min_mentions]
+    labels = sums.shape[1]
+    if not labels:
         return Macro(0, of, None, None, None)
     value = float(np.mean(f1(sums.sum(0))))
+    sizes = article_sizes(sums)
     # The label that fewest articles have decides whether there is an interval, and how wide it is.
-    rarest = min((sizes(sums[:, i]) for i in range(number)), key=lambda each: float(significance.effective(each)))
-    if (sizes(sums) > 0).sum(0).min() < FEWEST:
-        return Macro(number, of, value, None, None)
-    drawn = f1(significance.resample(sums))  # a label that a resample has not stands in no mean
-    there = ~np.isnan(drawn)
-    means = np.nansum(drawn, axis=1) / np.maximum(there.sum(1), 1)
-    return Macro(number, of, value, *significance.bounds(np.where(there.any(1), means, np.nan), rarest))
+    rarest = min(sizes.T, key=lambda label_sizes: float(effective_size(label_sizes)))
+    if (sizes > 0).sum(0).min() < MIN_ARTICLES_INTERVAL:
+        return Macro(labels, of, value, None, None)
+    resampled = f1(resample(sums))  # a label that a resample does not have is in no mean
+    present = ~np.isnan(resampled)
+    means = np.nansum(resampled, axis=1) / np.maximum(present.sum(1), 1)
+    return Macro(labels, of, value, *reliable_interval(np.where(present.any(1), means, np.nan), rarest))
 
 
-def _documents(sums: "np.ndarray[Any, Any]") -> Mean:
-    """The mean F1 of the articles that have gold or predicted labels, of sums (articles, 3)."""
+def _document_mean(sums: "NDArray[np.int64]") -> Mean:
+    """Return the mean F1 of the articles that have gold or predicted labels, of sums (articles, 3)."""
     import numpy as np
 
-    single = f1(sums[sizes(sums) > 0])
-    return _of_articles(single, np.ones(len(single)))
+    scores = f1(sums[article_sizes(sums) > 0])
+    return _article_mean(scores, np.ones(len(scores)))
 
 
-def _mean(gold: Gold, values: "np.ndarray[Any, Any]") -> Mean:
-    """The mean of a value per item, resampled by article."""
+def _item_mean(gold: Gold, values: "NDArray[Any]") -> Mean:
+    """Return the mean of a value per item, resampled by article."""
     import numpy as np
 
-    pairs = articles(gold, np.stack([values.astype(float), np.ones(len(values))], axis=1))
-    return replace(_of_articles(pairs[:, 0], pairs[:, 1]), of=len(values))
+    sums = sum_by_article(gold, np.stack([values.astype(float), np.ones(len(values))], axis=1))
+    return replace(_article_mean(sums[:, 0], sums[:, 1]), of=len(values))
 
 
-def _of_articles(sums: "np.ndarray[Any, Any]", sizes: "np.ndarray[Any, Any]") -> Mean:
+def _article_mean(sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]") -> Mean:
+    """Return the mean of values from their sum and their number in each article."""
     import numpy as np
 
     if not len(sums):
         return Mean(None, None, None, 0)
-    drawn = significance.resample(np.stack([sums, sizes], axis=1))
-    low, high = significance.bounds(drawn[:, 0] / drawn[:, 1], sizes)
+    resampled = resample(np.stack([sums, sizes], axis=1))
+    low, high = reliable_interval(resampled[:, 0] / resampled[:, 1], sizes)
     return Mean(float(sums.sum() / sizes.sum()), low, high, len(sums))
 
 
-def _ranking(gold: Gold, scores: Mapping[str, Mapping[str, float]]) -> "np.ndarray[Any, Any]":
-    """Label-ranking average precision of each item (Schapire and Singer 2000); 0 where there are no scores.
+def _ranking_precision(gold: Gold, scores: Mapping[str, Mapping[str, float]]) -> "NDArray[np.float64]":
+    """Return the label-ranking average precision of each item (Schapire and Singer 2000); 0 where there are no scores.
 
     For each true label: of the labels scored at least as high, which share is true; then the mean over the true ones.
     A label without a score ranks below those that have one.
     """
     import numpy as np
 
-    found = np.zeros(len(gold.ids))
-    for i, (id, true) in enumerate(zip(gold.ids, gold.labels, strict=True)):
-        given = scores.get(id)
-        if given is None:
+    precision = np.zeros(len(gold.ids))
+    for i, (id, labels) in enumerate(zip(gold.ids, gold.labels, strict=True)):
+        item_scores = scores.get(id)
+        if item_scores is None:
             continue
-        values = np.array([given.get(name, -np.inf) for name in gold.names])
-        right = np.array([(name,) in true for name in gold.names])
+        values = np.array([item_scores.get(name, -np.inf) for name in gold.names])
+        right = np.array([(name,) in labels for name in gold.names])
         if right.all() or not right.any():
-            found[i] = 1.0  # nothing to rank
+            precision[i] = 1.0  # nothing to rank
             continue
         at_least = values[right][:, None] <= values[None]
-        found[i] = float(np.mean((at_least & right).sum(1) / at_least.sum(1)))
-    return found
+        precision[i] = float(np.mean((at_least & right).sum(1) / at_least.sum(1)))
+    return precision

@@ -4,115 +4,165 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
-from jinbench.scoring import counts, schemes, streaming
-from jinbench.scoring.counts import LabelTable
-from jinbench.scoring.streaming import StreamingScorer
+from jinbench.core.errors import DataError, ErrorList, Problem, fail, raise_if_any, shorten
+from jinbench.scoring.compare import Difference, compare_sums
+from jinbench.scoring.counts import LabelTable, count_labels, labels_to_table, sum_by_group
+from jinbench.scoring.schemes import arrow_to_table, codes_to_table, list_types, tags_to_table
+from jinbench.scoring.streaming import (
+    StreamingReport,
+    StreamingScorer,
+    check_same_items,
+    is_arrow,
+    list_articles,
+    to_lists,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from transformers import EvalPrediction
 
 
 TagNames = Sequence[str] | Mapping[int, str] | Mapping[str, str]
 
-IGNORED = -100  # what a model that is fine-tuned has as the label of a token that does not count
+IGNORED = -100  # the label of a token that does not count, in fine-tuning
 
 
-def _as_row(value: Any) -> Any:
-    """A span as in a submission; what is none stays what it is, to be refused there."""
+def score_sequences(
+    predictions: Any, gold: Any, *, articles: Iterable[Any] | None = None, names: Sequence[str] = (),
+    scheme: str = "BIO", repair: str | None = None, tag_names: TagNames = (),
+) -> StreamingReport:  # fmt: skip
+    """Score sequences of tags or spans against gold sequences.
+
+    Args:
+        predictions: one entry per item: a list of tags, of class labels, or of spans (start, end, type); or an Arrow
+            column of tags or class labels.
+        gold: the same for the gold, in the same order.
+        articles: the article of each item, in any order, for the intervals; without it each item stands for itself.
+        names: the types and their order; by default those of `tag_names`, else all that occur, sorted.
+        scheme: scheme of tags: `BIO`, `BIOES`, `BMES` or `BILOU`.
+        repair: how to read tags that the scheme forbids: `begin` (as conlleval) or `drop`; None refuses them.
+        tag_names: the tags that numbers of class labels stand for, e.g. `features["ner_tags"].feature.names`.
+
+    Returns:
+        Micro-F1 and F1 by type, with 95 % confidence intervals.
+
+    Raises:
+        DataError: [wrong-shape, wrong-tags, wrong-scheme] with all errors of both.
+
+    Example:
+        >>> report = score_sequences([["B-X", "I-X", "O"], ["O"]], [["B-X", "I-X", "O"], ["B-X"]])
+        >>> report.micro.precision, report.micro.recall
+        (1.0, 0.5)
+        >>> score_sequences([[(0, 2, "X")]], [[(0, 2, "Y")]]).micro.f1
+        0.0
+    """
+    sides = {"gold": gold, "predictions": predictions}
+    (gold_table, predicted_table), types, groups = _align_sides(sides, articles, names, scheme, repair, tag_names)
+    if groups is not None:  # the scorer wants the items of an article one after the other
+        order = _order_groups(groups)
+        gold_table, predicted_table = gold_table.reorder(order), predicted_table.reorder(order)
+        groups = [groups[i] for i in order]
+    return StreamingScorer(types).add(gold_table, predicted_table, groups).report()
+
+
+def compare_sequences(
+    a: Any, b: Any, gold: Any, *, articles: Iterable[Any] | None = None, names: Sequence[str] = (),
+    scheme: str = "BIO", repair: str | None = None, tag_names: TagNames = (),
+) -> Difference:  # fmt: skip
+    """Compare two systems on sequences of tags or spans; arguments as in :func:`score_sequences`."""
+    sides = {"gold": gold, "a": a, "b": b}
+    (gold_table, *tables), types, groups = _align_sides(sides, articles, names, scheme, repair, tag_names)
+    if not gold_table.items:
+        expected, fix = "an item or more to compare systems on", "give the gold of both systems"
+        fail("wrong-shape", "gold", expected=expected, found="no items", fix=fix)
+    keys: dict[Any, str] = {}  # equal ids are one article, as in a score; 1 and "1" are two
+    ids = [keys.setdefault(group, repr(group)) for group in (range(gold_table.items) if groups is None else groups)]
+    first, second = (sum_by_group(count_labels(gold_table, table, len(types)).sum(1), ids) for table in tables)
+    return compare_sums(first, second)
+
+
+def span_to_row(value: Any) -> Any:
+    """Convert a span (start, end, type) to a row of a submission; anything else is returned as it is."""
     return dict(zip(("start", "end", "type"), value, strict=False)) if isinstance(value, list | tuple) else value
 
 
-def _columns(
+def _align_sides(
     sides: Mapping[str, Any], articles: Any, names: Iterable[str], scheme: str, repair: str | None, tag_names: TagNames
 ) -> tuple[list[LabelTable], tuple[str, ...], list[Any] | None]:
-    """Gold and systems in columns over one list of types, checked against the gold, and the article of each item.
+    """Return gold and systems as tables over one list of types, checked against the gold, and the article of each item.
 
-    The keys of `sides` are what a message calls them; the gold is the first.
+    The keys of `sides` are their names in messages; the gold is the first.
     """
-    numbers = _listed_names(tag_names, "tag_names")
-    problems: list[Problem] = []
-    found = {place: _side(side, place, numbers, problems) for place, side in sides.items()}
-    order = tuple(dict.fromkeys(_listed_names(names, "names"))) or tuple(schemes.types_of(numbers))
-    if not order:
-        order = tuple(sorted(set().union(*(types for _, _, types in found.values()))))
-    for place, (kind, rows, types) in found.items():
-        if kind == "spans" and not types <= set(order):
-            for i, label in ((i, label) for i, row in enumerate(rows) for label in row if label[2] not in order):
-                hint = "name all of your types"
-                problems.append(
-                    Problem(
-                        "wrong-shape",
-                        location=f"{place}[{i}]",
-                        expected=_one_of(order),
-                        found=shorten(label[2]),
-                        fix=hint,
-                    )
-                )
-    raise_if_any(problems)
-    columns = [_in_columns(place, *found[place][:2], numbers, order, scheme, repair) for place in sides]
-    for place, theirs in zip(list(sides)[1:], columns[1:], strict=True):
-        streaming.check(columns[0], theirs, place)
-    return columns, order, None if articles is None else streaming.groups(articles, columns[0].items)
+    tags = _list_names(tag_names, "tag_names")
+    problems = ErrorList()
+    read = {location: _read_side(side, location, tags, problems) for location, side in sides.items()}
+    types = tuple(dict.fromkeys(_list_names(names, "names"))) or tuple(list_types(tags))
+    if not types:
+        types = tuple(sorted(set().union(*(side_types for _, _, side_types in read.values()))))
+    expected = f"a span with a type that is one of {', '.join(types)}" if types else "no span: there are no types"
+    for location, (kind, rows, side_types) in read.items():
+        if kind == "spans" and not side_types <= set(types):
+            for i, span in ((i, span) for i, row in enumerate(rows) for span in row if span[2] not in types):
+                found, fix = shorten(span[2]), "name all of your types"
+                problems.add("wrong-shape", f"{location}[{i}]", expected=expected, found=found, fix=fix)
+    problems.raise_if_any()
+    tables = [_to_table(location, *read[location][:2], tags, types, scheme, repair) for location in sides]
+    for location, table in zip(list(sides)[1:], tables[1:], strict=True):
+        check_same_items(tables[0], table, location)
+    return tables, types, None if articles is None else list_articles(articles, tables[0].items)
 
 
-def _one_of(names: Sequence[str]) -> str:
-    return f"a span with a type that is one of {', '.join(names)}" if names else "no span: there are no types"
-
-
-def _together(groups: Sequence[Any]) -> "np.ndarray[Any, Any]":
-    """An order (items,) of items in which those of each article come one after the other, as they were."""
+def _order_groups(groups: Sequence[Any]) -> "NDArray[np.int64]":
+    """Return an order (items,) in which the items of each article are adjacent, otherwise as they were."""
     import numpy as np
 
     number: dict[Any, int] = {}
     return np.argsort([number.setdefault(group, len(number)) for group in groups], kind="stable")
 
 
-def _side(side: Any, place: str, numbers: Sequence[str], problems: list[Problem]) -> tuple[str, Any, set[str]]:
-    """What a side holds (arrow, tags, numbers, spans), it as lists or an Arrow array, and the types in it.
+def _read_side(side: Any, location: str, tag_names: Sequence[str], problems: ErrorList) -> tuple[str, Any, set[str]]:
+    """Return the kind of a side (arrow, tags, numbers, spans), its labels as lists or an Arrow array, and their types.
 
-    What is wrong with spans is added to `problems`.
+    Errors in spans are added to `problems`.
     """
-    if streaming.is_arrow(side):
+    if is_arrow(side):
         if "int" not in str(side.type.value_type):
             tags = {tag for row in side.to_pylist() if row for tag in row if tag}
-            return "arrow", side, set(schemes.types_of(tags))
-        if not numbers:
-            raise _unnamed(place, f"an Arrow column of {side.type}")
+            return "arrow", side, set(list_types(tags))
+        if not tag_names:
+            _fail_unnamed(location, f"an Arrow column of {side.type}")
         return "arrow", side, set()
-    rows = streaming.listed(side, place)
+    rows = to_lists(side, location)
     first, i = next(((row[0], i) for i, row in enumerate(rows) if len(row)), (None, 0))
     if isinstance(first, str):
         tags = {tag for row in rows for tag in row if isinstance(tag, str)}
-        return "tags", rows, set(schemes.types_of(tags))
+        return "tags", rows, set(list_types(tags))
     if _is_whole(first):
-        if not numbers:
-            raise _unnamed(f"{place}[{i}]", shorten(rows[i]))
+        if not tag_names:
+            _fail_unnamed(f"{location}[{i}]", shorten(rows[i]))
         return "numbers", rows, set()
-    spans = [[_triple(label, f"{place}[{i}]", problems) for label in row] for i, row in enumerate(rows)]
-    kept = [[label for label in row if label is not None] for row in spans]
-    return "spans", kept, {label[2] for row in kept for label in row}
+    spans = [
+        [span for label in row if (span := _read_span(label, f"{location}[{i}]", problems))]
+        for i, row in enumerate(rows)
+    ]
+    return "spans", spans, {type for row in spans for _, _, type in row}
 
 
-def _unnamed(place: str, said: str) -> DataError:
-    hint = "give tag_names, what the numbers mean, e.g. features['ner_tags'].feature.names"
-    hint += "; or, if these are spans, a list of them for each item"
-    return DataError(
-        Problem(
-            "wrong-shape", location=place, expected="tags, spans, or class labels with tag_names", found=said, fix=hint
-        )
-    )
+def _fail_unnamed(location: str, found: str) -> NoReturn:
+    fix = "give tag_names, the tags that the numbers stand for, e.g. features['ner_tags'].feature.names"
+    fix += "; or, if these are spans, a list of them for each item"
+    fail("wrong-shape", location, expected="tags, spans, or class labels with tag_names", found=found, fix=fix)
 
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _triple(label: Any, place: str, problems: list[Problem]) -> tuple[int, int, str] | None:
-    """A span as (start, end, type). What is wrong with it is added to `problems`."""
+def _read_span(label: Any, location: str, problems: ErrorList) -> tuple[int, int, str] | None:
+    """Return a span as (start, end, type), or add to `problems`."""
     parts: Sequence[Any] = ()
     if isinstance(label, Mapping):
         parts = [label.get(key) for key in ("start", "end", "type")]
@@ -123,48 +173,49 @@ def _triple(label: Any, place: str, problems: list[Problem]) -> tuple[int, int, 
         if 0 <= start < end <= sys.maxsize:
             return start, end, type
     expected = "a span (start, end, type): whole numbers, 0 <= start < end, and the name of a type"
-    hint = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
-    problems.append(Problem("wrong-shape", location=place, expected=expected, found=shorten(label), fix=hint))
+    fix = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
+    problems.add("wrong-shape", location, expected=expected, found=shorten(label), fix=fix)
     return None
 
 
-def _in_columns(
-    place: str, kind: str, rows: Any, numbers: Sequence[str], names: tuple[str, ...], scheme: str, repair: str | None
-) -> LabelTable:
+def _to_table(
+    location: str, kind: str, rows: Any, tag_names: Sequence[str], types: tuple[str, ...], scheme: str,
+    repair: str | None,
+) -> LabelTable:  # fmt: skip
     if kind == "spans":
-        return counts.of_labels(rows, names)
+        return labels_to_table(rows, types)
     try:
         if kind == "arrow":
-            return schemes.of_arrow(rows, numbers, names, scheme, repair)
-        if kind == "tags":
-            return schemes.of_tags(rows, names, scheme, repair)
-        return schemes.of_tags(_tags(rows, numbers), names, scheme, repair)
+            return arrow_to_table(rows, tag_names, types, scheme, repair)
+        return tags_to_table(rows if kind == "tags" else _decode(rows, tag_names), types, scheme, repair)
     except DataError as error:
-        raise DataError(replace(each, location=_named(each.location, place)) for each in error.problems) from None
+        raise DataError(
+            replace(problem, location=_locate(problem.location, location)) for problem in error.problems
+        ) from None
 
 
-def _tags(rows: Sequence[Sequence[Any]], numbers: Sequence[str]) -> list[list[str]]:
-    """Class labels as tags."""
-    expected, hint = f"numbers of tags, 0 to {len(numbers) - 1}", "name all tags, in their order"
+def _decode(rows: Sequence[Sequence[Any]], tag_names: Sequence[str]) -> list[list[str]]:
+    """Convert class labels to tags."""
+    expected, fix = f"numbers of tags, 0 to {len(tag_names) - 1}", "name all tags, in their order"
     raise_if_any(
-        Problem("wrong-tags", location=f"item {i}, tag {j}", expected=expected, found=shorten(code), fix=hint)
+        Problem("wrong-tags", location=f"item {i}, tag {j}", expected=expected, found=shorten(code), fix=fix)
         for i, row in enumerate(rows)
         for j, code in enumerate(row)
-        if not _is_whole(code) or not 0 <= code < len(numbers)
+        if not _is_whole(code) or not 0 <= code < len(tag_names)
     )
-    return [[numbers[code] for code in row] for row in rows]
+    return [[tag_names[code] for code in row] for row in rows]
 
 
-def _named(where: str, place: str) -> str:
-    """The place of a problem with tags, with the name of the side that they are on."""
-    if where.startswith("item "):
-        item, comma, rest = where.removeprefix("item ").partition(",")
-        return f"{place}[{item}]{comma}{rest}"
-    return place if where == "an Arrow column" else where
+def _locate(location: str, side: str) -> str:
+    """Return the location of a problem with tags, with the name of the side that they are on."""
+    if location.startswith("item "):
+        item, comma, rest = location.removeprefix("item ").partition(",")
+        return f"{side}[{item}]{comma}{rest}"
+    return side if location == "an Arrow column" else location
 
 
-def _listed_names(names: Any, place: str) -> tuple[str, ...]:
-    """Names as a tuple, from a sequence, or from a mapping with the number of each, such as `id2label`.
+def _list_names(names: Any, location: str) -> tuple[str, ...]:
+    """Return names as a tuple, from a sequence, or from a mapping with the number of each, such as `id2label`.
 
     Raises :class:`DataError` (wrong-shape).
     """
@@ -172,82 +223,83 @@ def _listed_names(names: Any, place: str) -> tuple[str, ...]:
         by_number = {str(number): name for number, name in names.items()}  # read from JSON, numbers are strings
         names = [by_number.get(str(i)) for i in range(len(names))]
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
-        expected, hint = "a list of names, or a mapping from 0, 1, … to names", f"give {place} as a list"
-        raise DataError(Problem("wrong-shape", location=place, expected=expected, found=shorten(names), fix=hint))
-    found = tuple(names)
-    hint = "name each number from 0 on"
-    raise_if_any(
-        Problem(
-            "wrong-shape",
-            location=f"{place}[{i}]",
-            expected="a name",
-            found="nothing" if name is None else shorten(name),
-            fix=hint,
-        )
-        for i, name in enumerate(found)
-        if not isinstance(name, str) or not name
-    )
-    return found
+        expected, fix = "a list of names, or a mapping from 0, 1, … to names", f"give {location} as a list"
+        fail("wrong-shape", location, expected=expected, found=shorten(names), fix=fix)
+    problems = ErrorList()
+    for i, name in enumerate(names := tuple(names)):
+        if not isinstance(name, str) or not name:
+            found, fix = "nothing" if name is None else shorten(name), "name each number from 0 on"
+            problems.add("wrong-shape", f"{location}[{i}]", expected="a name", found=found, fix=fix)
+    problems.raise_if_any()
+    return names
 
 
 def compute_metrics(
     tag_names: TagNames, scheme: str = "BIO", repair: str | None = "begin"
 ) -> Callable[["EvalPrediction"], dict[str, float]]:
-    """A function for the `compute_metrics` of `transformers.Trainer`, for token classification.
+    """Make a function for the `compute_metrics` of `transformers.Trainer`, for token classification.
 
-    `tag_names` are the names of the labels, such as `dataset.features["ner_tags"].feature.names`, or a mapping such as
-    `model.config.id2label`. Tokens with the label -100 are left out. A model tags token by token and may break the
-    scheme, so that by default spans begin where tags do; `repair=None` refuses such tags. Returns precision, recall and
-    f1 (micro, exact), and f1 by type.
-    Raises :class:`DataError`: wrong-shape for names that are none; the function wrong-shape for predictions and labels
-    of different shapes, wrong-tags for numbers without a name.
+    Args:
+        tag_names: the names of the labels, such as `dataset.features["ner_tags"].feature.names`, or a mapping such as
+            `model.config.id2label`.
+        scheme: scheme of tags: `BIO`, `BIOES`, `BMES` or `BILOU`.
+        repair: how to read tags that the scheme forbids, since a model tags token by token: `begin` (as conlleval) or
+            `drop`; None refuses them.
+
+    Returns:
+        A function of predictions and labels, (items, tokens) or logits of them, that returns precision, recall and f1
+        (micro, exact), and f1 by type. Tokens with the label -100 are left out. It raises :class:`DataError`
+        [wrong-shape] for shapes that differ and [wrong-tags] for numbers without a name.
+
+    Raises:
+        DataError: [wrong-shape] for invalid names.
+
+    Example:
+        >>> import numpy as np
+        >>> metrics = compute_metrics(["O", "B-X", "I-X"])
+        >>> metrics((np.array([[1, 2, 0]]), np.array([[1, 2, -100]])))
+        {'precision': 1.0, 'recall': 1.0, 'f1': 1.0, 'f1_X': 1.0}
     """
-    tags = _listed_names(tag_names, "tag_names")
-    names = schemes.types_of(tags)
+    tags = _list_names(tag_names, "tag_names")
+    types = list_types(tags)
 
-    def compute(found: "EvalPrediction") -> dict[str, float]:
-        logits, labels = (_array(found[i], place) for i, place in enumerate(("predictions", "labels")))
+    def compute(evaluation: "EvalPrediction") -> dict[str, float]:
+        logits, labels = (_to_array(evaluation[i], side) for i, side in enumerate(("predictions", "labels")))
         predicted = logits.argmax(-1) if logits.ndim == labels.ndim + 1 and logits.shape[-1] else logits
         if labels.ndim != 2 or predicted.shape != labels.shape:
-            expected = "labels (items, tokens), and for each a number or logits"
-            shapes, hint = f"{logits.shape} and {labels.shape}", "pad both alike"
-            raise DataError(
-                Problem("wrong-shape", location="predictions and labels", expected=expected, found=shapes, fix=hint)
+            expected, found = (
+                "labels (items, tokens), and for each a number or logits",
+                f"{logits.shape} and {labels.shape}",
             )
+            fail("wrong-shape", "predictions and labels", expected=expected, found=found, fix="pad both alike")
         counted = labels != IGNORED
-        for place, side in (("labels", labels), ("predictions", predicted)):
+        for location, side in (("labels", labels), ("predictions", predicted)):
             wrong = side[counted & ((side < 0) | (side >= len(tags)))]
             if side.dtype.kind not in "iu" or wrong.size:
-                expected = f"numbers of tags, 0 to {len(tags) - 1}, or {IGNORED} as a label of what does not count"
-                said, hint = str(wrong[0] if wrong.size else side.dtype), "name all tags, in their order"
-                raise DataError(Problem("wrong-tags", location=place, expected=expected, found=said, fix=hint))
-        true, guess = (
-            schemes.of_codes(side[counted], counted.sum(1), tags, names, scheme, rule)
-            for side, rule in ((labels, None), (predicted, repair))
+                expected = (
+                    f"numbers of tags, 0 to {len(tags) - 1}, or {IGNORED} as a label of a token that does not count"
+                )
+                found = str(wrong[0] if wrong.size else side.dtype)
+                fail("wrong-tags", location, expected=expected, found=found, fix="name all tags, in their order")
+        gold_table, predicted_table = (
+            codes_to_table(side[counted], counted.sum(1), tags, types, scheme, side_repair)
+            for side, side_repair in ((labels, None), (predicted, repair))
         )
-        report = StreamingScorer(names, intervals=False).add(true, guess).report()
+        report = StreamingScorer(types, intervals=False).add(gold_table, predicted_table).report()
         scores = {"precision": report.micro.precision, "recall": report.micro.recall, "f1": report.micro.f1 or 0.0}
         return scores | {f"f1_{cell.name}": cell.f1 for cell in report.labels if cell.f1 is not None}
 
     return compute
 
 
-def _array(side: Any, place: str) -> "np.ndarray[Any, Any]":
-    """What a model gives, as numbers: of several outputs the first. Raises :class:`DataError` (wrong-shape)."""
+def _to_array(side: Any, location: str) -> "NDArray[Any]":
+    """Return the output of a model, the first of several, as numbers. Raises :class:`DataError` (wrong-shape)."""
     import numpy as np
 
     try:
-        found = np.asarray(side[0] if isinstance(side, tuple) and side else side)
+        array = np.asarray(side[0] if isinstance(side, tuple) and side else side)
     except ValueError:  # rows of different lengths
-        found = np.asarray(None)
-    if found.dtype.kind not in "iufb":
-        raise DataError(
-            Problem(
-                "wrong-shape",
-                location=place,
-                expected="an array of numbers",
-                found=shorten(side),
-                fix="pad rows to one length",
-            )
-        )
-    return found
+        array = np.asarray(None)
+    if array.dtype.kind not in "iufb":
+        fail("wrong-shape", location, expected="an array of numbers", found=shorten(side), fix="pad rows to one length")
+    return array

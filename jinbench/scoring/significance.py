@@ -1,31 +1,33 @@
-"""What a number is worth: intervals over resampled articles, and whether two systems can be told apart. Numpy only.
+"""Cluster bootstrap, approximate randomization, Holm's correction. NumPy only.
 
 The unit is the article, because sentences of one article are alike. Articles differ much in size, so that few of them
-carry most of a score: everything here goes by how many articles of one size would be worth as much.
+carry most of a score: intervals and tests go by the effective number of articles.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
 SEED = 0
 LEVEL, POWER = 0.05, 0.80
-# Articles. With fewer, no test can tell anything apart: of the 32 ways to swap two systems on five articles, the two
-# most extreme are more than 5 %.
-ENOUGH = 6
-# Articles that have any of what is counted. With fewer an interval holds the truth far too seldom: four give 89 in a
-# hundred, two give 53.
-FEWEST = 5
+# With fewer articles no difference is significant: of the 32 ways to swap two systems on five articles, the two most
+# extreme are more than 5 %.
+MIN_ARTICLES_TEST = 6
+# Articles that have any of what is counted. With fewer the coverage of an interval is far too low: 89 % with four,
+# 53 % with two.
+MIN_ARTICLES_INTERVAL = 5
 _BLOCK = 2_000_000  # weights that are held at a time
 
 
-def _blocks(articles: int, times: int, seed: int) -> Iterator["np.ndarray[Any, Any]"]:
+def _draw_blocks(articles: int, times: int, seed: int) -> Iterator["NDArray[np.int64]"]:
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -37,42 +39,50 @@ def _blocks(articles: int, times: int, seed: int) -> Iterator["np.ndarray[Any, A
         yield np.bincount(drawn.ravel(), minlength=number * articles).reshape(number, articles)
 
 
-def draws(articles: int, times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
-    """How often each article is drawn in each resample: integers (times, articles); the sum of a row is `articles`."""
+def draw_articles(articles: int, times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.int64]":
+    """Draw articles with replacement: (times, articles) int64, how often each is drawn; rows sum to `articles`."""
     import numpy as np
 
-    return np.concatenate(list(_blocks(articles, times, seed)))
+    return np.concatenate(list(_draw_blocks(articles, times, seed)))
 
 
-def resample(sums: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED) -> "np.ndarray[Any, Any]":
-    """Sums (times, …) over articles drawn with replacement from `sums` (articles, …): the cluster bootstrap.
+@lru_cache(maxsize=4)
+def _draw_weights(articles: int, times: int, seed: int) -> "NDArray[np.float64]":
+    """Return :func:`draw_articles` as floats, to multiply with."""
+    return draw_articles(articles, times, seed).astype(float)
+
+
+def resample(sums: "NDArray[Any]", times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.float64]":
+    """Return the cluster bootstrap: sums (times, …) over articles drawn with replacement from `sums` (articles, …).
 
     Two systems get the same draws, so that their difference is paired.
     """
     import numpy as np
 
     flat = sums.reshape(len(sums), -1).astype(float)  # sums of integers: exact in any order
-    found = np.concatenate([block @ flat for block in _blocks(len(sums), times, seed)])
-    drawn: np.ndarray[Any, Any] = found.reshape(times, *sums.shape[1:])
-    return drawn
+    if len(sums) * times <= _BLOCK:  # few enough to keep for the next score on the same articles
+        resampled = _draw_weights(len(sums), times, seed) @ flat
+    else:
+        resampled = np.concatenate([block @ flat for block in _draw_blocks(len(sums), times, seed)])
+    return resampled.reshape(times, *sums.shape[1:])
 
 
 def resample_patterns(
-    patterns: "np.ndarray[Any, Any]", times_each: "np.ndarray[Any, Any]", times: int = RESAMPLES, seed: int = SEED
-) -> "np.ndarray[Any, Any]":
-    """The same for units of which only is known how many have which counts: sums (times, 2).
+    patterns: "NDArray[np.int64]", frequencies: "NDArray[np.int64]", times: int = RESAMPLES, seed: int = SEED
+) -> "NDArray[np.int64]":
+    """Return the bootstrap of units of which only the frequency of their counts is known: sums (times, 2).
 
-    `patterns` (patterns, 2) are integers whose sums stay below 2³¹; `times_each` (patterns,) says how many units have
-    each. Few patterns are drawn as one multinomial, many unit by unit, whichever is less work.
+    `patterns` (patterns, 2) are integers whose sums stay below 2³¹; `frequencies` (patterns,) is the number of units
+    that have each. Few patterns are drawn as one multinomial, many unit by unit, whichever is less work.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    units = int(times_each.sum())
+    units = int(frequencies.sum())
     if len(patterns) * 20 < units:  # a draw from a binomial costs as much as some twenty units
-        drawn: np.ndarray[Any, Any] = rng.multinomial(units, times_each / units, size=times) @ patterns
-        return drawn
-    packed = np.repeat(patterns[:, 0] << 32 | patterns[:, 1], times_each)
+        sums: NDArray[np.int64] = rng.multinomial(units, frequencies / units, size=times) @ patterns
+        return sums
+    packed = np.repeat(patterns[:, 0] << 32 | patterns[:, 1], frequencies)
     rows = max(1, 16_000 // units)  # small enough to take place in memory that is already there
     both = np.concatenate(
         [
@@ -83,35 +93,46 @@ def resample_patterns(
     return np.stack([both >> 32, both & 0xFFFFFFFF], axis=1)
 
 
-def effective(sizes: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """How many articles of one size are worth as much as those of `sizes` (articles, …): (Σ size)² / Σ size².
+def effective_size(sizes: "NDArray[Any]") -> "NDArray[np.float64]":
+    """Return the effective number of articles of `sizes` (articles, …): (Σ size)² / Σ size² (Kish 1965).
 
-    Kish (1965). 0 where all are empty.
+    0 where all are empty.
     """
     import numpy as np
 
     sizes = sizes.astype(float)
-    found: np.ndarray[Any, Any] = sizes.sum(0) ** 2 / np.maximum((sizes**2).sum(0), 1e-300)
-    return found
+    articles: NDArray[np.float64] = sizes.sum(0) ** 2 / np.maximum((sizes**2).sum(0), 1e-300)
+    return articles
 
 
-def _student(freedom: float) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
-    """Student's t with `freedom` >= 1 degrees as a table: angles θ with t = √freedom · tan θ, and P(T <= t) for each.
+@lru_cache(maxsize=2)
+def _cosines(most: float) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
+    """Angles from -most to most, and their cosines; the same for all up to 40 degrees of freedom."""
+    import numpy as np
+
+    angle = np.linspace(-most, most, 20001)
+    return angle, np.maximum(np.cos(angle), 0)
+
+
+@lru_cache(maxsize=4)  # the tests of one difference have the same degrees of freedom
+def _student(freedom: float) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
+    """Tabulate Student's t with `freedom` >= 1 degrees: angles θ with t = √freedom · tan θ, and P(T <= t) for each.
 
     In the angle the density is cos(θ)^(freedom - 1): smooth, and on a finite range. Its spread is 1/√freedom: beyond
     ten of these there is nothing, and with many degrees a table of the whole range would step over the rest.
     """
     import numpy as np
 
-    most = min(np.pi / 2, 10 / math.sqrt(freedom))
-    angle = np.linspace(-most, most, 20001)
-    density = np.maximum(np.cos(angle), 0) ** (freedom - 1)
+    most = min(math.pi / 2, 10 / math.sqrt(freedom))
+    angle, cosine = _cosines(most)
+    density = cosine ** (freedom - 1)
     below = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
     return angle, below / below[-1]
 
 
+@lru_cache(maxsize=4096)  # tables of the same articles ask for the same quantiles again
 def t_quantile(probability: float, freedom: float) -> float:
-    """The quantile of Student's t, to some six digits. `freedom` below 1 counts as 1."""
+    """Return the quantile of Student's t, to some six digits. `freedom` below 1 counts as 1."""
     import numpy as np
 
     freedom = max(freedom, 1.0)
@@ -119,8 +140,8 @@ def t_quantile(probability: float, freedom: float) -> float:
     return math.sqrt(freedom) * math.tan(float(np.interp(probability, below, angle)))
 
 
-def t_test(value: float, freedom: float) -> float:
-    """The two-sided p-value of a t statistic."""
+def t_p_value(value: float, freedom: float) -> float:
+    """Return the two-sided p-value of a t statistic."""
     import numpy as np
 
     freedom = max(freedom, 1.0)
@@ -128,52 +149,54 @@ def t_test(value: float, freedom: float) -> float:
     return 2 * float(np.interp(math.atan(-abs(value) / math.sqrt(freedom)), angle, below))
 
 
-def tail(articles: float, level: float = LEVEL) -> float:
-    """Below which share of the resampled values an interval ends, for so many effective articles.
+def tail_probability(articles: float, level: float = LEVEL) -> float:
+    """Return the share of resampled values below an expanded percentile interval, by effective number of articles.
 
-    The expanded percentile interval of Hesterberg (2015, The American Statistician 69:371): a percentile interval is
-    too narrow for few units, as a normal one is that takes σ for known and divides by n. It ends further out by as much
-    as Student's t is wider than the normal, and by √(n / (n - 1)).
+    A percentile interval is too narrow for few units, as a normal one is that takes σ for known and divides by n. This
+    one ends further out by as much as Student's t is wider than the normal, and by √(n / (n - 1)).
+
+    References:
+        Hesterberg 2015, The American Statistician 69:371.
     """
     articles = max(articles, 1.5)
     wider = math.sqrt(articles / (articles - 1)) * t_quantile(1 - level / 2, articles - 1)
     return NormalDist().cdf(-wider)
 
 
-def interval(drawn: "np.ndarray[Any, Any]", articles: float, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of resampled values (times,), NaN left out; `articles` is how many are effective."""
+def percentile_interval(values: "NDArray[np.float64]", articles: float, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of resampled values (times,), NaN left out; `articles` is their effective number."""
     import numpy as np
 
-    below = tail(articles, level)
-    low, high = np.nanquantile(drawn, [below, 1 - below])
+    below = tail_probability(articles, level)
+    low, high = np.nanquantile(values, [below, 1 - below])
     return float(low), float(high)
 
 
-def bounds(drawn: "np.ndarray[Any, Any]", sizes: "np.ndarray[Any, Any]") -> tuple[float, float] | tuple[None, None]:
-    """The same where it says something, for articles of `sizes` (articles,); else nothing.
+def reliable_interval(values: "NDArray[np.float64]", sizes: "NDArray[Any]") -> tuple[float, float] | tuple[None, None]:
+    """Return the interval of resampled values (times,) for articles of `sizes` (articles,), or None without meaning.
 
-    It does not if fewer than `FEWEST` articles have anything, or if nothing varies among them: where all is right, or
-    all is wrong, a resample shows nothing else.
+    That is with fewer than `MIN_ARTICLES_INTERVAL` articles that are not empty, or without variance among them: where
+    all is correct, or all is wrong, a resample shows nothing else.
     """
-    if (sizes > 0).sum() < FEWEST:
+    if (sizes > 0).sum() < MIN_ARTICLES_INTERVAL:
         return None, None
-    low, high = interval(drawn, float(effective(sizes)))
+    low, high = percentile_interval(values, float(effective_size(sizes)))
     return (low, high) if high - low > 1e-12 else (None, None)
 
 
-def wald_test(value: float, error: float, articles: float) -> float:
-    """The two-sided p-value of a value with a bootstrap's standard error, by Student's t over effective articles.
+def wald_p_value(value: float, error: float, articles: float) -> float:
+    """Return the two-sided p-value of a value and its bootstrap standard error, by Student's t.
 
-    As the interval has it: the error is that of a bootstrap, too small by √(n / (n - 1)).
+    `articles` is their effective number. As in the interval, the error of a bootstrap is too small by √(n / (n - 1)).
     """
     articles = max(articles, 1.5)
     if error < 1e-12:
         return float(abs(value) < 1e-12)
-    return t_test(value / error * math.sqrt((articles - 1) / articles), articles - 1)
+    return t_p_value(value / error * math.sqrt((articles - 1) / articles), articles - 1)
 
 
-def f1(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """F1 from sums (…, 3) of gold, predicted and correct: 2 correct / (gold + predicted). NaN where both are 0."""
+def f1(sums: "NDArray[Any]") -> "NDArray[np.float64]":
+    """Return F1 from sums (…, 3) of gold, predicted and correct: 2 correct / (gold + predicted). NaN if both are 0."""
     import numpy as np
 
     total = sums[..., 0] + sums[..., 1]
@@ -181,56 +204,62 @@ def f1(sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 
 
 def randomization_test(
-    a: "np.ndarray[Any, Any]", b: "np.ndarray[Any, Any]", times: int = PERMUTATIONS, seed: int = SEED
+    a: "NDArray[np.int64]", b: "NDArray[np.int64]", times: int = PERMUTATIONS, seed: int = SEED
 ) -> float:
-    """The two-sided p-value of the difference in micro-F1 of two systems with the sums `a`, `b` (articles, 3).
+    """Return the two-sided p-value of the difference in micro-F1 of two systems with the sums `a`, `b` (articles, 3).
 
-    The approximate randomization test (Noreen 1989; Yeh 2000): were they the same, it would not matter on any article
-    which of the two is which. The smallest p that it can give is 1 / (times + 1).
+    The approximate randomization test: were they the same, it would not matter on any article which of the two is
+    which. The smallest p that it can give is 1 / (times + 1).
+
+    References:
+        Noreen 1989, Computer-Intensive Methods for Testing Hypotheses; Yeh 2000, COLING.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    found = float(np.nan_to_num(f1(a.sum(0)) - f1(b.sum(0))))
+    observed = float(np.nan_to_num(f1(a.sum(0)) - f1(b.sum(0))))
     rows, as_large = max(1, _BLOCK // len(a)), 0
     for start in range(0, times, rows):
         swapped = rng.integers(0, 2, (min(rows, times - start), len(a)), dtype=np.uint8)
         moved = swapped.astype(float) @ (a - b).astype(float)
         differences = np.nan_to_num(f1(a.sum(0) - moved) - f1(b.sum(0) + moved))
-        as_large += int((np.abs(differences) >= abs(found) - 1e-12).sum())
+        as_large += int((np.abs(differences) >= abs(observed) - 1e-12).sum())
     return (1 + as_large) / (times + 1)
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values of several tests, adjusted so that the chance of one false alarm among all is kept (Holm 1979)."""
+def holm_correction(p: Sequence[float]) -> list[float]:
+    """Adjust the p-values of several tests so that the family-wise error rate is kept (Holm 1979)."""
     adjusted, highest = [0.0] * len(p), 0.0
-    for passed, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
-        highest = max(highest, min(1.0, p[i] * (len(p) - passed)))
+    for rank, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        highest = max(highest, min(1.0, p[i] * (len(p) - rank)))
         adjusted[i] = highest
     return adjusted
 
 
-def corrected_t(differences: Sequence[float]) -> tuple[float, float, float, float]:
-    """Mean, low and high of the differences of two systems on each fold of a cross-validation, and the p-value.
+def corrected_t_test(differences: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return mean, low, high and p-value of the differences of two systems on each fold of a cross-validation.
 
-    The corrected resampled t-test (Nadeau and Bengio 2003, Machine Learning 52:239): training sets overlap, so that the
-    variance of the mean is not s²/k but (1/k + test/train) s², where test/train is 1/(k - 1).
+    The corrected resampled t-test: training sets overlap, so that the variance of the mean is not s²/k but
+    (1/k + test/train) s², where test/train is 1/(k - 1).
+
+    References:
+        Nadeau and Bengio 2003, Machine Learning 52:239.
     """
     folds = len(differences)
     mean = sum(differences) / folds
-    spread = sum((each - mean) ** 2 for each in differences) / (folds - 1)
-    error = math.sqrt((1 / folds + 1 / (folds - 1)) * spread)
+    variance = sum((difference - mean) ** 2 for difference in differences) / (folds - 1)
+    error = math.sqrt((1 / folds + 1 / (folds - 1)) * variance)
     if not error:
         return mean, mean, mean, float(mean == 0)
     width = t_quantile(1 - LEVEL / 2, folds - 1) * error
-    return mean, mean - width, mean + width, t_test(mean / error, folds - 1)
+    return mean, mean - width, mean + width, t_p_value(mean / error, folds - 1)
 
 
 def minimum_detectable_difference(error: float, articles: float, tests: int = 1) -> float:
-    """The smallest difference that is told apart with the power `POWER`, given the standard error of a difference.
+    """Return the minimum detectable difference at the power `POWER`, from the standard error of a difference.
 
     Where it is one of several tests, it must hold at the level that is left for each: `LEVEL` divided by their number,
-    which is the first step of Holm's.
+    which is the first step of Holm's correction.
     """
     freedom = articles - 1
     width = t_quantile(1 - LEVEL / tests / 2, freedom) + t_quantile(POWER, freedom)

@@ -1,6 +1,6 @@
-"""Tagged sentences scored as a stream: what is kept does not grow with their number. Numpy only.
+"""Score tagged sentences in batches, in constant memory. NumPy only.
 
-Kept are a few sums, and how many articles have which counts; intervals come from these as from the articles themselves.
+A few sums are kept, and how many articles have which counts; intervals come from these as from the articles themselves.
 """
 
 import os
@@ -9,51 +9,65 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
-from jinbench.scoring import schemes, significance
-from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, LabelTable, count, totals
-from jinbench.scoring.results import Cell, rounded, shares
-from jinbench.scoring.significance import f1
+from jinbench.core.errors import Problem, fail, raise_if_any, shorten
+from jinbench.scoring import schemes
+from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, LabelTable, count_labels, sum_counts
+from jinbench.scoring.html import html_table
+from jinbench.scoring.results import HEADER, Cell, precision_recall, round_floats
+from jinbench.scoring.significance import RESAMPLES, f1, reliable_interval, resample_patterns
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_LABELS = "write one list for each item, of tags such as B-X or of spans (start, end, type)"
 
 
 @dataclass(frozen=True)
 class StreamingReport:
-    """Micro-F1 and F1 by label, each with its counts and its interval over so many articles."""
+    """Micro-F1 and F1 by label, each with its counts and its 95 % confidence interval.
+
+    `exact` is the number of items that are an exact match. `grouped` is false if an item was added without its article:
+    then each counts as an article of its own.
+    """
 
     micro: Cell
     labels: tuple[Cell, ...]
     items: int
-    exact: int  # items that are wholly right
+    exact: int
     articles: int
-    grouped: bool  # whether it was said which article each item is from; if not, each counts as one
+    grouped: bool
 
     def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = rounded(asdict(self))
+        """Return the report as a record, floats rounded to six places."""
+        record: dict[str, Any] = round_floats(asdict(self))
         return record
 
-    def to_pandas(self) -> Any:
-        """A row per label, and one for all."""
-        import pandas
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a table with a row for micro-F1 and one per label."""
+        import pandas as pd
 
-        return pandas.DataFrame([asdict(cell) for cell in (self.micro, *self.labels)])
+        return pd.DataFrame([asdict(cell) for cell in (self.micro, *self.labels)])
+
+    def __repr__(self) -> str:
+        return f"<StreamingReport micro-F1 = {self.micro.formatted}, {self.items} items of {self.articles} articles>"
+
+    def _repr_html_(self) -> str:
+        notes = [f"{self.exact} of {self.items} items are exact matches; {self.articles} articles"]
+        return html_table([cell.table_row for cell in (self.micro, *self.labels)], "micro-F1 and F1 by label", notes)
 
     def __str__(self) -> str:
         width = 2 + max(len(cell.name) for cell in (self.micro, *self.labels))
-        lines = [f"{'':{width}}{'gold':>8}{'pred':>8}{'right':>8}   precision  recall   F1 [95 % interval]"]
-        lines += [cell.line(width, 8) for cell in (self.micro, *self.labels)]
-        lines += ["", f"{self.exact} of {self.items} items wholly right; {self.articles} articles"]
-        return "\n".join(lines if self.grouped or not self.articles else [*lines, _ALONE])
-
-
-_ALONE = "each item is taken for an article of its own: too narrow an interval where items are alike"
-_LABELS = "write one list for each item, of tags such as B-X or of spans (start, end, type)"
+        lines = [" " * width + HEADER, *(cell.format_row(width) for cell in (self.micro, *self.labels))]
+        lines += ["", f"{self.exact} of {self.items} items are exact matches; {self.articles} articles"]
+        if self.articles and not self.grouped:
+            lines.append("each item counts as an article of its own: the interval is too narrow where items are alike")
+        return "\n".join(lines)
 
 
 def is_arrow(side: Any) -> bool:
-    """Whether these are lists in an Arrow array, chunked or not, of strings or whole numbers."""
+    """Return whether `side` is an Arrow array, chunked or not, of lists of strings or whole numbers."""
     if type(side).__module__.partition(".")[0] != "pyarrow":
         return False
     import pyarrow as pa
@@ -67,35 +81,27 @@ def is_arrow(side: Any) -> bool:
     )
 
 
-def listed(side: Any, place: str) -> list[Sequence[Any]]:
-    """The labels of each item as a list, from whatever can be gone through once.
+def to_lists(side: Any, location: str) -> list[Sequence[Any]]:
+    """Return the labels of each item as a list, from any iterable.
 
-    Raises :class:`DataError` (wrong-shape) that names `place` and the item.
+    Raises :class:`DataError` (wrong-shape) that names `location` and the item.
     """
     if type(side).__module__.partition(".")[0] == "pyarrow" and hasattr(side, "to_pylist"):
         side = side.to_pylist()
-    if not _is_many(side):
-        raise DataError(
-            Problem(
-                "wrong-shape",
-                location=place,
-                expected="a list with one entry per item",
-                found=shorten(side),
-                fix=_LABELS,
-            )
-        )
+    if not _is_collection(side):
+        fail("wrong-shape", location, expected="a list with one entry per item", found=shorten(side), fix=_LABELS)
     rows = list(side)
     expected = "the labels of an item: a list of tags or of spans"
     raise_if_any(
-        Problem("wrong-shape", location=f"{place}[{i}]", expected=expected, found=shorten(row), fix=_LABELS)
+        Problem("wrong-shape", location=f"{location}[{i}]", expected=expected, found=shorten(row), fix=_LABELS)
         for i, row in enumerate(rows)
-        if not isinstance(row, list | tuple) and not _is_many(row)
+        if not isinstance(row, list | tuple) and not _is_collection(row)
     )
     return [row if isinstance(row, list | tuple) else list(row) for row in rows]
 
 
-def _is_many(value: Any) -> bool:
-    """Whether it can be gone through, and is neither a text, nor a path, nor values by name."""
+def _is_collection(value: Any) -> bool:
+    """Return whether `value` is an iterable, but no text, path or mapping."""
     if isinstance(value, str | bytes | os.PathLike | Mapping):
         return False
     try:
@@ -105,70 +111,53 @@ def _is_many(value: Any) -> bool:
     return True
 
 
-def check(gold: LabelTable, predicted: LabelTable, place: str = "predictions") -> None:
-    """Refuse predictions for fewer or more items, or with fewer or more tags, than gold has.
+def check_same_items(gold: LabelTable, predicted: LabelTable, location: str = "predictions") -> None:
+    """Check that predictions have as many items as gold, and as many tags in each.
 
     Raises :class:`DataError` (wrong-shape).
     """
     import numpy as np
 
     if gold.items != predicted.items:
-        expected, hint = f"{gold.items} items, as in the gold", "predict each item, with no label if there is none"
-        raise DataError(
-            Problem("wrong-shape", location=place, expected=expected, found=f"{predicted.items} items", fix=hint)
-        )
+        expected, fix = f"{gold.items} items, as in the gold", "predict each item, with no label if there is none"
+        fail("wrong-shape", location, expected=expected, found=f"{predicted.items} items", fix=fix)
     if gold.tokens is not None and predicted.tokens is not None and (differs := gold.tokens != predicted.tokens).any():
         i = int(np.flatnonzero(differs)[0])
-        expected, hint = f"{gold.tokens[i]} tags, as in the gold", "predict a tag for each token"
-        raise DataError(
-            Problem(
-                "wrong-shape", location=f"{place}[{i}]", expected=expected, found=f"{predicted.tokens[i]}", fix=hint
-            )
-        )
+        expected, fix = f"{gold.tokens[i]} tags, as in the gold", "predict a tag for each token"
+        fail("wrong-shape", f"{location}[{i}]", expected=expected, found=f"{predicted.tokens[i]}", fix=fix)
 
 
-def groups(articles: Any, items: int) -> list[Any]:
-    """The article of each of `items` items, as a list. Raises :class:`DataError` (wrong-shape)."""
-    expected = f"the article of each of {items} items"
-    if not _is_many(articles):
-        raise DataError(
-            Problem(
-                "wrong-shape",
-                location="articles",
-                expected=expected,
-                found=shorten(articles),
-                fix="name one for each item",
-            )
-        )
-    found = articles.tolist() if hasattr(articles, "tolist") else list(articles)
-    if len(found) != items:
-        raise DataError(
-            Problem(
-                "wrong-shape",
-                location="articles",
-                expected=expected,
-                found=f"{len(found)}",
-                fix="name one for each item",
-            )
-        )
-    for i, article in enumerate(found):
+def list_articles(articles: Any, items: int) -> list[Any]:
+    """Return the article of each of `items` items as a list. Raises :class:`DataError` (wrong-shape)."""
+    expected, fix = f"the article of each of {items} items", "name one for each item"
+    if not _is_collection(articles):
+        fail("wrong-shape", "articles", expected=expected, found=shorten(articles), fix=fix)
+    ids = articles.tolist() if hasattr(articles, "tolist") else list(articles)
+    if len(ids) != items:
+        fail("wrong-shape", "articles", expected=expected, found=f"{len(ids)}", fix=fix)
+    for i, article in enumerate(ids):
         try:
             hash(article)
         except TypeError:
-            where, hint = f"articles[{i}]", "name articles by strings or whole numbers"
-            raise DataError(
-                Problem(
-                    "wrong-shape", location=where, expected="the id of an article", found=shorten(article), fix=hint
-                )
-            ) from None
-    return found
+            fix = "name articles by strings or whole numbers"
+            fail("wrong-shape", f"articles[{i}]", expected="the id of an article", found=shorten(article), fix=fix)
+    return ids
 
 
 class StreamingScorer:
-    """Counts of tagged sentences that come in batches.
+    """Scorer of tagged sentences that come in batches.
 
-    `names` are the types; `scheme` and `repair` as in `jinbench.scoring.schemes`; `tag_names` what numbers of class
-    labels mean, as in an Arrow column of the dataset. Without `intervals` there are none, and it takes half the time.
+    Args:
+        names: the types.
+        scheme: scheme of tags: `BIO`, `BIOES`, `BMES` or `BILOU`.
+        repair: how to read tags that the scheme forbids: `begin` (as conlleval) or `drop`; None refuses them.
+        tag_names: the tags that numbers of class labels stand for, as in an Arrow column of the dataset.
+        intervals: whether to compute confidence intervals; without them it takes half the time.
+
+    Example:
+        >>> scorer = StreamingScorer(["X"])
+        >>> scorer.add([["B-X", "I-X"]], [["B-X", "I-X"]]).add([["B-X"]], [["O"]]).report().micro.recall
+        0.5
     """
 
     def __init__(
@@ -179,118 +168,128 @@ class StreamingScorer:
 
         self.names, self.scheme, self.repair, self.intervals = tuple(names), scheme, repair, intervals
         self.tag_names = tuple(tag_names) or ("O", *(f"{letter}-{name}" for name in names for letter in "BI"))
-        self._open: tuple[Any, np.ndarray[Any, Any]] | None = None  # the article that may go on in the next batch
+        self._open: tuple[Any, NDArray[np.int64]] | None = None  # the article that may go on in the next batch
         self._patterns: list[Counter[int]] = [Counter() for _ in range(len(self.names) + 1)]  # the first is of all
         self._sums = np.zeros((len(self.names), 3), dtype=np.int64)
         self._items = self._exact = self._articles = 0
-        self._grouped = True  # so far: whether each batch said its articles
+        self._grouped = True  # whether all batches so far had articles
 
-    def _columns(self, side: Any, place: str) -> LabelTable:
+    def _to_table(self, side: Any, location: str) -> LabelTable:
         if isinstance(side, LabelTable):
             return side
         if is_arrow(side):
-            return schemes.of_arrow(side, self.tag_names, self.names, self.scheme, self.repair)
-        return schemes.of_tags(listed(side, place), self.names, self.scheme, self.repair)
+            return schemes.arrow_to_table(side, self.tag_names, self.names, self.scheme, self.repair)
+        return schemes.tags_to_table(to_lists(side, location), self.names, self.scheme, self.repair)
 
     def add(self, gold: Any, predicted: Any, articles: Iterable[Any] | None = None) -> "StreamingScorer":
-        """Count a batch: a list of tags per item, Arrow columns of them, or :class:`Columns`, in the same order.
+        """Count a batch.
 
-        `articles` says of each item which article it is from; without it each item stands for itself. The items of an
-        article must come one after the other, but may go on in the next batch. One that comes back within a batch is
-        refused; one that comes back in a later batch cannot be seen, since no ids are kept, and counts as two.
-        Raises :class:`DataError` (wrong-scheme, wrong-tags, wrong-shape); nothing of the batch is counted then.
+        Args:
+            gold: a list of tags per item, an Arrow column of them, or a :class:`LabelTable`.
+            predicted: the same for the predictions, in the same order.
+            articles: the article of each item; without it each item stands for itself. The items of an article must be
+                adjacent, but may continue in the next batch. An article that comes back within a batch is refused;
+                one that comes back in a later batch cannot be seen, since no ids are kept, and counts as two.
+
+        Returns:
+            The scorer itself.
+
+        Raises:
+            DataError: [wrong-scheme, wrong-tags, wrong-shape]; nothing of the batch is counted then.
         """
-        ours, theirs = self._columns(gold, "gold"), self._columns(predicted, "predictions")
-        check(ours, theirs)
-        ids = None if articles is None else groups(articles, ours.items)
-        starts = [] if ids is None else _starts(ids)
-        sums, exact = totals(ours, theirs, len(self.names))
-        table = count(ours, theirs, len(self.names)) if self.intervals and ours.items else None
+        gold_table, predicted_table = self._to_table(gold, "gold"), self._to_table(predicted, "predictions")
+        check_same_items(gold_table, predicted_table)
+        items, types = gold_table.items, len(self.names)
+        ids = None if articles is None else list_articles(articles, items)
+        starts = [] if ids is None else _find_starts(ids)
+        sums, exact = sum_counts(gold_table, predicted_table, types)
+        counts = count_labels(gold_table, predicted_table, types) if self.intervals and items else None
         self._sums += sums
-        self._items += ours.items
+        self._items += items
         self._exact += exact
-        self._grouped &= ids is not None or not ours.items
-        if table is not None:
-            self._note_items(table, ids, starts)
+        self._grouped &= ids is not None or not items
+        if counts is not None:
+            self._add_items(counts, ids, starts)
         return self
 
-    def _note_items(self, table: "np.ndarray[Any, Any]", ids: list[Any] | None, starts: list[int]) -> None:
-        """Take in the counts (items, labels, 3) of a batch, of which each article begins at one of `starts`."""
+    def _add_items(self, counts: "NDArray[np.int64]", ids: list[Any] | None, starts: list[int]) -> None:
+        """Add the counts (items, labels, 3) of a batch, of which each article begins at one of `starts`."""
         import numpy as np
 
         if ids is None:
             self._close()
-            self._note(table)
+            self._add_articles(counts)
             return
-        sums = np.add.reduceat(table, starts, axis=0)
+        sums = np.add.reduceat(counts, starts, axis=0)
         if self._open and self._open[0] == ids[0]:
             sums[0] += self._open[1]
         else:
             self._close()
-        self._note(sums[:-1])
+        self._add_articles(sums[:-1])
         self._open = ids[-1], sums[-1]
 
     def _close(self) -> None:
         if self._open:
-            self._note(self._open[1][None])
+            self._add_articles(self._open[1][None])
             self._open = None
 
-    def _note(self, sums: "np.ndarray[Any, Any]") -> None:
-        """Take in the counts (articles, labels, 3) of whole articles."""
+    def _add_articles(self, sums: "NDArray[np.int64]") -> None:
+        """Add the counts (articles, labels, 3) of whole articles."""
         import numpy as np
 
         self._articles += len(sums)
         packed = (sums[..., GOLD] + sums[..., PREDICTED] << 32) + sums[..., CORRECT]
         for patterns, column in zip(self._patterns, (packed.sum(1), *packed.T), strict=True):
-            found, times = np.unique(column[column > 0], return_counts=True)
-            patterns.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+            values, frequencies = np.unique(column[column > 0], return_counts=True)
+            patterns.update(dict(zip(values.tolist(), frequencies.tolist(), strict=True)))
 
-    def report(self, times: int = significance.RESAMPLES, labels: bool = True) -> StreamingReport:
-        """What has been counted so far, with intervals from `times` resamples, those of each label only with `labels`.
+    def report(self, times: int = RESAMPLES, labels: bool = True) -> StreamingReport:
+        """Return the scores so far.
 
-        It can go on afterwards, but an article that was not whole then counts as two.
+        Batches can be added afterwards, but an article that continues then counts as two.
+
+        Args:
+            times: number of resamples for the intervals; 0 for none.
+            labels: whether to compute the intervals of each label.
+
+        Returns:
+            Micro-F1 and F1 by label.
         """
         self._close()
-        whole = self._cell("micro", self._sums.sum(0), self._patterns[0], times)
+        micro = self._make_cell("micro", self._sums.sum(0), self._patterns[0], times)
         rows = zip(self.names, self._sums, self._patterns[1:], strict=True)
-        cells = tuple(self._cell(name, sums, patterns, times * labels) for name, sums, patterns in rows)
+        cells = tuple(self._make_cell(name, sums, patterns, times * labels) for name, sums, patterns in rows)
         return StreamingReport(
-            whole, cells, self._items, self._exact, self._articles, self._grouped and self._items > 0
+            micro, cells, self._items, self._exact, self._articles, self._grouped and self._items > 0
         )
 
-    def _cell(self, name: str, sums: "np.ndarray[Any, Any]", patterns: Counter[int], times: int) -> Cell:
+    def _make_cell(self, name: str, sums: "NDArray[np.int64]", patterns: Counter[int], times: int) -> Cell:
         import numpy as np
 
         low = high = None
         if patterns.total() and times:
             rest = self._articles - patterns.total()
             counts = dict(patterns) | ({0: rest} if rest else {})
-            keys, each = np.array(sorted(counts.items()), dtype=np.int64).T  # in an order that batches do not change
-            both = np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
-            drawn = significance.resample_patterns(both, each, times)
-            found = np.where(drawn[:, 0] == 0, np.nan, 2 * drawn[:, 1] / np.maximum(drawn[:, 0], 1))
-            low, high = significance.bounds(found, np.repeat(both[:, 0], each))
-        true, guessed, right = (int(sums[kind]) for kind in (GOLD, PREDICTED, CORRECT))
-        value = float(f1(sums)) if true + guessed else None
-        return Cell(name, true, guessed, right, *shares(true, guessed, right), value, low, high, patterns.total())
+            keys, frequencies = np.array(
+                sorted(counts.items()), dtype=np.int64
+            ).T  # an order that batches do not change
+            pairs = np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
+            totals, hits = resample_patterns(pairs, frequencies, times).T
+            values = np.where(totals == 0, np.nan, 2 * hits / np.maximum(totals, 1))
+            low, high = reliable_interval(values, np.repeat(pairs[:, 0], frequencies))
+        gold, predicted, correct = (int(sums[kind]) for kind in (GOLD, PREDICTED, CORRECT))
+        value = float(f1(sums)) if gold + predicted else None
+        precision, recall = precision_recall(gold, predicted, correct)
+        return Cell(name, gold, predicted, correct, precision, recall, value, low, high, patterns.total())
 
 
-def _starts(ids: Sequence[Hashable]) -> list[int]:
-    """Where each article begins. Raises :class:`DataError` (wrong-shape) for one that comes back."""
+def _find_starts(ids: Sequence[Hashable]) -> list[int]:
+    """Return the first item of each article. Raises :class:`DataError` (wrong-shape) for one that comes back."""
     starts = [i for i, id in enumerate(ids) if i == 0 or id != ids[i - 1]]
     seen: set[Hashable] = set()
     for i in starts:
         if ids[i] in seen:
-            expected = "items of an article that come one after the other"
-            hint = "sort items, and what is predicted for them, by article"
-            raise DataError(
-                Problem(
-                    "wrong-shape",
-                    location=f"articles[{i}]",
-                    expected=expected,
-                    found=f"{shorten(ids[i])} once more",
-                    fix=hint,
-                )
-            )
+            expected, fix = "adjacent items of an article", "sort items, and their predictions, by article"
+            fail("wrong-shape", f"articles[{i}]", expected=expected, found=f"{shorten(ids[i])} once more", fix=fix)
         seen.add(ids[i])
     return starts

@@ -12,13 +12,13 @@ from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
 from jinbench.core.types import Article, Passage, Piece
 from jinbench.seeds import pages as page_files
 from jinbench.seeds.pages import Page
-from jinbench.seeds.repairs import REPAIR_NAMES, Char, alignment, repair_named, repaired, strip, text_of
+from jinbench.seeds.repairs import REPAIR_NAMES, Char, align_to_page, find_repair, apply_repairs, strip_chars, to_text
 
 KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
 
 _PART = re.compile(r"(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?(?:\[(?P<start>\d{0,9}):(?P<end>\d{0,9})\])?\Z")
-COMPLETE = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
+SENTENCE_END = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Seeds:
 
     pages: tuple[Page, ...]
     articles: tuple[Article, ...]
-    furniture: dict[str, int]  # lines, by page
-    loose: dict[str, tuple[Piece, ...]]  # what belongs to no one article, by page
+    boilerplate_lines: dict[str, int]  # lines, by page
+    unassigned: dict[str, tuple[Piece, ...]]  # what belongs to no one article, by page
 
     def passages(self) -> Iterator[Passage]:
         for article in self.articles:
@@ -40,7 +40,7 @@ class _Reader:
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.rooms = benchmark
-        self.where = files.shown(benchmark.articles)
+        self.where = files.display_path(benchmark.articles)
         self.problems: list[Problem] = []
         self.used: dict[str, Counter[int]] = {}
         self.passage_ids: set[str] = set()
@@ -87,14 +87,14 @@ class _Reader:
                 return [], []
             start, end = start + low, start + high
         self.used[page.id].update(i for i in range(start, end) if not page.text[i].isspace())
-        chars = strip([Char(page.text[i], i) for i in range(start, end)])
+        chars = strip_chars([Char(page.text[i], i) for i in range(start, end)])
         return chars, list(range(first, last + 1))
 
     def mend(self, page: Page, chars: list[Char], lines: list[int]) -> list[Char]:
         """Apply the mends of these lines that stand in `chars`: another part of a line may hold the others."""
-        for number, mend in enumerate(page.mends):
+        for number, mend in enumerate(page.corrections):
             wrong, right = mend["wrong"], mend["right"]
-            text = text_of(chars)
+            text = to_text(chars)
             if mend["line"] not in lines or wrong not in text:
                 continue
             self.mended.add((page.id, number))
@@ -126,13 +126,13 @@ class _Reader:
             more, numbers = self.take(page, part, place)
             chars += more
             lines += numbers
-        chars = strip(self.mend(page, repaired(chars, page.repairs), lines))
-        text = text_of(chars)
+        chars = strip_chars(self.mend(page, apply_repairs(chars, page.repairs), lines))
+        text = to_text(chars)
         if lines and not text:
             self.problem("line-outside-page", place, "a line with text", "a blank one", "name the line that is meant")
         if kind != "body" or not text:
             return Piece(kind, text, tuple(lines)), None
-        runs, changes = alignment(chars, page.text)
+        runs, changes = align_to_page(chars, page.text)
         id = f"{page.id}-L{lines[0]}"
         if id in self.passage_ids:
             self.problem(
@@ -144,7 +144,7 @@ class _Reader:
             )
         self.passage_ids.add(id)
         torn_start, torn_end = ref.startswith("…"), ref.endswith("…")
-        if not torn_end and not COMPLETE.search(text):
+        if not torn_end and not SENTENCE_END.search(text):
             self.problem(
                 "passage-torn",
                 place,
@@ -195,22 +195,22 @@ class _Reader:
     def account(self, page: Page) -> None:
         """Every character that is not white space is used exactly once."""
         used = self.used[page.id]
-        twice = sorted({page.line_of(i) for i, times in used.items() if times > 1})
+        twice = sorted({page.line_number(i) for i, times in used.items() if times > 1})
         for line in twice:
             self.problem(
                 "line-used-twice",
                 f"{self.where} page {page.id}",
                 "each line once",
-                f"line {line} twice: {shorten(page.line(line))}",
+                f"line {line} twice: {shorten(page.line_text(line))}",
                 "take it out of one of the places that name it",
             )
-        unused = sorted({page.line_of(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used})
+        unused = sorted({page.line_number(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used})
         for line in unused:
             self.problem(
                 "line-unused",
                 f"{self.where} page {page.id}",
                 "each line once",
-                f"line {line} not at all: {shorten(page.line(line))}",
+                f"line {line} not at all: {shorten(page.line_text(line))}",
                 "add it to its article by kind, or to `furniture` of the page",
             )
 
@@ -231,7 +231,7 @@ class _Reader:
                 )
             )
         self.listed = {entry["id"] for entry in page_entries}
-        pages, self.problems = page_files.read(self.rooms, page_entries)
+        pages, self.problems = page_files.read_pages(self.rooms, page_entries)
         self.used = {id: Counter() for id in pages}
         furniture, loose = {}, {}
         for entry in page_entries:
@@ -239,7 +239,7 @@ class _Reader:
             if page is None:
                 continue
             for name in page.repairs:
-                if repair_named(name) is None:
+                if find_repair(name) is None:
                     self.problem(
                         "repair-unknown",
                         f"{self.where} page {page.id}",
@@ -249,7 +249,7 @@ class _Reader:
                     )
             place = f"{self.where} page {page.id} furniture"
             lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, ref, place)[1]]
-            furniture[page.id] = sum(1 for n in lines if page.line(n).strip())
+            furniture[page.id] = sum(1 for n in lines if page.line_text(n).strip())
             place = f"{self.where} page {page.id} lines"
             pieces, stray = self.pieces(page, entry.get("lines", []), "", place)
             loose[page.id] = tuple(pieces)
@@ -258,7 +258,7 @@ class _Reader:
         seen: set[str] = set()
         articles = [article for entry in article_entries if (article := self.article(entry, pages, seen)) is not None]
         for page in pages.values():
-            for number, mend in enumerate(page.mends):
+            for number, mend in enumerate(page.corrections):
                 if (page.id, number) not in self.mended:
                     self.mend_fails(page, mend, "it stands 0 times")
         if not self.problems:  # one wrong reference would make every count below wrong as well
@@ -271,7 +271,7 @@ class _Reader:
 def _layout(page: Page, pieces: Iterable[Piece]) -> str:
     """What the page did to an article; the worst thing counts."""
     pieces = list(pieces)
-    if page.repairs or page.mends:
+    if page.repairs or page.corrections:
         return "garbled"
     if any(piece.kind == "jump" for piece in pieces):
         return "continued"
@@ -287,12 +287,12 @@ def read_seeds(benchmark: Benchmark) -> Seeds:
     return _Reader(benchmark).read()
 
 
-def summary(seeds: Seeds) -> list[dict[str, Any]]:
+def summarize_pages(seeds: Seeds) -> list[dict[str, Any]]:
     """A row per page: what became of its lines. All counts are lines, except articles, passages and characters."""
     rows = []
     for page in seeds.pages:
         articles = [article for article in seeds.articles if article.page_id == page.id]
-        pieces = [*seeds.loose[page.id], *(piece for article in articles for piece in article.pieces)]
+        pieces = [*seeds.unassigned[page.id], *(piece for article in articles for piece in article.pieces)]
         kinds = Counter({kind: sum(len(piece.lines) for piece in pieces if piece.kind == kind) for kind in KINDS})
         passages = [passage for article in articles for passage in article.passages]
         rows.append(
@@ -300,11 +300,11 @@ def summary(seeds: Seeds) -> list[dict[str, Any]]:
                 "page": page.id,
                 "lines": sum(1 for line in page.text.split("\n") if line.strip()),
                 **kinds,
-                "furniture": seeds.furniture[page.id],
+                "furniture": seeds.boilerplate_lines[page.id],
                 "articles": len(articles),
                 "passages": len(passages),
                 "joined": sum(len(passage.lines) > 1 for passage in passages),
-                "torn": sum(passage.torn_start or passage.torn_end for passage in passages),
+                "torn": sum(passage.truncated_start or passage.truncated_end for passage in passages),
                 "characters": sum(len(passage.text) for passage in passages),
             }
         )

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import DataError, Problem
-from jinbench.core.text import storable
+from jinbench.core.text import replace_unencodable
 
-TEXT_BYTES, HTML_BYTES = 1_000_000, 20_000_000  # of one page: what is longer is no page of a newspaper
-LINES = 2_000  # of one page, blank ones left out
-MEMORY = 2_000_000_000  # bytes that reading a web page may take
-SECONDS = 30.0
+MAX_TEXT_BYTES, MAX_HTML_BYTES = 1_000_000, 20_000_000  # of one page: what is longer is no page of a newspaper
+MAX_LINES = 2_000  # of one page, blank ones left out
+MEMORY_BYTES = 2_000_000_000  # bytes that reading a web page may take
+TIMEOUT_SECONDS = 30.0
 EXTRA = "pages"
 
 _ROWS, _WEB = (".jsonl", ".ndjson", ".json"), (".html", ".htm", ".xhtml")
@@ -55,23 +55,23 @@ json.dump({"version": version("trafilatura"), "text": text, "title": title}, sys
 
 
 @dataclass(frozen=True)
-class Source:
+class ExtractedPage:
     """A page as it came. `where`: how messages name it; `name`: what its file should be called.
 
     `titles`: so many lines of the text are the title, by the source's own word; `single`: it is one article.
     `origin`: what [[page]] notes of a page that is not the file itself: its name, sha256, extractor, encoding, line.
     """
 
-    where: str
+    location: str
     name: str
     text: str
     path: Path
-    titles: int = 0
-    single: bool = False
+    title_lines: int = 0
+    single_article: bool = False
     origin: dict[str, str | int] = field(default_factory=dict)
 
 
-def is_known(encoding: str) -> bool:
+def is_text_encoding(encoding: str) -> bool:
     """Whether Python has a text encoding of that name."""
     try:
         return bool(codecs.lookup(encoding)._is_text_encoding)
@@ -79,10 +79,10 @@ def is_known(encoding: str) -> bool:
         return False
 
 
-def read(
+def extract_pages(
     path: Path, *, encoding: str | None = None, text_field: str = "text", title_field: str = "title",
-    seconds: float = SECONDS,
-) -> tuple[list[Source], list[Problem]]:  # fmt: skip
+    seconds: float = TIMEOUT_SECONDS,
+) -> tuple[list[ExtractedPage], list[Problem]]:  # fmt: skip
     """The pages that a file holds, and what is wrong with those of its rows that cannot be taken.
 
     Raises :class:`DataError` (file-missing, file-too-big, file-binary, not-utf8, page-empty, page-control-character,
@@ -93,40 +93,40 @@ def read(
             hint = f"convert it first, for example: iconv -f {encoding} -t UTF-8 {path.name} > utf8.jsonl"
             raise DataError(
                 Problem(
-                    "not-utf8", location=files.shown(path), expected="JSON Lines, in UTF-8", found=encoding, fix=hint
+                    "not-utf8", location=files.display_path(path), expected="JSON Lines, in UTF-8", found=encoding, fix=hint
                 )
             )
         return _rows(path, text_field, title_field)
-    data = _read(path, HTML_BYTES)
+    data = _read(path, MAX_HTML_BYTES)
     if path.suffix.lower() in _WEB or _MARKUP.match(data[:4096]):
         return [_web(path, data, encoding, seconds)], []
-    if len(data) > TEXT_BYTES:
-        raise DataError(_too_big(path, TEXT_BYTES))
+    if len(data) > MAX_TEXT_BYTES:
+        raise DataError(_too_big(path, MAX_TEXT_BYTES))
     text, named = _decoded(path, data, encoding)
     origin: dict[str, str | int] = {}
     if named:
-        origin = {"file": storable(path.name), "sha256": files.sha256(data), "encoding": named}
-    source = Source(files.shown(path), path.name, text, path, origin=origin)
-    problem = wrong(source)
+        origin = {"file": replace_unencodable(path.name), "sha256": files.sha256(data), "encoding": named}
+    source = ExtractedPage(files.display_path(path), path.name, text, path, origin=origin)
+    problem = check_page(source)
     if problem:
         raise DataError(problem)
     return [source], []
 
 
-def wrong(source: Source) -> Problem | None:
+def check_page(source: ExtractedPage) -> Problem | None:
     """What keeps a text from being a page, if anything does."""
-    text, where = source.text, source.where
+    text, where = source.text, source.location
     if not text.strip():
         found, hint = f"{len(text)} characters, all white space", "take it out, or fetch the page again"
         return Problem("page-empty", location=where, expected="text", found=found, fix=hint)
     control = _CONTROL.search(text)
     if control:
-        at = where if source.single else f"{where}:{text.count(chr(10), 0, control.start()) + 1}"
+        at = where if source.single_article else f"{where}:{text.count(chr(10), 0, control.start()) + 1}"
         hint = "end lines with \\n" if control[0] == "\r" else "take that character out, or save the page as plain text"
         return Problem("page-control-character", location=at, expected="text", found=repr(control[0]), fix=hint)
     count = sum(1 for line in text.split("\n") if line.strip())
-    if count > LINES or len(text.encode("utf-8", "replace")) > TEXT_BYTES:
-        expected = f"{TEXT_BYTES:,} bytes and {LINES:,} lines, or fewer"
+    if count > MAX_LINES or len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+        expected = f"{MAX_TEXT_BYTES:,} bytes and {MAX_LINES:,} lines, or fewer"
         return Problem(
             "file-too-big",
             location=where,
@@ -148,14 +148,14 @@ def _too_big(path: Path, limit: int) -> Problem:
     size = path.stat().st_size
     found = f"{size:,} bytes" if size > limit else "more"
     return Problem(
-        "file-too-big", location=files.shown(path), expected=f"{limit:,} bytes or fewer", found=found, fix=_CUT
+        "file-too-big", location=files.display_path(path), expected=f"{limit:,} bytes or fewer", found=found, fix=_CUT
     )
 
 
 def _read(path: Path, limit: int) -> bytes:
     """The bytes of a file of no more than `limit`: of a larger one, none are read."""
     try:
-        limit = limit if path.suffix.lower() in _WEB else max(TEXT_BYTES, limit if _begins_with_markup(path) else 0)
+        limit = limit if path.suffix.lower() in _WEB else max(MAX_TEXT_BYTES, limit if _begins_with_markup(path) else 0)
         if path.stat().st_size > limit:
             raise DataError(_too_big(path, limit))
         with path.open("rb") as file:
@@ -165,7 +165,7 @@ def _read(path: Path, limit: int) -> bytes:
         hint = "name the files in it, one by one or as DIR/*.txt" if path.is_dir() else "check the path"
         raise DataError(
             Problem(
-                "file-missing", location=files.shown(path), expected="a readable file", found=reason.lower(), fix=hint
+                "file-missing", location=files.display_path(path), expected="a readable file", found=reason.lower(), fix=hint
             )
         ) from None
     if len(data) > limit:
@@ -186,9 +186,9 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str | 
     bom = data.startswith(codecs.BOM_UTF8)
     if encoding and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
         return _converted(path, data, encoding), codecs.lookup(encoding).name
-    binary = jsonl.not_text(path, data, 1, 0)
+    binary = jsonl.text_problem(path, data, 1, 0)
     if binary is not None and binary.code == "file-binary":
-        where = files.shown(path)
+        where = files.display_path(path)
         hint = binary.fix
         if "UTF-16" in binary.found:
             hint = "say so: --encoding utf-16"
@@ -202,7 +202,7 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str | 
 
 
 def _converted(path: Path, data: bytes, encoding: str) -> str:
-    where = files.shown(path)
+    where = files.display_path(path)
     for number, raw in enumerate(data.split(b"\n"), start=1):
         if _is_utf8(raw) and codecs.lookup(encoding).name != "utf-16":
             hint = "without --encoding, if the whole file is UTF-8; otherwise convert the lines that are not"
@@ -243,8 +243,8 @@ def _not_utf8(path: Path, data: bytes) -> list[Problem]:
         try:
             raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            problem = files.not_utf8(path, number, raw[error.start], at + error.start)
-            likely = guess(raw if fine else data)
+            problem = files.not_utf8_problem(path, number, raw[error.start], at + error.start)
+            likely = guess_encoding(raw if fine else data)
             seems = f"{problem.found}; it seems to be {_GUESSES[likely]}" if likely else problem.found
             if not fine:
                 hint = f"type: --encoding {likely}" if likely else "find out its encoding, and type: --encoding NAME"
@@ -253,10 +253,10 @@ def _not_utf8(path: Path, data: bytes) -> list[Problem]:
             hint = "the file mixes encodings: write this line as UTF-8 too"
             problems.append(replace(problem, found=seems, fix=hint))
         at += len(raw) + 1
-    return problems[: jsonl.MOST]
+    return problems[: jsonl.MAX_PROBLEMS]
 
 
-def guess(data: bytes) -> str | None:
+def guess_encoding(data: bytes) -> str | None:
     """The encoding in which `data` reads most like text, by how many of its characters are common ones."""
     best: tuple[float, str] | None = None
     for encoding in _GUESSES:
@@ -274,8 +274,8 @@ def guess(data: bytes) -> str | None:
 # Web pages
 
 
-def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Source:
-    where = files.shown(path)
+def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> ExtractedPage:
+    where = files.display_path(path)
     if importlib.util.find_spec("trafilatura") is None:
         expected, hint = "the package trafilatura, which reads web pages", f"type: pip install 'jinbench[{EXTRA}]'"
         raise DataError(
@@ -283,7 +283,7 @@ def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Sourc
         )
     declared = _CHARSET.search(data[:4096])
     name = declared[1].decode("ascii").lower() if declared else ""
-    if not encoding and name and is_known(name) and not _decodes(data, "utf-8"):
+    if not encoding and name and is_text_encoding(name) and not _decodes(data, "utf-8"):
         # Browsers read all Chinese ones of the family as the largest.
         name = "gb18030" if name in ("gb2312", "gbk") else name
         encoding = name if codecs.lookup(name).name != "utf-8" else None
@@ -294,10 +294,10 @@ def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> Sourc
     if titles:
         text = f"{title}\n\n{text}"
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
-    origin: dict[str, str | int] = {"file": storable(path.name), "sha256": files.sha256(data)}
+    origin: dict[str, str | int] = {"file": replace_unencodable(path.name), "sha256": files.sha256(data)}
     origin |= {"extractor": f"trafilatura {found['version']}", **({"encoding": named} if named else {})}
-    source = Source(where, f"{path.stem}.txt", text + "\n", path, titles, origin=origin)
-    problem = wrong(source)
+    source = ExtractedPage(where, f"{path.stem}.txt", text + "\n", path, titles, origin=origin)
+    problem = check_page(source)
     if problem and problem.code == "page-empty":
         hint = "if scripts draw the page, open it in a browser and save what it shows as text"
         problem = replace(problem, found="markup without any text of an article", fix=hint)
@@ -315,11 +315,11 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 def _extracted(page: str, where: str, seconds: float) -> dict[str, str]:
-    command = [sys.executable, "-P", "-W", "ignore", "-c", _CHILD, str(MEMORY), str(seconds)]
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _CHILD, str(MEMORY_BYTES), str(seconds)]
     hint = "save the page as text, or take the part with the article out of it; --seconds gives it more time"
 
     def failed(found: str) -> DataError:
-        expected = f"text within {seconds:g} s and {MEMORY // 10**6:,} MB"
+        expected = f"text within {seconds:g} s and {MEMORY_BYTES // 10**6:,} MB"
         return DataError(Problem("extraction-failed", location=where, expected=expected, found=found, fix=hint))
 
     try:
@@ -340,12 +340,12 @@ def _extracted(page: str, where: str, seconds: float) -> dict[str, str]:
 # JSON Lines
 
 
-def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], list[Problem]]:
+def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[ExtractedPage], list[Problem]]:
     problems: list[Problem] = []
     found = []
     # The file may be of any length; a line of it is one article.
-    for number, row in jsonl.stream(path, problems, limit=sys.maxsize - 1, longest=2 * TEXT_BYTES):
-        where = f"{files.shown(path)}:{number}"
+    for number, row in jsonl.stream_rows(path, problems, limit=sys.maxsize - 1, longest=2 * MAX_TEXT_BYTES):
+        where = f"{files.display_path(path)}:{number}"
         text, title = row.get(text_field), row.get(title_field)
         if not isinstance(text, str):
             there = ", ".join(sorted(row)[:10]) or "nothing"
@@ -372,17 +372,17 @@ def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[Source], 
         head = " ".join((title or "").split())
         page = f"{head}\n\n{text}" if head and text.strip() else text
         page = page if page.endswith("\n") else f"{page}\n"
-        origin: dict[str, str | int] = {"file": storable(path.name), "line": number}
-        source = Source(where, f"{path.stem}-{number}.txt", page, path, int(bool(head)), True, origin)
-        problem = wrong(source)
+        origin: dict[str, str | int] = {"file": replace_unencodable(path.name), "line": number}
+        source = ExtractedPage(where, f"{path.stem}-{number}.txt", page, path, int(bool(head)), True, origin)
+        problem = check_page(source)
         if problem:
             problems.append(problem)
         else:
             found.append(source)
     fatal = [problem for problem in problems if _is_fatal(problem, path)]
-    if fatal or len(problems) >= jsonl.MOST or not found:
+    if fatal or len(problems) >= jsonl.MAX_PROBLEMS or not found:
         hint = "put one JSON object with a text on each line"
-        none = Problem("page-empty", location=files.shown(path), expected="rows with a text", found="none", fix=hint)
+        none = Problem("page-empty", location=files.display_path(path), expected="rows with a text", found="none", fix=hint)
         raise DataError(fatal or problems or none)
     return found, problems
 

@@ -14,27 +14,27 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, raise_if_any
 from jinbench.core.files import toml_string
-from jinbench.core.text import storable
+from jinbench.core.text import replace_unencodable
 from jinbench.seeds import extract, pages
-from jinbench.seeds.articles import COMPLETE, read_seeds
-from jinbench.seeds.extract import Source
+from jinbench.seeds.articles import SENTENCE_END, read_seeds
+from jinbench.seeds.extract import ExtractedPage
 from jinbench.seeds.layout import propose
-from jinbench.seeds.layout.lines import Line, repairs_needed, split
+from jinbench.seeds.layout.lines import Line, detect_repairs, split_lines
 from jinbench.seeds.layout.propose import DOUBTFUL, Draft, Part, Proposal
-from jinbench.seeds.repairs import Char, repaired, strip, text_of
+from jinbench.seeds.repairs import Char, apply_repairs, strip_chars, to_text
 
 _RULE = f"# {'-' * 111}"
 _NUMBER = re.compile(r"\d{1,9}\Z")
 
 
 @dataclass(frozen=True)
-class Entry:
+class NewPage:
     """A page to be added: its id, the name and bytes of its file, and what is proposed for it."""
 
     id: str
     file: str
     data: bytes
-    source: Source
+    source: ExtractedPage
     repairs: tuple[str, ...]
     proposal: Proposal
     emptied: tuple[int, ...]  # lines of which the repairs leave nothing
@@ -45,15 +45,15 @@ class ImportPlan:
     """What would be added. `text` goes behind what articles.toml holds; `skipped`: the rows that cannot be taken."""
 
     benchmark: Benchmark
-    entries: tuple[Entry, ...]
-    text: str
-    before: bytes
+    pages: tuple[NewPage, ...]
+    toml: str
+    toml_before: bytes
     skipped: tuple[Problem, ...]
 
 
-def plan(
+def plan_import(
     benchmark: Benchmark, paths: Sequence[Path], *, encoding: str | None = None, text_field: str = "text",
-    title_field: str = "title", seconds: float = extract.SECONDS, strict: bool = False,
+    title_field: str = "title", seconds: float = extract.TIMEOUT_SECONDS, strict: bool = False,
 ) -> ImportPlan:  # fmt: skip
     """Read files, propose what they fall into, and hold it to what `jinbench seeds check` checks. Writes nothing.
 
@@ -66,10 +66,10 @@ def plan(
     known |= {sha: entry["id"] for entry in table["page"] if (sha := entry.get("source", {}).get("sha256"))}
     problems: list[Problem] = []
     skipped: list[Problem] = []
-    sources: list[Source] = []
+    sources: list[ExtractedPage] = []
     for path in paths:
         try:
-            found, wrong = extract.read(
+            found, wrong = extract.extract_pages(
                 path, encoding=encoding, text_field=text_field, title_field=title_field, seconds=seconds
             )
         except DataError as error:
@@ -79,19 +79,19 @@ def plan(
         for source in found:
             shas = {files.sha256(source.text.encode("utf-8")), str(source.origin.get("sha256", ""))} - {""}
             twin = next((known[sha] for sha in sorted(shas) if sha in known), None)
-            known |= {sha: source.where for sha in shas if sha not in known}
+            known |= {sha: source.location for sha in shas if sha not in known}
             if twin is None:
                 sources.append(source)
                 continue
             hint = "leave it out; to propose its articles anew, take its [[page]] and [[article]]s out of articles.toml"
             problem = Problem(
                 "duplicate-id",
-                location=source.where,
+                location=source.location,
                 expected="a page that is not there yet",
                 found=f"the page {twin}",
                 fix=hint,
             )
-            (skipped if source.single else problems).append(problem)
+            (skipped if source.single_article else problems).append(problem)
     raise_if_any(problems)
     if strict or not sources:
         raise_if_any(skipped)
@@ -104,21 +104,21 @@ def plan(
     return made
 
 
-def write(made: ImportPlan) -> None:
+def write_import(made: ImportPlan) -> None:
     """The pages, then articles.toml, in one move: before it nothing is added, and what fails leaves no page behind.
 
     Raises :class:`DataError` (file-changed) if articles.toml is not any more what it was when the plan was made.
     """
     rooms, written = made.benchmark, []
     try:
-        for entry in made.entries:
+        for entry in made.pages:
             path = rooms.pages / entry.file
             if not path.exists():
                 written.append(path)
                 files.write_bytes(path, entry.data)
         now = files.read_bytes(rooms.articles) if rooms.articles.exists() else b""
-        if now != made.before:
-            where, hint = files.shown(rooms.articles), "nothing was added; type the command again"
+        if now != made.toml_before:
+            where, hint = files.display_path(rooms.articles), "nothing was added; type the command again"
             raise DataError(
                 Problem(
                     "file-changed",
@@ -128,7 +128,7 @@ def write(made: ImportPlan) -> None:
                     fix=hint,
                 )
             )
-        files.write_bytes(rooms.articles, made.before + made.text.encode("utf-8"))
+        files.write_bytes(rooms.articles, made.toml_before + made.toml.encode("utf-8"))
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
@@ -147,7 +147,7 @@ def _table(benchmark: Benchmark, before: bytes) -> dict[str, list[dict[str, Any]
     return {"page": [], "article": []} if empty else files.read_toml(benchmark.articles, "articles")
 
 
-def _entries(benchmark: Benchmark, table: dict[str, list[dict[str, Any]]], sources: Sequence[Source]) -> list[Entry]:
+def _entries(benchmark: Benchmark, table: dict[str, list[dict[str, Any]]], sources: Sequence[ExtractedPage]) -> list[NewPage]:
     ids = {entry["id"] for entry in table["page"]}
     articles = {entry["id"] for entry in table["article"]}
     taken = {path.name for path in benchmark.pages.glob("*")} | {entry["file"] for entry in table["page"]}
@@ -168,10 +168,10 @@ def _entries(benchmark: Benchmark, table: dict[str, list[dict[str, Any]]], sourc
         data = source.text.encode("utf-8")
         name = _file_name(benchmark, source, id, data, taken)
         taken.add(name)
-        repairs = repairs_needed(source.text)
-        lines, emptied = split(source.text, repairs)
-        proposal = propose.propose(lines, single=source.single, titles=source.titles)
-        found.append(Entry(id, name, data, source, repairs, proposal, tuple(emptied)))
+        repairs = detect_repairs(source.text)
+        lines, emptied = split_lines(source.text, repairs)
+        proposal = propose.propose(lines, single=source.single_article, titles=source.title_lines)
+        found.append(NewPage(id, name, data, source, repairs, proposal, tuple(emptied)))
     return found
 
 
@@ -184,9 +184,9 @@ def _free(name: str, taken: set[str]) -> str:
     return next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name}-{n}") not in taken)
 
 
-def _file_name(benchmark: Benchmark, source: Source, id: str, data: bytes, taken: set[str]) -> str:
+def _file_name(benchmark: Benchmark, source: ExtractedPage, id: str, data: bytes, taken: set[str]) -> str:
     """The name of the file in the room: its own, unless another page has it."""
-    name = re.sub(r"[^\w.() +-]", "_", storable(source.name))[-80:].lstrip(".") or "page.txt"
+    name = re.sub(r"[^\w.() +-]", "_", replace_unencodable(source.name))[-80:].lstrip(".") or "page.txt"
     lies = benchmark.pages / source.name
     if lies.is_file() and lies.read_bytes() == data:
         return source.name  # it lies there already, and articles.toml does not know it
@@ -196,16 +196,16 @@ def _file_name(benchmark: Benchmark, source: Source, id: str, data: bytes, taken
 # What is written
 
 
-def pieces(entry: Entry) -> list[list[dict[str, Any]]]:
+def pieces(entry: NewPage) -> list[list[dict[str, Any]]]:
     """For each article its pieces: kind, ref as articles.toml has it, confidences, and the text."""
     return [[_piece(entry, part) for part in draft.parts] for draft in entry.proposal.drafts]
 
 
-def _piece(entry: Entry, part: Part) -> dict[str, Any]:
+def _piece(entry: NewPage, part: Part) -> dict[str, Any]:
     found = [entry.proposal.lines[i] for i in part.lines]
     text = _text(entry, found)
-    torn_start = part.kind == "body" and found[0].after_jump
-    torn_end = part.kind == "body" and not COMPLETE.search(text)
+    torn_start = part.kind == "body" and found[0].follows_continuation
+    torn_end = part.kind == "body" and not SENTENCE_END.search(text)
     ref = "+".join(line.ref for line in found)
     return {
         "kind": part.kind,
@@ -220,25 +220,25 @@ def _piece(entry: Entry, part: Part) -> dict[str, Any]:
     }
 
 
-def _text(entry: Entry, found: Sequence[Line]) -> str:
+def _text(entry: NewPage, found: Sequence[Line]) -> str:
     """The text of a piece as `jinbench seeds` puts it together: joined first, then repaired."""
-    page = pages.Page.of(entry.id, entry.file, entry.source.text, {})
+    page = pages.Page.from_text(entry.id, entry.file, entry.source.text, {})
     chars: list[Char] = []
     for line in found:
-        raw = page.line(line.number)
+        raw = page.line_text(line.number)
         bounds = re.search(r"\[(\d*):(\d*)\]", line.ref)
         start, end = (int(bounds[1] or 0), int(bounds[2] or len(raw))) if bounds else (0, len(raw))
-        chars += strip([Char(char, i) for i, char in enumerate(raw[start:end])])
-    return text_of(strip(repaired(chars, entry.repairs)))
+        chars += strip_chars([Char(char, i) for i, char in enumerate(raw[start:end])])
+    return to_text(strip_chars(apply_repairs(chars, entry.repairs)))
 
 
-def doubtful(entry: Entry) -> int:
+def doubtful(entry: NewPage) -> int:
     """How much is marked: pieces, and articles."""
     marked: int = sum(part["doubtful"] for parts in pieces(entry) for part in parts)
     return marked + sum(draft.chance < DOUBTFUL for draft in entry.proposal.drafts)
 
 
-def furniture(entry: Entry) -> list[str]:
+def furniture(entry: NewPage) -> list[str]:
     """The lines that belong to no article, neighbours as one range."""
     whole = sorted(
         {entry.proposal.lines[i].number for i in entry.proposal.furniture if _is_whole(entry.proposal.lines[i])}
@@ -262,7 +262,7 @@ def _mark(doubtful: bool) -> str:
     return "# ? " if doubtful else "# "
 
 
-def _toml(entry: Entry) -> str:
+def _toml(entry: NewPage) -> str:
     source, proposal = entry.source, entry.proposal
     lines = [_RULE, "[[page]]", f"id = {toml_string(entry.id)}", f"file = {toml_string(entry.file)}"]
     lines.append(f"sha256 = {toml_string(files.sha256(entry.data))}")
@@ -309,12 +309,12 @@ def _check(made: ImportPlan) -> None:
                 os.symlink(path.resolve(), trial.pages / path.name)
             except OSError:
                 shutil.copyfile(path, trial.pages / path.name)
-        for entry in made.entries:
+        for entry in made.pages:
             path = trial.pages / entry.file
             if not path.exists():
                 path.write_bytes(entry.data)
-        trial.articles.write_bytes(made.before + made.text.encode("utf-8"))
-        there, here = files.shown(trial.root), files.shown(made.benchmark.root)
+        trial.articles.write_bytes(made.toml_before + made.toml.encode("utf-8"))
+        there, here = files.display_path(trial.root), files.display_path(made.benchmark.root)
         here = "" if here == "." else f"{here}/"
         try:
             read_seeds(trial)
@@ -330,13 +330,13 @@ def to_dict(made: ImportPlan, written: bool) -> dict[str, Any]:
     """All of it as data: of every line its kind, of every article its order, where it begins, and how sure each is."""
     return {
         "written": written,
-        "pages": [_page_dict(entry) for entry in made.entries],
+        "pages": [_page_dict(entry) for entry in made.pages],
         "skipped": [problem.__dict__ for problem in made.skipped],
-        "toml": made.text,
+        "toml": made.toml,
     }
 
 
-def _page_dict(entry: Entry) -> dict[str, Any]:
+def _page_dict(entry: NewPage) -> dict[str, Any]:
     drafts: tuple[Draft, ...] = entry.proposal.drafts
     return {
         "id": entry.id,
@@ -367,10 +367,10 @@ def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def preview(made: ImportPlan, written: bool) -> str:
+def format_preview(made: ImportPlan, written: bool) -> str:
     """The same to be read. A question mark stands before what is doubtful."""
     found = []
-    for entry in made.entries[:SHOWN]:
+    for entry in made.pages[:SHOWN]:
         page = _page_dict(entry)
         counts = ", ".join(
             _count(n, w)
@@ -392,15 +392,15 @@ def preview(made: ImportPlan, written: bool) -> str:
                 mark = "?" if part["doubtful"] else " "
                 found.append(f"  {mark} {part['confidence']:.2f}    {part['kind']:11} {part['ref']}{joins}  {text}")
         found.append("")
-    if len(made.entries) > SHOWN:
-        found.append(f"… and {len(made.entries) - SHOWN} pages more; --json has them all\n")
-    where = files.shown(made.benchmark.articles)
-    unsure = sum(map(doubtful, made.entries))
+    if len(made.pages) > SHOWN:
+        found.append(f"… and {len(made.pages) - SHOWN} pages more; --json has them all\n")
+    where = files.display_path(made.benchmark.articles)
+    unsure = sum(map(doubtful, made.pages))
     if not written:
         return "\n".join([*found, f"Nothing is written. Without --dry-run this goes to {where}."])
     return "\n".join([
         *found,
-        f"Added {_count(len(made.entries), 'page')} to {where}: a proposal, with {unsure} of its lines in doubt. Now:",
+        f"Added {_count(len(made.pages), 'page')} to {where}: a proposal, with {unsure} of its lines in doubt. Now:",
         f"  correct {where}: look for '# ?' first, then read each article through",
         "  jinbench seeds show ARTICLE    an article as it reads now",
         "  jinbench seeds check           whether every line is still used once",

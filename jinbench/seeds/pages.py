@@ -21,27 +21,27 @@ class Page:
     line_starts: tuple[int, ...]
     line_ends: tuple[int, ...]
     repairs: tuple[str, ...]
-    mends: tuple[dict[str, Any], ...]
+    corrections: tuple[dict[str, Any], ...]
 
     @classmethod
-    def of(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
+    def from_text(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         ends = [*(start - 1 for start in starts[1:]), len(text)]
         repairs, mends = tuple(entry.get("repairs", ())), tuple(entry.get("mends", ()))
         return cls(id, file, text, tuple(starts), tuple(ends), repairs, mends)
 
-    def line_of(self, offset: int) -> int:
+    def line_number(self, offset: int) -> int:
         """The number, from 1, of the line that holds `offset`."""
         return self.text.count("\n", 0, offset) + 1
 
-    def line(self, number: int) -> str:
+    def line_text(self, number: int) -> str:
         """The text of line `number`, counted from 1."""
         return self.text[self.line_starts[number - 1] : self.line_ends[number - 1]]
 
 
-def read(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], list[Problem]]:
+def read_pages(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], list[Problem]]:
     """The pages that the [[page]] entries of articles.toml name, by id, and everything wrong with them."""
-    where = files.shown(benchmark.articles)
+    where = files.display_path(benchmark.articles)
     problems: list[Problem] = []
 
     def problem(code: str, place: str, expected: str, found: str, hint: str) -> None:
@@ -52,7 +52,7 @@ def read(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str,
     for entry in entries:
         id, file = entry["id"], entry["file"]
         path = benchmark.pages / file
-        place = files.shown(path)
+        place = files.display_path(path)
         if file in taken:
             problem("duplicate-id", f"{where} [[page]] {id}", "each file once", file, "take one of the two away")
             continue
@@ -88,14 +88,14 @@ def read(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str,
                 "put the original page back; if the new text is meant, write its sha256 into articles.toml"
                 " and go through its lines again",
             )
-        pages[id] = Page.of(id, file, text, entry)
+        pages[id] = Page.from_text(id, file, text, entry)
         taken.add(file)
     listed = {entry["file"] for entry in entries}
     for path in sorted(benchmark.pages.glob("*")):
         if path.name not in listed:
             problem(
                 "page-unlisted",
-                files.shown(path),
+                files.display_path(path),
                 f"a [[page]] in {where}",
                 "none",
                 f'add [[page]] with file = "{path.name}", or move the file away',

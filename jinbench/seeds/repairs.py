@@ -24,19 +24,19 @@ _PINYIN = re.compile(r"\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚ
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
-def text_of(chars: Sequence[Char]) -> str:
+def to_text(chars: Sequence[Char]) -> str:
     return "".join(char.text for char in chars)
 
 
-def strip(chars: list[Char]) -> list[Char]:
+def strip_chars(chars: list[Char]) -> list[Char]:
     """Without white space at either end."""
-    text = text_of(chars)
+    text = to_text(chars)
     start = len(text) - len(text.lstrip())
     return chars[start : max(start, len(text.rstrip()))]
 
 
 def _drop_pinyin(chars: list[Char]) -> list[Char]:
-    dropped = {i for match in _PINYIN.finditer(text_of(chars)) for i in range(*match.span())}
+    dropped = {i for match in _PINYIN.finditer(to_text(chars)) for i in range(*match.span())}
     return [char for i, char in enumerate(chars) if i not in dropped]
 
 
@@ -45,7 +45,7 @@ def _close_up_spaces(chars: list[Char]) -> list[Char]:
 
     A space between two Han characters stays: it separates the halves of a title or motto.
     """
-    text = text_of(chars)
+    text = to_text(chars)
 
     def belongs(i: int) -> bool:
         if text[i] != " ":
@@ -78,22 +78,22 @@ def _converter(config: str) -> Callable[[str], str]:
     return convert
 
 
-def converted(text: str, config: str) -> str:
+def convert_script(text: str, config: str) -> str:
     """`text` in the other script, by an OpenCC configuration of that name."""
     return _converter(config)(text)
 
 
 def _change_script(config: str) -> Repair:
     def repair(chars: list[Char]) -> list[Char]:
-        text = converted(text_of(chars), config)
+        text = convert_script(to_text(chars), config)
         if len(text) != len(chars):  # a phrase rule fired: fall back to one character at a time
-            text = "".join(converted(char.text, config)[:1] or char.text for char in chars)
+            text = "".join(convert_script(char.text, config)[:1] or char.text for char in chars)
         return [char._replace(text=new) for char, new in zip(chars, text, strict=True)]
 
     return repair
 
 
-def repair_named(name: str) -> Repair | None:
+def find_repair(name: str) -> Repair | None:
     """The repair called `name`, or None. `script:CONFIG` takes the name of an OpenCC configuration."""
     if name in REPAIRS:
         return REPAIRS[name]
@@ -102,10 +102,10 @@ def repair_named(name: str) -> Repair | None:
     return None
 
 
-def repaired(chars: list[Char], names: Iterable[str]) -> list[Char]:
+def apply_repairs(chars: list[Char], names: Iterable[str]) -> list[Char]:
     """`chars` after the repairs of these names, one after the other; names that are unknown are passed over."""
     for name in names:
-        repair = repair_named(name)
+        repair = find_repair(name)
         chars = repair(chars) if repair is not None else chars
     return chars
 
@@ -115,7 +115,7 @@ SCRIPTS = ("t2s", "tw2s", "hk2s", "s2t", "s2tw", "s2hk")
 REPAIR_NAMES = (*REPAIRS, *(f"script:{name}" for name in SCRIPTS))
 
 
-def alignment(chars: Sequence[Char], page: str) -> tuple[tuple[AlignmentRun, ...], tuple[CharacterChange, ...]]:
+def align_to_page(chars: Sequence[Char], page: str) -> tuple[tuple[AlignmentRun, ...], tuple[CharacterChange, ...]]:
     """The runs and changes that lead from `chars` back to `page`."""
     runs: list[AlignmentRun] = []
     changes = []

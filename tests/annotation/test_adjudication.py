@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from jinbench.annotation import adjudication, markup
-from jinbench.annotation.adjudication import Disagreement, check_disagreements, find_disagreements
+from jinbench.annotation.adjudication import Disagreement, check_reasons, find_disagreements
 from jinbench.annotation.annotators import read_annotators
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -17,14 +17,13 @@ from jinbench.core.types import Passage, PassageLabels
 from jinbench.dataset import build, load
 from jinbench.leaderboard import ranking
 from jinbench.publish import card
-from jinbench.seeds import articles
 
 
 def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[Disagreement]:
     """The disagreements of readings of one passage."""
     readings = {}
     for number, text in enumerate(marked):
-        plain, spans = markup.parse(text)
+        plain, spans = markup.from_markup(text)
         readings[str(number)] = {"p": PassageLabels("p", str(number), tuple(spans), ("port",))}
     return find_disagreements([Passage("p", "a", "page", plain, ())], readings, {"p": reasons})
 
@@ -64,14 +63,14 @@ def test_one_reason_does_not_cover_opposite_decisions() -> None:
 
 def test_a_reason_of_nothing_is_a_problem() -> None:
     found = find("[天津|L]", "天津", "天津", reasons=("天津: 是", "北京: 胡写"))
-    codes = [p.code for p in check_disagreements(found, {"p": ("天津: 是", "北京: 胡写")}, "x")]
+    codes = [p.code for p in check_reasons(found, {"p": ("天津: 是", "北京: 胡写")}, "x")]
     assert codes == ["reason-unused"]
-    assert check_disagreements(found, {"p": ("天津: 是",)}, "x") == []
+    assert check_reasons(found, {"p": ("天津: 是",)}, "x") == []
 
 
 def test_every_decision_in_the_gold_has_its_reason(real: Benchmark) -> None:
     known = read_annotators(real)
-    found = adjudication.check(real, articles.read_seeds(real), read_label_set(real), known.gold)
+    found = adjudication.check_decisions(Workspace(real), known.gold)
     assert len(found) == 20
     overruled = [each for each in found if len({each.readings[name] for name in known.adjudicated}) == 1]
     assert len(overruled) == 6
@@ -82,7 +81,7 @@ def test_what_is_still_open_is_not_in_order(mini: Benchmark) -> None:
     tasks = [task for task in json.loads(path.read_text()) if task["data"]["passage_id"] != "c-L3"]
     path.write_text(json.dumps(tasks))
     with pytest.raises(DataError, match="passage-unlabelled") as caught:
-        adjudication.check(mini, articles.read_seeds(mini), read_label_set(mini), "adjudicator")
+        adjudication.check_decisions(Workspace(mini), "adjudicator")
     assert "c-L3" in str(caught.value)
 
 

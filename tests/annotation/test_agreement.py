@@ -13,36 +13,35 @@ from sklearn.metrics import cohen_kappa_score
 
 from jinbench.annotation import agreement, exports
 from jinbench.annotation.exports import read_labels
-from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.tags import to_bio
 from jinbench.core.types import PassageLabels, Span
 from jinbench.scoring import counts, score
 from jinbench.scoring.gold import Gold
-from jinbench.seeds import articles
 
-Two = tuple[articles.Seeds, LabelSet, list[PassageLabels], list[PassageLabels]]
+Two = tuple[Workspace, list[PassageLabels], list[PassageLabels]]
 
 
 def two(benchmark: Benchmark) -> Two:
-    seed, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
+    workspace = Workspace(benchmark)
     a, b = (
-        exports.read_export(exports.export_path(benchmark, name), seed.passages(), label_set)
+        exports.read_export(exports.export_path(benchmark, name), workspace.seeds.passages(), workspace.label_set)
         for name in ("annotator-a", "annotator-b")
     )
-    return seed, label_set, a, b
+    return workspace, a, b
 
 
 def pair(found: Two) -> agreement.PairAgreement:
-    seed, label_set, a, b = found
-    return agreement.measure_pair(seed, label_set, a, b, ("a", "b"))
+    workspace, a, b = found
+    return agreement.measure_pair(workspace, a, b, ("a", "b"))
 
 
 @pytest.mark.parametrize("world", ["mini", "real"])
 def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureRequest) -> None:
-    seed, _, a, b = found = two(request.getfixturevalue(world))
-    texts = {passage.id: passage.text for passage in seed.passages()}
+    workspace, a, b = found = two(request.getfixturevalue(world))
+    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     tags = [[tag for entry in side for tag in to_bio(len(texts[entry.passage_id]), entry.spans)] for side in (a, b)]
     kappa = pair(found).kappa
     assert kappa.value is not None
@@ -56,7 +55,7 @@ def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureReques
 def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
     """1 - observed / expected disagreement, from all pairs of values, written out."""
     found = two(mini)
-    _, label_set, a, b = found
+    workspace, a, b = found
     values = [(frozenset(x.sectors), frozenset(y.sectors)) for x, y in zip(a, b, strict=True)]
 
     def distance(x: frozenset[str], y: frozenset[str]) -> float:
@@ -69,7 +68,7 @@ def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
     observed = np.mean([distance(x, y) for x, y in values])
     expected = np.mean([distance(x, y) for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
     assert pair(found).alpha.value == pytest.approx(1 - observed / expected)
-    decisions = [(s in x, s in y) for x, y in values for s in label_set.sector_names]
+    decisions = [(s in x, s in y) for x, y in values for s in workspace.label_set.sector_names]
     everything = [value for pair in decisions for value in pair]  # type: ignore[misc]
     observed = np.mean([x != y for x, y in decisions])
     expected = np.mean([x != y for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
@@ -77,37 +76,37 @@ def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
 
 
 def test_agreement_does_not_depend_on_who_comes_first(mini: Benchmark) -> None:
-    seed, label_set, a, b = two(mini)
-    one, other = pair((seed, label_set, a, b)), pair((seed, label_set, b, a))
+    workspace, a, b = two(mini)
+    one, other = pair((workspace, a, b)), pair((workspace, b, a))
     assert (one.strict.micro.f1, one.overlap.micro.f1) == (other.strict.micro.f1, other.overlap.micro.f1)
     assert (one.kappa, one.alpha, one.sector_alphas) == (other.kappa, other.alpha, other.sector_alphas)
     assert one.strict.micro.correct == 20
     assert (one.strict.micro.gold, one.strict.micro.predicted) == (22, 21)
     assert one.overlap.micro.correct == 21  # 3万 lies in 3万平方米
-    assert one.confusion["PLACE"][agreement.NOTHING] == 1
+    assert one.confusion["PLACE"][agreement.NO_SPAN] == 1
     assert sum(n for row in one.confusion.values() for n in row.values()) == 23
 
 
 def test_an_annotator_agrees_with_itself(mini: Benchmark) -> None:
-    seed, label_set, a, _ = two(mini)
-    found = pair((seed, label_set, a, a))
+    workspace, a, _ = two(mini)
+    found = pair((workspace, a, a))
     assert found.strict.micro.f1 == found.overlap.micro.f1 == found.kappa.value == found.alpha.value == 1.0
 
 
 def test_one_value_throughout_has_no_alpha(mini: Benchmark) -> None:
-    seed, label_set, a, b = two(mini)
+    workspace, a, b = two(mini)
     a, b = ([replace(entry, sectors=("port",)) for entry in side] for side in (a, b))
-    found = pair((seed, label_set, a, b))
+    found = pair((workspace, a, b))
     assert found.alpha.value is None
     assert "one value throughout" in str(found)
 
 
 def test_only_what_both_labelled_counts(mini: Benchmark) -> None:
-    seed, label_set, a, b = two(mini)
-    found = pair((seed, label_set, a[:3], b[1:]))
+    workspace, a, b = two(mini)
+    found = pair((workspace, a[:3], b[1:]))
     assert (found.passages, found.articles) == (2, 2)
     with pytest.raises(DataError, match="nothing-in-common"):
-        pair((seed, label_set, a[:1], b[1:]))
+        pair((workspace, a[:1], b[1:]))
 
 
 SIDES = st.lists(st.integers(0, 12), min_size=0, max_size=8, unique=True).map(
@@ -123,22 +122,22 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
     best = int(meets[linear_sum_assignment(-meets)].sum()) if meets.size else 0
     label = [frozenset((s.start, s.end, s.type) for s in side) for side in (ours, theirs)]
     gold = Gold("ner", "test", ("T",), ("i",), ("x" * 12,), (label[0],), ("g",), ("l",), "1", "0" * 64, "1" * 64)
-    table = score.counts(gold, {"i": label[1]}, counts.TYPE)
+    table = score.count_predictions(gold, {"i": label[1]}, counts.TYPE)
     assert table[0, 0, counts.CORRECT] == best
 
 
 def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:
-    found = agreement.measure_agreement(real, articles.read_seeds(real), read_label_set(real))
-    committed = json.loads(agreement.path_of(real).read_text())
+    found = agreement.measure_agreement(Workspace(real))
+    committed = json.loads(agreement.agreement_path(real).read_text())
     assert json.loads(json.dumps(found.to_dict())) == committed
     assert set(found.against_gold) == {"annotator-a", "annotator-b"}
 
 
 def test_the_pilots_figures_are_what_its_labels_give(real: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(real), read_label_set(real)
+    workspace = Workspace(real)
     folder = real.annotation / "pilot"
-    a, b = (read_labels(folder / f"annotator-{x}.jsonl", seed, label_set, x) for x in "ab")
-    found = agreement.measure_pair(seed, label_set, a, b, ("annotator-a", "annotator-b")).to_dict()
+    a, b = (read_labels(folder / f"annotator-{x}.jsonl", workspace.seeds, workspace.label_set, x) for x in "ab")
+    found = agreement.measure_pair(workspace, a, b, ("annotator-a", "annotator-b")).to_dict()
     kept = json.loads((folder / "agreement.json").read_text())
     assert found["passages"] == kept["passages"] == 40
     for key in ("strict", "overlap"):

@@ -12,13 +12,13 @@ from jinbench.annotation import adjudication, agreement
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.assignments import (
     assign_articles,
-    passages_of,
+    assigned_passages,
     read_assignments,
     share_of,
-    summary,
+    summarize_assignments,
     write_assignments,
 )
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Article, Passage
@@ -63,7 +63,7 @@ def test_what_is_dealt_stays_dealt(first: list[Article], more: list[Article]) ->
 def test_shares_are_even(real: Benchmark, people: int, overlap: int) -> None:
     seed, names = read_seeds(real), [f"n{i}" for i in range(people)]
     dealt = assign_articles(seed.articles, names, overlap)
-    rows = summary(dealt, seed, names)
+    rows = summarize_assignments(dealt, seed, names)
     characters = [int(str(row["characters"])) for row in rows]
     total = sum(len(passage.text) for passage in seed.passages())
     assert sum(characters) == overlap * total
@@ -84,26 +84,26 @@ def test_an_overlap_that_cannot_be(overlap: int) -> None:
 def test_it_comes_back_as_it_was_written(mini: Benchmark) -> None:
     seed = read_seeds(mini)
     assert read_assignments(mini, seed) == {}
-    assert passages_of({}, seed, "annotator-a") is None
+    assert assigned_passages({}, seed, "annotator-a") is None
     dealt = assign_articles(seed.articles, ["annotator-a", "annotator-b"], 1)
     write_assignments(mini, dealt)
     assert read_assignments(mini, seed) == dealt
-    parts = [passages_of(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
+    parts = [assigned_passages(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
     assert sorted(parts[0] + parts[1]) == sorted(passage.id for passage in seed.passages())
     assert share_of(mini, seed, "annotator-b") == parts[1]
-    assert passages_of(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
+    assert assigned_passages(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
 
 
 def test_everything_wrong_with_it_is_said_at_once(mini: Benchmark) -> None:
     text = "article,annotator\nno-such,annotator-a\ntrees,nobody\ntrees\ntrees,annotator-a\ntrees,annotator-a\n"
-    mini.shares.write_text(text)
+    mini.assignments.write_text(text)
     with pytest.raises(DataError) as caught:
         read_assignments(mini, read_seeds(mini))
     assert [problem.location.rsplit(":", 1)[1] for problem in caught.value.problems] == ["1", "2", "3", "4", "6"]
 
 
 def test_a_spreadsheet_may_have_saved_it(mini: Benchmark) -> None:
-    mini.shares.write_text("article_id,annotator\r\ntrees,annotator-a\r\n", encoding="utf-8-sig")
+    mini.assignments.write_text("article_id,annotator\r\ntrees,annotator-a\r\n", encoding="utf-8-sig")
     assert read_assignments(mini, read_seeds(mini)) == {"trees": ("annotator-a",)}
 
 
@@ -128,11 +128,11 @@ def shared(mini: Benchmark) -> Benchmark:
 
 
 def test_decisions_are_between_those_who_labelled(shared: Benchmark) -> None:
-    seed, label_set = read_seeds(shared), read_label_set(shared)
-    found = adjudication.check(shared, seed, label_set, "adjudicator")
+    workspace = Workspace(shared)
+    found = adjudication.check_decisions(workspace, "adjudicator")
     assert [each.subject for each in found] == ["3万平方米", "产业", "滦河"]
-    dealt = read_assignments(shared, seed)
-    of = {passage.id: passage.article_id for passage in seed.passages()}
+    dealt = read_assignments(shared, workspace.seeds)
+    of = {passage.id: passage.article_id for passage in workspace.seeds.passages()}
     assert all({*each.readings} == {*dealt[of[each.passage_id]], "adjudicator"} for each in found)
 
 
@@ -141,7 +141,7 @@ def test_a_share_that_is_not_finished_is_named(shared: Benchmark) -> None:
     tasks = json.loads(path.read_text())
     path.write_text(json.dumps(tasks[1:]))
     with pytest.raises(DataError, match=r"passage-unlabelled(.|\n)*annotator-c") as caught:
-        adjudication.check(shared, read_seeds(shared), read_label_set(shared), "adjudicator")
+        adjudication.check_decisions(Workspace(shared), "adjudicator")
     assert len(caught.value.problems) == 1
 
 
@@ -149,7 +149,7 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
     for name in ("annotator-a", "annotator-c"):
         (shared.exports / f"{name}.json").unlink()
     with pytest.raises(DataError) as caught:
-        adjudication.open_questions(shared, read_seeds(shared), read_label_set(shared), "adjudicator")
+        adjudication.find_open_disagreements(Workspace(shared), "adjudicator")
     assert [(each.code, Path(each.location).stem) for each in caught.value.problems] == [
         ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
     ]  # fmt: skip
@@ -157,8 +157,8 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
 
 
 def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
-    seed, label_set = read_seeds(shared), read_label_set(shared)
-    found = agreement.measure_agreement(shared, seed, label_set)
+    workspace = Workspace(shared)
+    found = agreement.measure_agreement(workspace)
     assert [(pair.first, pair.second) for pair in found.pairs] == [
         ("annotator-a", "annotator-b"), ("annotator-a", "annotator-c"),
     ]  # fmt: skip

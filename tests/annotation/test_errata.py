@@ -6,13 +6,12 @@ import pytest
 
 from jinbench.annotation import errata, markup
 from jinbench.annotation.gold import read_gold
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import build, load
 from jinbench.leaderboard import rescore
-from jinbench.seeds import articles
 
 
 def write(benchmark: Benchmark, number: int, **table: Any) -> None:
@@ -23,9 +22,9 @@ def write(benchmark: Benchmark, number: int, **table: Any) -> None:
 
 def gold(benchmark: Benchmark) -> dict[str, str]:
     """The gold as marked-up text, and the sectors after it."""
-    seed = articles.read_seeds(benchmark)
-    found = read_gold(benchmark, seed, read_label_set(benchmark))
-    return {p.id: f"{markup.mark(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in seed.passages()}
+    workspace = Workspace(benchmark)
+    found = read_gold(workspace)
+    return {p.id: f"{markup.to_markup(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in workspace.seeds.passages()}
 
 
 def test_errata_are_applied_in_order(mini: Benchmark) -> None:
@@ -111,14 +110,14 @@ def test_rescoring_says_who_moved(mini: Benchmark) -> None:
         ]
         files.write_text(mini.baselines / name / "predictions-ner-folds.jsonl", files.dump_jsonl(lines))
     write(mini, 1, passage="a-L5", before="[昨天|DATE]开工", after="昨天开工")
-    moves, versions = rescore.rescore(mini, 0)
+    moves, versions = rescore.rescore_systems(mini, 0)
     assert versions == ("1.0.0", "1.0.1")
     by_name = {move.system: move for move in moves if (move.task, move.split) == ("ner", "folds")}
     assert by_name["yesterday"].old.micro.correct == 1
     assert by_name["yesterday"].new.micro.correct == 0
     assert by_name["this_year"].old.micro.correct == by_name["this_year"].new.micro.correct == 2
     assert by_name["this_year"].new.micro.gold == by_name["this_year"].old.micro.gold - 1
-    same, _ = rescore.rescore(mini, 1)
+    same, _ = rescore.rescore_systems(mini, 1)
     assert not any(move.moved or move.old != move.new for move in same)
 
 
@@ -127,19 +126,19 @@ def test_a_rank_that_moves(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> 
 
     Three articles tell nothing apart; here any difference counts.
     """
-    monkeypatch.setattr("jinbench.leaderboard.ranking.ENOUGH", 2)
+    monkeypatch.setattr("jinbench.leaderboard.ranking.MIN_ARTICLES_TEST", 2)
     monkeypatch.setattr("jinbench.scoring.compare.Difference.significant", property(lambda self: self.value != 0))
     changes = [("a-L5", "[昨天|DATE]开"), ("a-L12", "[今年|DATE]开"), ("b-L3", "[今年|DATE]不")]
     changes += [("b-L11", "[海河|PLACE]两岸"), ("c-L3", "[去年|DATE],")]
     plain = build.build_dataset(mini)
     for number, (passage, before) in enumerate(changes, 1):
-        write(mini, number, passage=passage, before=before, after=markup.parse(before)[0])
+        write(mini, number, passage=passage, before=before, after=markup.from_markup(before)[0])
     built = build.build_dataset(mini)
     build.write_dataset(built, mini.dataset)
-    for name, table in (("before", plain.table), ("after", built.table)):
+    for name, table in (("before", plain.rows), ("after", built.rows)):
         rows = [{"id": row["id"], "spans": row["spans"]} for rows in table["ner"].values() for row in rows]
         files.write_text(mini.baselines / name / "predictions-ner-folds.jsonl", files.dump_jsonl(rows))
-    moves = {move.system: move for move in rescore.rescore(mini, 0)[0] if move.split == "folds"}
+    moves = {move.system: move for move in rescore.rescore_systems(mini, 0)[0] if move.split == "folds"}
     assert {name: (move.old_rank, move.new_rank) for name, move in moves.items()} == {
         "before": (1, 2),
         "after": (2, 1),

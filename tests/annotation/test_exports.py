@@ -47,7 +47,7 @@ def test_a_task_that_somebody_else_made(mini: Benchmark, id: object) -> None:
     """Whatever it calls a passage id: it is named, and nothing falls over."""
     seed, label_set, _ = everything(mini)
     with pytest.raises(DataError, match="foreign-export"):
-        exports.check([{"data": {"passage_id": id}, "annotations": []}], "x", seed.passages(), label_set)
+        exports.parse_export([{"data": {"passage_id": id}, "annotations": []}], "x", seed.passages(), label_set)
 
 
 def test_unchanged_labels_keep_their_times(mini: Benchmark) -> None:
@@ -56,15 +56,15 @@ def test_unchanged_labels_keep_their_times(mini: Benchmark) -> None:
     later[0] = dataclasses.replace(later[0], sectors=("water",))
     passages = {passage.id: passage for passage in seed.passages()}
     path = mini.root / "kept.json"
-    with exports.Spool({article.id: article.title for article in seed.articles}) as spool:
+    with exports.ExportSpool({article.id: article.title for article in seed.articles}) as spool:
         for entry in before:
-            spool.keep(entry, passages[entry.passage_id])
+            spool.add_previous(entry, passages[entry.passage_id])
         for entry in reversed(later):
             spool.add(entry, passages[entry.passage_id])
         spool.write(path, passages.values())
     kept = exports.read_export(path, passages.values(), label_set)
     assert [entry.created_at for entry in kept] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (len(before) - 1)
-    assert (kept[0].sectors, spool.changed, spool.lost()) == (("water",), 1, set())
+    assert (kept[0].sectors, spool.changed, spool.missing()) == (("water",), 1, set())
     titles = {article.id: article.title for article in seed.articles}
     assert path.read_text() == files.dump_json(exports.to_export(kept, passages.values(), titles))
 
@@ -74,8 +74,8 @@ def test_a_region_drawn_by_hand_keeps_its_id(mini: Benchmark) -> None:
     tasks = json.loads(exports.export_path(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["result"][0]["id"] = "Xy9"
     tasks[0]["annotations"][0]["result"][0]["origin"] = "prediction"
-    found = exports.check(tasks, "x", seed.passages(), label_set)
-    region = exports.regions(found[0])[0]
+    found = exports.parse_export(tasks, "x", seed.passages(), label_set)
+    region = exports.to_regions(found[0])[0]
     assert (region["id"], region["origin"]) == ("Xy9", "prediction")
 
 
@@ -84,7 +84,7 @@ def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -
     tasks = json.loads(exports.export_path(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["was_cancelled"] = True
     tasks[1]["annotations"][0]["completed_by"] = {"id": 7, "email": "annotator-b@jinbench.localhost"}
-    found = exports.check(tasks, "x", seed.passages(), label_set, "annotator-a")
+    found = exports.parse_export(tasks, "x", seed.passages(), label_set, "annotator-a")
     assert len(found) == len(tasks) - 2
 
 
@@ -112,7 +112,7 @@ def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark
         "data": {"passage_id": passage.id, "text": passage.text},
         "annotations": [{"completed_by": "a", "result": [region]}],
     }
-    (found,) = exports.check([task], "x", [passage], label_set)
+    (found,) = exports.parse_export([task], "x", [passage], label_set)
     assert found.spans == (Span(0, 4, "PLACE", "天津\n港"),)
 
 

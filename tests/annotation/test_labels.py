@@ -46,7 +46,7 @@ def test_crosswalks_are_complete(label_set: LabelSet) -> None:
 
 
 def test_the_committed_config_is_up_to_date_and_accepted_by_the_sdk(real: Benchmark, label_set: LabelSet) -> None:
-    labeling_config.check_config(real, label_set)
+    labeling_config.check_labeling_config(real, label_set)
     interface = LabelInterface(real.labeling_config.read_text())
     interface.validate()
     assert tuple(interface.get_control("entities").labels) == label_set.entity_names
@@ -69,24 +69,24 @@ def test_the_examples_of_the_guidelines_use_known_types(real: Benchmark, label_s
 
 def test_the_colours_are_told_apart_by_colour_blind_readers_too(label_set: LabelSet) -> None:
     """In full, as the line below a stretch, and as pale as Label Studio paints the ground behind it."""
-    alike = labeling_config.alike(label_set)
+    alike = labeling_config.find_similar_colours(label_set)
     assert [pair.vision for pair in alike] == ["normal", "protanopia", "deuteranopia", "tritanopia"]
     assert min(pair.distance for pair in alike) > 11.6 > labeling_config.APART
-    tints = {label.name: colours.over(label.colour, labeling_config.TINT) for label in label_set.entities}
+    tints = {label.name: colours.blend(label.colour, labeling_config.TINT) for label in label_set.entities}
     for vision in colours.VISIONS:
-        pair = colours.closest(tints, vision)
+        pair = colours.find_closest_pair(tints, vision)
         assert pair is not None
         assert pair.distance > 5.5
 
 
 def test_what_is_written_on_a_colour_is_legible(label_set: LabelSet) -> None:
     for label in label_set.entities:
-        assert colours.contrast(label.colour, colours.WHITE) > 3  # the line
-        assert colours.contrast(colours.over(label.colour, labeling_config.TINT), "#000000") > 10
-        picked = colours.over(label.colour, 0.8)  # where Label Studio writes in black or white, as the brightness is
-        red, green, blue = colours.rgb(picked)
+        assert colours.contrast_ratio(label.colour, colours.WHITE) > 3  # the line
+        assert colours.contrast_ratio(colours.blend(label.colour, labeling_config.TINT), "#000000") > 10
+        picked = colours.blend(label.colour, 0.8)  # where Label Studio writes in black or white, as the brightness is
+        red, green, blue = colours.to_rgb(picked)
         ink = "#000000" if 255 * (0.299 * red + 0.587 * green + 0.114 * blue) >= 128 else "#FFFFFF"
-        assert colours.contrast(picked, ink) > 4.5
+        assert colours.contrast_ratio(picked, ink) > 4.5
 
 
 def test_colours_that_look_alike_are_named(mini: Benchmark) -> None:
@@ -116,9 +116,9 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
         LabelDefinition(f"L{number}", zh, "x", str(number), hint, (), "#112233")
         for number, (zh, hint) in enumerate(texts)
     ]
-    config = labeling_config.labeling_config(LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
+    config = labeling_config.build_labeling_config(LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
     plain = LabelSet("1", "1.0.0", "t", *([replace(each, zh="a", definition="b") for each in made],) * 2)
-    root, bare = ET.fromstring(config), ET.fromstring(labeling_config.labeling_config(plain))
+    root, bare = ET.fromstring(config), ET.fromstring(labeling_config.build_labeling_config(plain))
     assert [(e.tag, list(e.keys())) for e in root.iter()] == [(e.tag, list(e.keys())) for e in bare.iter()]
     for tag in ("Label", "Choice"):
         found = list(root.iter(tag))
@@ -143,12 +143,12 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
 
 def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
     where = scaffold.create_benchmark(tmp_path / "paper")
-    assert labeling_config.unexplained(where, read_label_set(where)) == []
-    assert labeling_config.unexplained(real, read_label_set(real)) == []
+    assert labeling_config.find_unexplained_labels(where, read_label_set(where)) == []
+    assert labeling_config.find_unexplained_labels(real, read_label_set(real)) == []
     where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))
-    assert labeling_config.unexplained(where, read_label_set(where)) == ["\u94c1\u8def"]
+    assert labeling_config.find_unexplained_labels(where, read_label_set(where)) == ["\u94c1\u8def"]
     done = CliRunner().invoke(app, ["--root", str(where.root), "labels", "config"])
     assert done.exit_code == 0
     assert "does not mention \u94c1\u8def: explain them there" in done.stderr
     where.guidelines.unlink()
-    assert labeling_config.unexplained(where, read_label_set(where)) == []
+    assert labeling_config.find_unexplained_labels(where, read_label_set(where)) == []

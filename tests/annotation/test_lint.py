@@ -9,10 +9,10 @@ import pytest
 from jinbench.annotation import lint, markup
 from jinbench.annotation.gold import read_gold
 from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Passage, PassageLabels
-from jinbench.seeds import articles
 from tests.helpers.paths import ROOT
 
 LABELS = read_label_set(find_benchmark(ROOT))
@@ -21,10 +21,10 @@ LABELS = read_label_set(find_benchmark(ROOT))
 def findings(*marked: str) -> list[tuple[str, str]]:
     passages, labelled = [], []
     for number, text in enumerate(marked):
-        plain, spans = markup.parse(text)
+        plain, spans = markup.from_markup(text)
         passages.append(Passage(f"p{number}", "a", "page", plain, ()))
         labelled.append(PassageLabels(f"p{number}", "x", tuple(spans), ("general",)))
-    return [(found.check, found.surface) for found in lint.lint(passages, labelled, LABELS)]
+    return [(found.check, found.surface) for found in lint.lint_labels(passages, labelled, LABELS)]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_full_width_punctuation_counts_as_well() -> None:
 
 
 def test_the_gold_is_clean_but_for_what_is_accepted(real: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(real), read_label_set(real)
-    found = lint.lint(seed.passages(), read_gold(real, seed, label_set).values(), label_set)
+    workspace = Workspace(real)
+    found = lint.lint_labels(workspace.seeds.passages(), read_gold(workspace).values(), workspace.label_set)
     accepted = lint.read_accepted(real)
     assert lint.filter_accepted(found, accepted, "accepted.toml") == []
     # the list is what it is: who adds to it or takes from it changes this number too
@@ -76,7 +76,7 @@ ACCEPTED = 15
 
 def test_an_acceptance_covers_as_many_as_it_names() -> None:
     found = [lint.Finding("bare-elsewhere", "p", "天津", "x")] * 2
-    once, twice = (lint.Accepted("bare-elsewhere", "天津", ("p",) * n, "why") for n in (1, 2))
+    once, twice = (lint.AcceptedFinding("bare-elsewhere", "天津", ("p",) * n, "why") for n in (1, 2))
     assert lint.filter_accepted(found, [once], "x") == found[:1]
     assert lint.filter_accepted(found, [twice], "x") == []
     with pytest.raises(DataError, match="accepted-in-vain"):

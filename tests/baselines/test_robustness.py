@@ -1,4 +1,4 @@
-"""Scores apart (noise, mentions seen in training, coarse labels) and systems that are given some of the gold."""
+"""Scores under noise, on seen and unseen entities and on coarse labels; recipes with oracle inputs."""
 
 import json
 from dataclasses import replace
@@ -14,33 +14,43 @@ from jinbench.core.errors import DataError
 from jinbench.dataset import load, noise
 from jinbench.dataset.gold import crosswalk_types, read_task_gold
 from jinbench.leaderboard import ranking
+from jinbench.leaderboard.board import SystemInfo
+from jinbench.leaderboard.systems import SystemPredictions
+from jinbench.leaderboard.tables import format_markdown
 from jinbench.publish import card
 from jinbench.scoring import score
 from jinbench.scoring.gold import apply_crosswalk
 from tests.helpers.paths import ROOT
-from tests.helpers.recipes import MEMORY, result
+from tests.helpers.recipes import MEMORIZING_RECIPE, add_crosswalk, run_and_store
 from tests.helpers.scoring import gold_of, guesses
 
-# ---- mentions seen and unseen ---------------------------------------------------------------------------------
+
+@pytest.fixture
+def benchmark(mini: Benchmark) -> Benchmark:
+    return add_crosswalk(mini)
+
+
+# ---- seen and unseen entities ---------------------------------------------------------------------------------
 
 
 def test_seen_and_unseen_by_hand() -> None:
-    """In training 一 was labelled, 二 was not. Of each there are two; what is predicted is right, wrong, or missing."""
+    """In training 一 was labelled, 二 was not. There are two of each; predictions are right, wrong, or missing."""
     texts = ("一二", "一二")
     gold = replace(gold_of([{(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "X"), (1, 2, "X")}]), texts=texts)
     predicted = guesses({(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "Y")})
-    seen, unseen = score.seen_unseen(replace(gold, known=(frozenset("一"),) * 2), predicted)
+    scores = score.score_predictions(replace(gold, training_surfaces=(frozenset("一"),) * 2), predicted)
+    seen, unseen = scores.parts["familiarity"]
     assert (seen.name, seen.gold, seen.predicted, seen.correct) == ("seen", 2, 2, 1)
     assert (unseen.name, unseen.gold, unseen.predicted, unseen.correct) == ("unseen", 2, 1, 1)
     assert (unseen.precision, unseen.recall) == (1.0, 0.5)
 
 
-def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Benchmark) -> None:
-    """What is labelled in one fold alone is new there, and known everywhere else."""
-    found = result(world, "memory", MEMORY.format(more=""))
+def test_surface_is_seen_in_the_folds_that_had_it_in_training(benchmark: Benchmark) -> None:
+    """A surface labelled in one fold alone is unseen in that fold, and seen in all others."""
+    result = run_and_store(benchmark, "memory", MEMORIZING_RECIPE.format(more=""))
     for split in SPLITS:
-        seen, unseen = found.scores[split].parts["familiarity"]
-        micro = found.scores[split].micro
+        seen, unseen = result.scores[split].parts["familiarity"]
+        micro = result.scores[split].micro
         for key in ("gold", "predicted", "correct"):
             assert getattr(seen, key) + getattr(unseen, key) == getattr(micro, key)
         assert unseen.predicted == 0, "it can only find what it has seen"
@@ -51,9 +61,9 @@ def test_a_surface_is_known_to_the_rounds_that_had_it_in_training(world: Benchma
 # ---- noise ----------------------------------------------------------------------------------------------------
 
 
-def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world: Benchmark) -> None:
-    clean = {row["id"]: row for row in load.read_rows(world, "ner", "test")}
-    tiers = robustness.tiers(world)
+def test_ids_of_noisy_rows_reveal_neither_sentence_nor_noise(benchmark: Benchmark) -> None:
+    clean = {row["id"]: row for row in load.read_rows(benchmark, "ner", "test")}
+    tiers = robustness.read_noise_tiers(benchmark)
     assert {(tier.kind, tier.level) for tier in tiers} == set(noise.TIERS)
     names = {json.dumps([(r["id"], r["passage_id"], r["article_id"]) for r in tier.rows]) for tier in tiers}
     assert len(names) == 1, "the names are the same in every tier"
@@ -63,11 +73,11 @@ def test_noisy_rows_say_neither_which_sentence_they_are_nor_what_was_done(world:
     assert len({row["passage_id"] for row in tiers[0].rows}) == len({row["passage_id"] for row in clean.values()})
 
 
-def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None:
-    """Against predictions that are scored by hand: the gold spans of the noisy sentences, and no others."""
-    gold = read_task_gold(world, "ner", "test")
+def test_score_under_noise_is_that_of_the_noisy_gold(benchmark: Benchmark) -> None:
+    """Perfect predictions score 1 and none score 0, with the change that follows."""
+    gold = read_task_gold(benchmark, "ner", "test")
     clean = dict(zip(gold.ids, gold.labels, strict=True))
-    for tier in robustness.tiers(world):
+    for tier in robustness.read_noise_tiers(benchmark):
         perfect = robustness.score_under_noise(
             tier, dict(zip(tier.gold.ids, tier.gold.labels, strict=True)), gold, clean
         )
@@ -80,19 +90,19 @@ def test_a_score_under_noise_is_that_of_the_noisy_gold(world: Benchmark) -> None
         assert (nothing.change.value, nothing.change.low, nothing.change.high) == (-1.0, -1.0, -1.0)
 
 
-def test_the_record_has_every_tier(world: Benchmark) -> None:
-    found = json.loads(result(world, "memory", MEMORY.format(more="")).files()["scores.json"])
-    assert {(each["kind"], each["level"]) for each in found["noise"]} == set(noise.TIERS)
+def test_record_has_every_noise_tier(benchmark: Benchmark) -> None:
+    record = json.loads(run_and_store(benchmark, "memory", MEMORIZING_RECIPE.format(more="")).to_files()["scores.json"])
+    assert {(tier["kind"], tier["level"]) for tier in record["noise"]} == set(noise.TIERS)
     assert "noise" not in json.loads((ROOT / "baselines" / "majority" / "scores.json").read_text())
 
 
-def test_noise_does_not_reach_the_clean_scores(world: Benchmark) -> None:
-    """A recipe that turns bad once it has seen a sentence twice: its test score is that of one who did not."""
-    body = MEMORY.format(more="").replace(
+def test_noise_does_not_change_the_clean_scores(benchmark: Benchmark) -> None:
+    """A recipe that turns bad on its second prediction has the test score of one that does not."""
+    body = MEMORIZING_RECIPE.format(more="").replace(
         "return [self.find", "self.times = getattr(self, 'times', 0) + 1\n        return [self.find"
     )
     bad = body.replace('self.find(row["text"]) for', 'self.find(row["text"]) if self.times < 2 else [] for')
-    good, spoilt = result(world, "good", body), result(world, "spoilt", bad)
+    good, spoilt = run_and_store(benchmark, "good", body), run_and_store(benchmark, "spoilt", bad)
     for split in SPLITS:
         assert good.predictions[split] == spoilt.predictions[split]
     assert good.noise != spoilt.noise
@@ -101,37 +111,37 @@ def test_noise_does_not_reach_the_clean_scores(world: Benchmark) -> None:
 # ---- coarse labels --------------------------------------------------------------------------------------------
 
 
-def test_labels_through_a_crosswalk(world: Benchmark) -> None:
-    types = crosswalk_types(world, "msra")
+def test_crosswalk_maps_and_drops_labels(benchmark: Benchmark) -> None:
+    types = crosswalk_types(benchmark, "msra")
     convert = apply_crosswalk(types)
     assert convert({(0, 2, "PLACE"), (2, 3, "QUANTITY"), (4, 5, "DATE")}) == {(0, 2, "LOC"), (4, 5, "TIME")}
-    fine, coarse = (read_task_gold(world, "ner", "folds", name) for name in ("", "msra"))
+    fine, coarse = (read_task_gold(benchmark, "ner", "folds", name) for name in ("", "msra"))
     assert coarse.names == ("LOC", "TIME")
-    assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for found in fine.labels for s in found)
+    assert sum(map(len, coarse.labels)) == sum(s[2] != "QUANTITY" for spans in fine.labels for s in spans)
     assert score.score_predictions(coarse, {}).signature["crosswalk"] == "msra"
     assert "crosswalk" not in score.score_predictions(fine, {}).signature
 
 
-def test_an_unknown_crosswalk_is_refused(world: Benchmark, real: Benchmark) -> None:
-    for where, known in ((world, "msra, other"), (real, "msra, cluener, ontonotes")):
-        with pytest.raises(DataError, match=known):
-            read_task_gold(where, "ner", "test", "conll")
+def test_unknown_crosswalk_is_refused(benchmark: Benchmark, real: Benchmark) -> None:
+    for root, crosswalks in ((benchmark, "msra, other"), (real, "msra, cluener, ontonotes")):
+        with pytest.raises(DataError, match=crosswalks):
+            read_task_gold(root, "ner", "test", "conll")
     with pytest.raises(DataError, match="declaration-unknown"):
-        result(world, "coarse", MEMORY.format(more='CROSSWALK = "conll"'))
+        run_and_store(benchmark, "coarse", MEMORIZING_RECIPE.format(more='CROSSWALK = "conll"'))
 
 
-def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Benchmark) -> None:
-    """It learns and predicts coarse labels; the fine one beside it predicts the same, once it is mapped."""
-    fine = result(world, "fine", MEMORY.format(more=""))
-    coarse = result(world, "coarse", MEMORY.format(more='CROSSWALK = "msra"'))
+def test_coarse_recipe_is_ranked_on_the_coarse_board_alone(benchmark: Benchmark) -> None:
+    """It learns and predicts coarse labels; the fine recipe beside it predicts the same, once mapped."""
+    fine = run_and_store(benchmark, "fine", MEMORIZING_RECIPE.format(more=""))
+    coarse = run_and_store(benchmark, "coarse", MEMORIZING_RECIPE.format(more='CROSSWALK = "msra"'))
     splits = ("test", "folds", "noisy")
-    assert set(coarse.files()) == {"scores.json", *(f"predictions-ner-msra-{split}.jsonl" for split in splits)}
-    assert {label[-1] for _, found in coarse.predictions["folds"] for label in found} == {"LOC", "TIME"}
-    assert json.loads(coarse.files()["scores.json"])["crosswalk"] == "msra"
+    assert set(coarse.to_files()) == {"scores.json", *(f"predictions-ner-msra-{split}.jsonl" for split in splits)}
+    assert {label[-1] for _, labels in coarse.predictions["folds"] for label in labels} == {"LOC", "TIME"}
+    assert json.loads(coarse.to_files()["scores.json"])["crosswalk"] == "msra"
     assert coarse.coarse == {}
     assert fine.coarse["folds"].labels[0].gold == coarse.scores["folds"].labels[0].gold
 
-    boards = {board.title: board for board in ranking.build_boards(world)}
+    boards = {board.title: board for board in ranking.build_boards(benchmark)}
     systems = {title: {row.system for row in board.rows if not row.about.annotator} for title, board in boards.items()}
     assert systems == {
         "ner, cross-validation over all articles": {"fine"},
@@ -148,16 +158,16 @@ def test_a_coarse_recipe_stands_on_the_coarse_board_alone(world: Benchmark) -> N
     assert scores["fine"] == fine.coarse["folds"]
     assert scores["coarse"] == coarse.scores["folds"]
     assert scores["annotator-a"].micro.f1
-    assert "coarse (LOC, TIME)" in ranking.markdown([board])
+    assert "coarse (LOC, TIME)" in format_markdown([board])
 
 
-def test_fine_labels_from_a_coarse_recipe_are_refused(world: Benchmark) -> None:
-    text = MEMORY.format(more='CROSSWALK = "msra"').replace("self.known[name])", '"PLACE")')
+def test_fine_labels_from_a_coarse_recipe_are_refused(benchmark: Benchmark) -> None:
+    text = MEMORIZING_RECIPE.format(more='CROSSWALK = "msra"').replace("self.types[name])", '"PLACE")')
     with pytest.raises(DataError, match="unknown-label"):
-        result(world, "coarse", text)
+        run_and_store(benchmark, "coarse", text)
 
 
-# ---- what is given --------------------------------------------------------------------------------------------
+# ---- oracle inputs --------------------------------------------------------------------------------------------
 
 ORACLE = """
 TASK, SEED, GIVEN = "sector", 0, ("entities",)
@@ -177,33 +187,36 @@ def make(): return M()
 """
 
 
-def test_who_is_given_the_entities_has_them_where_they_stand_and_has_no_rank(world: Benchmark) -> None:
-    result(world, "oracle", ORACLE)
-    result(world, "plain", ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
-           .replace('row["entities"]', 'row.get("entities", ())'))  # fmt: skip
-    gold = read_task_gold(world, "sector", "folds")
-    predicted = ranking.predictions(world, gold)
-    assert {name: about.given for name, about in predicted.about.items()} == {"oracle": ("entities",), "plain": ()}
-    board = ranking.build_board(world, "sector", "folds")
-    (row,) = (row for row in board.rows if row.about.given)
-    assert row.shown == "oracle (given the gold entities)"
-    assert "| – | oracle (given the gold entities) |" in ranking.markdown([board])
+def test_recipe_with_oracle_entities_gets_correct_spans_and_no_rank(benchmark: Benchmark) -> None:
+    run_and_store(benchmark, "oracle", ORACLE)
+    plain = ORACLE.replace('TASK, SEED, GIVEN = "sector", 0, ("entities",)', 'TASK, SEED = "sector", 0')
+    run_and_store(benchmark, "plain", plain.replace('row["entities"]', 'row.get("entities", ())'))
+    gold = read_task_gold(benchmark, "sector", "folds")
+    predicted = Systems(benchmark).predictions(gold)
+    inputs = {name: about.oracle_inputs for name, about in predicted.about.items()}
+    assert inputs == {"oracle": ("entities",), "plain": ()}
+    board = ranking.build_board(benchmark, "sector", "folds")
+    (row,) = (row for row in board.rows if row.about.oracle_inputs)
+    assert row.display_name == "oracle (oracle input: gold entities)"
+    assert "| – | oracle (oracle input: gold entities) |" in format_markdown([board])
 
 
-def test_no_rank_counts_who_was_given_the_gold() -> None:
+def test_ranks_do_not_count_systems_with_oracle_inputs() -> None:
     gold = gold_of([{(0, 2, "X")}] * 30)
     labels = {
         "oracle": guesses(*gold.labels),
         "one": guesses(*gold.labels[:20]),
         "other": guesses(*gold.labels[:5]),
     }
-    predicted = ranking.Predicted(labels, {"oracle": ranking.About("baseline", "oracle", given=("entities",))})
+    predicted = SystemPredictions(
+        labels, {"oracle": SystemInfo("baseline", "oracle", oracle_inputs=("entities",))}
+    )
     board = ranking.rank_systems(gold, predicted)
     assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
 
 
-def test_every_gold_entity_is_given(real: Benchmark) -> None:
-    rows = robustness.entities(real, load.read_rows(real, "sector"))
+def test_every_gold_entity_is_added(real: Benchmark) -> None:
+    rows = robustness.add_gold_entities(real, load.read_rows(real, "sector"))
     assert sum(len(row["entities"]) for row in rows) == sum(len(row["spans"]) for row in load.read_rows(real, "ner"))
     for row in rows:
         assert all(row["text"][span.start : span.end] == span.surface for span in row["entities"])
@@ -212,24 +225,23 @@ def test_every_gold_entity_is_given(real: Benchmark) -> None:
 # ---- packages -------------------------------------------------------------------------------------------------
 
 
-def test_a_recipe_of_the_room_without_its_packages_is_skipped(
-    world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_recipe_without_its_packages_is_skipped(
+    benchmark: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tests.helpers.commands import run
 
-    files.write_text(
-        world.baselines / "a.py", 'NEEDS = ("no-such-package",)\nimport no_such_package' + MEMORY.format(more="")
-    )
-    files.write_text(world.baselines / "b.py", MEMORY.format(more=""))
-    files.write_text(world.baselines / "a" / "scores.json", "kept")
-    assert run(["--root", str(world.root), "run"]) == 0
-    said = capsys.readouterr()
-    assert "a: skipped, it needs no-such-package; type: pip install no-such-package" in said.err
-    assert "b               ner:micro-F1" in said.out
-    assert (world.baselines / "a" / "scores.json").read_text() == "kept"
-    assert run(["--root", str(world.root), "run", str(world.baselines / "a.py")]) == 1
+    recipe = MEMORIZING_RECIPE.format(more="")
+    files.write_text(benchmark.baselines / "a.py", f'NEEDS = ("no-such-package",)\nimport no_such_package{recipe}')
+    files.write_text(benchmark.baselines / "b.py", recipe)
+    files.write_text(benchmark.baselines / "a" / "scores.json", "kept")
+    assert run(["--root", str(benchmark.root), "run"]) == 0
+    output = capsys.readouterr()
+    assert "a: skipped, it needs no-such-package; type: pip install no-such-package" in output.err
+    assert "b               ner:micro-F1" in output.out
+    assert (benchmark.baselines / "a" / "scores.json").read_text() == "kept"
+    assert run(["--root", str(benchmark.root), "run", str(benchmark.baselines / "a.py")]) == 1
     assert "package-missing" in capsys.readouterr().err
 
 
-def test_the_card_needs_no_recipe(world: Benchmark) -> None:
-    assert "no system" in card.BLOCKS["conditions"](world).lower()
+def test_card_needs_no_recipe(benchmark: Benchmark) -> None:
+    assert "no system" in card.BLOCKS["conditions"](benchmark).lower()

@@ -1,4 +1,4 @@
-"""A recipe on its own side of the wall: what it can find there, and how it may end."""
+"""Isolation of recipes: what a recipe can find in its process, and how the process may end."""
 
 import json
 import signal
@@ -24,17 +24,17 @@ FORBIDDEN = {{"spans", "ner_tags", "sectors", "split", "kind", "level", "hits", 
 
 def reachable():
     """Every container that the collector knows, and what the frames above hold."""
-    found, frame = gc.get_objects(), sys._getframe(1)
+    objects, frame = gc.get_objects(), sys._getframe(1)
     while frame:
-        found += [frame.f_locals, *frame.f_locals.values()]
+        objects += [frame.f_locals, *frame.f_locals.values()]
         frame = frame.f_back
-    return found
+    return objects
 
 
 class Peeks:
     def fit(self, X, y):
-        self.trained = [each for found in y for each in found]
-        # What an earlier round left behind; then something for the next one to find.
+        self.trained = [label for labels in y for label in labels]
+        # What an earlier fit left behind; then something for the next one to find.
         self.left = [getattr(builtins, "STASH", None), getattr(sys, "STASH", None), os.environ.get("STASH")]
         builtins.STASH = sys.STASH = list(y)
         os.environ["STASH"] = "x"
@@ -43,18 +43,18 @@ class Peeks:
 
     def predict(self, X):
         objects = reachable()
-        rows = [sorted(FORBIDDEN & set(each)) for each in objects
-                if isinstance(each, dict) and isinstance(each.get("text"), str) and FORBIDDEN & set(each)]
-        labels = [[each[0], each[1], str(each[2]), each[3]] for each in objects
-                  if isinstance(each, (list, tuple)) and len(each) == 4 and isinstance(each[0], int)
-                  and isinstance(each[1], int) and isinstance(each[2], str) and isinstance(each[3], str)]
-        trained = [list(each) for each in self.trained if not isinstance(each, str)]
-        ids = [each["id"] for each in objects if isinstance(each, dict) and "@" in str(each.get("id"))]
+        rows = [sorted(FORBIDDEN & set(value)) for value in objects
+                if isinstance(value, dict) and isinstance(value.get("text"), str) and FORBIDDEN & set(value)]
+        labels = [[value[0], value[1], str(value[2]), value[3]] for value in objects
+                  if isinstance(value, (list, tuple)) and len(value) == 4 and isinstance(value[0], int)
+                  and isinstance(value[1], int) and isinstance(value[2], str) and isinstance(value[3], str)]
+        trained = [list(label) for label in self.trained if not isinstance(label, str)]
+        ids = [value["id"] for value in objects if isinstance(value, dict) and "@" in str(value.get("id"))]
         with open({log!r}, "a") as file:
-            foreign = [each for each in labels if each not in trained]
+            foreign = [label for label in labels if label not in trained]
             fields = sorted({{key for row in X for key in row}})
-            found = [len(trained), len(labels), foreign, rows, ids, self.left, sys.argv, fields]
-            file.write(json.dumps(found) + "\\n")
+            record = [len(trained), len(labels), foreign, rows, ids, self.left, sys.argv, fields]
+            file.write(json.dumps(record) + "\\n")
         return [[] for _ in X]
 
 
@@ -64,21 +64,19 @@ def make():
 
 
 @pytest.mark.parametrize("task", ["ner", "sector"])
-def test_a_recipe_that_looks_about_finds_no_label_of_what_it_predicts(
-    world: Benchmark, tmp_path: Path, task: str
-) -> None:
-    log = tmp_path / "found.jsonl"
+def test_recipe_finds_no_label_of_what_it_predicts_in_memory(world: Benchmark, tmp_path: Path, task: str) -> None:
+    log = tmp_path / "log.jsonl"
     run.run_recipe(world, write_recipe(tmp_path, PEEKS.format(task=task, log=str(log))))
-    rounds = [json.loads(line) for line in log.read_text().splitlines()]
-    assert len(rounds) == (1 + 4 + 18 if task == "ner" else 1 + 4)
-    for trained, labels, foreign, rows, ids, left, arguments, fields in rounds:
-        assert (trained > 0) == (labels > 0) == (task == "ner"), "the search finds what is there"
+    fits = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(fits) == (1 + 4 + 18 if task == "ner" else 1 + 4)
+    for trained, labels, foreign, rows, ids, left, arguments, fields in fits:
+        assert (trained > 0) == (labels > 0) == (task == "ner"), "the search finds the labels that it was given"
         assert foreign == [], "labels that are not those it was given"
         assert rows == []
         assert ids == [], "an id that says which noise it is"
-        assert left == [None, None, None], "something of an earlier round"
+        assert left == [None, None, None], "something of an earlier fit"
         assert not any(str(world.root) in argument for argument in arguments[1:] if not argument.endswith("model.py"))
-        assert set(fields) <= set(sandbox.SEEN)
+        assert set(fields) <= set(sandbox.VISIBLE_FIELDS)
 
 
 ENDS = """
@@ -93,7 +91,7 @@ def make(): return M()
 
 
 @pytest.mark.parametrize(
-    ("before", "fit", "found"),
+    ("before", "fit", "message"),
     [
         ("", "os._exit(3)", "exit code 3"),
         ("", "os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
@@ -108,12 +106,14 @@ def make(): return M()
         ("", "raise ValueError('x' * 5000)", "x{300} …"),
     ],
 )
-def test_a_recipe_may_end_as_it_likes(world: Benchmark, tmp_path: Path, before: str, fit: str, found: str) -> None:
-    with pytest.raises(DataError, match=found):
+def test_every_end_of_a_recipe_is_reported(
+    world: Benchmark, tmp_path: Path, before: str, fit: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
         run.run_recipe(world, write_recipe(tmp_path, ENDS.format(before=before, fit=fit)))
 
 
-def test_the_same_seed_and_the_same_order_of_sets_in_every_round(world: Benchmark, tmp_path: Path) -> None:
+def test_every_fit_has_the_same_seed_and_order_of_sets(world: Benchmark, tmp_path: Path) -> None:
     text = """
 import random
 import numpy
@@ -134,37 +134,37 @@ def make(): return M()
     assert len(set(lines)) == 1
 
 
-def test_the_memory_of_who_started_a_process_is_not_its_own() -> None:
+def test_peak_memory_excludes_the_parent_process() -> None:
     ours = b"x" * (300 << 20)
-    command = [sys.executable, "-c", "from jinbench.baselines.worker import peak_mb; print(peak_mb())"]
-    found = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert 5 < found < 100 < len(ours) >> 20
-    assert worker.peak_mb() > 300
+    command = [sys.executable, "-c", "from jinbench.baselines.worker import peak_memory_mb; print(peak_memory_mb())"]
+    peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 5 < peak < 100 < len(ours) >> 20
+    assert worker.peak_memory_mb() > 300
 
 
 def test_memory_is_that_of_the_recipe_alone(world: Benchmark, tmp_path: Path) -> None:
     """What fit allocates shows; what this process has does not."""
     ours = b"x" * (300 << 20)
     recipe = write_recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (100 << 20)"))
-    memory = run.run_recipe(world, recipe).run["memory_mb"]
+    memory = run.run_recipe(world, recipe).costs["memory_mb"]
     assert 100 < memory["growth"] < 150
     assert memory["peak"] < len(ours) >> 20
 
 
-def test_what_took_how_long_is_recorded(world: Benchmark, tmp_path: Path) -> None:
+def test_costs_are_recorded(world: Benchmark, tmp_path: Path) -> None:
     text = 'NEEDS = ("numpy",)\n' + ENDS.format(before="import time", fit="time.sleep(0.05)")
     result = run.run_recipe(world, write_recipe(tmp_path, text))
-    record = json.loads(result.files()["scores.json"])
+    record = json.loads(result.to_files()["scores.json"])
     assert record["run"]["fit_seconds"]["wall"] >= 5 * 0.05 > record["run"]["fit_seconds"]["cpu"]
-    assert record["run"]["rounds"] == 5
+    assert record["run"]["fits"] == 5
     assert record["run"]["characters_per_second"] > 0
     assert {"python", "machine", "settings", "versions"} <= record["run"].keys()
     assert set(record["run"]["versions"]) == {"jinbench", "numpy", "scipy", "scikit-learn"}
     assert record["needs"] == ["numpy"]
-    assert "run" not in run.lasting(result.files()["scores.json"])
+    assert "run" not in run.strip_costs(result.to_files()["scores.json"])
 
 
-def test_what_a_recipe_prints_is_no_result(world: Benchmark, tmp_path: Path) -> None:
+def test_output_of_a_recipe_goes_to_stderr(world: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(ENDS.format(before="print('loading')", fit="print('fitting')"))
     done = subprocess.run(
         [sys.executable, "-m", "jinbench", "--root", str(world.root), "run", "--json", str(tmp_path / "model.py")],
@@ -176,8 +176,8 @@ def test_what_a_recipe_prints_is_no_result(world: Benchmark, tmp_path: Path) -> 
     assert done.stderr.count("fitting") == 5
 
 
-def in_a_fit(world: Benchmark, tmp_path: Path) -> tuple["subprocess.Popen[str]", Path]:
-    """The command in the middle of a fit that takes long, and a file that grows as long as the fit goes on."""
+def start_long_fit(world: Benchmark, tmp_path: Path) -> tuple["subprocess.Popen[str]", Path]:
+    """Start the command with a long fit; return it with a file that grows as long as the fit goes on."""
     pulse = tmp_path / "pulse"
     beat = f"import time; [(open({str(pulse)!r}, 'a').write('x'), time.sleep(0.05)) for _ in range(2000)]"
     (tmp_path / "model.py").write_text(ENDS.format(before="", fit=beat))
@@ -193,43 +193,43 @@ def in_a_fit(world: Benchmark, tmp_path: Path) -> tuple["subprocess.Popen[str]",
     return process, pulse
 
 
-def goes_on(pulse: Path) -> bool:
+def is_growing(pulse: Path) -> bool:
     beats = pulse.stat().st_size
     time.sleep(0.5)
     return pulse.stat().st_size != beats
 
 
-def test_a_recipe_ends_with_the_command(world: Benchmark, tmp_path: Path) -> None:
+def test_recipe_ends_with_the_command(world: Benchmark, tmp_path: Path) -> None:
     """Ctrl-C in the middle of a fit: the command ends, the recipe with it, and no traceback is shown."""
-    process, pulse = in_a_fit(world, tmp_path)
+    process, pulse = start_long_fit(world, tmp_path)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=20)
     assert process.returncode not in (0, None)
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     time.sleep(0.3)
-    assert not goes_on(pulse)
+    assert not is_growing(pulse)
     assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_recipe_outlives_the_command(world: Benchmark, tmp_path: Path, number: int) -> None:
-    """However the command ends, a fit without an end does not go on alone."""
-    process, pulse = in_a_fit(world, tmp_path)
+    """However the command ends, a long fit ends with it."""
+    process, pulse = start_long_fit(world, tmp_path)
     process.send_signal(number)
     process.communicate(timeout=20)
     time.sleep(1.5)
-    assert not goes_on(pulse)
+    assert not is_growing(pulse)
 
 
-def test_a_fork_of_the_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
+def test_fork_of_a_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
     alone, forked = (
         run.run_recipe(world, write_recipe(tmp_path, ENDS.format(before="", fit=fit))) for fit in ("pass", "os.fork()")
     )
     assert alone.predictions == forked.predictions
 
 
-def test_the_rows_of_a_recipe_are_its_own(world: Benchmark, tmp_path: Path) -> None:
-    """What it does to them changes nothing of what it is held against."""
+def test_recipe_may_change_its_rows(world: Benchmark, tmp_path: Path) -> None:
+    """Changing them changes nothing of what predictions are scored on."""
     text = ENDS.format(before="", fit="pass").replace("for _ in X]", "for row in X if row.clear() is None]")
     assert "row.clear()" in text
     assert run.run_recipe(world, write_recipe(tmp_path, text)).predictions["test"]

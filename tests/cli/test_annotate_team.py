@@ -9,50 +9,50 @@ from typing import Any
 import pytest
 
 from jinbench.annotation import agreement, exports
-from jinbench.annotation.assignments import passages_of, read_assignments, write_assignments
+from jinbench.annotation.assignments import assigned_passages, read_assignments, write_assignments
 from jinbench.annotation.exports import read_labels
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels, Span
 from jinbench.labelstudio import annotations, labeling_config, progress, projects, push
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.client import connect
 from jinbench.seeds import articles
-from tests.helpers.labelstudio import Desk, jinbench
+from tests.helpers.labelstudio import AnnotationProject, run_command
 
 pytestmark = pytest.mark.server
 
 
 def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_path: Path) -> None:
     """Nothing but what the command itself prints is needed. The browser's part is played by the same account."""
-    said = jinbench(tmp_path, "annotate", "desk", "--annotators", "newcomer")
+    said = run_command(tmp_path, "annotate", "desk", "--annotators", "newcomer")
     assert "log in as newcomer@jinbench.localhost" in said
     assert "Label All Tasks" in said
     where = Benchmark(tmp_path)
     assert len(list(articles.read_seeds(where).passages())) == 4
-    label_set = read_label_set(where)
-    labeling_config.check_config(where, label_set)
+    workspace = Workspace(where)
+    labeling_config.check_labeling_config(where, workspace.label_set)
     client = connect()
-    project = projects.find_project(client, projects.project_title(label_set, "newcomer"))
+    project = projects.find_project(client, projects.project_title(workspace.label_set, "newcomer"))
     assert project is not None
     assert f"/projects/{project.id}/data" in said
     text = next(articles.read_seeds(where).passages()).text
     start = text.index("昨天")
     span = Span(start, start + 2, "DATE", "昨天")
     first = PassageLabels("example-L5", "newcomer", (span,), ("transport",))
-    annotations.submit(client, articles.read_seeds(where), label_set, "newcomer", [first], lambda done: None)
-    (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
+    annotations.submit_labels(client, workspace, "newcomer", [first], lambda done: None)
+    (person,) = run_command(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"], person["passages"]) == (1, 3, 4)
-    jinbench(tmp_path, "annotate", "pull")
+    run_command(tmp_path, "annotate", "pull")
     (found,) = exports.read_export(
-        exports.export_path(where, "newcomer"), articles.read_seeds(where).passages(), label_set
+        exports.export_path(where, "newcomer"), articles.read_seeds(where).passages(), workspace.label_set
     )
     assert (found.spans, found.sectors) == ((span,), ("transport",))
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    said = jinbench(tmp_path, "annotate", "desk", code=1)
+    said = run_command(tmp_path, "annotate", "desk", code=1)
     assert "folder-taken" in said
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -84,15 +84,15 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert done.returncode in (1, 2)
     assert says in done.stderr
     assert mini.annotators.read_bytes() == before
-    assert not mini.shares.exists()
+    assert not mini.assignments.exists()
 
 
 def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
     names = ["ann-1", "ann-2", "ann-3"]
     options = ["annotate", "desk", "--annotators", ",".join(names), "--kind", "test data"]
-    planned = jinbench(mini.root, *options, "--dry-run", "--json")
-    assert not mini.shares.exists()
-    made = jinbench(mini.root, *options, "--json")
+    planned = run_command(mini.root, *options, "--dry-run", "--json")
+    assert not mini.assignments.exists()
+    made = run_command(mini.root, *options, "--json")
     seed = articles.read_seeds(mini)
     dealt = read_assignments(mini, seed)
     assert all(len(having) == 2 for having in dealt.values())
@@ -100,32 +100,32 @@ def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
     assert made["new"] == names
     client = connect()
     for desk in made["desks"]:
-        there = set(projects.tasks_by_passage(client, desk["project"]))
-        assert there == set(passages_of(dealt, seed, desk["annotator"]) or [])
+        there = set(projects.list_tasks_by_passage(client, desk["project"]))
+        assert there == set(assigned_passages(dealt, seed, desk["annotator"]) or [])
         assert desk["created"] == len(there)
-    again = jinbench(mini.root, "annotate", "desk", "--json")
+    again = run_command(mini.root, "annotate", "desk", "--json")
     assert [(desk["annotator"], desk["created"]) for desk in again["desks"]] == [(name, 0) for name in names]
     assert (again["overlap"], again["new"]) == (2, [])
     before = mini.annotators.read_bytes()
-    late = jinbench(mini.root, "annotate", "desk", "--annotators", "ann-1,ann-4", code=2)
+    late = run_command(mini.root, "annotate", "desk", "--annotators", "ann-1,ann-4", code=2)
     assert "nothing is left for ann-4" in " ".join(late.split())
     assert mini.annotators.read_bytes() == before
-    pushed = jinbench(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
+    pushed = run_command(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
     assert (pushed[0]["created"], pushed[0]["removed"]) == (0, 0)
-    with mini.shares.open() as file:
+    with mini.assignments.open() as file:
         assert {row["annotator"] for row in csv.DictReader(file)} == set(names)
 
 
 def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
     """An overlap that is asked for is dealt; what was dealt to more stays with them, and is said so."""
     plan = ["annotate", "desk", "--dry-run"]
-    assert "labelled by 2." in jinbench(mini.root, *plan)
-    once = jinbench(mini.root, *plan, "--overlap", "1", "--json")
+    assert "labelled by 2." in run_command(mini.root, *plan)
+    once = run_command(mini.root, *plan, "--overlap", "1", "--json")
     whole = sum(len(passage.text) for passage in articles.read_seeds(mini).passages())
     assert sum(row["characters"] for row in once["shares"]) == whole
     first, *_ = articles.read_seeds(mini).articles
     write_assignments(mini, {first.id: ("annotator-a", "annotator-b")})
-    assert "labelled by 1 to 2." in jinbench(mini.root, *plan, "--overlap", "1")
+    assert "labelled by 1 to 2." in run_command(mini.root, *plan, "--overlap", "1")
 
 
 def test_whose_labels_the_gold_does_not_take(mini: Benchmark, server: process.Server) -> None:
@@ -137,43 +137,43 @@ def test_whose_labels_the_gold_does_not_take(mini: Benchmark, server: process.Se
     assert "The gold (adjudicator) takes nothing from unheard: adjudicates" in done.stderr
 
 
-def test_how_far_everybody_is(desk: Desk) -> None:
+def test_how_far_everybody_is(desk: AnnotationProject) -> None:
     """Counts, speed and agreement are those of what was submitted; the worst type comes first."""
     other = f"{desk.annotator}-b"
     listing = desk.where.annotators
     listing.write_text(listing.read_text().replace('"annotator-b"', f'"{other}"'))
-    accounts.member(desk.server.url, other)
+    accounts.ensure_local_member(desk.server.url, other)
     desk.push()
     mine = desk.labels()
     timed = [PassageLabels(e.passage_id, e.annotator, e.spans, e.sectors, lead_time=30.0) for e in mine[:5]]
     desk.enter(timed)
     skipped = next(task for task in desk.tasks() if task.data["passage_id"] == mine[5].passage_id)
     desk.client.annotations.create(id=skipped.id, result=[], was_cancelled=True)
-    push.push(desk.client, desk.where, desk.seed, desk.label_set, other, lambda done: None)
-    theirs = read_labels(exports.export_path(desk.where, "annotator-b"), desk.seed, desk.label_set, other)
-    annotations.submit(desk.client, desk.seed, desk.label_set, other, theirs, lambda done: None)
-    found = progress.measure_progress(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator, other])
+    push.push_passages(desk.client, desk.workspace, other, lambda done: None)
+    theirs = read_labels(exports.export_path(desk.where, "annotator-b"), desk.seeds, desk.label_set, other)
+    annotations.submit_labels(desk.client, desk.workspace, other, theirs, lambda done: None)
+    found = progress.measure_progress(desk.client, desk.workspace, [desk.annotator, other])
     first, second = found.people
     assert (first.submitted, first.skipped, first.left, first.passages) == (5, 1, 2, 8)
     assert (second.submitted, second.left, second.characters_per_minute) == (8, 0, None)
-    lengths = sorted(len(p.text) for p in desk.seed.passages() if p.id in {e.passage_id for e in timed})
+    lengths = sorted(len(p.text) for p in desk.seeds.passages() if p.id in {e.passage_id for e in timed})
     assert first.characters_per_minute == lengths[2] * 2
     assert first.seconds_per_passage == 30
     (pair,) = found.pairs
-    whole = agreement.measure_pair(desk.seed, desk.label_set, timed, theirs, ("a", "b"))
+    whole = agreement.measure_pair(desk.workspace, timed, theirs, ("a", "b"))
     assert (pair.passages, pair.spans.micro) == (5, whole.strict.micro)
     differing = [cell.name for cell in whole.strict.labels if not cell.gold == cell.predicted == cell.correct]
     assert {drift.name for drift in found.drifts} <= set(differing)
 
 
-def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) -> None:
+def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: AnnotationProject) -> None:
     desk.push()
     desk.enter(desk.labels())
     value = {"start": 5, "end": 500, "text": "x", "labels": ["PLANET"]}
     result: Any = [{"id": "x", "from_name": "entities", "to_name": "text", "type": "labels", "value": value}]
     (annotation_, *_) = desk.client.annotations.list(id=desk.tasks()[0].id)
     desk.client.annotations.update(id=int(annotation_.id), result=result)
-    (person,) = progress.measure_progress(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
+    (person,) = progress.measure_progress(desk.client, desk.workspace, [desk.annotator]).people
     assert person.submitted == 8
     assert len(person.problems) >= 1
     assert "unknown-label" in person.problems[0]
@@ -181,7 +181,7 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Desk) ->
 
 def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: process.Server) -> None:
     """From the gold, but never from the labels of the same story; nobody's blind pass has any unless asked for."""
-    once = jinbench(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
+    once = run_command(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
     assert once["suggestions"].startswith("tagger ")
     (desk,) = once["desks"]
     client = connect()
@@ -190,41 +190,41 @@ def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: p
     assert len({prediction.task for prediction in found}) == len(found) == 8
     assert all(0 <= float(prediction.score or 0) <= 1 for prediction in found)
     assert client.projects.get(id=desk["project"]).model_version == once["suggestions"]
-    jinbench(mini.root, "annotate", "desk", "--json")
+    run_command(mini.root, "annotate", "desk", "--json")
     assert len(list(client.predictions.list(project=desk["project"]))) == 8
-    twice = jinbench(mini.root, "annotate", "desk", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
+    twice = run_command(mini.root, "annotate", "desk", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
     assert twice["overlap"] == 2
-    mini.shares.unlink()
-    blind = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
+    mini.assignments.unlink()
+    blind = run_command(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
     assert blind["suggestions"] is None
     assert not [p for desk in blind["desks"] for p in client.predictions.list(project=desk["project"])]
-    asked = jinbench(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--suggest", "--json")
+    asked = run_command(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--suggest", "--json")
     assert all(list(client.predictions.list(project=desk["project"])) for desk in asked["desks"])
 
 
 def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Benchmark, server: process.Server) -> None:
-    once = jinbench(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
+    once = run_command(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
     client = connect()
     assert any(list(client.predictions.list(project=desk["project"])) for desk in once["desks"])
-    twice = jinbench(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
+    twice = run_command(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
     assert [desk["project"] for desk in twice["desks"]] == [desk["project"] for desk in once["desks"]]
     assert not any(list(client.predictions.list(project=desk["project"])) for desk in twice["desks"])
     assert not any(client.projects.get(id=desk["project"]).model_version for desk in twice["desks"])
 
 
 def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Benchmark, server: process.Server) -> None:
-    made = jinbench(mini.root, "annotate", "desk", "--annotators", "annotator-a", "--overlap", "1", "--json")
+    made = run_command(mini.root, "annotate", "desk", "--annotators", "annotator-a", "--overlap", "1", "--json")
     assert made["suggestions"] is None
 
 
-def test_a_foreign_label_is_listed_and_the_rest_stands(desk: Desk) -> None:
+def test_a_foreign_label_is_listed_and_the_rest_stands(desk: AnnotationProject) -> None:
     desk.push()
     desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
-    (person,) = progress.measure_progress(desk.client, desk.where, desk.seed, desk.label_set, [desk.annotator]).people
+    (person,) = progress.measure_progress(desk.client, desk.workspace, [desk.annotator]).people
     assert "admin (1)" in person.problems[0]
 
 
 def test_names_that_would_be_one_login(mini: Benchmark) -> None:
     text = mini.annotators.read_text().replace('name = "annotator-b"', 'name = "Annotator-A"')
     mini.annotators.write_text(text.replace('"annotator-a", "annotator-b"', '"annotator-a", "Annotator-A"'))
-    assert "annotator-a and Annotator-A" in jinbench(mini.root, "annotate", "push", "--dry-run", code=1)
+    assert "annotator-a and Annotator-A" in run_command(mini.root, "annotate", "push", "--dry-run", code=1)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from jinbench.core.errors import CODES
-from tests.helpers.benchmarks import three_pages
+from tests.helpers.benchmarks import create_mini_benchmark
 from tests.helpers.commands import contents, run
-from tests.helpers.hub import in_state, running
+from tests.helpers.hub import run_hub, set_up_hub
 from tests.helpers.paths import ROOT
-from tests.helpers.recipes import PREDICTS
+from tests.helpers.recipes import PREDICTING_RECIPE
 
 CASES = ROOT / "tests" / "bad"
 
@@ -24,7 +24,7 @@ CASES = ROOT / "tests" / "bad"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three-page world, built."""
     world = tmp_path_factory.mktemp("built") / "mini"
-    three_pages(world)
+    create_mini_benchmark(world)
     assert run(["--root", str(world), "build"]) == 0
     for document in ("README.md", "DATASET_CARD.md"):  # what is not there is not stale
         (world / document).unlink()
@@ -53,8 +53,8 @@ def spoil(world: Path, case: dict[str, Any]) -> None:
 
 def against_hub(case: dict[str, Any], home: Path) -> str:
     """What the command says in a process of its own, with a Hub that is as the case has it."""
-    with running() as hub:
-        token = in_state(hub, case["hub"], Path("dataset"))
+    with run_hub() as hub:
+        token = set_up_hub(hub, case["hub"], Path("dataset"))
         done = subprocess.run(
             [sys.executable, "-m", "jinbench", *case["command"].split()],
             env=hub.environment(home, token) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
@@ -165,6 +165,6 @@ ANSWERS = [
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_no_answer_of_a_recipe_brings_a_traceback(answer: str, built: Path, tmp_path: Path) -> None:
-    (tmp_path / "m.py").write_text(PREDICTS.replace("WHAT", answer))
+    (tmp_path / "m.py").write_text(PREDICTING_RECIPE.replace("WHAT", answer))
     assert run(["--root", str(built), "run", str(tmp_path / "m.py")]) == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "m.py"]

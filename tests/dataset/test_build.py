@@ -21,37 +21,37 @@ from jinbench.seeds import articles
 
 
 @pytest.fixture(scope="module")
-def built(real: Benchmark) -> build.Built:
+def built(real: Benchmark) -> build.BuiltDataset:
     return build.build_dataset(real)
 
 
-def test_what_is_committed_is_what_build_makes(real: Benchmark, built: build.Built) -> None:
+def test_what_is_committed_is_what_build_makes(real: Benchmark, built: build.BuiltDataset) -> None:
     for name, data in built.files.items():
         assert (real.dataset / name).read_bytes() == data, f"{name} is stale: jinbench build"
 
 
-def test_nothing_else_lies_in_the_room(real: Benchmark, built: build.Built) -> None:
-    found = {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
+def test_nothing_else_lies_in_the_room(real: Benchmark, built: build.BuiltDataset) -> None:
+    found = {str(path.relative_to(real.dataset)) for path in files.walk_files(real.dataset)}
     made = {name.removeprefix("dataset/") for name in card.build_card(real) if name.startswith("dataset/")}
     assert found == {*built.files, *made, "splits.csv"}
 
 
-def test_the_committed_counts(built: build.Built) -> None:
+def test_the_committed_counts(built: build.BuiltDataset) -> None:
     assert sum(built.statistics["sentences"].values()) == 364
     assert sum(built.statistics["passages"].values()) == 142
     assert sum(built.statistics["articles"].values()) == 23
     assert sum(built.statistics["spans"].values()) == 840
 
 
-def test_first_tenth_and_last_sentence(built: build.Built) -> None:
-    train = built.table["ner"]["train"]
+def test_first_tenth_and_last_sentence(built: build.BuiltDataset) -> None:
+    train = built.rows["ner"]["train"]
     assert [train[n]["id"] for n in (0, 9, -1)] == ["000-L7-S1", "000-L17-S1", "004-L123-S2"]
     assert train[0]["spans"][0] == {"start": 4, "end": 6, "type": "TITLE", "surface": "记者"}
 
 
-def test_every_span_of_every_item(built: build.Built, real: Benchmark) -> None:
+def test_every_span_of_every_item(built: build.BuiltDataset, real: Benchmark) -> None:
     tags = read_label_set(real).tag_names
-    for rows in built.table["ner"].values():
+    for rows in built.rows["ner"].values():
         for row in rows:
             assert row["tokens"] == list(row["text"])
             assert len(row["ner_tags"]) == len(row["text"])
@@ -61,9 +61,9 @@ def test_every_span_of_every_item(built: build.Built, real: Benchmark) -> None:
             assert sum(tags[tag].startswith("B-") for tag in row["ner_tags"]) == len(row["spans"])
 
 
-def test_articles_are_traceable(built: build.Built, real: Benchmark) -> None:
+def test_articles_are_traceable(built: build.BuiltDataset, real: Benchmark) -> None:
     pages = {page.id: page.text for page in articles.read_seeds(real).pages}
-    for rows in built.table["articles"].values():
+    for rows in built.rows["articles"].values():
         for row in rows:
             changed = {change["text_start"]: change["page_text"] for change in row["changes"]}
             for run in row["runs"]:
@@ -73,9 +73,9 @@ def test_articles_are_traceable(built: build.Built, real: Benchmark) -> None:
             assert sum(run["length"] for run in row["runs"]) == len(row["text"].replace("\n", ""))
 
 
-def test_no_story_stands_on_two_sides(built: build.Built) -> None:
+def test_no_story_stands_on_two_sides(built: build.BuiltDataset) -> None:
     sides: dict[str, set[tuple[Any, ...]]] = {}
-    for split, rows in built.table["articles"].items():
+    for split, rows in built.rows["articles"].items():
         for row in rows:
             sides.setdefault(row["story"], set()).add((split, *(row[column] for column in FOLD_COLUMNS)))
     assert all(len(found) == 1 for found in sides.values())

@@ -20,7 +20,7 @@ def plainly(texts: list[str], groups: list[int]) -> set[tuple[int, int]]:
         for i in range(j):
             common = len(shingles(texts[i]) & shingles(texts[j]))
             shorter = min(len(shingles(texts[i])), len(shingles(texts[j])))
-            near = common >= duplicates.SHARED and common >= duplicates.CONTAINED * shorter
+            near = common >= duplicates.MIN_SHARED and common >= duplicates.MIN_CONTAINMENT * shorter
             if groups[i] != groups[j] and near and texts[i] != texts[j]:
                 found.add((i, j))
     return found
@@ -40,7 +40,7 @@ def test_every_pair_is_found_and_no_other(seed: int) -> None:
             text[rng.randrange(len(text))] = rng.choice("ABC")
         texts.append("".join(text))
     groups = [rng.randrange(4) for _ in texts]
-    found = duplicates.near_duplicates(texts, groups)
+    found = duplicates.find_near_duplicates(texts, groups)
     different = [pair for pair in found if texts[pair.first] != texts[pair.second]]
     assert {(pair.first, pair.second) for pair in different} == plainly(texts, groups)
     for pair in different:
@@ -50,21 +50,21 @@ def test_every_pair_is_found_and_no_other(seed: int) -> None:
 
 def test_texts_that_are_the_same_are_found_but_for_stock_phrases() -> None:
     texts = ["天津港吞吐量创新高。", "不。", "天津港吞吐量创新高。", "不。", "天津港吞吐量创新高。"]
-    assert duplicates.near_duplicates(texts, [0, 0, 1, 1, 1]) == [TextPair(0, 2, 8, 1.0)]
-    assert [pair[:2] for pair in duplicates.repeated(texts, [0, 0, 1, 1, 1])] == [(0, 2), (1, 3)]
-    assert duplicates.near_duplicates(texts, [0] * 5) == []
-    assert duplicates.near_duplicates([], []) == []
+    assert duplicates.find_near_duplicates(texts, [0, 0, 1, 1, 1]) == [TextPair(0, 2, 8, 1.0)]
+    assert [pair[:2] for pair in duplicates.find_repeated_texts(texts, [0, 0, 1, 1, 1])] == [(0, 2), (1, 3)]
+    assert duplicates.find_near_duplicates(texts, [0] * 5) == []
+    assert duplicates.find_near_duplicates([], []) == []
 
 
 def test_families_are_closed_under_sharing() -> None:
-    family = duplicates.united("abcde", [("a", "b"), ("d", "c"), ("b", "c")])
+    family = duplicates.connect_groups("abcde", [("a", "b"), ("d", "c"), ("b", "c")])
     assert len({family[name] for name in "abcd"}) == 1
     assert family["e"] == "e"
 
 
 def test_the_pages_have_one_list_of_guests_twice(real: Benchmark) -> None:
     rows = load.read_rows(real, "ner")
-    pairs = duplicates.near_duplicates([row["text"] for row in rows], [row["article_id"] for row in rows])
+    pairs = duplicates.find_near_duplicates([row["text"] for row in rows], [row["article_id"] for row in rows])
     assert {(rows[pair.first]["id"], rows[pair.second]["id"]) for pair in pairs} == {("000-L109-S1", "000-L115-S1")}
 
 
@@ -74,7 +74,7 @@ def test_overlap_is_counted_by_type() -> None:
 
     seen = [row(("津", "PLACE"), ("海河", "PLACE")), row(("海河", "COMPANY"))]
     met = [row(("津", "PLACE"), ("津", "COMPANY"), ("海河", "PLACE"), ("港", "PLACE"))]
-    found = duplicates.entity_overlap(seen, met, ["PLACE", "COMPANY"])
+    found = duplicates.count_entity_overlap(seen, met, ["PLACE", "COMPANY"])
     assert found["all"] == {"mentions": 4, "same": 2, "both": 1, "other": 1}
     assert found["PLACE"] == {"mentions": 3, "same": 2, "both": 1, "other": 0}
     assert found["COMPANY"] == {"mentions": 1, "same": 0, "both": 0, "other": 1}

@@ -95,7 +95,7 @@ def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "B-PERSON" in done.stdout
-    assert (load.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(found))
+    assert (jinbench.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(found))
 
 
 def test_what_came_with_the_package_is_checked_before_it_is_given(

@@ -12,7 +12,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import load, noise
-from jinbench.dataset.noise import KINDS, TIERS, Tier
+from jinbench.dataset.noise import KINDS, TIERS, NoiseTier
 from jinbench.seeds import repairs
 from tests.helpers.paths import ROOT
 
@@ -72,7 +72,7 @@ SPANS = [Span(0, 2, "LOCATION", "天津"), Span(7, 12, "QUANTITY", "3.5亿元"),
     ],
 )
 def test_the_highest_level_word_by_word(kind: str, says: str) -> None:
-    found = noise.apply_noise("x", SENTENCE, SPANS, Tier(kind, 3))
+    found = noise.apply_noise("x", SENTENCE, SPANS, NoiseTier(kind, 3))
     assert found.text == says
     assert [span.type for span in found.spans] == [span.type for span in SPANS]
     assert [span.surface.replace("(lián)", "") for span in found.spans][-1] in ("聯想集團", "联想集团")
@@ -83,10 +83,10 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
     undo = {"pinyin": "pinyin", "traditional": "script:t2s"}
     for row in load.read_rows(real, "ner", "test")[:40]:
         for kind, name in undo.items():
-            noisy = noise.apply_noise(row["id"], row["text"], [], Tier(kind, 2)).text
-            repair = repairs.repair_named(name)
+            noisy = noise.apply_noise(row["id"], row["text"], [], NoiseTier(kind, 2)).text
+            repair = repairs.find_repair(name)
             assert repair is not None
-            again = repairs.text_of(repair([repairs.Char(char, i) for i, char in enumerate(noisy)]))
+            again = repairs.to_text(repair([repairs.Char(char, i) for i, char in enumerate(noisy)]))
             if kind == "pinyin":
                 assert again == row["text"]
             else:  # a few traditional characters stand for several simplified ones
@@ -101,7 +101,7 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
     st.sampled_from(TIERS),
     st.text(max_size=5),
 )
-def test_no_text_loses_a_span(text: str, cuts: list[int], tier: Tier, id: str) -> None:
+def test_no_text_loses_a_span(text: str, cuts: list[int], tier: NoiseTier, id: str) -> None:
     edges = sorted({min(cut, len(text)) for cut in cuts})
     spans = [Span(a, b, "X", text[a:b]) for a, b in zip(edges[::2], edges[1::2], strict=False)]
     found = noise.apply_noise(id, text, spans, tier)
@@ -111,7 +111,7 @@ def test_no_text_loses_a_span(text: str, cuts: list[int], tier: Tier, id: str) -
 
 
 def test_a_tier_that_does_not_exist() -> None:
-    for tier in (Tier("rain", 1), Tier("width", 4), Tier("width", 0)):
+    for tier in (NoiseTier("rain", 1), NoiseTier("width", 4), NoiseTier("width", 0)):
         with pytest.raises(DataError, match="unknown-label"):
             noise.apply_noise("x", "津", [], tier)
 
@@ -124,6 +124,6 @@ def test_the_table_of_lookalikes_is_what_its_script_makes() -> None:
 
 
 def test_lookalikes_are_other_characters() -> None:
-    found = noise.lookalikes()
+    found = noise.read_lookalikes()
     assert found["未"][0] in "末朱"
     assert all(char not in alike and 1 <= len(alike) <= 3 for char, alike in found.items())

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from jinbench.annotation.gold import read_gold
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import load, split_search, splits
-from jinbench.dataset.split_search import FOLD, PARTS
+from jinbench.dataset.split_search import FOLD_TARGET, TARGETS
 from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 from jinbench.seeds import articles
 
 
 def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
-    seed = articles.read_seeds(real)
-    gold = read_gold(real, seed, read_label_set(real), ())
-    assert split_search.search_splits(seed, gold) == real.splits.read_text()
+    workspace = Workspace(real)
+    gold = read_gold(workspace, ())
+    assert split_search.search_splits(workspace.seeds, gold) == real.splits.read_text()
 
 
 def places(real: Benchmark) -> dict[str, dict[str, str]]:
@@ -34,7 +34,7 @@ def spans_of(real: Benchmark) -> Counter[str]:
 
 def test_shares_are_near_what_was_asked(real: Benchmark) -> None:
     sizes, where = spans_of(real), places(real)
-    for split, part in PARTS.items():
+    for split, part in TARGETS.items():
         share = sum(n for id, n in sizes.items() if where[id]["split"] == split) / sizes.total()
         assert abs(share - part.share) < 0.04, split
     for column in FOLD_COLUMNS:
@@ -61,7 +61,7 @@ def test_every_label_is_in_every_split(real: Benchmark) -> None:
 def test_families_stay_together(real: Benchmark) -> None:
     """Stories, and the two reports that share a long list of guests."""
     seed, where = articles.read_seeds(real), places(real)
-    family = split_search.families(seed)
+    family = split_search.find_story_groups(seed)
     assert family["talent-conference"] == family["expo-opening"]
     sides = defaultdict(set)
     for article in seed.articles:
@@ -81,7 +81,7 @@ def test_the_five_partitions_differ(real: Benchmark) -> None:
         assert len(pairs[0] & pairs[1]) < 0.6 * len(pairs[0] | pairs[1])
 
 
-@pytest.mark.parametrize("parts", [list(PARTS.values()), [FOLD] * splits.FOLDS])
+@pytest.mark.parametrize("parts", [list(TARGETS.values()), [FOLD_TARGET] * splits.FOLDS])
 def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[split_search.SplitTarget]) -> None:
     """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""
     rng = np.random.default_rng(3)
@@ -110,14 +110,14 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[split_sea
 
 def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
-    seed = articles.read_seeds(mini)
+    workspace = Workspace(mini)
     with pytest.raises(DataError, match="3 families or more"):
-        split_search.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ()))
+        split_search.search_splits(workspace.seeds, read_gold(workspace, ()))
 
 
 def test_a_small_world_has_a_split(mini: Benchmark) -> None:
-    seed = articles.read_seeds(mini)
-    mini.splits.write_text(split_search.search_splits(seed, read_gold(mini, seed, read_label_set(mini), ())))
-    found = splits.read_splits(mini, seed.articles)
+    workspace = Workspace(mini)
+    mini.splits.write_text(split_search.search_splits(workspace.seeds, read_gold(workspace, ())))
+    found = splits.read_splits(mini, workspace.seeds.articles)
     assert {place.split for place in found.values()} == set(SPLITS)
     assert len(found) == 5

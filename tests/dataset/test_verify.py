@@ -15,7 +15,7 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import build, features, verify
-from jinbench.dataset.build import parquet
+from jinbench.dataset.build import to_parquet
 
 
 def test_verify_names_the_item(mini: Benchmark) -> None:
@@ -24,11 +24,11 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     build.write_dataset(built, mini.dataset)
     found = verify.verify_folder(mini.dataset)
     assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
-    assert found.counts["ner"] == sum(len(rows) for rows in built.table["ner"].values())
-    rows = built.table["sector"]["train"]
+    assert found.counts["ner"] == sum(len(rows) for rows in built.rows["ner"].values())
+    rows = built.rows["sector"]["train"]
     rows[0]["sectors"] = [2]
     types = features.dataset_features(read_label_set(mini))["sector"]
-    Path(mini.dataset / "sector" / "train.parquet").write_bytes(parquet(rows, types))
+    Path(mini.dataset / "sector" / "train.parquet").write_bytes(to_parquet(rows, types))
     with pytest.raises(DataError) as caught:
         verify.verify_folder(mini.dataset)
     assert [problem.code for problem in caught.value.problems] == ["item-changed"]
@@ -49,10 +49,10 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
 def test_verify_sees_every_field(mini: Benchmark, config: str, change: Any, code: str) -> None:
     built = build.build_dataset(mini)
     build.write_dataset(built, mini.dataset)
-    rows = built.table[config]["train"]
+    rows = built.rows[config]["train"]
     change(rows[0])
     types = features.dataset_features(read_label_set(mini))[config]
-    Path(mini.dataset / config / "train.parquet").write_bytes(parquet(rows, types))
+    Path(mini.dataset / config / "train.parquet").write_bytes(to_parquet(rows, types))
     with pytest.raises(DataError, match=code):
         verify.verify_folder(mini.dataset)
 
@@ -65,7 +65,7 @@ def test_verify_sees_other_names_of_labels(mini: Benchmark) -> None:
     data = path.read_bytes()
     mini.labels.write_text(mini.labels.read_text().replace('"port"', '"x"').replace('"water"', '"port"'))
     types = features.dataset_features(read_label_set(mini))["sector"]
-    path.write_bytes(parquet(built.table["sector"]["train"], types))
+    path.write_bytes(to_parquet(built.rows["sector"]["train"], types))
     assert path.read_bytes() != data
     with pytest.raises(DataError, match=r"item-changed|names of labels"):
         verify.verify_folder(mini.dataset)
@@ -183,7 +183,7 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
 def test_a_stray_file_is_named(mini: Benchmark) -> None:
     build.write_dataset(build.build_dataset(mini), mini.dataset)
     (mini.dataset / ".DS_Store").write_text("a tool's")
-    assert verify.verify_folder(mini.dataset).stock == 0
+    assert verify.verify_folder(mini.dataset).short_repeats == 0
     (mini.dataset / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"notes.txt: item-unknown"):
         verify.verify_folder(mini.dataset)

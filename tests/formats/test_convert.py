@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.formats import conll, convert, registry
-from jinbench.formats.base import LOSSES, ConversionLog, Document, ordered
-from jinbench.formats.convert import Report, Source, convert_corpus
+from jinbench.formats.base import LOSSES, ConversionLog, Document, sort_spans
+from jinbench.formats.convert import ConversionReport, CorpusSource, convert_corpus
 from jinbench.scoring import schemes
 from tests.helpers.commands import run
 from tests.helpers.paths import ROOT
@@ -36,7 +36,7 @@ def documents(draw: st.DrawFn, nested: bool = True, grouped: bool = False) -> Do
         start = draw(st.integers(0, len(text) - 1))
         end = draw(st.integers(start + 1, len(text)))
         spans.add(Span(start, end, draw(st.sampled_from(TYPES)), text[start:end]))
-    found = ordered(sorted(spans)) if nested else kept(ordered(sorted(spans)))
+    found = sort_spans(sorted(spans)) if nested else kept(sort_spans(sorted(spans)))
     classes = tuple(draw(st.lists(st.sampled_from(["财经", "sport"]), unique=True)))
     id = draw(st.none() | st.text(string.ascii_letters + "-/.天", min_size=1, max_size=5))
     return Document(text, tuple(found), classes, id, draw(st.sampled_from(["d1", "d2"])) if grouped else None)
@@ -58,10 +58,10 @@ def there_and_back(
     name: str, found: Sequence[Document], folder: Path, **options: Any
 ) -> tuple[list[Document], ConversionLog]:
     """What our reader gets of what our writer wrote, and what the writer said was lost."""
-    format, notes, scheme = registry.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
+    format, log, scheme = registry.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
     path = folder / f"x{options.get('suffix', format.suffix)}"
-    pieces = format.write(iter(found), notes, **{"suffix": format.suffix, "scheme": scheme} | options)
-    if format.folder:
+    pieces = format.write(iter(found), log, **{"suffix": format.suffix, "scheme": scheme} | options)
+    if format.is_folder:
         path.mkdir()
         for file, data in pieces:
             (path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -73,11 +73,11 @@ def there_and_back(
     back = list(format.read(path, reading, **wanted))
     assert not reading.counts, [str(problem) for problem in (*reading.fatal, *reading.problems)]
     assert not reading.losses
-    return back, notes
+    return back, log
 
 
-def said(notes: ConversionLog) -> dict[str, int]:
-    return {code: loss.count for code, loss in notes.losses.items()}
+def said(log: ConversionLog) -> dict[str, int]:
+    return {code: loss.count for code, loss in log.losses.items()}
 
 
 def lost(**counts: int) -> dict[str, int]:
@@ -89,23 +89,23 @@ def lost(**counts: int) -> dict[str, int]:
 def test_cluener_says_all_but_classes(found: list[Document], grouped: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = [Document(d.text, d.spans, d.classes, d.id, "g" if grouped else None) for d in found]
-        back, notes = there_and_back("cluener", found, Path(folder), group="article_id" if grouped else None)
+        back, log = there_and_back("cluener", found, Path(folder), group="article_id" if grouped else None)
     assert [(d.text, set(d.spans), d.id, d.group) for d in back] == [
         (d.text, set(d.spans), d.id, d.group) for d in found
     ]
-    assert said(notes) == lost(classes=sum(len(d.classes) for d in found))
+    assert said(log) == lost(classes=sum(len(d.classes) for d in found))
 
 
 @PROPERTY
 @given(corpora)
 def test_label_studio_says_all(found: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, notes = there_and_back("labelstudio", found, Path(folder))
+        back, log = there_and_back("labelstudio", found, Path(folder))
         rows = json.loads((Path(folder) / "x.json").read_text(encoding="utf-8"))
     assert [(d.text, set(d.spans), d.classes, d.id) for d in back] == [
         (d.text, set(d.spans), d.classes, d.id) for d in found
     ]
-    assert not notes.losses
+    assert not log.losses
     for row, document in zip(rows, found, strict=True):  # read as anyone would
         values = [result["value"] for result in row["annotations"][0]["result"] if result["type"] == "labels"]
         assert {(v["labels"][0], row["data"]["text"][v["start"] : v["end"]]) for v in values} == {
@@ -117,14 +117,14 @@ def test_label_studio_says_all(found: list[Document]) -> None:
 @given(corpora)
 def test_doccano_says_all_and_counts_as_a_browser_does(found: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, notes = there_and_back("doccano", found, Path(folder))
+        back, log = there_and_back("doccano", found, Path(folder))
         rows = [json.loads(line) for line in (Path(folder) / "x.jsonl").read_bytes().split(b"\n") if line]
     both = bool(found[0].classes)
     expected = [d.classes if both or not d.spans else () for d in found]
     assert [(d.text, set(d.spans), d.classes, d.id) for d in back] == [
         (d.text, set(d.spans), classes, d.id) for d, classes in zip(found, expected, strict=True)
     ]
-    assert said(notes) == lost(classes=sum(len(d.classes) for d in found) - sum(map(len, expected)))
+    assert said(log) == lost(classes=sum(len(d.classes) for d in found) - sum(map(len, expected)))
     for row, document in zip(rows, found, strict=True):
         units = row["text"].encode("utf-16-le")
         spans = [entry for entry in row.get("entities", row.get("label")) if isinstance(entry, list)]
@@ -137,7 +137,7 @@ def test_doccano_says_all_and_counts_as_a_browser_does(found: list[Document]) ->
 @given(corpora)
 def test_brat_says_all_but_classes_and_groups(found: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, notes = there_and_back("brat", found, Path(folder))
+        back, log = there_and_back("brat", found, Path(folder))
         anns = sorted((Path(folder) / "x").rglob("*.ann"))
         for ann in anns:  # what brat asks for: the surface is what its pieces point at
             text = ann.with_suffix(".txt").read_bytes().decode()
@@ -154,7 +154,7 @@ def test_brat_says_all_but_classes_and_groups(found: list[Document]) -> None:
         return d.text, tuple(sorted({(s.start, s.end, s.type.replace(" ", "_")) for s in d.spans}))
 
     assert sorted(map(written, back)) == sorted(map(written, found))
-    losses = said(notes)
+    losses = said(log)
     assert losses.pop("classes", 0) == sum(len(d.classes) for d in found)
     assert ("names" in losses) >= ("X Y" in names)
     assert losses.keys() <= {"names", "ids"}  # ids where two are one for a file system
@@ -164,13 +164,13 @@ def test_brat_says_all_but_classes_and_groups(found: list[Document]) -> None:
 @given(corpora, st.sampled_from([*schemes.SCHEMES]))
 def test_columns_say_flat_spans_and_no_white_space(found: list[Document], scheme: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, notes = there_and_back("conll", found, Path(folder), scheme=scheme)
+        back, log = there_and_back("conll", found, Path(folder), scheme=scheme)
     there = [d for d in found if d.text]
     texts = ["".join("\u2423" if c.isspace() or c == "\ufeff" else c for c in d.text) for d in there]
     spans = [{(s.start, s.end, s.type.replace(" ", "_")) for s in kept(d.spans)} for d in there]
     assert [d.text for d in back] == texts
     assert [{span[:3] for span in d.spans} for d in back] == spans
-    assert said(notes) == lost(
+    assert said(log) == lost(
         empty=len(found) - len(there),
         overlaps=sum(len(d.spans) - len(kept(d.spans)) for d in there),
         ids=sum(d.id is not None for d in there),
@@ -208,12 +208,12 @@ def aligned(document: Document) -> list[Span]:
 @given(st.lists(documents(grouped=True), min_size=1, max_size=4), st.sampled_from([".spacy", ".json", ".jsonl"]))
 def test_spacy_says_all(found: list[Document], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, notes = there_and_back("spacy", found, Path(folder), suffix=suffix, group="article_id")
+        back, log = there_and_back("spacy", found, Path(folder), suffix=suffix, group="article_id")
     there = [d.spans if suffix == ".spacy" else aligned(d) for d in found]
     assert [(d.text, set(d.spans), set(d.classes), d.id, d.group) for d in back] == [
         (d.text, set(spans), set(d.classes), d.id, d.group) for d, spans in zip(found, there, strict=True)
     ]
-    assert said(notes) == lost(alignment=sum(len(d.spans) for d in found) - sum(map(len, there)))
+    assert said(log) == lost(alignment=sum(len(d.spans) for d in found) - sum(map(len, there)))
 
 
 @settings(PROPERTY, max_examples=30)
@@ -254,12 +254,12 @@ def test_label_studio_of_any_project(tmp_path: Path) -> None:
         {"id": 9, "text": "𠮷港", "label": [{"start": 1, "end": 2, "text": "港", "labels": ["LOC"]}]},
     ]  # fmt: skip
     (tmp_path / "x.json").write_text(json.dumps(tasks), encoding="utf-8")
-    notes = ConversionLog()
-    first, last = registry.FORMATS["labelstudio"].read(tmp_path / "x.json", notes)
+    log = ConversionLog()
+    first, last = registry.FORMATS["labelstudio"].read(tmp_path / "x.json", log)
     assert (first.id, first.text, first.classes) == ("7", "天\n津", ("news",))
     assert set(first.spans) == {Span(0, 3, "LOC", "天\n津"), Span(0, 3, "CITY", "天\n津")}
     assert (last.id, last.spans) == ("9", (Span(1, 2, "LOC", "港"),))
-    assert said(notes) == {"relations": 1, "regions": 1, "annotations": 1, "unlabelled": 1}
+    assert said(log) == {"relations": 1, "regions": 1, "annotations": 1, "unlabelled": 1}
 
 
 def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
@@ -271,12 +271,12 @@ def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
         {"id": 4, "text": "天津", "entities": [[0, 2, "LOC"]], "cats": ["news"]},
     ]  # fmt: skip
     path = write(tmp_path / "x.jsonl", *map(json.dumps, rows))
-    notes = ConversionLog()
-    found = list(registry.FORMATS["doccano"].read(path, notes))
+    log = ConversionLog()
+    found = list(registry.FORMATS["doccano"].read(path, log))
     assert [[span.surface for span in d.spans] for d in found] == [["天津"], ["天津"], [], ["天津"]]
     assert [d.classes for d in found] == [(), (), ("news", "local"), ("news",)]
-    assert said(notes) == {"relations": 1}
-    assert "2 labelled texts have characters outside the basic plane" in notes.remarks[0]
+    assert said(log) == {"relations": 1}
+    assert "2 labelled texts have characters outside the basic plane" in log.remarks[0]
     points = list(registry.FORMATS["doccano"].read(path, ConversionLog(), offsets="code-points"))
     assert [span.surface for span in points[0].spans] == []  # 2 to 4 is beyond the three code points
 
@@ -287,10 +287,10 @@ def test_brat_with_what_cannot_be_said(tmp_path: Path) -> None:
              "A1\tBig T1", "#1\tAnnotatorNotes T1\tfine", "*\tEquiv T1 T3"]  # fmt: skip
     (tmp_path / "a.ann").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "b.txt").write_text("无", encoding="utf-8")
-    notes = ConversionLog()
-    (document,) = registry.FORMATS["brat"].read(tmp_path, notes)
+    log = ConversionLog()
+    (document,) = registry.FORMATS["brat"].read(tmp_path, log)
     assert set(document.spans) == {Span(0, 3, "LOC", "天津港"), Span(2, 5, "X", "港\n很")}
-    assert said(notes) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
+    assert said(log) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
 
 
 def test_columns_of_others(tmp_path: Path) -> None:
@@ -301,17 +301,17 @@ def test_columns_of_others(tmp_path: Path) -> None:
         b"-DOCSTART- -X- O O\r\n\r\ny X X S-LOC\r\n"
     )
     with pytest.raises(DataError, match="wrong-tags"):
-        convert_corpus([Source(path)], "cluener", tmp_path / "y.jsonl")
+        convert_corpus([CorpusSource(path)], "cluener", tmp_path / "y.jsonl")
     path.write_bytes(path.read_bytes().replace(b"S-LOC", b"B-LOC"))
-    notes = ConversionLog()
-    found = list(conll.read(path, notes, join=" "))
+    log = ConversionLog()
+    found = list(conll.read(path, log, join=" "))
     assert [(d.text, d.group) for d in found] == [("Big Ben", "x-D1"), ("x", "x-D1"), ("y", "x-D2")]
     assert found[0].spans == (Span(0, 7, "LOC", "Big Ben"),)
-    assert said(notes) == {"comments": 1}
+    assert said(log) == {"comments": 1}
     path.write_text("天0 B-LOC\n津1 I-LOC\n\n", encoding="utf-8")
-    notes = ConversionLog()
-    assert [d.text for d in conll.read(path, notes)] == ["天津"]
-    assert said(notes) == {"numbers": 2}
+    log = ConversionLog()
+    assert [d.text for d in conll.read(path, log)] == ["天津"]
+    assert said(log) == {"numbers": 2}
     path.write_text("天 B-LOC\n  O\n\u3000 O\n", encoding="utf-8")
     assert [d.text for d in conll.read(path, ConversionLog())] == ["天 \u3000"]
 
@@ -336,7 +336,7 @@ BAD = [
     (["天 B_LOC"], "conll", {}, "wrong-tags", ["B_LOC", "O, or B-, I-"]),
     (["天 B-LOC"], "conll", {"scheme": "IOB9"}, "wrong-scheme", ["IOB9", "BMES"]),
     (["天 B-LOC"], "conll", {"repair": "guess"}, "wrong-scheme", ["guess", "begin"]),
-    (["天 X O", "津 O", "", ""], "conll", {}, "wrong-shape", ["x.txt:2", "3 columns", "mend the line"]),
+    (["天 X O", "津 O", "", ""], "conll", {}, "wrong-shape", ["x.txt:2", "3 columns", "correct the line"]),
     (["天", "津"], "conll", {}, "wrong-shape", ["x.txt:1", "2 columns"]),
     ([], "conll", {}, "wrong-shape", ["an empty file"]),
     ([], "cluener", {}, "wrong-shape", ["an empty file"]),
@@ -364,7 +364,7 @@ def test_bad_input_is_named(
 ) -> None:
     path = write(tmp_path / "x.txt", *lines)
     with pytest.raises(DataError) as caught:
-        convert_corpus([Source(path)], "conll", tmp_path / "out", origin, True, options)
+        convert_corpus([CorpusSource(path)], "conll", tmp_path / "out", origin, True, options)
     assert code in [problem.code for problem in caught.value.problems], str(caught.value)
     for part in parts:
         assert part in str(caught.value), str(caught.value)
@@ -375,20 +375,20 @@ def test_bad_input_is_named(
 def test_gb18030_is_named_for_every_file(origin: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes("天津 港口\n".encode("gb18030") * 3)
     with pytest.raises(DataError, match="iconv -f GB18030"):
-        convert_corpus([Source(tmp_path / "x.json")], "conll", tmp_path / "out", origin)
+        convert_corpus([CorpusSource(tmp_path / "x.json")], "conll", tmp_path / "out", origin)
 
 
 def test_an_annotation_without_its_text(tmp_path: Path) -> None:
     write(tmp_path / "in.txt").parent.joinpath("in").mkdir()
     write(tmp_path / "in" / "a.ann", "T1\tLOC 0 2\t天津")
     with pytest.raises(DataError, match=r"a\.ann: file-missing\n  expected its text beside it: a\.txt"):
-        convert_corpus([Source(tmp_path / "in")], "conll", tmp_path / "out")
+        convert_corpus([CorpusSource(tmp_path / "in")], "conll", tmp_path / "out")
 
 
 def test_a_damaged_docbin(tmp_path: Path) -> None:
     (tmp_path / "x.spacy").write_bytes(b"x\x9cnothing")
     with pytest.raises(DataError, match="file-binary"):
-        convert_corpus([Source(tmp_path / "x.spacy")], "conll", tmp_path / "out")
+        convert_corpus([CorpusSource(tmp_path / "x.spacy")], "conll", tmp_path / "out")
 
 
 FAULTS = [
@@ -409,10 +409,10 @@ FAULTS = [
 def test_one_fault_is_told_and_the_rest_is_done(line: str, code: str, part: str, tmp_path: Path) -> None:
     path, out = write(tmp_path / "x.jsonl", GOOD, line, GOOD), tmp_path / "y.txt"
     with pytest.raises(DataError) as caught:
-        convert_corpus([Source(path)], "conll", out, strict=True)
+        convert_corpus([CorpusSource(path)], "conll", out, strict=True)
     assert (caught.value.problems[0].code, "x.jsonl:2" in caught.value.problems[0].location) == (code, True)
     assert not out.exists()
-    report = convert_corpus([Source(path)], "conll", out)
+    report = convert_corpus([CorpusSource(path)], "conll", out)
     assert report.counts == {code: 1}
     assert part in str(report)
     assert "x.jsonl:2" in str(report)
@@ -422,18 +422,18 @@ def test_one_fault_is_told_and_the_rest_is_done(line: str, code: str, part: str,
 
 def test_offsets_of_a_browser(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", '{"text": "😀天津", "label": {"LOC": {"天津": [[2, 3]]}}}')
-    report = convert_corpus([Source(path)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"})
+    report = convert_corpus([CorpusSource(path)], "conll", tmp_path / "y.txt", reader_options={"offsets": "utf-16"})
     assert (report.counts, report.spans) == ({}, 1)
     half = write(tmp_path / "x.jsonl", '{"text": "😀天津", "label": {"LOC": {"?": [[1, 3]]}}}')
-    assert convert_corpus([Source(half)], "conll", tmp_path / "y.txt", options={"offsets": "utf-16"}).counts == {
-        "span-outside-text": 1
-    }
+    assert convert_corpus(
+        [CorpusSource(half)], "conll", tmp_path / "y.txt", reader_options={"offsets": "utf-16"}
+    ).counts == {"span-outside-text": 1}
 
 
 def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
     row = {"id": 4, "text": "天津 港", "label": {"LOC": {"天津": [[0, 1]]}, "ORG": {"天津 港": [[0, 3]]}}}
     path = write(tmp_path / "x.jsonl", json.dumps(row, ensure_ascii=False), '{"text": "", "label": {}}')
-    report = convert_corpus([Source(path)], "conll", tmp_path / "y.txt")
+    report = convert_corpus([CorpusSource(path)], "conll", tmp_path / "y.txt")
     assert {code: loss["count"] for code, loss in report.losses.items()} == {
         "empty": 1, "ids": 1, "overlaps": 1, "white-space": 1
     }  # fmt: skip
@@ -441,7 +441,7 @@ def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
         assert part in str(report)
     assert (report.texts, report.spans) == (2, 2)
     with pytest.raises(DataError) as caught:
-        convert_corpus([Source(path)], "conll", tmp_path / "z.txt", strict=True)
+        convert_corpus([CorpusSource(path)], "conll", tmp_path / "z.txt", strict=True)
     assert {problem.code for problem in caught.value.problems} == {"conversion-loses"}
     assert not (tmp_path / "z.txt").exists()
 
@@ -449,7 +449,9 @@ def test_the_losses_are_in_the_report(tmp_path: Path) -> None:
 def test_repairs_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "x.txt", "天 O", "津 I-LOC", "港 I-LOC", "", "大 B-LOC", "")
     for repair, spans in (("begin", 2), ("drop", 1)):
-        report = convert_corpus([Source(path)], "cluener", tmp_path / "y.jsonl", options={"repair": repair})
+        report = convert_corpus(
+            [CorpusSource(path)], "cluener", tmp_path / "y.jsonl", reader_options={"repair": repair}
+        )
         assert (report.spans, report.losses["repaired"]["count"]) == (spans, 1)
         assert "x.txt:2: O I-LOC I-LOC" in str(report)
 
@@ -500,7 +502,7 @@ def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, val
         file.write_text(json.dumps(rows) if array else "\n".join(map(json.dumps, rows)), encoding="utf-8")
         for origin in (name, None):
             try:
-                report = convert_corpus([Source(file)], "labelstudio", out, origin)
+                report = convert_corpus([CorpusSource(file)], "labelstudio", out, origin)
             except DataError:  # an array where lines are wanted, or the other way round; or detection is not sure
                 continue
             assert 1 <= report.texts == len(json.loads(out.read_text(encoding="utf-8")))
@@ -511,15 +513,15 @@ def test_every_format_is_recognised(name: str, tmp_path: Path) -> None:
     good = write(tmp_path / "x.jsonl", GOOD, GOOD)
     format = registry.FORMATS[name]
     out = tmp_path / f"y{format.suffix}"
-    convert_corpus([Source(good)], name, out)
-    assert registry.detect(out).name == name
-    back = convert_corpus([Source(out)], "cluener", tmp_path / "z.jsonl")
+    convert_corpus([CorpusSource(good)], name, out)
+    assert registry.detect_format(out).name == name
+    back = convert_corpus([CorpusSource(out)], "cluener", tmp_path / "z.jsonl")
     assert (back.read, back.spans) == (name, 2)
 
 
 def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
     good, other = write(tmp_path / "x.jsonl", GOOD, GOOD), write(tmp_path / "dev=1.jsonl", GOOD)
-    named = [convert.source(f"test={other}"), convert.source(f"train={good}")]
+    named = [convert.parse_source(f"test={other}"), convert.parse_source(f"train={good}")]
     report = convert_corpus(named, "conll", tmp_path / "out")
     assert report.files == ("test.txt", "train.txt")
     assert (tmp_path / "out" / "train.txt").read_text(encoding="utf-8").count("\n\n") == 2
@@ -529,8 +531,8 @@ def test_splits_become_a_folder_with_a_file_each(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="folder-taken"):
         convert_corpus(named, "conll", tmp_path / "out")
     with pytest.raises(DataError, match="split-mismatch"):
-        convert_corpus([Source(good), *named], "conll", tmp_path / "other")
-    assert convert.source(str(other)) == Source(other)
+        convert_corpus([CorpusSource(good), *named], "conll", tmp_path / "other")
+    assert convert.parse_source(str(other)) == CorpusSource(other)
 
 
 def test_the_corpus_that_is_read_is_not_written_over(tmp_path: Path) -> None:
@@ -538,30 +540,30 @@ def test_the_corpus_that_is_read_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to(path)
     for out in (path, tmp_path / "link.jsonl"):
         with pytest.raises(DataError, match="the corpus that is read"):
-            convert_corpus([Source(path)], "doccano", out)
+            convert_corpus([CorpusSource(path)], "doccano", out)
     assert path.read_text(encoding="utf-8") == f"{GOOD}\n"
-    convert_corpus([Source(path)], "doccano", tmp_path / "y.jsonl")
-    convert_corpus([Source(path)], "doccano", tmp_path / "y.jsonl")  # what was made before is made again
+    convert_corpus([CorpusSource(path)], "doccano", tmp_path / "y.jsonl")
+    convert_corpus([CorpusSource(path)], "doccano", tmp_path / "y.jsonl")  # what was made before is made again
 
 
 def test_a_corpus_that_lost_all_its_labels_is_not_converted(tmp_path: Path) -> None:
     cluener = write(tmp_path / "x.jsonl", GOOD, GOOD)
     with pytest.raises(DataError, match="it looks like cluener: --from cluener"):
-        convert_corpus([Source(cluener)], "conll", tmp_path / "out", "doccano")
+        convert_corpus([CorpusSource(cluener)], "conll", tmp_path / "out", "doccano")
     assert not (tmp_path / "out").exists()
     row = {"text": "天津", "label": [[0, 9, "LOC"]]}
     one = write(tmp_path / "y.jsonl", json.dumps(row), json.dumps(row | {"label": [[0, 2, "LOC"]]}))
-    assert convert_corpus([Source(one)], "conll", tmp_path / "out", "doccano").spans == 1
+    assert convert_corpus([CorpusSource(one)], "conll", tmp_path / "out", "doccano").spans == 1
     none = write(tmp_path / "z.jsonl", json.dumps(row | {"label": []}))  # that nothing is in it is said, too
-    assert convert_corpus([Source(none)], "conll", tmp_path / "out", "doccano").texts == 1
+    assert convert_corpus([CorpusSource(none)], "conll", tmp_path / "out", "doccano").texts == 1
 
 
 def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", GOOD)
     for arguments, said in (
-        (([convert.source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
-        (([Source(tmp_path)], "conll", tmp_path / "o"), "name the files in it"),
-        (([Source(path)], "brat", path), "found    a file"),
+        (([convert.parse_source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
+        (([CorpusSource(tmp_path)], "conll", tmp_path / "o"), "name the files in it"),
+        (([CorpusSource(path)], "brat", path), "found    a file"),
     ):
         with pytest.raises(DataError, match=said):
             convert_corpus(*arguments)
@@ -586,17 +588,19 @@ def test_memory_does_not_grow_with_a_file_of_lines(tmp_path: Path) -> None:
     for copies in (10, 1_000, 5_000):  # the first imports what is used
         path = write(tmp_path / "x.jsonl", *[GOOD] * copies)
         tracemalloc.start()
-        convert_corpus([Source(path)], "conll", tmp_path / "y.txt")
-        convert_corpus([Source(tmp_path / "y.txt")], "doccano", tmp_path / "z.jsonl")
+        convert_corpus([CorpusSource(path)], "conll", tmp_path / "y.txt")
+        convert_corpus([CorpusSource(tmp_path / "y.txt")], "doccano", tmp_path / "z.jsonl")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.2 * peaks[1] + 100_000
 
 
 def test_a_report_says_when_nothing_is_lost(tmp_path: Path) -> None:
-    report: Report = convert_corpus([Source(write(tmp_path / "x.jsonl", GOOD))], "doccano", tmp_path / "y.jsonl")
+    report: ConversionReport = convert_corpus(
+        [CorpusSource(write(tmp_path / "x.jsonl", GOOD))], "doccano", tmp_path / "y.jsonl"
+    )
     assert str(report).endswith("Nothing was lost.")
-    convert_corpus([Source(tmp_path / "y.jsonl")], "cluener", tmp_path / "z.jsonl", strict=True)
+    convert_corpus([CorpusSource(tmp_path / "y.jsonl")], "cluener", tmp_path / "z.jsonl", strict=True)
     assert (tmp_path / "z.jsonl").read_text(encoding="utf-8") == f"{GOOD}\n"
 
 
@@ -610,8 +614,10 @@ def test_every_loss_is_in_the_manual() -> None:
 def test_two_benchmarks_are_not_laid_over_each_other(tmp_path: Path) -> None:
     """Each has a train of its own, for which there would be one file."""
     with pytest.raises(DataError, match="one benchmark, which has splits of its own"):
-        convert_corpus([Source(ROOT), Source(ROOT / "dataset")], "conll", tmp_path / "out")
-    both = convert_corpus([Source(ROOT, "train"), Source(ROOT / "dataset", "test")], "conll", tmp_path / "out")
+        convert_corpus([CorpusSource(ROOT), CorpusSource(ROOT / "dataset")], "conll", tmp_path / "out")
+    both = convert_corpus(
+        [CorpusSource(ROOT, "train"), CorpusSource(ROOT / "dataset", "test")], "conll", tmp_path / "out"
+    )
     assert both.texts == 2 * 364
     written = [(tmp_path / "out" / name).read_bytes() for name in both.files]
     assert written[0] == written[1]
@@ -625,7 +631,7 @@ def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: py
     (tmp_path / "link").symlink_to(real)
     monkeypatch.chdir(here)
     for out in (Path(), tmp_path / "link"):
-        convert_corpus([Source(path)], "brat", out)
+        convert_corpus([CorpusSource(path)], "brat", out)
     names = ["000001.ann", "000001.txt"]
     assert [sorted(entry.name for entry in folder.iterdir()) for folder in (here, real)] == [names, names]
 
@@ -633,7 +639,7 @@ def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: py
 def test_no_text_of_brat_is_laid_over_another(tmp_path: Path) -> None:
     """An id that is the number of another text."""
     rows = ['{"id": "000002", "text": "one", "label": []}', '{"text": "two", "label": []}']
-    report = convert_corpus([Source(write(tmp_path / "x.jsonl", *rows))], "brat", tmp_path / "out")
+    report = convert_corpus([CorpusSource(write(tmp_path / "x.jsonl", *rows))], "brat", tmp_path / "out")
     assert report.files == ("000002.ann", "000002.txt", "000002_.ann", "000002_.txt")
     assert {(tmp_path / "out" / name).read_text() for name in report.files} == {"one", "two", ""}
     assert not report.losses
@@ -643,13 +649,13 @@ def test_numbers_without_end_are_no_offsets(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     write(tmp_path / "in" / "a.txt", "hello")
     write(tmp_path / "in" / "a.ann", f"T1\tX 0 {'9' * 5000}\thello")
-    assert convert_corpus([Source(tmp_path / "in")], "conll", tmp_path / "x.txt").counts == {"wrong-shape": 1}
+    assert convert_corpus([CorpusSource(tmp_path / "in")], "conll", tmp_path / "x.txt").counts == {"wrong-shape": 1}
 
 
 def test_only_what_has_a_number_loses_it(tmp_path: Path) -> None:
     """After a whole batch of characters with numbers, a word without one."""
     lines = ["天0 O\n\n"] * conll.BATCH + ["abc O\n津12 O\n\n"]
     (tmp_path / "x.txt").write_text("".join(lines), encoding="utf-8")
-    notes = ConversionLog()
-    assert list(conll.read(tmp_path / "x.txt", notes))[-1].text == "abc津"
-    assert said(notes) == {"numbers": conll.BATCH + 1}
+    log = ConversionLog()
+    assert list(conll.read(tmp_path / "x.txt", log))[-1].text == "abc津"
+    assert said(log) == {"numbers": conll.BATCH + 1}

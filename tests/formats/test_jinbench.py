@@ -19,7 +19,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import Span
 from jinbench.dataset import gold, load, verify
-from jinbench.formats import convert, jinbench
+from jinbench.formats import convert, corpus_splits, jinbench
 from jinbench.formats.base import ConversionLog, Document
 from jinbench.leaderboard import ranking
 from tests.helpers.paths import ROOT
@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_stands_in_it(made: Path) -> None:
     where = Benchmark(made)
-    assert {name.rpartition("/")[0] for name in files.visible(made)} == {
+    assert {name.rpartition("/")[0] for name in files.list_files(made)} == {
         "", "annotation", "dataset", "dataset/ner", "dataset/sector"
     }  # fmt: skip
     label_set = read_label_set(where)
@@ -76,7 +76,7 @@ def test_what_stands_in_it(made: Path) -> None:
     assert (first["id"], first["article_id"], first["layout"], first["split"]) == ("train-1", "p0", "", "train")
     assert first["spans"][0] == {"start": 0, "end": 2, "type": "ren_ming", "surface": "张三"}
     assert [row["text"] for row in load.read_rows(where, "ner")] == [row["text"] for row in rows(80)]
-    info = load.info(where)
+    info = load.describe_dataset(where)
     assert info.items == {"ner": {"train": 60, "test": 20}, "sector": {"train": 60, "test": 20}}
     assert info.counts["articles"] == {"train": 30, "test": 10}
     assert info.counts["spans"] == {"train": 120, "test": 40}
@@ -92,8 +92,8 @@ def test_what_stands_in_it(made: Path) -> None:
 def test_the_same_corpus_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
     run("convert", f"train={made.parent / 'a.jsonl'}", f"test={made.parent / 'b.jsonl'}", "--to", "jinbench",
         "--group", "page", "--out", tmp_path / "made")  # fmt: skip
-    assert {name: path.read_bytes() for name, path in files.visible(tmp_path / "made").items()} == {
-        name: path.read_bytes() for name, path in files.visible(made).items() if "baselines" not in name
+    assert {name: path.read_bytes() for name, path in files.list_files(tmp_path / "made").items()} == {
+        name: path.read_bytes() for name, path in files.list_files(made).items() if "baselines" not in name
     }
 
 
@@ -110,7 +110,7 @@ def test_load_dataset_reads_it(made: Path, tmp_path: Path, monkeypatch: pytest.M
         assert "".join(row["tokens"]) == source["text"]
     sector = load_dataset(str(made / "dataset"), "sector", cache_dir=str(tmp_path))
     assert sector["test"].features["sectors"].feature.names == ["sport", "cai_jing"]
-    assert verify.verify(ner, made) == 80
+    assert verify.verify_loaded(Benchmark(made), ner) == 80
 
 
 def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +124,7 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
     assert "[split:test" in capsys.readouterr().out.replace("|", "[")
     assert not (out / "gazetteer" / "predictions-ner-folds.jsonl").exists()
     record = json.loads((out / "gazetteer" / "scores.json").read_text(encoding="utf-8"))
-    assert (record["scores"].keys(), record["noise"], record["run"]["rounds"]) == ({"test"}, [], 1)
+    assert (record["scores"].keys(), record["noise"], record["run"]["fits"]) == ({"test"}, [], 1)
     predictions = out / "gazetteer" / "predictions-ner-test.jsonl"
     lines = [line.replace('"ren_ming"', '"PLACE_NAM"') for line in predictions.read_text(encoding="utf-8").split("\n")]
     (tmp_path / "worse.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -145,7 +145,7 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
 
 def test_all_folds_can_be_run_too(made: Path) -> None:
     where, recipe = Benchmark(made), load_recipe(ROOT / "baselines" / "gazetteer.py")
-    result = run_recipe(where, recipe, on=("folds",))
+    result = run_recipe(where, recipe, splits=("folds",))
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
     assert run_recipe(where, recipe).scores.keys() == {"test", "folds"}
@@ -176,7 +176,7 @@ def test_what_it_has_not_is_named(
 
 def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     plain = [{"text": row["text"], "label": row["entities"]} for row in rows(20)]
-    source = convert.Source(write(tmp_path / "a.jsonl", plain))
+    source = convert.CorpusSource(write(tmp_path / "a.jsonl", plain))
     convert.convert_corpus([source], "jinbench", tmp_path / "made")
     where = Benchmark(tmp_path / "made")
     assert gold.board_splits(where) == {"ner": ("folds", "test")}
@@ -186,7 +186,7 @@ def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected one of ner\n"):
         load.read_rows(where, "annotations")
     assert verify.verify_folder(where.dataset).counts == {"ner": 20}
-    back = convert.convert_corpus([convert.Source(tmp_path / "made")], "conll", tmp_path / "columns")
+    back = convert.convert_corpus([convert.CorpusSource(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
 
@@ -197,7 +197,10 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     for n in (7, 150):
         many[n]["entities"] = [[0, 1, "人名"]]
     report = convert.convert_corpus(
-        [convert.Source(write(tmp_path / "a.jsonl", many))], "jinbench", tmp_path / "made", options={"group": "page"}
+        [convert.CorpusSource(write(tmp_path / "a.jsonl", many))],
+        "jinbench",
+        tmp_path / "made",
+        reader_options={"group": "page"},
     )
     where = Benchmark(tmp_path / "made")
     sizes = {split: len(load.read_rows(where, "ner", split)) for split in ("train", "validation", "test")}
@@ -215,8 +218,8 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     assert verify.verify_folder(where.dataset).repeats == {}
     assert "The splits were drawn" in str(report)
     again = convert.convert_corpus(
-        [convert.Source(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", options={"group": "page"},
-        writing={"seed": 1},
+        [convert.CorpusSource(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", reader_options={"group": "page"},
+        writer_options={"seed": 1},
     )  # fmt: skip
     assert again.texts == 200
     assert (tmp_path / "other/dataset/splits.csv").read_bytes() != (tmp_path / "made/dataset/splits.csv").read_bytes()
@@ -227,9 +230,9 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     train, test = rows(30), rows(10, 30)
     test[0] |= {key: train[0][key] for key in ("text", "entities", "page")}
     report = convert.convert_corpus(
-        [convert.Source(write(tmp_path / "a.jsonl", train), "train"),
-         convert.Source(write(tmp_path / "b.jsonl", test), "test")],
-        "jinbench", tmp_path / "made", options={"group": "page"},
+        [convert.CorpusSource(write(tmp_path / "a.jsonl", train), "train"),
+         convert.CorpusSource(write(tmp_path / "b.jsonl", test), "test")],
+        "jinbench", tmp_path / "made", reader_options={"group": "page"},
     )  # fmt: skip
     assert "1 pairs of texts stand" in str(report)
     assert "1 documents stand in several splits" in str(report)
@@ -254,7 +257,7 @@ WRONG = [
 @pytest.mark.parametrize(("parts", "code", "said"), WRONG)
 def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str, said: str, tmp_path: Path) -> None:
     sources = [
-        convert.Source(write(tmp_path / f"{n}.jsonl", rows(count, 10 * n)), split)
+        convert.CorpusSource(write(tmp_path / f"{n}.jsonl", rows(count, 10 * n)), split)
         for n, (split, count) in enumerate(parts)
     ]
     with pytest.raises(DataError, match=said) as caught:
@@ -266,13 +269,15 @@ def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str,
 def test_ids_and_classes_alone(tmp_path: Path) -> None:
     twice = [row | {"id": 1} for row in rows(6)]
     with pytest.raises(DataError, match="duplicate-id"):
-        convert.convert_corpus([convert.Source(write(tmp_path / "a.jsonl", twice))], "jinbench", tmp_path / "made")
+        convert.convert_corpus(
+            [convert.CorpusSource(write(tmp_path / "a.jsonl", twice))], "jinbench", tmp_path / "made"
+        )
     bare = [row | {"entities": []} for row in rows(6)]
     with pytest.raises(DataError, match="a text with a span"):
-        convert.convert_corpus([convert.Source(write(tmp_path / "a.jsonl", bare))], "jinbench", tmp_path / "made")
+        convert.convert_corpus([convert.CorpusSource(write(tmp_path / "a.jsonl", bare))], "jinbench", tmp_path / "made")
     both = [[row | {"id": n} for n, row in enumerate(rows(6, first))] for first in (0, 6)]  # each file counts anew
     sources = [
-        convert.Source(write(tmp_path / f"{split}.jsonl", part), split)
+        convert.CorpusSource(write(tmp_path / f"{split}.jsonl", part), split)
         for split, part in zip(("train", "test"), both, strict=True)
     ]
     convert.convert_corpus(sources, "jinbench", tmp_path / "made")
@@ -281,13 +286,15 @@ def test_ids_and_classes_alone(tmp_path: Path) -> None:
 
 def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     """As sentences, and as passages with their sectors."""
-    report = convert.convert_corpus([convert.Source(ROOT)], "doccano", tmp_path / "out", options={"passages": True})
+    report = convert.convert_corpus(
+        [convert.CorpusSource(ROOT)], "doccano", tmp_path / "out", reader_options={"passages": True}
+    )
     assert report.files == ("test.jsonl", "train.jsonl", "validation.jsonl")
     assert (report.texts, report.spans, report.losses) == (142, 840, {})
     split = {name: tmp_path / "out" / f"{name}.jsonl" for name in ("train", "validation", "test")}
     convert.convert_corpus(
-        [convert.Source(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
-        options={"group": "article_id"},
+        [convert.CorpusSource(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
+        reader_options={"group": "article_id"},
     )  # fmt: skip
     ours, back = (load.read_rows(where, "sector") for where in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
     assert [(row["id"], row["text"], row["article_id"]) for row in back] == [
@@ -297,7 +304,7 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     assert [{names[1][n] for n in row["sectors"]} for row in back] == [
         {names[0][n] for n in row["sectors"]} for row in ours
     ]
-    sentences = convert.convert_corpus([convert.Source(ROOT / "dataset")], "conll", tmp_path / "columns")
+    sentences = convert.convert_corpus([convert.CorpusSource(ROOT / "dataset")], "conll", tmp_path / "columns")
     assert (sentences.texts, sentences.spans) == (364, 840)
     assert sentences.losses["groups"]["count"] == sentences.losses["ids"]["count"] == 364
     tags = "".join((tmp_path / "columns" / f"{name}.txt").read_text(encoding="utf-8") for name in split)
@@ -308,7 +315,7 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 4)), min_size=40, max_size=80))
 def test_every_part_gets_its_share(families: list[tuple[str, int]]) -> None:
     brought = {str(n): Counter({"texts": 1, f"entity {type}": count}) for n, (type, count) in enumerate(families)}
-    parts = jinbench.draw(brought, [0.5, 0.3, 0.2], "salt")
+    parts = corpus_splits.stratify(brought, [0.5, 0.3, 0.2], "salt")
     assert parts.keys() == brought.keys()
     for label in ("entity A", "entity B", "entity C"):
         total = sum(counts[label] for counts in brought.values())
@@ -320,8 +327,8 @@ def test_every_part_gets_its_share(families: list[tuple[str, int]]) -> None:
 def test_what_overlaps_is_told_on_the_way_in() -> None:
     text = "天津港务局的人"
     spans = (Span(0, 5, "ORG", text[:5]), Span(0, 2, "LOC", text[:2]))
-    notes = ConversionLog()
-    found = [Document(f"{text}{n}", spans, place=f"x:{n}") for n in range(6)]
-    made = jinbench.from_corpus(found, notes)
-    assert notes.losses["overlaps"].count == 6
+    log = ConversionLog()
+    found = [Document(f"{text}{n}", spans, location=f"x:{n}") for n in range(6)]
+    made = jinbench.from_corpus(found, log)
+    assert log.losses["overlaps"].count == 6
     assert json.loads(made.files["dataset/stats.json"])["entities"].keys() == {"ORG"}

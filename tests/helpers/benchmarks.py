@@ -18,11 +18,11 @@ from tests.helpers.paths import ROOT
 MINI = ROOT / "tests" / "mini"
 
 
-def three_pages(root: Path) -> Benchmark:
+def create_mini_benchmark(root: Path) -> Benchmark:
     """The world in `root`, a folder that does not exist yet; not yet built."""
     where = scaffold.create_benchmark(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
-    files.write_text(where.labeling_config, labeling_config.labeling_config(read_label_set(where)))
+    files.write_text(where.labeling_config, labeling_config.build_labeling_config(read_label_set(where)))
     return where
 
 
@@ -57,7 +57,7 @@ _RULES = {
 _SECTORS = {"000": "transport", "001": "culture", "002": "general"}
 
 
-def written(folder: Path) -> list[Path]:
+def write_pages(folder: Path) -> list[Path]:
     """The three pages as files in a folder, as somebody has them who is to add them."""
     folder.mkdir(exist_ok=True)
     for id, text in PAGES.items():
@@ -68,10 +68,10 @@ def written(folder: Path) -> list[Path]:
 def add_pages(benchmark: Benchmark) -> None:
     """Put the three pages into a benchmark that has none, as they are proposed."""
     with tempfile.TemporaryDirectory() as folder:
-        importer.write(importer.plan(benchmark, written(Path(folder))))
+        importer.write_import(importer.plan_import(benchmark, write_pages(Path(folder))))
 
 
-def labels_of(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
+def label_by_rules(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
     """What a reader with simple rules says of the three pages, in the labels that the benchmark has."""
     label_set = read_label_set(benchmark)
     return [
@@ -92,9 +92,9 @@ def labels_of(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
     ]
 
 
-def export(benchmark: Benchmark, annotator: str) -> None:
+def write_export(benchmark: Benchmark, annotator: str) -> None:
     """The same as an export, as if it had been pulled from Label Studio."""
     seed = articles.read_seeds(benchmark)
     titles = {article.id: article.title for article in seed.articles}
-    rows = exports.to_export(labels_of(benchmark, annotator), seed.passages(), titles)
+    rows = exports.to_export(label_by_rules(benchmark, annotator), seed.passages(), titles)
     files.write_text(exports.export_path(benchmark, annotator), files.dump_json(rows))

@@ -22,5 +22,5 @@ def run(arguments: list[str]) -> int:
 
 def contents(world: Path, unread: Container[str] = ()) -> dict[str, bytes]:
     """Every file but those that are too large to be read."""
-    names = {str(path.relative_to(world)): path for path in files.below(world)}
+    names = {str(path.relative_to(world)): path for path in files.walk_files(world)}
     return {name: path.read_bytes() for name, path in names.items() if name not in unread}

@@ -18,10 +18,10 @@ from jinbench.core.types import Suggestion
 from jinbench.labelstudio import adjudicate, annotations, projects
 from jinbench.labelstudio import push as pushing
 from jinbench.labelstudio.server import accounts, process
-from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import call, connect, export_tasks
 from jinbench.seeds import articles
-from tests.helpers.benchmarks import three_pages
+from tests.helpers.benchmarks import create_mini_benchmark
 
 COMMANDS = ("push", "enter", "pull", "adjudicate")
 MODEL = "tagger 1 abc"
@@ -41,9 +41,9 @@ class People:
         stamp = f"{time.time_ns():x}"
         self.names = {"annotator-a": f"a{stamp}", "adjudicator": f"z{stamp}"}
         for name in self.names.values():
-            member(server.url, name)
+            ensure_local_member(server.url, name)
         self.client = connect()
-        self.token = str(accounts.accounts_of_server()[accounts.ADMIN].token)
+        self.token = str(accounts.accounts_by_name()[accounts.ADMIN].token)
 
 
 class Trial:
@@ -52,13 +52,13 @@ class Trial:
     def __init__(self, folder: Path, people: People, command: str) -> None:
         self.command, self.client, self.token = command, people.client, people.token
         stamp = f"{time.time_ns():x}"
-        self.where = three_pages(folder / stamp)
+        self.where = create_mini_benchmark(folder / stamp)
         role = "adjudicator" if command == "adjudicate" else "annotator-a"
         self.name = people.names[role]
         named = self.where.annotation / "labels.toml"
         named.write_text(named.read_text().replace('title = "Mini"', f'title = "{stamp}"'))
-        self.seed, self.label_set = articles.read_seeds(self.where), read_label_set(self.where)
-        self.labels = read_labels(exports.export_path(self.where, role), self.seed, self.label_set, self.name)
+        self.seeds, self.label_set = articles.read_seeds(self.where), read_label_set(self.where)
+        self.labels = read_labels(exports.export_path(self.where, role), self.seeds, self.label_set, self.name)
         listing = self.where.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace(f'"{role}"', f'"{self.name}"'))
         if command == "push":
@@ -73,11 +73,11 @@ class Trial:
             self.enter(self.client)
 
     def push(self, client: Any) -> None:
-        pushing.push(client, self.where, self.seed, self.label_set, self.name, lambda done: None,
+        pushing.push_passages(client, self.workspace, self.name, lambda done: None,
                       suggestions=self.suggestions, model_version=MODEL)  # fmt: skip
 
     def enter(self, client: Any) -> None:
-        annotations.submit(client, self.seed, self.label_set, self.name, self.labels, lambda done: None)
+        annotations.submit_labels(client, self.workspace, self.name, self.labels, lambda done: None)
 
     def run(self, client: Any) -> None:
         """The command. Raises what it raises."""
@@ -86,9 +86,9 @@ class Trial:
         elif self.command == "enter":
             self.enter(client)
         elif self.command == "pull":
-            annotations.pull(client, self.where, self.seed, self.label_set, self.name)
+            annotations.pull_labels(client, self.workspace, self.name)
         else:
-            adjudicate.push(client, self.where, self.seed, self.label_set, self.name, lambda *_: None)
+            adjudicate.push_adjudication(client, self.workspace, self.name, lambda *_: None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "client": None}  # another process runs the command through a client of its own
@@ -116,7 +116,7 @@ class Trial:
     def check(self) -> None:
         """The invariants, when the command has got through. Raises AssertionError."""
         tasks = self.tasks
-        texts = {passage.id: passage.text for passage in self.seed.passages()}
+        texts = {passage.id: passage.text for passage in self.seeds.passages()}
         assert Counter(task["data"]["passage_id"] for task in tasks) == Counter(dict.fromkeys(texts, 1)), "tasks"
         assert all(task["data"]["text"] == texts[task["data"]["passage_id"]] for task in tasks), "texts"
         each = Counter(len(task["annotations"]) for task in tasks)
@@ -128,13 +128,13 @@ class Trial:
         found = Counter((ids[each["task"]], each["model_version"]) for each in predictions)
         assert found == Counter({(id, name): 1 for id in texts for name in names}), "predictions"
         if self.command in ("enter", "pull"):
-            labelled = annotations.fetch(self.client, self.seed, self.label_set, self.name)
+            labelled = annotations.fetch_labels(self.client, self.workspace, self.name)
             assert all(a.same_labels(b) for a, b in zip(labelled, self.labels, strict=True)), "labels"
         if self.command == "pull":
             self.check_export(len(texts))
 
     def between(self) -> tuple[str, ...]:
-        return read_annotators(self.where).adjudicates(self.name)
+        return read_annotators(self.where).adjudicated_by(self.name)
 
     def check_export(self, *numbers: int) -> None:
         """The export is there with one of these numbers of passages, or, with a zero, not there."""
@@ -142,4 +142,4 @@ class Trial:
             assert 0 in numbers, "no export"
             return
         assert len(json.loads(self.path.read_text())) in numbers, "a broken export"
-        exports.read_export(self.path, self.seed.passages(), self.label_set, self.name)
+        exports.read_export(self.path, self.seeds.passages(), self.label_set, self.name)

@@ -10,6 +10,7 @@ from typing import Any
 from jinbench.annotation import exports
 from jinbench.annotation.exports import read_labels
 from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations as annotation
@@ -19,7 +20,7 @@ from jinbench.labelstudio.server import accounts, client, process
 from jinbench.seeds import articles
 
 
-def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
+def run_command(folder: Path, *arguments: str, code: int = 0) -> Any:
     """What a command says, as typed in a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "jinbench", *arguments], cwd=folder, capture_output=True, text=True
@@ -29,33 +30,33 @@ def jinbench(folder: Path, *arguments: str, code: int = 0) -> Any:
     return json.loads(done.stdout) if "--json" in arguments and not code else done.stdout + done.stderr
 
 
-class Desk:
+class AnnotationProject:
     """A benchmark and the project of one annotator, of a name that no other test has."""
 
     def __init__(self, benchmark: Benchmark, server: process.Server, annotator: str) -> None:
         self.where, self.annotator, self.server = benchmark, annotator, server
-        self.seed, self.label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
+        self.seeds, self.label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
         self.client = client.connect()
-        accounts.member(server.url, annotator)
+        accounts.ensure_local_member(server.url, annotator)
         listing = benchmark.annotation / "annotators.toml"
         listing.write_text(listing.read_text().replace('"annotator-a"', f'"{annotator}"'))
 
-    def push(self, **options: Any) -> pushing.Pushed:
-        return pushing.push(
-            self.client, self.where, self.seed, self.label_set, self.annotator, lambda done: None, **options
-        )
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.from_parts(self.where, seeds=self.seeds, label_set=self.label_set)
+
+    def push(self, **options: Any) -> pushing.PushResult:
+        return pushing.push_passages(self.client, self.workspace, self.annotator, lambda done: None, **options)
 
     def labels(self) -> list[PassageLabels]:
         path = exports.export_path(self.where, "annotator-a")
-        return read_labels(path, self.seed, self.label_set, self.annotator)
+        return read_labels(path, self.seeds, self.label_set, self.annotator)
 
     def enter(self, labelled: list[PassageLabels], replace: bool = False) -> tuple[int, int]:
-        return annotation.submit(
-            self.client, self.seed, self.label_set, self.annotator, labelled, lambda done: None, replace
-        )
+        return annotation.submit_labels(self.client, self.workspace, self.annotator, labelled, lambda done: None, replace)
 
     def pull(self) -> tuple[int, int]:
-        return annotation.pull(self.client, self.where, self.seed, self.label_set, self.annotator)
+        return annotation.pull_labels(self.client, self.workspace, self.annotator)
 
     def tasks(self) -> list[Any]:
         project = projects.find_project(self.client, projects.project_title(self.label_set, self.annotator))
@@ -68,7 +69,7 @@ class Desk:
 
     def assert_one_task_per_passage(self, annotations: int) -> None:
         tasks = self.tasks()
-        wanted = {passage.id: passage.text for passage in self.seed.passages()}
+        wanted = {passage.id: passage.text for passage in self.seeds.passages()}
         assert Counter(task.data["passage_id"] for task in tasks) == Counter(dict.fromkeys(wanted, 1))
         assert all(task.data["text"] == wanted[task.data["passage_id"]] for task in tasks)
         assert [task.total_annotations for task in tasks] == [annotations] * len(wanted)

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import pytest
-
-from jinbench.baselines import recipe
 from jinbench.baselines.recipe import Recipe, load_recipe
-from jinbench.baselines.run import Result, run_recipe, write_result
+from jinbench.baselines.run import RunResult, run_recipe, write_result
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import build
 
-PREDICTS = """
+PREDICTING_RECIPE = """
 TASK, SEED = "ner", 0
 class M:
     def fit(self, X, y): return self
@@ -20,32 +17,32 @@ def make(): return M()
 """
 
 
-# Predicts every mention of training wherever it stands, as the gazetteer does, without bringing scikit-learn along.
-MEMORY = """
+# Predicts every surface of training wherever it occurs, as the gazetteer does, but without scikit-learn.
+MEMORIZING_RECIPE = """
 TASK, SEED = "ner", 0
 {more}
 class M:
     def fit(self, X, y):
-        self.known = {{span.surface: span.type for spans in y for span in spans}}
+        self.types = {{span.surface: span.type for spans in y for span in spans}}
         return self
     def predict(self, X):
         return [self.find(row["text"]) for row in X]
     def find(self, text):
-        found, at = [], 0
-        while at < len(text):
-            fits = [name for name in self.known if text.startswith(name, at)]
+        spans, offset = [], 0
+        while offset < len(text):
+            fits = [name for name in self.types if text.startswith(name, offset)]
             if fits:
                 name = max(fits, key=len)
-                found.append((at, at + len(name), self.known[name]))
-                at += len(name) - 1
-            at += 1
-        return found
+                spans.append((offset, offset + len(name), self.types[name]))
+                offset += len(name) - 1
+            offset += 1
+        return spans
 def make(): return M()
 """
 
 
-def crossed(mini: Benchmark) -> Benchmark:
-    """The three pages with a crosswalk: places stay, dates become times, quantities have no counterpart."""
+def add_crosswalk(mini: Benchmark) -> Benchmark:
+    """Build the three pages with a crosswalk: places stay, dates become times, quantities have no counterpart."""
     text = mini.labels.read_text()
     for name, coarse in (("PLACE", "LOC"), ("DATE", "TIME"), ("QUANTITY", "")):
         text = text.replace(f'name = "{name}"', f'name = "{name}"\ncrosswalk = {{ msra = "{coarse}", other = "X" }}')
@@ -54,22 +51,16 @@ def crossed(mini: Benchmark) -> Benchmark:
     return mini
 
 
-@pytest.fixture
-def world(mini: Benchmark) -> Benchmark:
-    return crossed(mini)
-
-
-def result(world: Benchmark, name: str, text: str) -> Result:
-    """The recipe is put into the room, run, and what it gives stored."""
-    path = world.baselines / f"{name}.py"
+def run_and_store(benchmark: Benchmark, name: str, text: str) -> RunResult:
+    """Write a recipe into a benchmark, run it, and store its result."""
+    path = benchmark.baselines / f"{name}.py"
     files.write_text(path, text)
-    found = run_recipe(world, recipe.load_recipe(path))
-    write_result(found, world.baselines / name)
-    return found
+    result = run_recipe(benchmark, load_recipe(path))
+    write_result(result, benchmark.baselines / name)
+    return result
 
 
 def write_recipe(tmp_path: Path, text: str) -> Recipe:
-    """A recipe in a file."""
     path = tmp_path / "model.py"
     path.write_text(text)
     return load_recipe(path)

@@ -18,7 +18,7 @@ from jinbench.scale import executors, pipeline
 from jinbench.scale.stages import Settings
 from tests.helpers.paths import ROOT
 
-PLAIN = Settings(tagging=False, block=20_000, rows=2000)
+PLAIN_SETTINGS = Settings(tagging=False, block=20_000, rows=2000)
 
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -30,12 +30,12 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def process(
-    paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings = PLAIN, strict: bool = False
+    paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings = PLAIN_SETTINGS, strict: bool = False
 ) -> Any:
     return pipeline.process(paths, out, benchmark, settings, executors.serial_executor(), quiet, strict)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def read_contents(folder: Path) -> dict[str, bytes]:
     """Every file, hidden ones too."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -52,7 +52,7 @@ def sentences() -> list[str]:
     return [row["text"] for row in rows if len(row["text"]) > 15]
 
 
-def made(sentences: Sequence[str], count: int, seed: int = 0, passages: int = 3) -> list[dict[str, Any]]:
+def make_articles(sentences: Sequence[str], count: int, seed: int = 0, passages: int = 3) -> list[dict[str, Any]]:
     """Articles of sentences in other orders, with other numbers. Every tenth has a passage that an earlier one has,
     with a character changed in it, or as it is."""
     rng = random.Random(seed)
@@ -70,12 +70,12 @@ def made(sentences: Sequence[str], count: int, seed: int = 0, passages: int = 3)
     return rows
 
 
-def written(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def gone(processes: Sequence[int]) -> bool:
+def wait_until_gone(processes: Sequence[int]) -> bool:
     """Whether all of them have ended, or do so in time. Nobody may have collected them yet."""
     end = time.time() + PATIENCE
     while time.time() < end:

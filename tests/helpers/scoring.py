@@ -35,7 +35,7 @@ def named(cases: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def columns(found: Labels, names: Sequence[str] = NAMES) -> LabelTable:
-    return counts.of_labels(found, names)
+    return counts.labels_to_table(found, names)
 
 
 def labels(found: LabelTable, names: Sequence[str] = NAMES) -> Labels:
@@ -52,7 +52,7 @@ def _arrays(found: LabelTable) -> tuple[Any, ...]:
 
 
 def of(rule: str, gold: Labels, predicted: Labels) -> Any:
-    return counts.count(columns(gold), columns(predicted), len(NAMES), rule)
+    return counts.count_labels(columns(gold), columns(predicted), len(NAMES), rule)
 
 
 def flat(rng: random.Random, length: int) -> set[Triple]:

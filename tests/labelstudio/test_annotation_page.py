@@ -18,19 +18,20 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
 from jinbench.annotation import adjudication, exports
-from jinbench.annotation.annotators import email
+from jinbench.annotation.annotators import account_email
 from jinbench.annotation.exports import read_labels
 from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import adjudicate, annotations, colours, labeling_config, projects
 from jinbench.labelstudio.server import accounts, process
-from jinbench.labelstudio.server.accounts import member
+from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import connect
 from jinbench.seeds import articles
 from tests.helpers.browser import Browser, local_browser
-from tests.helpers.labelstudio import Desk, jinbench
+from tests.helpers.labelstudio import AnnotationProject, run_command
 from tests.helpers.paths import ROOT
 
 __all__ = ["local_browser"]
@@ -104,10 +105,10 @@ class Seat:
 
     def log_in(self, name: str) -> None:
         """Through the form, as the person `name`."""
-        browser, account = self.browser, accounts.accounts_of_server()[name]
+        browser, account = self.browser, accounts.accounts_by_name()[name]
         browser.driver.delete_all_cookies()
         browser.go(f"{self.server.url}/user/login/")
-        self.enter_login(email(name), account.password)
+        self.enter_login(account_email(name), account.password)
 
     def enter_login(self, login: str, password: str) -> None:
         """Into the form that is there."""
@@ -251,13 +252,13 @@ def as_hex(colour: str, ground: str) -> str:
     """What a browser calls rgb(…) or rgba(…), on `ground`."""
     red, green, blue, *opacity = (float(number) for number in re.findall(r"[\d.]+", colour))
     named = "#" + "".join(f"{round(value):02X}" for value in (red, green, blue))
-    return colours.over(named, opacity[0], ground) if opacity else named
+    return colours.blend(named, opacity[0], ground) if opacity else named
 
 
-def only(desk: Desk, article: str, passages: int | None = None) -> None:
+def only(desk: AnnotationProject, article: str, passages: int | None = None) -> None:
     """Of the seeds, only one article, or the beginning of it."""
-    (found,) = (each for each in desk.seed.articles if each.id == article)
-    desk.seed = replace(desk.seed, articles=(replace(found, passages=found.passages[:passages]),))
+    (found,) = (each for each in desk.seeds.articles if each.id == article)
+    desk.seeds = replace(desk.seeds, articles=(replace(found, passages=found.passages[:passages]),))
 
 
 def add_page(benchmark: Benchmark, lines: list[str], title: str = "新的一页") -> str:
@@ -281,13 +282,13 @@ lines = ["headline 1", "body 3{f"-{len(lines) + 2}" if len(lines) > 1 else ""}"]
     return "added"
 
 
-def begin(seat: Seat, desk: Desk) -> str:
+def begin(seat: Seat, desk: AnnotationProject) -> str:
     """Push, log in, open the first passage. Returns the instructions."""
     desk.push()
     seat.log_in(desk.annotator)
     seat.open_project(projects.project_title(desk.label_set, desk.annotator))
     instructions = seat.label_all()
-    seat.at(next(desk.seed.passages()).text)
+    seat.at(next(desk.seeds.passages()).text)
     return instructions
 
 
@@ -295,11 +296,11 @@ def spans(found: PassageLabels) -> list[tuple[str, str]]:
     return [(span.surface, span.type) for span in found.spans]
 
 
-def fetched(desk: Desk) -> list[PassageLabels]:
-    return annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
+def fetched(desk: AnnotationProject) -> list[PassageLabels]:
+    return annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)
 
 
-def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
+def test_from_the_login_to_a_pulled_label(seat: Seat, desk: AnnotationProject) -> None:
     desk.where.guidelines.write_text("# 指南\n\n## 类型\n\n- 地点\n\n| 标签 | 例 |\n|---|---|\n| PLACE | 天津港 |\n")
     instructions = begin(seat, desk)
     for tag in ("<h1>指南</h1>", "<h2>类型</h2>", "<li>地点</li>", "<td>天津港</td>"):
@@ -313,23 +314,23 @@ def test_from_the_login_to_a_pulled_label(seat: Seat, desk: Desk) -> None:
     seat.tick("其他")  # and off again
     assert seat.ticked() == ["港口", "水利"]
     seat.submit()
-    second = list(desk.seed.passages())[1].text
+    second = list(desk.seeds.passages())[1].text
     seat.at(second)  # the next passage, with nothing on it
     assert (seat.browser.run(REGIONS), seat.ticked()) == ([], [])
     assert desk.pull() == (1, 1)
-    (found,) = read_labels(exports.export_path(desk.where, desk.annotator), desk.seed, desk.label_set, desk.annotator)
+    (found,) = read_labels(exports.export_path(desk.where, desk.annotator), desk.seeds, desk.label_set, desk.annotator)
     assert (found.passage_id, found.sectors) == ("a-L5", ("port", "water"))
     assert sorted(spans(found)) == [("天津港", "PLACE"), ("昨天", "DATE")]
-    text = next(desk.seed.passages()).text
+    text = next(desk.seeds.passages()).text
     assert {(span.start, span.end) for span in found.spans} == {(0, 3), (text.index("昨天"), text.index("昨天") + 2)}
 
 
 def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
     """By what the commands print alone: from nothing to a first passage that is submitted and pulled."""
-    said = jinbench(tmp_path, "annotate", "desk", "--annotators", "first-day")
+    said = run_command(tmp_path, "annotate", "desk", "--annotators", "first-day")
     url, login = re.findall(r"Open (\S+), log in as (\S+);", said)[0]
     (command,) = re.findall(r"the passwords: jinbench (.*)", said)
-    (mine,) = (row for row in jinbench(tmp_path, *command.split(), "--json") if row["login"] == login)
+    (mine,) = (row for row in run_command(tmp_path, *command.split(), "--json") if row["login"] == login)
     seat.browser.driver.delete_all_cookies()
     seat.browser.go(url)
     seat.enter_login(login, mine["password"])
@@ -339,10 +340,10 @@ def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
     seat.mark("3", "6条")
     seat.tick("交通")
     seat.submit()
-    (person,) = jinbench(tmp_path, "annotate", "status", "--json")["people"]
+    (person,) = run_command(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"]) == (1, 3)
     assert person["characters_per_minute"] > 0
-    jinbench(tmp_path, "annotate", "pull")
+    run_command(tmp_path, "annotate", "pull")
     where = Benchmark(tmp_path)
     (found,) = exports.read_export(
         exports.export_path(where, "first-day"), articles.read_seeds(where).passages(), read_label_set(where)
@@ -355,10 +356,10 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     """Where passages are labelled once. What is submitted is what stands there then."""
     gold = exports.export_path(real_copy, "adjudicator")
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
-    made = jinbench(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
+    made = run_command(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
     first = next(articles.read_seeds(real_copy).passages())
     client = connect()
-    tasks = projects.tasks_by_passage(client, made["desks"][0]["project"])
+    tasks = projects.list_tasks_by_passage(client, made["desks"][0]["project"])
     (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
     seat.log_in("helped")
     seat.open_project(projects.project_title(read_label_set(real_copy), "helped"))
@@ -367,7 +368,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
     seat.tick("综合时政")
     seat.submit()
-    jinbench(real_copy.root, "annotate", "pull", "-a", "helped")
+    run_command(real_copy.root, "annotate", "pull", "-a", "helped")
     passages = articles.read_seeds(real_copy).passages()
     (found,) = exports.read_export(exports.export_path(real_copy, "helped"), passages, read_label_set(real_copy))
     assert [(s.start, s.end) for s in found.spans] == [
@@ -376,7 +377,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: 
     assert found.spans
 
 
-def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: Desk) -> None:
+def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: AnnotationProject) -> None:
     """Selected first, then the key: on a stretch that is labelled already. Without any type nothing is labelled."""
     begin(seat, desk)
     seat.drag("昨天")
@@ -400,7 +401,7 @@ def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: Desk) ->
     seat.submit()
     (found,) = fetched(desk)
     assert spans(found) == [("昨天", "DATE")]
-    texts = [passage.text for passage in desk.seed.passages()]
+    texts = [passage.text for passage in desk.seeds.passages()]
     seat.at(texts[1])
     seat.click("return document.querySelector('[data-testid=prev-task]:not([disabled])')")
     seat.at(texts[0])  # what was submitted is opened again, and corrected
@@ -418,12 +419,12 @@ WIDE = [
 ]
 
 
-def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, desk: Desk) -> None:
+def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, desk: AnnotationProject) -> None:
     """Behind a character of two UTF-16 units, a joined emoji, a flag, full-width spaces and line breaks."""
     add_page(desk.where, WIDE)
-    desk.seed = articles.read_seeds(desk.where)
+    desk.seeds = articles.read_seeds(desk.where)
     only(desk, "added")
-    (passage,) = desk.seed.passages()
+    (passage,) = desk.seeds.passages()
     assert passage.text.count("\n") == 2
     begin(seat, desk)
     wanted = [
@@ -454,7 +455,7 @@ EVIL = (
 )
 
 
-def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> None:
+def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: AnnotationProject) -> None:
     listing = desk.where.labels.read_text()
     for plain in ("地点", "港口"):  # a type and a sector
         listing = listing.replace(f'zh = "{plain}"', f"zh = {json.dumps('$title' + plain + EVIL)}")
@@ -462,12 +463,12 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
     desk.where.labels.write_text(listing)
     desk.where.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
     add_page(desk.where, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
-    desk.seed, desk.label_set = articles.read_seeds(desk.where), read_label_set(desk.where)
+    desk.seeds, desk.label_set = articles.read_seeds(desk.where), read_label_set(desk.where)
     only(desk, "added")
-    (passage,) = desk.seed.passages()
+    (passage,) = desk.seeds.passages()
     before = replace(passage, id="z-before", text=EVIL * 2)  # as what stands around it, too
-    (article,) = desk.seed.articles
-    desk.seed = replace(desk.seed, articles=(replace(article, passages=(passage, before)),))
+    (article,) = desk.seeds.articles
+    desk.seeds = replace(desk.seeds, articles=(replace(article, passages=(passage, before)),))
     instructions = begin(seat, desk)
     assert "<script" not in instructions
     assert "<img" not in instructions
@@ -480,7 +481,7 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
     shown = run("return [...document.querySelectorAll('.desk .lsf-choice input')].map(e => e.name)")
     assert [text.replace(joiner, "") for text in shown] == [label.zh for label in desk.label_set.sectors]
     after = run("return [...document.querySelectorAll('.context')].at(-1).textContent")
-    assert after == projects.task_data(desk.seed)[0]["after"]
+    assert after == projects.build_task_data(desk.seeds)[0]["after"]
     assert run("return document.querySelector('.desk h3').textContent") == article.title
     label = run("return document.querySelector('.desk .lsf-label')")
     ActionChains(seat.browser.driver, duration=0).move_to_element(label).perform()
@@ -496,9 +497,9 @@ def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: Desk) -> N
 
 def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     """With the real labels, a passage of median length and more marks than most have."""
-    desk = Desk(real_copy, seat.server, "annotator-a")
-    lengths = sorted(len(passage.text) for passage in desk.seed.passages())
-    (article,) = (a for a in desk.seed.articles if a.passages[0].id == "000-L81")
+    desk = AnnotationProject(real_copy, seat.server, "annotator-a")
+    lengths = sorted(len(passage.text) for passage in desk.seeds.passages())
+    (article,) = (a for a in desk.seeds.articles if a.passages[0].id == "000-L81")
     assert len(article.passages[0].text) == lengths[len(lengths) // 2]
     wanted = next(entry for entry in desk.labels() if entry.passage_id == "000-L81")
     only(desk, article.id)
@@ -531,7 +532,7 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchma
         assert line.startswith(f"rgb({red}, {green}, {blue})")
         assert after != "none"
     for ink, ground in seat.browser.run(WRITTEN):
-        assert colours.contrast(as_hex(ink, colours.WHITE), as_hex(ground, colours.WHITE)) > 4.5
+        assert colours.contrast_ratio(as_hex(ink, colours.WHITE), as_hex(ground, colours.WHITE)) > 4.5
     seat.picture("annotating.png", tmp_path)
     seat.submit()
     (found,) = fetched(desk)
@@ -540,35 +541,38 @@ def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchma
 
 def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
     where = real_copy
-    seed, label_set = articles.read_seeds(where), read_label_set(where)
+    workspace = Workspace(where)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
-    (article,) = (a for a in seed.articles if id in {passage.id for passage in a.passages})
-    seed = replace(seed, articles=(article,))
+    (article,) = (a for a in workspace.seeds.articles if id in {passage.id for passage in a.passages})
+    seeds = replace(workspace.seeds, articles=(article,))
+    workspace = Workspace.from_parts(where, seeds=seeds, label_set=workspace.label_set)
     ids = {passage.id for passage in article.passages}
     for name in ("annotator-a", "annotator-b", "adjudicator"):
         path = exports.export_path(where, name)
         path.write_text(json.dumps([t for t in json.loads(path.read_text()) if t["data"]["passage_id"] in ids]))
     gold = {
         e.passage_id: e
-        for e in exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)
+        for e in exports.read_export(
+            exports.export_path(where, "adjudicator"), workspace.seeds.passages(), workspace.label_set
+        )
     }[id]
     exports.export_path(where, "adjudicator").unlink()
     client = connect()
-    member(seat.server.url, "adjudicator")
-    pushed = adjudicate.push(client, where, seed, label_set, "adjudicator", lambda what, done, total: None)
+    ensure_local_member(seat.server.url, "adjudicator")
+    pushed = adjudicate.push_adjudication(client, workspace, "adjudicator", lambda what, done, total: None)
     assert [each.passage_id for each in pushed.to_decide] == [id]
 
     seat.log_in("adjudicator")
-    task = projects.tasks_by_passage(client, pushed.pushed.project)[id][0].id
+    task = projects.list_tasks_by_passage(client, pushed.pushed.project)[id][0].id
     seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
     seat.at(next(passage.text for passage in article.passages if passage.id == id))
-    read = adjudication.labels_to_adjudicate(where, seed, label_set, "adjudicator")
-    shown = {label.name: label.zh for label in label_set.entities}
+    read = adjudication.labels_to_adjudicate(workspace, "adjudicator")
+    shown = {label.name: label.zh for label in workspace.label_set.entities}
     tabs = seat.tabs(4)
     assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
     for name, found in read.items():
         seat.open_tab(tabs.index(name), [shown[span.type] for span in found[id].spans])
-    agreed = adjudication.agreed(read, "adjudicator")[id]
+    agreed = adjudication.intersect_labels(read, "adjudicator")[id]
     seat.open_tab(0, [shown[span.type] for span in agreed.spans])
     assert subject not in {span.surface for span in agreed.spans}
     seat.mark("6", subject)
@@ -579,9 +583,9 @@ def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: B
     seat.picture("adjudicating.png", tmp_path)
     seat.button("Submit")
     seat.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
-    annotations.pull(client, where, seed, label_set, "adjudicator")
-    (decision,) = adjudication.check(where, seed, label_set, "adjudicator")
+    annotations.pull_labels(client, workspace, "adjudicator")
+    (decision,) = adjudication.check_decisions(workspace, "adjudicator")
     assert (decision.passage_id, decision.subject) == (id, subject)
-    assert exports.read_export(exports.export_path(where, "adjudicator"), seed.passages(), label_set)[0].same_labels(
-        gold
-    )
+    assert exports.read_export(
+        exports.export_path(where, "adjudicator"), workspace.seeds.passages(), workspace.label_set
+    )[0].same_labels(gold)

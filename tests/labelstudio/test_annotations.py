@@ -10,7 +10,7 @@ import pytest
 from jinbench.annotation import exports
 from jinbench.annotation.assignments import write_assignments
 from jinbench.annotation.exports import read_labels
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import PassageLabels, Span, Suggestion
@@ -19,19 +19,19 @@ from jinbench.labelstudio.server import accounts, client, process
 from jinbench.labelstudio.server.client import call
 from jinbench.labelstudio.transfer import transfer_labels
 from jinbench.seeds.articles import read_seeds
-from tests.helpers.labelstudio import Desk
+from tests.helpers.labelstudio import AnnotationProject
 
 pytestmark = pytest.mark.server
 
 
-def test_push_twice(desk: Desk) -> None:
+def test_push_twice(desk: AnnotationProject) -> None:
     assert desk.push().created == 8
     again = desk.push()
     assert (again.created, again.updated, again.unchanged, again.removed) == (0, 0, 8, 0)
     desk.assert_one_task_per_passage(annotations=0)
 
 
-def test_the_project_shows_guidelines_and_context(desk: Desk) -> None:
+def test_the_project_shows_guidelines_and_context(desk: AnnotationProject) -> None:
     pushed = desk.push()
     project = desk.client.projects.get(id=pushed.project)
     assert project.show_instruction
@@ -41,11 +41,11 @@ def test_the_project_shows_guidelines_and_context(desk: Desk) -> None:
     assert (data["title"], data["before"][:3], data["after"]) == ("新码头昨天开工", "天津港", "")
 
 
-def test_doubles_are_removed_and_annotated_ones_kept(desk: Desk) -> None:
+def test_doubles_are_removed_and_annotated_ones_kept(desk: AnnotationProject) -> None:
     project = desk.push().project
     desk.enter(desk.labels())
     foreign: Any = {"data": {"text": "made by hand", "title": "", "before": "", "after": ""}}
-    request: Any = [*({"data": row} for row in projects.task_data(desk.seed)[:3]), foreign, foreign]
+    request: Any = [*({"data": row} for row in projects.build_task_data(desk.seeds)[:3]), foreign, foreign]
     desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
     assert len(desk.tasks()) == 13
     assert desk.push().removed == 3
@@ -54,26 +54,26 @@ def test_doubles_are_removed_and_annotated_ones_kept(desk: Desk) -> None:
     assert sorted(task.total_annotations for task in tasks) == [0, 0] + [1] * 8
 
 
-def test_a_double_with_a_draft_is_kept(desk: Desk) -> None:
+def test_a_double_with_a_draft_is_kept(desk: AnnotationProject) -> None:
     """A listing shows nobody's drafts but one's own."""
     project = desk.push().project
-    request: Any = [{"data": projects.task_data(desk.seed)[0]}]
+    request: Any = [{"data": projects.build_task_data(desk.seeds)[0]}]
     desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
     double = max(task.id for task in desk.tasks())
     call(desk.client, "POST", f"api/tasks/{double}/drafts", json={"result": []})
-    assert projects.has_work(projects.tasks_by_passage(desk.client, project)[request[0]["data"]["passage_id"]][1])
+    assert projects.has_work(projects.list_tasks_by_passage(desk.client, project)[request[0]["data"]["passage_id"]][1])
     assert desk.push().removed == 1
     assert double in {task.id for task in desk.tasks()}
 
 
-def test_a_double_with_the_same_labels_goes(desk: Desk) -> None:
+def test_a_double_with_the_same_labels_goes(desk: AnnotationProject) -> None:
     """Labels that went along with tasks whose import was answered by silence, and was sent again."""
     project = desk.push(labelled=desk.labels()).project
     desk.assert_one_task_per_passage(annotations=1)
     user = next(user.id for user in desk.client.users.list() if str(user.email).startswith(desk.annotator))
     entry = desk.labels()[0]
-    data = next(row for row in projects.task_data(desk.seed) if row["passage_id"] == entry.passage_id)
-    work = {"result": exports.regions(entry), "completed_by": user, "ground_truth": False}
+    data = next(row for row in projects.build_task_data(desk.seeds) if row["passage_id"] == entry.passage_id)
+    work = {"result": exports.to_regions(entry), "completed_by": user, "ground_truth": False}
     path = f"api/projects/{project}/import"
     call(desk.client, "POST", path, json=[{"data": data, "annotations": [work]}])
     assert desk.push().removed == 1
@@ -83,20 +83,20 @@ def test_a_double_with_the_same_labels_goes(desk: Desk) -> None:
         desk.push()
 
 
-def test_a_share(desk: Desk) -> None:
+def test_a_share(desk: AnnotationProject) -> None:
     """What is another's goes if nobody touched it; what stands around a passage stays."""
-    ids = [passage.id for passage in desk.seed.passages()]
+    ids = [passage.id for passage in desk.seeds.passages()]
     desk.push()
     desk.enter([entry for entry in desk.labels() if entry.passage_id == ids[0]])
     pushed = desk.push(share=ids[3:])
     assert (pushed.created, pushed.removed, pushed.unchanged) == (0, 2, 5)
     assert {task.data["passage_id"] for task in desk.tasks()} == {ids[0], *ids[3:]}
-    wanted = {row["passage_id"]: row for row in projects.task_data(desk.seed)}
+    wanted = {row["passage_id"]: row for row in projects.build_task_data(desk.seeds)}
     assert all(task.data == wanted[task.data["passage_id"]] for task in desk.tasks())
     assert desk.push(share=ids).created == 2
 
 
-def test_suggestions_are_shown_once_and_renewed(desk: Desk) -> None:
+def test_suggestions_are_shown_once_and_renewed(desk: AnnotationProject) -> None:
     """Older ones of the same model are replaced; what others predict is left alone."""
     labelled = desk.labels()
     found = {entry.passage_id: Suggestion(entry.spans, (0.5,) * len(entry.spans), 0.25) for entry in labelled}
@@ -121,21 +121,21 @@ def test_suggestions_are_shown_once_and_renewed(desk: Desk) -> None:
     assert shown() == {("tagger 2 def", 0.25): 5, ("somebody", None): 1}
 
 
-def test_what_was_suggested_for_another_text_goes(desk: Desk) -> None:
+def test_what_was_suggested_for_another_text_goes(desk: AnnotationProject) -> None:
     """It would mark other characters of the new one; also a push that suggests nothing takes it away."""
-    first = next(desk.seed.passages())
+    first = next(desk.seeds.passages())
     span = Span(0, 2, "PLACE", first.text[:2])
     pushed = desk.push(suggestions={first.id: Suggestion((span,), (0.9,), 0.9)}, model_version="tagger 1")
-    article = desk.seed.articles[0]
+    article = desk.seeds.articles[0]
     assert article.passages[0] == first
     changed = replace(article, passages=(replace(first, text=f"新{first.text}"), *article.passages[1:]))
-    desk.seed = replace(desk.seed, articles=(changed, *desk.seed.articles[1:]))
+    desk.seeds = replace(desk.seeds, articles=(changed, *desk.seeds.articles[1:]))
     assert len(call(desk.client, "GET", "api/predictions", params={"project": pushed.project})) == 1
     desk.push()
     assert call(desk.client, "GET", "api/predictions", params={"project": pushed.project}) == []
 
 
-def test_a_server_that_gives_small_pages(desk: Desk) -> None:
+def test_a_server_that_gives_small_pages(desk: AnnotationProject) -> None:
     """TASK_API_PAGE_SIZE_MAX of whoever runs it: what a page leaves out is not missing."""
 
     def ask_for_less(request: Any) -> None:
@@ -149,43 +149,39 @@ def test_a_server_that_gives_small_pages(desk: Desk) -> None:
     desk.assert_one_task_per_passage(annotations=0)
 
 
-def test_a_task_with_a_strange_id_is_left_alone(desk: Desk) -> None:
+def test_a_task_with_a_strange_id_is_left_alone(desk: AnnotationProject) -> None:
     pushed = desk.push()
-    data: Any = {**projects.task_data(desk.seed)[0], "passage_id": ["a-L5"]}
+    data: Any = {**projects.build_task_data(desk.seeds)[0], "passage_id": ["a-L5"]}
     del data["text_sha256"]
     desk.client.tasks.create(project=pushed.project, data=data)
     assert desk.enter(desk.labels()) == (8, 0)
     assert desk.pull()[0] == 8
 
 
-def test_labels_outside_the_share_move_too(desk: Desk) -> None:
+def test_labels_outside_the_share_move_too(desk: AnnotationProject) -> None:
     """Labelled, and then dealt anew: on another server they have to have tasks."""
     desk.push()
     desk.enter(desk.labels())
     desk.pull()
-    projects.delete(desk.client, f"api/projects/{desk.push().project}/")
-    ids = [article.id for article in desk.seed.articles]
+    projects.delete_if_exists(desk.client, f"api/projects/{desk.push().project}/")
+    ids = [article.id for article in desk.seeds.articles]
     write_assignments(desk.where, {id: (desk.annotator if id == ids[0] else "annotator-b",) for id in ids})
-    moved = transfer_labels(desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, lambda *a: None)
+    moved = transfer_labels(desk.client, desk.workspace, desk.annotator, lambda *a: None)
     assert (moved.pushed.created, moved.labelled) == (8, 8)
-    assert len(annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)) == 8
+    assert len(annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)) == 8
 
 
-def test_labels_move_in_bulk_and_one_by_one(desk: Desk) -> None:
+def test_labels_move_in_bulk_and_one_by_one(desk: AnnotationProject) -> None:
     labelled = desk.labels()
     ids = [entry.passage_id for entry in labelled]
     desk.push(share=ids[:3])
-    pushed, entered = transfer.move(
-        desk.client, desk.where, desk.seed, desk.label_set, desk.annotator, labelled[:6], lambda *_: None
-    )
+    pushed, entered = transfer.push_with_labels(desk.client, desk.workspace, desk.annotator, labelled[:6], lambda *_: None)
     assert (pushed.created, entered) == (5, 3)
     assert desk.pull() == (6, 6)
-    assert (
-        annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[5].lead_time == labelled[5].lead_time
-    )
+    assert annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)[5].lead_time == labelled[5].lead_time
 
 
-def test_doubles_of_two_enters_go(desk: Desk) -> None:
+def test_doubles_of_two_enters_go(desk: AnnotationProject) -> None:
     desk.push()
     desk.enter(desk.labels())
     task = desk.tasks()[0]
@@ -198,7 +194,7 @@ def test_doubles_of_two_enters_go(desk: Desk) -> None:
     desk.assert_one_task_per_passage(annotations=1)
 
 
-def test_a_correction_has_a_time_of_its_own(desk: Desk) -> None:
+def test_a_correction_has_a_time_of_its_own(desk: AnnotationProject) -> None:
     desk.push()
     desk.enter(desk.labels())
     desk.pull()
@@ -213,20 +209,20 @@ def test_a_correction_has_a_time_of_its_own(desk: Desk) -> None:
         assert (now["updated_at"] > old["updated_at"]) == (task["data"]["passage_id"] == corrected.passage_id)
 
 
-def test_a_changed_title_updates_the_task(desk: Desk) -> None:
+def test_a_changed_title_updates_the_task(desk: AnnotationProject) -> None:
     desk.push()
     desk.enter(desk.labels())
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('"headline 10"', '"subheadline 10"'))
-    desk.seed = read_seeds(desk.where)
+    desk.seeds = read_seeds(desk.where)
     assert desk.push().updated == 1
     desk.assert_one_task_per_passage(annotations=1)
 
 
-def test_a_skipped_double_is_kept(desk: Desk) -> None:
+def test_a_skipped_double_is_kept(desk: AnnotationProject) -> None:
     """To skip a task is work too."""
     project = desk.push().project
-    request: Any = [{"data": projects.task_data(desk.seed)[0]}]
+    request: Any = [{"data": projects.build_task_data(desk.seeds)[0]}]
     desk.client.projects.import_tasks(id=project, request=request, request_options={"max_retries": 0})
     double = max(task.id for task in desk.tasks())
     desk.client.annotations.create(id=double, result=[], was_cancelled=True)
@@ -234,33 +230,33 @@ def test_a_skipped_double_is_kept(desk: Desk) -> None:
     assert double in {task.id for task in desk.tasks()}
 
 
-def test_what_another_account_labelled_is_not_dropped_in_silence(desk: Desk) -> None:
+def test_what_another_account_labelled_is_not_dropped_in_silence(desk: AnnotationProject) -> None:
     desk.push()
     desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
     with pytest.raises(ServerError, match=r"admin \(1\)"):
         desk.pull()
 
 
-def test_a_passage_that_is_no_more(desk: Desk) -> None:
+def test_a_passage_that_is_no_more(desk: AnnotationProject) -> None:
     """Its task goes if nobody touched it; the others can still be pulled."""
     desk.push()
     desk.enter(desk.labels()[1:])
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('"body 5+7"', '"notice 5+7"'))
-    desk.seed = read_seeds(desk.where)
+    desk.seeds = read_seeds(desk.where)
     pushed = desk.push()
     assert (pushed.removed, pushed.created) == (1, 0)
     assert desk.pull() == (7, 7)
 
 
-def test_a_text_is_corrected_after_it_was_labelled(desk: Desk) -> None:
+def test_a_text_is_corrected_after_it_was_labelled(desk: AnnotationProject) -> None:
     """What the refused push advises works: delete the task, push, label the passage anew, pull."""
     desk.push()
     desk.enter(desk.labels())
     desk.pull()
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
-    desk.seed = read_seeds(desk.where)
+    desk.seeds = read_seeds(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()
     (task,) = (task for task in desk.tasks() if task.data["passage_id"] == "c-L5")
@@ -269,17 +265,17 @@ def test_a_text_is_corrected_after_it_was_labelled(desk: Desk) -> None:
     assert desk.pull() == (7, 0)
 
 
-def test_a_changed_text_under_labels_is_refused(desk: Desk) -> None:
+def test_a_changed_text_under_labels_is_refused(desk: AnnotationProject) -> None:
     desk.push()
     desk.enter(desk.labels())
     articles = desk.where.articles
     articles.write_text(articles.read_text().replace('right = "伴着"', 'right = "跟着"'))
-    desk.seed = read_seeds(desk.where)
+    desk.seeds = read_seeds(desk.where)
     with pytest.raises(ServerError, match="c-L5"):
         desk.push()
 
 
-def test_enter_and_pull(desk: Desk) -> None:
+def test_enter_and_pull(desk: AnnotationProject) -> None:
     desk.push()
     labelled = desk.labels()
     assert desk.enter(labelled) == (8, 0)
@@ -289,13 +285,13 @@ def test_enter_and_pull(desk: Desk) -> None:
     first = path.read_bytes()
     assert desk.pull() == (8, 0)
     assert path.read_bytes() == first
-    found = exports.read_export(path, desk.seed.passages(), desk.label_set, whole=True)
+    found = exports.read_export(path, desk.seeds.passages(), desk.label_set, whole=True)
     assert [(entry.spans, entry.sectors) for entry in found] == [(entry.spans, entry.sectors) for entry in labelled]
     assert {entry.annotator for entry in found} == {desk.annotator}
     desk.assert_one_task_per_passage(annotations=1)
 
 
-def test_a_pull_leaves_nothing_on_the_server(desk: Desk) -> None:
+def test_a_pull_leaves_nothing_on_the_server(desk: AnnotationProject) -> None:
     """Label Studio keeps a copy of every export, and has no way to delete it."""
     project = desk.push().project
     desk.enter(desk.labels())
@@ -306,20 +302,20 @@ def test_a_pull_leaves_nothing_on_the_server(desk: Desk) -> None:
     assert not list(desk.client.projects.exports.list(id=project))
 
 
-def test_enter_does_not_overwrite(desk: Desk) -> None:
+def test_enter_does_not_overwrite(desk: AnnotationProject) -> None:
     desk.push()
     labelled = desk.labels()
     desk.enter(labelled)
     other = [PassageLabels(labelled[0].passage_id, desk.annotator, (), ("water",)), *labelled[1:]]
     with pytest.raises(ServerError, match="--replace"):
         desk.enter(other)
-    assert annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("port",)
+    assert annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)[0].sectors == ("port",)
     assert desk.enter(other, replace=True) == (1, 7)
-    assert annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)[0].sectors == ("water",)
+    assert annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)[0].sectors == ("water",)
     desk.assert_one_task_per_passage(annotations=1)
 
 
-def test_pull_checks_what_the_server_does_not(desk: Desk) -> None:
+def test_pull_checks_what_the_server_does_not(desk: AnnotationProject) -> None:
     """Label Studio takes any label and any offset."""
     desk.push()
     desk.enter(desk.labels())
@@ -336,7 +332,7 @@ def test_pull_checks_what_the_server_does_not(desk: Desk) -> None:
     assert path.read_bytes() == before
 
 
-def test_pull_does_not_forget(desk: Desk) -> None:
+def test_pull_does_not_forget(desk: AnnotationProject) -> None:
     """An annotation that is gone from the server is not silently dropped from the export."""
     desk.push()
     desk.enter(desk.labels())
@@ -348,12 +344,12 @@ def test_pull_does_not_forget(desk: Desk) -> None:
         desk.pull()
     assert path.read_bytes() == before
     desk.push()
-    desk.enter(read_labels(path, desk.seed, desk.label_set, desk.annotator))
+    desk.enter(read_labels(path, desk.seeds, desk.label_set, desk.annotator))
     desk.pull()
     assert path.read_bytes() == before
 
 
-def test_pull_without_a_project(desk: Desk) -> None:
+def test_pull_without_a_project(desk: AnnotationProject) -> None:
     with pytest.raises(ServerError, match="jinbench annotate push"):
         desk.pull()
 
@@ -362,18 +358,18 @@ def test_a_refused_token_is_named(server: process.Server, mini: Benchmark, monke
     monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
     with pytest.raises(ServerError, match="401"):
-        push.push(client.connect(), mini, read_seeds(mini), read_label_set(mini), "x", lambda done: None)
+        push.push_passages(client.connect(), Workspace(mini), "x", lambda done: None)
 
 
-def test_offsets_behind_wide_characters(desk: Desk) -> None:
+def test_offsets_behind_wide_characters(desk: AnnotationProject) -> None:
     """𠮷 is one code point and two UTF-16 units."""
     desk.push()
-    text = next(passage.text for passage in desk.seed.passages() if passage.id == "b-L5")
+    text = next(passage.text for passage in desk.seeds.passages() if passage.id == "b-L5")
     start = text.index("轮")
     markup = desk.where.root / "wide.jsonl"
     row = {"id": "b-L5", "marked": text.replace("受益", "[受益|PLACE]"), "sectors": ["port"]}
     markup.write_text(json.dumps(row, ensure_ascii=False))
-    desk.enter(read_labels(markup, desk.seed, desk.label_set, desk.annotator))
-    (found,) = annotations.fetch(desk.client, desk.seed, desk.label_set, desk.annotator)
+    desk.enter(read_labels(markup, desk.seeds, desk.label_set, desk.annotator))
+    (found,) = annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)
     assert found.spans[0].surface == "受益"
     assert found.spans[0].start > start

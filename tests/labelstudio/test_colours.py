@@ -31,37 +31,37 @@ def test_the_difference_is_the_published_one(one: colours.Triple, other: colours
 
 
 def test_lab_of_known_colours() -> None:
-    assert colours.lab("#FFFFFF") == pytest.approx((100, 0, 0), abs=0.01)
-    assert colours.lab("#FF0000") == pytest.approx((53.24, 80.09, 67.20), abs=0.02)
-    assert colours.lab("#0000FF") == pytest.approx((32.30, 79.19, -107.86), abs=0.02)
+    assert colours.to_lab("#FFFFFF") == pytest.approx((100, 0, 0), abs=0.01)
+    assert colours.to_lab("#FF0000") == pytest.approx((53.24, 80.09, 67.20), abs=0.02)
+    assert colours.to_lab("#0000FF") == pytest.approx((32.30, 79.19, -107.86), abs=0.02)
 
 
 def test_contrast_of_known_colours() -> None:
-    assert colours.contrast("#000000", "#FFFFFF") == pytest.approx(21)
-    assert colours.contrast("#767676", "#FFFFFF") == pytest.approx(4.54, abs=0.005)
+    assert colours.contrast_ratio("#000000", "#FFFFFF") == pytest.approx(21)
+    assert colours.contrast_ratio("#767676", "#FFFFFF") == pytest.approx(4.54, abs=0.005)
 
 
 def test_a_layer_is_mixed_with_its_ground() -> None:
-    assert colours.over("#000000", 0.3) == "#B2B2B2"
-    assert colours.over("#BB2200", 1) == "#BB2200"
+    assert colours.blend("#000000", 0.3) == "#B2B2B2"
+    assert colours.blend("#BB2200", 1) == "#BB2200"
 
 
 def test_grey_is_grey_to_everybody() -> None:
     for vision in colours.VISIONS:
-        assert colours.lab("#808080", vision) == pytest.approx(colours.lab("#808080"), abs=0.01)
+        assert colours.to_lab("#808080", vision) == pytest.approx(colours.to_lab("#808080"), abs=0.01)
 
 
 def test_red_and_green_are_apart_for_those_who_see_them() -> None:
     """Two colours that differ by what protanopes and deuteranopes lack."""
     pair = {"red": "#A06A50", "green": "#758050"}
-    found = {vision: closest.distance for vision in colours.VISIONS if (closest := colours.closest(pair, vision))}
+    found = {vision: closest.distance for vision in colours.VISIONS if (closest := colours.find_closest_pair(pair, vision))}
     assert found["normal"] > 25
     assert found["tritanopia"] > 25
     assert found["deuteranopia"] < 8
 
 
 def test_the_closest_of_three() -> None:
-    found = colours.closest({"a": "#000000", "b": "#FFFFFF", "c": "#EEEEEE"}, "normal")
+    found = colours.find_closest_pair({"a": "#000000", "b": "#FFFFFF", "c": "#EEEEEE"}, "normal")
     assert found is not None
     assert (found.first, found.second, found.vision) == ("b", "c", "normal")
-    assert colours.closest({"a": "#000000"}, "normal") is None
+    assert colours.find_closest_pair({"a": "#000000"}, "normal") is None

@@ -26,13 +26,13 @@ from jinbench.labelstudio.server import client as exchange
 from jinbench.labelstudio.server.client import call, connect
 from jinbench.labelstudio.server.process import Server, start_server
 from tests.helpers.faults import COMMANDS, People, Trial
-from tests.helpers.labelstudio import Desk
+from tests.helpers.labelstudio import AnnotationProject
 from tests.helpers.proxy import KINDS, Proxy, proxy_to
 
 pytestmark = pytest.mark.server
 
 
-def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
+def killed_after(desk: AnnotationProject, command: list[str], enough: Any) -> None:
     """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
     code = "import jinbench.labelstudio.push as p; p.BATCH = 10; from jinbench.cli.app import main; main()"
     process = subprocess.Popen(
@@ -50,11 +50,11 @@ def killed_after(desk: Desk, command: list[str], enough: Any) -> None:
         process.wait()
 
 
-def annotated(desk: Desk) -> int:
+def annotated(desk: AnnotationProject) -> int:
     return sum(task.total_annotations for task in desk.tasks())
 
 
-def test_client_killed_in_a_push(big_desk: Desk) -> None:
+def test_client_killed_in_a_push(big_desk: AnnotationProject) -> None:
     killed_after(big_desk, ["annotate", "push", "-a", big_desk.annotator], lambda: len(big_desk.tasks()) >= 20)
     there = len(big_desk.tasks())
     assert 20 <= there < 142
@@ -62,7 +62,7 @@ def test_client_killed_in_a_push(big_desk: Desk) -> None:
     big_desk.assert_one_task_per_passage(annotations=0)
 
 
-def test_client_killed_in_an_enter(big_desk: Desk) -> None:
+def test_client_killed_in_an_enter(big_desk: AnnotationProject) -> None:
     big_desk.push()
     export = exports.export_path(big_desk.where, "annotator-a")
     killed_after(
@@ -95,25 +95,23 @@ def killer(server: Server) -> Iterator[Any]:
         assert not thread.is_alive()
 
 
-def test_server_killed_in_a_push(big_desk: Desk, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_killed_in_a_push(big_desk: AnnotationProject, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The push waits until the server is back, reads what is there, and goes on."""
     monkeypatch.setattr(push, "BATCH", 10)
     seen: list[int] = []
     killer(lambda: len(seen) >= 4)
-    pushed = push.push(
-        big_desk.client, big_desk.where, big_desk.seed, big_desk.label_set, big_desk.annotator, slowly(seen)
-    )
+    pushed = push.push_passages(big_desk.client, big_desk.workspace, big_desk.annotator, slowly(seen))
     assert pushed.unchanged >= 0
     big_desk.assert_one_task_per_passage(annotations=0)
     assert big_desk.push().created == 0
 
 
-def test_server_killed_in_an_enter(big_desk: Desk, killer: Any) -> None:
+def test_server_killed_in_an_enter(big_desk: AnnotationProject, killer: Any) -> None:
     big_desk.push()
     seen: list[int] = []
     killer(lambda: len(seen) >= 30)
-    entered, there = annotations.submit(
-        big_desk.client, big_desk.seed, big_desk.label_set, big_desk.annotator, big_desk.labels(), slowly(seen)
+    entered, there = annotations.submit_labels(
+        big_desk.client, big_desk.workspace, big_desk.annotator, big_desk.labels(), slowly(seen)
     )
     assert entered + there == 142
     big_desk.assert_one_task_per_passage(annotations=1)
@@ -137,7 +135,7 @@ def people(server_home: Path) -> People:
 
 @pytest.fixture
 def proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setattr(exchange, "SETTLE", 0.05)
+    monkeypatch.setattr(exchange, "SETTLE_SECONDS", 0.05)
     with proxy_to(server.url) as found:
         yield found
 
@@ -224,7 +222,7 @@ def test_two_projects_end_as_one(people: People, tmp_path: Path) -> None:
     call(trial.client, "POST", "api/projects/", json={"title": title})
     trial.push(trial.client)
     worked = call(trial.client, "POST", "api/projects/", json={"title": title, "label_config": "<View></View>"})["id"]
-    data = projects.task_data(trial.seed)[0]
+    data = projects.build_task_data(trial.seed)[0]
     path = f"api/projects/{worked}/import"
     task = call(trial.client, "POST", path, params={"return_task_ids": "true"}, json=[{"data": data}])["task_ids"][0]
     call(trial.client, "POST", f"api/tasks/{task}/drafts", json={"result": []})

@@ -1,11 +1,10 @@
 """Where two annotators drift apart, counted by hand."""
 
 from jinbench.annotation import agreement
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Passage, PassageLabels, Span
 from jinbench.labelstudio import progress
-from jinbench.seeds import articles
 
 
 def said(passage: Passage, name: str, places: int, dates: int) -> PassageLabels:
@@ -16,16 +15,16 @@ def said(passage: Passage, name: str, places: int, dates: int) -> PassageLabels:
 
 
 def test_what_one_calls_otherwise_and_what_one_leaves_out(mini: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(mini), read_label_set(mini)
-    passage = next(seed.passages())
+    workspace = Workspace(mini)
+    passage = next(workspace.seeds.passages())
     first, second = [said(passage, "a", 8, 0)], [said(passage, "b", 4, 3)]
-    pair = agreement.glance(seed, label_set, first, second, ("a", "b"))
+    pair = agreement.measure_quick_agreement(workspace, first, second, ("a", "b"))
     assert (pair.passages, pair.spans.micro.correct) == (1, 4)
-    (drift,) = progress.drifts([pair])  # of dates there are too few
+    (drift,) = progress.find_type_disagreements([pair])  # of dates there are too few
     assert drift == progress.TypeDisagreement("PLACE", 8, 4, 4, 2 * 4 / 12, "DATE")
-    (both,) = progress.drifts([pair, pair])[1:]
+    (both,) = progress.find_type_disagreements([pair, pair])[1:]
     assert (both.name, both.first, both.second, both.same, both.mostly) == ("PLACE", 16, 8, 8, "DATE")
-    fewer = agreement.glance(seed, label_set, first, [said(passage, "b", 5, 0)], ("a", "b"))
-    (left_out,) = progress.drifts([fewer])
+    fewer = agreement.measure_quick_agreement(workspace, first, [said(passage, "b", 5, 0)], ("a", "b"))
+    (left_out,) = progress.find_type_disagreements([fewer])
     assert left_out.mostly == "no span with these borders"
-    assert progress.drifts([agreement.glance(seed, label_set, first, first, ("a", "b"))]) == ()
+    assert progress.find_type_disagreements([agreement.measure_quick_agreement(workspace, first, first, ("a", "b"))]) == ()

@@ -11,13 +11,14 @@ import pytest
 from jinbench.annotation import adjudication, exports
 from jinbench.annotation.exports import read_labels
 from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import environment
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations, projects, transfer
 from jinbench.labelstudio.server import accounts, database, process
-from jinbench.labelstudio.server.accounts import log_in, session
+from jinbench.labelstudio.server.accounts import log_in, open_session
 from jinbench.labelstudio.server.client import connect
 from jinbench.seeds import articles
 from tests.helpers.commands import run
@@ -58,21 +59,22 @@ def labels_of(benchmark: Benchmark, name: str) -> list[PassageLabels]:
 
 
 def enter(benchmark: Benchmark, labelled: list[PassageLabels], replace: bool = False) -> tuple[int, int]:
-    client, seed, label_set = connect(), articles.read_seeds(benchmark), read_label_set(benchmark)
-    return annotations.submit(client, seed, label_set, labelled[0].annotator, labelled, lambda done: None, replace)
+    workspace = Workspace(benchmark)
+    client = connect()
+    return annotations.submit_labels(client, workspace, labelled[0].annotator, labelled, lambda done: None, replace)
 
 
 def tasks(benchmark: Benchmark, name: str) -> dict[str, int]:
     client = connect()
     project = projects.find_project(client, projects.project_title(read_label_set(benchmark), name))
     assert project is not None
-    return {id: int(found[0].id) for id, found in projects.tasks_by_passage(client, project.id).items()}
+    return {id: int(found[0].id) for id, found in projects.list_tasks_by_passage(client, project.id).items()}
 
 
 def as_member(server: process.Server, name: str, path: str, record: dict[str, Any]) -> None:
     """What the page does when a member skips a task or leaves it half done."""
-    with session(server.url) as http:
-        log_in(http, accounts.accounts_of_server()[name])
+    with open_session(server.url) as http:
+        log_in(http, accounts.accounts_by_name()[name])
         answer = http.post(path, json=record, headers={"X-CSRFToken": http.cookies["csrftoken"]})
         assert answer.status_code == 201, answer.text
 
@@ -120,7 +122,7 @@ def test_a_half_finished_desk_moves(
     ids_of = annotations._user_ids(client)
     for name, number in (("moving-a", 5), ("moving-b", 6)):
         project: Any = projects.find_project(client, projects.project_title(read_label_set(desk), name))
-        raw = annotations._tasks(client, project.id, {})
+        raw = annotations._stream_tasks(client, project.id, {})
         by = [each["completed_by"] for task in raw for each in task["annotations"]]
         assert by == [ids_of[name]] * number
 
@@ -138,8 +140,8 @@ def test_a_half_finished_desk_moves(
     assert (found["accepted"], found["passages_to_decide"]) == (5, 3)
     enter(desk, [entry for entry in judged if entry.passage_id in {each["passage_id"] for each in found["to_decide"]}])
     jinbench(desk, capsys, "annotate", "pull")
-    seed, label_set = articles.read_seeds(desk), read_label_set(desk)
-    assert len(adjudication.check(desk, seed, label_set, "moving-judge")) == 3
+    workspace = Workspace(desk)
+    assert len(adjudication.check_decisions(workspace, "moving-judge")) == 3
 
     # Back again, adjudication and all.
     everything = {path.name: path.read_bytes() for path in desk.exports.glob("moving-*.json")}
@@ -168,7 +170,7 @@ def test_what_was_labelled_differently_there_is_not_overwritten(
     enter(desk, [PassageLabels(labelled[0].passage_id, "other-a", (), ("water",))])
     assert run(["--root", str(desk.root), "annotate", "push", "--with-labels", "-a", "other-a"]) == 3
     assert "other-a has labelled 1 of these passages differently" in capsys.readouterr().err
-    assert transfer.left_behind(connect(), read_label_set(desk), "other-a") == (0, 0)
+    assert transfer.count_unfinished(connect(), read_label_set(desk), "other-a") == (0, 0)
 
 
 def test_a_home_does_not_lose_its_database(
@@ -210,7 +212,7 @@ def test_a_database_that_does_not_let_us_in(postgres: Postgres, tmp_path: Path) 
             process.start_server(port=0)
         assert "wr0ng" not in str(said.value)
         assert "File " not in str(said.value)
-        assert database.used() is None
+        assert database.recorded_database() is None
         assert process.find_server() is None
     assert "wr0ng" not in (tmp_path / "home" / "server.log").read_text()
 

@@ -24,16 +24,16 @@ from jsonschema import Draft202012Validator
 from jinbench.cli import common
 from jinbench.core import files, jsonl, schemas
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem, shorten
+from jinbench.core.errors import IN_TERMINAL, MANY, DataError, Problem, shorten
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.leaderboard import entries, entry_format
+from jinbench.leaderboard import entries, entry_format, submission
 from jinbench.scoring import predictions, score
-from jinbench.scoring.gold import BOARD_SPLITS, TASKS
-from tests.helpers.benchmarks import three_pages
+from jinbench.scoring.gold import LEADERBOARD_SPLITS, TASKS
+from tests.helpers.benchmarks import create_mini_benchmark
 from tests.helpers.commands import contents, run
 from tests.helpers.paths import ROOT
-from tests.helpers.recipes import crossed
+from tests.helpers.recipes import add_crosswalk
 
 SYSTEM = """
 name = "Mine"
@@ -54,7 +54,7 @@ GOOD = files.dump_jsonl([FIRST, SECOND, THIRD])
 @pytest.fixture(scope="session")
 def stable(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
     """The three-page world with crosswalks and its dataset. Tests only read it."""
-    return crossed(three_pages(tmp_path_factory.mktemp("stable") / "mini"))
+    return add_crosswalk(create_mini_benchmark(tmp_path_factory.mktemp("stable") / "mini"))
 
 
 def folder(tmp_path: Path, name: str = "mine", system: str = SYSTEM, **written: str | bytes) -> Path:
@@ -70,7 +70,7 @@ def folder(tmp_path: Path, name: str = "mine", system: str = SYSTEM, **written: 
 
 def problems(benchmark: Benchmark, made: Path) -> list[Problem]:
     with pytest.raises(DataError) as caught:
-        entries.check_entry(benchmark, made)
+        submission.check_entry(benchmark, made)
     return list(caught.value.problems)
 
 
@@ -170,7 +170,7 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
     writer = subprocess.Popen(["sh", "-c", f"exec yes > '{tmp_path}/endless'"])
     found: list[Problem] = []
     try:
-        rows = list(jsonl.stream(tmp_path / "endless", found, limit=1000))
+        rows = list(jsonl.stream_rows(tmp_path / "endless", found, limit=1000))
     finally:
         writer.kill()
         writer.wait()
@@ -179,10 +179,10 @@ def test_what_has_no_size_is_read_up_to_the_limit(tmp_path: Path) -> None:
 
 
 def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
-    for task, splits in BOARD_SPLITS.items():
+    for task, splits in LEADERBOARD_SPLITS.items():
         for split in splits:
             gold = read_task_gold(real, task, split)
-            rows = predictions.as_rows(task, zip(gold.ids, gold.labels, strict=True))
+            rows = predictions.to_rows(task, zip(gold.ids, gold.labels, strict=True))
             talkative = [row | {"text": text, "tokens": list(text)} for row, text in zip(rows, gold.texts, strict=True)]
             assert 10 * len(json.dumps(talkative)) < predictions.size_limit(gold) < 2**27
 
@@ -199,10 +199,10 @@ def test_the_limit_is_far_from_any_sane_submission(real: Benchmark) -> None:
     ids=["a byte order mark", "line ends of Windows", "blank lines", "no end of line", "escapes, and a field more"],
 )
 def test_what_editors_do_to_a_file_is_taken(text: bytes, stable: Benchmark, tmp_path: Path) -> None:
-    (part,) = entries.check_entry(stable, folder(tmp_path, predictions__jsonl=text)).parts
+    (part,) = submission.check_entry(stable, folder(tmp_path, predictions__jsonl=text)).files
     assert part.missing == 0
-    assert part.found == predictions.read_predictions(folder(tmp_path, "other") / "predictions.jsonl", part.gold)
-    assert part.found["b-L5-S1"] == {(0, 3, "PLACE")}
+    assert part.predictions == predictions.read_predictions(folder(tmp_path, "other") / "predictions.jsonl", part.gold)
+    assert part.predictions["b-L5-S1"] == {(0, 3, "PLACE")}
 
 
 LATE = {"id": "b-L5-S1", "spans": [{"start": 0, "end": 3, "type": "PLACE"}, {"start": 21, "end": 24, "type": "DATE"}]}
@@ -293,15 +293,15 @@ def test_what_is_wrong_with_sectors(fields: str, code: str, says: str, stable: B
 
 def test_scores_of_sectors_go_along(stable: Benchmark, tmp_path: Path) -> None:
     text = '{"id": "b-L3", "sectors": [], "scores": {"port": 0.5, "water": 2}}\n{"id": "b-L5", "sectors": ["port"]}'
-    (part,) = entries.check_entry(stable, folder(tmp_path, system=SECTORS, predictions__jsonl=text)).parts
-    assert part.found == {"b-L3": frozenset(), "b-L5": {("port",)}}
-    assert part.found.scores == {"b-L3": {"port": 0.5, "water": 2.0}}
+    (part,) = submission.check_entry(stable, folder(tmp_path, system=SECTORS, predictions__jsonl=text)).files
+    assert part.predictions == {"b-L3": frozenset(), "b-L5": {("port",)}}
+    assert part.predictions.scores == {"b-L3": {"port": 0.5, "water": 2.0}}
 
 
 def test_reading_ends_after_very_many_problems(stable: Benchmark, tmp_path: Path) -> None:
-    found = problems(stable, folder(tmp_path, predictions__jsonl="{}\n" * (jsonl.MOST + 500)))
-    assert len(found) == jsonl.MOST + 1
-    assert found[-1].location.endswith(f":{jsonl.MOST}")
+    found = problems(stable, folder(tmp_path, predictions__jsonl="{}\n" * (jsonl.MAX_PROBLEMS + 500)))
+    assert len(found) == jsonl.MAX_PROBLEMS + 1
+    assert found[-1].location.endswith(f":{jsonl.MAX_PROBLEMS}")
     assert "was not read" in found[-1].fix
 
 
@@ -349,7 +349,7 @@ def test_what_is_wrong_with_system_toml(
 
 @pytest.mark.parametrize("data", ["1.0.0", "1.0.7"])
 def test_predictions_outlive_errata(data: str, stable: Benchmark, tmp_path: Path) -> None:
-    assert entries.check_entry(stable, folder(tmp_path, system=with_field("data", f'"{data}"'))).parts
+    assert submission.check_entry(stable, folder(tmp_path, system=with_field("data", f'"{data}"'))).files
 
 
 @pytest.mark.parametrize("text", ["", "name =", "\0", "x = " + "[" * 10_000])
@@ -366,7 +366,7 @@ def test_a_name_that_no_entry_can_have(name: str, stable: Benchmark, tmp_path: P
 
 @pytest.mark.parametrize("name", ["m", "my-system_2.1", "0", "n" * 64])
 def test_a_name_that_an_entry_can_have(name: str, stable: Benchmark, tmp_path: Path) -> None:
-    assert entries.check_entry(stable, folder(tmp_path, name)).entry.system.id == name
+    assert submission.check_entry(stable, folder(tmp_path, name)).entry.system.id == name
 
 
 @pytest.mark.parametrize(
@@ -413,14 +413,14 @@ def test_names_of_files_say_the_board(stable: Benchmark, tmp_path: Path) -> None
     coarse = spans((0, 3, "LOC"))
     made = folder(tmp_path, system=system, predictions_ner_test__jsonl=GOOD, predictions_ner_folds__jsonl=GOOD,
                   predictions_ner_msra_folds__jsonl=coarse, predictions_sector_test__jsonl="")  # fmt: skip
-    checked = entries.check_entry(stable, made)
-    assert [(part.board, part.items, part.predicted, part.missing) for part in checked.parts] == [
+    checked = submission.check_entry(stable, made)
+    assert [(part.board, part.items, part.predicted, part.missing) for part in checked.files] == [
         (("ner", "folds", ""), 12, 3, 9),
         (("ner", "test", ""), 3, 3, 0),
         (("sector", "test", ""), 2, 0, 2),
         (("ner", "folds", "msra"), 12, 1, 11),
     ]
-    assert checked.parts[-1].gold.names == ("LOC", "TIME")
+    assert checked.files[-1].gold.names == ("LOC", "TIME")
 
 
 def test_a_misspelt_name_is_not_passed_over(stable: Benchmark, tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_what_was_given_of_the_gold_is_no_entry(stable: Benchmark, tmp_path: Pat
     made = folder(tmp_path, predictions__jsonl=GOOD, scores__json='{"given": ["entities"]}')
     assert [problem.code for problem in problems(stable, made)] == ["declaration-unknown"]
     (made / "scores.json").write_text("[broken")
-    assert entries.check_entry(stable, made).entry.ignored == ()
+    assert submission.check_entry(stable, made).entry.ignored == ()
 
 
 # ---- no input brings a traceback ------------------------------------------------------------------------------
@@ -507,7 +507,7 @@ def test_any_json(rows: list[Any], task: str, stable: Benchmark, tmp_path_factor
     found = either(stable, task, path)
     if found is None:
         return
-    validator = Draft202012Validator(entry_format.schema(stable, task))
+    validator = Draft202012Validator(entry_format.build_schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
     assert score.score_predictions(read_task_gold(stable, task, "test"), found).items - len(found) >= 0
@@ -545,7 +545,7 @@ def filled(template: str) -> str:
 
 def test_the_template_claims_nothing(stable: Benchmark, tmp_path: Path) -> None:
     """As `jinbench format system` prints it, it is refused, and the fields to fill in are named."""
-    found = problems(stable, folder(tmp_path, system=entry_format.explained(stable, "system")))
+    found = problems(stable, folder(tmp_path, system=entry_format.describe_format(stable, "system")))
     hints = [problem.fix.partition(";")[0] for problem in found]
     assert hints == ["fill in name", "fill in who", "fill in trained_on"]
     assert {problem.found for problem in found} == {"nothing"}
@@ -554,13 +554,13 @@ def test_the_template_claims_nothing(stable: Benchmark, tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_example_is_an_entry(task: str, stable: Benchmark, tmp_path: Path) -> None:
     """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
-    text = filled(entry_format.explained(stable, "system")).replace('task = "ner"', f'task = "{task}"')
-    line = entry_format.explained(stable, task).splitlines()[2]
-    (part,) = entries.check_entry(stable, folder(tmp_path, system=text, predictions__jsonl=line)).parts
-    ((id, labels),) = part.found.items()
+    text = filled(entry_format.describe_format(stable, "system")).replace('task = "ner"', f'task = "{task}"')
+    line = entry_format.describe_format(stable, task).splitlines()[2]
+    (part,) = submission.check_entry(stable, folder(tmp_path, system=text, predictions__jsonl=line)).files
+    ((id, labels),) = part.predictions.items()
     assert labels == part.gold.labels[part.gold.ids.index(id)]
     assert labels
-    assert list(Draft202012Validator(entry_format.schema(stable, task)).iter_errors(json.loads(line))) == []
+    assert list(Draft202012Validator(entry_format.build_schema(stable, task)).iter_errors(json.loads(line))) == []
     assert list(Draft202012Validator(schemas.read_schema("prediction")).iter_errors(json.loads(line))) == []
     assert set(tomllib.loads(text)) <= set(schemas.read_schema("system")["properties"])
 
@@ -569,16 +569,16 @@ def test_the_example_has_a_label(real: Benchmark) -> None:
     """Though the shortest sentence of the test split has none."""
     gold = read_task_gold(real, "ner", "test")
     assert not gold.labels[min(range(len(gold.ids)), key=lambda i: len(gold.texts[i]))]
-    assert json.loads(entry_format.explained(real, "ner").splitlines()[2])["spans"]
+    assert json.loads(entry_format.describe_format(real, "ner").splitlines()[2])["spans"]
 
 
 def test_what_is_stored_fits_the_schema(real: Benchmark) -> None:
-    validators = {task: Draft202012Validator(entry_format.schema(real, task)) for task in TASKS}
+    validators = {task: Draft202012Validator(entry_format.build_schema(real, task)) for task in TASKS}
     for task, validator in validators.items():
         paths = list(real.baselines.glob(f"*/predictions-{task}-test.jsonl"))
         assert paths
         for path in paths:
-            for _, row in jsonl.read(path):
+            for _, row in jsonl.read_rows(path):
                 assert list(validator.iter_errors(row)) == []
                 assert list(Draft202012Validator(schemas.read_schema("prediction")).iter_errors(row)) == []
                 other = next(other for other in validators if other != task)
@@ -690,7 +690,7 @@ def test_a_copy_that_is_cut_off(
     made = folder(tmp_path / "in")
     target = entries.entries_dir(world) / "mine"
     if there:
-        entries.submit(world, made)
+        submission.submit(world, made)
     before = contents(target) if there else {}
     new = spans((0, 3, "PLACE"))
     (made / "predictions.jsonl").write_text(new)
@@ -715,7 +715,7 @@ def test_a_copy_that_is_cut_off(
     monkeypatch.setattr(os, "fsync", counted(os.fsync))
     stopped = False
     try:
-        entries.submit(world, made, replace=True)
+        submission.submit(world, made, replace=True)
     except Stop:
         stopped = True
     monkeypatch.undo()
@@ -731,8 +731,8 @@ def test_a_copy_that_is_killed(world: Benchmark, tmp_path: Path) -> None:
     """Nobody cleans up: what is left has a hidden name, is no entry, and is in nobody's way."""
     made = folder(tmp_path / "in")
     code = (
-        "import os, signal; from jinbench import cli; "
-        "os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL); cli.main()"
+        "import os, signal; from jinbench.cli.app import main; "
+        "os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL); main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "--root", str(world.root), "submit", str(made)],
@@ -759,7 +759,7 @@ def test_who_comes_second_does_not_overwrite(world: Benchmark, tmp_path: Path, m
 
     monkeypatch.setattr(os, "fsync", meanwhile)
     with pytest.raises(DataError, match="one that came just now"):
-        entries.submit(world, made)
+        submission.submit(world, made)
     assert contents(target) == {"system.toml": b"theirs"}
     assert os.listdir(target.parent) == ["mine"]
 
@@ -847,8 +847,8 @@ def test_of_very_many_problems_the_first_are_printed(
     assert submit(stable, many, "--dry-run") == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.count(": unknown-id\n") == common.SHOWN
-    assert f"predictions.jsonl: unknown-id, {1234 - common.SHOWN:,} more" in said.err
+    assert said.err.count(": unknown-id\n") == IN_TERMINAL
+    assert f"predictions.jsonl: unknown-id, {1234 - IN_TERMINAL:,} more" in said.err
     assert ": span-outside-text\n" in said.err
     assert "1,235 problems." in said.err
     assert submit(stable, many, "--dry-run", "--json") == 1
@@ -857,17 +857,17 @@ def test_of_very_many_problems_the_first_are_printed(
     assert set(found[0]) == {"code", "location", "expected", "found", "fix"}
 
 
-@pytest.mark.parametrize("number", [1, common.MANY, common.MANY + 1])
+@pytest.mark.parametrize("number", [1, MANY, MANY + 1])
 def test_few_problems_are_all_printed(number: int) -> None:
     said = common.told(
         [Problem("unknown-id", location=f"a file:{i}", expected="x", found="y", fix="z") for i in range(number)]
     )
-    assert said.count(": unknown-id\n") == (number if number <= common.MANY else common.SHOWN)
-    assert ("a file: unknown-id, 31 more" in said) == (number > common.MANY)
+    assert said.count(": unknown-id\n") == (number if number <= MANY else IN_TERMINAL)
+    assert ("a file: unknown-id, 31 more" in said) == (number > MANY)
     said = common.told(
         [
             Problem("passage-unlabelled", location=f"a.json task {i}", expected="x", found="y", fix="z")
             for i in range(number)
         ]
     )
-    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > common.MANY)
+    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > MANY)

@@ -16,16 +16,17 @@ from selenium.webdriver.common.keys import Keys
 from jinbench.annotation.annotators import Annotator, Annotators
 from jinbench.core.benchmark import Benchmark
 from jinbench.leaderboard import page, ranking
-from jinbench.leaderboard.ranking import About, Board, Predicted
+from jinbench.leaderboard.board import Board, SystemInfo
+from jinbench.leaderboard.systems import SystemPredictions
 from jinbench.scoring.error_analysis import Example
-from jinbench.scoring.results import FEW
+from jinbench.scoring.results import MIN_GOLD_MENTIONS
 from tests.helpers.browser import Browser, browser
 from tests.helpers.paths import ROOT
 from tests.helpers.scoring import X, Y, gold_of, guesses
 
 __all__ = ["browser"]
 
-REAL = ROOT / "leaderboard" / page.NAME
+REAL = ROOT / "leaderboard" / page.PAGE_FILE
 EVIL = [
     "<script>window.hacked = 1</script>",
     "</script><script>window.hacked = 1</script>",
@@ -53,16 +54,16 @@ def small() -> Board:
         "most": guesses(*({X} if place % 2 == 0 or place < 3 else set() for place in range(30))),
         "none": guesses(*[{Y}] * 30),
     }
-    return ranking.rank_systems(gold, Predicted(told, {}))
+    return ranking.rank_systems(gold, SystemPredictions(told, {}))
 
 
 def written(tmp_path: Path, *boards: Board) -> Path:
-    path = tmp_path / page.NAME
+    path = tmp_path / page.PAGE_FILE
     path.write_text(page.render_page(boards, "A title", "language model"), encoding="utf-8")
     return path
 
 
-def with_about(board: Board, about: About) -> Board:
+def with_about(board: Board, about: SystemInfo) -> Board:
     """Every system of a board, described like that."""
     return replace(board, rows=tuple(replace(row, about=about) for row in board.rows))
 
@@ -158,7 +159,7 @@ def expected(row: dict[str, Any], show: str) -> str:
         return "–" if value is None else f"{value:.3f} {worth(mean)}"
     groups = {"label": score["labels"], "relaxed": score["relaxed"], "coarse": score["coarse"], **score["parts"]}
     (cell,) = [score["micro"]] if group == "micro" else [each for each in groups[group] if each["name"] == name]
-    if cell["gold"] < FEW:
+    if cell["gold"] < MIN_GOLD_MENTIONS:
         return "counts only"
     return f"{cell['f1']:.3f} {worth(cell)}"
 
@@ -237,7 +238,7 @@ def test_two_that_differ_by_chance_are_shown_tied(browser: Browser, small: Board
     ruler = browser.run(
         "const r = document.querySelector('.measure'); return r.offsetWidth / r.closest('.axis').offsetWidth"
     )
-    assert small.gap == pytest.approx(ruler, abs=0.02)
+    assert small.minimum_detectable == pytest.approx(ruler, abs=0.02)
 
 
 def test_the_intervals_are_drawn_where_they_are(browser: Browser, boards: dict[str, Any]) -> None:
@@ -368,7 +369,7 @@ def test_two_systems_are_compared_with_the_numbers_of_their_test(browser: Browse
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_what_an_entrant_writes_is_text(browser: Browser, small: Board, tmp_path: Path, evil: str) -> None:
-    about = About("entry", evil, evil, "javascript:window.hacked=1", evil, "unknown", evil, (evil,))
+    about = SystemInfo("entry", evil, evil, "javascript:window.hacked=1", evil, "unknown", evil, (evil,))
     rows = tuple(replace(row, about=about, system=f"{evil}{n}", ties=()) for n, row in enumerate(small.rows))
     path = written(tmp_path, replace(small, rows=rows, pairs=()))
     shown = evil.replace("\x00", "\ufffd").replace("\ud800", "?")
@@ -415,7 +416,7 @@ def test_links_that_may_be_followed(given: str, safe: bool) -> None:
 
 
 def test_a_safe_link_is_a_link(browser: Browser, small: Board, tmp_path: Path) -> None:
-    board = with_about(small, About("entry", "a", "b", "https://example.org/x"))
+    board = with_about(small, SystemInfo("entry", "a", "b", "https://example.org/x"))
     browser.open(written(tmp_path, board), f"system={board.rows[0].system}")
     link = browser.run("const a = document.querySelector('#about-link a'); return [a.href, a.rel]")
     assert link == ["https://example.org/x", "noopener noreferrer nofollow"]
@@ -447,8 +448,8 @@ HOSTILE = st.text() | st.lists(
 @given(st.tuples(*[HOSTILE] * 5))
 def test_no_text_makes_an_element(small: Board, texts: tuple[str, ...]) -> None:
     name, who, link, trained, note = texts
-    plain = page.render_page([with_about(small, About("entry", "n", "w", "", "t", "no", "x"))], "t")
-    told = page.render_page([with_about(small, About("entry", name, who, link, trained, "no", note))], "t")
+    plain = page.render_page([with_about(small, SystemInfo("entry", "n", "w", "", "t", "no", "x"))], "t")
+    told = page.render_page([with_about(small, SystemInfo("entry", name, who, link, trained, "no", note))], "t")
     assert Tags(told).found == Tags(plain).found
 
 
@@ -479,7 +480,7 @@ def test_no_width_scrolls_sideways(browser: Browser, boards: dict[str, Any], wid
 
 def test_a_very_long_name_stays_on_the_page(browser: Browser, small: Board, tmp_path: Path) -> None:
     browser.size(375)
-    browser.open(written(tmp_path, with_about(small, About("entry", "x" * 300, "y" * 300))))
+    browser.open(written(tmp_path, with_about(small, SystemInfo("entry", "x" * 300, "y" * 300))))
     wide, there = browser.run(OVERFLOW)
     assert wide <= there
     browser.size(1280)

@@ -1,4 +1,4 @@
-"""The table: ties where nothing can be told, and no text of an entrant that does anything."""
+"""Ranking: ties where differences are not significant; text of a submitter stays text."""
 
 import json
 import random
@@ -7,21 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from jinbench.baselines.recipe import load_recipe, recipe_paths
+from jinbench.baselines.recipe import find_recipes, load_recipe
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
 from jinbench.leaderboard import page, ranking
-from jinbench.leaderboard.ranking import Predicted
+from jinbench.leaderboard.board import Board, SystemInfo
+from jinbench.leaderboard.systems import SystemPredictions
+from jinbench.leaderboard.tables import format_markdown
 from jinbench.scoring import predictions, significance
 from tests.helpers.scoring import X, Y, gold_of, guesses
 
 
 def test_what_is_committed_is_what_is_made(real: Benchmark) -> None:
     for name, text in page.build_page(real, ranking.build_boards(real)).items():
-        assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench leaderboard"
+        assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench rank"
 
 
 def test_every_baseline_is_on_its_boards(real: Benchmark) -> None:
@@ -34,11 +36,14 @@ def test_every_baseline_is_on_its_boards(real: Benchmark) -> None:
     assert set(boards) == fine | {("ner", "noisy", "")} | coarse
     for (task, _, crosswalk), board in boards.items():
         rows = {row["system"]: row for row in board["rows"] if not row["about"]["annotator"]}
-        known = [recipe for path in recipe_paths(real) if (recipe := load_recipe(path)).task == task]
+        known = [recipe for path in find_recipes(real) if (recipe := load_recipe(path)).task == task]
         assert set(rows) == {recipe.name for recipe in known if recipe.crosswalk in ("", crosswalk)}
         for recipe in known:
-            if recipe.given:
-                assert (tuple(rows[recipe.name]["about"]["given"]), rows[recipe.name]["rank"]) == (recipe.given, None)
+            if recipe.oracle_inputs:
+                assert (tuple(rows[recipe.name]["about"]["oracle_inputs"]), rows[recipe.name]["rank"]) == (
+                    recipe.oracle_inputs,
+                    None,
+                )
 
 
 def test_annotators_stand_on_every_board_without_a_rank(real: Benchmark) -> None:
@@ -65,19 +70,19 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     rng = random.Random(1)
     one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
     systems = {"one": one, "other": other, "all": guesses(*[{X}] * 30), "none": guesses(*[{Y}] * 30)}
-    board = ranking.rank_systems(gold, Predicted(systems))
-    assert [(row.place, len(row.ties)) for row in board.rows] == [("1", 0), ("2–3", 1), ("2–3", 1), ("4", 0)]
+    board = ranking.rank_systems(gold, SystemPredictions(systems))
+    assert [(row.rank_range, len(row.ties)) for row in board.rows] == [("1", 0), ("2–3", 1), ("2–3", 1), ("4", 0)]
     (tied,) = (pair for pair in board.pairs if not pair.difference.significant)
     assert {tied.a, tied.b} == {"one", "other"}
-    assert board.gap is not None
-    assert board.gap > 0
+    assert board.minimum_detectable is not None
+    assert board.minimum_detectable > 0
 
 
 def test_scores_of_different_gold_never_stand_in_one_table() -> None:
     golds = gold_of([{X}] * 30), replace(gold_of([{X}] * 30), sha256="9" * 64)
-    rows = [ranking.rank_systems(gold, Predicted({"same": guesses(*[{X}] * 30)})).rows[0] for gold in golds]
+    rows = [ranking.rank_systems(gold, SystemPredictions({"same": guesses(*[{X}] * 30)})).rows[0] for gold in golds]
     with pytest.raises(DataError, match="wrong-version"):
-        ranking.Board("ner", "test", tuple(rows), None)
+        Board("ner", "test", tuple(rows), None)
 
 
 def test_every_score_names_the_manifest(real: Benchmark) -> None:
@@ -88,13 +93,13 @@ def test_every_score_names_the_manifest(real: Benchmark) -> None:
     assert {row["score"]["manifest"] for board in boards for row in board["rows"]} == {sha}
 
 
-@pytest.mark.parametrize("articles", [1, 2, significance.ENOUGH - 1])
+@pytest.mark.parametrize("articles", [1, 2, significance.MIN_ARTICLES_TEST - 1])
 def test_few_articles_tell_nothing_apart(articles: int) -> None:
     gold = gold_of([{X}] * articles)
-    board = ranking.rank_systems(gold, Predicted({"all": guesses(*[{X}] * articles), "none": {}}))
-    assert [(row.rank, row.place, row.ties) for row in board.rows] == [(None, "–", ())] * 2
-    assert board.gap is None
-    assert "too few" in ranking.markdown([board])
+    board = ranking.rank_systems(gold, SystemPredictions({"all": guesses(*[{X}] * articles), "none": {}}))
+    assert [(row.rank, row.rank_range, row.ties) for row in board.rows] == [(None, "–", ())] * 2
+    assert board.minimum_detectable is None
+    assert "too few" in format_markdown([board])
 
 
 def enter(benchmark: Benchmark, id: str, text: str = "", **says: str) -> None:
@@ -109,7 +114,7 @@ def enter(benchmark: Benchmark, id: str, text: str = "", **says: str) -> None:
 def test_an_empty_submission_is_on_the_board(world: Benchmark) -> None:
     enter(world, "nothing", name="Nothing at all")
     (row,) = (row for row in ranking.build_board(world, "ner", "test").rows if not row.about.annotator)
-    assert (row.system, row.shown, row.score.micro.f1, row.score.missing) == (
+    assert (row.system, row.display_name, row.score.micro.f1, row.score.missing) == (
         "nothing",
         "Nothing at all",
         0.0,
@@ -127,25 +132,25 @@ def test_an_entry_cannot_take_the_name_of_a_baseline(world: Benchmark) -> None:
 def test_who_saw_the_test_articles_has_no_rank() -> None:
     gold = gold_of([{X}] * 30)
     seen = {"one": "no", "other": "yes", "third": "unknown"}
-    about = {name: ranking.About("entry", name, saw_test_articles=saw) for name, saw in seen.items()}
+    about = {name: SystemInfo("entry", name, saw_test_articles=saw) for name, saw in seen.items()}
     labels = {name: guesses(*[{X}] * number) for name, number in (("one", 9), ("other", 30), ("third", 20))}
-    board = ranking.rank_systems(gold, Predicted(labels, about))
-    assert [(row.system, row.place) for row in board.rows] == [("other", "–"), ("third", "1"), ("one", "2")]
-    text = ranking.markdown([board])
+    board = ranking.rank_systems(gold, SystemPredictions(labels, about))
+    assert [(row.system, row.rank_range) for row in board.rows] == [("other", "–"), ("third", "1"), ("one", "2")]
+    text = format_markdown([board])
     assert "other (saw the test articles)" in text
     assert "third (may have seen the test articles)" in text
-    assert "A system that saw the articles of the test has no rank." in text
+    assert "A system that saw the test articles has no rank." in text
 
 
 def test_an_empty_board() -> None:
-    board = ranking.rank_systems(gold_of([{X}]), Predicted())
+    board = ranking.rank_systems(gold_of([{X}]), SystemPredictions())
     assert board.rows == ()
-    assert "rank" in ranking.markdown([board])
+    assert "rank" in format_markdown([board])
 
 
 def test_a_name_stays_text() -> None:
-    board = ranking.rank_systems(gold_of([{X}, {Y}]), Predicted({"<script>alert(1)</script>|x": {}}))
-    text = ranking.markdown([board])
+    board = ranking.rank_systems(gold_of([{X}, {Y}]), SystemPredictions({"<script>alert(1)</script>|x": {}}))
+    text = format_markdown([board])
     assert "<script>" not in text
     assert "\\|x" in text
 
@@ -155,7 +160,7 @@ def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) 
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
     gold = read_task_gold(real, "ner", "test")
-    rows = predictions.as_rows("ner", zip(gold.ids, gold.labels, strict=True))
+    rows = predictions.to_rows("ner", zip(gold.ids, gold.labels, strict=True))
     enter(where, "oracle", files.dump_jsonl(rows))
     board = ranking.build_board(where, "ner", "test")
     found = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]

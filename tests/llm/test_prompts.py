@@ -1,4 +1,4 @@
-"""Prompts: what they hold, what they must not know, and that they are the same everywhere."""
+"""Prompts: their content, the labels that they must not contain, and that they are the same everywhere."""
 
 import json
 import shutil
@@ -20,7 +20,8 @@ from jinbench.core.errors import DataError
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
 from jinbench.llm import prompts, replies
-from jinbench.llm.prompts import Example
+from jinbench.llm.prompts import Example, PromptSettings
+from jinbench.llm.replies import Reply
 from jinbench.scoring.gold import TASKS
 from tests.helpers.commands import run
 from tests.helpers.paths import ROOT
@@ -31,11 +32,11 @@ SPLITS = ("train", "validation", "test", "folds")
 
 @BOTH
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmark, task: str, split: str) -> None:
+def test_every_item_has_a_prompt_and_a_group_shares_its_system_message(real: Benchmark, task: str, split: str) -> None:
     gold = read_task_gold(real, task, split)
-    made = prompts.make_prompts(real, task, split)
-    assert [row["id"] for row in made.rows] == list(gold.ids)
-    for row, text in zip(made.rows, gold.texts, strict=True):
+    result = prompts.make_prompts(real, task, split)
+    assert [row["id"] for row in result.rows] == list(gold.ids)
+    for row, text in zip(result.rows, gold.texts, strict=True):
         system, user = (message["content"] for message in row["messages"])
         assert [message["role"] for message in row["messages"]] == ["system", "user"]
         assert row["prompt"] == f"{system}\n\n{user}"
@@ -44,11 +45,11 @@ def test_every_item_has_a_prompt_and_a_group_shares_its_beginning(real: Benchmar
     folds = {row["id"]: row["fold_1"] for row in load.read_rows(real, task)}
     by_fold = split in ("train", "folds")
     systems = defaultdict[int, set[str]](set)
-    for row in made.rows:
+    for row in result.rows:
         systems[folds[row["id"]] if by_fold else 0].add(row["messages"][0]["content"])
-    assert len(systems) == len(made.summary["groups"]) == (5 if by_fold else 1)
-    assert {len(found) for found in systems.values()} == {1}
-    assert made.summary["characters"]["max"] == max(len(row["prompt"]) for row in made.rows)
+    assert len(systems) == len(result.summary["groups"]) == (5 if by_fold else 1)
+    assert {len(messages) for messages in systems.values()} == {1}
+    assert result.summary["characters"]["max"] == max(len(row["prompt"]) for row in result.rows)
 
 
 @BOTH
@@ -58,9 +59,9 @@ def test_examples_come_from_train_or_from_other_folds_never_from_the_same_articl
 ) -> None:
     rows = {row["id"]: row for row in load.read_rows(real, task)}
     stories = {row["id"]: row["story"] for row in load.read_rows(real, "articles")}
-    made = prompts.make_prompts(real, task, split, shots=8)
-    by_fold = {group["fold"]: group["shots"] for group in made.summary["groups"]}
-    for item in made.rows:
+    result = prompts.make_prompts(real, task, split, PromptSettings(shots=8))
+    by_fold = {group["fold"]: group["shots"] for group in result.summary["groups"]}
+    for item in result.rows:
         row = rows[item["id"]]
         shots = by_fold.get(row["fold_1"], by_fold.get(None, []))
         assert len(shots) == 8
@@ -73,8 +74,8 @@ def test_examples_come_from_train_or_from_other_folds_never_from_the_same_articl
                 assert shot["split"] == "train"
 
 
-def relabelled(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[dict[str, Any]], bool]) -> Benchmark:
-    """A copy of the world in which the chosen items have other labels, and the manifest says that this is right."""
+def relabel(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[dict[str, Any]], bool]) -> Benchmark:
+    """Copy a benchmark with other labels for the chosen items, and a manifest to match."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -82,7 +83,7 @@ def relabelled(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[di
     shutil.copyfile(benchmark.labels, root / "annotation" / "labels.toml")
     for config in TASKS:
         shutil.copytree(benchmark.dataset / config, root / "dataset" / config)
-    listing = load.read_manifest(benchmark)
+    manifest = load.read_manifest(benchmark)
     for path in (root / "dataset" / task).glob("*.parquet"):
         table = pq.ParquetFile(path).read()
         rows = [row | {"split": path.stem} for row in table.to_pylist()]
@@ -94,28 +95,28 @@ def relabelled(benchmark: Benchmark, root: Path, task: str, chosen: Callable[[di
         for row in rows:
             del row["split"]
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
-        listing["files"][f"{task}/{path.name}"] = files.sha256(path.read_bytes())
-    (root / "dataset" / "manifest.json").write_text(json.dumps(listing))
+        manifest["files"][f"{task}/{path.name}"] = files.sha256(path.read_bytes())
+    (root / "dataset" / "manifest.json").write_text(json.dumps(manifest))
     return Benchmark(root)
 
 
 @BOTH
 @pytest.mark.parametrize("split", ["test", "validation"])
-def test_prompts_know_nothing_of_the_labels_of_a_split_that_is_predicted(
+def test_prompts_do_not_depend_on_the_labels_of_a_predicted_split(
     real: Benchmark, tmp_path: Path, task: str, split: str
 ) -> None:
-    other = relabelled(real, tmp_path / "other", task, lambda row: row["split"] != "train")
+    other = relabel(real, tmp_path / "other", task, lambda row: row["split"] != "train")
     assert read_task_gold(other, task, split).labels != read_task_gold(real, task, split).labels
     assert prompts.make_prompts(other, task, split).rows == prompts.make_prompts(real, task, split).rows
 
 
 @BOTH
 @pytest.mark.parametrize("split", ["folds", "train"])
-def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
+def test_prompts_do_not_depend_on_the_labels_of_the_predicted_fold(
     real: Benchmark, tmp_path: Path, task: str, split: str
 ) -> None:
     fold = 2
-    other = relabelled(real, tmp_path / "other", task, lambda row: row["fold_1"] == fold)
+    other = relabel(real, tmp_path / "other", task, lambda row: row["fold_1"] == fold)
     folds = {row["id"]: row["fold_1"] for row in load.read_rows(real, task)}
     same = defaultdict[int, set[bool]](set)
     pairs = zip(
@@ -124,7 +125,7 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
     for before, after in pairs:
         same[folds[before["id"]]].add(before == after)
     assert same.pop(fold) == {True}
-    assert {False} in same.values()  # others are shown what was changed
+    assert {False} in same.values()  # other folds get the changed labels as examples
 
 
 @pytest.mark.parametrize("lang", prompts.LANGUAGES)
@@ -133,19 +134,21 @@ def test_prompts_know_nothing_of_the_labels_of_the_fold_that_is_predicted(
 def test_a_prompt_has_every_label_with_its_definition_and_none_of_the_examples_from_all_pages(
     real: Benchmark, task: str, style: str, lang: str
 ) -> None:
-    found = read_label_set(real)
-    system = prompts.make_prompts(real, task, "test", 0, 0, style, lang).rows[0]["messages"][0]["content"]
-    for label in found.entities if task == "ner" else found.sectors:
+    label_set = read_label_set(real)
+    system = prompts.make_prompts(real, task, "test", PromptSettings(0, 0, style, lang)).rows[0]["messages"][0][
+        "content"
+    ]
+    for label in label_set.entities if task == "ner" else label_set.sectors:
         line = next(line for line in system.splitlines() if line.startswith(f"- {label.name}"))
         assert label.definition in line
         assert getattr(label, lang) in line
-    names = {example for label in (*found.entities, *found.sectors) for example in label.examples}
-    defined = "".join(label.definition + label.zh for label in (*found.entities, *found.sectors))
+    names = {example for label in (*label_set.entities, *label_set.sectors) for example in label.examples}
+    defined = "".join(label.definition + label.zh for label in (*label_set.entities, *label_set.sectors))
     assert [name for name in names if len(name) > 2 and name in system and name not in defined] == []
     assert "$" not in system
 
 
-def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) -> None:
+def test_instructions_contain_no_sentence_of_the_dataset(real: Benchmark) -> None:
     words = (ROOT / "jinbench" / "llm" / "prompts.toml").read_text()
     rows = [*load.read_rows(real, "ner"), *load.read_rows(real, "sector")]
     assert [row["id"] for row in rows if row["text"] in words] == []
@@ -155,18 +158,18 @@ def test_no_sentence_of_the_dataset_stands_in_the_instructions(real: Benchmark) 
 
 @pytest.mark.parametrize("style", prompts.STYLES)
 @BOTH
-def test_what_the_examples_answer_is_what_a_reply_may_be(real: Benchmark, task: str, style: str) -> None:
+def test_answers_of_examples_parse_to_their_gold_labels(real: Benchmark, task: str, style: str) -> None:
     gold = read_task_gold(real, task, "train")
-    made = prompts.make_prompts(real, task, "test", shots=12, style=style)
-    system = made.rows[0]["messages"][0]["content"]
-    known = replies.names(real, gold)
-    at = 0
-    for id in made.summary["groups"][0]["shots"]:
+    result = prompts.make_prompts(real, task, "test", PromptSettings(12, style=style))
+    system = result.rows[0]["messages"][0]["content"]
+    aliases = replies.read_aliases(real, gold)
+    offset = 0
+    for id in result.summary["groups"][0]["shots"]:
         number = gold.ids.index(id)
-        at = system.index(gold.texts[number], at) + len(gold.texts[number])
-        said = system[at:].split("\n\n")[0].split("\uff1a", 1)[1]
-        found, _ = replies.parse_replies(gold, {id: (said, False)}, known)
-        assert found == {id: gold.labels[number]}
+        offset = system.index(gold.texts[number], offset) + len(gold.texts[number])
+        answer = system[offset:].split("\n\n")[0].split("\uff1a", 1)[1]
+        predictions, _ = replies.parse_replies(gold, {id: Reply(answer)}, aliases)
+        assert predictions == {id: gold.labels[number]}
 
 
 # --- the choice of examples ---
@@ -182,17 +185,17 @@ EXAMPLES = st.lists(
 
 
 @given(EXAMPLES, st.integers(0, 8), st.integers(), st.randoms())
-def test_the_choice_depends_on_pool_and_seed_alone(pool: list[Example], shots: int, seed: int, random: Any) -> None:
-    chosen = prompts.choose(pool, shots, seed)
+def test_choice_depends_on_pool_and_seed_alone(pool: list[Example], shots: int, seed: int, random: Any) -> None:
+    chosen = prompts.choose_examples(pool, shots, seed)
     assert len(chosen) == min(shots, len(pool))
     assert len({example.id for example in chosen}) == len(chosen)
     random.shuffle(pool)
-    assert prompts.choose(pool, shots, seed) == chosen
+    assert prompts.choose_examples(pool, shots, seed) == chosen
 
 
 @given(EXAMPLES, st.integers(2, 8), st.integers())
-def test_the_choice_covers_the_labels_and_has_an_item_without_any(pool: list[Example], shots: int, seed: int) -> None:
-    chosen = prompts.choose(pool, shots, seed)
+def test_choice_covers_the_labels_and_has_an_item_without_labels(pool: list[Example], shots: int, seed: int) -> None:
+    chosen = prompts.choose_examples(pool, shots, seed)
     assert any(not example.labels for example in chosen) == any(not example.labels for example in pool)
     labelled = [example for example in chosen if example.labels]
     covered = {name for example in chosen for name in example.names}
@@ -201,53 +204,55 @@ def test_the_choice_covers_the_labels_and_has_an_item_without_any(pool: list[Exa
     assert not missing or len(covered) >= len(labelled)
 
 
-def test_of_two_that_show_as_many_new_labels_the_one_of_a_new_article_is_taken() -> None:
+def test_choice_prefers_a_new_article_among_equally_many_new_labels() -> None:
     labels = {id: frozenset({(0, 1, name)}) for id, name in (("a", "A"), ("b", "B"), ("c", "C"))}
     for seed in range(8):
-        pool = [Example(id, "y" if id == "c" else "x", "", "天津", found) for id, found in labels.items()]
-        assert {example.article for example in prompts.choose(pool, 2, seed)} == {"x", "y"}
+        pool = [Example(id, "y" if id == "c" else "x", "", "天津", label) for id, label in labels.items()]
+        assert {example.article for example in prompts.choose_examples(pool, 2, seed)} == {"x", "y"}
 
 
 def test_another_seed_chooses_other_examples(real: Benchmark) -> None:
-    chosen = [prompts.make_prompts(real, "ner", "test", seed=seed).summary["groups"][0] for seed in range(8)]
+    chosen = [
+        prompts.make_prompts(real, "ner", "test", PromptSettings(seed=seed)).summary["groups"][0] for seed in range(8)
+    ]
     assert len({tuple(group["shots"]) for group in chosen}) == 8
     assert min(group["covered"] for group in chosen) >= 9
 
 
 def test_another_process_with_other_hashes_writes_the_same_bytes(tmp_path: Path) -> None:
-    said = []
+    outputs = []
     for number in ("1", "2"):
         command = [sys.executable, "-m", "jinbench", "prompt", "--split", "folds", "--task", "sector"]
         done = subprocess.run(command, env={"PYTHONHASHSEED": number, "HOME": str(tmp_path)}, cwd=ROOT,
                               capture_output=True, check=True)  # fmt: skip
-        said.append(done.stdout)
-    assert said[0] == said[1] != b""
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1] != b""
 
 
 # --- the command ---
 
 
-def test_the_output_has_prompts_alone_and_the_summary_goes_elsewhere(
+def test_output_has_prompts_alone_and_the_summary_goes_to_stderr(
     world: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = ["--root", str(world.root), "prompt"]
     assert run([*root, "--shots", "1"]) == 0
-    said = capsys.readouterr()
-    rows = [json.loads(line) for line in said.out.splitlines()]
+    output = capsys.readouterr()
+    rows = [json.loads(line) for line in output.out.splitlines()]
     assert [set(row) for row in rows] == [{"id", "prompt", "messages"}] * len(rows)
-    assert f"{len(rows)} prompts of" in said.err
-    assert "|shots:1|seed:0|" in said.err
+    assert f"{len(rows)} prompts of" in output.err
+    assert "|shots:1|seed:0|" in output.err
     assert run([*root, "--json"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.err)["prompts"] == len(said.out.splitlines()) == len(rows)
+    output = capsys.readouterr()
+    assert json.loads(output.err)["prompts"] == len(output.out.splitlines()) == len(rows)
 
 
 @pytest.mark.parametrize("wrong", [["--style", "xml"], ["--lang", "fr"], ["--shots", "-1"]])
-def test_what_is_typed_wrongly_is_a_usage_error(wrong: list[str]) -> None:
+def test_wrong_options_are_usage_errors(wrong: list[str]) -> None:
     assert run(["--root", str(ROOT), "prompt", *wrong]) == 2
 
 
-def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_refuses_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--root", str(ROOT), "prompt", "--out", str(tmp_path)]) == 2
     assert "is a directory" in capsys.readouterr().err
 
@@ -258,7 +263,7 @@ def test_help_names_every_split(command: str, capsys: pytest.CaptureFixture[str]
     assert "noisy" in capsys.readouterr().out
 
 
-def test_an_unknown_task_or_split_is_named(real: Benchmark) -> None:
+def test_unknown_task_or_split_is_refused(real: Benchmark) -> None:
     with pytest.raises(DataError, match="wrong-task"):
         prompts.make_prompts(real, "translation", "test")
     with pytest.raises(DataError, match="unknown-id"):

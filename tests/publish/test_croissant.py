@@ -1,4 +1,4 @@
-"""dataset/croissant.json: valid by the reference implementation, which loads every record through it."""
+"""croissant.json: valid for the reference implementation, which loads every record through it."""
 
 import json
 import logging
@@ -20,53 +20,51 @@ from jinbench.annotation.annotators import Annotator, Annotators, read_annotator
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError
 from jinbench.dataset import build, load
-from jinbench.dataset import build as items
 from jinbench.dataset import features as fields
 from jinbench.dataset.features import dataset_features
-from jinbench.publish import croissant, markdown
+from jinbench.publish import croissant
 from jinbench.publish.markdown import Documents
+from tests.helpers.cards import CARD
 
-KNOWN = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),))
+ANNOTATORS = Annotators("one", (Annotator("one", "person", "Labelled everything.", "1.0.0", "2026-01-01"),))
 
 
-def written(benchmark: Benchmark, folder: Path) -> Path:
-    """croissant.json beside the files that it describes, all freshly built."""
+def write_croissant(benchmark: Benchmark, folder: Path) -> Path:
+    """Build a dataset into `folder` with its croissant.json; return the path of the latter."""
     built = build.build_dataset(benchmark)
     build.write_dataset(built, folder)
     (folder / "splits.csv").write_bytes(benchmark.splits.read_bytes())
-    path = folder / croissant.NAME
+    path = folder / croissant.FILE_NAME
     files.write_text(path, files.dump_json(croissant.build_croissant(benchmark, built.manifest)))
     return path
 
 
 @pytest.fixture(scope="module")
 def path(real: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(real, tmp_path_factory.mktemp("dataset"))
+    return write_croissant(real, tmp_path_factory.mktemp("dataset"))
 
 
 @pytest.fixture(scope="module")
 def described(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    return dict(json.loads(path.read_text()))
 
 
-def plain(value: Any) -> Any:
-    """A record of mlcroissant as pyarrow would give it: names without their path, text as text."""
+def to_plain(value: Any) -> Any:
+    """Convert a record of mlcroissant to one of pyarrow: names without their path, text as text."""
     if isinstance(value, dict):
-        return {key.rpartition("/")[2]: plain(part) for key, part in value.items()}
+        return {key.rpartition("/")[2]: to_plain(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [plain(part) for part in value]
+        return [to_plain(part) for part in value]
     return value.decode() if isinstance(value, bytes) else value
 
 
-def records(path: Path, config: str, **filters: str) -> list[dict[str, Any]]:
+def load_records(path: Path, config: str, **filters: str) -> list[dict[str, Any]]:
     chosen = {f"{config}/{name}": value for name, value in filters.items()} or None
-    return [plain(record) for record in mlc.Dataset(path).records(config, filters=chosen)]
+    return [to_plain(record) for record in mlc.Dataset(path).records(config, filters=chosen)]
 
 
-def parquet(folder: Path, config: str, splits: Iterable[str]) -> list[dict[str, Any]]:
+def read_parquet(folder: Path, config: str, splits: Iterable[str]) -> list[dict[str, Any]]:
     return [
         row | {"split": split}
         for split in splits
@@ -75,7 +73,7 @@ def parquet(folder: Path, config: str, splits: Iterable[str]) -> list[dict[str, 
 
 
 def check_hashes(path: Path) -> None:
-    """What mlcroissant does with every file that is no part of a set: hold it to its hash."""
+    """Check the hash of every file that is in no set, as mlcroissant does."""
     downloads = [op for op in mlc.Dataset(path).operations.operations if isinstance(op, Download)]
     assert len(downloads) == len(json.loads((path.parent / "manifest.json").read_text())["files"])
     for download in downloads:
@@ -83,19 +81,19 @@ def check_hashes(path: Path) -> None:
 
 
 def assert_loads(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Every record of every config, and every single split."""
+    """Check every record of every config, and every single split."""
     for config, splits in json.loads((path.parent / "manifest.json").read_text())["items"].items():
-        expected = {row["id"]: row for row in parquet(path.parent, config, splits)}
-        found = records(path, config)
-        assert len(found) == len(expected) == sum(len(ids) for ids in splits.values())
-        assert {row["id"]: row for row in found} == expected
+        expected = {row["id"]: row for row in read_parquet(path.parent, config, splits)}
+        records = load_records(path, config)
+        assert len(records) == len(expected) == sum(len(ids) for ids in splits.values())
+        assert {row["id"]: row for row in records} == expected
         for split, ids in splits.items():
-            assert {row["id"] for row in records(path, config, split=split)} == set(ids)
-    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [text for text in said if not text.startswith("Found the following")] == []  # those belong to validation
+            assert {row["id"] for row in load_records(path, config, split=split)} == set(ids)
+    messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [text for text in messages if not text.startswith("Found the following")] == []  # those belong to validation
 
 
-def test_valid_without_a_warning(path: Path) -> None:
+def test_croissant_is_valid_without_a_warning(path: Path) -> None:
     issues = mlc.Dataset(path).metadata.ctx.issues
     assert (issues.errors, issues.warnings) == (set(), set())
     command = [str(Path(sys.executable).with_name("mlcroissant")), "validate", "--jsonld", str(path)]
@@ -109,8 +107,8 @@ def test_every_record_loads(path: Path, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_the_same_input_gives_the_same_bytes(real: Benchmark, path: Path) -> None:
-    listing = json.loads((path.parent / "manifest.json").read_text())  # its order is another than when it was built
-    assert files.dump_json(croissant.build_croissant(real, listing)) == path.read_text()
+    manifest = json.loads((path.parent / "manifest.json").read_text())  # ordered otherwise than when it was built
+    assert files.dump_json(croissant.build_croissant(real, manifest)) == path.read_text()
 
 
 def test_hashes_are_those_of_the_files(path: Path, described: dict[str, Any]) -> None:
@@ -124,8 +122,8 @@ def test_hashes_are_those_of_the_files(path: Path, described: dict[str, Any]) ->
 
 
 def test_a_changed_byte_breaks_a_hash(real: Benchmark, tmp_path: Path) -> None:
-    """Seen where mlcroissant reads files one by one. It checks no hash when it reads the files of a set."""
-    path = written(real, tmp_path)
+    """Only where mlcroissant reads files one by one: it checks no hash when it reads the files of a set."""
+    path = write_croissant(real, tmp_path)
     target = tmp_path / "ner" / "test.parquet"
     data = bytearray(target.read_bytes())
     data[-20] ^= 1
@@ -135,10 +133,10 @@ def test_a_changed_byte_breaks_a_hash(real: Benchmark, tmp_path: Path) -> None:
 
 
 def test_a_stray_file_is_not_loaded(real: Benchmark, tmp_path: Path) -> None:
-    path = written(real, tmp_path)
-    expected = len(records(path, "ner"))
+    path = write_croissant(real, tmp_path)
+    expected = len(load_records(path, "ner"))
     (tmp_path / "ner" / "more.parquet").write_bytes((tmp_path / "ner" / "test.parquet").read_bytes())
-    assert len(records(path, "ner")) == expected
+    assert len(load_records(path, "ner")) == expected
 
 
 def test_rai_fields_say_that_a_language_model_labelled(described: dict[str, Any]) -> None:
@@ -153,24 +151,24 @@ def test_rai_fields_say_that_a_language_model_labelled(described: dict[str, Any]
 
 
 def test_rai_fields_are_those_that_mlcroissant_reads(path: Path, described: dict[str, Any]) -> None:
-    found = mlc.Dataset(path).metadata
+    metadata = mlc.Dataset(path).metadata
     for name, attribute in {
-        "dataCollection": found.data_collection,
-        "dataCollectionType": found.data_collection_type,
-        "dataCollectionRawData": found.data_collection_raw_data,
-        "dataImputationProtocol": found.data_imputation_protocol,
-        "dataPreprocessingProtocol": found.data_preprocessing_protocol,
-        "dataAnnotationProtocol": found.data_annotation_protocol,
-        "dataAnnotationPlatform": found.data_annotation_platform,
-        "dataAnnotationAnalysis": found.data_annotation_analysis,
-        "annotationsPerItem": found.annotations_per_item,
-        "annotatorDemographics": found.annotator_demographics,
-        "machineAnnotationTools": found.machine_annotation_tools,
-        "dataBiases": found.data_biases,
-        "dataUseCases": found.data_use_cases,
-        "dataLimitations": found.data_limitations,
-        "personalSensitiveInformation": found.personal_sensitive_information,
-        "dataReleaseMaintenancePlan": found.data_release_maintenance_plan,
+        "dataCollection": metadata.data_collection,
+        "dataCollectionType": metadata.data_collection_type,
+        "dataCollectionRawData": metadata.data_collection_raw_data,
+        "dataImputationProtocol": metadata.data_imputation_protocol,
+        "dataPreprocessingProtocol": metadata.data_preprocessing_protocol,
+        "dataAnnotationProtocol": metadata.data_annotation_protocol,
+        "dataAnnotationPlatform": metadata.data_annotation_platform,
+        "dataAnnotationAnalysis": metadata.data_annotation_analysis,
+        "annotationsPerItem": metadata.annotations_per_item,
+        "annotatorDemographics": metadata.annotator_demographics,
+        "machineAnnotationTools": metadata.machine_annotation_tools,
+        "dataBiases": metadata.data_biases,
+        "dataUseCases": metadata.data_use_cases,
+        "dataLimitations": metadata.data_limitations,
+        "personalSensitiveInformation": metadata.personal_sensitive_information,
+        "dataReleaseMaintenancePlan": metadata.data_release_maintenance_plan,
     }.items():
         expected = described[f"rai:{name}"]
         assert attribute, name
@@ -180,7 +178,7 @@ def test_rai_fields_are_those_that_mlcroissant_reads(path: Path, described: dict
     assert described["rai:dataManipulationProtocol"]  # mlcroissant 1.1.1 looks for another name than the standard has
 
 
-def test_rights_and_version(described: dict[str, Any], real: Benchmark) -> None:
+def test_rights_and_version_are_described(described: dict[str, Any], real: Benchmark) -> None:
     (license,) = described["license"]  # no address alone: that would promise the texts too
     assert license["url"] == "LICENSE-DATA.md"
     assert "belongs to its publishers" in license["description"]
@@ -189,18 +187,11 @@ def test_rights_and_version(described: dict[str, Any], real: Benchmark) -> None:
     assert described["isLiveDataset"] is False
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a\n- b", "a: b: c", "just words"])
-def test_a_broken_head_is_named(text: str) -> None:
-    for name in ("DATASET_CARD.md", "CITATION.cff"):
-        with pytest.raises(DataError, match=f"{name}: wrong-shape"):
-            markdown.head(text, name)
-
-
-def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> None:
-    """Other labels, other annotators, no card, no citation: what nobody said is not there."""
+def test_another_benchmark_has_only_its_own_fields(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> None:
+    """Other labels, other annotators, no card, no citation."""
     for document in (mini.card, mini.root / "LICENSE-DATA.md"):
         document.unlink()
-    path = written(mini, mini.dataset)
+    path = write_croissant(mini, mini.dataset)
     text = path.read_text()
     described = json.loads(text)
     assert described["name"] == "Mini"
@@ -219,23 +210,23 @@ def test_another_world(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_persons_are_called_persons(mini: Benchmark) -> None:
-    known = read_annotators(mini)
-    entries = tuple(replace(entry, kind="person") for entry in known.entries)
-    built = build.build_dataset(mini).manifest
+    annotators = read_annotators(mini)
+    entries = tuple(replace(entry, kind="person") for entry in annotators.entries)
+    manifest = build.build_dataset(mini).manifest
     features = dataset_features(read_label_set(mini))
-    found = croissant.describe(built, features, Annotators(known.gold, entries), "Mini")
-    assert found["rai:dataAnnotationProtocol"][0] == "Made, decided and tested by: person."
-    assert "rai:machineAnnotationTools" not in found
-    assert "None was made by a person" not in found["rai:annotationsPerItem"]
-    assert not any("Not a person" in text for text in found["rai:annotatorDemographics"])
+    described = croissant.describe_dataset(manifest, features, Annotators(annotators.gold, entries), Documents("Mini"))
+    assert described["rai:dataAnnotationProtocol"][0] == "Made, decided and tested by: person."
+    assert "rai:machineAnnotationTools" not in described
+    assert "None was made by a person" not in described["rai:annotationsPerItem"]
+    assert not any("Not a person" in text for text in described["rai:annotatorDemographics"])
 
 
 def test_a_config_with_one_split_and_lists_of_fixed_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A config that the package does not have: nothing about configs, splits or fields stands in the code."""
-    words = dict.fromkeys(("id", "five", "boxes", "boxes.size", "boxes.label", "share"), "Something")
-    monkeypatch.setitem(fields.FIELDS, "made_up", words)
+    """A config that the package does not have: the code has no names of configs, splits or fields."""
+    descriptions = dict.fromkeys(("id", "five", "boxes", "boxes.size", "boxes.label", "share"), "Something")
+    monkeypatch.setitem(fields.FIELDS, "made_up", descriptions)
     monkeypatch.setitem(fields.ITEMS, "made_up", "a thing")
     label = ClassLabel(names=["O", "X"])
     features = Features(
@@ -250,8 +241,8 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
         {"id": "a", "five": [0, 1, 2, 3, 4], "boxes": [{"size": 3, "label": 1}, {"size": 4, "label": 0}], "share": 0.5},
         {"id": "b", "five": [4, 3, 2, 1, 0], "boxes": [], "share": 1.0},
     ]
-    data = items.parquet(rows, features)
-    listing = {
+    data = build.to_parquet(rows, features)
+    manifest = {
         "version": "1.0.0",
         "sha256": "0",
         "labels": {"made_up": ["X"]},
@@ -259,9 +250,12 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
         "files": {"made_up/test.parquet": files.sha256(data)},
     }
     files.write_bytes(tmp_path / "made_up" / "test.parquet", data)
-    files.write_text(tmp_path / "manifest.json", files.dump_json(listing))
-    path = tmp_path / croissant.NAME
-    files.write_text(path, files.dump_json(croissant.describe(listing, {"made_up": features}, KNOWN, "Made up")))
+    files.write_text(tmp_path / "manifest.json", files.dump_json(manifest))
+    path = tmp_path / croissant.FILE_NAME
+    files.write_text(
+        path,
+        files.dump_json(croissant.describe_dataset(manifest, {"made_up": features}, ANNOTATORS, Documents("Made up"))),
+    )
     assert_loads(path, caplog)
     check_hashes(path)
     described = {entry["name"]: entry for entry in json.loads(path.read_text())["recordSet"][1]["field"]}
@@ -272,9 +266,9 @@ def test_a_config_with_one_split_and_lists_of_fixed_length(
 
 def test_every_field_is_described(real: Benchmark) -> None:
     features = dataset_features(read_label_set(real))
-    described = fields.described(features)
+    described = fields.describe_fields(features)
     assert set(described) == set(fields.FIELDS) == set(fields.ITEMS)
-    assert set(fields.SHARED) <= {path for known in described.values() for path in known}
+    assert set(fields.SHARED_FIELDS) <= {path for descriptions in described.values() for path in descriptions}
     table = fields.features_markdown(features)
     for types in features.values():
         for name in types:
@@ -282,52 +276,17 @@ def test_every_field_is_described(real: Benchmark) -> None:
 
 
 @pytest.mark.parametrize(("field", "says"), [({"more": Value("string")}, "more"), ({}, "title")])
-def test_a_field_without_words_and_words_without_a_field(field: dict[str, Any], says: str) -> None:
+def test_fields_and_descriptions_must_match(field: dict[str, Any], says: str) -> None:
     types = Features({"id": Value("string"), "text": Value("string"), **field})
     with pytest.raises(KeyError, match=says):
-        fields.described({"sector": types | {"title": Value("string")} if field else types})
+        fields.describe_fields({"sector": types | {"title": Value("string")} if field else types})
 
 
-def test_plain_text_out_of_a_card() -> None:
-    card = """---
-pretty_name: A
----
-
-# Title
-
-One *two*
-**three** `four`.
-
-## Known weaknesses
-
-<!-- generated:counts -->
-| a | b |
-<!-- end:counts -->
-
-- [first](x.md), which
-  goes on
-- second
-
-What follows:
-
-| page | publisher |
-|---|---|
-| `1` | none |
-
-```sh
-# not a heading
-```
-
-## Uses
-"""
-    assert markdown.sections(card) == {
-        "Title": ["One two three four."],
-        "Known weaknesses": ["first, which goes on", "second", "page: 1; publisher: none."],
-        "Uses": [],
-    }
-    listing = {"version": "1.0.0", "sha256": "0", "labels": {}, "items": {}, "files": {}}
-    found = croissant.describe(listing, {}, KNOWN, "B", Documents(card, "title: C\nauthors: [{name: D}]\n"))
-    assert found["name"] == "A"
-    assert found["rai:dataLimitations"] == ["first, which goes on", "second", "page: 1; publisher: none."]
-    assert "rai:dataUseCases" not in found
-    assert found["citeAs"] == "@misc{c, title = {{C}}, author = {{D}}, version = {1.0.0}, note = {sha256 0}}"
+def test_fields_come_from_the_card_and_the_citation() -> None:
+    manifest = {"version": "1.0.0", "sha256": "0", "labels": {}, "items": {}, "files": {}}
+    documents = Documents("B", CARD, "title: C\nauthors: [{name: D}]\n")
+    described = croissant.describe_dataset(manifest, {}, ANNOTATORS, documents)
+    assert described["name"] == "A"
+    assert described["rai:dataLimitations"] == ["first, which goes on", "second", "page: 1; publisher: none."]
+    assert "rai:dataUseCases" not in described
+    assert described["citeAs"] == "@misc{c, title = {{C}}, author = {{D}}, version = {1.0.0}, note = {sha256 0}}"

@@ -1,4 +1,4 @@
-"""The dataset without its texts, and put together again."""
+"""The text-free release, and rebuilding it."""
 
 import json
 import re
@@ -30,36 +30,38 @@ def copy(bare: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(bare, tmp_path / "standoff"))
 
 
-def test_the_same_bytes_come_out(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+def test_hydrate_rebuilds_the_same_bytes(bare: Path, real: Benchmark, tmp_path: Path) -> None:
     standoff.hydrate(bare, real.pages, tmp_path / "again")
-    made = {str(path.relative_to(tmp_path / "again")): path.read_bytes() for path in files.below(tmp_path / "again")}
-    assert set(made) == {str(path.relative_to(real.dataset)) for path in files.below(real.dataset)}
-    for name, data in made.items():
+    rebuilt = {
+        str(path.relative_to(tmp_path / "again")): path.read_bytes() for path in files.walk_files(tmp_path / "again")
+    }
+    assert set(rebuilt) == {str(path.relative_to(real.dataset)) for path in files.walk_files(real.dataset)}
+    for name, data in rebuilt.items():
         assert (real.dataset / name).read_bytes() == data, name
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
-def test_no_text_of_a_page_is_in_it(bare: Path, real: Benchmark) -> None:
-    """No six Han characters in a row that a page has, but for names of labels, and what the card quotes."""
-    pages = "".join(path.read_text() for path in files.below(real.pages))
+def test_standoff_has_no_text_of_a_page(bare: Path, real: Benchmark) -> None:
+    """No six Han characters in a row of any page, except in names of labels and quotations of the card."""
+    pages = "".join(path.read_text() for path in files.walk_files(real.pages))
     runs = {match[1] for match in re.finditer(r"(?=([\u4e00-\u9fff]{6}))", pages)}
-    for path in files.below(bare):
+    for path in files.walk_files(bare):
         if path.name in ("README.md", "labels.toml", "LICENSE-DATA.md", "croissant.json") or path.suffix == ".png":
             continue
         if path.suffix == ".parquet":
             table = pq.read_table(path)
-            assert not standoff.TEXTS & {part for name in columns(table.schema) for part in name.split(".")}
+            assert not standoff.TEXT_FIELDS & {part for name in list_columns(table.schema) for part in name.split(".")}
             text = str(table.to_pylist())
         else:
             text = path.read_text()
         assert not [match[1] for match in re.finditer(r"(?=([\u4e00-\u9fff]{6}))", text) if match[1] in runs], path
 
 
-def columns(schema: "pq.ParquetSchema") -> list[str]:
+def list_columns(schema: "pq.ParquetSchema") -> list[str]:
     return [field.name for field in schema] + re.findall(r"(\w+): ", str(schema.remove_metadata()))
 
 
-def test_the_labels_are_in_it(bare: Path, real: Benchmark) -> None:
+def test_standoff_has_the_labels(bare: Path, real: Benchmark) -> None:
     for name in ("ner/test.parquet", "annotations/train.parquet", "ner_noisy/test.parquet"):
         rows, whole = (pq.ParquetFile(folder / name).read().to_pylist() for folder in (bare, real.dataset))
         for row, full in zip(rows, whole, strict=True):
@@ -69,8 +71,8 @@ def test_the_labels_are_in_it(bare: Path, real: Benchmark) -> None:
             ]
 
 
-def test_a_page_under_another_name_is_known(bare: Path, real: Benchmark, tmp_path: Path) -> None:
-    for number, path in enumerate(files.below(real.pages)):
+def test_a_page_under_another_name_is_recognised(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+    for number, path in enumerate(files.walk_files(real.pages)):
         files.write_bytes(tmp_path / "pages" / f"{number}.txt", path.read_bytes())
     standoff.hydrate(bare, tmp_path / "pages", tmp_path / "again")
     assert (tmp_path / "again" / "ner" / "test.parquet").read_bytes() == (
@@ -102,8 +104,8 @@ def test_a_changed_standoff_file_is_noticed(copy: Path, real: Benchmark, tmp_pat
     assert {problem.code for problem in caught.value.problems} == {"file-changed", "file-missing"}
 
 
-def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real: Benchmark, tmp_path: Path) -> None:
-    """Somebody changes a label and makes standoff.json fit it: the manifest still says what it was."""
+def test_changed_labels_with_a_matching_hash_are_noticed(copy: Path, real: Benchmark, tmp_path: Path) -> None:
+    """With a changed label and a standoff.json that fits it, the manifest still has the original hash."""
     path = copy / "sector" / "test.parquet"
     table = pq.ParquetFile(path).read()
     rows = table.to_pylist()
@@ -118,7 +120,7 @@ def test_labels_that_were_swapped_with_their_hashes_are_noticed(copy: Path, real
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/b.txt", ".."])
-def test_a_strangers_record_names_no_place_outside(copy: Path, real: Benchmark, tmp_path: Path, name: str) -> None:
+def test_a_page_name_cannot_leave_the_folder(copy: Path, real: Benchmark, tmp_path: Path, name: str) -> None:
     record = json.loads((copy / "standoff.json").read_text())
     record["pages"][name] = next(iter(record["pages"].values()))
     (copy / "standoff.json").write_text(json.dumps(record))
@@ -130,8 +132,8 @@ def test_a_strangers_record_names_no_place_outside(copy: Path, real: Benchmark, 
 def test_other_libraries_are_named_when_the_bytes_differ(
     bare: Path, real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made_with = standoff._libraries()
-    monkeypatch.setattr(standoff, "_libraries", lambda: made_with | {"pyarrow": "99"})
+    made_with = standoff._library_versions()
+    monkeypatch.setattr(standoff, "_library_versions", lambda: made_with | {"pyarrow": "99"})
     monkeypatch.setattr("pyarrow.parquet.write_table", partial(pq.write_table, use_dictionary=False))
     with pytest.raises(DataError) as caught:
         standoff.hydrate(bare, real.pages, tmp_path / "again")
@@ -141,14 +143,14 @@ def test_other_libraries_are_named_when_the_bytes_differ(
     assert problem.fix.startswith(f"pip install pyarrow=={made_with['pyarrow']}")
 
 
-def test_what_is_there_is_left_alone(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+def test_existing_files_are_left_alone(bare: Path, real: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="folder-taken"):
         standoff.hydrate(bare, real.pages, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_it_is_said_that_a_standoff_folder_must_be_hydrated(bare: Path) -> None:
+def test_a_standoff_folder_asks_to_be_hydrated(bare: Path) -> None:
     with pytest.raises(DataError, match="jinbench hydrate"):
         verify.verify_folder(bare)
     assert "without the text of the pages" in (bare / "README.md").read_text()

@@ -21,7 +21,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError
 from jinbench.scale import executors, pipeline
 from jinbench.scale.stages import WORK, Settings
-from tests.helpers.scale import ENV, command, contents, gone, made, quiet, written
+from tests.helpers.scale import ENV, command, read_contents, wait_until_gone, make_articles, quiet, write_rows
 from tests.helpers.scale import sentences as sentences
 
 SETTINGS = Settings(tagging=False, block=int(0.02 * 2**20), rows=2000)
@@ -39,7 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("articles") / "many.jsonl", made(sentences, 600))
+    return write_rows(tmp_path_factory.mktemp("articles") / "many.jsonl", make_articles(sentences, 600))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_worker_that_is_killed_costs_nothing(
     engine = executors.dask_executor(2, cluster.scheduler_address)
     pipeline.process([articles], tmp_path / "out", real, SETTINGS, engine, step)
     assert len(killed) == 1
-    assert contents(tmp_path / "out") == contents(plain)
+    assert read_contents(tmp_path / "out") == read_contents(plain)
     assert killed[0] not in [worker.pid for worker in cluster.workers.values()]
 
 
@@ -98,11 +98,11 @@ def test_a_cluster_of_our_own_goes_on_without_a_worker_and_leaves_nothing(
     assert "Traceback" not in said[1]
     assert "distributed" not in said[1]
     assert json.loads((out / "summary.json").read_text())["articles"] == 600
-    data = {name: value for name, value in contents(plain).items() if name.startswith("data/")}
-    assert {name: value for name, value in contents(out).items() if name.startswith("data/")} == data
+    data = {name: value for name, value in read_contents(plain).items() if name.startswith("data/")}
+    assert {name: value for name, value in read_contents(out).items() if name.startswith("data/")} == data
     assert not list(here.iterdir())
     assert not list(temporary.iterdir())
-    assert gone(begun)
+    assert wait_until_gone(begun)
 
 
 def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Benchmark, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_jobs_are_handed_out_as_they_are_done() -> None:
         done = []
         for result in run(abs, jobs()):
             done.append(result)
-            assert taken[0] <= len(done) + 3 * executors.AHEAD * 2
+            assert taken[0] <= len(done) + 3 * executors.JOBS_PER_WORKER * 2
     assert sorted(done) == list(range(200))
 
 

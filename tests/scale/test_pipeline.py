@@ -26,15 +26,15 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem
 from jinbench.dataset import load
 from jinbench.scale import clean, dedup, executors, minhash, pipeline, readers
-from jinbench.scale.readers import Fields, Reading
+from jinbench.scale.readers import FieldNames, ShardReader
 from jinbench.scale.stages import WORK, Settings
 from tests.helpers.paths import ROOT
-from tests.helpers.scale import ENV, PATIENCE, PLAIN, command, contents, gone, made, process, quiet, written
+from tests.helpers.scale import ENV, PATIENCE, PLAIN_SETTINGS, command, read_contents, wait_until_gone, make_articles, process, quiet, write_rows
 
 
 @pytest.fixture(scope="module")
 def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("articles") / "many.jsonl", made(sentences, 120))
+    return write_rows(tmp_path_factory.mktemp("articles") / "many.jsonl", make_articles(sentences, 120))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_every_passage_can_be_traced_to_its_source(tagged: Path, articles: Path)
     for row in rows:
         source = json.loads(data[row["at"] : data.index(b"\n", row["at"])])
         assert (source["id"], source["title"]) == (row["given_id"], row["title"])
-        assert clean.clean(source["text"][row["start"] : row["end"]]) == row["text"]
+        assert clean.clean_text(source["text"][row["start"] : row["end"]]) == row["text"]
         ends = [0, *(each["end"] for each in row["sentences"])]
         assert [each["start"] for each in row["sentences"]] == ends[:-1]
         assert ends[-1] == len(row["text"])
@@ -82,8 +82,8 @@ def test_it_says_what_the_tagger_says(tagged: Path, real: Benchmark) -> None:
     rows = load.read_rows(real, "ner")
     tagger = CrfTagger(random_state=0).fit([row["text"] for row in rows], [row["spans"] for row in rows])
     for row in shards(tagged)[::40]:
-        scored = tagger.predict_scored([row["text"][each["start"] : each["end"]] for each in row["sentences"]])
-        assert row["certainty"] == pytest.approx(active_learning.certainty(scored), abs=1e-5)
+        scored = tagger.predict_with_confidence([row["text"][each["start"] : each["end"]] for each in row["sentences"]])
+        assert row["certainty"] == pytest.approx(active_learning.sequence_confidence(scored), abs=1e-5)
         said = [span.surface for each in scored for span in each.spans]
         assert said == [span["surface"] for span in row["spans"]]
 
@@ -108,17 +108,17 @@ def test_families_are_taken_once_and_labelled_passages_never(real: Benchmark, tm
     known = next(row["text"] for row in load.read_rows(real, "sector") if len(row["text"]) > 60)
     odd = "\u67d0\u67d0\u516c\u53f8\u5728\u67d0\u5730\u751f\u4ea7\u67d0\u79cd\u4ea7\u54c1"
     rows = [{"text": f"{odd * 3}{i}"} for i in range(10)] + [{"text": known + "\u4e86"}]
-    found = process([written(tmp_path / "in.jsonl", rows)], tmp_path / "out", real, Settings(select=5))
+    found = process([write_rows(tmp_path / "in.jsonl", rows)], tmp_path / "out", real, Settings(select=5))
     assert (found["selected"], found["like_labelled"]) == (1, 1)
     assert found["near_duplicates"]["families"] == 1
 
 
 def exact(texts: Sequence[str], least: float) -> set[tuple[int, int]]:
-    sets = [minhash.shingles(text) for text in texts]
+    sets = [minhash.split_shingles(text) for text in texts]
     return {
         (i, j)
         for i, j in itertools.combinations(range(len(texts)), 2)
-        if min(len(texts[i]), len(texts[j])) >= 10 and minhash.resemblance(sets[i], sets[j]) >= least
+        if min(len(texts[i]), len(texts[j])) >= 10 and minhash.jaccard_index(sets[i], sets[j]) >= least
     }
 
 
@@ -137,16 +137,16 @@ def test_near_duplicates_are_those_of_comparing_all(plain: Path) -> None:
     assert {(heads[i], i) for i in place.values() if heads[i] != i} <= found
     assert {(heads[i], heads[j]) for i, j in sure if heads[i] < heads[j]} <= found
     for row in pairs:
-        a, b = (minhash.shingles(rows[place[row[end]]]["text"]) for end in ("first", "second"))
+        a, b = (minhash.split_shingles(rows[place[row[end]]]["text"]) for end in ("first", "second"))
         assert row["similarity"] == pytest.approx(len(a & b) / len(a | b), abs=1e-6)
 
 
 def test_families_are_what_pairs_lead_to(plain: Path) -> None:
-    from jinbench.dataset.duplicates import united
+    from jinbench.dataset.duplicates import connect_groups
 
     pairs = pq.read_table(plain / "duplicates.parquet").to_pylist()
     members = sorted({row[end] for row in pairs for end in ("first", "second")})
-    expected = united(members, [(row["first"], row["second"]) for row in pairs])
+    expected = connect_groups(members, [(row["first"], row["second"]) for row in pairs])
     assert {row["first"]: row["family"] for row in pairs} == {row["first"]: expected[row["first"]] for row in pairs}
 
 
@@ -164,7 +164,7 @@ def test_boilerplate_costs_no_square(real: Benchmark, tmp_path: Path) -> None:
     rng = random.Random(1)
     long = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(200))
     rows = [{"text": f"{long}{i:03}"} for i in range(200)] + [{"text": body}] * 200
-    found = process([written(tmp_path / "in.jsonl", rows)], tmp_path / "out", real)["near_duplicates"]
+    found = process([write_rows(tmp_path / "in.jsonl", rows)], tmp_path / "out", real)["near_duplicates"]
     assert (found["families"], found["passages"], found["largest"]) == (2, 400, 200)
     assert found["dense_bands"] > 0
     copies = 199
@@ -182,15 +182,15 @@ def test_candidates_come_as_often_as_the_formula_says(similarity: float) -> None
 
     for _ in range(trials):
         begin = text(common + 2)
-        both = minhash.bands([begin + text(200 - common), begin + text(200 - common)])
+        both = minhash.hash_bands([begin + text(200 - common), begin + text(200 - common)])
         hits += bool((both[0] == both[1]).any())
     chance = minhash.candidate_probability(similarity)
     assert abs(hits / trials - chance) <= 4 * (chance * (1 - chance) / trials) ** 0.5 + 0.01
 
 
 def test_a_text_has_the_same_bands_in_any_company(sentences: list[str]) -> None:
-    alone = [minhash.bands([text])[0].tolist() for text in sentences[:50]]
-    assert minhash.bands(sentences)[:50].tolist() == alone
+    alone = [minhash.hash_bands([text])[0].tolist() for text in sentences[:50]]
+    assert minhash.hash_bands(sentences)[:50].tolist() == alone
 
 
 def test_it_loads_with_datasets(tagged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tagged: Path, articles: Pat
         env=ENV, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    ours, theirs = contents(out), contents(tagged)
+    ours, theirs = read_contents(out), read_contents(tagged)
     del ours["plan.json"], theirs["plan.json"], ours["summary.json"], theirs["summary.json"]  # they name the settings
     ours.pop("duplicates.parquet"), theirs.pop("duplicates.parquet")  # so many rows to a partition
     assert ours == theirs
@@ -250,7 +250,7 @@ def killed_at(number: int, paths: Sequence[Path], out: Path, benchmark: Benchmar
 def test_killed_before_any_kind_of_file_it_goes_on(
     plain: Path, articles: Path, real: Benchmark, tmp_path: Path
 ) -> None:
-    expected, out, before = contents(plain), tmp_path / "out", list[str]()
+    expected, out, before = read_contents(plain), tmp_path / "out", list[str]()
     for number in itertools.chain([1, 2, 3, 4, 4, 5, 6, 7, 8, 9], [15] * 7, [4, 2] * 8, [3, 5]):
         name = killed_at(number, [articles], out, real)
         if not name:
@@ -261,7 +261,7 @@ def test_killed_before_any_kind_of_file_it_goes_on(
                      "model.pickle", "model.sha256", pipeline.PLAN, pipeline.SUMMARY, pipeline.PAIRS, pipeline.PROBLEMS,
                      "README.md"}  # fmt: skip
     process([articles], out, real)
-    assert contents(out) == expected
+    assert read_contents(out) == expected
 
 
 def test_no_run_goes_on_with_another_model(articles: Path, real: Benchmark, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_killed_at_random_moments_it_goes_on(sentences: list[str], tmp_path: Pat
     assert 0 < begun[0] < begun[-1]
     for folder in (out, tmp_path / "at once"):
         subprocess.run(command(source, "--out", folder, *options), env=ENV, check=True, capture_output=True)
-    assert contents(out) == contents(tmp_path / "at once")
+    assert read_contents(out) == read_contents(tmp_path / "at once")
 
 
 def test_a_full_disk_is_said_and_the_run_goes_on(articles: Path, real: Benchmark, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on(articles: Path, real: Benchmark
     assert "too large" in done.stderr
     subprocess.run([*words, "--workers", "1"], env=ENV, check=True, capture_output=True)
     process([articles], tmp_path / "again", real, Settings(tagging=False, block=int(0.02 * 2**20)))
-    assert contents(out) == contents(tmp_path / "again")
+    assert read_contents(out) == read_contents(tmp_path / "again")
 
 
 def children(process: int) -> list[int]:
@@ -331,7 +331,7 @@ def at_work(words: list[str], out: Path, env: dict[str, str] = ENV) -> "subproce
 
 
 def slow(tmp_path: Path, sentences: Sequence[str], count: int = 700) -> Path:
-    return written(tmp_path / "slow.jsonl", made(sentences, count))
+    return write_rows(tmp_path / "slow.jsonl", make_articles(sentences, count))
 
 
 HOLD = """
@@ -367,7 +367,7 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_next_goes_on(
     assert "A worker process was killed" in said
     assert "the same command goes on" in said
     assert "Traceback" not in said
-    assert gone(workers)
+    assert wait_until_gone(workers)
     done = subprocess.run(words, env=ENV, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "summary.json").read_text())["articles"] == 700
@@ -384,7 +384,7 @@ def test_ctrl_c_ends_it_cleanly(sentences: list[str], held: dict[str, str], tmp_
     assert said.strip().endswith("Stopped. What is finished is kept: the same command goes on from there.")
     assert "Traceback" not in said
     assert len(begun) >= 2
-    assert gone(begun)
+    assert wait_until_gone(begun)
     assert {path.name for path in (out / WORK / "blocks").glob("*.json")} <= {"000000.json", "000001.json"}
     assert subprocess.run(words, env=ENV, capture_output=True).returncode == 0  # it goes on
 
@@ -398,7 +398,7 @@ def test_a_killed_run_leaves_no_workers(sentences: list[str], held: dict[str, st
     run.kill()
     run.wait()
     assert len(begun) >= 2
-    assert gone(begun)
+    assert wait_until_gone(begun)
 
 
 def test_two_runs_do_not_work_in_one_folder(articles: Path, real: Benchmark, tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_two_runs_do_not_work_in_one_folder(articles: Path, real: Benchmark, tmp
 
 
 def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Benchmark, tmp_path: Path) -> None:
-    before = contents(plain)
+    before = read_contents(plain)
     with pytest.raises(DataError) as raised:
         process([articles], plain, real, Settings(tagging=False, block=20_000, rows=2000, similar=0.8))
     (problem,) = raised.value.problems
@@ -424,7 +424,7 @@ def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Benchma
     with pytest.raises(DataError) as raised:
         process([changed], plain, real)
     assert [problem.location.split()[-1] for problem in raised.value.problems] == ["sources.0.sha256"]
-    assert contents(plain) == before
+    assert read_contents(plain) == before
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="folder-taken"):
@@ -432,9 +432,9 @@ def test_a_folder_belongs_to_one_plan(plain: Path, articles: Path, real: Benchma
 
 
 def test_a_finished_run_is_told_again(plain: Path, articles: Path, real: Benchmark) -> None:
-    before = contents(plain)
+    before = read_contents(plain)
     assert process([articles], plain, real) == json.loads(before["summary.json"])
-    assert contents(plain) == before
+    assert read_contents(plain) == before
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 10_000])
@@ -443,9 +443,9 @@ def test_lines_are_read_once_wherever_blocks_end(size: int, tmp_path: Path) -> N
     (tmp_path / "a.jsonl").write_text(
         "\ufeff" + "\n".join(lines[:20]) + "\n\n\r\n" + "\r\n".join(lines[20:]), encoding="utf-8"
     )
-    _, cut = readers.plan([tmp_path / "a.jsonl"], Fields(), size)
-    readings = [Reading(block, Fields()) for block in cut]
-    assert [each.given_id for reading in readings for each in reading.articles()] == [str(i) for i in range(40)]
+    _, cut = readers.plan_shards([tmp_path / "a.jsonl"], FieldNames(), size)
+    readings = [ShardReader(block, FieldNames()) for block in cut]
+    assert [each.given_id for reading in readings for each in reading.read_articles()] == [str(i) for i in range(40)]
     assert sum(reading.lines for reading in readings) == 42
     assert not any(reading.faults for reading in readings)
 
@@ -487,11 +487,11 @@ import sys
 from pathlib import Path
 from jinbench.scale import executors as engines, milling, rooms
 from jinbench.scale.stages import Settings
-from jinbench.baselines.worker import peak_mb
+from jinbench.baselines.worker import peak_memory_mb
 tagging, block, source, out = sys.argv[1:]
 settings = Settings(tagging=tagging == "yes", block=int(block), select=10, rows=2**16)
 milling.process([Path(source)], Path(out), rooms.find(sys.argv[0]), settings, engines.here(), lambda *_: None)
-print(peak_mb())
+print(peak_memory_mb())
 """.replace("rooms.find(sys.argv[0])", f"rooms.find({str(ROOT)!r})")
 
 
@@ -508,7 +508,7 @@ def test_a_line_of_200_megabytes_is_left_out(real: Benchmark, tmp_path: Path) ->
         for _ in range(200):
             file.write(b"x" * 2**20)
         file.write(b'"}\n{"text": "two, and some more"}\nbroken\n')
-    small = written(tmp_path / "small.jsonl", [{"text": "one, and some more"}])
+    small = write_rows(tmp_path / "small.jsonl", [{"text": "one, and some more"}])
     grown = peak(path, tmp_path / "out", "no", 2**22) - peak(small, tmp_path / "small", "no", 2**22)
     assert said(tmp_path / "out") == ["in.jsonl:2 file-too-big", "in.jsonl:4 broken-json"]
     problem = json.loads((tmp_path / "out" / "problems.jsonl").read_text().splitlines()[0])
@@ -524,7 +524,7 @@ def test_memory_does_not_grow_with_the_input(sentences: list[str], tmp_path: Pat
     letters = "".join(sentences)
     rows = [{"id": i, "text": "".join(rng.choices(letters, k=60))} for i in range(13_500)]
     rows += [row | {"id": -row["id"] - 1} for row in rows[:1500]]
-    few, many = written(tmp_path / "few.jsonl", rows[:1500]), written(tmp_path / "many.jsonl", rows)
+    few, many = write_rows(tmp_path / "few.jsonl", rows[:1500]), write_rows(tmp_path / "many.jsonl", rows)
     small, large = (peak(path, tmp_path / path.stem, "yes", 2**18) for path in (few, many))
     summary = json.loads((tmp_path / "many" / "summary.json").read_text())
     assert (summary["articles"], summary["blocks"] > 10) == (15_000, True)
@@ -533,7 +533,7 @@ def test_memory_does_not_grow_with_the_input(sentences: list[str], tmp_path: Pat
 
 def test_ids_that_occur_again_are_kept_apart_and_counted(real: Benchmark, tmp_path: Path) -> None:
     rows = [{"id": id, "text": f"\u6587\u7ae0 {i}"} for i, id in enumerate(["a", "b", "a", 7, "7", None, None, "a"])]
-    path = written(tmp_path / "in.jsonl", rows)
+    path = write_rows(tmp_path / "in.jsonl", rows)
     found = process([path], tmp_path / "out", real, Settings(tagging=False, block=30))
     assert found["ids_again"] == 3
     listed = shards(tmp_path / "out")
@@ -546,8 +546,8 @@ def test_ids_that_occur_again_are_kept_apart_and_counted(real: Benchmark, tmp_pa
 
 def refused(paths: Sequence[Path], out: Path, real: Benchmark, field: str = "text") -> list[Problem]:
     with pytest.raises(DataError) as raised:
-        process(paths, out, real, Settings(fields=Fields(field), tagging=False))
-    assert not contents(out) if out.exists() else True
+        process(paths, out, real, Settings(fields=FieldNames(field), tagging=False))
+    assert not read_contents(out) if out.exists() else True
     return list(raised.value.problems)
 
 
@@ -561,18 +561,18 @@ def test_files_that_cannot_be_read_are_refused_at_once(real: Benchmark, tmp_path
     assert "gunzip a.jsonl" in found[0].fix
     (tmp_path / "none.jsonl").touch()
     assert [each.code for each in refused([tmp_path / "none.jsonl"], tmp_path / "out", real)] == ["page-empty"]
-    one = written(tmp_path / "one.jsonl", [{"body": "x"}])
+    one = write_rows(tmp_path / "one.jsonl", [{"body": "x"}])
     assert [each.code for each in refused([one, one], tmp_path / "out", real)] == ["duplicate-id"]
     nothing = refused([one], tmp_path / "out", real)
     assert [each.code for each in nothing] == ["page-empty", "wrong-shape"]
     assert "body" in nothing[1].found
-    assert process([one], tmp_path / "out", real, Settings(fields=Fields("body"), tagging=False))["articles"] == 1
+    assert process([one], tmp_path / "out", real, Settings(fields=FieldNames("body"), tagging=False))["articles"] == 1
     with pytest.raises(DataError, match="repair-unknown"):
         process([one], tmp_path / "other", real, Settings(repairs=("magic",), tagging=False))
 
 
 def test_tables_are_read_by_row_groups(sentences: list[str], real: Benchmark, tmp_path: Path) -> None:
-    rows = made(sentences, 60)
+    rows = make_articles(sentences, 60)
     rows[41]["text"] = None
     table = pa.Table.from_pylist(rows)
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=25)
@@ -583,7 +583,7 @@ def test_tables_are_read_by_row_groups(sentences: list[str], real: Benchmark, tm
     for row in shards(tmp_path / "out"):
         assert rows[row["at"]]["id"] == row["given_id"]
     others = [row for row in rows if row["text"]]
-    process([written(tmp_path / "in.jsonl", others)], tmp_path / "lines", real)
+    process([write_rows(tmp_path / "in.jsonl", others)], tmp_path / "lines", real)
     texts = [[row["text"] for row in shards(tmp_path / name)] for name in ("out", "lines")]
     assert texts[0] == texts[1]
     found_problems = refused([tmp_path / "in.parquet"], tmp_path / "no", real, "body")
@@ -594,7 +594,7 @@ def test_tables_are_read_by_row_groups(sentences: list[str], real: Benchmark, tm
 
 
 def test_a_table_that_is_broken_inside_is_reported(sentences: list[str], real: Benchmark, tmp_path: Path) -> None:
-    pq.write_table(pa.Table.from_pylist(made(sentences, 60)), tmp_path / "in.parquet", row_group_size=20)
+    pq.write_table(pa.Table.from_pylist(make_articles(sentences, 60)), tmp_path / "in.parquet", row_group_size=20)
     data = bytearray((tmp_path / "in.parquet").read_bytes())
     place = pq.read_metadata(tmp_path / "in.parquet").row_group(1).column(2).data_page_offset
     data[place : place + 40] = b"\xff" * 40
@@ -613,7 +613,7 @@ def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
     (folder / "deeper" / "x.txt").write_text("\u5929\u6d25\u3002")
     (folder / "notes.md").write_text("not for us")
     with (folder / "large.txt").open("wb") as file:
-        file.truncate(readers.LONGEST + 1)
+        file.truncate(readers.MAX_BYTES + 1)
     found = process([folder], tmp_path / "out", real, Settings(tagging=False, block=40))
     assert said(tmp_path / "out") == ["3.txt not-utf8", "large.txt file-too-big"]
     assert (found["articles"], found["passages"]) == (9, 17)
@@ -625,20 +625,20 @@ def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
 
 def test_cleaning() -> None:
     text = "\ufeff\u5929\u6d25 \t\u6e2f\x07\u200b\r\n\u3000\u3000\u7b2c\u4e8c\u884c\u3000\n\n \u2028\ud800\u672b"
-    found = list(clean.paragraphs(text))
+    found = list(clean.split_paragraphs(text))
     assert [each.text for each in found] == ["\u5929\u6d25 \u6e2f", "\u7b2c\u4e8c\u884c", "\u672b"]
     assert [text[each.start : each.end].strip() for each in found][1] == "\u7b2c\u4e8c\u884c"
-    assert [each.text for each in clean.paragraphs('\u4ed6\u8bf4"\u597d" A\u80a1', ("spacing", "quotes"))] == [
+    assert [each.text for each in clean.split_paragraphs('\u4ed6\u8bf4"\u597d" A\u80a1', ("spacing", "quotes"))] == [
         "\u4ed6\u8bf4\u201c\u597d\u201dA\u80a1"
     ]
-    assert clean.clean("\u9ad4\u80b2", ("script:t2s",)) == "\u4f53\u80b2"
+    assert clean.clean_text("\u9ad4\u80b2", ("script:t2s",)) == "\u4f53\u80b2"
 
 
 def test_a_line_without_end_is_cut_where_sentences_end() -> None:
     text = ("\u5929" * 999 + "\u3002") * 45 + "\u6d25" * 50_001
-    found = list(clean.paragraphs(text))
+    found = list(clean.split_paragraphs(text))
     assert "".join(each.text for each in found) == text
-    assert max(len(each.text) for each in found) <= clean.LONGEST
+    assert max(len(each.text) for each in found) <= clean.MAX_CHARACTERS
     assert [each.cut for each in found] == [True] * (len(found) - 1) + [False]
     assert found[0].text.endswith("\u3002")
 
@@ -648,25 +648,25 @@ def test_a_file_is_recognised_by_what_is_in_it(tmp_path: Path, monkeypatch: pyte
 
     path = tmp_path / "a"
     path.write_bytes(b"x" * 5000)
-    assert readers.fingerprint(path) == hashlib.sha256(b"x" * 5000).hexdigest()
+    assert readers.fingerprint_file(path) == hashlib.sha256(b"x" * 5000).hexdigest()
     monkeypatch.setattr(readers, "WHOLE", 1000)
     monkeypatch.setattr(readers, "PIECE", 10)
-    before = readers.fingerprint(path)
+    before = readers.fingerprint_file(path)
     assert "64 pieces" in before
     path.write_bytes(b"x" * 4999 + b"y")
-    assert readers.fingerprint(path) != before
+    assert readers.fingerprint_file(path) != before
 
 
 def test_what_another_run_left_is_not_taken_over(articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """`rm -r out/*` leaves the hidden folder, with finished blocks of a plan that is no longer there."""
-    out, other = tmp_path / "out", written(tmp_path / "other.jsonl", [{"text": f"some text {i}"} for i in range(20)])
+    out, other = tmp_path / "out", write_rows(tmp_path / "other.jsonl", [{"text": f"some text {i}"} for i in range(20)])
     assert killed_at(41, [articles], out, real).startswith(".work/")
     assert list((out / WORK / "blocks").iterdir())
     shutil.rmtree(out / "data")
     (out / "plan.json").unlink()
     assert process([other], out, real)["articles"] == 20
     process([other], tmp_path / "elsewhere", real)
-    assert contents(out) == contents(tmp_path / "elsewhere")
+    assert read_contents(out) == read_contents(tmp_path / "elsewhere")
 
 
 def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Benchmark, tmp_path: Path) -> None:
@@ -680,7 +680,7 @@ def test_a_run_that_came_in_between_is_noticed(articles: Path, real: Benchmark, 
             yield run
 
     with pytest.raises(DataError, match="plan-differs"):
-        pipeline.process([articles], out, real, dataclasses.replace(PLAIN, similar=0.8), slowly(), quiet)
+        pipeline.process([articles], out, real, dataclasses.replace(PLAIN_SETTINGS, similar=0.8), slowly(), quiet)
 
 
 def test_strict_is_strict_with_a_finished_run(real: Benchmark, tmp_path: Path) -> None:
@@ -695,12 +695,12 @@ def test_strict_is_strict_with_a_finished_run(real: Benchmark, tmp_path: Path) -
 def test_an_input_without_articles_leaves_what_others_put_there(real: Benchmark, tmp_path: Path) -> None:
     """The plan lies there, so the folder is ours; what else lies there is not."""
     out = tmp_path / "out"
-    path = written(tmp_path / "in.jsonl", [{"body": "x"}])
+    path = write_rows(tmp_path / "in.jsonl", [{"body": "x"}])
     assert killed_at(3, [path], out, real)
     (out / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="page-empty"):
         process([path], out, real)
-    assert set(contents(out)) == {"thesis.txt"}
+    assert set(read_contents(out)) == {"thesis.txt"}
 
 
 def test_what_utf8_does_not_have_is_told_all_the_same(real: Benchmark, tmp_path: Path) -> None:

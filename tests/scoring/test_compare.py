@@ -47,7 +47,7 @@ def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[Label
         return [[set(map(tuple, item)) for item in row[side]] for side in ("gold", "predicted")]
     scheme = row.get("scheme", "BIO")
     return [
-        labels(schemes.of_tags(row[side], TYPES, scheme, how), TYPES)  # type: ignore[misc]
+        labels(schemes.tags_to_table(row[side], TYPES, scheme, how), TYPES)  # type: ignore[misc]
         for side, how in (("gold", None), ("predicted", repair))
     ]
 

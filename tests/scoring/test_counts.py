@@ -49,10 +49,10 @@ def test_spans(case: dict[str, Any]) -> None:
     types, _ = vectors("spans")
     gold, predicted = columns(sets(case["gold"]), types), columns(sets(case["predicted"]), types)
     for rule in (EXACT, TYPE):
-        sums = counts.count(gold, predicted, len(types), rule).sum(0)
+        sums = counts.count_labels(gold, predicted, len(types), rule).sum(0)
         assert {name: sums[i].tolist() for i, name in enumerate(types)} | {"micro": sums.sum(0).tolist()} == case[rule]
     for rule in (BOUNDARY, OVERLAP):
-        assert counts.count(gold, predicted, len(types), rule).sum((0, 1)).tolist() == case[rule]
+        assert counts.count_labels(gold, predicted, len(types), rule).sum((0, 1)).tolist() == case[rule]
 
 
 @pytest.mark.parametrize("case", **named(case for case in vectors("spans")[1] if "refused" in case or "text" in case))
@@ -67,7 +67,7 @@ def test_what_a_file_of_spans_may_say(case: dict[str, Any]) -> None:
             {"start": start, "end": end, "type": type, "surface": surface}
             for (start, end, type), surface in zip(spans, surfaces, strict=True)
         ]
-        predictions.check("ner", values, text, types, f"item {i}", problems)
+        predictions.check_labels("ner", values, text, types, f"item {i}", problems)
     codes = {problem.code for problem in problems}
     assert case.get("refused", "") in codes if "refused" in case else not codes
 
@@ -76,7 +76,7 @@ def test_what_a_file_of_spans_may_say(case: dict[str, Any]) -> None:
 def test_sectors(case: dict[str, Any]) -> None:
     types, _ = vectors("sectors")
     gold, predicted = ([{(name,) for name in item} for item in case[side]] for side in ("gold", "predicted"))
-    sums = counts.count(counts.of_labels(gold, types), counts.of_labels(predicted, types), len(types)).sum(0)
+    sums = counts.count_labels(counts.labels_to_table(gold, types), counts.labels_to_table(predicted, types), len(types)).sum(0)
     assert {name: sums[i].tolist() for i, name in enumerate(types)} | {"micro": sums.sum(0).tolist()} == case["counts"]
 
 
@@ -86,7 +86,7 @@ def test_tags(case: dict[str, Any]) -> None:
 
     def read(repair: str | None) -> Labels | str:
         try:
-            return labels(schemes.of_tags(case["tags"], types, case["scheme"], repair), types)
+            return labels(schemes.tags_to_table(case["tags"], types, case["scheme"], repair), types)
         except DataError as error:
             (problem,) = error.problems
             assert problem.expected
@@ -100,18 +100,18 @@ def test_tags(case: dict[str, Any]) -> None:
 
 def test_an_invalid_sequence_says_where_it_stands() -> None:
     with pytest.raises(DataError, match=r"item 1, tags 2 to 3: wrong-tags") as caught:
-        schemes.of_tags([["B-X"], ["O", "O", "I-X", "I-X"]], NAMES)
+        schemes.tags_to_table([["B-X"], ["O", "O", "I-X", "I-X"]], NAMES)
     assert "begins with I-X" in str(caught.value)
-    assert "drop: a span that is not tagged" in str(caught.value)
+    assert "drop: a span that breaks the scheme" in str(caught.value)
     with pytest.raises(DataError, match="item 0, tag 1: wrong-tags"):
-        schemes.of_tags([["O", "E-X"]], NAMES)
+        schemes.tags_to_table([["O", "E-X"]], NAMES)
     with pytest.raises(DataError, match="repair: wrong-scheme"):
-        schemes.of_tags([["O"]], NAMES, repair="guess")
+        schemes.tags_to_table([["O"]], NAMES, repair="guess")
     with pytest.raises(DataError, match="item 0, tag 1: wrong-tags"):
-        schemes.of_codes(np.array([0, 1]), np.array([2]), ["O", "E-X"], NAMES)
-    assert not len(schemes.of_codes(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), "a tag that nobody uses"
+        schemes.codes_to_table(np.array([0, 1]), np.array([2]), ["O", "E-X"], NAMES)
+    assert not len(schemes.codes_to_table(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), "a tag that nobody uses"
     with pytest.raises(DataError, match="item 0, tag 0: wrong-tags"):
-        schemes.of_tags([[3]], NAMES)  # type: ignore[list-item]
+        schemes.tags_to_table([[3]], NAMES)  # type: ignore[list-item]
 
 
 # Random input
@@ -162,7 +162,7 @@ def test_order_batches_and_sides_do_not_matter(rule: str, make: Callable[[random
     parts = [of(rule, gold[a:b], predicted[a:b]) for a, b in itertools.pairwise(cuts)]
     assert (np.concatenate(parts) == whole).all()
     lists = [[rng.sample(sorted(item), len(item)) for item in side] for side in (gold, predicted)]
-    mixed = counts.count(*(counts.of_labels(side, NAMES) for side in lists), len(NAMES), rule)
+    mixed = counts.count_labels(*(counts.labels_to_table(side, NAMES) for side in lists), len(NAMES), rule)
     assert (mixed == whole).all()
     assert (of(rule, predicted, gold) == whole[..., [PREDICTED, GOLD, CORRECT]]).all()
 
@@ -187,20 +187,20 @@ def test_a_rule_that_asks_for_less_never_takes_less() -> None:
 def test_types_through_a_map() -> None:
     gold, predicted = pair(random.Random(5), tangled, 500)
     coarse = {"X": "A", "Z": "A"}
-    seen = [counts.of_labels(
+    seen = [counts.labels_to_table(
         [{(*each[:2], coarse[each[2]]) for each in item if each[2] in coarse} for item in side], ("A",)
     ) for side in (gold, predicted)]  # fmt: skip
-    mapped = [columns(side).mapped([0, -1, 0]) for side in (gold, predicted)]
-    assert (counts.count(*mapped, 1) == counts.count(*seen, 1)).all()
+    mapped = [columns(side).map_types([0, -1, 0]) for side in (gold, predicted)]
+    assert (counts.count_labels(*mapped, 1) == counts.count_labels(*seen, 1)).all()
 
 
 def test_sums_by_article() -> None:
     table = np.arange(24).reshape(4, 2, 3)
-    sums = counts.by_article(table, ("b", "a", "b", "c"))
+    sums = counts.sum_by_group(table, ("b", "a", "b", "c"))
     assert (sums == np.stack([table[1], table[0] + table[2], table[3]])).all()
-    assert counts.by_article(table[:0], ()).shape == (0, 2, 3)
-    assert counts.by_article(np.array([0.5, 0.25, 1.0]), ("a", "b", "a")).tolist() == [1.5, 0.25]
-    assert counts.by_article(np.array([True, True]), ("a", "a")).tolist() == [2]
+    assert counts.sum_by_group(table[:0], ()).shape == (0, 2, 3)
+    assert counts.sum_by_group(np.array([0.5, 0.25, 1.0]), ("a", "b", "a")).tolist() == [1.5, 0.25]
+    assert counts.sum_by_group(np.array([True, True]), ("a", "a")).tolist() == [2]
 
 
 # Tags against other readers
@@ -244,14 +244,14 @@ def test_tags_as_a_plain_reader_reads_them(scheme: str) -> None:
     plain = [runs(item) for item in tags]
     begin = [{each[:3] for each in item} for item in plain]
     drop = [{each[:3] for each in item if well_tagged(each[3], scheme)} for item in plain]
-    assert labels(schemes.of_tags(tags, NAMES, scheme, "begin")) == begin
-    assert labels(schemes.of_tags(tags, NAMES, scheme, "drop")) == drop
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "begin")) == begin
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "drop")) == drop
     valid = [i for i in range(len(tags)) if begin[i] == drop[i]]
     assert 500 < len(valid) < 2500
-    assert labels(schemes.of_tags([tags[i] for i in valid], NAMES, scheme)) == [begin[i] for i in valid]
+    assert labels(schemes.tags_to_table([tags[i] for i in valid], NAMES, scheme)) == [begin[i] for i in valid]
     for i in set(range(300)) - set(valid):
         with pytest.raises(DataError, match="wrong-tags"):
-            schemes.of_tags([tags[i]], NAMES, scheme)
+            schemes.tags_to_table([tags[i]], NAMES, scheme)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -269,8 +269,8 @@ def test_integers_mean_what_their_names_say(scheme: str, types: int) -> None:
     tags = [[known[code] for code in codes[a:b]] for a, b in itertools.pairwise(ends)]
     plain = [{each[:3] for each in runs(item)} for item in tags]
     for repair in schemes.REPAIRS:
-        found = schemes.of_codes(codes, np.array(lengths), known, names, scheme, repair)
-        assert labels(found, names) == labels(schemes.of_tags(tags, names, scheme, repair), names)
+        found = schemes.codes_to_table(codes, np.array(lengths), known, names, scheme, repair)
+        assert labels(found, names) == labels(schemes.tags_to_table(tags, names, scheme, repair), names)
         if repair == "begin":
             assert labels(found, names) == plain
 
@@ -281,7 +281,7 @@ def test_spans_to_tags_and_back(scheme: str) -> None:
     lengths = [rng.randint(1, 30) for _ in range(2000)]
     spans = [flat(rng, length) for length in lengths]
     tags = [tags_of(length, item, scheme) for length, item in zip(lengths, spans, strict=True)]
-    assert labels(schemes.of_tags(tags, NAMES, scheme)) == spans
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme)) == spans
     if scheme == "BIO":
         assert [{s[:3] for s in from_bio(item, "一" * len(item))} for item in tags] == spans
 
@@ -290,14 +290,14 @@ def test_spans_to_tags_and_back(scheme: str) -> None:
 def test_the_same_spans_as_seqeval_strict(scheme: str, theirs: Any) -> None:
     tags = any_tags(random.Random(9), scheme, 3000)
     found = [{(e.start, e.end, e.tag) for e in item} for item in Entities(tags, theirs).entities]
-    assert labels(schemes.of_tags(tags, NAMES, scheme, "drop")) == found
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "drop")) == found
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
 def test_the_same_spans_as_seqeval_default(scheme: str) -> None:
     tags = any_tags(random.Random(10), scheme, 3000)
     found = [{(start, end + 1, type) for type, start, end in get_entities(item)} for item in tags]
-    assert labels(schemes.of_tags(tags, NAMES, scheme, "begin")) == found
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "begin")) == found
 
 
 # Spans against nervaluate

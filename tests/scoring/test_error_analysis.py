@@ -88,7 +88,7 @@ def test_every_label_is_in_exactly_one_class(make: Callable[[random.Random, int]
 def test_the_classes_add_up_to_the_counts(make: Callable[[random.Random, int], set[Any]]) -> None:
     true, guess = pair(random.Random(1), make, 800)
     gold, predicted = gold_of(true, ("X", "Y", "Z")), guesses(*guess[:-100])
-    found, micro = error_analysis.analyze_errors(gold, predicted), score.micro(gold, predicted)
+    found, micro = error_analysis.analyze_errors(gold, predicted), score.score_micro(gold, predicted)
     paired = sum(found.kinds[kind] for kind in (TYPE, BOUNDARY, BOTH))
     assert list(found.kinds) == [CORRECT, *KINDS]
     assert found.kinds[CORRECT] == micro.correct
@@ -102,7 +102,7 @@ def test_the_classes_add_up_to_the_counts(make: Callable[[random.Random, int], s
 def test_the_worst_items_come_first_and_whole() -> None:
     gold = gold_of([{X}, {X, Y}, {Y}, {X}])
     found = error_analysis.analyze_errors(gold, guesses({X}, {(0, 2, "Y"), (6, 7, "X")}, {(3, 4, "Y")}), examples=2)
-    assert [(each.id, len(each.mistakes), each.known) for each in found.examples] == [("s1", 3, True), ("s2", 1, True)]
+    assert [(each.id, len(each.mistakes), each.has_prediction) for each in found.examples] == [("s1", 3, True), ("s2", 1, True)]
     assert found.confused == (("X", "Y", 1),)
     assert found.kinds == {CORRECT: 1, TYPE: 1, BOUNDARY: 1, BOTH: 0, MISSED: 2, SPURIOUS: 1}
     text = str(error_analysis.analyze_errors(gold, {}))

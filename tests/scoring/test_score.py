@@ -19,8 +19,8 @@ from jinbench.scoring import gold as scoring_gold
 from jinbench.scoring import score as scoring
 from jinbench.scoring.counts import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.scoring.gold import LabelKey
-from jinbench.scoring.results import FEW, Cell
-from jinbench.scoring.significance import ENOUGH, FEWEST
+from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell
+from jinbench.scoring.significance import MIN_ARTICLES_TEST, MIN_ARTICLES_INTERVAL
 from tests.helpers.scoring import Labelled, X, Y, flat, gold_of, guesses, named, tags_of, vectors
 
 
@@ -107,7 +107,7 @@ def test_the_same_as_seqeval_strict(seed: int) -> None:
         assert (cell.f1, cell.precision, cell.recall) == pytest.approx(
             (theirs["f1-score"], theirs["precision"], theirs["recall"])
         )
-    measured = [theirs["f1-score"] for cell in ours.labels if (theirs := report[cell.name])["support"] >= FEW]
+    measured = [theirs["f1-score"] for cell in ours.labels if (theirs := report[cell.name])["support"] >= MIN_GOLD_MENTIONS]
     assert measured
     assert ours.macro.labels == len(measured)
     assert ours.macro.f1 == pytest.approx(np.mean(measured))
@@ -176,18 +176,18 @@ def test_familiarity_goes_by_the_surface_of_each_side() -> None:
     gold = replace(
         gold_of([{(0, 2, "X"), (3, 5, "Y")}]),
         texts=("天津在北京港",),
-        known=(frozenset({"天津", "北京港"}),),
+        training_surfaces=(frozenset({"天津", "北京港"}),),
     )
     seen, unseen = scoring.score_predictions(gold, guesses({(0, 2, "X"), (3, 6, "Y")})).parts["familiarity"]
     assert (seen.name, counts(seen)) == ("seen", [1, 2, 1])  # 北京港 is predicted, and known
     assert (unseen.name, counts(unseen)) == ("unseen", [1, 0, 0])  # 北京 is gold, and is not known
     wider = scoring.score_predictions(gold, guesses({(0, 1, "X"), (3, 6, "Y")}), TYPE).parts["familiarity"]
     assert [counts(cell) for cell in wider] == [[1, 1, 0], [1, 1, 0]]  # each half is paired alone
-    assert "familiarity" not in scoring.score_predictions(replace(gold, known=()), {}).parts
+    assert "familiarity" not in scoring.score_predictions(replace(gold, training_surfaces=()), {}).parts
 
 
 def test_parts_follow_the_rule_that_is_asked_for() -> None:
-    gold = replace(gold_of([{X}, {Y}]), known=(frozenset({"一一", "一"}),) * 2)
+    gold = replace(gold_of([{X}, {Y}]), training_surfaces=(frozenset({"一一", "一"}),) * 2)
     predicted = guesses({(0, 1, "X")}, {(3, 5, "Y")})
     for rule, right in ((EXACT, 1), (TYPE, 2), (OVERLAP, 2)):
         found = scoring.score_predictions(gold, predicted, rule)
@@ -203,7 +203,7 @@ def test_coarse_labels_are_those_of_the_crosswalk() -> None:
     predicted = guesses({(0, 2, "Y"), (3, 5, "X"), (6, 8, "Z"), (9, 10, "X")})
     (cell,) = scoring.score_predictions(gold, predicted).coarse
     assert (cell.name, counts(cell)) == ("wide", [2, 3, 2])
-    wide = scoring_gold.coarse_gold(gold, "wide", gold.crosswalks["wide"])
+    wide = scoring_gold.coarsen_gold(gold, "wide", gold.crosswalks["wide"])
     through = scoring_gold.apply_crosswalk(gold.crosswalks["wide"])
     found = scoring.score_predictions(wide, {id: through(labels) for id, labels in predicted.items()})
     assert counts(found.micro) == counts(cell)
@@ -244,13 +244,13 @@ def test_an_interval_comes_from_articles_not_sentences() -> None:
     assert by_article.high - by_article.low > 2 * (by_sentence.high - by_sentence.low)
 
 
-@pytest.mark.parametrize("articles", [1, FEWEST - 1, FEWEST])
+@pytest.mark.parametrize("articles", [1, MIN_ARTICLES_INTERVAL - 1, MIN_ARTICLES_INTERVAL])
 def test_few_articles_have_no_interval(articles: int) -> None:
     """Those that have nothing do not count."""
     items: list[set[LabelKey]] = [*([{X}] * articles), set(), set()]
     found = scoring.score_predictions(gold_of(items), guesses({X}))
     assert found.micro.articles == articles
-    assert ("no interval" in found.micro.formatted) == (found.micro.low is None) == (articles < FEWEST)
+    assert ("no interval" in found.micro.formatted) == (found.micro.low is None) == (articles < MIN_ARTICLES_INTERVAL)
     assert ("no interval" in str(found.macro)) or found.macro.f1 is None
 
 
@@ -276,7 +276,7 @@ def test_the_same_predictions_give_the_same_numbers(real: Benchmark) -> None:
     predicted = predictions.read_predictions(path, gold)
     first = scoring.score_predictions(gold, predicted)
     assert first.to_dict() == scoring.score_predictions(gold, dict(reversed(predicted.items()))).to_dict()
-    assert first.micro == scoring.micro(gold, predicted)
+    assert first.micro == scoring.score_micro(gold, predicted)
 
 
 def test_macro_f1_takes_only_what_can_be_measured() -> None:
@@ -286,8 +286,8 @@ def test_macro_f1_takes_only_what_can_be_measured() -> None:
     assert (score.macro.labels, score.macro.of, score.macro.f1) == (1, 2, 1.0)
     assert (score.macro.low, score.macro.high) == (None, None), "nothing varies"
     assert scoring.score_predictions(gold_of([{X}, {X}]), {}).macro.f1 is None
-    for mentions in (FEW - 1, FEW):
-        assert scoring.score_predictions(gold_of([{X}] * mentions), {}).macro.labels == (mentions == FEW)
+    for mentions in (MIN_GOLD_MENTIONS - 1, MIN_GOLD_MENTIONS):
+        assert scoring.score_predictions(gold_of([{X}] * mentions), {}).macro.labels == (mentions == MIN_GOLD_MENTIONS)
 
 
 def test_the_interval_of_macro_f1_goes_by_the_label_that_fewest_articles_have() -> None:
@@ -323,10 +323,10 @@ def test_compare_is_paired() -> None:
 
 def test_few_articles_tell_nothing_apart() -> None:
     """The same rule as on the board: all right against all wrong, but on five articles."""
-    items: list[set[LabelKey]] = [{X}] * (ENOUGH - 1)
+    items: list[set[LabelKey]] = [{X}] * (MIN_ARTICLES_TEST - 1)
     few = compare.compare_systems(gold_of(items), guesses(*items), {})
     assert not few.significant
-    assert few.verdict == "5 articles are too few to tell systems apart"
+    assert few.verdict == "5 articles are too few for a significance test"
     assert compare.compare_systems(gold_of([*items, {X}]), guesses(*items, {X}), {}).significant
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from jinbench.scoring import compare, score, significance
-from jinbench.scoring.significance import ENOUGH, LEVEL, f1
+from jinbench.scoring.significance import MIN_ARTICLES_TEST, LEVEL, f1
 from tests.helpers.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "scoring.md"
@@ -63,10 +63,10 @@ def coverage(
     held = np.zeros(2)
     for _ in range(times // 500):
         (sums,) = systems(rng, articles, 500, [rates], alike, **other)
-        drawn, enough = f1(significance.resample(sums)), significance.effective(score.sizes(sums))
+        drawn, enough = f1(significance.resample(sums)), significance.effective_size(score.article_sizes(sums))
         plain = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
         for i in range(500):
-            low, high = significance.interval(drawn[:, i], float(enough[i]))
+            low, high = significance.percentile_interval(drawn[:, i], float(enough[i]))
             held += low <= truth <= high, plain[0, i] <= truth <= plain[1, i]
     expanded, percentile = 100 * held / times
     return float(expanded), float(percentile)
@@ -120,10 +120,10 @@ def test_the_table_has_what_was_promised() -> None:
 def test_a_simulation_is_a_score() -> None:
     """What is simulated many at a time is what a score says of each alone."""
     (sums,) = systems(np.random.default_rng(0), 12, 5, [(RIGHT, SPURIOUS)])
-    drawn, enough = f1(significance.resample(sums)), significance.effective(score.sizes(sums))
+    drawn, enough = f1(significance.resample(sums)), significance.effective_size(score.article_sizes(sums))
     for i in range(5):
-        cell = score.cell("one", sums[:, i])
-        assert (cell.low, cell.high) == pytest.approx(significance.interval(drawn[:, i], float(enough[i])))
+        cell = score.make_cell("one", sums[:, i])
+        assert (cell.low, cell.high) == pytest.approx(significance.percentile_interval(drawn[:, i], float(enough[i])))
         assert cell.f1 == pytest.approx(f1(sums[:, i].sum(0)))
 
 
@@ -133,14 +133,14 @@ def test_a_simulation_is_a_score() -> None:
 def verdicts(a: Any, b: Any) -> Any:
     """For each simulation (times, 3): whether the interval leaves out 0, whether swapping says so, and the verdict."""
     drawn = f1(significance.resample(a)) - f1(significance.resample(b))
-    enough = significance.effective(score.sizes(a) + score.sizes(b))
+    enough = significance.effective_size(score.article_sizes(a) + score.article_sizes(b))
     found = []
     for i in range(a.shape[1]):
-        low, high = significance.interval(drawn[:, i], float(enough[i]))
+        low, high = significance.percentile_interval(drawn[:, i], float(enough[i]))
         apart = low > 0 or high < 0
         swapped = significance.randomization_test(a[:, i], b[:, i], 999) <= LEVEL
         value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
-        p = significance.wald_test(value, float(drawn[:, i].std()), float(enough[i]))
+        p = significance.wald_p_value(value, float(drawn[:, i].std()), float(enough[i]))
         found.append((apart, swapped, apart and swapped and p <= LEVEL))
     return np.array(found)
 
@@ -148,7 +148,7 @@ def verdicts(a: Any, b: Any) -> Any:
 def test_a_simulated_verdict_is_that_of_compare() -> None:
     """On systems that differ so much that it is yes and no."""
     a, b = systems(np.random.default_rng(1), 10, 40, [(0.7, 0.4), (0.6, 0.4)])
-    found = [compare.difference(a[:, i], b[:, i], 999) for i in range(40)]
+    found = [compare.compare_sums(a[:, i], b[:, i], 999) for i in range(40)]
     both = [each.significant for each in found]
     assert both == verdicts(a, b)[:, 2].tolist()
     assert 0 < sum(both) < 40
@@ -183,7 +183,7 @@ def test_false_alarms_are_as_rare_as_is_written(row: list[float]) -> None:
 
 
 def test_the_tables_of_alarms_begin_where_something_can_be_told() -> None:
-    assert [row[0] for row in table("alarms")] == [ENOUGH, 10, 20, 40]
+    assert [row[0] for row in table("alarms")] == [MIN_ARTICLES_TEST, 10, 20, 40]
 
 
 def lower(rates: tuple[float, float], gap: float) -> tuple[float, float]:
@@ -198,7 +198,7 @@ def stated_gaps(articles: int, rates: tuple[float, float], times: int, seed: int
     for _ in range(3):
         rng = np.random.default_rng([articles, seed])
         a, b = systems(rng, articles, times, [rates, lower(rates, float(found.mean()))])
-        found = np.array([compare.difference(a[:, i], b[:, i], 1).minimum_detectable for i in range(times)])
+        found = np.array([compare.compare_sums(a[:, i], b[:, i], 1).minimum_detectable for i in range(times)])
     return found
 
 
@@ -223,11 +223,11 @@ def test_the_smallest_gap_is_told_apart_as_often_as_is_written(row: list[float])
 
 
 def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
-    a, b = (each[:, 0] for each in systems(np.random.default_rng(0), ENOUGH, 1, [(RIGHT, SPURIOUS)] * 2))
-    assert compare.minimum_detectable_difference(compare.pairs({"a": a, "b": b})) is not None
-    assert compare.minimum_detectable_difference(compare.pairs({"a": a})) is None
-    assert compare.minimum_detectable_difference(compare.pairs({"a": a, "b": a})) is None, "two that say the same"
-    assert compare.minimum_detectable_difference(compare.pairs({"a": a[:-1], "b": b[:-1]})) is None
+    a, b = (each[:, 0] for each in systems(np.random.default_rng(0), MIN_ARTICLES_TEST, 1, [(RIGHT, SPURIOUS)] * 2))
+    assert compare.median_detectable_difference(compare.compare_pairs({"a": a, "b": b})) is not None
+    assert compare.median_detectable_difference(compare.compare_pairs({"a": a})) is None
+    assert compare.median_detectable_difference(compare.compare_pairs({"a": a, "b": a})) is None, "two that say the same"
+    assert compare.median_detectable_difference(compare.compare_pairs({"a": a[:-1], "b": b[:-1]})) is None
 
 
 # The parts, one by one
@@ -235,7 +235,7 @@ def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
 
 def test_effective_articles_by_hand() -> None:
     """As many as there are if they are equal; (2 + 1 + 1)² / (4 + 1 + 1) = 16/6; one if the others are empty."""
-    found = significance.effective(np.array([[3, 2, 0, 0], [3, 1, 5, 0], [3, 1, 0, 0]]))
+    found = significance.effective_size(np.array([[3, 2, 0, 0], [3, 1, 5, 0], [3, 1, 0, 0]]))
     assert found == pytest.approx([3, 16 / 6, 1, 0])
 
 
@@ -243,12 +243,12 @@ def test_where_an_interval_ends() -> None:
     """Φ(-√(n / (n - 1)) t): Hesterberg's expanded percentiles. With many articles the plain 2.5 %."""
     for articles in (2, 3.3, 5, 23, 200):
         expected = stats.norm.cdf(-math.sqrt(articles / (articles - 1)) * stats.t.ppf(0.975, articles - 1))
-        assert significance.tail(articles) == pytest.approx(expected, rel=1e-3, abs=1e-12)
-    assert significance.tail(10**6) == pytest.approx(0.025, rel=1e-4)
-    assert significance.tail(5) < 0.002  # ends far further out
-    assert significance.tail(1.0) == significance.tail(1.5)
+        assert significance.tail_probability(articles) == pytest.approx(expected, rel=1e-3, abs=1e-12)
+    assert significance.tail_probability(10**6) == pytest.approx(0.025, rel=1e-4)
+    assert significance.tail_probability(5) < 0.002  # ends far further out
+    assert significance.tail_probability(1.0) == significance.tail_probability(1.5)
     drawn = np.array([math.nan, *range(101)])
-    assert significance.interval(drawn, 10**6) == pytest.approx((2.5, 97.5), rel=1e-3)
+    assert significance.percentile_interval(drawn, 10**6) == pytest.approx((2.5, 97.5), rel=1e-3)
 
 
 def test_student_as_scipy_has_it() -> None:
@@ -258,25 +258,25 @@ def test_student_as_scipy_has_it() -> None:
             assert significance.t_quantile(probability, freedom) == pytest.approx(expected, rel=1e-4, abs=1e-5)
         for value in (-12.0, -2.3, 0.0, 0.4, 1.96, 5.0):
             expected = 2 * stats.t.sf(abs(value), freedom)
-            assert significance.t_test(value, freedom) == pytest.approx(expected, rel=1e-3, abs=1e-9)
+            assert significance.t_p_value(value, freedom) == pytest.approx(expected, rel=1e-3, abs=1e-9)
     assert significance.t_quantile(0.9, 0.3) == significance.t_quantile(0.9, 1)
 
 
 def test_every_resample_has_as_many_articles() -> None:
-    drawn = significance.draws(7, 500)
+    drawn = significance.draw_articles(7, 500)
     assert drawn.shape == (500, 7)
     assert set(drawn.sum(1)) == {7}
     assert drawn.mean(0) == pytest.approx(np.ones(7), abs=0.2)
     sums = np.random.default_rng(0).integers(0, 9, (7, 2, 3))
     assert (significance.resample(sums, 500) == np.tensordot(drawn, sums, 1)).all()
-    assert (significance.draws(7, 500, seed=1) != drawn).any()
+    assert (significance.draw_articles(7, 500, seed=1) != drawn).any()
 
 
 def test_blocks_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many articles that the weights are held a part at a time."""
-    whole = significance.draws(50, 400)
+    whole = significance.draw_articles(50, 400)
     monkeypatch.setattr(significance, "_BLOCK", 50 * 33)
-    assert (significance.draws(50, 400) == whole).all()
+    assert (significance.draw_articles(50, 400) == whole).all()
 
 
 def test_f1_of_sums() -> None:
@@ -309,19 +309,19 @@ def test_swapping_against_all_swaps(articles: int) -> None:
 
 def test_why_six_articles_are_enough_and_five_are_not() -> None:
     """All right against all wrong: of the 2^n swaps two are as extreme."""
-    for articles in (ENOUGH - 1, ENOUGH):
+    for articles in (MIN_ARTICLES_TEST - 1, MIN_ARTICLES_TEST):
         right, wrong = np.tile([5, 5, 5], (articles, 1)), np.tile([5, 5, 0], (articles, 1))
         p = all_swaps(right, wrong)
         assert p == 2 / 2**articles
-        assert (p <= LEVEL) == (articles == ENOUGH)
-        assert (significance.randomization_test(right, wrong) <= LEVEL) == (articles == ENOUGH)
+        assert (p <= LEVEL) == (articles == MIN_ARTICLES_TEST)
+        assert (significance.randomization_test(right, wrong) <= LEVEL) == (articles == MIN_ARTICLES_TEST)
 
 
 def test_holm_by_hand() -> None:
     """Three tests: 0.01 · 3, 0.02 · 2, then 0.04 · 1, which may not be less than the one before."""
-    assert significance.holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
-    assert significance.holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert significance.holm([]) == []
+    assert significance.holm_correction([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert significance.holm_correction([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert significance.holm_correction([]) == []
 
 
 def test_holm_as_it_is_defined() -> None:
@@ -332,7 +332,7 @@ def test_holm_as_it_is_defined() -> None:
         ranked = sorted(p)
         steps = [min(1.0, (len(p) - j) * each) for j, each in enumerate(ranked)]
         expected = [max(steps[: ranked.index(each) + ranked.count(each)]) for each in p]
-        found = significance.holm(p)
+        found = significance.holm_correction(p)
         assert found == pytest.approx(expected)
         rejected = 0  # step down: the smallest against level / m, then level / (m - 1), until one fails
         while rejected < len(p) and ranked[rejected] <= LEVEL / (len(p) - rejected) + 1e-12:
@@ -342,13 +342,13 @@ def test_holm_as_it_is_defined() -> None:
 
 def test_the_corrected_t_test_by_hand() -> None:
     """Differences 1, 2, 3, 4, 5 over five folds: mean 3, s² = 2.5, error √((1/5 + 1/4) 2.5) = 1.0607, t = 2.8284."""
-    mean, low, high, p = significance.corrected_t([1, 2, 3, 4, 5])
+    mean, low, high, p = significance.corrected_t_test([1, 2, 3, 4, 5])
     half = 2.776445 * math.sqrt(0.45 * 2.5)
     assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half), rel=1e-5)
     assert p == pytest.approx(0.04742, abs=1e-4)
     assert p == pytest.approx(2 * stats.t.sf(math.sqrt(8), 4), rel=1e-4)
-    assert significance.corrected_t([0.0, 0.0, 0.0]) == (0, 0, 0, 1)
-    assert significance.corrected_t([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
+    assert significance.corrected_t_test([0.0, 0.0, 0.0]) == (0, 0, 0, 1)
+    assert significance.corrected_t_test([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
 
 
 def test_the_gap_by_hand() -> None:
@@ -366,7 +366,7 @@ def tables(times: int) -> dict[str, str]:
     for articles in (5, 10, 20, 40, 100, 200):
         (sums,) = systems(np.random.default_rng([articles, 1]), articles, 2000, [(RIGHT, SPURIOUS)])
         held = [coverage(articles, alike, times, 1) for alike in (0.05, 0.2)]
-        enough = float(significance.effective(score.sizes(sums)).mean())
+        enough = float(significance.effective_size(score.article_sizes(sums)).mean())
         values = [held[0][0], held[1][0], held[0][1], held[1][1]]
         found["coverage"].append([str(articles), f"{enough:.1f}", *(f"{value:.1f}" for value in values)])
     found["others"] = [["otherwise as above", "5 articles", "10 articles", "40 articles"]]
@@ -375,7 +375,7 @@ def tables(times: int) -> dict[str, str]:
         found["others"].append([name, *(f"{ours:.1f}" for ours, _ in held)])
     kinds = ("interval", "swaps", "verdict")
     found["alarms"] = [["articles", *(f"{name}: {kind}" for name in ALIKE for kind in kinds)]]
-    for articles in (ENOUGH, 10, 20, 40):
+    for articles in (MIN_ARTICLES_TEST, 10, 20, 40):
         values = np.concatenate([alarms(articles, rates, 2 * times, 1) for rates in ALIKE.values()])
         found["alarms"].append([str(articles), *(f"{value:.1f}" for value in values)])
     found["power"] = [["articles", "F1 of the better", "gap", "told apart"]]

@@ -124,7 +124,7 @@ def test_an_article_that_comes_back_is_refused() -> None:
     """Within a batch; in a later one it cannot be seen."""
     tags = [["B-X"]] * 3
     tally = StreamingScorer(NAMES).add(tags, tags, ["a", "a", "b"])
-    with pytest.raises(DataError, match=r"(?s)articles\[2\]: wrong-shape.*one after the other.*'c' once more"):
+    with pytest.raises(DataError, match=r"(?s)articles\[2\]: wrong-shape.*adjacent items.*'c' once more"):
         tally.add(tags, tags, ["c", "b", "c"])
     assert tally.add(tags[:2], tags[:2], ["b", "a"]).report(0).articles == 3
 
@@ -152,8 +152,8 @@ def test_what_can_be_gone_through_once_is_counted() -> None:
 def test_items_in_another_order_keep_their_labels_and_lengths() -> None:
     _, _, gold, _ = sentences(50)
     order = random.Random(2).sample(range(50), 50)
-    found, expected = (schemes.of_tags(tags, NAMES) for tags in (gold, [gold[i] for i in order]))
-    found = found.reordered(np.array(order))
+    found, expected = (schemes.tags_to_table(tags, NAMES) for tags in (gold, [gold[i] for i in order]))
+    found = found.reorder(np.array(order))
     for name in ("item", "start", "end", "type", "tokens"):
         assert getattr(found, name).tolist() == getattr(expected, name).tolist()
 
@@ -181,14 +181,14 @@ def test_a_report_says_what_it_is() -> None:
     assert isinstance(report, StreamingReport)
     assert report.to_dict()["micro"]["f1"] == round(report.micro.f1 or 0, 6)
     assert list(report.to_pandas()["name"]) == ["micro", *NAMES]
-    assert str(report).endswith("items wholly right; 20 articles")
+    assert str(report).endswith("items are exact matches; 20 articles")
     assert (report.grouped, report.to_dict()["grouped"]) == (True, True)
-    assert schemes.types_of(["O", "B-X", "I-X", "E-Y"]) == ["X", "Y"]
+    assert schemes.list_types(["O", "B-X", "I-X", "E-Y"]) == ["X", "Y"]
 
 
 def test_a_report_says_when_no_articles_were_given() -> None:
     _, _, gold, predicted = sentences(100)
     alone = StreamingScorer(NAMES).add(gold[:50], predicted[:50]).add(gold[50:], predicted[50:], range(50)).report()
     assert (alone.grouped, alone.to_dict()["grouped"]) == (False, False)
-    said = "each item is taken for an article of its own: too narrow an interval where items are alike"
+    said = "each item counts as an article of its own: the interval is too narrow where items are alike"
     assert str(alone).endswith(f"100 articles\n{said}")

@@ -76,8 +76,8 @@ def test_what_was_torn_reads_as_printed(seed: Seeds, id: str, text: str) -> None
 
 
 def test_what_the_page_itself_tore_off_is_marked(seed: Seeds) -> None:
-    assert [found.id for found in seed.passages() if found.torn_start] == ["000-L83", "000-L121", "000-L127"]
-    assert not any(found.torn_end for found in seed.passages())
+    assert [found.id for found in seed.passages() if found.truncated_start] == ["000-L83", "000-L121", "000-L127"]
+    assert not any(found.truncated_end for found in seed.passages())
 
 
 def test_nothing_of_the_garbling_is_left(seed: Seeds) -> None:
@@ -100,7 +100,7 @@ def test_contact_details_are_kept_out(seed: Seeds) -> None:
 
 
 def test_summary_accounts_for_every_line(seed: Seeds) -> None:
-    for row in articles.summary(seed):
+    for row in articles.summarize_pages(seed):
         # A line that a jump marker shares with its text counts under both kinds.
         shared = sum(
             piece.kind == "jump" and any(piece.lines == other.lines for other in article.pieces if other is not piece)

@@ -174,7 +174,7 @@ def test_the_five_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> No
     seed = articles.read_seeds(bare)
     assert [page.repairs for page in seed.pages] == [page.repairs for page in articles.read_seeds(real).pages]
     assert [page.id for page in seed.pages] == ["000", "001", "002", "003", "004"]
-    passages = [passage for passage in seed.passages() if passage.torn_start]
+    passages = [passage for passage in seed.passages() if passage.truncated_start]
     assert [passage.id for passage in passages] == ["000-L83", "000-L121", "000-L127"]
 
 
@@ -187,17 +187,17 @@ def test_whatever_is_added_passes_the_check(mini: Benchmark, tmp_path: Path, tex
     page = put(tmp_path / "page.txt", "\n".join(texts))
     if not "".join(texts).strip():
         with pytest.raises(DataError, match="page-empty"):
-            importer.plan(mini, [page])
+            importer.plan_import(mini, [page])
         return
     world = Benchmark(tmp_path / "world")
     shutil.rmtree(world.root, ignore_errors=True)
     shutil.copytree(mini.root, world.root)
-    importer.write(importer.plan(world, [page]))
+    importer.write_import(importer.plan_import(world, [page]))
     assert len(articles.read_seeds(world).pages) == 4
 
 
 def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = importer.plan(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
+    made = importer.plan_import(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
     before, write = contents(bare.root), files.write_bytes
 
     def full(path: Path, data: bytes) -> None:
@@ -207,12 +207,12 @@ def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(files, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        importer.write(made)
+        importer.write_import(made)
     assert contents(bare.root) == before
     monkeypatch.undo()
     bare.articles.write_text("# somebody else was here\n")
     with pytest.raises(DataError, match="file-changed"):
-        importer.write(made)
+        importer.write_import(made)
     assert contents(bare.root) | {"seeds/articles.toml": b""} == before | {"seeds/articles.toml": b""}
 
 
@@ -262,7 +262,7 @@ def test_gb18030_is_recognised_and_converted(
     ],
 )
 def test_what_an_encoding_seems_to_be(encoding: str, text: str, seems: str | None) -> None:
-    assert extract.guess(text.encode(encoding)) == seems
+    assert extract.guess_encoding(text.encode(encoding)) == seems
 
 
 def test_a_byte_order_mark_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
@@ -370,9 +370,9 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
 def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: Benchmark, tmp_path: Path) -> None:
     text = WEB.format(declared)
     if encoding == "big5":
-        from jinbench.seeds.repairs import converted
+        from jinbench.seeds.repairs import convert_script
 
-        text = converted(text, "s2t")
+        text = convert_script(text, "s2t")
     page = put(tmp_path / "page.html", text.encode(encoding))
     assert add(bare, page) == 0
     entry = entries(bare)["page"][0]

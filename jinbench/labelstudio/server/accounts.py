@@ -1,4 +1,7 @@
-"""This user's folder for Label Studio, and the accounts kept in it: nobody else can look inside."""
+"""Accounts of Label Studio: storage, login, sign-up.
+
+They are kept in the home, a folder that no other user of the machine can read.
+"""
 
 import contextlib
 import json
@@ -20,32 +23,32 @@ if TYPE_CHECKING:
     import httpx
 
 ADMIN = "admin"
-PRIVATE = 0o700  # of the folder; what others cannot enter, they cannot read
-_OURS = ("accounts.json", "server.json", "database.json", "server.log", "data")
+PRIVATE = 0o700  # mode of the folder
+_OWN_FILES = ("accounts.json", "server.json", "database.json", "server.log", "data")
 
 
 def home() -> Path:
-    """The folder of this user's server: `JINBENCH_HOME`, or `~/.local/share/jinbench`."""
+    """Return the folder of this user's server: `JINBENCH_HOME`, or `~/.local/share/jinbench`."""
     return Path(os.environ.get("JINBENCH_HOME") or Path.home() / ".local" / "share" / "jinbench")
 
 
 def use_home(folder: str | Path) -> contextlib.AbstractContextManager[None]:
-    """Another home for a while, with a server of its own and SQLite, whatever the environment names."""
-    named = dict.fromkeys(("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE"), "")
-    return temporary_environment({"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite", **named})
+    """Use another home, with a server of its own and SQLite, while the context lasts."""
+    unset = dict.fromkeys((address.URL, address.TOKEN, address.TOKEN_FILE), "")
+    return temporary_environment({"JINBENCH_HOME": str(folder), "DJANGO_DB": "sqlite", **unset})
 
 
 def open_home() -> Path:
-    """The home, made if it is not there, and closed to every other user of the machine.
+    """Return the home, made if need be, and closed to every other user of the machine.
 
-    Raises :class:`ServerError` if it cannot be, and for an open folder that holds other things: it may be anybody's.
+    Raises :class:`ServerError` if that fails, and for a folder that others can read and that holds other things.
     """
     folder = home()
     try:
         folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
             inside = {path.name for path in folder.iterdir() if path.suffix != ".lock"}
-            if inside and not inside.intersection(_OURS):
+            if inside and not inside.intersection(_OWN_FILES):
                 raise ServerError(
                     f"{folder} holds other things, and others can read it. Passwords are kept in a folder of their "
                     "own: set JINBENCH_HOME to one that does not exist yet."
@@ -59,7 +62,7 @@ def open_home() -> Path:
 
 
 def lock(name: str) -> contextlib.AbstractContextManager[Any]:
-    """Holds back other processes that ask for the same name in this home."""
+    """Return a lock between the processes that use this home."""
     from filelock import FileLock
 
     return FileLock(str(open_home() / f"{name}.lock"))
@@ -67,9 +70,10 @@ def lock(name: str) -> contextlib.AbstractContextManager[Any]:
 
 @dataclass(frozen=True)
 class Account:
-    """`login`: as what the server knows it, if not as `annotators.email(name)`; somebody else made it then.
+    """An account on a server.
 
-    `url`: the server it is on, None for the one of this home. `password` is empty where it is not known here.
+    `login`: its e-mail address, if somebody else made the account; `password` is empty then. `url`: the server,
+    None for the one of this home.
     """
 
     name: str
@@ -79,18 +83,18 @@ class Account:
     url: str | None = None
 
     @property
-    def address(self) -> str:
-        return self.login or annotators.email(self.name)
+    def email(self) -> str:
+        return self.login or annotators.account_email(self.name)
 
 
-def accounts_file() -> Path:
-    """The file of the accounts."""
+def accounts_path() -> Path:
+    """Return the path of accounts.json."""
     return home() / "accounts.json"
 
 
 def read_accounts() -> list[Account]:
-    """The accounts of every server. Raises :class:`ServerError` if the file cannot be read."""
-    path = accounts_file()
+    """Read the accounts of all servers. Raises :class:`ServerError` if the file cannot be read."""
+    path = accounts_path()
     try:
         return [Account(**entry) for entry in json.loads(path.read_text())]
     except FileNotFoundError:
@@ -102,34 +106,34 @@ def read_accounts() -> list[Account]:
         ) from None
 
 
-def accounts_of_server(url: str | None = None) -> dict[str, Account]:
-    """The accounts on the server at `url`, or on the one of this home, by name."""
+def accounts_by_name(url: str | None = None) -> dict[str, Account]:
+    """Return the accounts on the server at `url`, or on the one of this home, by name."""
     return {account.name: account for account in read_accounts() if account.url == url}
 
 
-def administrator() -> Account:
-    """The first account of the server of this home. Raises :class:`ServerError` if nobody knows it any more."""
+def find_administrator() -> Account:
+    """Return the first account of the server of this home. Raises :class:`ServerError` if it is lost."""
     try:
-        return accounts_of_server()[ADMIN]
+        return accounts_by_name()[ADMIN]
     except KeyError:
         raise ServerError(
-            f"{accounts_file()} does not hold the administrator's account. Put the file back from a copy, or "
+            f"{accounts_path()} does not hold the administrator's account. Put the file back from a copy, or "
             "set JINBENCH_HOME "
             "to a new folder for a new server."
         ) from None
 
 
-def remember(account: Account) -> Account:
-    """Add to accounts.json, or put in place of what it says. Readable by its owner only from the moment it exists.
+def save_account(account: Account) -> Account:
+    """Add an account to accounts.json or replace it there; the file is never readable by others.
 
-    Raises :class:`ServerError` for a name that differs from a known one in capitals alone: it would be one login.
+    Raises :class:`ServerError` for a name that differs from another only in case: both would have one login.
     """
     with lock("accounts"):  # two processes that add one at once would each write the list without the other's
-        same = annotators.one_login((*accounts_of_server(account.url), account.name))
-        if same:
-            raise ServerError(f"{same[0]} has the login that {account.name} would have. Rename one of the two.")
+        clash = annotators.find_login_clash((*accounts_by_name(account.url), account.name))
+        if clash:
+            raise ServerError(f"{clash[0]} has the login that {account.name} would have. Rename one of the two.")
         entries = {(entry.name, entry.url): entry for entry in read_accounts()} | {(account.name, account.url): account}
-        path = accounts_file()
+        path = accounts_path()
         new = path.with_name(f".accounts.{os.getpid()}.json")
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -141,8 +145,8 @@ def remember(account: Account) -> Account:
 
 
 def restrict_permissions() -> bool:
-    """Take away what lets others read the accounts. Whether there was something to take away."""
-    path = accounts_file()
+    """Make accounts.json readable by its owner only. Returns whether others could read it."""
+    path = accounts_path()
     try:
         was_open = bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
         if was_open:
@@ -155,42 +159,42 @@ def restrict_permissions() -> bool:
 
 
 def map_login(name: str, login: str, url: str) -> Account:
-    """From now on `name` is who the server at `url` knows as `login`. Exports go on saying `annotators.email(name)`.
+    """Record that annotator `name` has the account `login` on the server at `url`; exports do not show it.
 
-    Raises :class:`ServerError` if another name has that login there: nobody could tell their labels apart.
+    Raises :class:`ServerError` if another annotator has that login: nobody could tell their labels apart.
     """
-    taken = [each.name for each in accounts_of_server(url).values() if each.address.casefold() == login.casefold()]
+    taken = [name for name, account in accounts_by_name(url).items() if account.email.casefold() == login.casefold()]
     if taken not in ([], [name]):
         raise ServerError(f"{login} on {url} is {taken[0]} already. One login is one annotator.")
-    return remember(Account(name, login=login, url=url))
+    return save_account(Account(name, login=login, url=url))
 
 
-def login_of(name: str, url: str | None) -> str:
-    """As what the server at `url`, or the one of this home, knows the annotator."""
-    account = accounts_of_server(url).get(name)
-    return account.address if account else annotators.email(name)
+def find_login(name: str, url: str | None) -> str:
+    """Return the annotator's login on the server at `url`, or on the one of this home."""
+    account = accounts_by_name(url).get(name)
+    return account.email if account else annotators.account_email(name)
 
 
-def names(logins: list[str], url: str | None) -> dict[str, str]:
-    """The annotator's name for each login of the server at `url`; a login that is no annotator's stands for itself."""
-    accounts = accounts_of_server(url)
-    mapped = {account.address.casefold(): name for name, account in accounts.items()}
+def names_by_login(logins: list[str], url: str | None) -> dict[str, str]:
+    """Return the annotator's name for each login of the server at `url`; the login itself if it is no annotator's."""
+    accounts = accounts_by_name(url)
+    mapped = {account.email.casefold(): name for name, account in accounts.items()}
 
     def name_of(login: str) -> str:
-        name = annotators.name_of(login)
-        # Whoever is somebody else there is not the account of the same name as well.
+        name = annotators.account_name(login)
+        # An annotator who is mapped to another login does not own the account of the usual name too.
         return mapped.get(login.casefold()) or (login if name in accounts else name)
 
     return {login: name_of(login) for login in logins}
 
 
 @contextlib.contextmanager
-def session(url: str) -> Iterator["httpx.Client"]:
-    """A browser-like session: cookies, and the header that Django's forgery check wants."""
+def open_session(url: str) -> Iterator["httpx.Client"]:
+    """Open a session like a browser's: cookies, and the header that Django's CSRF check wants."""
     import httpx
 
     with (
-        reached(url),
+        translate_http_errors(url),
         httpx.Client(
             base_url=url, timeout=60, trust_env=not address.is_loopback(url), headers={"Referer": url}
         ) as http,
@@ -199,8 +203,8 @@ def session(url: str) -> Iterator["httpx.Client"]:
 
 
 @contextlib.contextmanager
-def reached(url: str) -> Iterator[None]:
-    """Turns what goes wrong on the way to `url` into :class:`ServerError`."""
+def translate_http_errors(url: str) -> Iterator[None]:
+    """Raise errors of the transport to `url` as :class:`ServerError`."""
     import httpx
 
     try:
@@ -215,58 +219,60 @@ def _post(http: "httpx.Client", path: str, **data: str) -> "httpx.Response":
 
 
 def log_in(http: "httpx.Client", account: Account) -> None:
+    """Log in with password. Raises :class:`ServerError`."""
     http.get("/user/login/")
-    answer = _post(http, "/user/login/", email=account.address, password=account.password)
+    answer = _post(http, "/user/login/", email=account.email, password=account.password)
     if answer.status_code != 302:
         raise ServerError(
-            f"Label Studio refused the login of {account.address} (HTTP {answer.status_code}).\n"
-            f"Its password is kept in {accounts_file()}; if it was changed in the browser, write it there too."
+            f"Label Studio refused the login of {account.email} (HTTP {answer.status_code}).\n"
+            f"Its password is kept in {accounts_path()}; if it was changed in the browser, write it there too."
         )
 
 
 def login_administrator(url: str) -> Account:
-    """The administrator of the server of this home, at `url`, with its one personal access token."""
-    admin = administrator()
+    """Return the administrator of the server of this home, at `url`, with its personal access token."""
+    admin = find_administrator()
     if admin.token:
         return admin
-    with session(url) as http:
+    with open_session(url) as http:
         log_in(http, admin)
         answer = _post(http, "/api/token/")
         if answer.status_code == 409:  # the account has one that was not written down
             raise ServerError(
-                f"{admin.address} has an access token that {accounts_file()} does not hold.\n"
+                f"{admin.email} has an access token that {accounts_path()} does not hold.\n"
                 f"Open {url}/user/account/personal-access-token, revoke it, and run the same command again."
             )
         if answer.status_code != 201:
             raise ServerError(f"Label Studio gave no access token (HTTP {answer.status_code}).")
-        return remember(replace(admin, token=answer.json()["token"]))
+        return save_account(replace(admin, token=answer.json()["token"]))
 
 
-def member(url: str, name: str) -> Account:
-    """The account called `name` on the server of this home, at `url`; over the invitation link if it is new."""
-    with lock("members"):  # nobody may renew the link between another's reading and using it
-        known = accounts_of_server().get(name)
-        account = known or remember(Account(name, secrets.token_urlsafe(12)))
-        if known:
-            with contextlib.suppress(ServerError), session(url) as http:
+def ensure_local_member(url: str, name: str) -> Account:
+    """Return the account `name` on the server of this home, at `url`; sign it up if it is new."""
+    with lock("members"):  # another process may renew the link between reading and using it
+        stored = accounts_by_name().get(name)
+        account = stored or save_account(Account(name, secrets.token_urlsafe(12)))
+        if stored:
+            with contextlib.suppress(ServerError), open_session(url) as http:
                 log_in(http, account)
                 return account
-        # New, or written down and then cut off before it was signed up.
-        with session(url) as http:
-            log_in(http, administrator())
+        # New, or interrupted between saving it and signing it up.
+        with open_session(url) as http:
+            log_in(http, find_administrator())
             try:
                 sign_up(url, http.get("/api/invite").json()["invite_url"], account)
-            finally:  # the server's log holds the link: let it open nothing any more
+            finally:  # the server's log holds the link: renew it
                 http.post("/api/invite/reset-token", json={}, headers={"X-CSRFToken": http.cookies["csrftoken"]})
     return account
 
 
 def sign_up(url: str, link: str, account: Account) -> None:
-    with session(url) as http:
+    """Sign an account up over an invitation link. Raises :class:`ServerError`."""
+    with open_session(url) as http:
         http.get(link)
-        answer = _post(http, link, email=account.address, password=account.password, allow_newsletters="false")
+        answer = _post(http, link, email=account.email, password=account.password, allow_newsletters="false")
         if answer.status_code != 302:
             raise ServerError(
-                f"Label Studio did not sign up {account.address} (HTTP {answer.status_code}).\n"
-                f"If it exists with another password, write that into {accounts_file()}."
+                f"Label Studio did not sign up {account.email} (HTTP {answer.status_code}).\n"
+                f"If it exists with another password, write that into {accounts_path()}."
             )

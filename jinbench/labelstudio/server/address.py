@@ -1,7 +1,8 @@
-"""Which Label Studio is meant: an address and a token for one that somebody else runs, else the one of this machine.
+"""Address and token of the Label Studio server, from options or the environment.
 
-The address comes from `LABEL_STUDIO_URL`, the token from `LABEL_STUDIO_API_KEY` or from the file that
-`LABEL_STUDIO_API_KEY_FILE` names. No message repeats a token, nor an address that could hold one.
+Without them the server of this machine is meant. The address comes from `LABEL_STUDIO_URL`, the token from
+`LABEL_STUDIO_API_KEY` or from the file that `LABEL_STUDIO_API_KEY_FILE` names. No message repeats a token, nor an
+address that could hold one.
 """
 
 import contextlib
@@ -19,8 +20,8 @@ URL, TOKEN, TOKEN_FILE = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUD
 _PORTS = {"http": 80, "https": 443}
 
 
-def checked(url: str) -> str:
-    """An address in one fixed form, without a slash at its end. Raises :class:`ServerError` for any other."""
+def normalize_url(url: str) -> str:
+    """Return an address in one fixed form, without a slash at its end. Raises :class:`ServerError` for any other."""
     try:
         parts = urlsplit(url.strip())
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
@@ -35,18 +36,18 @@ def checked(url: str) -> str:
         raise ServerError("The address does not say how to get there. Write https://… (or http:// on this machine).")
     if scheme not in _PORTS or not host or re.search(r"[\s\\]", url.strip()):
         raise ServerError("That is no address of a Label Studio. Write it as https://label.example")
-    named = f"[{host}]" if ":" in host else host
-    plain = f"{scheme}://{named}" + (f":{port}" if port and port != _PORTS[scheme] else "")
+    authority = f"[{host}]" if ":" in host else host
+    normalized = f"{scheme}://{authority}" + (f":{port}" if port and port != _PORTS[scheme] else "")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ServerError(
-            f"The address goes on after the server's name. Write {plain} alone. A Label Studio that is served below "
-            "a path cannot be used: its SDK does not find the way back there with a personal access token."
+            f"The address goes on after the server's name. Write {normalized} alone. A Label Studio that is served "
+            "below a path cannot be used: its SDK does not find the way back there with a personal access token."
         )
-    return plain
+    return normalized
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address leads to this machine, by a way that no other machine sees."""
+    """Return whether an address leads to this machine, by a way that no other machine sees."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -55,7 +56,7 @@ def is_loopback(url: str) -> bool:
 
 
 def security_warning(url: str) -> str | None:
-    """What somebody should know before work goes to `url`."""
+    """Return a warning if the connection to `url` is not encrypted, else None."""
     if url.startswith("https://") or is_loopback(url):
         return None
     return (
@@ -65,35 +66,35 @@ def security_warning(url: str) -> str | None:
 
 
 def remote_url() -> str | None:
-    """The address of the server that somebody else runs, or None for the one of this machine.
+    """Return the address of the server that the environment names, or None for the one of this machine.
 
-    Raises :class:`ServerError` for half of what is needed, and for an address that is none.
+    Raises :class:`ServerError` if only one of address and token is set, and for an invalid address.
     """
     url, token = os.environ.get(URL), os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE)
     if token and not url:
         raise ServerError(f"Set both {URL} and {TOKEN} (or {TOKEN_FILE}), or neither for the server of this machine.")
-    return checked(url) if url else None
+    return normalize_url(url) if url else None
 
 
-def token() -> str:
-    """The token for the server that :func:`named` gives. Raises :class:`ServerError`."""
-    given, file = os.environ.get(TOKEN), os.environ.get(TOKEN_FILE)
-    if given and file:
+def remote_token() -> str:
+    """Return the token for the server at :func:`remote_url`. Raises :class:`ServerError`."""
+    token, file = os.environ.get(TOKEN), os.environ.get(TOKEN_FILE)
+    if token and file:
         raise ServerError(f"{TOKEN} and {TOKEN_FILE} are both set. Unset one of them.")
-    if not (given or file):
+    if not (token or file):
         raise ServerError(
             f"There is no token for {remote_url()}. Set {TOKEN}, or give --token-file FILE. "
             "A personal access token is made in Label Studio under Account & Settings."
         )
-    found = given if given else read_token(Path(str(file)))
+    token = (token or read_token_file(Path(str(file)))).strip()
     # A character that a header cannot have would bring an error that shows the whole of it.
-    if not re.fullmatch(r"[\x21-\x7e]+", found.strip()):
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ServerError("The token is not one word of plain characters. Copy it again.")
-    return found.strip()
+    return token
 
 
-def read_token(path: Path) -> str:
-    """What the file holds. Raises :class:`ServerError` if anybody but its owner may read it."""
+def read_token_file(path: Path) -> str:
+    """Return the content of a token file. Raises :class:`ServerError` if anybody but its owner may read it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -108,18 +109,23 @@ def read_token(path: Path) -> str:
 
 
 def use_server(url: str | None, token_file: Path | None) -> contextlib.AbstractContextManager[None]:
-    """What the options --url and --token-file say, as if the environment said it.
+    """Set the environment as the options --url and --token-file say, while the context lasts.
 
     Raises :class:`ServerError` if a token of the environment would go to a server that it was not meant for.
     """
-    own = {key: os.environ.get(key, "") for key in (URL, TOKEN, TOKEN_FILE)}
-    if url is not None and token_file is None and own[URL] and checked(own[URL]) != checked(url):
+    variables = {key: os.environ.get(key, "") for key in (URL, TOKEN, TOKEN_FILE)}
+    if (
+        url is not None
+        and token_file is None
+        and variables[URL]
+        and normalize_url(variables[URL]) != normalize_url(url)
+    ):
         raise ServerError(
             f"{URL} names another server than --url, and the token of the environment is that one's. "
             f"Give --token-file too, or unset {URL}."
         )
     if url is not None:
-        own[URL] = checked(url)
+        variables[URL] = normalize_url(url)
     if token_file is not None:
-        own |= {TOKEN: "", TOKEN_FILE: str(token_file)}
-    return environment.temporary_environment(own)
+        variables |= {TOKEN: "", TOKEN_FILE: str(token_file)}
+    return environment.temporary_environment(variables)

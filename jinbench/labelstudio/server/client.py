@@ -1,4 +1,4 @@
-"""A client of Label Studio that is let in, and lets nothing out: the token goes to the server that it was made for."""
+"""Authenticated Label Studio client: connect, retry, stream; never leaks the token."""
 
 import contextlib
 import json
@@ -9,45 +9,42 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench.annotation.annotators import email
+from jinbench.annotation.annotators import account_email
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio.server import accounts, address, process
-from jinbench.labelstudio.server.accounts import member, reached, sign_up
-
-if TYPE_CHECKING:
-    from label_studio_sdk import LabelStudio
+from jinbench.labelstudio.server.accounts import ensure_local_member, sign_up, translate_http_errors
 
 if TYPE_CHECKING:
     import httpx
     from label_studio_sdk import LabelStudio
 
-_NONE_RUNS = "No Label Studio is running. Type: jinbench labelstudio start"
+_NOT_RUNNING = "No Label Studio is running. Type: jinbench labelstudio start"
 
 
 def ensure_member(name: str) -> str:
-    """The login of `name` on the server that `connect` leads to; signs it up there if it is missing and may be.
+    """Return the login of annotator `name` on the server of :func:`connect`; sign it up if it has none.
 
-    On a server that somebody else runs, a login that `accounts.map_login` names is theirs to make.
-    Raises :class:`ServerError`, with what its owner has to do.
+    A login that `accounts.map_login` recorded is not signed up: the owner of that server makes it.
+    Raises :class:`ServerError`, which says what the owner has to do.
     """
     url = address.remote_url()
     if url is None:
         server = process.find_server()
         if server is None:
-            raise ServerError(_NONE_RUNS)
-        return member(server.url, name).address
+            raise ServerError(_NOT_RUNNING)
+        return ensure_local_member(server.url, name).email
     from label_studio_sdk.core.api_error import ApiError
 
-    client, login = connect(), accounts.login_of(name, url)
-    map_it = f"jinbench labelstudio accounts --url {url} {name}=LOGIN"
+    client, login = connect(), accounts.find_login(name, url)
+    map_command = f"jinbench labelstudio accounts --url {url} {name}=LOGIN"
     try:
-        with reached(url):
+        with translate_http_errors(url):
             if login.casefold() in {str(user.email).casefold() for user in client.users.list()}:
                 return login
-            if login != email(name):
+            if login != account_email(name):
                 raise ServerError(
                     f"{url} has no member {login}. Ask its owner to invite that address (Organization, Invite people), "
-                    f"or name another login: {map_it}"
+                    f"or name another login: {map_command}"
                 )
             http: Any = client._client_wrapper.httpx_client
             answer = http.request("api/invite", method="GET")
@@ -59,19 +56,25 @@ def ensure_member(name: str) -> str:
     if not link:
         raise ServerError(
             f"{url} has no member {login}, and does not let this token invite one (HTTP {answer.status_code}). Ask its "
-            f"owner to make that account, or to name one that exists; then: {map_it}"
+            f"owner to make that account, or to name one that exists; then: {map_command}"
         )
     if not link.startswith("/") or link.startswith("//"):
         raise ServerError(f"{url} invites people to another server. Ask its owner to invite {login}.")
-    account = accounts.accounts_of_server(url).get(name) or accounts.Account(name, secrets.token_urlsafe(12), url=url)
-    sign_up(url, link, accounts.remember(account))
+    account = accounts.accounts_by_name(url).get(name) or accounts.Account(name, secrets.token_urlsafe(12), url=url)
+    sign_up(url, link, accounts.save_account(account))
     return login
 
 
 def connect() -> "LabelStudio":
-    """A client of the server that :func:`addresses.named` gives, or of the one started here.
+    """Make a client of the server that the environment names, or of the local one.
 
-    It follows no redirect: the token goes to the named server alone. Raises :class:`ServerError` if there is none.
+    It follows no redirects, so that the token goes to that server only.
+
+    Returns:
+        A client of the Label Studio SDK.
+
+    Raises:
+        ServerError: If there is no server, or it is no Label Studio, or the token is missing or out of date.
     """
     try:
         import httpx
@@ -79,44 +82,44 @@ def connect() -> "LabelStudio":
         from label_studio_sdk.core.api_error import ApiError
     except ImportError:
         raise ServerError("Label Studio's SDK is not installed. Type: pip install 'jinbench[annotate]'") from None
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it notes every address, that of an invitation too
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every address, also that of an invitation
     url = address.remote_url()
     if url is None:
         server = process.find_server()
         if server is None:
-            raise ServerError(_NONE_RUNS)
-        url, token, through = server.url, accounts.administrator().token, False
+            raise ServerError(_NOT_RUNNING)
+        url, token, use_proxy = server.url, accounts.find_administrator().token, False
     else:
         # A proxy cannot reach this machine.
-        token, through = address.token(), not address.is_loopback(url)
-    hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hide]}
-    http = httpx.Client(timeout=600, follow_redirects=False, trust_env=through, event_hooks=hooks)
+        token, use_proxy = address.remote_token(), not address.is_loopback(url)
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [_redact_token]}
+    http = httpx.Client(timeout=600, follow_redirects=False, trust_env=use_proxy, event_hooks=hooks)
     if address.remote_url() is not None:
-        _connect(http, url)
-    make: Any = LabelStudio  # the SDK's constructor is untyped
+        _check_is_label_studio(http, url)
+    constructor: Any = LabelStudio  # untyped in the SDK
     try:
-        client: LabelStudio = make(base_url=url, api_key=token, timeout=600, httpx_client=http)
-    except ApiError:  # it looks at the token's date
+        client: LabelStudio = constructor(base_url=url, api_key=token, timeout=600, httpx_client=http)
+    except ApiError:  # the constructor checks the date of the token
         raise ServerError(f"The access token for {url} is out of date. Make a new one in Label Studio.") from None
     return client
 
 
-def _hide(response: "httpx.Response") -> None:
-    """Take out of the body of an error what the request was let in by: a server may say it back, and it is printed."""
+def _redact_token(response: "httpx.Response") -> None:
+    """Remove the token of the request from the body of an error, which is printed: a server may echo it."""
     if not response.is_error:
         return
     body = response.read()
-    given = response.request.headers.get("authorization", "").rpartition(" ")[2].encode()
+    token = response.request.headers.get("authorization", "").rpartition(" ")[2].encode()
     with contextlib.suppress(ValueError, AttributeError, TypeError):
-        given = given or json.loads(response.request.content).get("refresh", "").encode()
-    if given and given in body:
-        response._content = body.replace(given, b"(token)")
+        token = token or json.loads(response.request.content).get("refresh", "").encode()
+    if token and token in body:
+        response._content = body.replace(token, b"(token)")
 
 
-def _connect(http: "httpx.Client", url: str) -> None:
-    """Raises :class:`ServerError` if what answers at `url` is no Label Studio, before a token is sent there.
+def _check_is_label_studio(http: "httpx.Client", url: str) -> None:
+    """Raise :class:`ServerError` if what answers at `url` is no Label Studio, before a token is sent there.
 
-    One that is there and does not answer is left to the command, which waits and tries again.
+    A server that is too busy to answer passes: the command retries.
     """
     import httpx
 
@@ -129,23 +132,23 @@ def _connect(http: "httpx.Client", url: str) -> None:
     except httpx.HTTPError:
         return
     if answer.is_redirect:
-        there = httpx.URL(url).join(answer.headers.get("location", "/"))
+        target = httpx.URL(url).join(answer.headers.get("location", "/"))
         raise ServerError(
-            f"{url} sends on to {there.scheme}://{there.netloc.decode()}. If that is the server that you mean, write "
+            f"{url} sends on to {target.scheme}://{target.netloc.decode()}. If that is the server that you mean, write "
             "its address; the token was not sent."
         )
     if answer.status_code >= 500:
         return
     try:
-        found = "label-studio-os-package" in answer.json()
+        is_label_studio = "label-studio-os-package" in answer.json()
     except ValueError:
-        found = False
-    if not found:
+        is_label_studio = False
+    if not is_label_studio:
         raise ServerError(f"What answers at {url} is no Label Studio. Check {address.URL}; the token was not sent.")
 
 
 def wait_until_up(client: Any, wait: float = 60) -> None:
-    """Until the server that `client` talks to answers again. Raises :class:`ServerError` after `wait` seconds."""
+    """Wait until the server of `client` answers again. Raises :class:`ServerError` after `wait` seconds."""
     import httpx
 
     url = str(client._client_wrapper.get_base_url())
@@ -156,55 +159,55 @@ def wait_until_up(client: Any, wait: float = 60) -> None:
             if http.get(f"{url}/health", timeout=5).status_code == 200:
                 return
         time.sleep(0.5)
-    ours = address.remote_url() is None
-    again = "Start it again (jinbench labelstudio start)" if ours else "Wait until it is there again"
+    is_local = address.remote_url() is None
+    fix = "Start it again (jinbench labelstudio start)" if is_local else "Wait until it is there again"
     raise ServerError(
-        f"Label Studio at {url} does not answer. {again}, then run the same command again: nothing is entered twice."
+        f"Label Studio at {url} does not answer. {fix}, then run the same command again: nothing is entered twice."
     )
 
 
 ATTEMPTS = 5
-SETTLE = 1.0  # seconds after a failure: what was sent before it may still be under way in the server
-PIECE = 1 << 16  # characters of a list that are read at a time
+SETTLE_SECONDS = 1.0  # after a failure: the server may still be working on the request
+CHUNK_LENGTH = 1 << 16  # characters of a list that are read at once
 
 ONCE: Any = {"max_retries": 0}  # for calls of the SDK
-_GONE = 404  # somebody else removed it meanwhile
+NOT_FOUND = 404  # somebody else removed it meanwhile
 
 
 def call(client: "LabelStudio", method: str, path: str, **options: Any) -> Any:
-    """One request, sent once; the JSON of its answer, or None. `options` are those of `httpx.Client.request`.
+    """Send one request, once, and return the JSON of its answer, or None; `options` as of `httpx.Client.request`.
 
-    Raises `ApiError` and `httpx.HTTPError`, for `patiently`, and :class:`ServerError` if no Label Studio answers.
+    Raises `ApiError` and `httpx.HTTPError`, for :func:`retry`, and :class:`ServerError` if no Label Studio answers.
     """
     import httpx
 
     try:
-        with _sent(client, method, path, options) as answer:
+        with _open_response(client, method, path, options) as answer:
             content = answer.read()
             return json.loads(content) if content else None
     except (httpx.InvalidURL, ValueError) as error:
-        raise ServerError(_explain(error)) from None
+        raise ServerError(_describe_error(error)) from None
 
 
-def list_all(client: "LabelStudio", path: str, **options: Any) -> Iterator[Any]:
-    """The elements of the list that a GET of `path` answers with, one at a time, however long it is.
+def stream_list(client: "LabelStudio", path: str, **options: Any) -> Iterator[Any]:
+    """Yield the elements of the list that a GET of `path` answers with, without holding all of them.
 
     Raises as :func:`call`; `httpx.RemoteProtocolError` if the list does not end.
     """
-    with _sent(client, "GET", path, options) as answer:
-        yield from _elements(answer)
+    with _open_response(client, "GET", path, options) as answer:
+        yield from _iterate_answer(answer)
 
 
 def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -> Iterator[dict[str, Any]]:
-    """The tasks of a project, or some of them, with all that anybody has done to them. Raises as :func:`listed`.
+    """Yield the tasks of a project, or some of them, with annotations and drafts. Raises as :func:`stream_list`.
 
     By the plain export. A snapshot takes a quarter less time, but with SQLite nobody can submit while it is made. The
-    server keeps a copy of every export, which is removed here if the server is this home's.
+    server keeps a copy of every export; on the local server it is deleted here.
     """
     parameters = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": sorted(ids)}
-    with _sent(client, "GET", f"api/projects/{project}/export", {"params": parameters}) as answer:
+    with _open_response(client, "GET", f"api/projects/{project}/export", {"params": parameters}) as answer:
         try:
-            yield from _elements(answer)
+            yield from _iterate_answer(answer)
         finally:
             name = answer.headers.get("filename", "")
             if address.remote_url() is None and name.startswith(f"project-{project}-at-"):
@@ -212,49 +215,52 @@ def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -
                     copy.unlink(missing_ok=True)
 
 
-def _elements(answer: Any) -> Iterator[Any]:
+def _iterate_answer(answer: "httpx.Response") -> Iterator[Any]:
     import httpx
 
     answer.encoding = "utf-8"
     try:
-        yield from elements(answer.iter_text(PIECE))
+        yield from iterate_json_array(answer.iter_text(CHUNK_LENGTH))
     except ValueError as error:
         raise httpx.RemoteProtocolError(str(error)) from None
 
 
-def elements(pieces: Iterable[str]) -> Iterator[Any]:
-    """The elements, objects each of them, of a JSON array that comes in pieces. Raises ValueError if it is none."""
+def iterate_json_array(chunks: Iterable[str]) -> Iterator[Any]:
+    """Yield the elements, all objects, of a JSON array that comes in chunks. Raises ValueError if it is broken."""
     decoder = json.JSONDecoder()
-    text, opened = "", False
-    for piece in pieces:
-        text += piece
+    text, is_open = "", False
+    for chunk in chunks:
+        text += chunk
         at = 0
         while True:
-            while at < len(text) and text[at] in " \t\r\n," + "[" * (not opened):
-                opened = opened or text[at] == "["
+            while at < len(text) and text[at] in " \t\r\n," + "[" * (not is_open):
+                is_open = is_open or text[at] == "["
                 at += 1
-            if not opened or at == len(text) or text[at] == "]":
+            if not is_open or at == len(text) or text[at] == "]":
                 break
             try:
                 element, at = decoder.raw_decode(text, at)
-            except json.JSONDecodeError:  # cut off here; the rest is in the next piece
+            except json.JSONDecodeError:  # cut off; the rest is in the next chunk
                 break
             yield element
         text = text[at:]
-    if not opened or text.strip() != "]":
+    if not is_open or text.strip() != "]":
         raise ValueError(f"a JSON array that is broken or cut off at {text[:40]!r}")
 
 
 @contextlib.contextmanager
-def _sent(client: "LabelStudio", method: str, path: str, options: dict[str, Any]) -> Iterator[Any]:
+def _open_response(
+    client: "LabelStudio", method: str, path: str, options: dict[str, Any]
+) -> Iterator["httpx.Response"]:
+    """Send a request and open its response as a stream."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
 
     wrapper: Any = client._client_wrapper
     url = f"{wrapper.get_base_url().rstrip('/')}/{path}"
     try:
-        headers = wrapper.get_headers()  # which fetches a new token every five minutes
-    except ValueError:  # a gateway's page
+        headers = wrapper.get_headers()  # fetches a new token every five minutes
+    except ValueError:  # the page of a gateway
         raise httpx.RemoteProtocolError("no token came") from None
     with wrapper.httpx_client.httpx_client.stream(method, url, headers=headers, **options) as answer:
         if answer.is_error:
@@ -264,9 +270,9 @@ def _sent(client: "LabelStudio", method: str, path: str, options: dict[str, Any]
 
 
 def retry(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -> Any:
-    """`act()`, which reads back what is there and does what is missing, until it gets through.
+    """Return `act()`, repeated until it succeeds: it has to read the state of the server and do what is missing.
 
-    Raises :class:`ServerError` if the server refuses, is silent for `wait` seconds, or fails again and again.
+    Raises :class:`ServerError` if the server refuses, is silent for `wait` seconds, or fails ATTEMPTS times.
     """
     import httpx
     from label_studio_sdk.core.api_error import ApiError
@@ -276,15 +282,15 @@ def retry(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -> An
             return act()
         except (httpx.HTTPError, ApiError) as error:
             status = getattr(error, "status_code", None)
-            if attempt == ATTEMPTS or (status is not None and status < 500 and status != _GONE):
-                raise ServerError(_explain(error)) from None
-            if status != _GONE:
-                time.sleep(SETTLE)
+            if attempt == ATTEMPTS or (status is not None and status < 500 and status != NOT_FOUND):
+                raise ServerError(_describe_error(error)) from None
+            if status != NOT_FOUND:
+                time.sleep(SETTLE_SECONDS)
                 wait_until_up(client, wait)
     return None
 
 
-def _explain(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     status = getattr(error, "status_code", None)
     if status == 401:
         return (
@@ -295,7 +301,7 @@ def _explain(error: Exception) -> str:
         if status == 400 and "incompatible with provided labeling schema" in body:
             return (
                 "Labels on the server use a type or a sector that labels.toml does not have any more. Put it back; or "
-                "pull, mend the exports, and begin again in a new project."
+                "pull, correct the exports, and begin again in a new project."
             )
         return f"Label Studio answered HTTP {status}: {body[:300]}"
     if isinstance(error, ValueError):
@@ -304,16 +310,16 @@ def _explain(error: Exception) -> str:
 
 
 def as_server_error(act: Callable[[], Any]) -> Any:
-    """`act()`, once, with what it raises turned into :class:`ServerError`."""
+    """Return `act()`, run once, with its errors raised as :class:`ServerError`."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
 
     try:
         return act()
     except (httpx.HTTPError, ApiError, httpx.InvalidURL, ValueError) as error:
-        raise ServerError(_explain(error)) from None
+        raise ServerError(_describe_error(error)) from None
 
 
 def write_lock() -> contextlib.AbstractContextManager[Any]:
-    """One writer at a time on this machine; the others wait. The lock goes when its process does, however it ends."""
+    """Return the lock by which one process of this machine writes at a time; it ends with its process."""
     return accounts.lock("writing")

@@ -1,7 +1,7 @@
-"""Where the server of this home keeps its work: SQLite, or a PostgreSQL. A home never changes from one to another.
+"""Database of the local server: SQLite or PostgreSQL. A home keeps to the one that it began with.
 
-Also an empty SQLite database as the server's own migrations make it, kept beside its environment: to make one takes
-most of a minute, to copy it no time.
+An empty SQLite database, made by the server's migrations, is cached beside its environment: to make one takes most of
+a minute.
 """
 
 import contextlib
@@ -18,16 +18,22 @@ from jinbench.core import files
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio.server import accounts
 
-_NEEDED = ("POSTGRE_HOST", "POSTGRE_NAME", "POSTGRE_USER", "POSTGRE_PASSWORD")
+_REQUIRED = ("POSTGRE_HOST", "POSTGRE_NAME", "POSTGRE_USER", "POSTGRE_PASSWORD")
 _FILE = "label_studio.sqlite3"
 
-# What an empty database may hold: the names of tables, rights and migrations. Anything else could be somebody's.
-_LISTS = {"auth_permission", "core_asyncmigrationstatus", "django_content_type", "django_migrations", "sqlite_sequence"}
+# Tables that have rows in an empty database.
+_SYSTEM_TABLES = {
+    "auth_permission",
+    "core_asyncmigrationstatus",
+    "django_content_type",
+    "django_migrations",
+    "sqlite_sequence",
+}
 
 
 @dataclass(frozen=True)
 class Database:
-    """`kind`: sqlite or postgresql. The rest is empty for SQLite, which lies in the home."""
+    """A database. `kind`: sqlite (the file in the home; the other fields are empty) or postgresql."""
 
     kind: str = "sqlite"
     host: str = ""
@@ -39,138 +45,140 @@ class Database:
         return f"PostgreSQL {self.name} at {self.host}:{self.port}" if self.kind == "postgresql" else "SQLite"
 
     def is_same(self, other: "Database") -> bool:
-        """Whether both are one database, whoever logs in to it."""
+        """Return whether both are the same database, for whichever user."""
         return (self.kind, self.host, self.port, self.name) == (other.kind, other.host, other.port, other.name)
 
 
-def asked() -> Database:
-    """The database that the environment names: Label Studio's own variables. Raises :class:`ServerError`."""
+def database_from_environment() -> Database:
+    """Return the database that Label Studio's environment variables name. Raises :class:`ServerError`."""
     kind = os.environ.get("DJANGO_DB", "")
-    given = [name for name in _NEEDED if os.environ.get(name)]
+    present = [name for name in _REQUIRED if os.environ.get(name)]
     if kind in ("", "sqlite"):
-        if given and not kind:
+        if present and not kind:
             raise ServerError(
-                f"{given[0]} is set and DJANGO_DB is not: Label Studio would use SQLite. Set DJANGO_DB=default for "
-                f"PostgreSQL, DJANGO_DB=sqlite for SQLite, or unset {', '.join(given)}."
+                f"{present[0]} is set and DJANGO_DB is not: Label Studio would use SQLite. Set DJANGO_DB=default for "
+                f"PostgreSQL, DJANGO_DB=sqlite for SQLite, or unset {', '.join(present)}."
             )
         return Database()
     if kind not in ("default", "postgresql"):
-        raise ServerError(f"DJANGO_DB={kind} is not known here. Set DJANGO_DB=default for PostgreSQL, or unset it.")
-    missing = [name for name in _NEEDED if name not in given]
+        raise ServerError(f"DJANGO_DB={kind} is not supported. Set DJANGO_DB=default for PostgreSQL, or unset it.")
+    missing = [name for name in _REQUIRED if name not in present]
     if missing:
         raise ServerError(f"DJANGO_DB={kind} means PostgreSQL; set {', '.join(missing)} too.")
-    host, name, user, _ = (os.environ[name] for name in _NEEDED)
+    host, name, user, _ = (os.environ[name] for name in _REQUIRED)
     port = os.environ.get("POSTGRE_PORT") or "5432"
     if not port.isdecimal():
         raise ServerError("POSTGRE_PORT is not a number.")
     return Database("postgresql", host, port, name, user)
 
 
-def _record() -> Path:
+def _record_path() -> Path:
     return accounts.home() / "database.json"
 
 
-def used() -> Database | None:
-    """The database that the server of this home has used so far, or None if it has never run."""
+def recorded_database() -> Database | None:
+    """Return the database that the server of this home has used, or None if it has never run."""
     try:
-        return Database(**json.loads(_record().read_text()))
+        return Database(**json.loads(_record_path().read_text()))
     except FileNotFoundError:
         return Database() if (accounts.home() / "data" / _FILE).exists() else None
     except (OSError, ValueError, TypeError):
-        raise ServerError(f"{_record()} cannot be read. It says which database this home uses; put it back.") from None
+        raise ServerError(
+            f"{_record_path()} cannot be read. It says which database this home uses; put it back."
+        ) from None
 
 
-def check(database: Database) -> None:
-    """Raises :class:`ServerError` if the work of this home lies in another database: it would seem to be gone."""
-    before = used()
+def check_database(database: Database) -> None:
+    """Raise :class:`ServerError` if this home belongs to another database: its projects would seem to be gone."""
+    before = recorded_database()
     if before is None or before.is_same(database):
         return
     home = accounts.home()
     if before.kind == "postgresql":
-        way = (
+        fix = (
             f"Set DJANGO_DB=default POSTGRE_HOST={before.host} POSTGRE_PORT={before.port} "
             f"POSTGRE_NAME={before.name} POSTGRE_USER={before.user} POSTGRE_PASSWORD=… (the password is not kept here)."
-            f"\nIf that database has moved and is the same one: delete {_record()} and start again."
+            f"\nIf that database has moved and is the same one: delete {_record_path()} and start again."
         )
     else:
-        way = "Unset DJANGO_DB, or set DJANGO_DB=sqlite."
+        fix = "Unset DJANGO_DB, or set DJANGO_DB=sqlite."
     raise ServerError(
-        f"The server of {home} keeps its work in {before}; this would be {database}, which holds none of it.\n{way}\n"
-        "For a new desk set JINBENCH_HOME to another folder; docs/labelstudio.md says how to take the work along."
+        f"The server of {home} keeps its work in {before}; this would be {database}, which holds none of it.\n{fix}\n"
+        "For a new server set JINBENCH_HOME to another folder; docs/labelstudio.md says how to take the work along."
     )
 
 
-def remember(database: Database) -> None:
-    """Write down, without a password, what this home uses."""
-    files.write_text(_record(), files.dump_json(asdict(database)))
+def record_database(database: Database) -> None:
+    """Record the database of this home, without the password."""
+    files.write_text(_record_path(), files.dump_json(asdict(database)))
 
 
-def forget() -> None:
-    """Take back :func:`remember`, if the server never came up."""
-    _record().unlink(missing_ok=True)
+def forget_database() -> None:
+    """Undo :func:`record_database`, after a first start that failed."""
+    _record_path().unlink(missing_ok=True)
 
 
-def settings() -> dict[str, str]:
-    """Of the environment what the server needs to reach its database."""
+def database_variables() -> dict[str, str]:
+    """Return the environment variables by which the server reaches its database."""
     return {name: value for name, value in os.environ.items() if name == "DJANGO_DB" or name.startswith("POSTGRE_")}
 
 
-def prepare(python: Path, data: Path, env: dict[str, str]) -> None:
-    """Put an empty SQLite database into the folder `data`, if none is there. Where that fails, the server makes one."""
+def copy_empty_database(python: Path, data: Path, env: dict[str, str]) -> None:
+    """Copy an empty SQLite database into the folder `data`, if it has none. If that fails, the server makes one."""
     target = data / _FILE
     if target.exists():
         return
     with contextlib.suppress(OSError, sqlite3.Error, subprocess.SubprocessError):
-        empty = _empty(python, env)
+        empty = _make_empty_database(python, env)
         if empty is None:
             return
         with tempfile.TemporaryDirectory(prefix=".new.", dir=data) as folder:
-            new = Path(folder) / _FILE
-            shutil.copyfile(empty, new)
-            new.chmod(0o600)
-            if _is_whole(new):
-                os.replace(new, target)
+            copy = Path(folder) / _FILE
+            shutil.copyfile(empty, copy)
+            copy.chmod(0o600)
+            if _is_intact(copy):
+                os.replace(copy, target)
             else:
                 empty.unlink()  # the next start makes it again
 
 
-def _is_whole(path: Path) -> bool:
+def _is_intact(path: Path) -> bool:
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
         return bool(database.execute("PRAGMA quick_check").fetchone() == ("ok",))
     return False
 
 
-def _empty(python: Path, env: dict[str, str]) -> Path | None:
-    """A migrated database without an account in it, in the environment's folder: a new lock file makes both anew."""
+def _make_empty_database(python: Path, env: dict[str, str]) -> Path | None:
+    """Return a migrated database without accounts, cached in the folder of the environment."""
     from filelock import FileLock
 
     folder = python.parent.parent
-    kept = folder / "empty.sqlite3"
+    cached = folder / "empty.sqlite3"
     with FileLock(f"{folder}.lock"):
-        if kept.is_file():
-            return kept
-        with tempfile.TemporaryDirectory(prefix=".empty.", dir=folder) as place:  # only this user can enter it
+        if cached.is_file():
+            return cached
+        with tempfile.TemporaryDirectory(prefix=".empty.", dir=folder) as scratch:  # mode 700
             subprocess.run(
-                # It says its version, and migrates before it does; it makes no account.
-                [str(python), "-m", "label_studio.server", "version", "--data-dir", place],
-                env=env | {"DJANGO_DB": "sqlite", "LABEL_STUDIO_BASE_DATA_DIR": place},
+                # `version` runs the migrations and creates no user.
+                [str(python), "-m", "label_studio.server", "version", "--data-dir", scratch],
+                env=env | {"DJANGO_DB": "sqlite", "LABEL_STUDIO_BASE_DATA_DIR": scratch},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=600,
                 check=True,
             )
-            new = Path(place) / "new.sqlite3"
-            with contextlib.closing(sqlite3.connect(Path(place) / _FILE)) as database:
+            compact = Path(scratch) / "new.sqlite3"
+            with contextlib.closing(sqlite3.connect(Path(scratch) / _FILE)) as database:
                 if not _is_empty(database):
                     return None
-                database.execute("VACUUM INTO ?", (str(new),))
-            new.chmod(0o600)
-            os.replace(new, kept)
-    return kept
+                database.execute("VACUUM INTO ?", (str(compact),))
+            compact.chmod(0o600)
+            os.replace(compact, cached)
+    return cached
 
 
 def _is_empty(database: sqlite3.Connection) -> bool:
-    """Whether there is not a row in it but the lists that every such database has."""
+    """Return whether no tables but the system tables have rows."""
     tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     full = {name for name in tables if database.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone()}
-    return "django_migrations" in full and full <= _LISTS
+    return "django_migrations" in full and full <= _SYSTEM_TABLES

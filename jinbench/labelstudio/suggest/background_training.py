@@ -26,7 +26,7 @@ LOOK, FETCH = 30.0, 300.0  # seconds after which it looks for submissions, and f
 Say = Callable[[str], None]
 
 
-class Mind:
+class BackgroundTrainer:
     """The model that answers, and the thread that teaches the next one.
 
     `count`: what tells quickly whether something may be new; `known`: all labels to learn from.
@@ -76,8 +76,8 @@ class Mind:
             [
                 {
                     "model_version": model.version,
-                    "score": round(each.certainty, 6),
-                    "result": exports.suggested_regions(each),
+                    "score": round(each.confidence, 6),
+                    "result": exports.to_suggested_regions(each),
                 }
             ]
             if each
@@ -108,7 +108,7 @@ class Mind:
             return
         known = self.known()
         self.seen, self.fetched = counted, time.monotonic()
-        if not known or suggestions.version(self.articles, known, self.folds) == self.version:
+        if not known or suggestions.suggester_version(self.articles, known, self.folds) == self.version:
             return
         data = _taught(self.articles, known, self.folds)
         if data is None:

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinbench.annotation.labels import LabelSet
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels
@@ -30,9 +30,8 @@ from jinbench.labelstudio import annotations
 from jinbench.labelstudio.server import accounts
 from jinbench.labelstudio.server.client import ONCE, as_server_error
 from jinbench.labelstudio.suggest import suggestions, task_order
-from jinbench.labelstudio.suggest.background_training import Mind, Say
+from jinbench.labelstudio.suggest.background_training import BackgroundTrainer, Say
 from jinbench.labelstudio.suggest.suggestions import Suggester
-from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -45,7 +44,7 @@ EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 
 
 @dataclass(frozen=True)
-class Place:
+class BackendAddress:
     """Where the backend listens, and the secret that Label Studio has to bring."""
 
     port: int
@@ -61,7 +60,7 @@ class Place:
         return "Basic " + base64.b64encode(f"{USER}:{self.secret}".encode()).decode()
 
 
-def folder() -> Path:
+def backend_folder() -> Path:
     """Where port, secret and model are kept, readable by their owner alone."""
     path = accounts.home() / "assist"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,9 +82,9 @@ def _keep(path: Path, data: bytes) -> None:
         raise
 
 
-def _last() -> Place | None:
+def _last() -> BackendAddress | None:
     try:
-        found = Place(**json.loads((folder() / "place.json").read_text()))
+        found = BackendAddress(**json.loads((backend_folder() / "place.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
     valid = isinstance(found.port, int) and isinstance(found.secret, str) and len(found.secret) >= 32
@@ -96,15 +95,15 @@ def _signed(secret: str, whose: str, data: bytes) -> bytes:
     return hmac.digest(secret.encode(), whose.encode() + b"\0" + data, "sha256")
 
 
-def keep_model(secret: str, whose: str, data: bytes) -> None:
+def save_model(secret: str, whose: str, data: bytes) -> None:
     """Keep a pickled suggester, signed: nothing but what was written here is ever unpickled."""
-    _keep(folder() / "model", _signed(secret, whose, data) + data)
+    _keep(backend_folder() / "model", _signed(secret, whose, data) + data)
 
 
-def kept_model(secret: str, whose: str) -> Suggester | None:
+def load_model(secret: str, whose: str) -> Suggester | None:
     """The suggester that was kept for the same people; None if there is none, or it is broken or foreign."""
     try:
-        content = (folder() / "model").read_bytes()
+        content = (backend_folder() / "model").read_bytes()
         if not hmac.compare_digest(content[:32], _signed(secret, whose, content[32:])):
             return None
         found = pickle.loads(content[32:])
@@ -113,7 +112,7 @@ def kept_model(secret: str, whose: str) -> Suggester | None:
     return found if isinstance(found, Suggester) else None
 
 
-def handler(header: str, mind: Mind) -> type[http.server.BaseHTTPRequestHandler]:
+def make_handler(header: str, mind: BackgroundTrainer) -> type[http.server.BaseHTTPRequestHandler]:
     """What answers requests that bring `header` as their `Authorization`."""
     expected = header.encode()
 
@@ -191,7 +190,7 @@ def handler(header: str, mind: Mind) -> type[http.server.BaseHTTPRequestHandler]
     return Handler
 
 
-class Server(http.server.ThreadingHTTPServer):
+class BackendServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
@@ -207,18 +206,18 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def listening(port: int | None) -> Iterator[tuple[Server, Place]]:
+def listen(port: int | None) -> Iterator[tuple[BackendServer, BackendAddress]]:
     """A server on `port`, the last one, or any free one, and its place, kept for the next time."""
     last = _last()
-    server: Server | None = None
+    server: BackendServer | None = None
     for wanted in (port or (last.port if last else 0), 0):
         with contextlib.suppress(OSError):
-            server = Server((HOST, wanted), http.server.BaseHTTPRequestHandler)
+            server = BackendServer((HOST, wanted), http.server.BaseHTTPRequestHandler)
             break
     if server is None:
         raise ServerError(f"No free port on {HOST}.")
-    place = Place(server.server_port, last.secret if last else secrets.token_urlsafe(32))
-    _keep(folder() / "place.json", files.dump_json(asdict(place)).encode())
+    place = BackendAddress(server.server_port, last.secret if last else secrets.token_urlsafe(32))
+    _keep(backend_folder() / "place.json", files.dump_json(asdict(place)).encode())
     try:
         yield server, place
     finally:
@@ -228,7 +227,7 @@ def listening(port: int | None) -> Iterator[tuple[Server, Place]]:
 TITLE = "jinbench assist"
 
 
-def register(client: "LabelStudio", project: int, place: Place) -> bool:
+def register_backend(client: "LabelStudio", project: int, place: BackendAddress) -> bool:
     """Make Label Studio ask the backend when a passage of a project is opened; repeated, it changes what changed.
 
     Returns whether the server also calls when something is submitted: by default it calls no address of its own
@@ -296,12 +295,11 @@ def _number(entry: Any) -> int:
     return int(entry.id)
 
 
-def serve(
+def serve_backend(
     client: "LabelStudio",
-    seed: Seeds,
-    label_set: LabelSet,
+    workspace: Workspace,
     names: Sequence[str],
-    ready: Callable[[Place, dict[str, int], str], None],
+    ready: Callable[[BackendAddress, dict[str, int], str], None],
     say: Say,
     port: int | None = None,
 ) -> None:
@@ -314,11 +312,11 @@ def serve(
     """
     from filelock import FileLock, Timeout
 
-    numbers = {name: annotations.project_number(client, label_set, name) for name in names}
+    numbers = {name: annotations.find_project_id(client, workspace.label_set, name) for name in names}
     folds = suggestions.FOLDS if len(names) > 1 else 0
-    whose = json.dumps([metadata.version("jinbench"), label_set.title, sorted(names)])
+    whose = json.dumps([metadata.version("jinbench"), workspace.label_set.title, sorted(names)])
     try:
-        lock = FileLock(str(folder() / "lock"), mode=0o600).acquire(timeout=1)
+        lock = FileLock(str(backend_folder() / "lock"), mode=0o600).acquire(timeout=1)
     except Timeout:
         raise ServerError(f"A backend is running already for {accounts.home()}. End it first.") from None
 
@@ -328,24 +326,24 @@ def serve(
         )
 
     def known() -> list[PassageLabels]:
-        return [entry for name in names for entry in annotations.fetch(client, seed, label_set, name)]
+        return [entry for name in names for entry in annotations.fetch_labels(client, workspace, name)]
 
-    with lock, listening(port) as (server, place):
-        mind = Mind(
-            seed.articles,
+    with lock, listen(port) as (server, place):
+        mind = BackgroundTrainer(
+            workspace.seeds.articles,
             count,
             known,
             folds,
-            lambda data: keep_model(place.secret, whose, data),
-            kept_model(place.secret, whose),
+            lambda data: save_model(place.secret, whose, data),
+            load_model(place.secret, whose),
             say,
         )
-        server.RequestHandlerClass = handler(place.header, mind)
+        server.RequestHandlerClass = make_handler(place.header, mind)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
         for name in names:  # live suggestions and an order by certainty do not go together
-            task_order.by_order(client, task_order.plan(client, label_set, name))
-        called = [register(client, number, place) for number in numbers.values()]
+            task_order.order_by_reading(client, task_order.plan_order(client, workspace.label_set, name))
+        called = [register_backend(client, number, place) for number in numbers.values()]
         if not all(called):
             say("Label Studio does not call back when something is submitted: the backend looks for itself.")
         ready(place, numbers, mind.version)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from jinbench.annotation.gold import nothing_labelled
+from jinbench.annotation.gold import no_labels_error
 from jinbench.core import files
-from jinbench.core.text import split_sentences
-from jinbench.core.types import Article, Passage, PassageLabels, Span, Suggestion, within
-from jinbench.models.active_learning import FAMILY, certainty
+from jinbench.core.types import Article, Passage, PassageLabels, Span, Suggestion, slice_spans
+from jinbench.models.active_learning import MODEL_PREFIX, sequence_confidence
 
 if TYPE_CHECKING:
     from jinbench.models.crf.estimator import CrfTagger
@@ -32,7 +31,7 @@ class Suggester:
     of the package, and the beginning of the sha256 of what was learnt.
     """
 
-    version: str
+    suggester_version: str
     models: tuple[tuple[frozenset[str], "CrfTagger | None"], ...]
     rest: "CrfTagger"
 
@@ -57,8 +56,8 @@ def train_suggester(articles: Sequence[Article], known: Sequence[PassageLabels],
     story = {article.id: article.story for article in articles}
     passages, examples = _examples(articles, known)
     if not examples:
-        raise nothing_labelled("labels")
-    name, rest = version(articles, known, folds), _fit(examples, passages)
+        raise no_labels_error("labels")
+    name, rest = suggester_version(articles, known, folds), _fit(examples, passages)
     if not folds:
         return Suggester(name, (), rest)
     stories = sorted({story[passages[entry.passage_id].article_id] for entry in examples})
@@ -72,12 +71,12 @@ def train_suggester(articles: Sequence[Article], known: Sequence[PassageLabels],
     return Suggester(name, tuple(models), rest)
 
 
-def version(articles: Sequence[Article], known: Sequence[PassageLabels], folds: int = FOLDS) -> str:
+def suggester_version(articles: Sequence[Article], known: Sequence[PassageLabels], folds: int = FOLDS) -> str:
     """The version that :func:`learn` gives to what it makes of the same, without learning."""
     passages, examples = _examples(articles, known)
     learnt = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
     hash = files.sha256(json.dumps([learnt, folds], ensure_ascii=False).encode())
-    return f"{FAMILY} {metadata.version('jinbench')} {hash[:8]}"
+    return f"{MODEL_PREFIX} {metadata.version('jinbench')} {hash[:8]}"
 
 
 def _examples(
@@ -97,23 +96,24 @@ def _fit(examples: Sequence[PassageLabels], passages: Mapping[str, Passage]) -> 
     for entry in examples:
         for start, end, text in _sentences(passages[entry.passage_id]):
             texts.append(text)
-            spans.append(within(entry.spans, start, end))
+            spans.append(slice_spans(entry.spans, start, end))
     return CrfTagger().fit(texts, spans)
 
 
 def _sentences(passage: Passage) -> list[tuple[int, int, str]]:
     """As the items of `ner` are made: no entity goes over the end of a sentence."""
-    cut = split_sentences(passage.id, passage.text)
-    return [(sentence.start, sentence.end, passage.text[sentence.start : sentence.end]) for sentence in cut]
+    return [
+        (sentence.start, sentence.end, passage.text[sentence.start : sentence.end]) for sentence in passage.sentences
+    ]
 
 
 def _suggest(tagger: "CrfTagger", passages: Sequence[Passage]) -> dict[str, Suggestion]:
     cut = [_sentences(passage) for passage in passages]
-    scored = iter(tagger.predict_scored([text for sentences in cut for _, _, text in sentences]))
+    scored = iter(tagger.predict_with_confidence([text for sentences in cut for _, _, text in sentences]))
     found = {}
     for passage, sentences in zip(passages, cut, strict=True):
         said = [(start, next(scored)) for start, _, _ in sentences]
-        spans = tuple(span.shifted(-start) for start, each in said for span in each.spans)
-        chances = tuple(chance for _, each in said for chance in each.chances)
-        found[passage.id] = Suggestion(spans, chances, certainty([each for _, each in said]))
+        spans = tuple(span.relative_to(-start) for start, each in said for span in each.spans)
+        chances = tuple(chance for _, each in said for chance in each.probabilities)
+        found[passage.id] = Suggestion(spans, chances, sequence_confidence([each for _, each in said]))
     return found

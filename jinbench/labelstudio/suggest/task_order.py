@@ -12,7 +12,7 @@ from jinbench.annotation.labels import LabelSet
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Suggestion
 from jinbench.labelstudio import annotations, projects, push
-from jinbench.labelstudio.server.client import ONCE, as_server_error, list_all, retry
+from jinbench.labelstudio.server.client import ONCE, as_server_error, stream_list, retry
 from jinbench.models import active_learning
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Scores = list[tuple[int, str, float | None]]  # task, model version, score
 
 
 @dataclass(frozen=True)
-class Queue:
+class TaskOrder:
     """`passages`: those that are not labelled yet, with their certainty (None: nothing can be said), in the order in
     which they come. `sent`, `removed`: predictions that hold the order.
     """
@@ -36,31 +36,31 @@ class Queue:
     removed: int = 0
 
 
-def plan(
+def plan_order(
     client: "LabelStudio", label_set: LabelSet, annotator: str, suggestions: Mapping[str, Suggestion] | None = None
-) -> Queue:
+) -> TaskOrder:
     """What is left to label in the annotator's project: by certainty where there are `suggestions`, else as it is read.
 
     Passages about which nothing can be said come last. Raises :class:`ServerError` if there is no project.
     """
-    number = annotations.project_number(client, label_set, annotator)
-    tasks = as_server_error(lambda: projects.tasks_by_passage(client, number))
+    number = annotations.find_project_id(client, label_set, annotator)
+    tasks = as_server_error(lambda: projects.list_tasks_by_passage(client, number))
     left = [id for id, found in tasks.items() if not found[0].total_annotations]
     if suggestions is None:
-        return Queue(annotator, number, tuple((id, None) for id in left))
-    first = active_learning.order({id: suggestions[id] for id in left if id in suggestions})
-    said = [(id, round(suggestions[id].certainty, 6)) for id in first]
-    return Queue(annotator, number, (*said, *((id, None) for id in left if id not in suggestions)))
+        return TaskOrder(annotator, number, tuple((id, None) for id in left))
+    first = active_learning.order_by_confidence({id: suggestions[id] for id in left if id in suggestions})
+    said = [(id, round(suggestions[id].confidence, 6)) for id in first]
+    return TaskOrder(annotator, number, (*said, *((id, None) for id in left if id not in suggestions)))
 
 
-def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
+def order_by_uncertainty(client: "LabelStudio", queue: TaskOrder, version: str) -> TaskOrder:
     """Let Label Studio hand out the passages in the order of `queue`. Safe to repeat.
 
     Where the project shows uploaded suggestions, their own scores order it, and what is returned is in that order.
     Raises :class:`ServerError` if it shows those of a backend: Label Studio cannot order by these.
     """
     project: Any = as_server_error(lambda: client.projects.get(id=queue.project))
-    tasks = as_server_error(lambda: projects.tasks_by_passage(client, queue.project))
+    tasks = as_server_error(lambda: projects.list_tasks_by_passage(client, queue.project))
     shown = str(project.model_version or "")
     if shown and not shown.startswith(PREFIX) and project.show_collab_predictions:
         return _by_what_is_shown(client, queue, shown, {int(found[0].id): id for id, found in tasks.items()})
@@ -88,10 +88,10 @@ def by_uncertainty(client: "LabelStudio", queue: Queue, version: str) -> Queue:
     if wanted:  # in one call: hidden predictions would take the model version away, were it not given with them
         settings: dict[str, Any] = {"sampling": UNCERTAIN, "show_collab_predictions": False, "model_version": name}
         as_server_error(lambda: client.projects.update(id=queue.project, **settings))
-    return Queue(queue.annotator, queue.project, queue.passages, **counts)
+    return TaskOrder(queue.annotator, queue.project, queue.passages, **counts)
 
 
-def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapping[int, str]) -> Queue:
+def _by_what_is_shown(client: "LabelStudio", queue: TaskOrder, shown: str, ids: Mapping[int, str]) -> TaskOrder:
     """By the scores of the suggestions of this model version. Passages without one are listed last."""
     found = retry(client, lambda: _predictions(client, queue.project))
     scores = {ids.get(task): score for task, version, score in found if version == shown}
@@ -104,10 +104,10 @@ def _by_what_is_shown(client: "LabelStudio", queue: Queue, shown: str, ids: Mapp
     said = [(id, scores[id]) for id, _ in queue.passages if scores.get(id) is not None]
     rest = [(id, None) for id, _ in queue.passages if scores.get(id) is None]
     as_server_error(lambda: client.projects.update(id=queue.project, sampling=UNCERTAIN))
-    return Queue(queue.annotator, queue.project, (*sorted(said, key=lambda each: (each[1], each[0])), *rest))
+    return TaskOrder(queue.annotator, queue.project, (*sorted(said, key=lambda each: (each[1], each[0])), *rest))
 
 
-def by_order(client: "LabelStudio", queue: Queue) -> Queue:
+def order_by_reading(client: "LabelStudio", queue: TaskOrder) -> TaskOrder:
     """Let Label Studio hand out passages as they are read, and take away what held another order. Safe to repeat."""
     project: Any = as_server_error(lambda: client.projects.get(id=queue.project))
     settings: dict[str, Any] = {"sampling": READING}
@@ -120,7 +120,7 @@ def by_order(client: "LabelStudio", queue: Queue) -> Queue:
         counts["removed"] += _remove(client, queue.project, _there(client, queue.project))
 
     retry(client, act)
-    return Queue(queue.annotator, queue.project, queue.passages, **counts)
+    return TaskOrder(queue.annotator, queue.project, queue.passages, **counts)
 
 
 def _there(client: "LabelStudio", project: int) -> Scores:
@@ -129,11 +129,11 @@ def _there(client: "LabelStudio", project: int) -> Scores:
 
 def _predictions(client: "LabelStudio", project: int) -> Scores:
     """One at a time: with their results all of them would be large."""
-    found = list_all(client, "api/predictions", params={"project": project})
+    found = stream_list(client, "api/predictions", params={"project": project})
     return [(int(each["task"]), str(each["model_version"]), each["score"]) for each in found]
 
 
 def _remove(client: "LabelStudio", project: int, there: Scores) -> int:
     """Delete what holds an order. Returns how many predictions that were."""
-    projects.drop_predictions(client, project, (version for _, version, _ in there))
+    projects.delete_predictions(client, project, (version for _, version, _ in there))
     return len(there)

@@ -1,10 +1,10 @@
-// The data, what is said in two languages, elements, numbers, and drawings. Text is only ever put into text nodes.
+// The data, texts in two languages, elements, numbers, and drawings. Text is only ever put into text nodes.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 let language = "en";
 
-/** What is said under `key` in the language of the page, with values in braces; the key's last part if nothing is. */
+/** The text of `key` in the language of the page, with values for names in braces; without a text the key's last part. */
 function say(key, values = {}) {
   const text = DATA.strings[language][key] ?? DATA.strings.en[key] ?? key.slice(key.indexOf(".") + 1);
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -34,13 +34,13 @@ function fixed(value, sign = false) {
   return `${value < 0 ? "\u2212" : sign ? "+" : ""}${text}`;
 }
 
-const shown = (value) => (value === null ? "\u2013" : fixed(value));
+const figureText = (value) => (value === null ? "\u2013" : fixed(value));
 const between = (low, high, sign = false) => (low === null || high === null ? "" : `[${fixed(low, sign)}, ${fixed(high, sign)}]`);
 
-/** The interval behind a score, or why there is none. */
-const worth = ({ value, low, high }) => (value === null ? "" : between(low, high) || say("no_interval"));
+/** The interval of a score, or that there is none. */
+const intervalOf = ({ value, low, high }) => (value === null ? "" : between(low, high) || say("no_interval"));
 
-/** The name of a layout, a kind of noise with its level, and so on, as it is said. */
+/** The name of a layout, a kind of noise with its level, and so on. */
 function part(name) {
   const tier = /^(.+)-(\d+)$/.exec(name);
   return tier ? say("part.level", { noise: say(`part.${tier[1]}`), level: tier[2] }) : say(`part.${name}`);
@@ -59,29 +59,29 @@ function bar(figures, label) {
   return el("svg", { class: "bar", viewBox: "0 0 1 1", preserveAspectRatio: "none", role: "img", "aria-label": label }, grid, paths);
 }
 
-/** The axis of the drawings, with a ruler as long as the smallest gap that can be told. */
-function axis(gap) {
+/** The axis of the drawings, with a ruler as long as the minimum detectable difference. */
+function axis(difference) {
   const ticks = [0, 0.2, 0.4, 0.6, 0.8, 1].map((x) => {
     const tick = el("span", { class: "tick" }, x === 0 || x === 1 ? String(x) : x.toFixed(1).slice(1));
     tick.style.left = `${x * 100}%`;
     return tick;
   });
-  const ruler = gap !== null && el("div", { class: "ruler" }, el("span", { class: "measure" }), el("span", {}, say("gap_ruler", { gap: fixed(gap) })));
-  if (ruler) ruler.firstChild.style.width = `${Math.min(gap, 1) * 100}%`;
+  const ruler = difference !== null && el("div", { class: "ruler" }, el("span", { class: "measure" }), el("span", {}, say("ruler", { difference: fixed(difference) })));
+  if (ruler) ruler.firstChild.style.width = `${Math.min(difference, 1) * 100}%`;
   return el("div", { class: "axis" }, ruler, el("div", { class: "ticks", "aria-hidden": "true" }, ticks));
 }
 
 /** Name of a system, and what it is. */
 function chips(row) {
   const about = row.about;
-  const why = about.given.length
-    ? say("why.given", { what: about.given.join(", ") })
+  const why = about.oracle_inputs.length
+    ? say("why.oracle", { what: about.oracle_inputs.join(", ") })
     : about.saw_test_articles !== "no" && say(`why.${about.saw_test_articles}`);
   return [el("span", { class: "chip" }, say(`kind.${about.kind}`)), why && el("span", { class: "chip warn" }, why)];
 }
 
 /** How a system is drawn. */
-const markOf = (row) => (row.about.annotator ? "annotator" : row.rank === null && (row.about.given.length || row.about.saw_test_articles === "yes") ? "given" : "ranked");
+const markOf = (row) => (row.about.annotator ? "annotator" : row.rank === null && (row.about.oracle_inputs.length || row.about.saw_test_articles === "yes") ? "oracle" : "ranked");
 
 const systemOf = (board, name) => board.rows.find((row) => row.system === name);
 const nameOf = (board, system) => systemOf(board, system)?.about.name ?? system;

@@ -84,7 +84,7 @@ function table(board, state, go) {
     headOf("rank", say("column.rank"), state, go),
     headOf("system", say("column.system"), state, go),
     headOf("figure", title, state, go),
-    el("th", { scope: "col", role: "columnheader", class: "head plot" }, el("span", { class: "hush" }, say("column.plot")), axis(state.show === "micro" ? board.gap : null)),
+    el("th", { scope: "col", role: "columnheader", class: "head plot" }, el("span", { class: "hush" }, say("column.plot")), axis(state.show === "micro" ? board.minimum_detectable : null)),
     headOf("precision", say("column.precision"), state, go),
     headOf("recall", say("column.recall"), state, go),
     headOf("right", say("column.right"), state, go),
@@ -101,7 +101,7 @@ function table(board, state, go) {
   return el("table", { role: "table", class: "ranking" }, caption, head, body);
 }
 
-/** Mark the rows that cannot be told apart from that of `system`. */
+/** Mark the rows that are not significantly different from that of `system`. */
 function highlight(body, board, system) {
   const ties = systemOf(board, system)?.ties ?? [];
   for (const row of body.rows) {
@@ -124,12 +124,12 @@ function line(board, row, found, state, go) {
     "tr",
     { role: "row", "data-system": row.system },
     el("td", { role: "cell", class: "compare" }, el("input", { type: "checkbox", id: `pick-${id}`, checked: picked, "aria-label": say("compare_pick", { name: isolated(name) }), change: () => go(pick(state, row.system)) })),
-    cell("rank", row.place),
+    cell("rank", row.rank_range),
     el("th", { scope: "row", role: "rowheader", class: "system" }, el("button", { type: "button", id: `open-${id}`, class: "name", title: say("details_of", { name: isolated(name) }), "aria-haspopup": "dialog", click: () => go({ system: row.system }) }, el("bdi", {}, name)), el("span", { class: "chips" }, chips(row))),
-    el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
+    el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, figureText(found.value)), " ", el("span", { class: "soft" }, intervalOf(found), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
     el("td", { role: "cell", class: "plot" }, bar([{ ...found, mark: markOf(row) }], label)),
-    cell("precision", found.cell && !found.few ? shown(found.cell.precision) : "\u2013"),
-    cell("recall", found.cell && !found.few ? shown(found.cell.recall) : "\u2013"),
+    cell("precision", found.cell && !found.few ? figureText(found.cell.precision) : "\u2013"),
+    cell("recall", found.cell && !found.few ? figureText(found.cell.recall) : "\u2013"),
     cell("right", found.cell ? `${found.cell.correct} / ${found.cell.gold}` : "\u2013"),
     cell("ties", row.ties.flatMap((tie, place) => [place ? ", " : "", el("bdi", {}, nameOf(board, tie))])),
     cell("missing", String(row.score.missing)),

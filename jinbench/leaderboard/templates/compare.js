@@ -53,8 +53,8 @@ function sides(a, b) {
 
 function both({ key, text }, a, b) {
   const found = [a, b].map((row) => figure(row, key));
-  const cells = found.map((each, place) => el("td", { class: "figure", "data-head": [a, b][place].about.name }, el("i", { class: `key ${place ? "b" : "a"}`, "aria-hidden": "true" }), each.few ? el("span", { class: "soft" }, `${each.cell.correct} / ${each.cell.gold}`) : [el("b", {}, shown(each.value)), " ", el("span", { class: "soft" }, worth(each))]));
+  const cells = found.map((each, place) => el("td", { class: "figure", "data-head": [a, b][place].about.name }, el("i", { class: `key ${place ? "b" : "a"}`, "aria-hidden": "true" }), each.few ? el("span", { class: "soft" }, `${each.cell.correct} / ${each.cell.gold}`) : [el("b", {}, figureText(each.value)), " ", el("span", { class: "soft" }, intervalOf(each))]));
   const difference = found.every((each) => each.value !== null) ? fixed(found[0].value - found[1].value, true) : "\u2013";
-  const label = say("plot_bare", { name: text, value: found.map((each) => `${shown(each.value)} ${between(each.low, each.high)}`).join(" / ") });
+  const label = say("plot_bare", { name: text, value: found.map((each) => `${figureText(each.value)} ${between(each.low, each.high)}`).join(" / ") });
   return el("tr", { "data-key": key }, el("th", { scope: "row" }, text), cells, el("td", { class: "plot" }, bar(found.map((each, place) => ({ ...each, mark: place ? "second" : "ranked" })), label)), el("td", { class: "minus" }, difference));
 }

@@ -77,8 +77,8 @@ function top() {
   const switches = Object.entries(DATA.languages).map(([name, code]) =>
     el("button", { type: "button", id: `lang-${name}`, lang: code, "aria-pressed": String(name === language), click: () => go({ lang: name }) }, DATA.strings[name].language),
   );
-  const by = DATA.labelled && DATA.strings.en[`by.${DATA.labelled}`] && el("p", { class: "honest" }, say(`by.${DATA.labelled}`));
-  const notes = ["how_scored", "how_interval", "how_tie", "how_gap", "how_few"].map((key) => el("li", {}, say(key, DATA)));
+  const by = DATA.labelled_by && DATA.strings.en[`by.${DATA.labelled_by}`] && el("p", { class: "honest" }, say(`by.${DATA.labelled_by}`));
+  const notes = ["how_scored", "how_interval", "how_tie", "how_detectable", "how_few"].map((key) => el("li", {}, say(key, DATA)));
   return el(
     "header",
     { class: "top" },

@@ -14,13 +14,13 @@ function about(board, row) {
   const known = row.about;
   const entries = [
     ["kind", say(`kind.${known.kind}`)],
-    ["rank", row.place],
+    ["rank", row.rank_range],
     ["ties", row.ties.flatMap((tie, place) => [place ? ", " : "", el("bdi", {}, nameOf(board, tie))])],
     ["who", known.who],
     ["link", known.url ? el("a", { href: known.url, rel: "noopener noreferrer nofollow", target: "_blank" }, known.link) : known.link],
     ["trained_on", known.trained_on],
     ["saw", !known.annotator && say(`saw.${known.saw_test_articles}`)],
-    ["given", known.given.join(", ")],
+    ["oracle", known.oracle_inputs.join(", ")],
     ["note", known.note],
   ].filter(([, value]) => (Array.isArray(value) ? value.length : value));
   const list = entries.map(([key, value]) => el("div", {}, el("dt", {}, say(`about.${key}`)), el("dd", { id: `about-${key}` }, key === "who" || key === "note" || key === "trained_on" ? el("bdi", {}, value) : value)));
@@ -42,15 +42,15 @@ function cellTable(row) {
 function cellLine(group, cell, mark) {
   const found = ofCell(cell);
   const name = group === "all" ? say("figure.micro") : part(cell.name);
-  const label = found.few ? say("plot_bare", { name, value: say("counts_only") }) : say("plot_bare", { name, value: `${shown(found.value)} ${worth(found)}` });
+  const label = found.few ? say("plot_bare", { name, value: say("counts_only") }) : say("plot_bare", { name, value: `${figureText(found.value)} ${intervalOf(found)}` });
   return el(
     "tr",
     { "data-name": cell.name },
     el("th", { scope: "row", class: "label" }, name),
-    el("td", { class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found))]),
+    el("td", { class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, figureText(found.value)), " ", el("span", { class: "soft" }, intervalOf(found))]),
     el("td", { class: "plot" }, bar([{ ...found, mark }], label)),
-    el("td", { class: "precision" }, found.few ? "\u2013" : shown(cell.precision)),
-    el("td", { class: "recall" }, found.few ? "\u2013" : shown(cell.recall)),
+    el("td", { class: "precision" }, found.few ? "\u2013" : figureText(cell.precision)),
+    el("td", { class: "recall" }, found.few ? "\u2013" : figureText(cell.recall)),
     el("td", { class: "right" }, `${cell.correct} / ${cell.gold}`),
     el("td", { class: "predicted" }, String(cell.predicted)),
   );
@@ -60,13 +60,13 @@ function cellLine(group, cell, mark) {
 function means(row) {
   return OVERALL.filter((name) => name !== "micro" && has(row, name)).map((name) => {
     const found = figure(row, name);
-    const value = `${shown(found.value)} ${between(found.low, found.high)}`;
+    const value = `${figureText(found.value)} ${between(found.low, found.high)}`;
     const over = name === "macro" && el("span", { class: "over" }, say("over", found.mean));
     return el(
       "tr",
       { "data-name": name },
       el("th", { scope: "row", class: "label" }, say(`figure.${name}`)),
-      el("td", { class: "figure" }, el("b", {}, shown(found.value)), " ", el("span", { class: "soft" }, worth(found), over)),
+      el("td", { class: "figure" }, el("b", {}, figureText(found.value)), " ", el("span", { class: "soft" }, intervalOf(found), over)),
       el("td", { class: "plot" }, bar([{ ...found, mark: markOf(row) }], say("plot_bare", { name: say(`figure.${name}`), value }))),
       ["precision", "recall", "right", "predicted"].map((key) => el("td", { class: key }, "\u2013")),
     );
@@ -101,7 +101,7 @@ function example(item) {
   const guess = [...item.correct.map((label) => ["correct", label]), ...made.filter((each) => each.predicted).map((each) => [each.kind, each.predicted])];
   const spans = [...gold, ...guess].every(([, label]) => label.length > 1);
   const side = (key, labels) => el("div", { class: `side ${key}` }, el("span", { class: "which" }, say(`example.${key}`)), el("p", { lang: "zh-Hans" }, spans ? marked(item.text, labels) : chosen(labels)));
-  return el("article", { class: "example", "data-id": item.id }, el("h4", {}, el("code", {}, item.id), !item.known && el("span", { class: "chip warn" }, say("example.unknown"))), spans ? null : el("p", { class: "text", lang: "zh-Hans" }, item.text), side("gold", gold), side("predicted", guess));
+  return el("article", { class: "example", "data-id": item.id }, el("h4", {}, el("code", {}, item.id), !item.has_prediction && el("span", { class: "chip warn" }, say("example.unknown"))), spans ? null : el("p", { class: "text", lang: "zh-Hans" }, item.text), side("gold", gold), side("predicted", guess));
 }
 
 /** A text with its spans marked. Offsets count characters, not the halves that JavaScript counts. */

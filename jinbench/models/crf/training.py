@@ -1,4 +1,4 @@
-"""How a linear-chain CRF learns: batches of texts, features dropped at random, a step of AdaGrad on the likelihood."""
+"""Training of the linear-chain CRF: AdaGrad on the log-likelihood of batches, with feature dropout."""
 
 import math
 from collections.abc import Sequence
@@ -8,13 +8,23 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from jinbench.models.crf import inference
-from jinbench.models.crf.inference import Array, Packed, States
+from jinbench.models.crf.inference import (
+    FORBIDDEN,
+    FloatArray,
+    IntArray,
+    PackedSentences,
+    States,
+    add_edges,
+    forward_backward,
+    pack_sentences,
+    sum_after,
+    sum_before,
+)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """See :class:`jinbench.models.crf.estimator.CrfTagger`; `cost` is what a missed label costs, in units of score."""
+class TrainingSettings:
+    """Settings of :class:`jinbench.models.crf.estimator.CrfTagger`; `cost`: of a missed label, in units of score."""
 
     rate: float
     wide_rate: float
@@ -25,90 +35,102 @@ class Settings:
 
 @dataclass
 class Batch:
-    """Sentences that are learnt from at once, `copies` times each: once for every model.
+    """Sentences of one update, `copies` times each: once for every model.
 
-    `packed` and `path` hold the copies of a character one behind the other, `moves` how often one state follows another
-    in `path`; the cells hold a character once. `used`, `wide_used`: the rows of the tables that the sentences need;
-    `cells`, `wide_cells`: for each character and feature the number of its row among those, -1 for nothing.
+    `packed` and `path` have the copies of a character one behind the other, `moves` how often one state follows another
+    in `path`; the cells have a character once. `used`, `wide_used`: the rows of the tables that the sentences need;
+    `cells`, `wide_cells`: for each character and feature the index of its row among those, -1 for no feature.
     """
 
-    packed: Packed
-    path: Array
-    moves: Array
-    used: Array
-    cells: Array
-    wide_used: Array
-    wide_cells: Array
+    packed: PackedSentences
+    path: IntArray
+    moves: FloatArray
+    used: IntArray
+    cells: IntArray
+    wide_used: IntArray
+    wide_cells: IntArray
 
 
-def batch(
-    lengths: Array, offsets: Array, rows: Array, wide_rows: Array, path: Array, states: States, copies: int
+def make_batch(
+    lengths: IntArray,
+    offsets: IntArray,
+    rows: IntArray,
+    wide_rows: IntArray,
+    path: IntArray,
+    states: States,
+    copies: int,
 ) -> Batch:
-    """The sentences of `lengths`, each beginning at its offset in `rows`, `wide_rows` and `path`."""
-    packed = inference.pack(np.repeat(lengths, copies), np.repeat(offsets, copies))
-    once, here = packed.rows[::copies], path[packed.rows]
-    moves = np.zeros((states.size, states.size), dtype=np.float32)
-    np.add.at(moves, (here[packed.before], here[packed.first :]), 1)
-    return Batch(packed, here, moves, *_numbered(rows[once]), *_numbered(wide_rows[once]))
+    """Make a batch of the sentences of `lengths`, each at its offset in `rows`, `wide_rows` and `path`."""
+    packed = pack_sentences(np.repeat(lengths, copies), np.repeat(offsets, copies))
+    once, packed_path = packed.positions[::copies], path[packed.positions]
+    moves: FloatArray = np.zeros((states.size, states.size), dtype=np.float32)
+    np.add.at(moves, (packed_path[packed.previous_rows], packed_path[packed.n_sentences :]), 1)
+    return Batch(packed, packed_path, moves, *_renumber(rows[once]), *_renumber(wide_rows[once]))
 
 
-class Models:
-    """Several models that learn side by side, from the same batches but with other features dropped.
+class ModelEnsemble:
+    """Models that learn side by side, from the same batches but with different features dropped.
 
-    Each has tables of weights of its own for features and for the wider context (before, after); in `tables` one
-    stands behind the other. Transitions and edges they share. `squares` are AdaGrad's sums of squared gradients, one
-    for each row.
+    Each has its own tables of weights for features and for the wider context (before, after), concatenated in
+    `tables`; transitions and edges are shared. `squares` are AdaGrad's sums of squared gradients, one per row.
     """
 
-    def __init__(self, settings: Settings, shapes: Sequence[tuple[int, int]], states: States, copies: int) -> None:
+    def __init__(
+        self, settings: TrainingSettings, shapes: Sequence[tuple[int, int]], states: States, copies: int
+    ) -> None:
         self.settings = settings
         self.states = states
         self.copies = copies
         own = [(copies * rows, width) for rows, width in shapes[:2]]
-        self.tables = [np.zeros(shape, dtype=np.float32) for shape in (*own, *shapes[2:])]
-        self.squares = [np.zeros(len(table), dtype=np.float32) for table in self.tables]
-        self.allowed = states.allowed()
+        self.tables: list[FloatArray] = [np.zeros(shape, dtype=np.float32) for shape in (*own, *shapes[2:])]
+        self.squares: list[FloatArray] = [np.zeros(len(table), dtype=np.float32) for table in self.tables]
+        self.allowed = states.allowed_transitions()
         for table, allowed in zip(self.tables[2:], self.allowed, strict=True):
-            table[~allowed] = inference.FORBIDDEN
+            table[~allowed] = FORBIDDEN
 
-    def add_to(self, sums: Sequence[Array]) -> None:
-        """Add to tables of the shapes of one model, in place, the mean of all models."""
+    def add_mean_to(self, sums: Sequence[FloatArray]) -> None:
+        """Add the mean of all models to tables of the shapes of one model, in place."""
         for total, table in zip(sums, self.tables, strict=True):
             for own in (parts := table.reshape(-1, *total.shape)):
                 total += own / np.float32(len(parts))
 
     def update(self, batch: Batch, rng: np.random.RandomState) -> None:
-        """One step of AdaGrad on the negative log-likelihood of a batch."""
-        given, packed, path, size = self.settings, batch.packed, batch.path, self.states.size
-        near, rows = self._dropped(batch.cells, batch.used, len(self.tables[0]), rng)
-        wide, wide_rows = self._dropped(batch.wide_cells, batch.wide_used, len(self.tables[1]), rng)
+        """Take one step of AdaGrad on the negative log-likelihood of a batch."""
+        settings, packed, path, size = self.settings, batch.packed, batch.path, self.states.size
+        near, rows = self._drop_features(batch.cells, batch.used, len(self.tables[0]), rng)
+        wide, wide_rows = self._drop_features(batch.wide_cells, batch.wide_used, len(self.tables[1]), rng)
         weights, wide_weights = self.tables[0].take(rows, axis=0), self.tables[1].take(wide_rows, axis=0)
         transitions, edges = self.tables[2:]
         around = wide @ wide_weights
         scores = near @ weights
-        scores += inference.sums_before(around[:, :size], packed, given.decay)
-        scores += inference.sums_after(around[:, size:], packed, given.decay)
-        scores[:, self.states.outside] += np.float32(given.cost) * (path != self.states.outside)
-        inference.add_edges(scores, edges, packed)
-        gradient, moves, _ = inference.forward_backward(scores, transitions, packed)
+        scores += sum_before(around[:, :size], packed, settings.decay)
+        scores += sum_after(around[:, size:], packed, settings.decay)
+        scores[:, self.states.outside] += np.float32(settings.cost) * (path != self.states.outside)
+        add_edges(scores, edges, packed)
+        gradient, moves, _ = forward_backward(scores, transitions, packed)
         gradient[np.arange(len(path)), path] -= 1
         moves -= batch.moves
-        ends = np.stack([gradient[: packed.first].sum(0), gradient[packed.last].sum(0)])
-        # What a character adds to the scores after it, it learns from the gradients after it.
-        after = inference.sums_after(gradient, packed, given.decay)
-        before = inference.sums_before(gradient, packed, given.decay)
-        self._step(0, rows, weights, near.T @ gradient, given.rate)
-        self._step(1, wide_rows, wide_weights, wide.T @ np.hstack([after, before]), given.wide_rate)
+        ends = np.stack([gradient[: packed.n_sentences].sum(0), gradient[packed.last_rows].sum(0)])
+        # The weights that a character adds to the scores after it get the gradients after it.
+        after = sum_after(gradient, packed, settings.decay)
+        before = sum_before(gradient, packed, settings.decay)
+        self._step(0, rows, weights, near.T @ gradient, settings.rate)
+        self._step(1, wide_rows, wide_weights, wide.T @ np.hstack([after, before]), settings.wide_rate)
         for i, (change, allowed) in enumerate(zip((moves, ends), self.allowed, strict=True), 2):
-            self._step(i, slice(None), self.tables[i], change * allowed, given.rate)
+            self._step(i, slice(None), self.tables[i], change * allowed, settings.rate)
 
-    def _dropped(self, cells: Array, used: Array, size: int, rng: np.random.RandomState) -> tuple[Any, Array]:
-        """A matrix (copies of characters, rows) of the features that are left, scaled so that their sum is kept on
-        average; and the rows, of a table of `size`, that are left with them."""
+    def _drop_features(
+        self, cells: IntArray, used: IntArray, size: int, rng: np.random.RandomState
+    ) -> tuple[Any, IntArray]:
+        """Drop features at random.
+
+        Returns a sparse matrix (copies of characters, rows) of those that are left, scaled so that their sum stays the
+        same on average, and the rows, of a table of `size`, that are left with them.
+        """
         shape = len(cells), self.copies, cells.shape[1]
         model = np.arange(self.copies, dtype=np.int32)[:, None]
-        chance = np.frombuffer(rng.bytes(2 * math.prod(shape)), dtype="<u2").reshape(shape)
-        left = ((chance >= round(self.settings.dropout * 2**16)) & (cells >= 0)[:, None]).ravel()
+        draws = np.frombuffer(rng.bytes(2 * math.prod(shape)), dtype="<u2").reshape(shape)
+        left = ((draws >= round(self.settings.dropout * 2**16)) & (cells >= 0)[:, None]).ravel()
         columns = (cells[:, None] + len(used) * model).ravel().take(np.flatnonzero(left))
         present = np.zeros((self.copies, len(used)), dtype=bool)
         present.ravel()[columns] = True
@@ -119,8 +141,10 @@ class Models:
         values = np.full(len(columns), 1 / (1 - self.settings.dropout), dtype=np.float32)
         return sparse.csr_matrix((values, number.take(columns), ends), shape=(len(ends) - 1, len(rows))), rows
 
-    def _step(self, number: int, rows: Array | slice, weights: Array, gradient: Array, rate: float) -> None:
-        """A step on some rows of a table, of which these are the weights; one step size per row."""
+    def _step(
+        self, number: int, rows: IntArray | slice, weights: FloatArray, gradient: FloatArray, rate: float
+    ) -> None:
+        """Take a step on some rows of a table, of which these are the weights; one step size per row."""
         squares = self.squares[number][rows]
         squares += np.einsum("ij,ij->i", gradient, gradient)
         gradient *= (np.float32(rate) / (np.sqrt(squares) + np.float32(1e-6)))[:, None]
@@ -129,8 +153,8 @@ class Models:
         self.squares[number][rows] = squares
 
 
-def _numbered(rows: Array) -> tuple[Array, Array]:
-    """The distinct rows, and for each cell the number of its row among them; -1 for row 0, which is nothing."""
+def _renumber(rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the distinct rows, and for each cell the index of its row among them; -1 for row 0, no feature."""
     used, cells = np.unique(rows, return_inverse=True)
     small = np.int16 if len(used) < 2**15 else np.int32  # cells are the largest thing that a batch has
     return used, np.where(rows == 0, -1, cells.reshape(rows.shape)).astype(small)

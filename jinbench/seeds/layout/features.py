@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
-FURNITURE = "furniture"
-ALL_KINDS = (*KINDS, FURNITURE)
-HEADS = ("headline", "subheadline", "label")
+BOILERPLATE = "furniture"
+ALL_KINDS = (*KINDS, BOILERPLATE)
+HEADLINE_KINDS = ("headline", "subheadline", "label")
 HEADING = "heading"  # any of the three, or a crosshead: which one, what stands around it has to say
-FORMS = (HEADING, "byline", "body", "caption", "jump", "notice", FURNITURE)
+LINE_CLASSES = (HEADING, "byline", "body", "caption", "jump", "notice", BOILERPLATE)
 
-COMPLETE = re.compile(
+SENTENCE_END = re.compile(
     r"(?:[。！？!?：:]|…)[”’」』）)》\"]*\Z"
 )  # as `jinbench seeds check` sees it, and straight quotes
 _OPENER = re.compile(
@@ -56,7 +56,7 @@ def _own(text: str) -> dict[str, float]:
     halves = bool(_HALVES.search(text))
     return {
         **{f"longer than {n}": float(length > n) for n in (4, 8, 12, 16, 24, _SHORT, 48, 100)},
-        "ends its sentence": float(bool(COMPLETE.search(text))),
+        "ends its sentence": float(bool(SENTENCE_END.search(text))),
         "ends with a comma": float(text[-1:] in "，,、；;"),
         "a full stop inside": float(bool(_STOP.search(text[:-1]))),
         "marks per character": min(1.0, 5 * len(_MARKS.findall(text)) / max(length, 1)),
@@ -95,10 +95,10 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
             row[f"{name}: there"] = float(there)
             for feature in _NEAR:
                 row[f"{name}: {feature}"] = own[j][feature] if there else 0.0
-        row["page reference"] = float(line.jump)
-        row["after a reference"] = float(line.after_jump)
-        row["close to the line before"] = float(i > 0 and line.above == 0)
-        row["far from the line before"] = float(line.above > 1)
+        row["page reference"] = float(line.is_continuation)
+        row["after a reference"] = float(line.follows_continuation)
+        row["close to the line before"] = float(i > 0 and line.blank_before == 0)
+        row["far from the line before"] = float(line.blank_before > 1)
         row["short, first of short ones"] = float(short[i] and (i == 0 or not short[i - 1]))
         row["short, last of short ones"] = float(short[i] and (i + 1 == len(lines) or not short[i + 1]))
         row["short between long ones"] = row["short, first of short ones"] * row["short, last of short ones"]
@@ -116,7 +116,7 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
 
 def is_around(text: str) -> bool:
     """Whether a line reads like what stands around a text on a web page."""
-    return len(text) <= 90 and not COMPLETE.search(text) and bool(_AROUND.search(text) or _CONTACT.search(text))
+    return len(text) <= 90 and not SENTENCE_END.search(text) and bool(_AROUND.search(text) or _CONTACT.search(text))
 
 
 def is_sentence(text: str) -> bool:
@@ -131,7 +131,7 @@ def names_author(text: str) -> bool:
 
 def form_of(kind: str) -> str:
     """What a line of that kind looks like by itself."""
-    return HEADING if kind in (*HEADS, "crosshead") else kind
+    return HEADING if kind in (*HEADLINE_KINDS, "crosshead") else kind
 
 
 def units(lines: Sequence[Line], forms: Sequence[str]) -> list[list[int]]:
@@ -142,7 +142,7 @@ def units(lines: Sequence[Line], forms: Sequence[str]) -> list[list[int]]:
     run: list[int] = []
     first = True
     for i, form in enumerate(forms):
-        if form == FURNITURE:
+        if form == BOILERPLATE:
             continue
         bullet = form == "byline" and lines[i].text[:1] in "■●□◆" and forms[i + 1 : i + 2] in (["byline"], [HEADING])
         if form == HEADING or bullet or (run and form in ("byline", "jump")):
@@ -177,18 +177,18 @@ def unit_features(
         rows.append({
             "headings, text above like text below": 5 * _alike(above, below) if both else 0.0,
             "headings, closer to the text above": _share(own, above) - _share(own, below) if both else 0.0,
-            "first of the page": float(all(form == FURNITURE for form in forms[: unit[0]])),
+            "first of the page": float(all(form == BOILERPLATE for form in forms[: unit[0]])),
             "headings": float(headed),
             "a dateline": float(not headed and forms[unit[0]] == "body"),
-            "a page reference": float(not headed and lines[unit[0]].jump),
+            "a page reference": float(not headed and lines[unit[0]].is_continuation),
             "headings, with a byline, a page reference or a dateline": float(
                 headed and (len(heads) < len(unit) or (there and bool(_OPENER.match(lines[after].text))))
             ),
             "headings, behind what ends an article": float(
-                headed and before >= 0 and forms[before] in ("byline", "caption", "notice", FURNITURE)
+                headed and before >= 0 and forms[before] in ("byline", "caption", "notice", BOILERPLATE)
             ),
             "headings, behind an unfinished line": float(
-                headed and before >= 0 and forms[before] == "body" and not COMPLETE.search(lines[before].text)
+                headed and before >= 0 and forms[before] == "body" and not SENTENCE_END.search(lines[before].text)
             ),
             "headings, before what goes on from elsewhere": float(headed and there and after in elsewhere),
             "headings, length": min(1.0, longest / 24),

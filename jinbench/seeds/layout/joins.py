@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jinbench.seeds.layout.features import COMPLETE
+from jinbench.seeds.layout.features import SENTENCE_END
 from jinbench.seeds.layout.lines import Line
 from jinbench.seeds.layout.model import Linear
 
@@ -39,8 +39,8 @@ def candidates(lines: Sequence[Line], texts: Sequence[int]) -> tuple[list[int], 
 
     What stands behind a page reference goes on from another page, and so from no line of this one.
     """
-    torn = [i for i in texts if not COMPLETE.search(lines[i].text)]
-    seconds = [j for j in texts if not (lines[j].after_jump or (j > 0 and lines[j - 1].jump))]
+    torn = [i for i in texts if not SENTENCE_END.search(lines[i].text)]
+    seconds = [j for j in texts if not (lines[j].follows_continuation or (j > 0 and lines[j - 1].is_continuation))]
     return torn, [(i, j) for i in torn for j in seconds if j != i and abs(j - i) <= WINDOW]
 
 
@@ -104,7 +104,7 @@ def features(
 
     place = {i: n for n, i in enumerate(texts)}
     opened = {i: _open(lines[i].text) for i in texts}
-    complete = {i: bool(COMPLETE.search(lines[i].text)) for i in texts}
+    complete = {i: bool(SENTENCE_END.search(lines[i].text)) for i in texts}
     rows = []
     for i, j in pairs:
         first, second = lines[i].text, lines[j].text

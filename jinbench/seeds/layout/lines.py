@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinbench.seeds import repairs as restoring
-from jinbench.seeds.repairs import HAN, Char, converted, strip, text_of
+from jinbench.seeds.repairs import HAN, Char, convert_script, strip_chars, to_text
 
 _REFERENCE = (
     r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
@@ -30,12 +30,12 @@ class Line:
     number: int
     ref: str
     text: str
-    above: int
-    jump: bool = False
-    after_jump: bool = False
+    blank_before: int
+    is_continuation: bool = False
+    follows_continuation: bool = False
 
 
-def split(page: str, repairs: Sequence[str] = ()) -> tuple[list[Line], list[int]]:
+def split_lines(page: str, repairs: Sequence[str] = ()) -> tuple[list[Line], list[int]]:
     """The lines of `page` that are not blank, and the numbers of those of which the repairs leave nothing."""
     found: list[Line] = []
     emptied: list[int] = []
@@ -58,24 +58,24 @@ def _parts(number: int, raw: str, repairs: Sequence[str], above: int) -> list[Li
     end = last.start() if last and last.start() >= start else len(raw)
     spans = [(0, start, True), (start, end, False), (end, len(raw), True)]
     spans = [(a, b, jump) for a, b, jump in spans if raw[a:b].strip()]
-    if len(spans) == 1 or not all(repaired(raw[a:b], repairs) for a, b, _ in spans):
-        text = repaired(raw, repairs)
+    if len(spans) == 1 or not all(repair_line(raw[a:b], repairs) for a, b, _ in spans):
+        text = repair_line(raw, repairs)
         return [Line(number, str(number), text, above, spans[0][2] and len(spans) == 1)] if text else []
     width = len(raw)
     return [
-        Line(number, f"{number}[{a or ''}:{b if b < width else ''}]", repaired(raw[a:b], repairs),
+        Line(number, f"{number}[{a or ''}:{b if b < width else ''}]", repair_line(raw[a:b], repairs),
              above if i == 0 else 0, jump, not jump and i > 0)
         for i, (a, b, jump) in enumerate(spans)
     ]  # fmt: skip
 
 
-def repaired(text: str, repairs: Sequence[str]) -> str:
+def repair_line(text: str, repairs: Sequence[str]) -> str:
     """`text` as `jinbench seeds` reads it: after the repairs, without white space at either end."""
-    chars = strip([Char(char, i) for i, char in enumerate(text)])
-    return text_of(strip(restoring.repaired(chars, repairs)))
+    chars = strip_chars([Char(char, i) for i, char in enumerate(text)])
+    return to_text(strip_chars(restoring.apply_repairs(chars, repairs)))
 
 
-def repairs_needed(page: str) -> tuple[str, ...]:
+def detect_repairs(page: str) -> tuple[str, ...]:
     """The repairs that a page shows the need of: pinyin left behind, spaces around Latin, straight quotes, script."""
     han = len(HAN.findall(page))
     if han * 4 < sum(not char.isspace() for char in page):
@@ -85,7 +85,7 @@ def repairs_needed(page: str) -> tuple[str, ...]:
     distinct = sorted(set(HAN.findall(page)))
     changed = {}
     for config in ("t2s", "tw2s", "hk2s"):
-        other = {char for char in distinct if converted(char, config) != char}
+        other = {char for char in distinct if convert_script(char, config) != char}
         changed[config] = sum(char in other for char in page)
     best = max(changed, key=lambda config: changed[config])  # the first of equals: plain t2s
     script = changed[best] * 20 > han

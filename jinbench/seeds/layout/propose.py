@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jinbench.seeds.layout import features
 from jinbench.seeds.layout import model as layout_model
-from jinbench.seeds.layout.features import FURNITURE, HEADING, HEADS
+from jinbench.seeds.layout.features import BOILERPLATE, HEADING, HEADLINE_KINDS
 from jinbench.seeds.layout.joins import Join, find
 from jinbench.seeds.layout.lines import Line
 from jinbench.seeds.layout.model import Model
@@ -93,7 +93,7 @@ def propose(
     ]
     if not drafts and not single:  # all of it furniture: somebody added the page for what is in it
         return propose(lines, model, own=own, single=True, titles=titles)
-    furniture = tuple(i for i, kind in enumerate(kinds) if kind == FURNITURE)
+    furniture = tuple(i for i, kind in enumerate(kinds) if kind == BOILERPLATE)
     return Proposal(
         tuple(lines), tuple(kinds), tuple(chances), tuple(begins), tuple(drafts), furniture,
         tuple((first, second, chance) for (first, second), chance in sorted(sure.items())),
@@ -117,20 +117,20 @@ def _forms(
     """
     found, chances = [], []
     for i, line in enumerate(lines):
-        if line.jump or i < titles:
-            found.append("jump" if line.jump else HEADING)
+        if line.is_continuation or i < titles:
+            found.append("jump" if line.is_continuation else HEADING)
             chances.append(1.0)
             continue
         barred = {"jump"}
         if features.is_sentence(line.text):
-            barred |= {HEADING, "byline", FURNITURE}
+            barred |= {HEADING, "byline", BOILERPLATE}
         if not features.names_author(line.text):
             barred.add("byline")
         if single:
-            barred |= {FURNITURE, "caption"}
+            barred |= {BOILERPLATE, "caption"}
         allowed = {form: float(table[i, n]) for n, form in enumerate(classes) if form not in barred}
-        if allowed.get(FURNITURE, 1.0) < DOUBTFUL and not features.is_around(line.text):
-            del allowed[FURNITURE]
+        if allowed.get(BOILERPLATE, 1.0) < DOUBTFUL and not features.is_around(line.text):
+            del allowed[BOILERPLATE]
         whole = sum(allowed.values()) or 1.0
         form = max(allowed, key=lambda form: allowed[form])
         found.append(form)
@@ -138,7 +138,7 @@ def _forms(
     if not single:
         _clear(lines, found, chances)
     elif "body" not in found and len(lines) > titles:
-        longest = max(range(titles, len(lines)), key=lambda i: (not lines[i].jump, len(lines[i].text)))
+        longest = max(range(titles, len(lines)), key=lambda i: (not lines[i].is_continuation, len(lines[i].text)))
         found[longest], chances[longest] = "body", float(table[longest, classes.index("body")])
     return found, chances
 
@@ -156,7 +156,7 @@ def _clear(lines: Sequence[Line], forms: list[str], chances: list[float]) -> Non
             heading = [n for n in run if forms[n] == HEADING and not features.is_around(lines[n].text)]
             for n in run:
                 if n not in heading[-1:] or i == len(lines):
-                    forms[n], chances[n] = FURNITURE, _BY_RULE
+                    forms[n], chances[n] = BOILERPLATE, _BY_RULE
         run = []
 
 
@@ -208,7 +208,7 @@ def _kinds(
 
 
 def _first(kinds: Sequence[str]) -> int:
-    return next((i for i, kind in enumerate(kinds) if kind != FURNITURE), 0)
+    return next((i for i, kind in enumerate(kinds) if kind != BOILERPLATE), 0)
 
 
 def _cut(
@@ -229,7 +229,7 @@ def _cut(
 def _blocks(kinds: Sequence[str], starts: set[int]) -> list[list[int]]:
     blocks: list[list[int]] = []
     for i, kind in enumerate(kinds):
-        if kind == FURNITURE:
+        if kind == BOILERPLATE:
             continue
         if i in starts or not blocks:
             blocks.append([])
@@ -257,7 +257,7 @@ def _grouped(blocks: Sequence[list[int]], kinds: Sequence[str], joins: Sequence[
         before, after = n - 1, n + 1
         if after < len(blocks) and has(after, "body") and not has(after, "headline"):
             merge(n, after)  # the text below has no heading of its own
-        elif before >= 0 and has(before, "body") and not (has(before, "headline") and has(n, *HEADS)):
+        elif before >= 0 and has(before, "body") and not (has(before, "headline") and has(n, *HEADLINE_KINDS)):
             merge(n, before)  # a heading below its text; a caption behind an article
         elif after < len(blocks):
             merge(n, after)
@@ -294,7 +294,7 @@ def _draft(
     order = [i for block in blocks for i in _turned(block, sure, begins)]
     goes_to = dict(sure.keys())
     joined = {second for _, second in sure}
-    heads = [i for i in order if kinds[i] in HEADS]
+    heads = [i for i in order if kinds[i] in HEADLINE_KINDS]
     first_text = next((n for n, i in enumerate(order) if kinds[i] == "body"), len(order))
     heads = sorted(heads + [i for i in order[:first_text] if kinds[i] == "byline" and set(heads) & {i - 1, i + 1}])
     parts = []

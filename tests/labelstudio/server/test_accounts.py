@@ -42,7 +42,7 @@ def test_nobody_else_reads_them_from_the_moment_they_exist(home: Path, monkeypat
     monkeypatch.setattr(os, "replace", replace)
     before = os.umask(0)
     try:
-        accounts.remember(Account("a", "secret"))
+        accounts.save_account(Account("a", "secret"))
     finally:
         os.umask(before)
     assert seen == [(0o600, 0o700)]
@@ -54,7 +54,7 @@ def test_another_user_of_the_machine() -> None:
     with tempfile.TemporaryDirectory() as outer:
         Path(outer).chmod(0o755)
         with accounts.use_home(Path(outer) / "home"):
-            accounts.remember(Account("a", "secret"))
+            accounts.save_account(Account("a", "secret"))
         for path, expected in ((outer, 0), (f"{outer}/home", 2)):
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "ls", path]
             assert subprocess.run(command, capture_output=True).returncode == expected
@@ -64,7 +64,7 @@ def test_another_user_of_the_machine() -> None:
 
 
 def test_an_open_home_of_ours_is_closed(home: Path) -> None:
-    accounts.remember(Account("a", "secret"))
+    accounts.save_account(Account("a", "secret"))
     home.chmod(0o755)
     (home / "accounts.json").chmod(0o644)
     assert accounts.restrict_permissions()
@@ -77,7 +77,7 @@ def test_somebodys_folder_is_left_as_it_is(home: Path) -> None:
     home.mkdir(mode=0o755)
     (home / "thesis.txt").write_text("mine")
     with pytest.raises(ServerError, match="JINBENCH_HOME"):
-        accounts.remember(Account("a", "secret"))
+        accounts.save_account(Account("a", "secret"))
     assert mode(home) == 0o755
     assert [path.name for path in home.iterdir()] == ["thesis.txt"]
 
@@ -94,7 +94,7 @@ for i in range(20):
         for name in "xyz"
     ]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
-    assert set(accounts.accounts_of_server()) == {f"{name}-{i}" for name in "xyz" for i in range(20)}
+    assert set(accounts.accounts_by_name()) == {f"{name}-{i}" for name in "xyz" for i in range(20)}
     assert not list(home.glob(".accounts*"))
 
 
@@ -107,14 +107,14 @@ def test_a_broken_file_is_named(home: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_an_annotator_has_another_login_elsewhere(home: Path) -> None:
-    accounts.remember(Account("a", "secret"))
+    accounts.save_account(Account("a", "secret"))
     accounts.map_login("a", "One@lab.example", URL)
-    assert accounts.login_of("a", URL) == "One@lab.example"
-    assert accounts.login_of("a", None) == "a@jinbench.localhost"
-    assert accounts.login_of("a", "https://other.example") == "a@jinbench.localhost"
+    assert accounts.find_login("a", URL) == "One@lab.example"
+    assert accounts.find_login("a", None) == "a@jinbench.localhost"
+    assert accounts.find_login("a", "https://other.example") == "a@jinbench.localhost"
     logins = ["one@lab.example", "a@jinbench.localhost", "b@jinbench.localhost", "owner@lab.example"]
-    assert list(accounts.names(logins, URL).values()) == ["a", "a@jinbench.localhost", "b", "owner@lab.example"]
-    assert list(accounts.names(logins, None).values()) == ["one@lab.example", "a", "b", "owner@lab.example"]
+    assert list(accounts.names_by_login(logins, URL).values()) == ["a", "a@jinbench.localhost", "b", "owner@lab.example"]
+    assert list(accounts.names_by_login(logins, None).values()) == ["one@lab.example", "a", "b", "owner@lab.example"]
     with pytest.raises(ServerError, match="is a already"):
         accounts.map_login("b", "one@lab.example", URL)
     accounts.map_login("a", "third@lab.example", URL)
@@ -124,7 +124,7 @@ def test_an_annotator_has_another_login_elsewhere(home: Path) -> None:
 def test_the_command_lists_them(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["labelstudio", "accounts"]) == 0
     assert "jinbench labelstudio start" in capsys.readouterr().out
-    accounts.remember(Account("a", "s3cret", "t0ken"))
+    accounts.save_account(Account("a", "s3cret", "t0ken"))
     assert run(["labelstudio", "accounts", "--url", f"{URL}/", "b=two@lab.example"]) == 0
     assert "two@lab.example" in capsys.readouterr().out
     for command, shown in ((["accounts"], False), (["accounts", "--passwords"], True)):
@@ -141,9 +141,9 @@ def test_the_command_lists_them(home: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_what_is_lost_or_would_be_mixed_up_is_said(home: Path) -> None:
     with pytest.raises(ServerError, match="administrator's account"):
-        accounts.administrator()
-    accounts.remember(Account("ann", "secret"))
+        accounts.find_administrator()
+    accounts.save_account(Account("ann", "secret"))
     with pytest.raises(ServerError, match="ann has the login that Ann would have"):
-        accounts.remember(Account("Ann", "secret"))
-    accounts.remember(Account("Ann", "secret", url=URL))  # on another server
+        accounts.save_account(Account("Ann", "secret"))
+    accounts.save_account(Account("Ann", "secret", url=URL))  # on another server
     assert [each.name for each in accounts.read_accounts()] == ["ann", "Ann"]

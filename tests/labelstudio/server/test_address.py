@@ -36,7 +36,7 @@ def nothing_set(tmp_path: Path) -> Iterator[None]:
     ],
 )
 def test_an_address_has_one_form(given: str, address: str) -> None:
-    assert addresses.checked(given) == address
+    assert addresses.normalize_url(given) == address
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_address_has_one_form(given: str, address: str) -> None:
 )
 def test_what_is_no_address(given: str, said: str) -> None:
     with pytest.raises(ServerError, match=said) as error:
-        addresses.checked(given)
+        addresses.normalize_url(given)
     assert TOKEN not in str(error.value)
 
 
@@ -92,7 +92,7 @@ def token_file(tmp_path: Path, mode: int, text: str = TOKEN + "\n") -> Path:
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_token_from_a_file(mode: int, tmp_path: Path) -> None:
     with addresses.use_server("https://label.example", token_file(tmp_path, mode)):
-        assert (addresses.remote_url(), addresses.token()) == ("https://label.example", TOKEN)
+        assert (addresses.remote_url(), addresses.remote_token()) == ("https://label.example", TOKEN)
     assert addresses.remote_url() is None
 
 
@@ -102,7 +102,7 @@ def test_a_token_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> N
         addresses.use_server("https://label.example", token_file(tmp_path, mode)),
         pytest.raises(ServerError, match="chmod 600") as said,
     ):
-        addresses.token()
+        addresses.remote_token()
     assert TOKEN not in str(said.value)
 
 
@@ -112,7 +112,7 @@ def test_a_token_that_is_none(text: str, tmp_path: Path) -> None:
         addresses.use_server("https://label.example", token_file(tmp_path, 0o600, text)),
         pytest.raises(ServerError) as said,
     ):
-        addresses.token()
+        addresses.remote_token()
     assert TOKEN not in str(said.value)
 
 
@@ -123,11 +123,11 @@ def test_half_of_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv(addresses.TOKEN, "")
     monkeypatch.setenv(addresses.URL, "https://label.example")
     with pytest.raises(ServerError, match="--token-file"):
-        addresses.token()
+        addresses.remote_token()
     monkeypatch.setenv(addresses.TOKEN, TOKEN)
     monkeypatch.setenv(addresses.TOKEN_FILE, str(tmp_path))
     with pytest.raises(ServerError, match="both set"):
-        addresses.token()
+        addresses.remote_token()
 
 
 def test_a_token_goes_to_no_other_server_than_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_a_token_goes_to_no_other_server_than_its_own(monkeypatch: pytest.Monkey
     with pytest.raises(ServerError, match="--token-file"), addresses.use_server("https://two.example", None):
         pass
     with addresses.use_server("https://one.example/", None):
-        assert addresses.token() == TOKEN
+        assert addresses.remote_token() == TOKEN
     with addresses.use_server("https://two.example", token_file(tmp_path, 0o600, "another")):
-        assert addresses.token() == "another"
+        assert addresses.remote_token() == "another"
     assert os.environ[addresses.TOKEN] == TOKEN
 
 

@@ -29,16 +29,16 @@ def pieces(text: str, size: int) -> list[str]:
 @given(some.lists(some.dictionaries(STRINGS, VALUES), max_size=5), some.integers(1, 40), some.sampled_from([None, 1]))
 def test_a_list_comes_in_pieces_of_any_size(rows: list[Any], size: int, indent: int | None) -> None:
     text = json.dumps(rows, ensure_ascii=False, indent=indent) + "\n"
-    assert list(client.elements(pieces(text, size))) == rows
+    assert list(client.iterate_json_array(pieces(text, size))) == rows
     for cut in range(0, len(text) - 1, len(text) // 25 + 1):
         with pytest.raises(ValueError, match="cut off"):
-            list(client.elements(pieces(text[:cut], size)))
+            list(client.iterate_json_array(pieces(text[:cut], size)))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "null", '[{"a": 1}', '[{"a": 1}] x', "[{]"])
 def test_what_is_no_list(text: str) -> None:
     with pytest.raises(ValueError, match="cut off"):
-        list(client.elements([text]))
+        list(client.iterate_json_array([text]))
 
 
 @settings(deadline=None)
@@ -59,8 +59,8 @@ def test_what_is_plain_has_the_form_of_the_schema(data: some.DataObject) -> None
     try:
         schemas.check_shape(tasks, "export", "x")
     except DataError:
-        assert not all(map(exports._plain, tasks))
+        assert not all(map(exports._has_export_form, tasks))
 
 
 def test_exports_as_they_are_written_are_plain() -> None:
-    assert all(map(exports._plain, TASKS))
+    assert all(map(exports._has_export_form, TASKS))

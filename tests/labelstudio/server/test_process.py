@@ -24,21 +24,21 @@ from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations, projects
 from jinbench.labelstudio.server import accounts, address, install
-from jinbench.labelstudio.server.accounts import log_in, member, session, sign_up
+from jinbench.labelstudio.server.accounts import log_in, ensure_local_member, open_session, sign_up
 from jinbench.labelstudio.server.client import connect, ensure_member, wait_until_up
-from jinbench.labelstudio.server.database import _LISTS, _is_empty, prepare
+from jinbench.labelstudio.server.database import _LISTS, _is_empty, copy_empty_database
 from jinbench.labelstudio.server.process import (
     HOST,
     Server,
-    _settings,
-    exposure,
+    _server_environment,
+    describe_exposure,
     find_server,
     start_server,
     stop_server,
 )
 from jinbench.seeds import articles
 from tests.helpers.commands import run
-from tests.helpers.labelstudio import Desk
+from tests.helpers.labelstudio import AnnotationProject
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.server
@@ -66,7 +66,7 @@ def secrets_of(home: Path) -> set[str]:
 
 def test_the_server_listens_on_loopback_alone(server: Server) -> None:
     assert listening(server.pid) == {"0100007F"}
-    assert exposure(server) == ""
+    assert describe_exposure(server) == ""
 
 
 def test_passwords_and_tokens_are_their_owners_alone(server: Server, server_home: Path) -> None:
@@ -74,7 +74,7 @@ def test_passwords_and_tokens_are_their_owners_alone(server: Server, server_home
     closed["data/label_studio.sqlite3"] = 0o600
     assert {name: stat.S_IMODE((server_home / name).stat().st_mode) for name in closed} == closed
     log = (server_home / "server.log").read_text(errors="replace")
-    assert accounts.accounts_of_server()[accounts.ADMIN].token
+    assert accounts.accounts_by_name()[accounts.ADMIN].token
     assert not [each for each in secrets_of(server_home) if each in log]
 
 
@@ -97,7 +97,7 @@ def test_children_do_not_see_what_they_do_not_need(monkeypatch: pytest.MonkeyPat
     names = ("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_API_KEY_FILE", "POSTGRE_PASSWORD", "SECRET_KEY", "DATABASE_NAME")
     for name in names:
         monkeypatch.setenv(name, "x")
-    assert not _settings().keys() & set(names)
+    assert not _server_environment().keys() & set(names)
     assert not environment.without_secrets().keys() & set(names[:3])
 
 
@@ -131,7 +131,7 @@ def test_no_command_prints_or_writes_one(
 ) -> None:  # fmt: skip
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # nobody comes back in this test
     monkeypatch.setattr(wait_until_up, "__defaults__", (0.1,))
-    token = accounts.accounts_of_server()[accounts.ADMIN].token or ""
+    token = accounts.accounts_by_name()[accounts.ADMIN].token or ""
     for name, value in STATES[state].items():
         monkeypatch.setenv(name, value.replace("TOKEN", token).replace("URL", server.url))
     before = {path for path in mini.root.rglob("*") if path.is_file()}
@@ -165,8 +165,8 @@ def test_a_log_of_requests_holds_none(server: Server, server_home: Path, mini: B
 
 def test_sign_up_is_closed(server: Server) -> None:
     """In every way in which the page or the API can be asked."""
-    member(server.url, "the-one-before")
-    with session(server.url) as http:
+    ensure_local_member(server.url, "the-one-before")
+    with open_session(server.url) as http:
         http.get("/user/signup/")
         token = http.cookies.get("csrftoken") or ""
         data = {"email": "a@b.example", "password": "long enough 1", "csrfmiddlewaretoken": token}
@@ -188,10 +188,10 @@ def test_sign_up_is_closed(server: Server) -> None:
 
 def test_the_link_that_was_used_lets_nobody_in(server: Server, server_home: Path) -> None:
     """The server writes the addresses of requests into its log, so the link is renewed when somebody has come in."""
-    member(server.url, "invited")
+    ensure_local_member(server.url, "invited")
     links = re.findall(r"/user/signup/\?token=\S+", (server_home / "server.log").read_text(errors="replace"))
     assert links
-    with session(server.url) as http:
+    with open_session(server.url) as http:
         for link in set(links):
             http.get(link)
             token = http.cookies.get("csrftoken") or ""
@@ -254,9 +254,9 @@ def test_stop_and_status(server: Server) -> None:
 
 
 def test_a_member_can_log_in(server: Server) -> None:
-    account = member(server.url, "somebody")
-    assert member(server.url, "somebody") == account
-    with session(server.url) as http:
+    account = ensure_local_member(server.url, "somebody")
+    assert ensure_local_member(server.url, "somebody") == account
+    with open_session(server.url) as http:
         log_in(http, account)
         assert http.get("/api/current-user/whoami").json()["email"] == "somebody@jinbench.localhost"
 
@@ -269,7 +269,7 @@ def test_two_members_at_once(server: Server, server_home: Path) -> None:
         for name in ("twin-a", "twin-b")
     ]
     assert [process.wait(120) for process in processes] == [0, 0]
-    assert {"twin-a", "twin-b"} <= set(accounts.accounts_of_server())
+    assert {"twin-a", "twin-b"} <= set(accounts.accounts_by_name())
 
 
 # ---- An empty database in the cache -----------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_a_broken_copy_is_thrown_away(tmp_path: Path) -> None:
     kept, data = tmp_path / "env" / "empty.sqlite3", tmp_path / "data"
     kept.write_bytes(b"SQLite format 3\x00" + b"broken" * 1000)
     data.mkdir()
-    prepare(python, data, {})
+    copy_empty_database(python, data, {})
     assert list(data.iterdir()) == []
     assert not kept.exists()
 
@@ -312,7 +312,7 @@ def guest(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     """The tests' server as one that somebody else runs: another home, its address and a token of it."""
     path = tmp_path / "token"
     path.touch(0o600)
-    path.write_text(accounts.accounts_of_server()[accounts.ADMIN].token or "")
+    path.write_text(accounts.accounts_by_name()[accounts.ADMIN].token or "")
     monkeypatch.setenv("JINBENCH_HOME", str(tmp_path / "guest"))
     monkeypatch.setenv(address.URL, server.url)
     monkeypatch.setenv(address.TOKEN_FILE, str(path))
@@ -333,7 +333,7 @@ def test_a_missing_member_is_signed_up_there(guest: Server) -> None:
     assert ensure_member("guest-a") == "guest-a@jinbench.localhost"
     (account,) = accounts.read_accounts()
     assert (account.name, account.url) == ("guest-a", guest.url)
-    with session(guest.url) as http:
+    with open_session(guest.url) as http:
         log_in(http, account)
 
 
@@ -366,12 +366,12 @@ def test_labels_of_a_login_of_theirs(
     client = connect()
     project: Any = projects.find_project(client, projects.project_title(read_label_set(mini), "guest-c"))
     one = {str(user.email): user.id for user in client.users.list()}["one@lab.example"]
-    raw = annotations._tasks(client, project.id, {})
+    raw = annotations._stream_tasks(client, project.id, {})
     assert {each["completed_by"] for task in raw for each in task["annotations"]} == {one}
     assert "guest-c@jinbench.localhost" not in {user.email for user in client.users.list()}
 
 
-def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: Desk) -> None:
+def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: AnnotationProject) -> None:
     """PostgreSQL answers 500 to it; SQLite takes half a surrogate pair, and then never lists that project again."""
     desk.push()
     first, *rest = desk.labels()

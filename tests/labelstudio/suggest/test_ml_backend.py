@@ -17,19 +17,19 @@ from typing import Any
 import httpx
 import pytest
 
-from jinbench.annotation.gold import labelled_passages
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.gold import read_training_labels
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio import annotations
 from jinbench.labelstudio.server import accounts
-from jinbench.labelstudio.server.accounts import log_in, session
+from jinbench.labelstudio.server.accounts import log_in, open_session
 from jinbench.labelstudio.suggest import background_training, ml_backend, task_order
-from jinbench.labelstudio.suggest.ml_backend import HOST, LARGEST, USER, Place, Server, handler, keep_model, kept_model
-from jinbench.labelstudio.suggest.suggestions import FOLDS, Suggester, train_suggester, version
+from jinbench.labelstudio.suggest.ml_backend import HOST, LARGEST, USER, BackendAddress, BackendServer, make_handler, save_model, load_model
+from jinbench.labelstudio.suggest.suggestions import FOLDS, Suggester, train_suggester, suggester_version
 from jinbench.models import active_learning
 from jinbench.seeds import articles
-from tests.helpers.labelstudio import Desk
+from tests.helpers.labelstudio import AnnotationProject
 from tests.helpers.paths import ROOT
 
 SECRET = "a secret that is long enough for a test"
@@ -43,38 +43,38 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def taught(benchmark: Benchmark, folds: int = 0) -> Suggester:
-    seed = articles.read_seeds(benchmark)
-    return train_suggester(seed.articles, labelled_passages(benchmark, seed, read_label_set(benchmark)), folds=folds)
+    workspace = Workspace(benchmark)
+    return train_suggester(workspace.seeds.articles, read_training_labels(workspace), folds=folds)
 
 
-def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> background_training.Mind:
+def mind(benchmark: Benchmark, suggester: Suggester | None, said: list[str] | None = None) -> background_training.BackgroundTrainer:
     """One that never looks for anything new."""
     heard = [] if said is None else said
-    return background_training.Mind(
+    return background_training.BackgroundTrainer(
         articles.read_seeds(benchmark).articles, int, list, 0, lambda data: None, suggester, heard.append
     )
 
 
 @pytest.fixture
-def answering(mini: Benchmark) -> Iterator[tuple[Place, background_training.Mind]]:
+def answering(mini: Benchmark) -> Iterator[tuple[BackendAddress, background_training.BackgroundTrainer]]:
     """The backend with a model, in this process."""
-    server = Server((HOST, 0), http.server.BaseHTTPRequestHandler)
-    place, thinking = Place(server.server_port, SECRET), mind(mini, taught(mini))
-    server.RequestHandlerClass = handler(place.header, thinking)
+    server = BackendServer((HOST, 0), http.server.BaseHTTPRequestHandler)
+    place, thinking = BackendAddress(server.server_port, SECRET), mind(mini, taught(mini))
+    server.RequestHandlerClass = make_handler(place.header, thinking)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield place, thinking
     server.shutdown()
     server.server_close()
 
 
-WRONG = [None, "", "Basic", "Basic eDp5", f"Bearer {SECRET}", SECRET, Place(1, SECRET + "x").header]
+WRONG = [None, "", "Basic", "Basic eDp5", f"Bearer {SECRET}", SECRET, BackendAddress(1, SECRET + "x").header]
 REQUESTS = [("GET", "/health"), ("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/nothing"),
             ("PUT", "/setup"), ("OPTIONS", "/")]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", WRONG)
 def test_without_the_secret_there_is_nothing_to_learn(
-    answering: tuple[Place, background_training.Mind], header: str | None
+    answering: tuple[BackendAddress, background_training.BackgroundTrainer], header: str | None
 ) -> None:
     place, thinking = answering
     answers = set()
@@ -87,7 +87,7 @@ def test_without_the_secret_there_is_nothing_to_learn(
 
 
 def test_with_the_secret_it_speaks_the_protocol(
-    answering: tuple[Place, background_training.Mind], mini: Benchmark
+    answering: tuple[BackendAddress, background_training.BackgroundTrainer], mini: Benchmark
 ) -> None:
     place, thinking = answering
     assert thinking.suggester is not None
@@ -109,7 +109,7 @@ def test_with_the_secret_it_speaks_the_protocol(
             found = [(r["value"]["start"], r["value"]["end"], r["value"]["labels"]) for r in prediction["result"]]
             assert found == [(span.start, span.end, [span.type]) for span in said.spans]
             assert prediction["model_version"] == thinking.version
-            assert prediction["score"] == pytest.approx(said.certainty, abs=1e-6)
+            assert prediction["score"] == pytest.approx(said.confidence, abs=1e-6)
         assert any(prediction["result"] for (prediction,) in results[: len(passages)])
         assert not thinking.stale.is_set()
         http.post("/webhook", json={"action": "TASKS_CREATED"})
@@ -118,7 +118,7 @@ def test_with_the_secret_it_speaks_the_protocol(
         assert thinking.stale.is_set()
 
 
-def test_what_is_too_large_or_no_json_is_refused(answering: tuple[Place, background_training.Mind]) -> None:
+def test_what_is_too_large_or_no_json_is_refused(answering: tuple[BackendAddress, background_training.BackgroundTrainer]) -> None:
     place, _ = answering
 
     def send(head: str, body: bytes = b"") -> int:
@@ -146,25 +146,25 @@ def test_a_kept_model_is_ours_or_none(home: Path, mini: Benchmark) -> None:
     import pickle
 
     model = taught(mini)
-    keep_model(SECRET, "me", pickle.dumps(model))
+    save_model(SECRET, "me", pickle.dumps(model))
     path = home / "assist" / "model"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    found = kept_model(SECRET, "me")
+    found = load_model(SECRET, "me")
     assert found is not None
     passages = list(articles.read_seeds(mini).passages())
     assert found.suggest(passages) == model.suggest(passages)
-    assert kept_model(SECRET, "somebody else") is None
-    assert kept_model(SECRET + "x", "me") is None
+    assert load_model(SECRET, "somebody else") is None
+    assert load_model(SECRET + "x", "me") is None
     whole = path.read_bytes()
     mark = home / "was-run"
     foreign = pickle.dumps(Harm(str(mark)))
     for broken in (b"", whole[:-1], whole[: len(whole) // 2], b"\0" * 100, whole[:32] + foreign, foreign):
         path.write_bytes(broken)
-        assert kept_model(SECRET, "me") is None
+        assert load_model(SECRET, "me") is None
     assert not mark.exists()
-    keep_model(SECRET, "me", pickle.dumps("no suggester"))
-    assert kept_model(SECRET, "me") is None
+    save_model(SECRET, "me", pickle.dumps("no suggester"))
+    assert load_model(SECRET, "me") is None
 
 
 class Harm:
@@ -178,16 +178,16 @@ class Harm:
 
 
 def test_learning_goes_on_in_another_process_and_a_new_version_answers(mini: Benchmark) -> None:
-    seed = articles.read_seeds(mini)
-    known = labelled_passages(mini, seed, read_label_set(mini))
+    workspace = Workspace(mini)
+    known = read_training_labels(workspace)
     here, kept, said = known[:3], [], []
-    thinking = background_training.Mind(
-        seed.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append
+    thinking = background_training.BackgroundTrainer(
+        workspace.seeds.articles, lambda: len(here), lambda: here, 0, kept.append, None, said.append
     )
     thinking.tell()
     thinking._learn_if_new()
     first = thinking.version
-    assert first == version(seed.articles, known[:3], 0)
+    assert first == suggester_version(workspace.seeds.articles, known[:3], 0)
     assert len(kept) == 1
     thinking._learn_if_new()  # nothing is new
     thinking.tell()
@@ -243,14 +243,14 @@ def until(act: Callable[[], Any], what: str, wait: float = 90) -> Any:
 
 
 @pytest.mark.server
-def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, server_home: Path) -> None:
+def test_suggestions_come_while_labelling_and_after_being_killed(desk: AnnotationProject, server_home: Path) -> None:
     project = desk.push().project
     given = desk.labels()
     running = Assist(desk.where, "--annotator", desk.annotator, "--even-for-gold")
     assert running.up["model_version"] == background_training.UNTAUGHT
     assert running.up["projects"] == {desk.annotator: project}
-    with session(desk.server.url) as page:
-        log_in(page, accounts.accounts_of_server()[desk.annotator])
+    with open_session(desk.server.url) as page:
+        log_in(page, accounts.accounts_by_name()[desk.annotator])
 
         def opened() -> Any:
             """What the page gets when the annotator asks for the next passage."""
@@ -265,11 +265,10 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
             assert first["model_version"].startswith("tagger ")
             desk.enter(given[:4])
             until(lambda: (found := opened()) and found[-1]["model_version"] != first["model_version"], "a new model")
-            seed, label_set = desk.seed, desk.label_set
-            known = annotations.fetch(desk.client, seed, label_set, desk.annotator)
+            known = annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)
             now = until(opened, "a suggestion")[-1]["model_version"]
-            assert now == version(seed.articles, known, 0)
-            whole = train_suggester(seed.articles, known, folds=0).suggest(seed.passages())
+            assert now == suggester_version(desk.seeds.articles, known, 0)
+            whole = train_suggester(desk.seeds.articles, known, folds=0).suggest(desk.seeds.passages())
             tasks = {task.data["passage_id"]: task.id for task in desk.tasks() if not task.total_annotations}
             shown = {}
             for id, number in tasks.items():  # as the page asks for a passage that is clicked in the list
@@ -279,7 +278,7 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
             assert any(shown.values())
             for id, regions in shown.items():
                 said = whole[id]
-                spans = [(s.start, s.end, round(c, 4)) for s, c in zip(said.spans, said.chances, strict=True)]
+                spans = [(s.start, s.end, round(c, 4)) for s, c in zip(said.spans, said.probabilities, strict=True)]
                 assert regions == spans
             with pytest.raises(AssertionError, match="running already"):
                 Assist(desk.where, "--annotator", desk.annotator, "--even-for-gold")
@@ -300,26 +299,26 @@ def test_suggestions_come_while_labelling_and_after_being_killed(desk: Desk, ser
     log = (server_home / "server.log").read_text(errors="replace")
     for text in (running.line, again.line, running.errors.read_text(), again.errors.read_text(), log, str(backends)):
         assert secret not in text
-        assert Place(1, secret).header not in text
+        assert BackendAddress(1, secret).header not in text
 
 
 @pytest.mark.server
-def test_a_registration_is_brought_up_to_date(desk: Desk) -> None:
+def test_a_registration_is_brought_up_to_date(desk: AnnotationProject) -> None:
     project = desk.push().project
-    server = Server((HOST, 0), http.server.BaseHTTPRequestHandler)
-    place = Place(server.server_port, SECRET)
-    server.RequestHandlerClass = handler(place.header, mind(desk.where, None))
+    server = BackendServer((HOST, 0), http.server.BaseHTTPRequestHandler)
+    place = BackendAddress(server.server_port, SECRET)
+    server.RequestHandlerClass = make_handler(place.header, mind(desk.where, None))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    other = Server((HOST, 0), server.RequestHandlerClass)
+    other = BackendServer((HOST, 0), server.RequestHandlerClass)
     threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True).start()
     try:
         for port in (place.port, place.port, other.server_port):
-            ml_backend.register(desk.client, project, Place(port, SECRET))
+            ml_backend.register_backend(desk.client, project, BackendAddress(port, SECRET))
             backends: Any = desk.client.ml.list(project=project)
             assert [each.url for each in backends] == [f"http://127.0.0.1:{port}"]
             assert [str(each.state) for each in backends] == ["CO"]
         with pytest.raises(ServerError, match="could not be told"):
-            ml_backend.register(desk.client, project, Place(port, "another secret"))
+            ml_backend.register_backend(desk.client, project, BackendAddress(port, "another secret"))
     finally:
         for each in (server, other):
             each.shutdown()
@@ -341,11 +340,11 @@ def test_those_who_label_for_the_gold_are_not_helped_unasked(mini: Benchmark, ho
     assert done.returncode == 3
 
 
-def handed_out(desk: Desk, project: int, given: dict[str, Any], most: int = 100) -> list[str]:
+def handed_out(desk: AnnotationProject, project: int, given: dict[str, Any], most: int = 100) -> list[str]:
     """The passages in the order in which the page gets them, each submitted before the next is asked for."""
     found = []
-    with session(desk.server.url) as page:
-        log_in(page, accounts.accounts_of_server()[desk.annotator])
+    with open_session(desk.server.url) as page:
+        log_in(page, accounts.accounts_by_name()[desk.annotator])
         while len(found) < most and (answer := page.get(f"/api/projects/{project}/next")).status_code == 200:
             assert answer.json()["predictions"] == []
             found.append(str(answer.json()["data"]["passage_id"]))
@@ -363,21 +362,21 @@ def commanded(benchmark: Benchmark, *arguments: str) -> Any:
 
 
 @pytest.mark.server
-def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> None:
+def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: AnnotationProject) -> None:
     project = desk.push().project
     given = {entry.passage_id: entry for entry in desk.labels()}
-    reading = [passage.id for passage in desk.seed.passages()]
+    reading = [passage.id for passage in desk.seeds.passages()]
     suggester = taught(desk.where, folds=FOLDS)
-    suggestions = suggester.suggest(desk.seed.passages())
-    expected = active_learning.order(suggestions)
+    suggestions = suggester.suggest(desk.seeds.passages())
+    expected = active_learning.order_by_confidence(suggestions)
     assert expected != reading
 
     def predictions() -> list[Any]:
         return list(desk.client.predictions.list(project=project))
 
-    def ordered() -> task_order.Queue:
-        plan = task_order.plan(desk.client, desk.label_set, desk.annotator, suggestions)
-        return task_order.by_uncertainty(desk.client, plan, suggester.version)
+    def ordered() -> task_order.TaskOrder:
+        plan = task_order.plan_order(desk.client, desk.label_set, desk.annotator, suggestions)
+        return task_order.order_by_uncertainty(desk.client, plan, suggester.version)
 
     (planned,) = commanded(desk.where, "-a", desk.annotator, "--dry-run")
     assert [row["passage_id"] for row in planned["passages"]] == expected
@@ -394,8 +393,8 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
     left = ordered()
     assert (left.sent, left.removed) == (len(reading) - 1, len(reading))
     assert handed_out(desk, project, given, 4) == [id for id in expected if id != reading[0]][:4]
-    queue = task_order.plan(desk.client, desk.label_set, desk.annotator)
-    assert task_order.by_order(desk.client, queue).removed == len(reading) - 1
+    queue = task_order.plan_order(desk.client, desk.label_set, desk.annotator)
+    assert task_order.order_by_reading(desk.client, queue).removed == len(reading) - 1
     assert predictions() == []
     unlabelled = [id for id in reading[1:] if id not in [id for id in expected if id != reading[0]][:4]]
     assert [id for id, _ in queue.passages] == unlabelled
@@ -405,26 +404,26 @@ def test_a_queue_is_ordered_by_what_the_tagger_is_least_sure_of(desk: Desk) -> N
 
 
 @pytest.mark.server
-def test_where_suggestions_are_shown_their_own_scores_order_the_queue(desk: Desk) -> None:
+def test_where_suggestions_are_shown_their_own_scores_order_the_queue(desk: AnnotationProject) -> None:
     project = desk.push().project
-    reading = [passage.id for passage in desk.seed.passages()]
-    queue = task_order.plan(desk.client, desk.label_set, desk.annotator, {})
+    reading = [passage.id for passage in desk.seeds.passages()]
+    queue = task_order.plan_order(desk.client, desk.label_set, desk.annotator, {})
     assert queue.passages == tuple((id, None) for id in reading)
     tasks = desk.tasks()
     desk.client.predictions.create(task=tasks[0].id, model_version="tagger x", result=[])
     shown: dict[str, Any] = {"show_collab_predictions": True, "model_version": "tagger x"}
     desk.client.projects.update(id=project, **shown)
     with pytest.raises(ServerError, match="shows the suggestions of 'tagger x'"):
-        task_order.by_uncertainty(desk.client, queue, "y")
+        task_order.order_by_uncertainty(desk.client, queue, "y")
     for number, task in enumerate(tasks[1:]):
         desk.client.predictions.create(task=task.id, model_version="tagger x", score=0.9 - number / 10, result=[])
-    ordered = task_order.by_uncertainty(desk.client, queue, "y")
+    ordered = task_order.order_by_uncertainty(desk.client, queue, "y")
     assert [id for id, _ in ordered.passages] == [*reading[:0:-1], reading[0]]
-    with session(desk.server.url) as page:
-        log_in(page, accounts.accounts_of_server()[desk.annotator])
+    with open_session(desk.server.url) as page:
+        log_in(page, accounts.accounts_by_name()[desk.annotator])
         answer = page.get(f"/api/projects/{project}/next").json()
         assert answer["data"]["passage_id"] in (reading[0], reading[-1])  # SQLite has no score before all scores
         assert [each["model_version"] for each in answer["predictions"]] == ["tagger x"]
-    task_order.by_order(desk.client, queue)  # what others have set up stays
+    task_order.order_by_reading(desk.client, queue)  # what others have set up stays
     assert len(list(desk.client.predictions.list(project=project))) == len(reading)
     assert desk.client.projects.get(id=project).model_version == "tagger x"

@@ -12,8 +12,8 @@ from sklearn.base import clone
 
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import read_annotators
-from jinbench.annotation.gold import labelled_passages
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.gold import read_training_labels
+from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels, Span, Suggestion
@@ -22,7 +22,6 @@ from jinbench.labelstudio.suggest.suggestions import Suggester
 from jinbench.models import active_learning
 from jinbench.models.crf import inference
 from jinbench.models.crf.estimator import CrfTagger
-from jinbench.seeds import articles
 from jinbench.seeds.articles import Seeds
 
 TEXTS = [
@@ -44,7 +43,7 @@ def every_path(tagger: CrfTagger, text: str) -> tuple[list[tuple[int, ...]], np.
     """All paths, valid or not, and the probability of each, from scores and transitions alone."""
     (chunk,) = tagger._chunks([text])
     scores = np.empty_like(chunk.scores, dtype=float)
-    scores[chunk.packed.rows] = chunk.scores
+    scores[chunk.packed.positions] = chunk.scores
     paths = list(itertools.product(range(chunk.states.size), repeat=len(text)))
     totals = np.array([
         sum(scores[t, state] for t, state in enumerate(path))
@@ -57,30 +56,30 @@ def every_path(tagger: CrfTagger, text: str) -> tuple[list[tuple[int, ...]], np.
 
 @pytest.mark.parametrize("text", ["\u6d25\u95e8\u6865", "\u5f20\u4e09\u6d25", "\u6865", "\u5728\u6d25"])
 def test_chances_are_those_of_all_paths_written_out(tagger: CrfTagger, text: str) -> None:
-    scored = tagger.predict_scored(["\u5728\u6d25\u95e8\u5927\u6865\u5f20", text, ""])[
+    scored = tagger.predict_with_confidence(["\u5728\u6d25\u95e8\u5927\u6865\u5f20", text, ""])[
         1
     ]  # not alone: packed with another
     paths, chance = every_path(tagger, text)
     number = {type: i for i, type in enumerate(tagger.classes_.tolist())}
     (chunk,) = tagger._chunks([text])
-    for span, said in zip(scored.spans, scored.chances, strict=True):
-        states = chunk.states.path(len(text), [(span.start, span.end, number[span.type])])[span.start : span.end]
+    for span, said in zip(scored.spans, scored.probabilities, strict=True):
+        states = chunk.states.to_path(len(text), [(span.start, span.end, number[span.type])])[span.start : span.end]
         having = [path[span.start : span.end] == tuple(states.tolist()) for path in paths]
         assert said == pytest.approx(chance[having].sum(), abs=1e-6)
     by_state = np.zeros((len(text), chunk.states.size))
     for path, p in zip(paths, chance, strict=True):
         by_state[np.arange(len(text)), path] += p
-    assert scored.sure == pytest.approx(by_state.max(1), abs=1e-6)
-    assert scored.best == pytest.approx(chance.max(), abs=1e-6)
+    assert scored.character_confidence == pytest.approx(by_state.max(1), abs=1e-6)
+    assert scored.path_probability == pytest.approx(chance.max(), abs=1e-6)
 
 
 def test_what_is_scored_is_what_is_predicted(tagger: CrfTagger) -> None:
     texts = [*TEXTS, "", "\u5f20\u4e09\U00020bb7\u5728\u6d25\u95e8\u5927\u6865" * 20]
-    scored = tagger.predict_scored(texts)
+    scored = tagger.predict_with_confidence(texts)
     assert [entry.spans for entry in scored] == tagger.predict_spans(texts)
     assert sum(len(entry.spans) for entry in scored) > 3
-    assert [len(entry.sure) for entry in scored] == list(map(len, texts))
-    assert all(0 < chance <= 1 for entry in scored for chance in entry.chances)
+    assert [len(entry.character_confidence) for entry in scored] == list(map(len, texts))
+    assert all(0 < chance <= 1 for entry in scored for chance in entry.probabilities)
     assert scored[4] == ([], [], pytest.approx([]), 1.0)
 
 
@@ -88,13 +87,13 @@ def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
     """O and then E, each so much likelier than all else that nothing of any valid path is left in 64 bits."""
     states = inference.States(1)
     scores = np.full((2, states.size), -2000.0)
-    scores[0, states.outside] = scores[1, states.ends] = 0
-    moves = np.where(states.allowed()[0], 0, inference.FORBIDDEN)
-    sureness = inference.Sureness(scores, moves, inference.pack(np.array([2]), np.array([0])))
-    path = np.array([0, states.ends])  # B and E
-    assert sureness.along(path)(0, 2) == sureness.along(path)(1, 2) == 0
-    assert sureness.likeliest()[1] == 0
-    assert sureness.steps(path).sum() == -math.inf
+    scores[0, states.outside] = scores[1, states.first_end] = 0
+    moves = np.where(states.allowed_transitions()[0], 0, inference.FORBIDDEN)
+    sureness = inference.Confidence(scores, moves, inference.pack_sentences(np.array([2]), np.array([0])))
+    path = np.array([0, states.first_end])  # B and E
+    assert sureness.span_probability(path)(0, 2) == sureness.span_probability(path)(1, 2) == 0
+    assert sureness.state_confidence()[1] == 0
+    assert sureness.log_step_probabilities(path).sum() == -math.inf
     wild = clone(tagger).fit(TEXTS * 3, SPANS * 3)
     wild.weights_ = wild.weights_ * 1e6
     for entry in wild.predict_scored(TEXTS):
@@ -102,8 +101,8 @@ def test_scores_too_far_apart_are_no_certainty(tagger: CrfTagger) -> None:
 
 
 def world(benchmark: Benchmark) -> tuple[Seeds, list[PassageLabels]]:
-    seed = articles.read_seeds(benchmark)
-    return seed, labelled_passages(benchmark, seed, read_label_set(benchmark))
+    workspace = Workspace(benchmark)
+    return workspace.seeds, read_training_labels(workspace)
 
 
 def as_text(suggester: Suggester, seed: Seeds) -> str:
@@ -118,8 +117,8 @@ def test_suggestions_are_whole_and_the_same_every_time(mini: Benchmark) -> None:
     assert list(found) == list(texts)
     assert sum(len(each.spans) for each in found.values()) > 0
     for id, each in found.items():
-        assert len(each.spans) == len(each.chances)
-        assert 0 <= each.certainty <= 1
+        assert len(each.spans) == len(each.probabilities)
+        assert 0 <= each.confidence <= 1
         assert all(texts[id][span.start : span.end] == span.surface for span in each.spans)
     again = suggestions.train_suggester(seed.articles, known[::-1])
     assert (again.version, as_text(again, seed)) == (first.version, as_text(first, seed))
@@ -175,12 +174,12 @@ def test_labels_without_a_span_can_be_learnt_from(mini: Benchmark) -> None:
 
 def test_the_least_certain_comes_first() -> None:
     said = {id: Suggestion((), (), certainty) for id, certainty in (("c", 0.5), ("a", 0.9), ("b", 0.5), ("d", 0.1))}
-    assert active_learning.order(said) == ["d", "b", "c", "a"]
+    assert active_learning.order_by_confidence(said) == ["d", "b", "c", "a"]
 
 
 def test_regions_of_a_suggestion_have_ids_of_their_own_and_scores() -> None:
     spans = (Span(0, 2, "LOCATION", "\u6d25\u95e8"), Span(2, 4, "LOCATION", "\u6d25\u95e8"))
-    found = exports.suggested_regions(Suggestion(spans, (0.25, 0.123456), 0.5))
+    found = exports.to_suggested_regions(Suggestion(spans, (0.25, 0.123456), 0.5))
     assert [(region["value"]["start"], region["score"]) for region in found] == [(0, 0.25), (2, 0.1235)]
     assert len({region["id"] for region in found}) == 2
     assert found[0]["value"] == {"start": 0, "end": 2, "text": "\u6d25\u95e8", "labels": ["LOCATION"]}

@@ -1,4 +1,4 @@
-"""The taggers as scikit-learn estimators, and as learners."""
+"""CrfTagger and CharTagger as scikit-learn estimators, and what they learn."""
 
 import functools
 import pickle
@@ -21,9 +21,10 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from jinbench.core.errors import DataError
 from jinbench.core.tags import from_bio, to_bio
 from jinbench.core.types import Span
-from jinbench.models.crf import estimator
-from jinbench.models.crf.estimator import CharTagger, CrfTagger, Tagger
-from jinbench.models.crf.inference import Array, States
+from jinbench.models import CharTagger, CrfTagger
+from jinbench.models.crf import estimator, sequence_tagger
+from jinbench.models.crf.inference import FloatArray, States
+from jinbench.models.crf.sequence_tagger import SequenceTagger
 
 Make = Callable[..., Any]
 
@@ -40,7 +41,7 @@ both = pytest.mark.parametrize("make", [char, crf])
 
 
 def toy(seed: int, count: int) -> tuple[list[str], list[list[Span]]]:
-    """A language where every name has three characters and follows 记者, and every place has two and follows 在."""
+    """Make texts where every name has three characters and follows 记者, and every place has two and follows 在."""
     rng = random.Random(seed)
 
     def some(first: int, count: int) -> str:
@@ -66,18 +67,18 @@ ODD = ["", "记", "记者", "", "在😀𠮷", "\ud800记者\udc00\udc01😀", "
 
 
 def is_a_digit(text: str) -> list[list[str]]:
-    """Features, as a function that can be pickled."""
+    """Return one feature per character, from a function that can be pickled."""
     return [["digit" if character.isdigit() else ""] for character in text]
 
 
 @functools.cache
 def fitted(make: Make) -> Any:
-    """A tagger that tests must not fit again."""
+    """Return a fitted tagger that tests must not fit again."""
     return make().fit(TEXTS, SPANS)
 
 
-def weights(tagger: Any) -> list[Array]:
-    """All that it has learnt in numbers."""
+def weights(tagger: Any) -> list[FloatArray]:
+    """Return all learnt weights of a tagger."""
     named = ("weights_", "wide_", "bias_", "transitions_", "edges_")
     return [getattr(tagger, name) for name in named if hasattr(tagger, name)]
 
@@ -93,7 +94,7 @@ def assert_equal_models(one: Any, other: Any) -> None:
 
 
 @both
-def test_it_learns_a_toy_language(make: Make) -> None:
+def test_a_toy_language_is_learnt(make: Make) -> None:
     tagger = fitted(make)
     assert tagger.classes_.tolist() == ["LOC", "PER"]
     assert tagger.predict_spans(NEW) == NEW_SPANS
@@ -111,7 +112,7 @@ def test_score_is_strict_micro_f1(make: Make) -> None:
     first, second = gold[moved]
     gold[moved] = [first._replace(end=first.end - 1), second._replace(type="ORG")]
     assert tagger.score(NEW, gold) == pytest.approx((right - 2) / right)
-    assert tagger.score(["", "的"], [[], []]) == 1  # nothing to find, nothing found
+    assert tagger.score(["", "的"], [[], []]) == 1  # no gold, no predictions
     assert tagger.score(["的的"], [[(0, 2, "PER")]]) == 0
 
 
@@ -120,12 +121,16 @@ def test_single_characters_and_neighbours_of_one_type(make: Make) -> None:
     rng = random.Random(0)
     texts = ["".join(rng.choices("甲乙丙丁", k=rng.randint(1, 6))) for _ in range(150)]
     spans = [[(i, i + 1, "X") for i, one in enumerate(text) if one in "甲乙"] for text in texts]
-    found = make(min_count=1).fit(texts, spans).predict_spans(["丙甲乙甲丁", "甲", "丙"])
-    assert [[span[:3] for span in row] for row in found] == [[(1, 2, "X"), (2, 3, "X"), (3, 4, "X")], [(0, 1, "X")], []]
+    predictions = make(min_count=1).fit(texts, spans).predict_spans(["丙甲乙甲丁", "甲", "丙"])
+    assert [[span[:3] for span in row] for row in predictions] == [
+        [(1, 2, "X"), (2, 3, "X"), (3, 4, "X")],
+        [(0, 1, "X")],
+        [],
+    ]
 
 
 @both
-def test_nothing_labelled_nothing_found(make: Make) -> None:
+def test_without_labels_nothing_is_predicted(make: Make) -> None:
     tagger = make().fit(TEXTS[:20], [[]] * 20)
     assert tagger.classes_.tolist() == []
     assert tagger.predict_spans([*ODD, *NEW]) == [[] for _ in [*ODD, *NEW]]
@@ -133,7 +138,7 @@ def test_nothing_labelled_nothing_found(make: Make) -> None:
 
 
 @both
-def test_everything_labelled(make: Make) -> None:
+def test_texts_may_be_labelled_throughout(make: Make) -> None:
     tagger = make().fit(["天", "津"] * 5, [[(0, 1, "X")]] * 10)
     assert tagger.predict(["天", "津"]) == [["B-X"], ["B-X"]]
 
@@ -149,21 +154,21 @@ def test_empty_texts_between_others_change_nothing(make: Make) -> None:
 
 
 @both
-def test_a_very_long_text(make: Make) -> None:
-    """It says the same of the same stretch wherever it stands: nothing runs out, and sums do not grow imprecise."""
+def test_a_very_long_text_is_tagged_alike_throughout(make: Make) -> None:
+    """Nothing overflows, and sums do not lose precision with the length."""
     stretch = "".join(NEW)
     times = 20_000 // len(stretch)
     text = stretch * times + "的" * (20_000 - times * len(stretch))
-    found = fitted(make).predict_spans([NEW[0], text, "", NEW[1]])[1]
-    assert fitted(make).predict_spans([text])[0] == found
+    spans = fitted(make).predict_spans([NEW[0], text, "", NEW[1]])[1]
+    assert fitted(make).predict_spans([text])[0] == spans
     first = len(stretch)
-    expected = [span for span in found if first <= span.start < 2 * first]
+    expected = [span for span in spans if first <= span.start < 2 * first]
     assert len(expected) >= 60
     for k in range(2, times - 1):
-        here = [span for span in found if k * first <= span.start < (k + 1) * first]
-        assert [span.shifted((k - 1) * first) for span in here] == expected
+        repeated = [span for span in spans if k * first <= span.start < (k + 1) * first]
+        assert [span.relative_to((k - 1) * first) for span in repeated] == expected
     learnt = make(**{"epochs": 1} if make is char else {"epochs": 1, "min_updates": 2})
-    assert len(learnt.fit([text, NEW[0]], [found, NEW_SPANS[0]]).predict([text])[0]) == 20_000
+    assert len(learnt.fit([text, NEW[0]], [spans, NEW_SPANS[0]]).predict([text])[0]) == 20_000
 
 
 @both
@@ -187,15 +192,15 @@ def test_a_prediction_does_not_depend_on_the_other_texts(make: Make, monkeypatch
     together = tagger.predict_spans(texts)
     assert [tagger.predict_spans([text])[0] for text in texts] == together
     assert tagger.predict_spans(texts[::-1]) == together[::-1]
-    monkeypatch.setattr(estimator, "CHUNK", 50)
+    monkeypatch.setattr(sequence_tagger, "CHUNK", 50)
     assert tagger.predict_spans(texts) == together
 
 
-# ---- what goes in -----------------------------------------------------------------------------------------------
+# ---- input ------------------------------------------------------------------------------------------------------
 
 
 @both
-def test_spans_and_tags_and_rows_are_the_same_to_it(make: Make) -> None:
+def test_spans_tags_and_rows_give_the_same_model(make: Make) -> None:
     first = fitted(make)
     assert_equal_models(first, make().fit(TEXTS, TAGS))
     assert_equal_models(first, make().fit([{"text": text, "id": i} for i, text in enumerate(TEXTS)], SPANS))
@@ -207,7 +212,7 @@ def test_spans_and_tags_and_rows_are_the_same_to_it(make: Make) -> None:
 
 @both
 @pytest.mark.parametrize("X", ["天津", {"text": "天津"}, [b"x"], [None], [["天津"]], [float("nan")], [{"id": "x"}]])
-def test_what_is_no_list_of_texts_is_a_type_error(make: Make, X: Any) -> None:
+def test_anything_but_a_list_of_texts_is_a_type_error(make: Make, X: Any) -> None:
     with pytest.raises(TypeError, match="X"):
         make().fit(X, [[]])
     for method in (fitted(make).predict, fitted(make).predict_spans):
@@ -230,7 +235,7 @@ def test_what_is_no_list_of_texts_is_a_type_error(make: Make, X: Any) -> None:
         (None, "requires y"),
     ],
 )
-def test_labels_that_do_not_fit_the_texts(make: Make, y: Any, message: str) -> None:
+def test_labels_that_do_not_match_the_texts_are_refused(make: Make, y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make().fit(["天津", "港"], y)
     if y is not None:
@@ -240,7 +245,7 @@ def test_labels_that_do_not_fit_the_texts(make: Make, y: Any, message: str) -> N
 
 @both
 @pytest.mark.parametrize("tags", [["B-X"], ["O", "I-X"], ["B-X", "I-Y"], ["B-X", "X"], ["S-X", "O"]])
-def test_tags_that_are_not_bio(make: Make, tags: list[str]) -> None:
+def test_tags_that_are_not_bio_are_refused(make: Make, tags: list[str]) -> None:
     with pytest.raises(DataError, match="wrong-shape") as caught:
         make().fit(["港", "天津"], [["O"], tags])
     assert "y[1]" in str(caught.value)
@@ -248,7 +253,7 @@ def test_tags_that_are_not_bio(make: Make, tags: list[str]) -> None:
 
 @both
 @pytest.mark.parametrize("X", [[], [""], ["", ""]])
-def test_nothing_to_learn_from(make: Make, X: list[str]) -> None:
+def test_fitting_needs_a_character(make: Make, X: list[str]) -> None:
     with pytest.raises(ValueError, match="at least one text"):
         make().fit(X, [[] for _ in X])
 
@@ -260,28 +265,28 @@ def test_nothing_to_learn_from(make: Make, X: list[str]) -> None:
         {"dropout": 1}, {"dropout": 1.5}, {"rate": -1}, {"decay": 2},
     ],
 )  # fmt: skip
-def test_settings_that_cannot_be_learnt_with(options: dict[str, Any]) -> None:
+def test_parameters_out_of_range_are_refused(options: dict[str, Any]) -> None:
     ((name, value),) = options.items()
     with pytest.raises(ValueError, match=f"{name}: expected .*, found {value}"):
         crf(**options).fit(TEXTS[:9], SPANS[:9])
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_steps_that_are_too_large_are_an_error_not_a_broken_model() -> None:
+def test_too_large_a_rate_is_an_error() -> None:
     with pytest.raises(ValueError, match="lower rate"):
         crf(rate=1e4, wide_rate=1e4).fit(TEXTS, SPANS)
     assert crf(rate=1, wide_rate=1).fit(TEXTS, SPANS).score(NEW, NEW_SPANS) == 1
 
 
 @both
-def test_nothing_is_predicted_before_it_is_fitted(make: Make) -> None:
+def test_prediction_needs_a_fitted_tagger(make: Make) -> None:
     for call in (lambda: make().predict(NEW), lambda: make().predict_spans([]), lambda: make().score(NEW, NEW_SPANS)):
         with pytest.raises(NotFittedError):
             call()
 
 
 @both
-def test_what_is_passed_in_stays_as_it_is(make: Make) -> None:
+def test_arguments_are_not_changed(make: Make) -> None:
     texts, spans = list(TEXTS), [list(row) for row in SPANS]
     tagger = make().fit(texts, spans)
     before = pickle.dumps(tagger.__dict__)
@@ -295,10 +300,10 @@ def test_what_is_passed_in_stays_as_it_is(make: Make) -> None:
 
 
 @both
-def test_the_same_seed_the_same_model(make: Make) -> None:
+def test_the_same_seed_gives_the_same_model(make: Make) -> None:
     tagger = make(random_state=3).fit(TEXTS[:60], SPANS[:60])
     first = [table.copy() for table in weights(tagger)]
-    tagger.fit(TEXTS, SPANS).fit(TEXTS[:60], SPANS[:60])  # nothing is left of earlier fits
+    tagger.fit(TEXTS, SPANS).fit(TEXTS[:60], SPANS[:60])  # earlier fits leave no trace
     assert all(map(np.array_equal, first, weights(tagger)))
     assert_equal_models(tagger, clone(tagger).fit(TEXTS[:60], SPANS[:60]))
     assert_equal_models(tagger, make(random_state=np.random.RandomState(3)).fit(TEXTS[:60], SPANS[:60]))
@@ -307,7 +312,7 @@ def test_the_same_seed_the_same_model(make: Make) -> None:
 
 
 @both
-def test_the_global_seed_counts_only_if_asked(make: Make) -> None:
+def test_the_global_random_state_is_used_only_if_asked(make: Make) -> None:
     state = np.random.get_state()[1].tolist()  # type: ignore[union-attr,index]
     make().fit(TEXTS[:10], SPANS[:10])
     assert np.random.get_state()[1].tolist() == state  # type: ignore[union-attr,index]
@@ -322,7 +327,7 @@ def test_a_pickle_predicts_the_same(make: Make) -> None:
 
 
 @both
-def test_parameters_are_got_and_set_and_cloned(make: Make) -> None:
+def test_parameters_can_be_read_set_and_cloned(make: Make) -> None:
     tagger = make(random_state=7, min_count=3)
     assert tagger.get_params()["random_state"] == 7
     copy = clone(fitted(make).__class__(**tagger.get_params()))
@@ -336,7 +341,7 @@ def test_parameters_are_got_and_set_and_cloned(make: Make) -> None:
 
 
 @both
-def test_in_a_pipeline_a_grid_and_folds(make: Make) -> None:
+def test_tagger_works_in_pipeline_grid_search_and_cross_validation(make: Make) -> None:
     pipeline = Pipeline([("tagger", make())]).fit(TEXTS, SPANS)
     assert pipeline.predict(NEW) == fitted(make).predict(NEW)
     assert pipeline.score(NEW, NEW_SPANS) == 1
@@ -351,8 +356,8 @@ def test_in_a_pipeline_a_grid_and_folds(make: Make) -> None:
     assert grid.score(NEW, NEW_SPANS) == 1
 
 
-def test_features_of_a_function_are_learnt_from() -> None:
-    """Of random characters, which of them are marked is known to the function alone."""
+def test_custom_features_are_learnt_from() -> None:
+    """Only the function can tell which of the random characters are marked."""
     rng = random.Random(0)
     texts = ["".join(chr(rng.randrange(0x4E00, 0x9000)) for _ in range(6)) for _ in range(160)]
 
@@ -360,13 +365,13 @@ def test_features_of_a_function_are_learnt_from() -> None:
         return [["yes" if ord(character) % 3 == 0 else "no"] for character in text]
 
     spans = [[(i, i + 1, "X") for i, one in enumerate(text) if ord(one) % 3 == 0] for text in texts]
-    told = crf(features=marked).fit(texts[:80], spans[:80])
-    untold = crf().fit(texts[:80], spans[:80])
-    assert told.score(texts[80:], spans[80:]) > 0.95
-    assert untold.score(texts[80:], spans[80:]) < 0.5
+    with_features = crf(features=marked).fit(texts[:80], spans[:80])
+    without_features = crf().fit(texts[:80], spans[:80])
+    assert with_features.score(texts[80:], spans[80:]) > 0.95
+    assert without_features.score(texts[80:], spans[80:]) < 0.5
 
 
-def test_a_function_that_says_too_little() -> None:
+def test_custom_features_with_too_few_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="one row for each of"):
         crf(features=lambda text: [["x"]]).fit(TEXTS, SPANS)
 
@@ -379,19 +384,19 @@ def test_several_models_are_averaged() -> None:
 
 
 def test_the_second_half_of_the_epochs_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Counting(estimator.Models):
+    class Counting(estimator.ModelEnsemble):
         def update(self, batch: Any, rng: Any) -> None:
             for table in self.tables:
                 table[:] += 1
 
-    monkeypatch.setattr(estimator, "Models", Counting)
+    monkeypatch.setattr(estimator, "ModelEnsemble", Counting)
     for options, mean in (({"epochs": 4, "min_updates": 1}, 3.5), ({"epochs": 1, "min_updates": 6}, 5)):
         tagger = crf(models=2, batch_size=1000, **options).fit(TEXTS, SPANS)
         assert np.unique(tagger.weights_).tolist() == np.unique(tagger.wide_).tolist() == [mean]
 
 
-def test_between_borders_that_contend_nothing_is_guessed() -> None:
-    """Seven of fifteen say the first two, the others say something from the second on, but not where it ends."""
+def test_no_span_is_predicted_between_contending_borders() -> None:
+    """Seven of fifteen labels span the first two; the others begin at the second and disagree on the end."""
     readings = [(0, 2)] * 7 + [(1, 3)] * 4 + [(1, 4)] * 4
     texts, spans = ["甲乙丙丁"] * 150, [[(*reading, "X")] for reading in readings * 10]
     tagger = crf(epochs=200, dropout=0, miss_cost=0, batch_size=150).fit(texts, spans)
@@ -400,7 +405,7 @@ def test_between_borders_that_contend_nothing_is_guessed() -> None:
     assert agreed.predict(texts[:1]) == [["B-X", "I-X", "O", "O"]]
 
 
-def test_scores_too_far_apart_for_exponentials_leave_the_best_path() -> None:
+def test_best_path_is_taken_for_scores_too_far_apart_for_exponentials() -> None:
     tagger = crf().fit(TEXTS, SPANS)
     expected = tagger.predict(NEW)
     for table in weights(tagger):
@@ -411,7 +416,7 @@ def test_scores_too_far_apart_for_exponentials_leave_the_best_path() -> None:
 
 
 @both
-def test_spans_of_one_character_are_of_types_that_had_one(make: Make) -> None:
+def test_spans_of_one_character_have_types_that_had_one_in_training(make: Make) -> None:
     texts = ["甲乙", "丙丁", "甲丙", "丁乙"] * 20
     spans = [[(0, 1, "X")], [(0, 2, "Y")], [(0, 1, "X")], [(0, 2, "Y")]] * 20
     tagger = make().fit(texts, spans)
@@ -421,44 +426,44 @@ def test_spans_of_one_character_are_of_types_that_had_one(make: Make) -> None:
 
 
 @both
-def test_a_feature_that_is_not_known_counts_for_nothing(make: Make) -> None:
+def test_an_unseen_feature_has_no_weight(make: Make) -> None:
     tagger = make(min_count=2).fit(TEXTS, SPANS)
     assert tagger.weights_.any()
     assert not tagger.weights_[0].any()
 
 
-def test_transitions_are_of_characters_in_one_text() -> None:
-    """Whatever stands in the next text: two of one character each follow nothing."""
+def test_transitions_are_learnt_within_texts() -> None:
+    """The order of texts does not matter, and texts of one character have no transition."""
     one = char().fit(TEXTS, SPANS)
     other = char().fit(TEXTS[::-1], SPANS[::-1])
     assert np.array_equal(one.transitions_, other.transitions_)
     assert np.array_equal(one.edges_, other.edges_)
     single = char().fit(["甲", "乙"] * 5, [[(0, 1, "X")], []] * 5)
-    allowed = States(1).allowed()[0]
+    allowed = States(1).allowed_transitions()[0]
     prior = (np.array([0, 5, 5, 0, 0]) + 0.5) / 12.5
     expected = np.broadcast_to(np.log(1 / 5 / prior), (5, 5))[allowed]
     np.testing.assert_allclose(single.transitions_[allowed], expected, rtol=1e-5)
 
 
-# ---- the gradient -----------------------------------------------------------------------------------------------
-
-
 # ---- the suite of scikit-learn ----------------------------------------------------------------------------------
 
 
-class OverMatrices(Tagger):
-    """The suite speaks in matrices of numbers: one row is one text, one number a character; the label of a row is the
-    type of a span over its first two characters. What it gets back are numbers of tags."""
+class OverMatrices(SequenceTagger):
+    """A tagger over matrices of numbers, as the suite has them.
+
+    A row is a text, a number a character; the label of a row is the type of a span over its first two characters.
+    Predictions are numbers of tags.
+    """
 
     def fit(self, X: Any, y: Any) -> Any:
-        return super().fit(written(X), None if y is None else labelled(X, y))
+        return super().fit(to_texts(X), None if y is None else to_spans(X, y))
 
     def predict(self, X: Any) -> Any:
         kinds = ["O", *(f"{prefix}-{type}" for prefix in "BI" for type in getattr(self, "classes_", ()))]
-        return np.array([[kinds.index(tag) for tag in tags] for tags in super().predict(written(X))])
+        return np.array([[kinds.index(tag) for tag in tags] for tags in super().predict(to_texts(X))])
 
     def score(self, X: Any, y: Any) -> float:
-        return super().score(written(X), labelled(X, y))
+        return super().score(to_texts(X), to_spans(X, y))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -466,11 +471,11 @@ class OverMatrices(Tagger):
         return tags
 
 
-def written(X: Any) -> list[str]:
+def to_texts(X: Any) -> list[str]:
     return ["".join(chr(0x4E00 + int(8 * value) % 512) for value in row) for row in np.asarray(X)]
 
 
-def labelled(X: Any, y: Any) -> list[list[tuple[int, int, str]]]:
+def to_spans(X: Any, y: Any) -> list[list[tuple[int, int, str]]]:
     return [[(0, min(2, len(row)), str(label))] for row, label in zip(np.asarray(X), y, strict=True)]
 
 
@@ -512,18 +517,18 @@ def checks() -> Iterator[Any]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("tagger", "check"), list(checks()))
-def test_it_passes_the_suite(tagger: Any, check: Any) -> None:
+def test_tagger_passes_the_suite(tagger: Any, check: Any) -> None:
     if check.func.__name__ not in INAPPLICABLE:
         try:
             check(tagger)
         except SkipTest as skipped:
             pytest.fail(f"left out by itself: {skipped}")
         return
-    with pytest.raises((Exception, SkipTest)):  # else it need not stand in the list
+    with pytest.raises((Exception, SkipTest)):  # else it need not be in the list
         check(tagger)
 
 
-def test_what_is_said_to_be_inapplicable_is_in_the_suite() -> None:
+def test_inapplicable_checks_are_in_the_suite() -> None:
     for tagger in SUITE:
         assert set(INAPPLICABLE) <= {check.func.__name__ for _, check in estimator_checks_generator(tagger)}
 
@@ -549,7 +554,7 @@ def test_checks_without_data_pass_on_the_tagger_itself(tagger: Any, check: Any) 
 
 
 @pytest.mark.parametrize("tagger", [CharTagger(), CrfTagger()], ids=["CharTagger", "CrfTagger"])
-def test_tags_say_that_it_reads_texts_and_needs_labels(tagger: Any) -> None:
+def test_tags_declare_texts_and_required_labels(tagger: Any) -> None:
     tags = get_tags(tagger)
     assert tags.input_tags.string
     assert not tags.input_tags.two_d_array
@@ -568,18 +573,18 @@ def test_matrices_are_refused(make: Make, X: Any) -> None:
 
 
 @both
-def test_labels_as_the_dataset_has_them(make: Make) -> None:
+def test_spans_of_the_dataset_are_accepted(make: Make) -> None:
     rows = [[{"start": s.start, "end": s.end, "type": s.type, "surface": s.surface} for s in row] for row in SPANS]
     assert make().fit(TEXTS, rows).predict_spans(NEW) == make().fit(TEXTS, SPANS).predict_spans(NEW)
 
 
 @pytest.mark.parametrize("labels", [[(0, 2)], [0, 1], 3, [(0.0, 2.0, "A")], [{"start": 0}]])
-def test_labels_that_are_none_are_named(labels: Any) -> None:
+def test_invalid_labels_are_named(labels: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"y\[1\]: expected a list of"):
         crf().fit(["ab", "cd"], [[], labels])
 
 
-def test_a_table_is_no_list_of_texts() -> None:
+def test_a_table_is_refused() -> None:
     class Table:
         columns = ("text",)
 

@@ -1,4 +1,4 @@
-"""The arithmetic of chains against every valid path, written out one by one."""
+"""Inference on chains against every valid path, written out one by one."""
 
 import itertools
 import random
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jinbench.models.crf import inference
-from jinbench.models.crf.inference import FORBIDDEN, Array, Packed, States
-from tests.helpers.crf import may_follow, names, scores_of, valid_paths
+from jinbench.models.crf.inference import FORBIDDEN, FloatArray, IntArray, PackedSentences, States
+from tests.helpers.crf import may_follow, score_paths, state_names, valid_paths
 
 TOLERANCE = {np.float64: 1e-9, np.float32: 2e-4}
 SEEDS = pytest.mark.parametrize("seed", range(6))
@@ -21,44 +21,44 @@ lengths_of_sentences = st.lists(st.integers(1, 9), min_size=1, max_size=7)
 class Case:
     """Random sentences of 1 to 5 characters, and random scores for them."""
 
-    def __init__(self, seed: int, spread: float = 2, types: int = 2, lengths: tuple[int, ...] = (3, 1, 5, 4, 1, 2)):
+    def __init__(self, seed: int, spread: float = 2, n_types: int = 2, lengths: tuple[int, ...] = (3, 1, 5, 4, 1, 2)):
         rng = np.random.default_rng(seed)
         self.lengths = np.array(lengths)
         self.offsets = np.cumsum(self.lengths) - self.lengths
-        self.states = States(types)
+        self.states = States(n_types)
         size = self.states.size
-        pairs, edges = self.states.allowed()
+        pairs, edges = self.states.allowed_transitions()
         self.scores = rng.normal(0, spread, (self.lengths.sum(), size))
         self.transitions = np.where(pairs, rng.normal(0, spread, (size, size)), FORBIDDEN)
         self.edges = np.where(edges, rng.normal(0, spread, (2, size)), FORBIDDEN)
-        self.packed = inference.pack(self.lengths, self.offsets)
+        self.packed = inference.pack_sentences(self.lengths, self.offsets)
 
-    def with_edges(self, dtype: type) -> tuple[Array, Array]:
-        """Packed scores with edges; transitions."""
-        scores = self.scores[self.packed.rows].astype(dtype)
+    def with_edges(self, dtype: type) -> tuple[FloatArray, FloatArray]:
+        """Return packed scores with edges, and transitions."""
+        scores = self.scores[self.packed.positions].astype(dtype)
         inference.add_edges(scores, self.edges.astype(dtype), self.packed)
         return scores, self.transitions.astype(dtype)
 
-    def sentences(self) -> list[tuple[int, Array, Array]]:
-        """For each sentence its offset, its valid paths, and what each of them counts."""
-        found = []
+    def sentences(self) -> list[tuple[int, IntArray, FloatArray]]:
+        """Return for each sentence its offset, its valid paths, and their scores."""
+        sentences = []
         for start, length in zip(self.offsets.tolist(), self.lengths.tolist(), strict=True):
-            paths = valid_paths(self.states.types, length)
-            counts = scores_of(paths, self.scores[start : start + length], self.transitions, self.edges)
-            found.append((start, paths, counts))
-        return found
+            paths = valid_paths(self.states.n_types, length)
+            path_scores = score_paths(paths, self.scores[start : start + length], self.transitions, self.edges)
+            sentences.append((start, paths, path_scores))
+        return sentences
 
 
 # ---- states -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("types", "single"), [(0, None), (1, None), (2, None), (5, None), (2, []), (3, [1]), (5, [0, 3])]
+    ("n_types", "single_types"), [(0, None), (1, None), (2, None), (5, None), (2, []), (3, [1]), (5, [0, 3])]
 )
-def test_what_is_allowed_is_bioes(types: int, single: list[int] | None) -> None:
-    pairs, edges = States(types, single).allowed()
-    states = names(types, single)
-    assert len(states) == States(types, single).size
+def test_allowed_transitions_are_those_of_bioes(n_types: int, single_types: list[int] | None) -> None:
+    pairs, edges = States(n_types, single_types).allowed_transitions()
+    states = state_names(n_types, single_types)
+    assert len(states) == States(n_types, single_types).size
     assert pairs.tolist() == [[may_follow(a, b) for b in states] for a in states]
     assert edges.tolist() == [[state[0] in kinds for state in states] for kinds in ("OSB", "OSE")]
 
@@ -75,9 +75,9 @@ def spans_in_a_text(draw: st.DrawFn) -> tuple[int, list[tuple[int, int, int]]]:
 def test_spans_to_states_and_back(case: tuple[int, list[tuple[int, int, int]]]) -> None:
     length, spans = case
     states = States(3)
-    path = states.path(length, spans)
-    assert states.spans(path) == spans
-    pairs, edges = states.allowed()
+    path = states.to_path(length, spans)
+    assert states.to_spans(path) == spans
+    pairs, edges = states.allowed_transitions()
     assert pairs[path[:-1], path[1:]].all()
     assert edges[0, path[0]]
     assert edges[1, path[-1]]
@@ -93,105 +93,108 @@ def test_spans_to_states_and_back(case: tuple[int, list[tuple[int, int, int]]]) 
     ],
 )
 def test_states_by_hand(length: int, spans: list[tuple[int, int, int]], written: str) -> None:
-    path = States(2).path(length, spans)
-    assert "".join(names(2)[state][0] for state in path) == written
-    assert States(2).spans(path) == spans
+    path = States(2).to_path(length, spans)
+    assert "".join(state_names(2)[state][0] for state in path) == written
+    assert States(2).to_spans(path) == spans
 
 
-def test_a_state_for_a_single_character_only_where_it_is_asked_for() -> None:
+def test_only_single_types_have_a_state_for_one_character() -> None:
     spans = [(0, 1, 1), (1, 3, 0), (3, 4, 4), (4, 6, 2)]
     states = States(5, [1, 4])
     assert states.size == States(5).size - 3
-    assert states.spans(states.path(7, spans)) == spans
+    assert states.to_spans(states.to_path(7, spans)) == spans
     with pytest.raises(KeyError):
-        states.path(3, [(0, 1, 2)])
+        states.to_path(3, [(0, 1, 2)])
 
 
 def whole_spans(states: list[tuple[str, int]]) -> list[tuple[int, int, int]]:
-    """The same as `States.spans`, character by character."""
-    found, start = [], None
+    """Do the same as `States.to_spans`, character by character."""
+    spans: list[tuple[int, int, int]] = []
+    start = None
     for i, (kind, type) in enumerate(states):
         if start is not None and not (kind in "IE" and states[start][1] == type):
             start = None
         if kind == "S":
-            found.append((i, i + 1, type))
+            spans.append((i, i + 1, type))
         elif kind == "B":
             start = i
         elif kind == "E" and start is not None:
-            found.append((start, i + 1, type))
+            spans.append((start, i + 1, type))
             start = None
-    return found
+    return spans
 
 
 @given(st.lists(st.integers(0, 10), max_size=30))
-def test_what_is_not_whole_is_no_span(path: list[int]) -> None:
+def test_only_whole_spans_are_decoded(path: list[int]) -> None:
     states = States(3, [2])
     assert states.size == 11
-    expected = whole_spans([names(3, [2])[state] for state in path])
-    assert states.spans(np.array(path, dtype=np.int64)) == expected
+    expected = whole_spans([state_names(3, [2])[state] for state in path])
+    assert states.to_spans(np.array(path, dtype=np.int64)) == expected
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
-def test_every_valid_path_has_spans_of_its_own(length: int) -> None:
+def test_every_valid_path_has_different_spans(length: int) -> None:
     states = States(2)
     paths = valid_paths(2, length)
-    assert [states.path(length, states.spans(path)).tolist() for path in paths] == paths.tolist()
+    assert [states.to_path(length, states.to_spans(path)).tolist() for path in paths] == paths.tolist()
 
 
 @given(spans_in_a_text(), spans_in_a_text())
-def test_paths_one_behind_the_other_keep_their_spans(
+def test_concatenated_paths_have_the_spans_of_each(
     one: tuple[int, list[tuple[int, int, int]]], other: tuple[int, list[tuple[int, int, int]]]
 ) -> None:
     states = States(3)
-    both = np.concatenate([states.path(*one), states.path(*other)])
-    assert states.spans(both) == [*one[1], *((a + one[0], b + one[0], type) for a, b, type in other[1])]
+    both = np.concatenate([states.to_path(*one), states.to_path(*other)])
+    assert states.to_spans(both) == [*one[1], *((a + one[0], b + one[0], type) for a, b, type in other[1])]
 
 
 # ---- packing ----------------------------------------------------------------------------------------------------
 
 
-def check_packed(packed: Packed, lengths: list[int], offsets: list[int]) -> None:
-    """Against the definition of every field."""
+def check_packed(packed: PackedSentences, lengths: list[int], offsets: list[int]) -> None:
+    """Check every field against its definition."""
     places = {start + t: (i, t) for i, (start, n) in enumerate(zip(offsets, lengths, strict=True)) for t in range(n)}
-    rows = packed.rows.tolist()
+    rows = packed.positions.tolist()
     assert sorted(rows) == sorted(places)  # every position once
-    assert packed.first == len(lengths)
-    assert sorted(rows[at] for at in packed.last) == sorted(a + n - 1 for a, n in zip(offsets, lengths, strict=True))
-    assert len(packed.before) == len(rows) - packed.first
-    for row, before in zip(range(packed.first, len(rows)), packed.before.tolist(), strict=True):
+    assert packed.n_sentences == len(lengths)
+    assert sorted(rows[at] for at in packed.last_rows) == sorted(
+        a + n - 1 for a, n in zip(offsets, lengths, strict=True)
+    )
+    assert len(packed.previous_rows) == len(rows) - packed.n_sentences
+    for row, before in zip(range(packed.n_sentences, len(rows)), packed.previous_rows.tolist(), strict=True):
         assert rows[before] == rows[row] - 1
         assert before < row
-    covered = [row for block in packed.blocks for row in range(block.start, block.stop)]
+    covered = [row for block in packed.steps for row in range(block.start, block.stop)]
     assert covered == list(range(len(rows)))
-    assert len(packed.blocks) == len(packed.staying) == max(lengths, default=0)
-    for t, (block, staying) in enumerate(zip(packed.blocks, packed.staying, strict=True)):
+    assert len(packed.steps) == len(packed.continuing) == max(lengths, default=0)
+    for t, (block, continuing) in enumerate(zip(packed.steps, packed.continuing, strict=True)):
         assert sorted(places[rows[row]] for row in range(block.start, block.stop)) == [
             (i, t) for i, n in enumerate(lengths) if n > t
         ]
-        following = range(packed.blocks[t + 1].start, packed.blocks[t + 1].stop) if t + 1 < len(packed.blocks) else []
-        assert staying.start == block.start
-        assert [rows[row] + 1 for row in range(staying.start, staying.stop)] == [rows[row] for row in following]
+        following = range(packed.steps[t + 1].start, packed.steps[t + 1].stop) if t + 1 < len(packed.steps) else []
+        assert continuing.start == block.start
+        assert [rows[row] + 1 for row in range(continuing.start, continuing.stop)] == [rows[row] for row in following]
 
 
 @given(lengths_of_sentences)
-def test_every_position_is_packed_once_with_what_stands_before_it(lengths: list[int]) -> None:
+def test_every_position_is_packed_once_with_its_predecessor(lengths: list[int]) -> None:
     offsets = np.cumsum(lengths) - lengths
-    check_packed(inference.pack(np.array(lengths), offsets), lengths, offsets.tolist())
+    check_packed(inference.pack_sentences(np.array(lengths), offsets), lengths, offsets.tolist())
 
 
 @given(lengths_of_sentences, st.randoms(use_true_random=False))
-def test_some_sentences_of_a_longer_text_in_any_order(lengths: list[int], rng: random.Random) -> None:
+def test_sentences_of_a_longer_text_are_packed_in_any_order(lengths: list[int], rng: random.Random) -> None:
     offsets = np.cumsum(lengths) - lengths
     chosen = list(range(len(lengths)))
     rng.shuffle(chosen)
     chosen = chosen[: max(1, len(chosen) // 2)]
-    packed = inference.pack(np.array(lengths)[chosen], offsets[chosen])
+    packed = inference.pack_sentences(np.array(lengths)[chosen], offsets[chosen])
     check_packed(packed, [lengths[i] for i in chosen], [int(offsets[i]) for i in chosen])
 
 
 def test_no_sentence_packs_to_nothing() -> None:
-    nothing = np.zeros(0, dtype=np.int64)
-    check_packed(inference.pack(nothing, nothing), [], [])
+    empty = np.zeros(0, dtype=np.int64)
+    check_packed(inference.pack_sentences(empty, empty), [], [])
 
 
 # ---- all paths --------------------------------------------------------------------------------------------------
@@ -203,11 +206,11 @@ def test_forward_backward_sums_over_every_valid_path(seed: int, dtype: type) -> 
     case = Case(seed)
     marginals, moves, log_z = inference.forward_backward(*case.with_edges(dtype), case.packed)
     by_position = np.empty_like(marginals)
-    by_position[case.packed.rows] = marginals
+    by_position[case.packed.positions] = marginals
     expected, expected_moves, expected_log_z = np.zeros(by_position.shape), np.zeros(moves.shape), 0.0
-    for start, paths, counts in case.sentences():
-        z = np.logaddexp.reduce(counts)
-        shares = np.exp(counts - z)
+    for start, paths, path_scores in case.sentences():
+        z = np.logaddexp.reduce(path_scores)
+        shares = np.exp(path_scores - z)
         expected_log_z += z
         for t in range(paths.shape[1]):
             np.add.at(expected[start + t], paths[:, t], shares)
@@ -222,14 +225,14 @@ def test_forward_backward_sums_over_every_valid_path(seed: int, dtype: type) -> 
 
 @SEEDS
 @PRECISIONS
-def test_marginals_alone_are_the_same(seed: int, dtype: type) -> None:
+def test_marginals_equal_those_of_forward_backward(seed: int, dtype: type) -> None:
     case = Case(seed)
-    given = *case.with_edges(dtype), case.packed
-    assert np.array_equal(inference.marginals(*given), inference.forward_backward(*given)[0])
+    arguments = *case.with_edges(dtype), case.packed
+    assert np.array_equal(inference.compute_marginals(*arguments), inference.forward_backward(*arguments)[0])
 
 
 @PRECISIONS
-def test_a_batch_counts_what_its_sentences_count_alone(dtype: type) -> None:
+def test_log_z_of_a_batch_is_the_sum_over_its_sentences(dtype: type) -> None:
     together = Case(0)
     log_z = inference.forward_backward(*together.with_edges(dtype), together.packed)[2]
     alone = 0.0
@@ -247,7 +250,7 @@ def test_long_sentences_and_large_scores_stay_numbers(dtype: type) -> None:
     marginals, moves, log_z = inference.forward_backward(*case.with_edges(dtype), case.packed)
     assert np.isfinite(log_z)
     np.testing.assert_allclose(marginals.sum(1), 1, atol=50 * TOLERANCE[dtype])
-    assert moves.sum() == pytest.approx(len(case.packed.before), rel=TOLERANCE[dtype])
+    assert moves.sum() == pytest.approx(len(case.packed.previous_rows), rel=TOLERANCE[dtype])
 
 
 @SEEDS
@@ -255,31 +258,31 @@ def test_long_sentences_and_large_scores_stay_numbers(dtype: type) -> None:
 @pytest.mark.parametrize("spread", [0.5, 4])
 def test_no_valid_path_is_better_than_the_best_path(seed: int, dtype: type, spread: float) -> None:
     case = Case(seed, spread, lengths=(3, 1, 5, 4, 1, 2) + (5,) * 40)
-    case.transitions[case.states.allowed()[0]] *= 0.2
+    case.transitions[case.states.allowed_transitions()[0]] *= 0.2
     scores, transitions = case.with_edges(dtype)
-    kept = scores.copy()
-    best = inference.best_paths(scores, transitions, case.packed, case.states)
-    assert (scores == kept).all()
+    original = scores.copy()
+    best = inference.decode_viterbi(scores, transitions, case.packed, case.states)
+    assert (scores == original).all()
     path = np.empty_like(best)
-    path[case.packed.rows] = best
-    assert (path > 3 * case.states.types).any()  # spans of three characters and more are among them
-    for start, paths, counts in case.sentences():
+    path[case.packed.positions] = best
+    assert (path > 3 * case.states.n_types).any()  # spans of three characters and more are among them
+    for start, paths, path_scores in case.sentences():
         chosen = path[start : start + paths.shape[1]]
         which = np.flatnonzero((paths == chosen).all(1))
         assert len(which) == 1, f"{chosen} is not a valid path"
-        assert counts[which[0]] == pytest.approx(counts.max(), abs=TOLERANCE[dtype])
+        assert path_scores[which[0]] == pytest.approx(path_scores.max(), abs=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_best_path_is_valid_whatever_the_scores_are(seed: int) -> None:
     """Long sentences, scores that all agree, and scores that ask for the impossible."""
     for spread in (0.0, 1.0, 100.0):
-        case = Case(seed, spread, types=3, lengths=(400, 1, 2, 77))
-        case.scores[:, case.states.fresh] -= 50 * spread
-        best = inference.best_paths(*case.with_edges(np.float32), case.packed, case.states)
+        case = Case(seed, spread, n_types=3, lengths=(400, 1, 2, 77))
+        case.scores[:, case.states.initial] -= 50 * spread
+        best = inference.decode_viterbi(*case.with_edges(np.float32), case.packed, case.states)
         path = np.empty_like(best)
-        path[case.packed.rows] = best
-        pairs, edges = case.states.allowed()
+        path[case.packed.positions] = best
+        pairs, edges = case.states.allowed_transitions()
         for start, length in zip(case.offsets.tolist(), case.lengths.tolist(), strict=True):
             one = path[start : start + length]
             assert pairs[one[:-1], one[1:]].all()
@@ -288,11 +291,11 @@ def test_the_best_path_is_valid_whatever_the_scores_are(seed: int) -> None:
 
 
 def test_without_types_everything_is_outside() -> None:
-    case = Case(0, types=0)
-    assert not inference.best_paths(*case.with_edges(np.float64), case.packed, case.states).any()
+    case = Case(0, n_types=0)
+    assert not inference.decode_viterbi(*case.with_edges(np.float64), case.packed, case.states).any()
     marginals, _, log_z = inference.forward_backward(*case.with_edges(np.float64), case.packed)
     np.testing.assert_allclose(marginals, 1)
-    assert log_z == pytest.approx(sum(counts.item() for _, _, counts in case.sentences()))
+    assert log_z == pytest.approx(sum(path_scores.item() for _, _, path_scores in case.sentences()))
 
 
 # ---- sums that decay --------------------------------------------------------------------------------------------
@@ -302,14 +305,16 @@ def test_without_types_everything_is_outside() -> None:
 @given(lengths_of_sentences, st.floats(0, 1), st.integers(0, 1000))
 def test_sums_decay_with_distance_and_end_with_the_sentence(lengths: list[int], decay: float, seed: int) -> None:
     offsets = np.cumsum(lengths) - lengths
-    packed = inference.pack(np.array(lengths), offsets)
+    packed = inference.pack_sentences(np.array(lengths), offsets)
     values = np.random.default_rng(seed).normal(size=(sum(lengths), 2))
     before, after = np.zeros_like(values), np.zeros_like(values)
     for start, length in zip(offsets, lengths, strict=True):
-        for here, there in itertools.permutations(range(length), 2):
-            side = before if there < here else after
-            side[start + here] += values[start + there] * decay ** abs(here - there)
+        for i, j in itertools.permutations(range(length), 2):
+            side = before if j < i else after
+            side[start + i] += values[start + j] * decay ** abs(i - j)
     np.testing.assert_allclose(
-        inference.sums_before(values[packed.rows], packed, decay), before[packed.rows], atol=1e-9
+        inference.sum_before(values[packed.positions], packed, decay), before[packed.positions], atol=1e-9
     )
-    np.testing.assert_allclose(inference.sums_after(values[packed.rows], packed, decay), after[packed.rows], atol=1e-9)
+    np.testing.assert_allclose(
+        inference.sum_after(values[packed.positions], packed, decay), after[packed.positions], atol=1e-9
+    )

@@ -18,7 +18,7 @@ from jinbench.seeds.layout import features as layouts
 from jinbench.seeds.layout import model as layout_model
 from jinbench.seeds.layout import propose
 from jinbench.seeds.layout.joins import Evidence, Join, candidates, features, solve
-from jinbench.seeds.layout.lines import Line, repairs_needed, split
+from jinbench.seeds.layout.lines import Line, detect_repairs, split_lines
 from tests.helpers.pages import BITS, PAGE
 from tests.helpers.paths import ROOT
 
@@ -42,15 +42,15 @@ def of_four(benchmark: ModuleType) -> layout_model.Model:
 
 
 def lines(*texts: str) -> list[Line]:
-    return split("\n\n".join(texts))[0]
+    return split_lines("\n\n".join(texts))[0]
 
 
 # Lines
 
 
 def test_a_page_reference_is_a_part_of_its_line() -> None:
-    found, _ = split("甲\n\n\n(上接第1版)乙还在。\n丙说(下转第3版)\n(上接第2版)\n")
-    assert [(line.number, line.ref, line.text, line.above, line.jump, line.after_jump) for line in found] == [
+    found, _ = split_lines("甲\n\n\n(上接第1版)乙还在。\n丙说(下转第3版)\n(上接第2版)\n")
+    assert [(line.number, line.ref, line.text, line.blank_before, line.is_continuation, line.follows_continuation) for line in found] == [
         (1, "1", "甲", 0, False, False),
         (4, "4[:7]", "(上接第1版)", 2, True, False),
         (4, "4[7:]", "乙还在。", 0, False, True),
@@ -61,13 +61,13 @@ def test_a_page_reference_is_a_part_of_its_line() -> None:
 
 
 def test_a_line_that_the_repairs_empty_is_told() -> None:
-    assert split("(yǔ)\n雨(yǔ)\n", ["pinyin"])[1] == [1]
-    assert [line.text for line in split("(yǔ)\n雨(yǔ)\n", ["pinyin"])[0]] == ["雨"]
+    assert split_lines("(yǔ)\n雨(yǔ)\n", ["pinyin"])[1] == [1]
+    assert [line.text for line in split_lines("(yǔ)\n雨(yǔ)\n", ["pinyin"])[0]] == ["雨"]
 
 
 def test_the_repairs_that_the_pages_got_by_hand_are_found(real: Benchmark) -> None:
     for page in articles.read_seeds(real).pages:
-        assert repairs_needed(page.text) == page.repairs
+        assert detect_repairs(page.text) == page.repairs
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_repairs_that_the_pages_got_by_hand_are_found(real: Benchmark) -> No
     ],
 )
 def test_repairs_only_where_a_page_shows_the_need(page: str, repairs: tuple[str, ...]) -> None:
-    assert repairs_needed(page) == repairs
+    assert detect_repairs(page) == repairs
 
 
 # What comes with the package
@@ -94,7 +94,7 @@ def test_nothing_in_the_model_names_a_place_or_a_person() -> None:
     assert text.isascii()
     table = json.loads(text)
     assert not re.search("tianjin|jinbench", text, re.IGNORECASE)
-    assert set(table["forms"]["weights"]) == set(layouts.FORMS)
+    assert set(table["forms"]["weights"]) == set(layouts.LINE_CLASSES)
     modules = sorted((ROOT / "jinbench" / "seeds").rglob("*.py"))
     assert len(modules) > 8
     for module in modules:
@@ -162,7 +162,7 @@ def test_evidence_by_hand() -> None:
 
 def test_what_stands_behind_a_page_reference_goes_on_from_elsewhere() -> None:
     found = lines("一个没有说完的", "(上接第1版)", "句子。", "(上接第2版)另一个句子。", "第三个。")
-    texts = [i for i, line in enumerate(found) if not line.jump]
+    texts = [i for i, line in enumerate(found) if not line.is_continuation]
     assert candidates(found, texts)[1] == [(0, 5)]
 
 
@@ -245,7 +245,7 @@ def test_an_empty_page_and_one_of_furniture_alone() -> None:
 @given(st.lists(st.lists(st.sampled_from(BITS), max_size=8).map("".join), max_size=25), st.booleans())
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_every_line_is_proposed_once(texts: list[str], single: bool) -> None:
-    found, emptied = split("\n".join(texts))
+    found, emptied = split_lines("\n".join(texts))
     assert emptied == []
     proposal = propose.propose(found, single=single)
     used = [line for draft in proposal.drafts for line in draft.lines]
@@ -300,7 +300,7 @@ def test_pages_torn_up_can_be_put_together_again(benchmark: ModuleType) -> None:
             assert sorted([*chained([line.text for line in made], joins), *outside]) == whole
             for a, b in joins:
                 assert forms[a] == forms[b] == "body"
-                assert not layouts.COMPLETE.search(made[a].text)
+                assert not layouts.SENTENCE_END.search(made[a].text)
     assert torn > 40
 
 
@@ -340,7 +340,7 @@ def test_the_measures_by_hand(benchmark: ModuleType) -> None:
 
 def test_the_truth_is_what_articles_toml_says(benchmark: ModuleType, real: Benchmark) -> None:
     pages = benchmark.read(ROOT)
-    summary = {row["page"]: row for row in articles.summary(articles.read_seeds(real))}
+    summary = {row["page"]: row for row in articles.summarize_pages(articles.read_seeds(real))}
     for page in pages:
         assert sum(kind == "furniture" for kind in page.kinds) == summary[page.page]["furniture"]
         assert page.kinds.count("headline") == summary[page.page]["headline"]

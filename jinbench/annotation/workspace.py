@@ -1,0 +1,58 @@
+"""Workspace: what people wrote for a benchmark, each file read once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from jinbench.annotation import assignments
+from jinbench.annotation.annotators import Annotators, read_annotators
+from jinbench.annotation.assignments import Assignments, read_assignments
+from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.core.benchmark import Benchmark
+from jinbench.seeds.articles import Seeds, read_seeds
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The hand-made files of a benchmark, each read when it is first needed and then kept.
+
+    A command makes one and hands it on; whoever changes a file makes another.
+
+    Args:
+        benchmark: The paths of the benchmark.
+
+    Raises:
+        DataError: On access, with everything that is wrong in the file.
+    """
+
+    benchmark: Benchmark
+
+    @classmethod
+    def from_parts(cls, benchmark: Benchmark, *, seeds: Seeds, label_set: LabelSet) -> "Workspace":
+        """Make a workspace of articles and labels that are in memory."""
+        workspace = cls(benchmark)
+        vars(workspace).update(seeds=seeds, label_set=label_set)  # where cached_property keeps them
+        return workspace
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """The articles, from pages/ and articles.toml."""
+        return read_seeds(self.benchmark)
+
+    @cached_property
+    def label_set(self) -> LabelSet:
+        """labels.toml."""
+        return read_label_set(self.benchmark)
+
+    @cached_property
+    def annotators(self) -> Annotators:
+        """annotators.toml."""
+        return read_annotators(self.benchmark)
+
+    @cached_property
+    def assignments(self) -> Assignments:
+        """shares.csv: article ids and who labels them; empty if there is none."""
+        return read_assignments(self.benchmark, self.seeds)
+
+    def assigned_passages(self, annotator: str) -> list[str] | None:
+        """Return the ids of the passages assigned to an annotator, in reading order; None for all of them."""
+        return assignments.assigned_passages(self.assignments, self.seeds, annotator)

@@ -1,0 +1,214 @@
+"""Records of a leaderboard table: systems, ranks, scores, paired differences."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from jinbench.core.errors import fail
+from jinbench.scoring.compare import Difference
+from jinbench.scoring.error_analysis import ErrorAnalysis
+from jinbench.scoring.gold import FOLDS, NOISY
+from jinbench.scoring.html import html_table
+from jinbench.scoring.results import Score, round_floats
+
+COLUMNS = (
+    "rank",
+    "system",
+    "micro-F1 [95 % confidence interval]",
+    "macro-F1 (labels scored)",
+    "not significantly different from",
+    "missing",
+)
+NAME_COLUMNS = (COLUMNS[1], COLUMNS[4])  # their text is a submitter's
+
+
+@dataclass(frozen=True)
+class SystemInfo:
+    """Description of a system.
+
+    Attributes:
+        kind: "baseline", "entry", or the kind of an annotator ("person", "language model").
+        saw_test_articles: "no", "yes" or "unknown".
+        oracle_inputs: Names of gold labels that the system has as input.
+        annotator: Whether it is an annotator of the benchmark.
+    """
+
+    kind: str
+    name: str
+    who: str = ""
+    link: str = ""
+    trained_on: str = ""
+    saw_test_articles: str = "no"
+    note: str = ""
+    oracle_inputs: tuple[str, ...] = ()
+    annotator: bool = False
+
+    @property
+    def unranked_reason(self) -> str:
+        """Why it has no rank; empty if it may have one."""
+        if self.annotator:
+            return self.kind
+        if self.oracle_inputs:
+            return f"oracle input: gold {' and '.join(self.oracle_inputs)}"
+        return "saw the test articles" if self.saw_test_articles == "yes" else ""
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A system in a leaderboard table.
+
+    Systems without ranks are annotators (the gold is made from labels like theirs), systems with oracle input, systems
+    that saw the test articles, and all systems where there are fewer than `MIN_ARTICLES_TEST` articles.
+
+    Attributes:
+        rank: One more than the number of significantly better systems; None without a rank.
+        worst_rank: The number of systems that are not significantly worse, itself included; None without a rank.
+        ties: Ids of the systems that it is not significantly different from.
+        system: Id of the system.
+        mistakes: Its errors by class, and the items with most errors.
+    """
+
+    rank: int | None
+    worst_rank: int | None
+    ties: tuple[str, ...]
+    system: str
+    about: SystemInfo
+    score: Score
+    mistakes: ErrorAnalysis
+
+    @property
+    def display_name(self) -> str:
+        """The name, with the reason if it has no rank."""
+        reason = self.about.unranked_reason
+        if self.about.saw_test_articles == "unknown" and not reason:
+            reason = "may have seen the test articles"
+        return f"{self.about.name} ({reason})" if reason else self.about.name
+
+    @property
+    def rank_range(self) -> str:
+        """The ranks that the articles leave open, as "2" or "2–4"; a dash without a rank."""
+        if self.rank is None:
+            return "–"
+        return str(self.rank) if self.rank == self.worst_rank else f"{self.rank}–{self.worst_rank}"
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Two systems of a board and their difference, its p-value adjusted for all pairs of the board."""
+
+    a: str
+    b: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Board:
+    """Leaderboard table of one task and split: rows best first, `str()` gives a Markdown table.
+
+    Attributes:
+        task: "ner" or "sector".
+        split: "folds", "test" or "noisy".
+        rows: One per system and annotator.
+        minimum_detectable: Minimum detectable difference in micro-F1 (80 % power), from the systems' own predictions;
+            None with fewer than two ranked systems.
+        crosswalk: Name of the crosswalk to coarse labels; empty for the whole label set.
+        labels: Names of the labels that are scored.
+        pairs: Every two of the ranked systems.
+
+    Raises:
+        DataError: [wrong-version] if rows are scored on different gold.
+    """
+
+    task: str
+    split: str
+    rows: tuple[BoardRow, ...]
+    minimum_detectable: float | None
+    crosswalk: str = ""
+    labels: tuple[str, ...] = ()
+    pairs: tuple[PairedDifference, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        signatures = sorted({row.score.signature_text for row in self.rows})
+        if len(signatures) > 1:
+            fix = "score all of them on one gold: jinbench rank"
+            others = ", ".join(signatures[1:])
+            fail("wrong-version", "a table of scores", expected=signatures[0], found=others, fix=fix)
+
+    @property
+    def key(self) -> str:
+        """Task, crosswalk and split in one word."""
+        return "-".join(filter(None, (self.task, self.crosswalk, self.split)))
+
+    @property
+    def title(self) -> str:
+        """Task, labels and split for a heading."""
+        names = {FOLDS: "cross-validation over all articles", NOISY: "test split under noise"}
+        coarse = f"coarse ({', '.join(self.labels)}), " if self.crosswalk else ""
+        return f"{self.task}, {coarse}{names.get(self.split, f'{self.split} split')}"
+
+    @property
+    def articles(self) -> int:
+        """Number of articles that the scores are computed on."""
+        return self.rows[0].score.articles if self.rows else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record that is stored: everything except example items of error analyses."""
+        record: dict[str, Any] = round_floats(asdict(self))
+        for row in record["rows"]:
+            del row["mistakes"]["examples"]
+        for pair, stored in zip(self.pairs, record["pairs"], strict=True):
+            stored["difference"] = pair.difference.to_dict()
+        return record
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` with a row per system."""
+        import pandas
+
+        rows = [
+            {
+                "rank": row.rank,
+                "worst_rank": row.worst_rank,
+                "system": row.system,
+                "kind": row.about.kind,
+                "micro_f1": row.score.micro.f1,
+                "low": row.score.micro.low,
+                "high": row.score.micro.high,
+                "macro_f1": row.score.macro.f1,
+                "missing": row.score.missing,
+                "tied_with": ", ".join(row.ties),
+            }
+            for row in self.rows
+        ]
+        return pandas.DataFrame(rows)
+
+    @property
+    def table(self) -> list[dict[str, str]]:
+        """The cells of the printed table by column title, a row per system."""
+        names = {row.system: row.about.name for row in self.rows}
+        rows = (
+            (
+                row.rank_range,
+                row.display_name,
+                row.score.micro.formatted,
+                str(row.score.macro),
+                ", ".join(names.get(tie, tie) for tie in row.ties),
+                str(row.score.missing),
+            )
+            for row in self.rows
+        )
+        return [dict(zip(COLUMNS, cells, strict=True)) for cells in rows]
+
+    def __str__(self) -> str:
+        from jinbench.leaderboard.tables import format_markdown  # which imports this module
+
+        return format_markdown([self])
+
+    def __repr__(self) -> str:
+        ranked = next((row for row in self.rows if row.rank is not None), None)
+        best = f", best: {ranked.about.name} {ranked.score.micro.formatted}" if ranked else ""
+        return f"<Board {self.title}: {len(self.rows)} systems, {self.articles} articles{best}>"
+
+    def _repr_html_(self) -> str:
+        from jinbench.leaderboard.tables import list_remarks
+
+        notes = [row.score.signature_text for row in self.rows[:1]] + list(map(str, list_remarks(self)))
+        return html_table(self.table, self.title, notes)

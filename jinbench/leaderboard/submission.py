@@ -1,0 +1,165 @@
+"""Submission of entries: validate every file, then copy to leaderboard/entries/, whole or not at all."""
+
+import errno
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jinbench.baselines.run import SCORES_FILE
+from jinbench.core import files, jsonl
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import DataError, ErrorList, fail, shorten
+from jinbench.dataset.gold import GoldReader
+from jinbench.dataset.load import locate_ids, find_split
+from jinbench.leaderboard.entries import SYSTEM_FILE, BoardKey, Entry, EntryReader, entries_dir
+from jinbench.scoring.gold import Gold
+from jinbench.scoring.predictions import Predictions, read_predictions
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A validated prediction file, and the gold to score it on.
+
+    Attributes:
+        narrower_split: The split that all predictions are of, where the board has items of others too.
+    """
+
+    board: BoardKey
+    path: Path
+    gold: Gold
+    predictions: Predictions
+    narrower_split: str = ""
+
+    @property
+    def items(self) -> int:
+        """Number of items of the board."""
+        return len(self.gold.ids)
+
+    @property
+    def predicted(self) -> int:
+        """Number of items with a prediction."""
+        return len(self.predictions)
+
+    @property
+    def missing(self) -> int:
+        """Number of items without a prediction. Each of their labels counts as missed."""
+        return self.items - self.predicted
+
+    @property
+    def title(self) -> str:
+        """Task, labels and split for a table."""
+        task, split, crosswalk = self.board
+        return ", ".join(filter(None, (task, crosswalk and f"coarse ({crosswalk})", split)))
+
+
+@dataclass(frozen=True)
+class CheckedEntry:
+    """An entry with all of its files validated."""
+
+    entry: Entry
+    files: tuple[PredictionFile, ...]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Result of a submission. `state`: "checked" (it lies there already), "new", "replaced" or "the same"."""
+
+    checked: CheckedEntry
+    folder: Path
+    state: str
+
+
+def check_entry(benchmark: Benchmark, folder: Path) -> CheckedEntry:
+    """Read an entry and validate every prediction file against its gold.
+
+    Raises:
+        DataError: As :func:`jinbench.leaderboard.entries.read_entry`, and with the problems of all files at once.
+    """
+    reader = GoldReader(benchmark)
+    entry = EntryReader(reader).read(folder)
+    problems = ErrorList()
+    checked = []
+    for board, path in entry.files.items():
+        gold = reader.gold(*board)
+        try:
+            predictions = read_predictions(path, gold, partial(locate_ids, benchmark))
+            checked.append(PredictionFile(board, path, gold, predictions, find_split(predictions, gold, benchmark)))
+        except DataError as error:
+            problems.extend(error.problems)
+    _check_oracle_inputs(entry, problems)
+    problems.raise_if_any()
+    return CheckedEntry(entry, tuple(checked))
+
+
+def _check_oracle_inputs(entry: Entry, problems: ErrorList) -> None:
+    """Add a problem if `jinbench run` noted that the recipe has gold labels as input."""
+    path = entry.folder / SCORES_FILE
+    try:
+        record = files.read_json(path) if path.is_file() and not jsonl.size_problem(path, 2**26) else {}
+    except DataError:
+        return  # the file is not copied, whatever is in it
+    inputs = record.get("given") if isinstance(record, dict) else None
+    if inputs:
+        location, fix = f"{files.display_path(path)} given", "take GIVEN out of the recipe, and run it again"
+        expected = "a system without gold labels as input"
+        problems.add("declaration-unknown", location, expected=expected, found=shorten(inputs), fix=fix)
+
+
+def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: bool = False) -> Submission:
+    """Validate an entry and copy it to leaderboard/entries/<id>/: system.toml and the predictions, nothing else.
+
+    An entry that lies there already is only validated.
+
+    Args:
+        benchmark: The benchmark.
+        folder: Folder of the entry.
+        replace: Replace another entry of the same id.
+        dry_run: Copy nothing.
+
+    Raises:
+        DataError: [folder-taken], and as :func:`check_entry`.
+    """
+    checked = check_entry(benchmark, folder)
+    entry = checked.entry
+    target = entries_dir(benchmark) / entry.system.id
+    if entry.folder.resolve() == target.resolve():
+        return Submission(checked, target, "checked")
+    paths = (entry.folder / SYSTEM_FILE, *entry.files.values())
+    contents = {path.name: files.read_bytes(path) for path in paths}
+    exists = target.exists()
+    if target.is_dir() and contents == {name: path.read_bytes() for name, path in files.list_files(target).items()}:
+        return Submission(checked, target, "the same")
+    if exists and not replace:
+        _fail_taken(target, "another entry", "if it is yours and you mean it: --replace; else rename yours")
+    if not dry_run:
+        _write_entry(contents, target, replace)
+    return Submission(checked, target, "replaced" if exists else "new")
+
+
+def _fail_taken(target: Path, found: str, fix: str) -> None:
+    location = files.display_path(target)
+    fail("folder-taken", location, expected="an id that no entry has yet", found=found, fix=fix)
+
+
+def _write_entry(contents: dict[str, bytes], target: Path, replace: bool) -> None:
+    """Write a folder beside `target` under a hidden name, then move it there.
+
+    A hidden folder is no entry, so an end at any moment leaves the old entry, or none, or the new one whole.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir(mode=0o755)
+        for name, data in contents.items():
+            files.write_bytes(new / name, data)
+        try:
+            if replace and target.exists():
+                target.rename(old)
+            new.rename(target)  # fails where somebody else has put one in the meantime
+        except BaseException as error:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                _fail_taken(target, "one that came just now", "look at what is there, then try again")
+            raise

@@ -1,0 +1,4 @@
+from .prompts import PromptSettings, make_prompts
+from .replies import Reply, parse_replies
+
+__all__ = ["PromptSettings", "Reply", "make_prompts", "parse_replies"]
