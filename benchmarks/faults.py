@@ -3,7 +3,7 @@
     python benchmarks/faults.py                      # 200 faults and some, against a real server of its own
     python benchmarks/faults.py --faults 1000 --seed 7
 
-Each fault befalls a push, an enter, a pull or an adjudicate of the three-page world of the tests, in a project of its
+Each fault befalls a push, an enter, a pull or an adjudicate of the mini benchmark of the tests, in a project of its
 own: most of them through a proxy that breaks one request, chosen at random; others kill the client or the server with
 -9 at a request, let two clients loose at once, fill the disk, or submit, correct and skip while a pull runs. After each
 the same command is run again if it did not get through, and then must hold: one project, one task per passage, every
@@ -42,36 +42,36 @@ THROUGH, TOLD, BROKEN = 0, 3, 4  # how a process of its own ends
 CLIENT_KILLS, SERVER_KILLS, RACES, DISKS, BUSY = 24, 5, 12, 10, 6
 
 
-def alone(trial: Trial, url: str, home: str, room: int | None, barrier: Any) -> None:
-    """A command in a process of its own; `room`: bytes that a file may have before the disk is full."""
+def run_in_process(trial: Trial, url: str, home: str, room: int | None, barrier: Any) -> None:
+    """Run a command in a process of its own; `room`: bytes that a file may have before the disk is full."""
     if room is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     if barrier is not None:
         barrier.wait()
     try:
-        sys.exit(TOLD if trial.through(url, home) else THROUGH)
+        sys.exit(TOLD if trial.run_through(url, home) else THROUGH)
     except OSError:
         sys.exit(BROKEN)
 
 
 class Bench:
-    """The server, the proxy before it, and what came of the faults so far."""
+    """The server, the proxy to it, and the results so far."""
 
     def __init__(self, folder: Path, server: Server, proxy: Proxy, seed: int) -> None:
         self.folder, self.server, self.proxy = folder, server, proxy
         self.random = random.Random(seed)
         self.people = People(server)
         self.processes = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(["tests.trials", "label_studio_sdk", "httpx", "markdown_it"])
+        self.processes.set_forkserver_preload(["tests.helpers.faults", "label_studio_sdk", "httpx", "markdown_it"])
         self.lengths = {command: self.length(command) for command in COMMANDS}
         self.table: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])  # faults, run again, violations
 
     def length(self, command: str) -> int:
-        """How many requests a command makes when nothing goes wrong."""
+        """Count the requests of a command without faults."""
         trial = Trial(self.folder, self.people, command)
         self.proxy.reset()
-        assert trial.through(self.proxy.url) is None
+        assert trial.run_through(self.proxy.url) is None
         trial.check()
         return self.proxy.number
 
@@ -82,17 +82,17 @@ class Bench:
         row[2] += problem is not None
         if problem:
             typer.echo(f"VIOLATION after {kind!r} in {trial.command}: {problem}", err=True)
-        shutil.rmtree(trial.where.root, ignore_errors=True)
+        shutil.rmtree(trial.benchmark.root, ignore_errors=True)
 
     def settle(self, kind: str, trial: Trial, again: bool, problem: str | None = None) -> None:
-        """Run the command again if need be, and see what holds."""
+        """Run the command again if need be, and check the invariants."""
         self.proxy.reset()
         try:
             if trial.command == "pull" and again:
                 trial.check_export(0, 8)
-            told = trial.through(self.proxy.url) if again else None
-            if told:
-                problem = problem or f"the same command again fails: {told}"
+            message = trial.run_through(self.proxy.url) if again else None
+            if message:
+                problem = problem or f"the same command again fails: {message}"
             else:
                 trial.check()
         except Exception as error:  # whatever it is, it must not happen
@@ -100,13 +100,13 @@ class Bench:
         self.count(kind, trial, again, problem)
 
     def start(self, trial: Trial, home: str = "home", room: int | None = None, barrier: Any = None) -> BaseProcess:
-        process = self.processes.Process(target=alone, args=(trial, self.proxy.url, home, room, barrier))
+        process = self.processes.Process(target=run_in_process, args=(trial, self.proxy.url, home, room, barrier))
         process.start()
         return process
 
     @staticmethod
     def ended(process: BaseProcess) -> str | None:
-        """A problem if a process did not end as a command may."""
+        """Return a problem if a process did not end as a command may."""
         process.join(300)
         return None if process.exitcode in (THROUGH, TOLD, BROKEN) else f"a process ended with {process.exitcode}"
 
@@ -118,10 +118,10 @@ class Bench:
         trial = Trial(self.folder, self.people, command)
         self.proxy.reset(lambda n: kind if n == at else None)
         try:
-            told, problem = trial.through(self.proxy.url), None
+            message, problem = trial.run_through(self.proxy.url), None
         except Exception as error:
-            told, problem = "", f"{type(error).__name__}: {error}"
-        self.settle(kind, trial, told is not None, problem)
+            message, problem = "", f"{type(error).__name__}: {error}"
+        self.settle(kind, trial, message is not None, problem)
 
     def kill_client(self) -> None:
         command = self.random.choice(COMMANDS)
@@ -173,7 +173,7 @@ class Bench:
     def fill_disk(self) -> None:
         trial = Trial(self.folder, self.people, "pull")
         self.proxy.reset()
-        trial.through(self.proxy.url)
+        trial.run_through(self.proxy.url)
         old, size = trial.path.read_bytes(), trial.path.stat().st_size
         trial.path.write_bytes(old.replace(b'"lead_time": ', b'"lead_time":  '))  # as it was, and not as it will be
         old = trial.path.read_bytes()
@@ -204,9 +204,9 @@ class Bench:
         worker = threading.Thread(target=work)
         worker.start()
         for _ in range(3):
-            told = trial.through(self.proxy.url)
-            if told and "have no annotation" not in told:  # a passage that is skipped just now
-                problem = told
+            message = trial.run_through(self.proxy.url)
+            if message and "have no annotation" not in message:  # a passage that is skipped just now
+                problem = message
             trial.check_export(*range(9))
         stop.set()
         worker.join()
@@ -215,7 +215,7 @@ class Bench:
 
 def main(
     faults: Annotated[int, typer.Option(min=1, help="How many faults, at least.")] = 210,
-    seed: Annotated[int, typer.Option(help="Of where and which.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the faults.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="The table as one line of JSON.")] = False,
 ) -> None:
     """Faults in push, enter, pull and adjudicate against a real Label Studio."""

@@ -29,8 +29,9 @@ from jinbench.baselines.worker import peak_memory_mb
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.types import PassageLabels, Suggestion
 from jinbench.labelstudio import annotations, projects
-from jinbench.labelstudio import push as pushing
+from jinbench.labelstudio.contents import TaskContents
 from jinbench.labelstudio.labeling_config import build_labeling_config
+from jinbench.labelstudio.push import push_passages
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import call, connect
@@ -42,31 +43,33 @@ NAME = "annotator-a"
 WAYS = ("ours", "bulk", "naive")
 
 
-class World:
-    """`size` passages, and what is labelled and suggested in each."""
+class Corpus:
+    """`size` passages with labels and suggestions."""
 
     def __init__(self, size: int) -> None:
-        own = packaged_benchmark()
-        found, self.label_set = read_seeds(own), read_label_set(own)
-        known = {
-            each.passage_id: each
-            for each in exports.read_export(exports.export_path(own, NAME), found.passages(), self.label_set)
+        packaged = packaged_benchmark()
+        seeds, self.label_set = read_seeds(packaged), read_label_set(packaged)
+        labels = {
+            entry.passage_id: entry
+            for entry in exports.read_export(exports.export_path(packaged, NAME), Workspace(packaged))
         }
         articles, self.labels, self.suggestions = [], [], {}
-        for round in itertools.count():
-            for article in found.articles:
+        for repetition in itertools.count():
+            for article in seeds.articles:
                 left = size - len(self.labels)
-                id = f"{article.id}-{round}"
-                new = [replace(each, id=f"{each.id}-{round}", article_id=id) for each in article.passages[:left]]
+                id = f"{article.id}-{repetition}"
+                new = [
+                    replace(entry, id=f"{entry.id}-{repetition}", article_id=id) for entry in article.passages[:left]
+                ]
                 articles.append(replace(article, id=id, passages=tuple(new)))
                 for old, passage in zip(article.passages, new, strict=False):
-                    entry = replace(known[old.id], passage_id=passage.id)
+                    entry = replace(labels[old.id], passage_id=passage.id)
                     self.labels.append(entry)
-                    chances = (0.5,) * len(entry.spans)
-                    self.suggestions[passage.id] = Suggestion(entry.spans, chances, 0.5)
+                    probabilities = (0.5,) * len(entry.spans)
+                    self.suggestions[passage.id] = Suggestion(entry.spans, probabilities, 0.5)
             if len(self.labels) == size:
                 break
-        self.seeds = replace(found, articles=tuple(article for article in articles if article.passages))
+        self.seeds = replace(seeds, articles=tuple(article for article in articles if article.passages))
 
     def titled(self, title: str) -> LabelSet:
         return replace(self.label_set, title=title)
@@ -74,14 +77,12 @@ class World:
     def workspace(self, benchmark: Benchmark, title: str) -> Workspace:
         return Workspace.from_parts(benchmark, seeds=self.seeds, label_set=self.titled(title))
 
-    def push(self, client: Any, benchmark: Benchmark, title: str, labelled: list[PassageLabels] | None = None) -> int:
-        return pushing.push_passages(
-            client, self.workspace(benchmark, title), NAME, lambda done: None,
-            suggestions=self.suggestions, model_version=MODEL, labelled=labelled or (),
-        ).project  # fmt: skip
+    def push(self, client: Any, benchmark: Benchmark, title: str, labels: list[PassageLabels] | None = None) -> int:
+        contents = TaskContents(suggestions=self.suggestions, model_version=MODEL, labels=labels or ())
+        return push_passages(client, self.workspace(benchmark, title), NAME, lambda done: None, contents).project
 
     def requests(self) -> list[dict[str, Any]]:
-        """The tasks as an import takes them."""
+        """Return the tasks in the form of an import."""
         return [
             {
                 "data": row,
@@ -94,13 +95,13 @@ class World:
         ]  # fmt: skip
 
 
-def time_push(way: str, world: World, client: Any, benchmark: Benchmark, title: str) -> float:
-    """Seconds for all tasks of the world into a project of their own."""
+def time_push(way: str, corpus: Corpus, client: Any, benchmark: Benchmark, title: str) -> float:
+    """Return the seconds to push all tasks into a project of their own."""
     if way == "ours":
-        return timed(lambda: world.push(client, benchmark, title))
-    config = build_labeling_config(world.label_set)
+        return timed(lambda: corpus.push(client, benchmark, title))
+    config = build_labeling_config(corpus.label_set)
     project = client.projects.create(title=title, label_config=config).id
-    tasks = world.requests()
+    tasks = corpus.requests()
     if way == "bulk":
         return timed(lambda: call(client, "POST", f"api/projects/{project}/import", json=tasks))
     few: list[Any] = tasks[:FEW]
@@ -112,11 +113,11 @@ def time_push(way: str, world: World, client: Any, benchmark: Benchmark, title: 
     return timed(one_by_one) * len(tasks) / len(few)
 
 
-def time_pull(way: str, world: World, client: Any, benchmark: Benchmark, title: str) -> float:
-    """Seconds for all annotated tasks of a project that is there."""
-    label_set = world.titled(title)
+def time_pull(way: str, corpus: Corpus, client: Any, benchmark: Benchmark, title: str) -> float:
+    """Return the seconds to pull all annotated tasks of a project."""
+    label_set = corpus.titled(title)
     if way == "ours":
-        return timed(lambda: annotations.pull_labels(client, world.workspace(benchmark, title), NAME))
+        return timed(lambda: annotations.pull_labels(client, corpus.workspace(benchmark, title), NAME))
     project = projects.find_project(client, projects.project_title(label_set, NAME))
     assert project is not None
     if way == "bulk":
@@ -126,7 +127,7 @@ def time_pull(way: str, world: World, client: Any, benchmark: Benchmark, title: 
         few = list(itertools.islice(client.tasks.list(project=project.id, fields="all"), FEW))
         assert len(few) == FEW
 
-    return timed(listed) * len(world.labels) / FEW
+    return timed(listed) * len(corpus.labels) / FEW
 
 
 def timed(act: Callable[[], Any]) -> float:
@@ -136,17 +137,17 @@ def timed(act: Callable[[], Any]) -> float:
 
 
 def measure(what: str, way: str, size: int, title: str) -> Figures:
-    """One measurement, in this process."""
+    """Measure once, in this process."""
     pin()
-    world = World(size)
+    corpus = Corpus(size)
     with tempfile.TemporaryDirectory() as folder:
-        where, client = Benchmark(Path(folder)), connect()
+        benchmark, client = Benchmark(Path(folder)), connect()
         call(client, "GET", "api/users/")  # the token is fetched, and everything imported
         if what == "make":
-            world.push(client, where, title, world.labels)
+            corpus.push(client, benchmark, title, corpus.labels)
             return {"seconds": 0}
         before = peak_memory_mb()
-        seconds = (time_push if what == "push" else time_pull)(way, world, client, where, title)
+        seconds = (time_push if what == "push" else time_pull)(way, corpus, client, benchmark, title)
         return {"seconds": seconds, "extra_mb": peak_memory_mb() - before}
 
 
@@ -172,27 +173,29 @@ def main(
         try:
             ensure_local_member(server.url, NAME)
             run("make", "ours", size, "made")
-            found: dict[str, dict[str, list[Figures]]] = {what: {way: [] for way in WAYS} for what in ("push", "pull")}
+            runs_of: dict[str, dict[str, list[Figures]]] = {
+                what: {way: [] for way in WAYS} for what in ("push", "pull")
+            }
             for number in range(repeats):
                 for way in WAYS if number % 2 == 0 else reversed(WAYS):
-                    found["push"][way].append(run("push", way, size, f"{way}-{number}"))
-                    found["pull"][way].append(run("pull", way, size, "made"))
-            grown: dict[str, dict[int, float]] = {"push": {}, "pull": {}}
+                    runs_of["push"][way].append(run("push", way, size, f"{way}-{number}"))
+                    runs_of["pull"][way].append(run("pull", way, size, "made"))
+            memory_mb: dict[str, dict[int, float]] = {"push": {}, "pull": {}}
             for many in (1000, 10_000) if memory else ():
                 run("make", "ours", many, f"made-{many}")
-                grown["push"][many] = run("push", "ours", many, f"memory-{many}")["extra_mb"]
-                grown["pull"][many] = run("pull", "ours", many, f"made-{many}")["extra_mb"]
+                memory_mb["push"][many] = run("push", "ours", many, f"memory-{many}")["extra_mb"]
+                memory_mb["pull"][many] = run("pull", "ours", many, f"made-{many}")["extra_mb"]
         finally:
             process.stop_server()
-    table = {what: {way: medians(runs)["seconds"] for way, runs in ways.items()} for what, ways in found.items()}
+    table = {what: {way: medians(runs)["seconds"] for way, runs in ways.items()} for what, ways in runs_of.items()}
     if as_json:
-        typer.echo(json.dumps({"medians": table, "runs": found, "memory": grown}))
+        typer.echo(json.dumps({"medians": table, "runs": runs_of, "memory": memory_mb}))
         return
     typer.echo(f"| {size:,} tasks | ours / bulk | naive / ours | naive / bulk | extra MB, 1,000 → 10,000 |")
     typer.echo("|---|---|---|---|---|")
     for what, row in table.items():
         ratios = row["ours"] / row["bulk"], row["naive"] / row["ours"], row["naive"] / row["bulk"]
-        extra = " → ".join(f"{value:.0f}" for value in grown[what].values())
+        extra = " → ".join(f"{value:.0f}" for value in memory_mb[what].values())
         typer.echo(f"| {what} | {ratios[0]:.2f} | {ratios[1]:.1f} | {ratios[2]:.1f} | {extra} |")
 
 

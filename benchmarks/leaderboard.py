@@ -69,7 +69,8 @@ def main(
         ours, theirs = results["this checkout"], results[str(against)]
         if (ours["boards"], ours["rows"]) != (theirs["boards"], theirs["rows"]):
             sys.exit("the two checkouts did not build the same boards")
-        print("ratio: " + ", ".join(f"{value:.2f} {key}" for key, value in ratios(ours, theirs).items()))
+        ratio = ratios(ours, theirs)
+        print(f"ratio: {ratio['seconds']:.2f} seconds, {ratio['processor seconds']:.2f} processor seconds")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `jinbench process` takes for more and more articles: time, memory, where the time goes, and a sum for 10^9.
+"""Cost of `jinbench process` by number of articles: time, memory, profile, and an estimate for 10^9.
 
     python benchmarks/scale.py                        # 1,000, 10,000 and 100,000 articles; writes benchmarks/scale.png
     python benchmarks/scale.py --sizes 1000,10000     # less
@@ -32,7 +32,7 @@ from measuring import THREADS, pin
 from jinbench.core import files
 from jinbench.core.benchmark import packaged_benchmark
 from jinbench.dataset import load
-from jinbench.scale import executors, minhash, pipeline
+from jinbench.scale import executors, minhash, outputs, pipeline
 from jinbench.scale.stages import Settings
 
 PASSAGES, SENTENCES = 4, 2
@@ -44,8 +44,8 @@ WAYS = ("one process", "all cores", "dask")
 
 def articles(count: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(SEED)
-    known = [row["text"] for row in load.read_rows(packaged_benchmark(), "ner") if len(row["text"]) > 15]
-    letters = sorted({char for text in known for char in text if "\u4e00" <= char <= "\u9fff"})
+    texts = [row["text"] for row in load.read_rows(packaged_benchmark(), "ner") if len(row["text"]) > 15]
+    letters = sorted({char for text in texts for char in text if "\u4e00" <= char <= "\u9fff"})
 
     def other(match: re.Match[str]) -> str:
         if match[0].isascii():
@@ -54,7 +54,7 @@ def articles(count: int) -> Iterator[dict[str, Any]]:
 
     old: list[str] = []
     for number in range(count):
-        lines = [re.sub("[0-9\u4e00-\u9fff]", other, "".join(rng.sample(known, SENTENCES))) for _ in range(PASSAGES)]
+        lines = [re.sub("[0-9\u4e00-\u9fff]", other, "".join(rng.sample(texts, SENTENCES))) for _ in range(PASSAGES)]
         if number % 20 == 19:
             again = list(rng.choice(old))
             for _ in range(3):
@@ -90,15 +90,15 @@ def run(source: str, out: str, way: str) -> dict[str, float]:
     return took | {"seconds": time.perf_counter() - begin}
 
 
-def family(process: int) -> list[int]:
-    found = [process]
-    for each in found:
+def list_process_tree(root: int) -> list[int]:
+    processes = [root]
+    for parent in processes:
         try:
-            for task in Path(f"/proc/{each}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                processes += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
             continue
-    return found
+    return processes
 
 
 def measured(source: Path, out: Path, way: str) -> dict[str, float]:
@@ -110,25 +110,25 @@ def measured(source: Path, out: Path, way: str) -> dict[str, float]:
 
     def watch() -> None:
         while done.poll() is None:
-            for process in family(done.pid):
+            for process in list_process_tree(done.pid):
                 try:
                     status = Path(f"/proc/{process}/status").read_text()
                 except OSError:
                     continue
-                if found := re.search(r"VmHWM:\s+(\d+)", status):
-                    peaks[process] = int(found[1]) / 2**10
+                if match := re.search(r"VmHWM:\s+(\d+)", status):
+                    peaks[process] = int(match[1]) / 2**10
             time.sleep(0.2)
 
     threading.Thread(target=watch, daemon=True).start()
-    said = done.communicate()[0]
+    output = done.communicate()[0]
     if done.returncode:
         raise RuntimeError(f"{way}: exit code {done.returncode}")
-    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    figures: dict[str, float] = json.loads(output.splitlines()[-1])
     return figures | {"mb": max(peaks.values(), default=0), "mb_all": sum(peaks.values())}
 
 
 def inside(source: Path) -> dict[str, float]:
-    """Which share of the time of a block goes where, in one process: a profile of the functions that do it."""
+    """Return the share of each step in the time of a shard, in one process, from a profile."""
     import cProfile
     import pstats
 
@@ -146,20 +146,20 @@ def inside(source: Path) -> dict[str, float]:
         profile.disable()
     table: Any = pstats.Stats(profile)
     times = {(Path(file).stem, name): row[3] for (file, _, name), row in table.stats.items()}
-    whole = times["processing", "_do_block"]
+    whole = times["stages", "_process_shard"]
     parts = {
-        "tagging": times["processing", "tag"],
-        "MinHash, and what is labelled": times["processing", "sketch"],
-        "writing": times.get(("processing", "_table"), 0) + times.get(("core", "write_table"), 0),
-        "sentences": times["processing", "add"],
-        "cleaning": times["cleaning", "paragraphs"],
+        "tagging": times["stages", "tag_batch"],
+        "MinHash, and what is labelled": times["stages", "hash_batch"],
+        "writing": times.get(("stages", "_to_table"), 0) + times.get(("core", "write_table"), 0),
+        "sentences": times["stages", "add"],
+        "cleaning": times["clean", "split_paragraphs"],
     }
     return {name: part / whole for name, part in parts.items()} | {"rest": 1 - sum(parts.values()) / whole}
 
 
 def slope(x: list[float], y: list[float]) -> float:
     """The exponent of a power law: the least-squares slope of the logarithms."""
-    a, b = [math.log(each) for each in x], [math.log(each) for each in y]
+    a, b = [math.log(value) for value in x], [math.log(value) for value in y]
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
     return sum((p - mean_a) * (q - mean_b) for p, q in zip(a, b, strict=True)) / sum((p - mean_a) ** 2 for p in a)
 
@@ -206,12 +206,12 @@ def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any],
     return lines
 
 
-def plot(found: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
+def plot(runs_by_way: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for (way, runs), colour in zip(found.items(), ("#4477AA", "#EE6677", "#228833"), strict=False):
+    for (way, runs), colour in zip(runs_by_way.items(), ("#4477AA", "#EE6677", "#228833"), strict=False):
         sizes = list(runs)
         left.plot(sizes, [runs[size]["seconds"] for size in sizes], "o-", color=colour, label=way, markersize=5)
         right.plot(sizes, [runs[size]["mb"] for size in sizes], "o-", color=colour, label=way, markersize=5)
@@ -241,8 +241,8 @@ def main(
     if only:
         print(json.dumps(run(*only.split(","))))
         return
-    numbers, chosen = [int(each) for each in sizes.split(",")], ways.split(",")
-    found: dict[str, dict[int, dict[str, float]]] = {way: {} for way in chosen}
+    numbers, chosen = [int(size_text) for size_text in sizes.split(",")], ways.split(",")
+    runs_by_way: dict[str, dict[int, dict[str, float]]] = {way: {} for way in chosen}
     last: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="jinbench-scale-") as name:
         folder = Path(name)
@@ -255,9 +255,9 @@ def main(
             for way in chosen:
                 typer.echo(f"{size:,} articles, {way}", err=True)
                 to = folder / "out"
-                found[way][size] = measured(source, to, way)
+                runs_by_way[way][size] = measured(source, to, way)
                 seen.add(files.sha256(b"".join(path.read_bytes() for path in files.walk_files(to))))
-                summary = json.loads((to / pipeline.SUMMARY).read_text())
+                summary = json.loads((to / outputs.SUMMARY).read_text())
                 last = {"size": size, "source": source.stat().st_size, "written": bytes_below(to), "summary": summary}
                 for path in sorted(files.walk_files(to), reverse=True):
                     path.unlink()
@@ -266,34 +266,34 @@ def main(
                 raise RuntimeError("two ways of running it came to different bytes")
             if size == numbers[0]:
                 shares = inside(source)
-    plot(found, out)
+    plot(runs_by_way, out)
     if as_json:
-        typer.echo(json.dumps({"runs": found, "shares": shares, "last": last}))
+        typer.echo(json.dumps({"runs": runs_by_way, "shares": shares, "last": last}))
         return
     summary, size = last["summary"], last["size"]
     near = summary["near_duplicates"]
     typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes.")
-    said = f"{near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates"
-    typer.echo(f"Of {summary['passages']:,} passages {said}.\n")
+    duplicates = f"{near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates"
+    typer.echo(f"Of {summary['passages']:,} passages {duplicates}.\n")
     typer.echo(f"| articles | way | speed, {chosen[0]} = 1 | articles/s | seconds: start | learning | blocks "
                "| candidates | comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
     typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for number in numbers:
         for way in chosen:
-            row = found[way][number]
+            row = runs_by_way[way][number]
             stages = " | ".join(f"{row[stage]:.1f}" for stage in STAGES)
-            speed, ratio = number / row["seconds"], net(found[chosen[0]][number]) / net(row)
+            speed, ratio = number / row["seconds"], net(runs_by_way[chosen[0]][number]) / net(row)
             cells = [f"{ratio:.2f}", f"{speed:.0f}", stages, f"{row['mb']:.0f}", f"{row['mb_all']:.0f}"]
             typer.echo(f"| {number:,} | {way} | {' | '.join(cells)} |")
     if len(numbers) > 1:
         typer.echo("\nSeconds without start, learning and end grow with the number of articles to the power of:")
         for way in chosen:
-            took = [net(found[way][number]) for number in numbers]
+            took = [net(runs_by_way[way][number]) for number in numbers]
             typer.echo(f"  {way}: {slope([float(number) for number in numbers], took):.2f}")
     typer.echo(
         "\nOf the time for a block: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + "\n"
     )
-    typer.echo("\n".join(for_a_billion(size, last["source"], last["written"], summary, found[chosen[0]][size])))
+    typer.echo("\n".join(for_a_billion(size, last["source"], last["written"], summary, runs_by_way[chosen[0]][size])))
 
 
 if __name__ == "__main__":

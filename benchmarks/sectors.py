@@ -51,9 +51,9 @@ def read_benchmark() -> Iterator[Fold]:
     from jinbench.core.benchmark import packaged_benchmark
     from jinbench.dataset import load
 
-    where = packaged_benchmark()
-    names = load.read_manifest(where)["labels"]["sector"]
-    rows = load.read_rows(where, "sector")
+    benchmark = packaged_benchmark()
+    names = load.read_manifest(benchmark)["labels"]["sector"]
+    rows = load.read_rows(benchmark, "sector")
     labels = {row["id"]: [names[number] for number in row["sectors"]] for row in rows}
     for fold in sorted({row["fold_1"] for row in rows}):
         parts = [[row for row in rows if (row["fold_1"] == fold) == held_out] for held_out in (False, True)]

@@ -43,19 +43,23 @@ class Unit(NamedTuple):
 
 
 def least_likely_span(tagged: Sequence[Any]) -> float:
-    chances = [chance for entry in tagged for chance in entry.chances]
-    return 1 - min(chances, default=1.0)
+    return 1 - min((p for entry in tagged for p in entry.probabilities), default=1.0)
 
 
 # Measures of uncertainty about a unit, from the tagged sentences of it.
 UNCERTAINTY: dict[str, Callable[[Sequence[Any]], float]] = {
-    "mean per character": lambda tagged: 1 - float(np.concatenate([entry.sure for entry in tagged]).mean()),
-    "sum over characters": lambda tagged: float(sum((1 - entry.sure).sum() for entry in tagged)),
-    "least sure character": lambda tagged: 1 - min(float(entry.sure.min(initial=1)) for entry in tagged),
+    "mean per character": lambda tagged: (
+        1 - float(np.concatenate([entry.character_confidence for entry in tagged]).mean())
+    ),
+    "sum over characters": lambda tagged: float(sum((1 - entry.character_confidence).sum() for entry in tagged)),
+    "least sure character": lambda tagged: (
+        1 - min(float(entry.character_confidence.min(initial=1)) for entry in tagged)
+    ),
     "least likely span": least_likely_span,
-    "best path, mean of sentences": lambda tagged: float(np.mean([1 - entry.best for entry in tagged])),
+    "best path, mean of sentences": lambda tagged: float(np.mean([1 - entry.path_probability for entry in tagged])),
     "best path, per character": lambda tagged: (
-        -sum(np.log(max(entry.best, 1e-300)) for entry in tagged) / max(sum(len(entry.sure) for entry in tagged), 1)
+        -sum(np.log(max(entry.path_probability, 1e-300)) for entry in tagged)
+        / max(sum(len(entry.character_confidence) for entry in tagged), 1)
     ),
 }
 
@@ -95,7 +99,7 @@ def replay(pool: list[Unit], held_out: list[Unit], strategy: str, seed: int, sta
         batch = max(5, len(labelled) // 6)
         if strategy != "random":
             sentences = [t for i in left for t in pool[i].texts]
-            tagged = iter(tagger.predict_scored(sentences))
+            tagged = iter(tagger.predict_with_confidence(sentences))
             uncertainty = {i: UNCERTAINTY[strategy]([next(tagged) for _ in pool[i].texts]) for i in left}
             left = sorted(left, key=lambda i: (-uncertainty[i], i))
             chosen, left = left[:batch], left[batch:]
@@ -112,9 +116,9 @@ def read_benchmark(runs: int) -> list[tuple[list[Unit], list[Unit], int]]:
     from jinbench.core.types import slice_spans
     from jinbench.dataset import splits
 
-    where = find_benchmark(Path(__file__).resolve().parent.parent)
-    workspace = Workspace(where)
-    gold, places = read_gold(workspace), splits.read_splits(where, workspace.seeds.articles)
+    benchmark = find_benchmark(Path(__file__).resolve().parent.parent)
+    workspace = Workspace(benchmark)
+    gold, places = read_gold(workspace), splits.read_splits(benchmark, workspace.seeds.articles)
 
     def unit(passage: Any) -> Unit:
         cut = [(s.start, s.end) for s in text.split_sentences(passage.id, passage.text)]

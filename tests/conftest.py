@@ -69,12 +69,12 @@ def server(server_home: Path) -> process.Server:
 
 
 @pytest.fixture
-def desk(server: process.Server, mini: Benchmark, request: pytest.FixtureRequest) -> AnnotationProject:
+def project(server: process.Server, mini: Benchmark, request: pytest.FixtureRequest) -> AnnotationProject:
     return AnnotationProject(mini, server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
 
 
 @pytest.fixture
-def big_desk(server: process.Server, tmp_path: Path, request: pytest.FixtureRequest) -> AnnotationProject:
+def large_project(server: process.Server, tmp_path: Path, request: pytest.FixtureRequest) -> AnnotationProject:
     """The real pages, in a copy."""
     for room in ("seeds", "annotation"):
         shutil.copytree(ROOT / room, tmp_path / "real" / room)

@@ -1,4 +1,4 @@
-"""What scripts call: the same numbers as on the command line, in every form that predictions come in."""
+"""Public functions: the same numbers as on the command line, for every form of predictions."""
 
 import json
 import random
@@ -31,7 +31,7 @@ from tests.helpers.commands import run
 from tests.helpers.paths import ROOT
 
 
-def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None:
+def test_all_forms_of_predictions_give_the_same_score(real: Benchmark) -> None:
     path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
     gold = read_task_gold(real, "ner", "test")
     texts = dict(zip(gold.ids, gold.texts, strict=True))
@@ -50,7 +50,66 @@ def test_every_form_of_predictions_gives_the_same_score(real: Benchmark) -> None
     assert expected.headline in str(expected)
 
 
-def test_sectors_and_their_scores(real: Benchmark) -> None:
+def test_every_function_takes_the_benchmark_around_the_current_folder(
+    world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `root` all of them mean the same: that of the current folder, else the packaged one."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (row,) = jinbench.load("sector", "test", root=world.root).select([0])
+    predictions = {row["id"]: []}
+    for folder, expected in ((world.seeds, world.root), (elsewhere, ROOT)):
+        monkeypatch.chdir(folder)
+        assert Path(jinbench.info().root) == expected
+        assert jinbench.info() == jinbench.info(expected)
+        test = jinbench.load("sector", "test")
+        assert list(test) == list(jinbench.load("sector", "test", root=expected))
+        assert jinbench.verify(test) == len(test)
+        labels = predictions if expected == world.root else {test[0]["id"]: []}
+        score = jinbench.score(labels, task="sector")
+        assert score == jinbench.score(labels, task="sector", root=expected)
+        assert jinbench.compare(labels, {}, task="sector").articles == score.articles
+        assert jinbench.rank("sector", "test").key == "sector-test"
+    with pytest.raises(DataError, match="unknown-id"):
+        jinbench.score(predictions, task="sector")
+
+
+@pytest.mark.parametrize(
+    ("options", "location"), [({"task": "x"}, "task"), ({"split": "x"}, "split"), ({"crosswalk": "x"}, "crosswalk")]
+)
+def test_errors_name_the_parameter(real: Benchmark, options: Any, location: str) -> None:
+    for call in (lambda: jinbench.score({}, **options), lambda: jinbench.rank(**options)):
+        with pytest.raises(DataError) as caught:
+            call()
+        assert [problem.location for problem in caught.value.problems] == [location]
+
+
+def test_results_print_as_tables(real: Benchmark) -> None:
+    path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
+    results: list[Any] = [
+        jinbench.score(path, root=real.root),
+        jinbench.compare(path, path, root=real.root),
+        jinbench.rank("sector", "test", root=real.root),
+        jinbench.score(predictions=GUESS, gold=GOLD),
+    ]
+    for result in results:
+        assert len(repr(result)) < 300
+        assert "\n" not in repr(result)
+        html = result._repr_html_()
+        assert "95 % confidence interval" in html
+        assert html.count("<tr>") <= 80
+        assert len(html) < 10_000
+
+
+def test_help_is_a_page_with_examples() -> None:
+    import doctest
+
+    assert doctest.testmod(jinbench).attempted >= 8
+    assert doctest.testmod(jinbench).failed == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+", jinbench.__version__)
+
+
+def test_sectors_are_scored_with_their_ranking(real: Benchmark) -> None:
     gold = read_task_gold(real, "sector", "test")
     said = {id: sorted(label[0] for label in labels) for id, labels in zip(gold.ids, gold.labels, strict=True)}
     perfect = jinbench.score(said, task="sector", root=real.root)
@@ -64,7 +123,7 @@ def test_sectors_and_their_scores(real: Benchmark) -> None:
     assert "label-ranking average precision 1.000" in str(ranked)
 
 
-def test_compare_is_that_of_the_command(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_equals_the_command(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [real.baselines / name / "predictions-ner-folds.jsonl" for name in ("tagger", "rules")]
     found = jinbench.compare(*paths, split="folds", root=real.root)
     assert run(["--root", str(real.root), "compare", *map(str, paths), "--split", "folds", "--json"]) == 0
@@ -76,7 +135,7 @@ def test_compare_is_that_of_the_command(real: Benchmark, capsys: pytest.CaptureF
     assert len(found.to_pandas()) == 1
 
 
-def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_compares_all_pairs_of_systems(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     names = ("tagger", "rules", "lexicon")
     paths = [str(real.baselines / name / "predictions-ner-test.jsonl") for name in names]
     assert run(["--root", str(real.root), "compare", *paths, "--json"]) == 0
@@ -100,7 +159,7 @@ def test_many_systems_are_compared_two_by_two(real: Benchmark, capsys: pytest.Ca
     assert said.count("minimum detectable difference (80 % power)") == 3
 
 
-def test_a_board_is_that_of_the_leaderboard(real: Benchmark) -> None:
+def test_rank_equals_the_committed_board(real: Benchmark) -> None:
     board = jinbench.rank("sector", "test", root=real.root)
     stored = json.loads((real.leaderboard / "leaderboard.json").read_text())
     assert board.to_dict() in stored
@@ -112,34 +171,34 @@ GOLD = [["B-P", "I-P", "O"], ["B-L", "I-L"], ["O"]]
 GUESS = [["B-P", "I-P", "O"], ["O", "B-L"], ["B-P"]]
 
 
-def test_gold_of_ones_own() -> None:
+def test_own_gold_is_scored_in_every_form() -> None:
     """Tags, spans and Arrow columns; types are found in what is given."""
-    report = jinbench.score(GUESS, GOLD)
+    report = jinbench.score(predictions=GUESS, gold=GOLD)
     assert isinstance(report, StreamingReport)
     assert (report.micro.gold, report.micro.predicted, report.micro.correct) == (2, 3, 1)
     assert [cell.name for cell in report.labels] == ["L", "P"]
-    assert jinbench.score(pa.array(GUESS), pa.array(GOLD)) == report
+    assert jinbench.score(predictions=pa.array(GUESS), gold=pa.array(GOLD)) == report
     spans = [[[(0, 2, "P")], [(0, 2, "L")], []], [[(0, 2, "P")], [{"start": 1, "end": 2, "type": "L"}], [(0, 1, "P")]]]
-    assert jinbench.score(spans[1], spans[0]) == report
-    assert jinbench.score(GUESS, spans[0]) == report
+    assert jinbench.score(predictions=spans[1], gold=spans[0]) == report
+    assert jinbench.score(predictions=GUESS, gold=spans[0]) == report
     bioes = [["B-P", "E-P", "O"], ["B-L", "E-L"], ["O"]]
-    assert jinbench.score(bioes, bioes, scheme="BIOES").micro.f1 == 1.0
+    assert jinbench.score(predictions=bioes, gold=bioes, scheme="BIOES").micro.f1 == 1.0
     with pytest.raises(DataError, match="wrong-tags"):
-        jinbench.score([["I-P", "I-P", "O"], *GUESS[1:]], GOLD)
-    assert jinbench.score([["I-P", "I-P", "O"], *GUESS[1:]], GOLD, repair="begin") == report
-    assert jinbench.score([["I-P", "I-P", "O"], *GUESS[1:]], GOLD, repair="drop").micro.correct == 0
-    assert jinbench.score(GUESS, GOLD, articles=[0, 0, 1]).articles == 2
-    assert jinbench.score([], []).items == 0
+        jinbench.score(predictions=[["I-P", "I-P", "O"], *GUESS[1:]], gold=GOLD)
+    assert jinbench.score(predictions=[["I-P", "I-P", "O"], *GUESS[1:]], gold=GOLD, repair="begin") == report
+    assert jinbench.score(predictions=[["I-P", "I-P", "O"], *GUESS[1:]], gold=GOLD, repair="drop").micro.correct == 0
+    assert jinbench.score(predictions=GUESS, gold=GOLD, articles=[0, 0, 1]).articles == 2
+    assert jinbench.score(predictions=[], gold=[]).items == 0
 
 
-def test_compare_on_gold_of_ones_own() -> None:
+def test_systems_are_compared_on_own_gold() -> None:
     gold = [["B-P", "I-P", "O"]] * 30
-    found = jinbench.compare(gold, [["O"] * 3] * 30, gold)
+    found = jinbench.compare(gold, [["O"] * 3] * 30, gold=gold)
     assert (found.value, found.articles, found.significant) == (1.0, 30, True)
-    assert not jinbench.compare(gold, [["O"] * 3] * 30, gold, articles=[i // 10 for i in range(30)]).significant
+    assert not jinbench.compare(gold, [["O"] * 3] * 30, gold=gold, articles=[i // 10 for i in range(30)]).significant
 
 
-def test_the_order_of_items_says_nothing() -> None:
+def test_order_of_items_does_not_matter() -> None:
     """Items of an article that stand apart are one article, for tags with their lengths and for spans."""
     rng = random.Random(0)
     gold = [[rng.choice(["B-P", "B-L", "O"]) for _ in range(rng.randint(1, 5))] for _ in range(48)]
@@ -150,55 +209,55 @@ def test_the_order_of_items_says_nothing() -> None:
     rng.shuffle(order)
     mixed = [[side[i] for i in order] for side in (guess, other, gold)]
     where = [articles[i] for i in order]
-    report = jinbench.score(guess, gold, articles=articles)
+    report = jinbench.score(predictions=guess, gold=gold, articles=articles)
     assert report.articles == 4
-    assert jinbench.score(mixed[0], mixed[2], articles=where) == report
-    assert jinbench.score(mixed[0], mixed[2]) != report
+    assert jinbench.score(predictions=mixed[0], gold=mixed[2], articles=where) == report
+    assert jinbench.score(predictions=mixed[0], gold=mixed[2]) != report
     spans = [[[(i, i + 1, tag[2:]) for i, tag in enumerate(row) if tag != "O"] for row in side] for side in mixed]
-    assert jinbench.score(spans[0], spans[2], articles=np.array(where)) == report
-    assert jinbench.score(mixed[0], spans[2], articles=iter(where)) == report
-    found = jinbench.compare(guess, other, gold, articles=articles)
+    assert jinbench.score(predictions=spans[0], gold=spans[2], articles=np.array(where)) == report
+    assert jinbench.score(predictions=mixed[0], gold=spans[2], articles=iter(where)) == report
+    found = jinbench.compare(guess, other, gold=gold, articles=articles)
     assert found.articles == 4
-    assert jinbench.compare(mixed[0], spans[1], mixed[2], articles=where) == found
-    assert jinbench.compare(GUESS, GUESS, GOLD, articles=[1, "1", 1]).articles == 2
-    assert jinbench.score(GUESS, GOLD, articles=[1, "1", 1]).articles == 2
+    assert jinbench.compare(mixed[0], spans[1], gold=mixed[2], articles=where) == found
+    assert jinbench.compare(GUESS, GUESS, gold=GOLD, articles=[1, "1", 1]).articles == 2
+    assert jinbench.score(predictions=GUESS, gold=GOLD, articles=[1, "1", 1]).articles == 2
 
 
-def test_what_can_be_gone_through_once_is_scored() -> None:
-    report = jinbench.score(GUESS, GOLD)
-    assert jinbench.score(iter(GUESS), (iter(row) for row in GOLD)) == report
-    assert jinbench.score(np.array(GUESS, dtype=object), map(tuple, GOLD)) == report
+def test_iterators_are_scored() -> None:
+    report = jinbench.score(predictions=GUESS, gold=GOLD)
+    assert jinbench.score(predictions=iter(GUESS), gold=(iter(row) for row in GOLD)) == report
+    assert jinbench.score(predictions=np.array(GUESS, dtype=object), gold=map(tuple, GOLD)) == report
     spans = [[(0, 2, "P")], [(1, 2, "L")], [(0, 1, "P")]]
-    assert jinbench.score(map(iter, spans), iter(GOLD)) == report
-    assert jinbench.score((set(row) for row in spans), iter(GOLD), names=iter(["L", "P"])) == report
-    assert jinbench.compare(iter(GOLD), iter(GUESS), iter(GOLD)) == jinbench.compare(GOLD, GUESS, GOLD)
+    assert jinbench.score(predictions=map(iter, spans), gold=iter(GOLD)) == report
+    assert jinbench.score(predictions=(set(row) for row in spans), gold=iter(GOLD), names=iter(["L", "P"])) == report
+    assert jinbench.compare(iter(GOLD), iter(GUESS), gold=iter(GOLD)) == jinbench.compare(GOLD, GUESS, gold=GOLD)
 
 
-def test_class_labels_need_the_names_of_their_tags() -> None:
+def test_class_labels_need_tag_names() -> None:
     names = ["O", "B-P", "I-P", "B-L", "I-L", "B-X"]
     guess, gold = ([[names.index(tag) for tag in row] for row in side] for side in (GUESS, GOLD))
-    report = jinbench.score(GUESS, GOLD, names=["L", "P", "X"])
+    report = jinbench.score(predictions=GUESS, gold=GOLD, names=["L", "P", "X"])
     by_number: Any = {str(i): name for i, name in enumerate(names)}
     for form in (pa.array, np.array, iter, lambda side: pa.chunked_array([side[:1], side[1:]])):
         ours = form(gold) if form is not np.array else [np.array(row) for row in gold]
         theirs = form(guess) if form is not np.array else [np.array(row) for row in guess]
-        assert jinbench.score(theirs, ours, tag_names=by_number if form is iter else names) == report
-    assert jinbench.score(pa.array(guess), GOLD, tag_names=names) == report
+        assert jinbench.score(predictions=theirs, gold=ours, tag_names=by_number if form is iter else names) == report
+    assert jinbench.score(predictions=pa.array(guess), gold=GOLD, tag_names=names) == report
     both = pa.array(guess), pa.array(gold)
-    assert jinbench.compare(both[1], both[0], both[1], tag_names=names) == jinbench.compare(GOLD, GUESS, GOLD)
+    assert jinbench.compare(both[1], both[0], gold=both[1], tag_names=names) == jinbench.compare(GOLD, GUESS, gold=GOLD)
     with pytest.raises(DataError, match=r"(?s)predictions: wrong-shape.*give tag_names"):
-        jinbench.score(pa.array(guess), GOLD)
+        jinbench.score(predictions=pa.array(guess), gold=GOLD)
     with pytest.raises(DataError, match=r"(?s)gold: wrong-shape.*give tag_names"):
-        jinbench.compare(GOLD, GUESS, pa.array(gold), names=["L", "P"])
+        jinbench.compare(GOLD, GUESS, gold=pa.array(gold), names=["L", "P"])
     with pytest.raises(DataError, match=r"(?s)predictions\[0\]: wrong-shape.*give tag_names"):
-        jinbench.score(guess, GOLD)
+        jinbench.score(predictions=guess, gold=GOLD)
     for wrong in ([[7]], [[-1]], [[True, 1]], [[1, True]], [[0, "O"]]):
         with pytest.raises(DataError, match=r"predictions\[0\]"):
-            jinbench.score(wrong, [["O"] * len(wrong[0])], tag_names=names)
+            jinbench.score(predictions=wrong, gold=[["O"] * len(wrong[0])], tag_names=names)
     with pytest.raises(DataError, match=r"(?s)predictions: wrong-tags.*0 to 5"):
-        jinbench.score(pa.array([[7]]), [["O"]], tag_names=names)
+        jinbench.score(predictions=pa.array([[7]]), gold=[["O"]], tag_names=names)
     spans = pa.array([[{"start": 0, "end": 2, "type": "P"}], [], []])
-    assert jinbench.score(spans, spans).micro.correct == 1
+    assert jinbench.score(predictions=spans, gold=spans).micro.correct == 1
 
 
 SPAN = [[(0, 2, "P")]]
@@ -234,23 +293,23 @@ SPAN = [[(0, 2, "P")]]
         ([["B-P", []]], "{}[0], tag 1: wrong-tags"),
     ],
 )
-def test_what_is_wrong_with_ones_own_is_named(wrong: Any, said: str) -> None:
+def test_invalid_sequences_are_refused_on_every_side(wrong: Any, said: str) -> None:
     """On each side."""
     calls = {
-        "gold": lambda: jinbench.score(SPAN, wrong, names=["P"]),
-        "predictions": lambda: jinbench.score(wrong, SPAN, names=["P"]),
-        "a": lambda: jinbench.compare(wrong, SPAN, SPAN, names=["P"]),
-        "b": lambda: jinbench.compare(SPAN, wrong, SPAN, names=["P"]),
+        "gold": lambda: jinbench.score(predictions=SPAN, gold=wrong, names=["P"]),
+        "predictions": lambda: jinbench.score(predictions=wrong, gold=SPAN, names=["P"]),
+        "a": lambda: jinbench.compare(wrong, SPAN, gold=SPAN, names=["P"]),
+        "b": lambda: jinbench.compare(SPAN, wrong, gold=SPAN, names=["P"]),
     }
     for place, call in calls.items():
         with pytest.raises(DataError, match=re.escape(said.format(place))):
             call()
 
 
-def test_everything_wrong_with_spans_is_said_at_once() -> None:
+def test_problems_of_both_sides_are_raised_at_once() -> None:
     good = [[(0, 1, "P")]] * 3
     with pytest.raises(DataError) as caught:
-        jinbench.score([*good, [(1, 0, "P")]], [*good, [(0, 1)]])
+        jinbench.score(predictions=[*good, [(1, 0, "P")]], gold=[*good, [(0, 1)]])
     assert [problem.location for problem in caught.value.problems] == ["gold[3]", "predictions[3]"]
 
 
@@ -265,19 +324,19 @@ def test_everything_wrong_with_spans_is_said_at_once() -> None:
         (GUESS, [1, 2, {}], "articles[2]: wrong-shape"),
     ],
 )
-def test_a_comparison_checks_what_a_score_checks(a: Any, articles: Any, said: str) -> None:
+def test_compare_validates_like_score(a: Any, articles: Any, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
-        jinbench.compare(a, GOLD, GOLD, articles=articles)
+        jinbench.compare(a, GOLD, gold=GOLD, articles=articles)
     of_b, of_score = (re.sub(r"^a(?=[:\[])", place, said) for place in ("b", "predictions"))
     with pytest.raises(DataError, match=re.escape(of_b)):
-        jinbench.compare(GOLD, a, GOLD, articles=articles)
+        jinbench.compare(GOLD, a, gold=GOLD, articles=articles)
     with pytest.raises(DataError, match=re.escape(of_score)):
-        jinbench.score(a, GOLD, articles=articles)
+        jinbench.score(predictions=a, gold=GOLD, articles=articles)
 
 
-def test_nothing_is_compared_on_nothing() -> None:
+def test_compare_refuses_empty_gold() -> None:
     with pytest.raises(DataError, match=r"(?s)gold: wrong-shape.*no items"):
-        jinbench.compare([], [], [])
+        jinbench.compare([], [], gold=[])
 
 
 leaves = (
@@ -294,12 +353,16 @@ sides = values | st.lists(labels | values, max_size=2)
 
 @given(sides, sides, st.none() | values, st.sampled_from([(), ["P"]]), st.sampled_from([(), ["O", "B-P", "I-P"]]))
 @settings(max_examples=300, deadline=None)
-def test_whatever_is_given_there_is_a_result_or_it_is_said_what_is_wrong(
+def test_arbitrary_input_gives_a_result_or_data_error(
     a: Any, b: Any, articles: Any, names: Any, tag_names: Any
 ) -> None:
     for call in (
-        lambda: jinbench.score(a, b if b is not None else [], articles=articles, names=names, tag_names=tag_names),
-        lambda: jinbench.compare(a, b, b if b is not None else [], articles=articles, names=names, tag_names=tag_names),
+        lambda: jinbench.score(
+            predictions=a, gold=b if b is not None else [], articles=articles, names=names, tag_names=tag_names
+        ),
+        lambda: jinbench.compare(
+            a, b, gold=b if b is not None else [], articles=articles, names=names, tag_names=tag_names
+        ),
     ):
         with suppress(DataError):
             assert str(call())
@@ -319,7 +382,7 @@ def test_whatever_is_given_there_is_a_result_or_it_is_said_what_is_wrong(
         ([3, None], "predictions[1]: wrong-shape"),
     ],
 )
-def test_what_is_no_prediction_is_named(world: Benchmark, given: Any, said: str) -> None:
+def test_values_that_are_no_predictions_are_refused(world: Benchmark, given: Any, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         jinbench.score(given, root=world.root)
     with pytest.raises(DataError, match=re.escape(said)):
@@ -337,12 +400,12 @@ def test_what_is_no_prediction_is_named(world: Benchmark, given: Any, said: str)
         ("no/such/file.jsonl", "file-missing"),
     ],
 )
-def test_what_is_wrong_is_named(world: Benchmark, predictions: Any, said: str) -> None:
+def test_invalid_predictions_are_refused(world: Benchmark, predictions: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         jinbench.score(predictions, root=world.root)
 
 
-def test_the_example_of_the_readme_runs() -> None:
+def test_readme_example_runs() -> None:
     match = re.search(r"## In scripts\n\n```py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert match
     done = subprocess.run([sys.executable, "-c", match[1]], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -375,17 +438,19 @@ print(json.dumps([metric.compute(predictions=guess, references=gold), apart]))
         env={"HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": "", **nowhere},
         capture_output=True, text=True, check=True, cwd=tmp_path,
     ).stdout  # fmt: skip
-    (found, apart), report = json.loads(out), jinbench.score(GUESS, GOLD)
+    (found, apart), report = json.loads(out), jinbench.score(predictions=GUESS, gold=GOLD)
     ours, theirs = ([row for row in side for _ in range(39)] for side in (GUESS, GOLD))
-    grouped = jinbench.score(ours, theirs, articles=[13 * k + i // 3 for k in range(3) for i in range(39)])
+    grouped = jinbench.score(
+        predictions=ours, gold=theirs, articles=[13 * k + i // 3 for k in range(3) for i in range(39)]
+    )
     assert grouped.articles == 39
     assert (apart["low"], apart["high"]) == (grouped.micro.low, grouped.micro.high)
-    assert apart["low"] != jinbench.score(ours, theirs).micro.low
+    assert apart["low"] != jinbench.score(predictions=ours, gold=theirs).micro.low
     assert (found["precision"], found["recall"], found["f1"]) == (report.micro.precision, 0.5, report.micro.f1)
     assert found["L"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "low": None, "high": None, "number": 1}
 
 
-def test_metrics_for_a_trainer() -> None:
+def test_compute_metrics_takes_predictions_of_a_trainer() -> None:
     """With the record that `transformers` gives; padding and special tokens have the label -100."""
     from transformers import EvalPrediction
 
@@ -414,11 +479,11 @@ def test_metrics_for_a_trainer() -> None:
         ("O", "tag_names: wrong-shape"),
     ],
 )
-def test_names_that_are_none_are_refused(names: Any, said: str) -> None:
+def test_invalid_tag_names_are_refused(names: Any, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         jinbench.compute_metrics(names)
     with pytest.raises(DataError, match=re.escape(said)):
-        jinbench.score(GUESS, GOLD, tag_names=names)
+        jinbench.score(predictions=GUESS, gold=GOLD, tag_names=names)
 
 
 @pytest.mark.parametrize(
@@ -435,14 +500,12 @@ def test_names_that_are_none_are_refused(names: Any, said: str) -> None:
         (None, np.zeros((1, 1), int), "predictions: wrong-shape"),
     ],
 )
-def test_what_a_trainer_cannot_mean_is_named(predicted: Any, labels: Any, said: str) -> None:
+def test_invalid_arrays_of_a_trainer_are_refused(predicted: Any, labels: Any, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         jinbench.compute_metrics(["O", "B-P", "I-P"])((predicted, labels))  # type: ignore[arg-type]
 
 
-def test_tags_as_predictions_on_the_command_line(
-    world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_score_command_reads_tags(world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gold = read_task_gold(world, "ner", "test")
     rows = [
         {"id": id, "tags": to_bio(len(text), [Span(*label, "") for label in labels])}
@@ -458,7 +521,7 @@ def test_tags_as_predictions_on_the_command_line(
     assert json.loads(capsys.readouterr().out)["micro"]["f1"] == 1.0
 
 
-def test_mistakes_on_the_command_line(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_command_prints_errors(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(real.baselines / "tagger" / "predictions-ner-test.jsonl")
     assert run(["--root", str(real.root), "score", path, "--errors", "2", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

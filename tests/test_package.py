@@ -31,7 +31,7 @@ def test_a_recipe_uses_only_what_it_may_count_on(path: Path) -> None:
         names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
         for name in names:
             top = name.split(".")[0]
-            ours = name in ("jinbench", "jinbench.models.crf.estimator", "jinbench.models.text_classifier")
+            ours = name in ("jinbench", "jinbench.models")
             assert ours or top == "sklearn" or top.lower() in needed or top in sys.stdlib_module_names, name
 
 
@@ -106,8 +106,8 @@ def test_the_scorer_needs_nothing_but_numpy() -> None:
     """Of a stream of tags, with intervals and all; pandas only where somebody asks for a table of it."""
     program = """
 import sys
-from jinbench.scoring.streaming import Tally
-report = Tally(["X"]).add([["B-X"]] * 9, [["B-X"]] * 8 + [["O"]], range(9)).report()
+from jinbench.scoring.streaming import StreamingScorer
+report = StreamingScorer(["X"]).add([["B-X"]] * 9, [["B-X"]] * 8 + [["O"]], range(9)).report()
 assert report.micro.low is not None
 print(*{name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names))
 """

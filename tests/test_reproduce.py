@@ -40,7 +40,7 @@ ROOMS = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
 def two_worlds(real: Benchmark, tmp_path: Path, name: str, data: bytes) -> reproduce.Check:
     again = Benchmark(tmp_path)
     files.write_bytes(tmp_path / name, data)
-    return reproduce._same(real, again, name)
+    return reproduce.compare_file(real, again, name)
 
 
 def test_a_difference_is_a_failure(real: Benchmark, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -
     shutil.copytree(where.root, again.root)
     shutil.rmtree(again.baselines / "memory")
     recipe = load_recipe(again.baselines / "memory.py")
-    checks = {check.artefact: check for check in reproduce._run_again(where, again, recipe, silent)}
+    checks = {check.artefact: check for check in reproduce.rerun_recipe(where, again, recipe, silent)}
     assert {name.rpartition("/")[2]: check.status for name, check in checks.items()} == dict.fromkeys(
         (*(f"predictions-ner-{split}.jsonl" for split in ("test", "folds", "noisy")), "scores.json", "curve.json"), "OK"
     )
@@ -147,17 +147,17 @@ def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -
         record["points"][0]["f1"] += shift
         data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
         files.write_bytes(again.root / "baselines/memory/curve.json", data)
-        assert reproduce._same(where, again, "baselines/memory/curve.json").status == status
+        assert reproduce.compare_file(where, again, "baselines/memory/curve.json").status == status
 
 
 def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Benchmark, tmp_path: Path) -> None:
     where, again = add_crosswalk(mini), Benchmark(tmp_path / "again")
     path = where.baselines / "memory.py"
     files.write_text(path, MEMORIZING_RECIPE.format(more='NEEDS = ("no-such-package",)'))
-    (check,) = reproduce._run_again(where, again, load_recipe(path), silent)
+    (check,) = reproduce.rerun_recipe(where, again, load_recipe(path), silent)
     assert check.status == "FAIL"
     files.write_text(where.baselines / "memory" / "scores.json", "kept")
-    (check,) = reproduce._run_again(where, again, load_recipe(path), silent)
+    (check,) = reproduce.rerun_recipe(where, again, load_recipe(path), silent)
     assert check.status == "OKish"
     assert "needs no-such-package" in check.message
     assert (again.baselines / "memory" / "scores.json").read_text() == "kept"

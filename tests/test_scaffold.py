@@ -17,6 +17,7 @@ import typer
 from jinbench import scaffold
 from jinbench.annotation import exports, labels
 from jinbench.annotation.annotators import ADJUDICATOR, add_annotators
+from jinbench.annotation.workspace import Workspace
 from jinbench.baselines.recipe import load_recipe
 from jinbench.cli import app
 from jinbench.core import files, schemas
@@ -67,7 +68,7 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
         assert "{{" not in text
     assert set(blocks) == card.BLOCKS.keys() | card.OF_BOARDS.keys()  # the card leaves none out
     assert 'pretty_name: "The Paper"\n' in files.read_text(where.card)
-    assert scaffold.todo(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
+    assert scaffold.count_todos(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
 
 
 def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_what_the_command_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = told(capsys, "init", "my paper", "--title", "The Paper")
-    for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate desk"), 1):
+    for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate setup"), 1):
         assert re.search(rf"^  {number}\. .*{re.escape(part)}", said, re.MULTILINE)
     record = json.loads(told(capsys, "init", "other", "--example", "--json"))
     assert sorted(contents(tmp_path / "other")) == record["files"]
@@ -216,8 +217,8 @@ def test_each_step_names_the_one_before(
     """Whoever types a step too early is told which one is missing."""
     where = scaffold.create_benchmark(tmp_path / "paper")
     monkeypatch.chdir(where.root)
-    steps = ["annotate desk", "annotate pull", "split --write", "build", "run"]
-    missing = ["jinbench seeds add", "annotate desk --annotators", "jinbench annotate pull",
+    steps = ["annotate setup", "annotate pull", "split --write", "build", "run"]
+    missing = ["jinbench seeds add", "annotate setup --annotators", "jinbench annotate pull",
                "make it with: jinbench split --write", "jinbench build makes it"]  # fmt: skip
     after: list[Callable[[], object]] = [
         lambda: add_pages(where),
@@ -294,7 +295,7 @@ def leave_out_curves(benchmark: Benchmark) -> None:
 
 STEPS = [
     "seeds check", "labels config", "labels config --check", "annotate check", "annotate lint", "split --write",
-    "build", "info", "verify", "run", "leaderboard", "card", "card --check", "rescore",
+    "build", "info", "verify", "run", "rank", "card", "card --check", "rescore",
     "publish --standoff --out OUT/bare", "hydrate OUT/bare --pages seeds/pages --out OUT/again", "verify OUT/again",
 ]  # fmt: skip
 OF_TASKS = {
@@ -327,7 +328,7 @@ def test_every_step_with_any_label_set(
         said = told(capsys, *step.replace("OUT", out).split())
         if step == "run":
             assert ("skipped, it is for" in said) == bool(kind)
-        if step == "leaderboard":
+        if step == "rank":
             assert f"**{gone}" not in said
             assert ("coarse (LOC)" in said) == (not kind)
     if gone:
@@ -417,7 +418,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
     run_command(where.root, "seeds", "add", *write_pages(tmp_path / "from"))
     expected = label_by_rules(where, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
-    passages, label_set = list(articles.read_seeds(where).passages()), labels.read_label_set(where)
+    passages = list(articles.read_seeds(where).passages())
     titles = {article.id: article.title for article in articles.read_seeds(where).articles}
 
     def labelled(name: str, *more: object) -> str:
@@ -434,7 +435,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
     labelling = [
         ["labels", "config"],
         ["seeds", "check"],
-        ["annotate", "desk", "--annotators", f"{first},{second}", "--kind", "test data"],
+        ["annotate", "setup", "--annotators", f"{first},{second}", "--kind", "test data"],
         *(["annotate", "enter", sources[name], "-a", name] for name in (first, second)),
         ["annotate", "status"],
         ["annotate", "pull", "-a", first, "-a", second],
@@ -450,13 +451,13 @@ def test_from_an_empty_folder_to_a_leaderboard(
         ["build"],
         ["run"],
         ["score", "baselines/tagger/predictions-ner-test.jsonl"],
-        ["leaderboard"],
+        ["rank"],
         ["card"],
         ["verify"],
     ]
     for command in [*labelling, *scoring]:
         run_command(where.root, *command)
-    gold = exports.read_export(exports.export_path(where, ADJUDICATOR), passages, label_set)
+    gold = exports.read_export(exports.export_path(where, ADJUDICATOR), Workspace(where))
     assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
     with hub.run_hub() as server:
         home = tmp_path_factory.mktemp("home")

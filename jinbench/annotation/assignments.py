@@ -93,12 +93,13 @@ class _Assignment:
     def imbalance(self) -> float:
         """Return the range of characters, articles and pairwise overlaps, each relative to its mean, as a sum."""
 
-        def relative_range(counts: Mapping[object, int]) -> float:
-            values = list(counts.values())
+        def relative_range(counts: Iterable[int]) -> float:
+            values = list(counts)
             return (max(values) - min(values)) * len(values) / (sum(values) or 1) if values else 0.0
 
         # Characters are the work, and weigh most.
-        return 3 * relative_range(self.characters) + relative_range(self.articles) + relative_range(self.common)
+        characters, articles, common = self.characters.values(), self.articles.values(), self.common.values()
+        return 3 * relative_range(characters) + relative_range(articles) + relative_range(common)
 
 
 def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Assignments:
@@ -121,7 +122,7 @@ def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Assignments:
                 f"{files.display_path(path)}:{number}",
                 expected=",".join(COLUMNS) if number == 1 else "an article, and one of annotators.toml, each pair once",
                 found=",".join(row) or "nothing",
-                fix="correct the line, or move the file away and assign anew: jinbench annotate desk",
+                fix="correct the line, or move the file away and assign anew: jinbench annotate setup",
             )
         else:
             assignments[id] = (*assignments.get(id, ()), name)
@@ -152,7 +153,5 @@ def summarize_assignments(assignments: Assignments, seeds: Seeds, names: Iterabl
         articles = [a for a in seeds.articles if a.passages and (name in assignments.get(a.id, ()) or not assignments)]
         passages = [passage for article in articles for passage in article.passages]
         characters = sum(len(passage.text) for passage in passages)
-        rows.append(
-            {"annotator": name, "articles": len(articles), "passages": len(passages), "characters": characters}
-        )
+        rows.append({"annotator": name, "articles": len(articles), "passages": len(passages), "characters": characters})
     return rows

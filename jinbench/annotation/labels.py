@@ -118,7 +118,8 @@ def read_label_set(benchmark: Benchmark) -> LabelSet:
             problems.add("label-set", place, expected=expected, found=", ".join(unknown), fix=fix)
     for hotkey, times in Counter(label.hotkey for label in (*entities, *sectors)).items():
         if times > 1:
-            same = [(kind, label.name) for kind, labels in by_kind.items() for label in labels if label.hotkey == hotkey]
+            same = [(kind, label.name) for kind, labels in by_kind.items()
+                    for label in labels if label.hotkey == hotkey]  # fmt: skip
             place = f"{location} {' and '.join(f'[[{kind}]] {name}' for kind, name in same)}"
             found = f"{hotkey!r} for {' and '.join(name for _, name in same)}"
             fix = "give one of them another key"

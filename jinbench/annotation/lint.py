@@ -1,7 +1,7 @@
-"""A linter for labels: what is allowed, and yet more often a slip than meant.
+"""Find likely annotation mistakes: labels that are allowed, and yet more often wrong than right.
 
-A finding is mended, or accepted in `annotation/accepted.toml` with the reason. What can never be right (a span across
-sentences, a lone sector beside others) is refused when an export is read, and needs no linter.
+A finding is corrected, or accepted in `annotation/accepted.toml` with the reason. What can never be right (a span
+across sentences, a lone sector beside others) is an error when an export is read.
 """
 
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ from functools import cached_property
 from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import ErrorList
 from jinbench.core.types import Passage, PassageLabels, Span
 
 _FULL = str.maketrans("()[],.;:!?/~", "".join(chr(ord(c) + 0xFEE0) for c in "()[],.;:!?/~"))  # their full-width forms
@@ -22,14 +22,21 @@ CLOSING = {close: open for open, close in PAIRS.items()}
 _MARKS = ",.;:!?/~-"
 EDGES = frozenset("。、…—–·" + _MARKS + _MARKS.translate(_FULL)).union(PAIRS, CLOSING)
 NUMERALS = frozenset("0123456789〇零一二三四五六七八九十百千万亿两.")
-BARE = 2  # shorter surfaces are left bare all the time, inside common words
+MIN_LENGTH = 2  # shorter surfaces occur without a label all the time, inside common words
 
 LintMatch = tuple[str, str, str]  # passage id, surface, message
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to look at. `surface` and `check` are what an entry of accepted.toml names, `passage_id` where."""
+    """A likely mistake.
+
+    Args:
+        check: Name of the check, a key of `CHECKS`.
+        passage_id: The passage.
+        surface: Text of the span.
+        message: What is suspicious about it.
+    """
 
     check: str
     passage_id: str
@@ -42,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class AcceptedFinding:
-    """An entry of accepted.toml: findings that are as they should be, and why."""
+    """An entry of accepted.toml: findings that are no mistakes, and why."""
 
     check: str
     surface: str
@@ -52,7 +59,7 @@ class AcceptedFinding:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is looked through: texts by passage, the labels of them, and the types that rules of labels.toml are for."""
+    """Labelled passages: texts by passage id, their labels, and the entity types with their rules."""
 
     texts: dict[str, str]
     entries: Sequence[PassageLabels]
@@ -60,43 +67,52 @@ class Corpus:
 
     @cached_property
     def surfaces(self) -> dict[str, frozenset[str]]:
-        """What is labelled, by type."""
-        found: dict[str, set[str]] = defaultdict(set)
+        """Labelled surfaces by type."""
+        by_type: dict[str, set[str]] = defaultdict(set)
         for entry in self.entries:
             for span in entry.spans:
-                found[span.type].add(span.surface)
-        return {type: frozenset(surfaces) for type, surfaces in found.items()}
+                by_type[span.type].add(span.surface)
+        return {type: frozenset(surfaces) for type, surfaces in by_type.items()}
 
 
-def lint_labels(passages: Iterable[Passage], labelled: Iterable[PassageLabels], label_set: LabelSet) -> list[Finding]:
-    """Every finding, passages in order."""
+def lint_labels(passages: Iterable[Passage], labels: Iterable[PassageLabels], label_set: LabelSet) -> list[Finding]:
+    """Find likely annotation mistakes.
+
+    Args:
+        passages: Passages in reading order.
+        labels: Their labels; those of other passages are left out.
+        label_set: The label set with the rules of its types.
+
+    Returns:
+        All findings, in the order of passages, checks and surfaces.
+    """
     texts = {passage.id: passage.text for passage in passages}
-    entries = [entry for entry in labelled if entry.passage_id in texts]
-    world = Corpus(texts, entries, {entity.name: entity for entity in label_set.entities})
-    found = [Finding(name, *slip) for name, check in CHECKS.items() for slip in check(world)]
+    entries = [entry for entry in labels if entry.passage_id in texts]
+    corpus = Corpus(texts, entries, {entity.name: entity for entity in label_set.entities})
+    findings = [Finding(name, *match) for name, check in CHECKS.items() for match in check(corpus)]
     passage, check = ({key: i for i, key in enumerate(keys)} for keys in (texts, CHECKS))
-    return sorted(found, key=lambda f: (passage[f.passage_id], check[f.check], f.surface))
+    return sorted(findings, key=lambda f: (passage[f.passage_id], check[f.check], f.surface))
 
 
-def _two_types(world: Corpus) -> Iterator[LintMatch]:
-    """The same surface has one type here and another elsewhere."""
+def _find_two_types(corpus: Corpus) -> Iterator[LintMatch]:
+    """The same surface has different types in different places."""
     types: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for entry in world.entries:
+    for entry in corpus.entries:
         for span in entry.spans:
             types[span.surface][span.type].append(entry.passage_id)
-    for surface, found in types.items():
-        if len(found) > 1:
-            usual = max(found, key=lambda type: len(found[type]))
-            for type in sorted(found.keys() - {usual}):
-                for id in found[type]:
+    for surface, by_type in types.items():
+        if len(by_type) > 1:
+            usual = max(by_type, key=lambda type: len(by_type[type]))
+            for type in sorted(by_type.keys() - {usual}):
+                for id in by_type[type]:
                     yield id, surface, f"{type}, elsewhere {usual}"
 
 
-def _bare_elsewhere(world: Corpus) -> Iterator[LintMatch]:
-    """A surface that is labelled elsewhere stands here without a label."""
-    types = {span.surface: span.type for entry in world.entries for span in entry.spans if len(span.surface) >= BARE}
-    for entry in world.entries:
-        text, taken = world.texts[entry.passage_id], [(span.start, span.end) for span in entry.spans]
+def _find_bare_elsewhere(corpus: Corpus) -> Iterator[LintMatch]:
+    """A surface that is labelled elsewhere has no label."""
+    types = {s.surface: s.type for entry in corpus.entries for s in entry.spans if len(s.surface) >= MIN_LENGTH}
+    for entry in corpus.entries:
+        text, taken = corpus.texts[entry.passage_id], [(span.start, span.end) for span in entry.spans]
         for surface in sorted(types, key=lambda surface: (-len(surface), surface)):  # the longest name says it all
             start = text.find(surface)
             while start >= 0:
@@ -107,21 +123,21 @@ def _bare_elsewhere(world: Corpus) -> Iterator[LintMatch]:
                 start = text.find(surface, end)
 
 
-def _each(message: Callable[[Span, Corpus], str | None]) -> Callable[[Corpus], Iterator[LintMatch]]:
-    """A check that looks at one span."""
+def _check_each_span(check: Callable[[Span, Corpus], str | None]) -> Callable[[Corpus], Iterator[LintMatch]]:
+    """Make a check of a corpus from one of a span."""
 
-    def found(world: Corpus) -> Iterator[LintMatch]:
-        for entry in world.entries:
+    def find_matches(corpus: Corpus) -> Iterator[LintMatch]:
+        for entry in corpus.entries:
             for span in entry.spans:
-                said = message(span, world)
-                if said:
-                    yield entry.passage_id, span.surface, said
+                message = check(span, corpus)
+                if message:
+                    yield entry.passage_id, span.surface, message
 
-    return found
+    return find_matches
 
 
-def _edge(span: Span, world: Corpus) -> str | None:
-    """White space or punctuation at an end. Of a pair one half may stand there if the other is inside: “十五五”规划."""
+def _check_edge(span: Span, corpus: Corpus) -> str | None:
+    """White space or punctuation at an end. Of a pair one half may be there if the other is inside: “十五五”规划."""
     surface = span.surface
     if surface != surface.strip():
         return "white space at an end"
@@ -133,76 +149,69 @@ def _edge(span: Span, world: Corpus) -> str | None:
     return None
 
 
-def _open_bracket(span: Span, world: Corpus) -> str | None:
+def _check_open_bracket(span: Span, corpus: Corpus) -> str | None:
     """A bracket or quotation mark is opened and not closed, or the other way round."""
-    waiting: list[str] = []
+    expected: list[str] = []
     for character in span.surface:
         if character in PAIRS:
-            waiting.append(PAIRS[character])
-        elif character in CLOSING and (not waiting or waiting.pop() != character):
+            expected.append(PAIRS[character])
+        elif character in CLOSING and (not expected or expected.pop() != character):
             return f"{character} closes nothing"
-    return f"{waiting[-1]} is missing" if waiting else None
+    return f"{expected[-1]} is missing" if expected else None
 
 
-def _holds_other(span: Span, world: Corpus) -> str | None:
-    """A surface holds one of a type that labels.toml wants outside of it: a person's name, the title before it."""
-    apart = world.types[span.type].holds_no if span.type in world.types else ()
-    held = {other: type for type in apart for other in world.surfaces.get(type, ())
-            if other in span.surface and len(other) >= BARE}  # fmt: skip
-    longest = max(sorted(held), key=len, default="")
-    return f"holds the {held[longest]} {longest}" if held else None
+def _check_holds_other(span: Span, corpus: Corpus) -> str | None:
+    """A surface contains one of a type that labels.toml excludes there: a person's name, the title before it."""
+    excluded = corpus.types[span.type].excludes_inside if span.type in corpus.types else ()
+    inside = {other: type for type in excluded for other in corpus.surfaces.get(type, ())
+              if other in span.surface and len(other) >= MIN_LENGTH}  # fmt: skip
+    longest = max(sorted(inside), key=len, default="")
+    return f"holds the {inside[longest]} {longest}" if inside else None
 
 
-def _unit_missing(span: Span, world: Corpus) -> str | None:
-    """A surface of a type that has a unit ends in a number: its unit is left off."""
-    measured = span.type in world.types and world.types[span.type].unit
-    bare = measured and span.surface[-1] in NUMERALS and "/" not in span.surface
+def _check_unit_missing(span: Span, corpus: Corpus) -> str | None:
+    """A surface of a type that has a unit ends in a number."""
+    has_unit = span.type in corpus.types and corpus.types[span.type].unit
+    bare = has_unit and span.surface[-1] in NUMERALS and "/" not in span.surface
     return "ends in a number" if bare else None
 
 
 CHECKS = {
-    "two-types": _two_types,
-    "bare-elsewhere": _bare_elsewhere,
-    "edge": _each(_edge),
-    "open-bracket": _each(_open_bracket),
-    "holds-other": _each(_holds_other),
-    "unit-missing": _each(_unit_missing),
+    "two-types": _find_two_types,
+    "bare-elsewhere": _find_bare_elsewhere,
+    "edge": _check_each_span(_check_edge),
+    "open-bracket": _check_each_span(_check_open_bracket),
+    "holds-other": _check_each_span(_check_holds_other),
+    "unit-missing": _check_each_span(_check_unit_missing),
 }
 
 
 def read_accepted(benchmark: Benchmark) -> list[AcceptedFinding]:
-    """The findings that are as they should be. Raises :class:`DataError` (broken-toml, wrong-shape)."""
+    """Read accepted.toml; empty if there is none. Raises :class:`DataError` (broken-toml, wrong-shape)."""
     path = benchmark.annotation / "accepted.toml"
     if not path.exists():
         return []
-    table = files.read_toml(path, "accepted")
-    return [AcceptedFinding(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in table.get("accepted", ())]
+    entries = files.read_toml(path, "accepted").get("accepted", ())
+    return [AcceptedFinding(e["check"], e["surface"], tuple(e["passages"]), e["why"]) for e in entries]
 
 
-def filter_accepted(found: Iterable[Finding], accepted: Sequence[AcceptedFinding], where: str) -> list[Finding]:
-    """The findings that nobody accepted. A passage is named in accepted.toml as often as it has the finding.
+def filter_accepted(findings: Iterable[Finding], accepted: Sequence[AcceptedFinding], location: str) -> list[Finding]:
+    """Return the findings that are not accepted. accepted.toml names a passage as often as it has the finding.
 
-    Raises :class:`DataError` (accepted-in-vain) for whatever was accepted and is not found any more.
+    Raises :class:`DataError` (accepted-in-vain) for whatever is accepted and not found.
     """
     allowed = Counter((entry.check, entry.surface, id) for entry in accepted for id in entry.passages)
-    left = []
-    for finding in found:
-        place = (finding.check, finding.surface, finding.passage_id)
-        if allowed[place]:
-            allowed[place] -= 1
+    remaining = []
+    for finding in findings:
+        key = (finding.check, finding.surface, finding.passage_id)
+        if allowed[key]:
+            allowed[key] -= 1
         else:
-            left.append(finding)
-    problems = [
-        Problem(
-            "accepted-in-vain",
-            location=f"{where} {check} {surface}",
-            expected=f"a finding in {id}",
-            found="none",
-            fix="take the entry away",
-        )
-        for (check, surface, id), times in allowed.items()
-        if times
-    ]
-    if problems:
-        raise DataError(problems)
-    return left
+            remaining.append(finding)
+    problems = ErrorList()
+    for (check, surface, id), times in allowed.items():
+        if times:
+            place, expected = f"{location} {check} {surface}", f"a finding in {id}"
+            problems.add("accepted-in-vain", place, expected=expected, found="none", fix="remove the entry")
+    problems.raise_if_any()
+    return remaining

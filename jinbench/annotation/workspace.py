@@ -1,4 +1,4 @@
-"""Workspace: what people wrote for a benchmark, each file read once."""
+"""Workspace: the hand-made files of a benchmark, each read once."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,14 +8,15 @@ from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.assignments import Assignments, read_assignments
 from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import Passage
 from jinbench.seeds.articles import Seeds, read_seeds
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The hand-made files of a benchmark, each read when it is first needed and then kept.
+    """The hand-made files of a benchmark, each read when it is first needed, and once.
 
-    A command makes one and hands it on; whoever changes a file makes another.
+    A command makes one and hands it on; after a change of a file another one is needed.
 
     Args:
         benchmark: The paths of the benchmark.
@@ -39,6 +40,11 @@ class Workspace:
         return read_seeds(self.benchmark)
 
     @cached_property
+    def passages(self) -> dict[str, Passage]:
+        """The passages of all articles by id, in reading order."""
+        return {passage.id: passage for passage in self.seeds.passages()}
+
+    @cached_property
     def label_set(self) -> LabelSet:
         """labels.toml."""
         return read_label_set(self.benchmark)
@@ -50,7 +56,7 @@ class Workspace:
 
     @cached_property
     def assignments(self) -> Assignments:
-        """shares.csv: article ids and who labels them; empty if there is none."""
+        """shares.csv: the annotators of each article; empty if there is none."""
         return read_assignments(self.benchmark, self.seeds)
 
     def assigned_passages(self, annotator: str) -> list[str] | None:

@@ -8,7 +8,7 @@ from jinbench.baselines.worker import Row
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
 from jinbench.dataset import load
-from jinbench.dataset.gold import task_config, read_task_gold
+from jinbench.dataset.gold import read_task_gold, task_config
 from jinbench.scoring import compare, score
 from jinbench.scoring.compare import Difference
 from jinbench.scoring.gold import NOISY, Gold

@@ -23,7 +23,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
 from jinbench.core.types import Step
 from jinbench.dataset import load
-from jinbench.dataset.gold import FOLD_COLUMN, task_config, crosswalk_types, main_crosswalk, read_task_gold
+from jinbench.dataset.gold import FOLD_COLUMN, crosswalk_types, main_crosswalk, read_task_gold, task_config
 from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey, apply_crosswalk, coarsen_gold
 from jinbench.scoring.predictions import predictions_file_name, to_rows
 from jinbench.scoring.results import Score, round_floats

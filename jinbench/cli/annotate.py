@@ -1,4 +1,4 @@
-"""The commands between pages and labels: annotate push, sheet, enter, pull, check. The others are in later modules."""
+"""Commands: annotate push, sheet, enter, pull, check."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.annotation.workspace import Workspace
-from jinbench.cli.common import ANNOTATOR, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.cli.common import ANNOTATOR, JSON, benchmark_of, emit, format_table, progress, say, writable_benchmark
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, Problem, ServerError
 
@@ -40,7 +40,7 @@ def _annotate(
             say(warning)
 
 
-def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False) -> list[str]:
+def select_annotators(benchmark: Benchmark, chosen: list[str] | None, independent: bool = False) -> list[str]:
     """The annotators that a command is for; `blind`: only those who label by themselves.
 
     A name that annotators.toml does not have is a slip of the pen.
@@ -49,18 +49,22 @@ def names_of(benchmark: Benchmark, chosen: list[str] | None, blind: bool = False
     from jinbench.core import files
 
     listed = read_annotators(benchmark)
-    known = tuple(entry.name for entry in listed.independent) if blind else listed.names
-    unknown = [name for name in chosen or () if name not in known]
+    allowed = tuple(entry.name for entry in listed.independent) if independent else listed.names
+    unknown = [name for name in chosen or () if name not in allowed]
     if unknown:
-        place = files.display_path(benchmark.annotation / "annotators.toml")
+        location = files.display_path(benchmark.annotation / "annotators.toml")
         adjudicators = set(unknown).intersection(listed.names)
-        hint = "jinbench annotate adjudicate" if adjudicators else "correct the name, or add an [[annotator]] there"
+        fix = "jinbench annotate adjudicate" if adjudicators else "correct the name, or add an [[annotator]] there"
         raise DataError(
             Problem(
-                "unknown-id", location=place, expected=f"one of {', '.join(known)}", found=", ".join(unknown), fix=hint
+                "unknown-id",
+                location=location,
+                expected=f"one of {', '.join(allowed)}",
+                found=", ".join(unknown),
+                fix=fix,
             )
         )
-    return chosen or list(known)
+    return chosen or list(allowed)
 
 
 @annotate_commands.command("push")
@@ -80,24 +84,27 @@ def annotate_push(
 ) -> None:
     """Make a project for each annotator with a task for each passage of its share. Safe to repeat and to cut off."""
     if with_labels and not dry_run:
-        _push_with_labels(workshop(ctx), annotator, as_json)
+        _push_with_labels(writable_benchmark(ctx), annotator, as_json)
         return
     from dataclasses import asdict
 
     from jinbench.annotation.assignments import assigned_passages, read_assignments
     from jinbench.labelstudio import projects, push
+    from jinbench.labelstudio.contents import TaskContents
     from jinbench.labelstudio.server.client import connect, ensure_member
 
-    where = workshop(ctx)
-    workspace = Workspace(where)
-    names = names_of(where, annotator, blind=True)
-    tasks, dealt = projects.build_task_data(workspace.seeds), read_assignments(where, workspace.seeds)
-    share = {name: assigned_passages(dealt, workspace.seeds, name) for name in names}
+    benchmark = writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
+    names = select_annotators(benchmark, annotator, independent=True)
+    tasks, assignments = projects.build_task_data(workspace.seeds), read_assignments(benchmark, workspace.seeds)
+    share = {name: assigned_passages(assignments, workspace.seeds, name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
         plan = [{"project": projects.project_title(workspace.label_set, name), "tasks": number[name]} for name in names]
         first = json.dumps(tasks[0], ensure_ascii=False, indent=1)
-        emit({"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{columns(plan)}\nNothing was sent.")
+        emit(
+            {"projects": plan, "first": tasks[0]}, as_json, lambda: f"{first}\n{format_table(plan)}\nNothing was sent."
+        )
         return
     client = connect()
     results = []
@@ -109,7 +116,7 @@ def annotate_push(
                 workspace,
                 name,
                 projects.to_progress(step, f"push {name}", number[name]),
-                share=share[name],
+                TaskContents(share[name]),
             )
         results.append({"annotator": name, **asdict(done)})
     emit(
@@ -132,7 +139,9 @@ def _push_with_labels(benchmark: Benchmark, chosen: list[str] | None, as_json: b
 
     workspace = Workspace(benchmark)
     listed = annotators.read_annotators(benchmark)
-    names = sorted(names_of(benchmark, chosen), key=lambda name: len(listed.adjudicated_by(name)))  # adjudicators last
+    names = sorted(
+        select_annotators(benchmark, chosen), key=lambda name: len(listed.adjudicated_by(name))
+    )  # adjudicators last
     if not chosen:  # an adjudicator who has not begun begins with: jinbench annotate adjudicate
         names = [
             name for name in names if not listed.adjudicated_by(name) or exports.export_path(benchmark, name).is_file()
@@ -166,8 +175,8 @@ def annotate_sheet(
     from jinbench.annotation.adjudication import find_disagreements
     from jinbench.core import files
 
-    where = rooms(ctx)
-    workspace = Workspace(where)
+    benchmark = benchmark_of(ctx)
+    workspace = Workspace(benchmark)
     if not adjudicate:
         rows = [
             {"id": p.id, "title": a.title, "marked": p.text, "sectors": []}
@@ -176,19 +185,19 @@ def annotate_sheet(
         ]
         emit(rows, as_json, files.dump_jsonl(rows).rstrip)
         return
-    adjudicator = annotators.read_annotators(where).gold
+    adjudicator = annotators.read_annotators(benchmark).gold
     readings = adjudication.labels_to_adjudicate(workspace, adjudicator)
     common = adjudication.intersect_labels(readings, adjudicator)
     open_questions = find_disagreements(workspace.seeds.passages(), readings, {})
     texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     to_decide: list[dict[str, Any]] = []
-    for id in dict.fromkeys(each.passage_id for each in open_questions):
+    for id in dict.fromkeys(question.passage_id for question in open_questions):
         to_decide.append(
             {
                 "id": id,
                 "marked": markup.to_markup(texts[id], common[id].spans),
                 "sectors": list(common[id].sectors),
-                "reasons": [f"{each.subject}: " for each in open_questions if each.passage_id == id],
+                "reasons": [f"{question.subject}: " for question in open_questions if question.passage_id == id],
                 "readings": {
                     name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
                     for name, found in readings.items()
@@ -213,10 +222,10 @@ def annotate_enter(
     from jinbench.labelstudio import annotations, projects
     from jinbench.labelstudio.server import client as server_client
 
-    where = workshop(ctx)
-    workspace = Workspace(where)
-    names_of(where, [annotator])
-    labelled = read_labels(file, workspace.seeds, workspace.label_set, annotator)
+    benchmark = writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
+    select_annotators(benchmark, [annotator])
+    labelled = read_labels(file, workspace, annotator)
     spans = sum(len(entry.spans) for entry in labelled)
     record = {"annotator": annotator, "passages": len(labelled), "spans": spans}
     if dry_run:
@@ -225,7 +234,7 @@ def annotate_enter(
         return
     client = server_client.connect()
     with progress() as step:
-        entered, there = annotations.submit_labels(
+        entered, unchanged = annotations.submit_labels(
             client,
             workspace,
             annotator,
@@ -233,8 +242,8 @@ def annotate_enter(
             projects.to_progress(step, f"enter {annotator}", len(labelled)),
             replace,
         )
-    text = f"{annotator}: {entered} passages entered, {there} were there already; {spans} spans in all."
-    emit(record | {"entered": entered, "there": there}, as_json, lambda: text)
+    text = f"{annotator}: {entered} passages entered, {unchanged} were there already; {spans} spans in all."
+    emit(record | {"entered": entered, "there": unchanged}, as_json, lambda: text)
 
 
 @annotate_commands.command("pull")
@@ -246,26 +255,26 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     from jinbench.labelstudio.server import client as server_client
     from jinbench.labelstudio.transfer import count_unfinished
 
-    where = workshop(ctx)
-    workspace = Workspace(where)
-    listed = annotators.read_annotators(where)
-    total, dealt = sum(1 for _ in workspace.seeds.passages()), assignments.read_assignments(where, workspace.seeds)
+    benchmark = writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
+    listed = annotators.read_annotators(benchmark)
+    total, dealt = sum(1 for _ in workspace.seeds.passages()), assignments.read_assignments(benchmark, workspace.seeds)
     client = server_client.connect()
     results = []
-    names = names_of(where, annotator)
+    names = select_annotators(benchmark, annotator)
     if annotator is None:
-        there = [name for name in names if has_project(client, workspace.label_set, name)]
-        for name in set(names) - set(there) if there else ():
+        existing = [name for name in names if has_project(client, workspace.label_set, name)]
+        for name in set(names) - set(existing) if existing else ():
             after = "adjudicate" if listed.adjudicated_by(name) else f"push --annotator {name}"
             say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
-        names = there or names
+        names = existing or names
     for name in names:
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = pull_labels(client, workspace, name)
         skipped, drafts = count_unfinished(client, workspace.label_set, name)
         file, share = (
-            files.display_path(exports.export_path(where, name)),
+            files.display_path(exports.export_path(benchmark, name)),
             assignments.assigned_passages(dealt, workspace.seeds, name),
         )
         of = total if share is None else len(share)
@@ -288,16 +297,16 @@ def annotate_check(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSO
     from jinbench.annotation import adjudication, annotators, exports
     from jinbench.core import files
 
-    where = rooms(ctx)
-    workspace = Workspace(where)
+    benchmark = benchmark_of(ctx)
+    workspace = Workspace(benchmark)
     results: list[dict[str, Any]] = []
-    for name in names_of(where, annotator):
-        path = exports.export_path(where, name)
-        found = exports.read_export(path, workspace.seeds.passages(), workspace.label_set, name)
-        if annotators.read_annotators(where).adjudicated_by(name):
+    for name in select_annotators(benchmark, annotator):
+        path = exports.export_path(benchmark, name)
+        labelled = exports.read_export(path, workspace, name)
+        if annotators.read_annotators(benchmark).adjudicated_by(name):
             adjudication.check_decisions(workspace, name)
-        spans = sum(len(entry.spans) for entry in found)
-        results.append({"annotator": name, "file": files.display_path(path), "passages": len(found), "spans": spans})
+        spans = sum(len(entry.spans) for entry in labelled)
+        results.append({"annotator": name, "file": files.display_path(path), "passages": len(labelled), "spans": spans})
     emit(
         results,
         as_json,

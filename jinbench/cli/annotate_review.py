@@ -1,4 +1,4 @@
-"""The commands that look at labels again: annotate adjudicate, decisions, lint."""
+"""Commands: annotate adjudicate, decisions, lint; agreement."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.annotation.workspace import Workspace
-from jinbench.cli.annotate import annotate_commands, names_of
-from jinbench.cli.common import ANNOTATOR, EXIT_DATA, JSON, emit, progress, rooms, workshop
+from jinbench.cli.annotate import annotate_commands, select_annotators
+from jinbench.cli.common import ANNOTATOR, EXIT_DATA, JSON, benchmark_of, emit, progress, writable_benchmark
 
 commands = typer.Typer()
 
@@ -29,18 +29,22 @@ def annotate_adjudicate(
     from jinbench.labelstudio import adjudicate
     from jinbench.labelstudio.server.client import connect, ensure_member
 
-    where = workshop(ctx)
-    workspace = Workspace(where)
-    adjudicator = read_annotators(where).gold
+    benchmark = writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
+    adjudicator = read_annotators(benchmark).gold
     if dry_run:
-        found = adjudication.find_open_disagreements(workspace, adjudicator)
-        emit(_as_dicts(found), as_json, lambda: "\n".join([*map(str, found), f"{len(found)} disagreements."]))
+        disagreements = adjudication.find_open_disagreements(workspace, adjudicator)
+        emit(
+            _as_dicts(disagreements),
+            as_json,
+            lambda: "\n".join([*map(str, disagreements), f"{len(disagreements)} disagreements."]),
+        )
         return
     client = connect()
     ensure_member(adjudicator)
     with progress() as step:
         done = adjudicate.push_adjudication(client, workspace, adjudicator, step)
-    passages = len({each.passage_id for each in done.to_decide})
+    passages = len({disagreement.passage_id for disagreement in done.to_decide})
     left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
     emit(
         {"project": done.pushed.project, "url": done.pushed.url, "accepted": done.accepted}
@@ -56,8 +60,8 @@ def annotate_adjudicate(
     )
 
 
-def _as_dicts(found: list[Any]) -> list[dict[str, Any]]:
-    return [asdict(each) for each in found]
+def _as_dicts(records: list[Any]) -> list[dict[str, Any]]:
+    return [asdict(record) for record in records]
 
 
 @annotate_commands.command("decisions")
@@ -72,17 +76,17 @@ def annotate_decisions(
 
     from jinbench.annotation import adjudication, annotators
 
-    where = rooms(ctx)
-    workspace = Workspace(where)
-    adjudicator = annotators.read_annotators(where).gold
-    found = adjudication.check_decisions(workspace, adjudicator)
-    chosen = found
-    if sample is not None and sample < len(found):
-        chosen = [found[i] for i in sorted(random.Random(seed).sample(range(len(found)), sample))]
+    benchmark = benchmark_of(ctx)
+    workspace = Workspace(benchmark)
+    adjudicator = annotators.read_annotators(benchmark).gold
+    decisions = adjudication.check_decisions(workspace, adjudicator)
+    chosen = decisions
+    if sample is not None and sample < len(decisions):
+        chosen = [decisions[i] for i in sorted(random.Random(seed).sample(range(len(decisions)), sample))]
     emit(
         _as_dicts(chosen),
         as_json,
-        lambda: "\n\n".join([*map(str, chosen), f"{len(chosen)} of {len(found)} decisions."]),
+        lambda: "\n\n".join([*map(str, chosen), f"{len(chosen)} of {len(decisions)} decisions."]),
     )
 
 
@@ -97,30 +101,28 @@ def annotate_lint(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     from jinbench.annotation.gold import read_gold
     from jinbench.core import files
 
-    where = rooms(ctx)
-    workspace = Workspace(where)
+    benchmark = benchmark_of(ctx)
+    workspace = Workspace(benchmark)
     if annotator and len(annotator) > 1:
         raise typer.BadParameter("one annotator at a time", param_hint="--annotator")
     if annotator:
-        (name,) = names_of(where, annotator)
-        labelled = exports.read_export(
-            exports.export_path(where, name), workspace.seeds.passages(), workspace.label_set, name
-        )
-        found, accepted = lint.lint_labels(workspace.seeds.passages(), labelled, workspace.label_set), []
+        (name,) = select_annotators(benchmark, annotator)
+        labelled = exports.read_export(exports.export_path(benchmark, name), workspace, name)
+        findings, accepted = lint.lint_labels(workspace.seeds.passages(), labelled, workspace.label_set), []
     else:
         labelled = list(read_gold(workspace).values())
-        accepted = lint.read_accepted(where)
-        place = files.display_path(where.annotation / "accepted.toml")
-        found = lint.filter_accepted(
-            lint.lint_labels(workspace.seeds.passages(), labelled, workspace.label_set), accepted, place
+        accepted = lint.read_accepted(benchmark)
+        location = files.display_path(benchmark.annotation / "accepted.toml")
+        findings = lint.filter_accepted(
+            lint.lint_labels(workspace.seeds.passages(), labelled, workspace.label_set), accepted, location
         )
-    who = ", ".join(annotator) if annotator else f"the gold ({annotators.read_annotators(where).gold})"
+    who = ", ".join(annotator) if annotator else f"the gold ({annotators.read_annotators(benchmark).gold})"
     emit(
-        _as_dicts(found),
+        _as_dicts(findings),
         as_json,
-        lambda: "\n".join([*map(str, found), f"{len(found)} findings in {who}; {len(accepted)} kinds accepted."]),
+        lambda: "\n".join([*map(str, findings), f"{len(findings)} findings in {who}; {len(accepted)} kinds accepted."]),
     )
-    if found:
+    if findings:
         raise typer.Exit(EXIT_DATA)
 
 
@@ -143,13 +145,13 @@ def agreement(
 
     if files and len(files) != 2:
         raise typer.BadParameter("two files, or none", param_hint="FILES")
-    where = rooms(ctx) if files else workshop(ctx)
-    workspace = Workspace(where)
+    benchmark = benchmark_of(ctx) if files else writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
     if files:
-        first, second = (exports.read_labels(path, workspace.seeds, workspace.label_set, path.stem) for path in files)
+        first, second = (exports.read_labels(path, workspace, path.stem) for path in files)
         pair = measure_pair(workspace, first, second, [path.stem for path in files])
         emit(pair.to_dict(), as_json, lambda: str(pair))
         return
-    found = measure_agreement(workspace)
-    write_agreement(where, found)
-    emit(found.to_dict(), as_json, lambda: str(found))
+    measured = measure_agreement(workspace)
+    write_agreement(benchmark, measured)
+    emit(measured.to_dict(), as_json, lambda: str(measured))

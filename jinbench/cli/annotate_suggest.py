@@ -1,4 +1,4 @@
-"""The commands in which our tagger helps: annotate assist, next."""
+"""Commands: annotate assist, next."""
 
 import json
 import os
@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.annotation.workspace import Workspace
-from jinbench.cli.annotate import annotate_commands, names_of
-from jinbench.cli.common import ANNOTATOR, JSON, emit, say, workshop
+from jinbench.cli.annotate import annotate_commands, select_annotators
+from jinbench.cli.common import ANNOTATOR, JSON, emit, say, writable_benchmark
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 
@@ -23,7 +23,7 @@ class By(StrEnum):
     order = "order"
 
 
-def _helped(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
+def suggestable_annotators(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
     """The annotators who may be helped: those whose labels are no part of the gold, unless that is wanted.
 
     Raises :class:`DataError` (unknown-id), and BadParameter with what to type.
@@ -31,9 +31,11 @@ def _helped(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool)
     from jinbench.annotation.annotators import read_annotators
 
     listed = read_annotators(benchmark)
-    names = list(dict.fromkeys(names_of(benchmark, chosen)))
+    names = list(dict.fromkeys(select_annotators(benchmark, chosen)))
     if chosen is None:
-        names = [name for name in names if not listed.adjudicated_by(name)]  # who decides has the readings to start from
+        names = [
+            name for name in names if not listed.adjudicated_by(name)
+        ]  # who decides has the readings to start from
     blind = [name for name in names if listed.is_gold_source(name)]
     if even_for_gold or not blind:
         return names
@@ -80,9 +82,9 @@ def annotate_assist(
     from jinbench.labelstudio.suggest import ml_backend
     from jinbench.labelstudio.suggest.ml_backend import BackendAddress
 
-    where = workshop(ctx)
-    names = _helped(where, annotator, even_for_gold)
-    workspace = Workspace(where)
+    benchmark = writable_benchmark(ctx)
+    names = suggestable_annotators(benchmark, annotator, even_for_gold)
+    workspace = Workspace(benchmark)
 
     def ready(place: BackendAddress, numbers: dict[str, int], version: str) -> None:
         record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
@@ -123,9 +125,9 @@ def annotate_next(
     from jinbench.labelstudio.suggest import task_order
     from jinbench.labelstudio.suggest.suggestions import train_suggester
 
-    where = workshop(ctx)
-    workspace = Workspace(where)
-    names = names_of(where, annotator, blind=True)
+    benchmark = writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
+    names = select_annotators(benchmark, annotator, independent=True)
     version, suggestions = "", None
     if by is By.uncertainty:
         known = read_training_labels(workspace)

@@ -20,8 +20,8 @@ from jinbench.cli import (
     seeds,
     submit,
 )
-from jinbench.cli.common import EXIT_DATA, EXIT_SERVER, problems_as_json, told
-from jinbench.core.benchmark import find_benchmark
+from jinbench.cli.common import EXIT_DATA, EXIT_SERVER, format_problems, problems_as_json
+from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.errors import JinbenchError, ServerError
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ for module in (annotate_review, dataset, run, score, submit, process, convert):
     app.add_typer(module.commands)
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
     ctx: typer.Context,
     root: Annotated[
@@ -53,17 +53,34 @@ def _root(
             help="The benchmark's folder. [default: the one around the current folder, else the package's own]"
         ),
     ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the versions of package and dataset.")] = False,
 ) -> None:
     if root is not None and not root.is_dir():
         raise typer.BadParameter(f"{root} is not a folder", param_hint="--root")
     ctx.obj = find_benchmark(root)
+    if version:
+        typer.echo(version_text(ctx.obj))
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit
 
 
-def _end(error: JinbenchError) -> NoReturn:
+def version_text(benchmark: Benchmark) -> str:
+    """Return the versions of the package and of the benchmark's dataset, in one line."""
+    from importlib.metadata import version
+
+    from jinbench.core import files
+
+    dataset = files.read_json(benchmark.manifest)["version"] if benchmark.manifest.is_file() else "not built"
+    return f"jinbench {version('jinbench')} (dataset {dataset})"
+
+
+def exit_with_error(error: JinbenchError) -> NoReturn:
     """The one place where what went wrong becomes text and an exit code."""
     if error.problems and "--json" in sys.argv:
         typer.echo(problems_as_json(error.problems))
-    typer.echo(told(error.problems) if error.problems else str(error), err=True)
+    typer.echo(format_problems(error.problems) if error.problems else str(error), err=True)
     sys.exit(EXIT_SERVER if isinstance(error, ServerError) else EXIT_DATA)
 
 
@@ -72,7 +89,7 @@ def main() -> None:
     try:
         app()
     except JinbenchError as error:
-        _end(error)
+        exit_with_error(error)
     except OSError as error:
         typer.echo(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", err=True)
         sys.exit(EXIT_DATA)

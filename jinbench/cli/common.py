@@ -1,4 +1,4 @@
-"""What the commands share: options, tables, progress bars, exit codes."""
+"""Shared options, tables, progress bars, exit codes."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -22,15 +22,15 @@ ANNOTATOR = Annotated[
 ]
 
 
-def rooms(ctx: typer.Context) -> Benchmark:
+def benchmark_of(ctx: typer.Context) -> Benchmark:
     benchmark: Benchmark = ctx.obj
     return benchmark
 
 
-def workshop(ctx: typer.Context) -> Benchmark:
+def writable_benchmark(ctx: typer.Context) -> Benchmark:
     """The rooms, for a command that writes into them. Raises :class:`DataError` for those of an installed package."""
-    where = rooms(ctx)
-    if is_installed(where):
+    benchmark = benchmark_of(ctx)
+    if is_installed(benchmark):
         hint = "go to the benchmark's folder, or: jinbench --root DIR …"
         raise DataError(
             Problem(
@@ -41,12 +41,12 @@ def workshop(ctx: typer.Context) -> Benchmark:
                 fix=hint,
             )
         )
-    return where
+    return benchmark
 
 
 def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
-    said = json.dumps(value, ensure_ascii=False, indent=1) if as_json else text()
-    typer.echo(_escaped(said))
+    printed = json.dumps(value, ensure_ascii=False, indent=1) if as_json else text()
+    typer.echo(_escaped(printed))
 
 
 def _escaped(text: str) -> str:
@@ -54,7 +54,7 @@ def _escaped(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def told(problems: Sequence[Problem]) -> str:
+def format_problems(problems: Sequence[Problem]) -> str:
     """Return problems as text, abridged, and how many they are."""
     texts = abridge_problems(problems)
     if len(problems) > 1:
@@ -98,7 +98,7 @@ def progress() -> Iterator[Step]:
         yield step
 
 
-def columns(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: list[dict[str, Any]]) -> str:
     """Records as a plain table."""
     if not rows:
         return ""

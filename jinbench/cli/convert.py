@@ -1,4 +1,4 @@
-"""The command for corpora in other formats: reading them, writing them, and making a benchmark of one."""
+"""Command: convert."""
 
 import shlex
 from pathlib import Path
@@ -82,13 +82,13 @@ def convert(
         raise typer.BadParameter("code-points or utf-16", param_hint="--offsets")
     if out_scheme and to != "conll":
         raise typer.BadParameter("goes with --to conll", param_hint="--out-scheme")
-    found = [parse_source(each) for each in sources]
+    corpora = [parse_source(source) for source in sources]
     reading = {"scheme": scheme, "repair": repair, "join": join, "group": group, "offsets": offsets,
                "passages": passages}  # fmt: skip
-    names = [f"{each.split}={each.path.name}" if each.split else each.path.name for each in found]
-    said = {name: value for name, value in (reading | {"seed": seed}).items() if value}
+    names = [f"{source.split}={source.path.name}" if source.split else source.path.name for source in corpora]
+    command_options = {name: value for name, value in (reading | {"seed": seed}).items() if value}
     command = ["jinbench", "convert", *names, *(["--from", origin] if origin else []), "--to", to, "--out", out.name]
-    for name, value in said.items():
+    for name, value in command_options.items():
         command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     writing = {
         "scheme": out_scheme or "BIO",
@@ -97,16 +97,16 @@ def convert(
         "source": ", ".join(names),
         "seed": seed,
     }
-    report = convert_corpus(found, to, out, origin, strict, reading, writing)
+    report = convert_corpus(corpora, to, out, origin, strict, reading, writing)
     emit(report.to_dict(), as_json, lambda: f"{report}{_next(report) if to == 'jinbench' else ''}")
 
 
 def _next(report: "ConversionReport") -> str:
     """What comes after a benchmark was made."""
-    there = shlex.quote(report.out)
+    folder = shlex.quote(report.out)
     return (
-        f"\nNext: jinbench --root {there} verify"
-        f"\n      jinbench --root {there} run RECIPE.py --on test --out {shlex.quote(f'{report.out}/baselines')}"
-        f"\n      jinbench --root {there} leaderboard"
+        f"\nNext: jinbench --root {folder} verify"
+        f"\n      jinbench --root {folder} run RECIPE.py --on test --out {shlex.quote(f'{report.out}/baselines')}"
+        f"\n      jinbench --root {folder} leaderboard"
         "\nRecipes to begin with: those of jinbench init, in baselines/. More: README.md there."
     )

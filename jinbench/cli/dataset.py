@@ -1,4 +1,4 @@
-"""The commands for a finished dataset: what it is, whether it is in order, sending it, putting it together again."""
+"""Commands: info, verify, publish, hydrate, split, build, card."""
 
 import tempfile
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jinbench.annotation.workspace import Workspace
-from jinbench.cli.common import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, emit, format_table, progress, say, writable_benchmark
 from jinbench.core.benchmark import is_installed
 
 commands = typer.Typer()
@@ -18,8 +18,8 @@ def info(ctx: typer.Context, as_json: JSON = False) -> None:
     """Print version, hash and counts of the dataset."""
     from jinbench.dataset.load import describe_dataset
 
-    found = describe_dataset(rooms(ctx))
-    emit(found.to_dict(), as_json, lambda: str(found))
+    description = describe_dataset(benchmark_of(ctx))
+    emit(description.to_dict(), as_json, lambda: str(description))
 
 
 @commands.command()
@@ -45,9 +45,9 @@ def verify(
 
     if revision is not None and (folder is None or folder.is_dir()):
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
-    target = hub.find_dataset(folder, revision) if folder else rooms(ctx).dataset
-    found = verify_folder(target)
-    emit({"folder": str(target)} | found.to_dict(), as_json, lambda: f"{files.display_path(target)}: {found}")
+    target = hub.find_dataset(folder, revision) if folder else benchmark_of(ctx).dataset
+    result = verify_folder(target)
+    emit({"folder": str(target)} | result.to_dict(), as_json, lambda: f"{files.display_path(target)}: {result}")
 
 
 @commands.command()
@@ -89,50 +89,50 @@ def publish(
         raise typer.BadParameter("goes with --standoff", param_hint="--out")
     if to:
         hub.check_repo_id(to)
-    where = workshop(ctx) if standoff else rooms(ctx)  # the pages are not in the package
-    if not is_installed(where) and (names := card.find_stale_documents(where)):
+    benchmark = writable_benchmark(ctx) if standoff else benchmark_of(ctx)  # the pages are not in the package
+    if not is_installed(benchmark) and (names := card.find_stale_documents(benchmark)):
         say("\n".join(f"stale {name}" for name in names) + "\nNext: jinbench card")
         raise typer.Exit(EXIT_DATA)
-    for name, count in scaffold.todo(where).items():
+    for name, count in scaffold.count_todos(benchmark).items():
         say(f"{name}: {count} places are still marked TODO, and go out as comments that nobody sees.")
-    verifying.verify_folder(where.dataset)
+    verifying.verify_folder(benchmark.dataset)
     if not standoff:
-        _send(where.dataset, str(to), dry_run, private, as_json)
+        send_folder(benchmark.dataset, str(to), dry_run, private, as_json)
         return
     with tempfile.TemporaryDirectory() as scratch:
-        target = (out or where.root / "build" / "standoff").resolve()
+        target = (out or benchmark.root / "build" / "standoff").resolve()
         folder = Path(scratch) / "standoff" if dry_run else target
-        write_standoff(where, folder)
+        write_standoff(benchmark, folder)
         if to:
-            _send(folder, to, dry_run, private, as_json)
+            send_folder(folder, to, dry_run, private, as_json)
             return
-        shown, made = files.display_path(target), list(files.list_files(folder))
+        target_path, made = files.display_path(target), list(files.list_files(folder))
         done = "would write" if dry_run else "wrote"
         emit(
-            {"folder": shown, "files": made, "written": not dry_run},
+            {"folder": target_path, "files": made, "written": not dry_run},
             as_json,
             lambda: (
-                f"{done} {len(made)} files to {shown}, without the text of the pages.\n"
-                f"Back: jinbench hydrate {shown} --pages DIR --out DIR"
+                f"{done} {len(made)} files to {target_path}, without the text of the pages.\n"
+                f"Back: jinbench hydrate {target_path} --pages DIR --out DIR"
             ),
         )
 
 
-def _send(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) -> None:
+def send_folder(folder: Path, to: str, dry_run: bool, private: bool, as_json: bool) -> None:
     """Plan, and unless it is a dry run send."""
     from dataclasses import asdict
 
     from jinbench.publish import hub, hub_errors
 
-    found = hub.plan_upload(folder, to)
-    if private and found.head and not found.private:
+    plan = hub.plan_upload(folder, to)
+    if private and plan.head and not plan.private:
         raise typer.BadParameter(
             f"{hub_errors.dataset_url(to)} is public: change that on the Hub first", param_hint="--private"
         )
     if dry_run:
-        rows = [asdict(change) for change in found.changes]
-        emit(found.to_dict(), as_json, lambda: f"{columns(rows)}\n{found}\nNothing was sent.")
-        hub.check_version_free(found)
+        rows = [asdict(change) for change in plan.changes]
+        emit(plan.to_dict(), as_json, lambda: f"{format_table(rows)}\n{plan}\nNothing was sent.")
+        hub.check_version_free(plan)
         return
     with progress() as step:
         done = hub.publish_dataset(folder, to, private=private, step=step)
@@ -169,13 +169,13 @@ def hydrate(
     if revision is not None and source.is_dir():
         raise typer.BadParameter("a folder has none; name OWNER/NAME", param_hint="--revision")
     listing = standoff.hydrate(hub.find_dataset(source, revision), pages, out)
-    found = {"folder": str(out), "version": listing["version"], "sha256": listing["sha256"]}
+    record = {"folder": str(out), "version": listing["version"], "sha256": listing["sha256"]}
     emit(
-        found,
+        record,
         as_json,
         lambda: (
-            f"{files.display_path(out)}: version {listing['version']}, sha256 {listing['sha256']}; every Parquet file is what "
-            "manifest.json lists."
+            f"{files.display_path(out)}: version {listing['version']}, sha256 {listing['sha256']}; "
+            "every Parquet file is what manifest.json lists."
         ),
     )
 
@@ -195,13 +195,13 @@ def split(
     from jinbench.core import files
     from jinbench.dataset import split_search
 
-    where = workshop(ctx)
-    workspace = Workspace(where)
+    benchmark = writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
     gold = read_gold(workspace, ())  # an erratum moves no article
     with progress() as step:
         text = split_search.search_splits(workspace.seeds, gold, step=step)
     if write:
-        files.write_text(where.splits, text)
+        files.write_text(benchmark.splits, text)
     emit([*csv.DictReader(text.splitlines())], as_json, text.rstrip)
 
 
@@ -210,15 +210,15 @@ def build(ctx: typer.Context, as_json: JSON = False) -> None:
     """Make dataset/ from the pages and the gold export. Scores and documents are made after it, from its items."""
     from jinbench.dataset.build import build_dataset, write_dataset
 
-    where = workshop(ctx)
-    built = build_dataset(where)
-    changed = write_dataset(built, where.dataset)
+    benchmark = writable_benchmark(ctx)
+    built = build_dataset(benchmark)
+    changed = write_dataset(built, benchmark.dataset)
     listing = built.manifest
     spans = sum(built.statistics["spans"].values())
     lines = [
         *(f"wrote dataset/{name}" for name in changed),
         f"dataset {listing['version']}, sha256 {listing['sha256'][:8]}: {spans} spans",
-        *(["Next: jinbench run && jinbench leaderboard && jinbench card"] if changed else []),
+        *(["Next: jinbench run && jinbench rank && jinbench card"] if changed else []),
     ]
     record = {"version": listing["version"], "sha256": listing["sha256"], "spans": spans, "wrote": list(changed)}
     emit(record, as_json, lambda: "\n".join(lines))
@@ -234,12 +234,12 @@ def card(
     from jinbench import scaffold
     from jinbench.publish.card import find_stale_documents, write_card
 
-    where = workshop(ctx)
-    names = list(find_stale_documents(where) if check else write_card(where))
-    said = "stale" if check else "wrote"
-    lines = [f"{said} {name}" for name in names] or ["The documents are up to date."]
-    open_ = scaffold.todo(where)
+    benchmark = writable_benchmark(ctx)
+    names = list(find_stale_documents(benchmark) if check else write_card(benchmark))
+    verb = "stale" if check else "wrote"
+    lines = [f"{verb} {name}" for name in names] or ["The documents are up to date."]
+    open_ = scaffold.count_todos(benchmark)
     lines += [f"{name}: {count} places marked TODO, which only you can fill in" for name, count in open_.items()]
-    emit({said: names, "todo": open_}, as_json, lambda: "\n".join(lines))
+    emit({verb: names, "todo": open_}, as_json, lambda: "\n".join(lines))
     if check and names:
         raise typer.Exit(EXIT_DATA)

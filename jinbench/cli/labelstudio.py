@@ -1,10 +1,10 @@
-"""The commands for the Label Studio server on this machine."""
+"""Commands: labelstudio start, stop, status, accounts."""
 
 from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import EXIT_SERVER, JSON, columns, emit, rooms, say
+from jinbench.cli.common import EXIT_SERVER, JSON, benchmark_of, emit, format_table, say
 
 labelstudio_commands = typer.Typer(no_args_is_help=True, help="The Label Studio server on this machine.")
 
@@ -37,7 +37,7 @@ def labelstudio_start(
     from jinbench.labelstudio.server.database import recorded_database
 
     server = process.start_server(port, say=say, host=host)
-    for name in read_annotators(rooms(ctx)).names:
+    for name in read_annotators(benchmark_of(ctx)).names:
         ensure_local_member(server.url, name)
     logins = [account.email for account in accounts.accounts_by_name().values()]
     warning = process.describe_exposure(server)
@@ -75,7 +75,7 @@ def labelstudio_status(as_json: JSON = False) -> None:
     from jinbench.labelstudio.server.process import find_server
 
     server, database = find_server(), databases.recorded_database()
-    found = {
+    record = {
         "running": server is not None,
         "url": server.url if server else None,
         "host": server.host if server else None,
@@ -85,7 +85,7 @@ def labelstudio_status(as_json: JSON = False) -> None:
     }
     reach = "" if server is None or server.is_private else f", reachable at {server.host}:{server.port} from outside"
     emit(
-        found,
+        record,
         as_json,
         lambda: (
             f"Label Studio at {server.url} (process {server.pid}) on {database}{reach}."
@@ -117,19 +117,19 @@ def labelstudio_accounts(
     """
     from jinbench.labelstudio.server import accounts, address
 
-    there = address.normalize_url(url) if url else None
-    if logins and not there:
+    server = address.normalize_url(url) if url else None
+    if logins and not server:
         raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
     for pair in logins or ():
         name, _, login = pair.partition("=")
         if not name or "@" not in login:
             raise typer.BadParameter(f"{pair!r} is not like a=one@lab.example", param_hint="NAME=LOGIN")
-        accounts.map_login(name, login, str(there))
+        accounts.map_login(name, login, str(server))
     accounts.restrict_permissions()
-    found = [account for account in accounts.read_accounts() if there is None or account.url == there]
+    accounts_shown = [account for account in accounts.read_accounts() if server is None or account.url == server]
     rows = [
         {"name": each.name, "login": each.email, "server": each.url or "this machine"}
         | ({"password": each.password or "(not kept here)"} if passwords else {})
-        for each in found
+        for each in accounts_shown
     ]
-    emit(rows, as_json, lambda: columns(rows) or "There are no accounts yet. Type: jinbench labelstudio start")
+    emit(rows, as_json, lambda: format_table(rows) or "There are no accounts yet. Type: jinbench labelstudio start")

@@ -1,11 +1,11 @@
-"""The command for who has very many articles."""
+"""Command: process."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jinbench.cli.common import JSON, emit, progress, rooms, say
+from jinbench.cli.common import JSON, benchmark_of, emit, progress, say
 
 commands = typer.Typer()
 
@@ -71,38 +71,38 @@ def process(
     )  # fmt: skip
     number = workers or executors.count_cores()
     if engine == "dask":
-        chosen = executors.dask_executor(number, scheduler)
+        executor = executors.dask_executor(number, scheduler)
     else:
-        chosen = executors.process_executor(number) if number > 1 else executors.serial_executor()
+        executor = executors.process_executor(number) if number > 1 else executors.serial_executor()
     try:
         with progress() as step:
-            found = pipeline.process(files, out, rooms(ctx), settings, chosen, step, strict)
+            summary = pipeline.process(files, out, benchmark_of(ctx), settings, executor, step, strict)
     except KeyboardInterrupt:
         say(f"Stopped. {executors.RESUME_HINT}")
         raise typer.Exit(STOPPED) from None
-    emit(found, as_json, lambda: _told(found, out))
+    emit(summary, as_json, lambda: summary_text(summary, out))
 
 
-def _told(found: dict[str, Any], out: Path) -> str:
-    near, skipped = found["near_duplicates"], sum(found["skipped"].values())
+def summary_text(summary: dict[str, Any], out: Path) -> str:
+    near, skipped = summary["near_duplicates"], sum(summary["skipped"].values())
     lines = [
-        f"{found['articles']:,} articles, {found['empty']:,} of them empty",
-        f"{found['passages']:,} passages, {found['sentences']:,} sentences, {found['characters']:,} characters",
-        *([f"{found['spans']:,} entities by {found['model']}"] if "spans" in found else []),
+        f"{summary['articles']:,} articles, {summary['empty']:,} of them empty",
+        f"{summary['passages']:,} passages, {summary['sentences']:,} sentences, {summary['characters']:,} characters",
+        *([f"{summary['spans']:,} entities by {summary['model']}"] if "spans" in summary else []),
         f"{near['pairs']:,} pairs of near duplicates: {near['passages']:,} passages in {near['families']:,} families",
-        f"{found['like_labelled']:,} passages nearly repeat what is labelled already",
+        f"{summary['like_labelled']:,} passages nearly repeat what is labelled already",
     ]
-    if found["ids_again"]:
-        first = found["ids_again_at"][0]
+    if summary["ids_again"]:
+        first = summary["ids_again_at"][0]
         lines.append(
-            f"{found['ids_again']:,} articles have an id that an earlier one has, the first in block {first['block']} "
+            f"{summary['ids_again']:,} articles repeat the id of an earlier one, the first in block {first['block']} "
             f"at {first['at']}. All are kept: article_id is unique, and given_id what the source says"
         )
     if skipped:
-        kinds = ", ".join(f"{count:,} {code}" for code, count in found["skipped"].items())
-        lines += [f"left out: {kinds}; all of them in {out}/problems.jsonl. The first:", *found["first_problems"][:3]]
-    lines.append(f"selected for labelling: {found['selected']:,}" if "spans" in found else "nothing was tagged")
+        kinds = ", ".join(f"{count:,} {code}" for code, count in summary["skipped"].items())
+        lines += [f"left out: {kinds}; all of them in {out}/problems.jsonl. The first:", *summary["first_problems"][:3]]
+    lines.append(f"selected for labelling: {summary['selected']:,}" if "spans" in summary else "nothing was tagged")
     lines.append(f"All of it is in {out}/.")
-    if found["selected"]:
+    if summary["selected"]:
         lines.append(f"Next: jinbench seeds add {out}/selected.jsonl")
     return "\n".join(lines)

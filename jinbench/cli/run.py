@@ -1,11 +1,11 @@
-"""Run, reproduce."""
+"""Commands: run, reproduce."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jinbench.cli.common import EXIT_DATA, JSON, columns, emit, progress, rooms, say, workshop
+from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, emit, format_table, progress, say, writable_benchmark
 from jinbench.core.errors import DataError, Problem
 
 commands = typer.Typer()
@@ -59,12 +59,12 @@ def run(
         raise typer.BadParameter(f"one of all, {', '.join(SPLITS)}", param_hint="--on")
     if curve and "folds" not in splits:
         raise typer.BadParameter("a learning curve is one of the cross-validation", param_hint="--curve")
-    where = rooms(ctx) if files or out else workshop(ctx)
+    benchmark = benchmark_of(ctx) if files or out else writable_benchmark(ctx)
     records: list[dict[str, Any]] = []
-    chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or find_recipes(where)]
-    _places([folder for _, folder in chosen])
+    chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or find_recipes(benchmark)]
+    check_folders([folder for _, folder in chosen])
     for recipe, folder in chosen:
-        if not files and recipe.task not in board_splits(where):
+        if not files and recipe.task not in board_splits(benchmark):
             reason = f"is for {recipe.task}, and this dataset has no labels for it"
         elif not files and recipe.missing_packages:
             reason = f"needs {', '.join(recipe.missing_packages)}; type: {install_command(recipe.missing_packages)}"
@@ -75,36 +75,40 @@ def run(
             records.append({"recipe": recipe.name, "skipped": reason})
             continue
         with progress() as step:
-            result = run_recipe(where, recipe, step, splits)
+            result = run_recipe(benchmark, recipe, step, splits)
             wanted = (curve or recipe.curve) and "folds" in splits
-            found = learning_curve.measure_curve(where, result, step) if wanted else None
+            measured_curve = learning_curve.measure_curve(benchmark, result, step) if wanted else None
         write_result(result, folder)
-        if found:
-            learning_curve.write_curve(found, folder)
-        records.append(result.to_dict() | {"folder": str(folder)} | ({"curve": found.to_dict()} if found else {}))
+        if measured_curve:
+            learning_curve.write_curve(measured_curve, folder)
+        records.append(
+            result.to_dict() | {"folder": str(folder)} | ({"curve": measured_curve.to_dict()} if measured_curve else {})
+        )
         if not as_json:
             for score in result.scores.values():
                 typer.echo(f"{recipe.name:16}{score.headline}")
-            if found:
-                typer.echo(f"{'':16}{found.verdict}")
+            if measured_curve:
+                typer.echo(f"{'':16}{measured_curve.verdict}")
             typer.echo(f"{'':16}predictions and scores in {folder}/")
-    emit(records, as_json, lambda: "\n" + columns([_summary(record) for record in records if "run" in record]))
+    emit(records, as_json, lambda: "\n" + format_table([_summary(record) for record in records if "run" in record]))
 
 
-def _places(folders: list[Path]) -> None:
+def check_folders(folders: list[Path]) -> None:
     """Raises DataError (folder-taken, duplicate-id) if results would go into a file, or into one folder twice."""
     from jinbench.core.files import display_path
 
     for number, folder in enumerate(folders):
         if folder in folders[:number]:
-            expected, hint = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
+            expected, fix = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
             raise DataError(
-                Problem("duplicate-id", location=display_path(folder), expected=expected, found="two of that name", fix=hint)
+                Problem(
+                    "duplicate-id", location=display_path(folder), expected=expected, found="two of that name", fix=fix
+                )
             )
         if folder.exists() and not folder.is_dir():
-            expected, hint = "a folder for results, or nothing yet", "move the file away, or choose another --out"
+            expected, fix = "a folder for results, or nothing yet", "move the file away, or choose another --out"
             raise DataError(
-                Problem("folder-taken", location=display_path(folder), expected=expected, found="a file", fix=hint)
+                Problem("folder-taken", location=display_path(folder), expected=expected, found="a file", fix=fix)
             )
 
 
@@ -115,12 +119,12 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
 
     took, cells = record["run"], {split: score["micro"] for split, score in record["scores"].items()}
     keys = ("f1", "low", "high")
-    shown = {
+    intervals = {
         split: "–" if cell["f1"] is None else results.format_interval(*(cell[key] for key in keys))
         for split, cell in ((split, cells[split]) for split in baselines.SPLITS if split in cells)
     }
     seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}
-    return {"recipe": record["recipe"], "task": record["task"], **shown, **seconds,
+    return {"recipe": record["recipe"], "task": record["task"], **intervals, **seconds,
             "peak memory": f"{took['memory_mb']['peak']:.0f} MB"}  # fmt: skip
 
 
@@ -139,23 +143,25 @@ def reproduce(
     from jinbench.leaderboard.ranking import build_boards
     from jinbench.leaderboard.tables import format_markdown
 
-    where = workshop(ctx)
-    target = folder or where.root / "build" / "reproduced"
+    benchmark = writable_benchmark(ctx)
+    target = folder or benchmark.root / "build" / "reproduced"
     checks = []
     with progress() as step:
-        for check in job.reproduce(where, target.resolve(), step):
+        for check in job.reproduce(benchmark, target.resolve(), step):
             checks.append(check)
             if not as_json:
                 typer.echo(str(check))
     failed = sum(check.status == job.FAIL for check in checks)
-    found = {status: sum(check.status == status for check in checks) for status in (job.OK, job.OKISH, job.FAIL)}
+    counts = {status: sum(check.status == status for check in checks) for status in (job.OK, job.OKISH, job.FAIL)}
     emit(
         [asdict(check) for check in checks],
         as_json,
         lambda: (
             "\n"
-            + format_markdown(build_boards(where))
-            + f"\n{found[job.OK]} [OK], {found[job.OKISH]} [OKish], {found[job.FAIL]} [FAIL]. Made again in {target}."
+            + format_markdown(build_boards(benchmark))
+            + "\n"
+            + ", ".join(f"{count} [{status}]" for status, count in counts.items())
+            + f". Made again in {target}."
         ),
     )
     if failed:

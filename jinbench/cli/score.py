@@ -1,4 +1,4 @@
-"""The commands for who wants to know how good a system is: scoring, comparing, and the leaderboard."""
+"""Commands: score, compare, rank, rescore."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import JSON, emit, rooms, say, workshop
+from jinbench.cli.common import JSON, benchmark_of, emit, say, writable_benchmark
 
 commands = typer.Typer()
 
@@ -41,11 +41,11 @@ def score(
     scheme: SCHEME = "BIO",
     repair: REPAIR = None,
     errors: Annotated[
-        int, typer.Option(min=0, help="Show what goes wrong: the kinds of mistakes, and so many of the worst items.")
+        int, typer.Option(min=0, help="Error analysis: the kinds of errors, and this many of the worst items.")
     ] = 0,
     as_json: JSON = False,
 ) -> None:
-    """Score predictions: micro-F1 with its interval and signature; by label, layout, sector, familiarity and more.
+    """Score predictions: micro-F1 with 95 % confidence interval and signature; by label, layout, seen entities …
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """
@@ -54,12 +54,12 @@ def score(
     from jinbench.scoring import error_analysis, predictions
     from jinbench.scoring import score as scoring
 
-    gold = read_task_gold(rooms(ctx), task, on, crosswalk)
-    predicted = predictions.read_predictions(file, gold, partial(load.locate_ids, rooms(ctx)), scheme, repair)
-    found = scoring.score_predictions(gold, predicted, scores=predicted.scores)
+    gold = read_task_gold(benchmark_of(ctx), task, on, crosswalk)
+    predicted = predictions.read_predictions(file, gold, partial(load.locate_ids, benchmark_of(ctx)), scheme, repair)
+    result = scoring.score_predictions(gold, predicted, scores=predicted.scores)
     wrong = error_analysis.analyze_errors(gold, predicted, errors) if errors else None
-    record = found.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
-    emit(record, as_json, lambda: "\n\n".join(str(part) for part in (found, wrong) if part))
+    record = result.to_dict() | ({"mistakes": wrong.to_dict()} if wrong else {})
+    emit(record, as_json, lambda: "\n\n".join(str(part) for part in (result, wrong) if part))
 
 
 @commands.command()
@@ -73,11 +73,11 @@ def compare(
     repair: REPAIR = None,
     as_json: JSON = False,
 ) -> None:
-    """Say whether systems can be told apart: paired, by article. With more than two, every pair, after Holm.
+    """Compare systems: is the difference significant? Paired, by article; with more than two, every pair after Holm.
 
-    Two systems count as different only if the interval of the difference, a bootstrap over articles, leaves out 0, its
-    p after Holm says so, and swapping the two article by article says so too. With --split folds it also says what to
-    expect if both were trained again (the t-test over folds, corrected for overlapping training sets).
+    A difference is significant only if its 95 % confidence interval, a bootstrap over articles, leaves out 0, its
+    p-value after the Holm correction is below 0.05, and an approximate randomization test agrees. With --split folds
+    the corrected resampled t-test over folds says what to expect if both systems were trained again.
     """
     from jinbench.dataset import gold as golds
     from jinbench.dataset.load import locate_ids
@@ -88,26 +88,30 @@ def compare(
 
     if len({path.resolve() for path in files}) < max(len(files), 2):
         raise typer.BadParameter("two files or more, each once", param_hint="FILES")
-    gold = golds.read_task_gold(rooms(ctx), task, on, crosswalk)
+    gold = golds.read_task_gold(benchmark_of(ctx), task, on, crosswalk)
     predicted = {
-        str(path): read_predictions(path, gold, partial(locate_ids, rooms(ctx)), scheme, repair) for path in files
+        str(path): read_predictions(path, gold, partial(locate_ids, benchmark_of(ctx)), scheme, repair)
+        for path in files
     }
-    found = compare_all(gold, predicted)
+    differences = compare_all(gold, predicted)
     signature = scoring_score.make_signature(gold)
     emit(
-        [{"a": a, "b": b, "signature": signature} | each.to_dict() for (a, b), each in found.items()],
+        [{"a": a, "b": b, "signature": signature} | difference.to_dict() for (a, b), difference in differences.items()],
         as_json,
         lambda: "\n\n".join(
-            [format_signature(signature), *(f"{a} minus {b}:\n{each}" for (a, b), each in found.items())]
+            [
+                format_signature(signature),
+                *(f"{a} minus {b}:\n{difference}" for (a, b), difference in differences.items()),
+            ]
         ),
     )
 
 
 @commands.command()
-def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Score all baselines and entries again, print the tables and write them to leaderboard/.
+def rank(ctx: typer.Context, as_json: JSON = False) -> None:
+    """Score and rank all baselines and entries, print the leaderboard and write it to leaderboard/.
 
-    index.html is the page to open: every table to sort and switch, every system's mistakes in context, any two side by
+    index.html is the page to open: every table to sort and switch, every system's errors in context, any two side by
     side. It needs no server and no network. The same as Markdown and JSON: leaderboard.md and leaderboard.json.
     """
     from jinbench.core import files
@@ -115,13 +119,13 @@ def leaderboard(ctx: typer.Context, as_json: JSON = False) -> None:
     from jinbench.leaderboard.ranking import build_boards
     from jinbench.leaderboard.tables import format_markdown
 
-    where = workshop(ctx)
-    boards = build_boards(where)
-    for name, text in build_page(where, boards).items():
-        files.write_text(where.leaderboard / name, text)
-    emit([found.to_dict() for found in boards], as_json, lambda: format_markdown(boards))
+    benchmark = writable_benchmark(ctx)
+    boards = build_boards(benchmark)
+    for name, text in build_page(benchmark, boards).items():
+        files.write_text(benchmark.leaderboard / name, text)
+    emit([board.to_dict() for board in boards], as_json, lambda: format_markdown(boards))
     if not as_json:
-        say(f"Open {files.display_path(where.leaderboard / PAGE_FILE)} in a browser.")
+        say(f"Open {files.display_path(benchmark.leaderboard / PAGE_FILE)} in a browser.")
 
 
 @commands.command()
@@ -134,10 +138,10 @@ def rescore(
     from jinbench.annotation import errata
     from jinbench.leaderboard.rescore import rescore_systems
 
-    where = workshop(ctx)
-    if first > len(errata.read_errata(where)):
-        raise typer.BadParameter(f"there are {len(errata.read_errata(where))} errata", param_hint="--from")
-    moves, (old, new) = rescore_systems(where, first)
+    benchmark = writable_benchmark(ctx)
+    if first > len(errata.read_errata(benchmark)):
+        raise typer.BadParameter(f"there are {len(errata.read_errata(benchmark))} errata", param_hint="--from")
+    moves, (old, new) = rescore_systems(benchmark, first)
     moved = sum(move.moved for move in moves)
 
     def text() -> str:

@@ -1,4 +1,4 @@
-"""The commands for what a benchmark is made from: the template, pages, articles, the label set."""
+"""Commands: init; seeds add, check, show; labels config."""
 
 import shlex
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import JSON, columns, emit, rooms, say, told, workshop
+from jinbench.cli.common import JSON, benchmark_of, emit, format_problems, format_table, say, writable_benchmark
 from jinbench.core.errors import DataError, Problem
 
 seeds_commands = typer.Typer(no_args_is_help=True, help="Pages and the articles they fall into.")
@@ -43,20 +43,21 @@ def init(
     from jinbench import scaffold
     from jinbench.core import files
 
-    where = scaffold.create_benchmark(folder, title, example)
-    made = [path.relative_to(where.root).as_posix() for path in files.walk_files(where.root)]
+    benchmark = scaffold.create_benchmark(folder, title, example)
+    made = [path.relative_to(benchmark.root).as_posix() for path in files.walk_files(benchmark.root)]
     go = f"cd {shlex.quote(str(folder))}"
     steps = [
         f"{go} && edit annotation/labels.toml, then: jinbench labels config",
         "jinbench seeds check" if example else "jinbench seeds add FILE…, then read and correct seeds/articles.toml",
-        "jinbench annotate desk --annotators a,b",
+        "jinbench annotate setup --annotators a,b",
     ]
 
     def text() -> str:
         numbered = "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, 1))
-        return f"{files.display_path(where.root)}: {len(made)} files. Next:\n{numbered}\nThe rest of the way: README.md there."
+        root = files.display_path(benchmark.root)
+        return f"{root}: {len(made)} files. Next:\n{numbered}\nThe rest of the steps: README.md there."
 
-    emit({"folder": str(where.root), "files": made, "next": steps}, as_json, text)
+    emit({"folder": str(benchmark.root), "files": made, "next": steps}, as_json, text)
 
 
 @seeds_commands.command("check")
@@ -64,18 +65,18 @@ def seeds_check(ctx: typer.Context, as_json: JSON = False) -> None:
     """Account for every line of every page, and print what became of them."""
     from jinbench.seeds.articles import read_seeds, summarize_pages
 
-    seed = read_seeds(rooms(ctx))
-    rows = summarize_pages(seed)
+    seeds = read_seeds(benchmark_of(ctx))
+    rows = summarize_pages(seeds)
     articles = [
         {"article": a.id, "page": a.page_id, "layout": a.layout, "passages": len(a.passages), "title": a.title}
-        for a in seed.articles
+        for a in seeds.articles
     ]
 
     def text() -> str:
         listing = "\n".join(
             f"{a['page']}  {a['layout']:13}  {a['passages']:2}  {a['article']:34} {a['title']}" for a in articles
         )
-        return f"{columns(rows)}\n\n{listing}\n\nEvery character of {len(rows)} pages is used exactly once."
+        return f"{format_table(rows)}\n\n{listing}\n\nEvery character of {len(rows)} pages is used exactly once."
 
     emit({"pages": rows, "articles": articles}, as_json, text)
 
@@ -89,9 +90,9 @@ def seeds_show(
     """Print an article as it was put together, each passage under its id."""
     from jinbench.seeds import articles as seeds
 
-    seed = seeds.read_seeds(rooms(ctx))
-    found = [a for a in seed.articles if a.id == article]
-    if not found:
+    seed = seeds.read_seeds(benchmark_of(ctx))
+    matches = [a for a in seed.articles if a.id == article]
+    if not matches:
         raise DataError(
             Problem(
                 "unknown-id",
@@ -101,12 +102,16 @@ def seeds_show(
                 fix="jinbench seeds check lists the articles",
             )
         )
-    pieces = found[0].pieces
+    pieces = matches[0].pieces
     emit(
-        [{"id": each.passage_id, "kind": each.kind, "lines": list(each.lines), "text": each.text} for each in pieces],
+        [
+            {"id": piece.passage_id, "kind": piece.kind, "lines": list(piece.lines), "text": piece.text}
+            for piece in pieces
+        ],
         as_json,
         lambda: "\n".join(
-            f"[{each.passage_id or each.kind}, line {'+'.join(map(str, each.lines))}] {each.text}" for each in pieces
+            f"[{piece.passage_id or piece.kind}, line {'+'.join(map(str, piece.lines))}] {piece.text}"
+            for piece in pieces
         ),
     )
 
@@ -140,20 +145,26 @@ def seeds_add(
 
     Text is kept byte for byte; of HTML the text of the article (needs: pip install 'jinbench[pages]').
     """
-    from jinbench.seeds import extract, importer
+    from jinbench.seeds.extract import is_text_encoding
+    from jinbench.seeds.importer import import_pages
 
-    if encoding is not None and not extract.is_text_encoding(encoding):
+    if encoding is not None and not is_text_encoding(encoding):
         raise typer.BadParameter(f"{encoding!r} is no encoding that Python knows", param_hint="--encoding")
-    made = importer.plan_import(
-        workshop(ctx), files, encoding=encoding, text_field=field, title_field=title, seconds=seconds, strict=strict
+    plan = import_pages(
+        writable_benchmark(ctx),
+        files,
+        dry_run=dry_run,
+        encoding=encoding,
+        text_field=field,
+        title_field=title,
+        seconds=seconds,
+        strict=strict,
     )
-    if not dry_run:
-        importer.write_import(made)
-    if made.skipped:
-        say(told(made.skipped))
+    if plan.skipped:
+        say(format_problems(plan.skipped))
         done = "proposed" if dry_run else "added"
-        say(f"{len(made.skipped):,} rows are left out; {len(made.pages):,} pages are {done}.")
-    emit(importer.to_dict(made, not dry_run), as_json, lambda: importer.format_preview(made, not dry_run))
+        say(f"{len(plan.skipped):,} rows are left out; {len(plan.pages):,} pages are {done}.")
+    emit(plan.to_dict(not dry_run), as_json, lambda: plan.format(not dry_run))
 
 
 @labels_commands.command("config")
@@ -167,24 +178,28 @@ def labels_config(
     from jinbench.core import files
     from jinbench.labelstudio import labeling_config
 
-    where = workshop(ctx)
-    label_set = read_label_set(where)
+    benchmark = writable_benchmark(ctx)
+    label_set = read_label_set(benchmark)
     if check:
-        labeling_config.check_labeling_config(where, label_set)
+        labeling_config.check_labeling_config(benchmark, label_set)
     else:
-        files.write_text(where.labeling_config, labeling_config.build_labeling_config(label_set))
-    file, types, sectors = files.display_path(where.labeling_config), len(label_set.entities), len(label_set.sectors)
+        files.write_text(benchmark.labeling_config, labeling_config.build_labeling_config(label_set))
+    file, types, sectors = (
+        files.display_path(benchmark.labeling_config),
+        len(label_set.entities),
+        len(label_set.sectors),
+    )
     alike = labeling_config.find_similar_colours(label_set)
     worst = min(alike, default=None)
-    if worst is not None and worst.distance < labeling_config.APART:
+    if worst is not None and worst.distance < labeling_config.MIN_DISTANCE:
         say(
             f"The colours of {worst.first} and {worst.second} look too much alike ({worst.vision}: CIEDE2000 "
-            f"{worst.distance:.1f}, where {labeling_config.APART:g} is enough): change one in "
-            f"{files.display_path(where.labels)}"
+            f"{worst.distance:.1f}, where {labeling_config.MIN_DISTANCE:g} is enough): change one in "
+            f"{files.display_path(benchmark.labels)}"
         )
-    unexplained = labeling_config.find_unexplained_labels(where, label_set)
+    unexplained = labeling_config.find_unexplained_labels(benchmark, label_set)
     if unexplained:
-        guide = files.display_path(where.guidelines)
+        guide = files.display_path(benchmark.guidelines)
         say(f"{guide}, the instructions on that page, does not mention {', '.join(unexplained)}: explain them there")
     record = {
         "file": file,

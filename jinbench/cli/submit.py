@@ -1,4 +1,4 @@
-"""The commands for who enters a system: the form, submitting, and prompts and replies of a language model."""
+"""Commands: submit, format, prompt, parse."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import JSON, columns, emit, rooms, say, workshop
+from jinbench.cli.common import JSON, benchmark_of, emit, format_table, say, writable_benchmark
 
 commands = typer.Typer()
 
@@ -37,8 +37,8 @@ def submit(
     from jinbench.leaderboard import submission
     from jinbench.scoring import score
 
-    where = rooms(ctx) if dry_run else workshop(ctx)
-    done = submission.submit(where, folder, replace, dry_run)
+    benchmark = benchmark_of(ctx) if dry_run else writable_benchmark(ctx)
+    done = submission.submit(benchmark, folder, replace, dry_run)
     system, parts = done.checked.entry.system, done.checked.files
     scores = [score.score_predictions(part.gold, part.predictions) for part in parts]
     target = files.display_path(done.folder)
@@ -49,16 +49,16 @@ def submit(
         "replaced": f"It would replace {target}; nothing was written." if dry_run else f"Replaced {target}.",
     }
 
-    alone = is_installed(where)  # nothing can be entered there
+    alone = is_installed(benchmark)  # nothing can be entered there
 
     def text() -> str:
         table = [
             {"board": part.title, "items": part.items, "predicted": part.predicted, "missing": part.missing}
             for part in parts
         ]
-        lines = [f"{system.id}: {system.name}", "", columns(table), ""]
-        for part, found in zip(parts, scores, strict=True):
-            lines.append(found.headline)
+        lines = [f"{system.id}: {system.name}", "", format_table(table), ""]
+        for part, result in zip(parts, scores, strict=True):
+            lines.append(result.headline)
             if part.missing:
                 labels = "mentions" if part.gold.task == "ner" else "sectors"
                 lines.append(
@@ -75,7 +75,7 @@ def submit(
         lines.append(states[done.state])
         again = f"jinbench submit {folder}{' --replace' if done.state == 'replaced' else ''}"
         would = dry_run and done.state in ("new", "replaced")
-        lines.append(f"Next: {again if would else 'jinbench leaderboard'}")
+        lines.append(f"Next: {again if would else 'jinbench rank'}")
         return "\n".join(lines)
 
     record = {
@@ -90,9 +90,9 @@ def submit(
                 "predicted": part.predicted,
                 "missing": part.missing,
                 "all_of_split": part.narrower_split,
-                "score": found.to_dict(),
+                "score": result.to_dict(),
             }
-            for part, found in zip(parts, scores, strict=True)
+            for part, result in zip(parts, scores, strict=True)
         ],
         "ignored": done.checked.entry.ignored,
         "folder": None if alone else target,
@@ -116,10 +116,10 @@ def show_format(
 
     if what not in (None, *entry_format.KINDS):
         raise typer.BadParameter(f"one of {', '.join(entry_format.KINDS)}", param_hint="WHAT")
-    where = rooms(ctx)
+    benchmark = benchmark_of(ctx)
     chosen = entry_format.KINDS if what is None else (what,)
-    schemas = {kind: entry_format.build_schema(where, kind) for kind in chosen}
-    text = "\n\n".join(entry_format.describe_format(where, kind) for kind in chosen)
+    schemas = {kind: entry_format.build_schema(benchmark, kind) for kind in chosen}
+    text = "\n\n".join(entry_format.describe_format(benchmark, kind) for kind in chosen)
     emit(schemas[what] if what else schemas, as_json, lambda: text)
 
 
@@ -166,7 +166,7 @@ def prompt(
     for name, value, known in (("--style", style, prompts.STYLES), ("--lang", lang, prompts.LANGUAGES)):
         if value not in known:
             raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=name)
-    made = prompts.make_prompts(rooms(ctx), task, on, prompts.PromptSettings(shots, seed, style, lang))
+    made = prompts.make_prompts(benchmark_of(ctx), task, on, prompts.PromptSettings(shots, seed, style, lang))
     if out:
         files.write_text(out, files.dump_jsonl(made.rows))
         emit(made.summary, as_json, lambda: f"{made}\nwrote {out}")
@@ -224,12 +224,14 @@ def parse(
     from jinbench.llm import replies
     from jinbench.scoring import predictions
 
-    where = rooms(ctx)
-    gold = read_task_gold(where, task, on)
-    predicted, found = replies.parse_replies(gold, replies.read_replies(file, gold), replies.read_aliases(where, gold))
+    benchmark = benchmark_of(ctx)
+    gold = read_task_gold(benchmark, task, on)
+    predicted, parse_report = replies.parse_replies(
+        gold, replies.read_replies(file, gold), replies.read_aliases(benchmark, gold)
+    )
     if out:
         files.write_text(out, files.dump_jsonl(predictions.to_rows(task, predicted.items())))
     if report:
-        files.write_text(report, files.dump_json(found.to_dict()))
+        files.write_text(report, files.dump_json(parse_report.to_dict()))
     wrote = "".join(f"\nwrote {path}" for path in (out, report) if path)
-    emit(found.to_dict(), as_json, lambda: f"{found}{wrote}")
+    emit(parse_report.to_dict(), as_json, lambda: f"{parse_report}{wrote}")

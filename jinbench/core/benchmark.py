@@ -79,7 +79,7 @@ class Benchmark:
 
 
 def find_benchmark(root: str | os.PathLike[str] | None = None) -> Benchmark:
-    """Find the benchmark at `root`, by default the one around the current folder, else that of the package.
+    """Find the benchmark at `root`, else around the current folder, else in the package.
 
     A folder is a benchmark if it holds `annotation/labels.toml`. The variable `JINBENCH_ROOT` stands in for `root`.
     """

@@ -135,13 +135,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def list_files(folder: Path) -> dict[str, Path]:
-    """List the files below `folder` by relative name, without hidden ones: those are unfinished, or a tool's."""
+    """List the files below `folder` by relative name, without hidden ones (unfinished, or of a tool)."""
     names = {path.relative_to(folder): path for path in walk_files(folder)}
     return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
 
 
 def require_free_folder(folder: Path, fix: str, mark: str | None = None) -> None:
-    """Raise :class:`DataError` (folder-taken) unless `folder` is empty, does not exist, or has a file named `mark`."""
+    """Raise (folder-taken) unless `folder` is empty, missing, or has a file `mark`."""
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (mark and (folder / mark).is_file()):
         found = "other files in it" if folder.is_dir() else "a file"

@@ -49,6 +49,9 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_make_object)
+
+
 def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """Read all rows: (line number, object) for every line that is not blank.
 
@@ -121,7 +124,7 @@ def parse_row(line: str, location: str) -> dict[str, Any] | Problem:
     """Parse the object on a line, or return its problem (broken-json)."""
     expected, fix = "one JSON object", "write one JSON object on each line"
     try:
-        row = json.loads(line, parse_constant=_reject_constant, object_pairs_hook=_make_object)
+        row = _DECODER.decode(line) if not line.startswith("\ufeff") else json.loads(line)  # which refuses it
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         fix = error.fix if isinstance(error, _InvalidJsonError) else fix
         found = f"{error}: {shorten(line)}"

@@ -12,7 +12,7 @@ def validate_span(
     text: str, names: Sequence[str], start: Any, end: Any, type: Any, surface: Any, location: str,
     problems: list[Problem],
 ) -> Span | None:  # fmt: skip
-    """Return the span if it lies in `text`, its type is one of `names` and `surface`, unless None, is its text.
+    """Return the span if it lies in `text` with one of `names` and the right surface.
 
     Otherwise a problem is added (unknown-label, span-outside-text, span-text-differs).
     """

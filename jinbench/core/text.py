@@ -6,7 +6,7 @@ from jinbench.core.types import Sentence
 
 
 def replace_unencodable(text: str) -> str:
-    """Replace what UTF-8 cannot encode with "?": half a surrogate pair, or a byte of a file name that is no text."""
+    """Replace what UTF-8 cannot encode, such as half a surrogate pair, with "?"."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

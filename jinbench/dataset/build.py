@@ -1,94 +1,101 @@
-"""What is published: `dataset/` as a Hub repository stands, built from the pages and the gold export.
+"""Build all configs and write dataset/, laid out as a Hub repository.
 
 The same input gives the same bytes. Nothing is written before everything has been checked.
 """
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinbench.annotation import errata
-from jinbench.annotation.annotators import Annotator, read_annotators
-from jinbench.annotation.errata import Erratum
+from jinbench.annotation.annotators import Annotator
+from jinbench.annotation.errata import Erratum, read_errata
 from jinbench.annotation.gold import labels_by_annotator, read_gold
 from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.tags import to_bio
-from jinbench.core.types import Article, PassageLabels, Span, slice_spans
-from jinbench.dataset import features, noise
-from jinbench.dataset.features import CONFIGS, Rows
-from jinbench.dataset.manifest import STAMP, build_manifest, make_stamp
+from jinbench.core.types import Article, Passage, PassageLabels, Span, slice_spans
+from jinbench.dataset import noise
+from jinbench.dataset.features import CONFIGS, Row, Rows, dataset_features
+from jinbench.dataset.manifest import STAMP, Manifest, build_manifest, make_stamp
 from jinbench.dataset.splits import SplitAssignment, read_splits
-from jinbench.dataset.statistics import compute_statistics
-from jinbench.seeds.articles import Seeds
+from jinbench.dataset.statistics import Statistics, compute_statistics
 
 if TYPE_CHECKING:
     import datasets
 
-if TYPE_CHECKING:
-    pass
+AnnotatorLabels = Sequence[tuple[Annotator, Mapping[str, PassageLabels]]]  # of each annotator, by passage id
 
 
 @dataclass(frozen=True)
 class BuiltDataset:
-    """A dataset in memory: its items, and its files by name relative to `dataset/`."""
+    """A dataset in memory.
 
-    table: Rows
-    manifest: dict[str, Any]
-    statistics: dict[str, Any]
+    Args:
+        rows: Items by config and split.
+        manifest: Contents of manifest.json.
+        statistics: Contents of stats.json.
+        files: All files by name relative to dataset/.
+    """
+
+    rows: Rows
+    manifest: Manifest
+    statistics: Statistics
     files: dict[str, bytes]
 
 
-def build_all_rows(workspace: Workspace, used: Sequence[Erratum]) -> Rows:
-    """Every item of every config, from the rooms, on the gold with the errata in `used`.
+def build_all_rows(workspace: Workspace, errata: Sequence[Erratum]) -> Rows:
+    """Build every item of every config, from the gold with these errata.
 
     Raises :class:`DataError` with all that is wrong in splits, exports or errata.
     """
-    found = read_gold(workspace, used)
-    return build_rows(
-        workspace.seeds,
-        workspace.label_set,
-        found,
-        read_splits(workspace.benchmark, workspace.seeds.articles),
-        labels_by_annotator(workspace),
-    )
+    gold = read_gold(workspace, errata)
+    splits = read_splits(workspace.benchmark, workspace.seeds.articles)
+    return build_rows(workspace, gold, splits, labels_by_annotator(workspace))
 
 
 def build_dataset(benchmark: Benchmark) -> BuiltDataset:
-    """Everything that `dataset/` holds except splits.csv, which is frozen, and README.md, which the card makes.
+    """Build everything in dataset/ but splits.csv, which is frozen, and README.md, which belongs to the card.
 
-    Raises :class:`DataError` with all that is wrong in pages, labels, splits or gold.
+    Args:
+        benchmark: A benchmark with seeds, annotation and splits.csv.
+
+    Returns:
+        The dataset in memory; :func:`write_dataset` writes it.
+
+    Raises:
+        DataError: With all that is wrong in pages, labels, exports [passage-unlabelled, …], errata
+            [erratum-differs, …] or splits [split-mismatch].
     """
     workspace = Workspace(benchmark)
-    used = errata.read_errata(benchmark)
-    table = build_all_rows(workspace, used)
-    listing = build_manifest(table, workspace.label_set, used, read_annotators(benchmark).gold)
-    contents = build_parquet_files(table, workspace.label_set, listing)
-    counts = compute_statistics(table, workspace.label_set)
-    contents["stats.json"] = files.dump_json(counts).encode()
-    listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
-    listing["files"]["splits.csv"] = files.sha256(benchmark.splits.read_bytes())
-    contents["manifest.json"] = files.dump_json(listing).encode()
-    return BuiltDataset(table, listing, counts, contents)
+    errata = read_errata(benchmark)
+    rows = build_all_rows(workspace, errata)
+    manifest = build_manifest(rows, workspace.label_set, errata, workspace.annotators.gold)
+    contents = build_parquet_files(rows, workspace.label_set, manifest)
+    statistics = compute_statistics(rows, workspace.label_set)
+    contents["stats.json"] = files.dump_json(statistics).encode()
+    manifest["files"] = {name: files.sha256(data) for name, data in contents.items()}
+    manifest["files"]["splits.csv"] = files.sha256(benchmark.splits.read_bytes())
+    contents["manifest.json"] = files.dump_json(manifest).encode()
+    return BuiltDataset(rows, manifest, statistics, contents)
 
 
-def build_parquet_files(table: Rows, label_set: LabelSet, listing: dict[str, Any]) -> dict[str, bytes]:
-    """The Parquet files of all configs, by name; `listing` is their manifest."""
-    types = features.dataset_features(label_set)
+def build_parquet_files(rows: Rows, label_set: LabelSet, manifest: Manifest) -> dict[str, bytes]:
+    """Return the Parquet files of all configs by name."""
+    types = dataset_features(label_set)
     return {
-        f"{config}/{split}.parquet": to_parquet(rows, types[config], make_stamp(listing, config))
-        for config, splits in table.items()
-        for split, rows in splits.items()
+        f"{config}/{split}.parquet": to_parquet(split_rows, types[config], make_stamp(manifest, config))
+        for config, splits in rows.items()
+        for split, split_rows in splits.items()
     }
 
 
 def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
-    """Write the files that differ; returns their names."""
+    """Write the files that differ; return their names."""
     changed = [
         name
         for name, data in sorted(built.files.items())
@@ -100,88 +107,93 @@ def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
 
 
 def build_rows(
-    seed: Seeds,
-    label_set: LabelSet,
-    gold: dict[str, PassageLabels],
-    places: dict[str, SplitAssignment],
-    readings: Sequence[tuple[Annotator, dict[str, PassageLabels]]] = (),
+    workspace: Workspace,
+    gold: Mapping[str, PassageLabels],
+    splits: Mapping[str, SplitAssignment],
+    annotator_labels: AnnotatorLabels = (),
 ) -> Rows:
-    """Every item of every config, as plain records."""
-    tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}
-    sector_ids = {name: number for number, name in enumerate(label_set.sector_names)}
+    """Build every item of every config from gold by passage id and splits by article id."""
+    tag_ids = {tag: number for number, tag in enumerate(workspace.label_set.tag_names)}
+    sector_ids = {name: number for number, name in enumerate(workspace.label_set.sector_names)}
     table: Rows = {config: {split: [] for split in splits} for config, splits in CONFIGS.items()}
-    for article in seed.articles:
-        place = places[article.id]
-        shared = {"article_id": article.id, "layout": article.layout, **place.fold_fields}
-        table["articles"][place.split].append(_article_row(article, place))
+    for article in workspace.seeds.articles:
+        assignment = splits[article.id]
+        rows = {config: by_split.get(assignment.split, []) for config, by_split in table.items()}
+        shared: Row = {"article_id": article.id, "layout": article.layout, **assignment.fold_fields}
+        rows["articles"].append(_article_row(article, assignment))
         for passage in article.passages:
-            labelled = gold[passage.id]
-            table["sector"][place.split].append(
+            labels = gold[passage.id]
+            rows["sector"].append(
                 {
                     "id": passage.id,
                     "title": article.title,
                     "text": passage.text,
-                    "sectors": [sector_ids[name] for name in labelled.sectors],
+                    "sectors": [sector_ids[name] for name in labels.sectors],
                     **shared,
                 }
             )
-            table["annotations"][place.split] += [
-                {
-                    "id": f"{passage.id}@{annotator.name}",
-                    "passage_id": passage.id,
-                    "annotator": annotator.name,
-                    "kind": annotator.kind,
-                    "text": passage.text,
-                    "spans": [s._asdict() for s in found[passage.id].spans],
-                    "sectors": [sector_ids[name] for name in found[passage.id].sectors],
-                    **shared,
-                }
-                for annotator, found in readings
-                if passage.id in found
+            rows["annotations"] += [
+                _annotation_row(passage, annotator, by_passage[passage.id], sector_ids) | shared
+                for annotator, by_passage in annotator_labels
+                if passage.id in by_passage
             ]
             for sentence in passage.sentences:
                 text = passage.text[sentence.start : sentence.end]
-                spans = slice_spans(labelled.spans, sentence.start, sentence.end)
+                spans = slice_spans(labels.spans, sentence.start, sentence.end)
                 row = {
                     "id": sentence.id,
-                    **_tagged(text, spans, tag_ids),
+                    **_tag_fields(text, spans, tag_ids),
                     "spans": [s._asdict() for s in spans],
                     "passage_id": passage.id,
                     **shared,
                 }
-                table["ner"][place.split].append(row)
-                if place.split in CONFIGS["ner_noisy"]:
-                    table["ner_noisy"][place.split] += _noisy_rows(row, spans, tag_ids)
-    for rows in table["ner_noisy"].values():
-        rows.sort(key=lambda row: noise.TIERS.index((row["kind"], row["level"])))  # stable: tier by tier
+                rows["ner"].append(row)
+                if assignment.split in CONFIGS["ner_noisy"]:
+                    rows["ner_noisy"] += _noisy_rows(row, spans, tag_ids)
+    for noisy in table["ner_noisy"].values():
+        noisy.sort(key=lambda row: noise.TIERS.index((row["kind"], row["level"])))  # stable: tier by tier
     return table
 
 
-def _tagged(text: str, spans: Sequence[Span], tag_ids: dict[str, int]) -> dict[str, Any]:
+def _annotation_row(
+    passage: Passage, annotator: Annotator, labels: PassageLabels, sector_ids: Mapping[str, int]
+) -> Row:
+    return {
+        "id": f"{passage.id}@{annotator.name}",
+        "passage_id": passage.id,
+        "annotator": annotator.name,
+        "kind": annotator.kind,
+        "text": passage.text,
+        "spans": [s._asdict() for s in labels.spans],
+        "sectors": [sector_ids[name] for name in labels.sectors],
+    }
+
+
+def _tag_fields(text: str, spans: Sequence[Span], tag_ids: Mapping[str, int]) -> Row:
     tags = [tag_ids[tag] for tag in to_bio(len(text), spans)]
     return {"text": text, "tokens": list(text), "ner_tags": tags}
 
 
-def _noisy_rows(clean: dict[str, Any], spans: list[Span], tag_ids: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """A sentence under the noise of every tier."""
+def _noisy_rows(clean: Row, spans: list[Span], tag_ids: Mapping[str, int]) -> Iterator[Row]:
+    """Yield a sentence under the noise of every tier."""
     for tier in noise.TIERS:
-        found = noise.apply_noise(clean["id"], clean["text"], spans, tier)
+        noisy = noise.apply_noise(clean["id"], clean["text"], spans, tier)
         yield clean | {
             "id": f"{clean['id']}@{tier.kind}-{tier.level}",
-            **_tagged(found.text, found.spans, tag_ids),
+            **_tag_fields(noisy.text, noisy.spans, tag_ids),
             "spans": [
                 now._asdict() | {"clean_start": before.start, "clean_end": before.end}
-                for now, before in zip(found.spans, spans, strict=True)
+                for now, before in zip(noisy.spans, spans, strict=True)
             ],
             "clean_id": clean["id"],
             "kind": tier.kind,
             "level": tier.level,
-            "hits": found.hits,
+            "hits": noisy.hits,
         }
 
 
-def _article_row(article: Article, place: SplitAssignment) -> dict[str, Any]:
-    """The whole text: passages one to a line, each traceable to the page that it came from."""
+def _article_row(article: Article, assignment: SplitAssignment) -> Row:
+    """Return the row of an article: passages one to a line, each traceable to the page that it came from."""
     passages, runs, changes = [], [], []
     start = 0
     for passage in article.passages:
@@ -202,12 +214,12 @@ def _article_row(article: Article, place: SplitAssignment) -> dict[str, Any]:
         "runs": runs,
         "changes": changes,
         "layout": article.layout,
-        **place.fold_fields,
+        **assignment.fold_fields,
     }
 
 
-def to_parquet(rows: list[dict[str, Any]], features: "datasets.Features", stamp: dict[str, str] | None = None) -> bytes:
-    """One Parquet file, with the features inside it, so that every reader finds the types, and the stamp if given."""
+def to_parquet(rows: list[Row], features: "datasets.Features", stamp: Mapping[str, str] | None = None) -> bytes:
+    """Return rows as a Parquet file that holds its features, so that every reader finds the types, and the stamp."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,47 +1,47 @@
-"""Whether two parts of a corpus know of each other: sentences that nearly repeat, and names seen before."""
+"""Near-duplicates and entity overlap between parts of a corpus."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 SHINGLE = 3  # characters
-MIN_SHARED = 20  # shingles that two sentences must share at least, and
-MIN_CONTAINMENT = 0.4  # the part of the shorter one's shingles that these must be, for a near duplicate
+MIN_SHARED = 20  # shingles that two near-duplicates share at least, and
+MIN_CONTAINMENT = 0.4  # the part of the shorter one's shingles that these must be
 SHORT = 10  # characters: below that a text that repeats is a stock phrase
 _BLOCK = 4096  # sentences compared with all others at a time
 
 
 class TextPair(NamedTuple):
-    """Texts `first` and `second` (positions) share `shared` shingles, `part` of those of the shorter one."""
+    """Texts `first` and `second` (positions) share `shared` shingles, `containment` of those of the shorter one."""
 
     first: int
     second: int
     shared: int
-    part: float
+    containment: float
 
 
-def find_near_duplicates(texts: Sequence[str], groups: Sequence[Any]) -> list[TextPair]:
-    """The pairs of texts of different groups that nearly repeat each other. Exact: every pair is compared.
+def find_near_duplicates(texts: Sequence[str], groups: Sequence[Hashable]) -> list[TextPair]:
+    """Return the pairs of texts of different groups that nearly repeat each other. Exact: every pair is compared.
 
-    Two texts are near duplicates if they have `SHARED` character shingles in common and these are `CONTAINED` of the
-    shingles of the shorter one (containment: Broder 1997, "On the resemblance and containment of documents"). Texts
-    that are the same are near duplicates from `SHORT` characters on.
+    Two texts are near-duplicates if they have `MIN_SHARED` character shingles in common and these are `MIN_CONTAINMENT`
+    of the shingles of the shorter one (containment: Broder 1997, "On the resemblance and containment of documents").
+    Identical texts are near-duplicates from `SHORT` characters on.
     """
-    same = (pair for pair in find_repeated_texts(texts, groups) if len(texts[pair.first]) >= SHORT)
-    return sorted({*same, *_resembling(texts, groups)})
+    identical = (pair for pair in find_repeated_texts(texts, groups) if len(texts[pair.first]) >= SHORT)
+    return sorted({*identical, *_find_similar(texts, groups)})
 
 
-def find_repeated_texts(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPair]:
-    """Each text that stands in several groups: its first place, and the first in each other group."""
-    seen: dict[str, dict[Any, int]] = defaultdict(dict)
+def find_repeated_texts(texts: Sequence[str], groups: Sequence[Hashable]) -> Iterator[TextPair]:
+    """Yield for each text that occurs in several groups its first position with the first in each other group."""
+    positions: dict[str, dict[Hashable, int]] = defaultdict(dict)
     for i, (text, group) in enumerate(zip(texts, groups, strict=True)):
-        seen[text].setdefault(group, i)
-    for text, places in seen.items():
-        first, *others = places.values()
+        positions[text].setdefault(group, i)
+    for text, by_group in positions.items():
+        first, *others = by_group.values()
         yield from (TextPair(first, other, max(len(text) - SHINGLE + 1, 0), 1.0) for other in others)
 
 
-def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPair]:
+def _find_similar(texts: Sequence[str], groups: Sequence[Hashable]) -> Iterator[TextPair]:
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -54,54 +54,57 @@ def _resembling(texts: Sequence[str], groups: Sequence[Any]) -> Iterator[TextPai
     sizes = np.asarray(shingles.sum(axis=1)).ravel()
     for start in range(0, len(long), _BLOCK):
         common = (shingles[start : start + _BLOCK] @ shingles.T).tocoo()
-        part = common.data / np.minimum(sizes[common.row + start], sizes[common.col])
-        kept = (common.data >= MIN_SHARED) & (part >= MIN_CONTAINMENT) & (common.row + start < common.col)
-        for a, b, shared, share in zip(
-            common.row[kept] + start, common.col[kept], common.data[kept], part[kept], strict=True
-        ):
+        rows = common.row + start
+        containment = common.data / np.minimum(sizes[rows], sizes[common.col])
+        similar = (common.data >= MIN_SHARED) & (containment >= MIN_CONTAINMENT) & (rows < common.col)
+        columns = rows, common.col, common.data, containment
+        for a, b, shared, part in zip(*(column[similar] for column in columns), strict=True):
             i, j = long[a], long[b]
             if groups[i] != groups[j] and texts[i] != texts[j]:
-                yield TextPair(i, j, int(shared), float(share))
+                yield TextPair(i, j, int(shared), float(part))
 
 
 def connect_groups(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The name of the family of each group, where the groups of a pair belong to one: the first of their names."""
-    family = {group: group for group in groups}
+    """Return for each group its connected component under `pairs`, named after the first of its groups."""
+    parent = {group: group for group in groups}
 
-    def head(group: str) -> str:
-        while family[group] != group:
-            family[group] = group = family[family[group]]
+    def find_root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = group = parent[parent[group]]
         return group
 
     for a, b in pairs:
-        first, second = sorted((head(a), head(b)))
-        family[second] = first
-    return {group: head(group) for group in family}
+        first, second = sorted((find_root(a), find_root(b)))
+        parent[second] = first
+    return {group: find_root(group) for group in parent}
 
 
 def count_entity_overlap(
-    seen: Iterable[Mapping[str, Any]], met: Iterable[Mapping[str, Any]], names: Iterable[str]
+    train: Iterable[Mapping[str, Any]], test: Iterable[Mapping[str, Any]], names: Iterable[str]
 ) -> dict[str, dict[str, int]]:
-    """How many mentions of the rows `met` have a surface that the rows `seen` have too; by type, and in all.
+    """Count the mentions of `test` with a surface that `train` has too, by type and in all.
 
-    Parameters: rows with `spans`, a list of {"type", "surface"}; `names` the types, in order;
-    a mention of another type is left out.
-    Returns for each type, and for "all": `mentions`, `same` (seen with this type), `other` (seen, but only with
-    another type), `both` (those of `same` that were also seen with another type).
+    Args:
+        train, test: Rows with `spans`, a list of {"type", "surface"}.
+        names: The types, in order; a mention of another type is left out.
+
+    Returns:
+        For "all" and each type: `mentions`, `same` (seen with this type), `other` (seen, but only with another type),
+        `both` (those of `same` that were also seen with another type).
     """
     types: dict[str, set[str]] = defaultdict(set)
-    for row in seen:
+    for row in train:
         for span in row["spans"]:
             types[span["surface"]].add(span["type"])
     counts = {name: {"mentions": 0, "same": 0, "both": 0, "other": 0} for name in ("all", *names)}
-    for row in met:
+    for row in test:
         for span in row["spans"]:
             if span["type"] not in counts:
                 continue
-            known = types.get(span["surface"], set())
+            seen = types.get(span["surface"], set())
             for count in (counts["all"], counts[span["type"]]):
                 count["mentions"] += 1
-                count["same"] += span["type"] in known
-                count["both"] += span["type"] in known and len(known) > 1
-                count["other"] += bool(known) and span["type"] not in known
+                count["same"] += span["type"] in seen
+                count["both"] += span["type"] in seen and len(seen) > 1
+                count["other"] += bool(seen) and span["type"] not in seen
     return counts

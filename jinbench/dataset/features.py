@@ -1,4 +1,4 @@
-"""What every field of every config is: described once, here, for the card and for croissant.json."""
+"""Configs, Hugging Face features, field descriptions (for the card and croissant.json)."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,8 +9,11 @@ from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 if TYPE_CHECKING:
     import datasets
 
-if TYPE_CHECKING:
-    import datasets
+Row = dict[str, Any]  # an item as a plain record
+Rows = dict[str, dict[str, list[Row]]]  # by config, then by split
+
+# The splits of each config; the first config is the default one.
+CONFIGS = {"ner": SPLITS, "sector": SPLITS, "articles": SPLITS, "annotations": SPLITS, "ner_noisy": ("test",)}
 
 ITEMS = {
     "ner": "a sentence",
@@ -86,22 +89,22 @@ FIELDS = {
 
 
 def element_feature(feature: Any) -> Any:
-    """What a list holds; a feature that is no list, as it is."""
+    """Return the feature of the elements of a list; a feature that is no list, as it is."""
     from datasets import List
 
     return feature.feature if isinstance(feature, List) else feature
 
 
 def label_names(feature: Any) -> tuple[str, ...]:
-    """The names behind the numbers of a field of labels; empty for every other field."""
+    """Return the names of a field of class labels; empty for every other field."""
     from datasets import ClassLabel
 
-    found = element_feature(feature)
-    return tuple(found.names) if isinstance(found, ClassLabel) else ()
+    element = element_feature(feature)
+    return tuple(element.names) if isinstance(element, ClassLabel) else ()
 
 
 def field_paths(features: "datasets.Features") -> Iterator[str]:
-    """Every field, and behind each structure its parts: `spans`, `spans.start`, …"""
+    """Yield every field, and after a structure its parts: `spans`, `spans.start`, …"""
     for name, feature in features.items():
         yield name
         if isinstance(element_feature(feature), dict):
@@ -109,22 +112,24 @@ def field_paths(features: "datasets.Features") -> Iterator[str]:
 
 
 def describe_fields(features: "Mapping[str, datasets.Features]") -> dict[str, dict[str, str]]:
-    """What each field is, by config and path. Raises `KeyError` for a field without words, and for words without one.
+    """Return the description of each field, by config and path.
 
     `FIELDS` may describe a config that `features` does not have.
+    Raises `KeyError` for a field without a description, and for a description without its field.
     """
-    found = {
-        config: {path: (SHARED_FIELDS | FIELDS[config])[path] for path in field_paths(types)} for config, types in features.items()
+    descriptions = {
+        config: {path: (SHARED_FIELDS | FIELDS[config])[path] for path in field_paths(types)}
+        for config, types in features.items()
     }
-    for config, known in found.items():
+    for config, by_path in descriptions.items():
         for path in FIELDS[config]:
-            if path not in known:
-                raise KeyError(f"fields.FIELDS describes {config}.{path}, and there is no such field")
-    return found
+            if path not in by_path:
+                raise KeyError(f"features.FIELDS describes {config}.{path}, and there is no such field")
+    return descriptions
 
 
 def type_name(feature: Any) -> str:
-    """The type of a field, for a reader."""
+    """Return the type of a field as text."""
     from datasets import ClassLabel, List
 
     if isinstance(feature, List):
@@ -136,12 +141,12 @@ def type_name(feature: Any) -> str:
 
 
 def features_markdown(features: "Mapping[str, datasets.Features]") -> str:
-    """The table of fields: those of each config, then those that are the same in several."""
-    words = describe_fields(features)
+    """Return a Markdown table of fields: those of each config, then those that are the same in several."""
+    descriptions = describe_fields(features)
     owners: dict[tuple[str, ...], list[str]] = {}
     for config, types in features.items():
         for name, feature in types.items():
-            text = _with_parts(name, feature, words[config])
+            text = _describe_parts(name, feature, descriptions[config])
             owners.setdefault((f"`{name}`", type_name(feature), text), []).append(config)
     own = [((config,), row) for config in features for row, configs in owners.items() if configs == [config]]
     shared = [(tuple(configs), row) for row, configs in owners.items() if len(configs) > 1]
@@ -154,26 +159,20 @@ def features_markdown(features: "Mapping[str, datasets.Features]") -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _with_parts(name: str, feature: Any, words: Mapping[str, str]) -> str:
-    """A description, with those of its parts behind it."""
-    found = element_feature(feature)
-    parts = [f"`{part}`: {words[f'{name}.{part}']}" for part in found] if isinstance(found, dict) else []
-    return "; ".join([words[name], *parts])
-
-
-# The splits of each config; the first config is the default one.
-CONFIGS = {"ner": SPLITS, "sector": SPLITS, "articles": SPLITS, "annotations": SPLITS, "ner_noisy": ("test",)}
-
-Rows = dict[str, dict[str, list[dict[str, Any]]]]  # by config, then by split
+def _describe_parts(name: str, feature: Any, descriptions: Mapping[str, str]) -> str:
+    """Return the description of a field, followed by those of its parts."""
+    element = element_feature(feature)
+    parts = [f"`{part}`: {descriptions[f'{name}.{part}']}" for part in element] if isinstance(element, dict) else []
+    return "; ".join([descriptions[name], *parts])
 
 
 def dataset_features(label_set: LabelSet) -> dict[str, "datasets.Features"]:
-    """The type of every field of every config."""
+    """Return the types of the fields of every config."""
     return features_from_labels({"ner": label_set.entity_names, "sector": label_set.sector_names})
 
 
 def features_from_labels(names: Mapping[str, Sequence[str]]) -> dict[str, "datasets.Features"]:
-    """The same for the labels of a manifest: entity types under `ner`, sectors under `sector`."""
+    """Return :func:`dataset_features` of the labels of a manifest: entity types under `ner`, sectors under `sector`."""
     from datasets import ClassLabel, Features, List, Value
 
     string, number = Value("string"), Value("int32")
@@ -181,7 +180,11 @@ def features_from_labels(names: Mapping[str, Sequence[str]]) -> dict[str, "datas
     shared = {"article_id": string, "layout": string, **folds}
     span = {"start": number, "end": number, "type": string, "surface": string}
     spans = List(span)
-    tagged = {"text": string, "tokens": List(string), "ner_tags": List(ClassLabel(names=list(bio_tag_names(names["ner"]))))}
+    tagged = {
+        "text": string,
+        "tokens": List(string),
+        "ner_tags": List(ClassLabel(names=list(bio_tag_names(names["ner"])))),
+    }
     return {
         "ner": Features({"id": string, **tagged, "spans": spans, "passage_id": string, **shared}),
         "sector": Features(
@@ -239,14 +242,14 @@ def features_from_labels(names: Mapping[str, Sequence[str]]) -> dict[str, "datas
 
 
 def drop_fields(features: "datasets.Features", names: Container[str]) -> "datasets.Features":
-    """The features less the fields of these names, at any depth."""
+    """Return features without the fields of these names, at any depth."""
     from datasets import Features, List
 
-    def bare(feature: Any) -> Any:
+    def strip(feature: Any) -> Any:
         if isinstance(feature, List):
-            return List(bare(feature.feature))
+            return List(strip(feature.feature))
         if isinstance(feature, dict):
-            return {name: bare(value) for name, value in feature.items() if name not in names}
+            return {name: strip(value) for name, value in feature.items() if name not in names}
         return feature
 
-    return Features(bare(dict(features)))
+    return Features(strip(dict(features)))

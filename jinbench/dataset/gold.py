@@ -1,9 +1,8 @@
-"""What predictions are held against: the gold of a task on a split, and what annotators say of the same items."""
+"""Read the Gold of a task and split, and the labels of annotators on the same items."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, text
@@ -11,10 +10,12 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
 from jinbench.core.types import Span, slice_spans
 from jinbench.dataset import load
+from jinbench.dataset.features import Row
+from jinbench.dataset.manifest import Manifest
 from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 from jinbench.scoring.gold import (
-    LEADERBOARD_SPLITS,
     FOLDS,
+    LEADERBOARD_SPLITS,
     NOISY,
     TASKS,
     Gold,
@@ -32,12 +33,12 @@ class GoldReader:
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
-        self._rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self._rows: dict[tuple[str, str], list[Row]] = {}
         self._gold: dict[tuple[str, str, str], Gold] = {}
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
-        """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    def manifest(self) -> Manifest:
+        """Contents of manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
         return load.read_manifest(self.benchmark)
 
     @cached_property
@@ -57,8 +58,8 @@ class GoldReader:
             if task in configs and self.manifest["labels"].get(task)
         }
 
-    def rows(self, config: str, split: str | None = None) -> list[dict[str, Any]]:
-        """The items of a config, see :func:`jinbench.dataset.load.read_rows`."""
+    def rows(self, config: str, split: str | None = None) -> list[Row]:
+        """Return the items of a config, see :func:`jinbench.dataset.load.read_rows`."""
         splits = load.select_splits(self.manifest, config, split)
         for name in splits:
             if (config, name) not in self._rows:
@@ -66,7 +67,7 @@ class GoldReader:
         return [row for name in splits for row in self._rows[config, name]]
 
     def crosswalk_types(self, crosswalk: str, location: str = "crosswalk") -> dict[str, str]:
-        """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
+        """Return the coarse types of a crosswalk by entity type, see :func:`crosswalk_types`."""
         if crosswalk not in self.crosswalks:
             names = ", ".join(self.crosswalks) or "it has none"
             expected = f"a crosswalk of {files.display_path(self.benchmark.labels)}: {names}"
@@ -74,7 +75,7 @@ class GoldReader:
         return self.crosswalks[crosswalk]
 
     def gold(self, task: str, split: str, crosswalk: str = "") -> Gold:
-        """Gold of a task and split, see :func:`read_task_gold`."""
+        """Return the gold of a task and split, see :func:`read_task_gold`."""
         key = task, split, crosswalk
         if key not in self._gold:
             if crosswalk and task == "ner":
@@ -113,7 +114,7 @@ class GoldReader:
         return replace(gold, facets=facets, training_surfaces=training_surfaces, crosswalks=self.crosswalks)
 
     def annotator_predictions(self, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[LabelKey]]]:
-        """Labels of each annotator as predictions, see :func:`annotator_predictions`."""
+        """Return labels of each annotator as predictions, see :func:`annotator_predictions`."""
         if gold.split == NOISY or "annotations" not in self.manifest["items"]:
             return {}  # under noise: annotators read the pages, not what noise made of them
         names, items = self.manifest["labels"]["sector"], set(gold.ids)
@@ -131,7 +132,9 @@ class GoldReader:
         labels = {annotator: by_id for annotator, by_id in labels.items() if by_id.keys() >= items}
         if gold.crosswalk:
             convert = apply_crosswalk(self.crosswalk_types(gold.crosswalk))
-            labels = {who: {id: convert(spans) for id, spans in by_id.items()} for who, by_id in labels.items()}
+            labels = {
+                annotator: {id: convert(spans) for id, spans in by_id.items()} for annotator, by_id in labels.items()
+            }
         return labels
 
 
@@ -143,6 +146,9 @@ def read_task_gold(benchmark: Benchmark, task: str, split: str, crosswalk: str =
         task: "ner" or "sector".
         split: train, validation, test, folds for all items, or of ner noisy.
         crosswalk: Name of a crosswalk of labels.toml: the gold then has its coarse labels.
+
+    Returns:
+        The gold with its facets, folds and crosswalks.
 
     Raises:
         DataError: [file-missing, file-changed, wrong-task, unknown-id, declaration-unknown].
@@ -159,50 +165,47 @@ def board_splits(benchmark: Benchmark) -> dict[str, tuple[str, ...]]:
 
 
 def task_config(task: str, split: str) -> str:
-    """The config of the dataset that has the items of a split."""
+    """Return the config that has the items of a split."""
     return f"{task}_noisy" if split == NOISY else task
 
 
-def _training_surfaces(
-    split: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str, Any]]
-) -> tuple[frozenset[str], ...]:
-    """The surfaces that are labelled, as whatever type, in what a system may learn from before it predicts each row."""
+def _training_surfaces(split: str, rows: Sequence[Row], train: Sequence[Row]) -> tuple[frozenset[str], ...]:
+    """Return for each row the surfaces, of any type, in what a system may learn from before it predicts it."""
     if split != FOLDS:
         return (collect_surfaces(train),) * len(rows)
-    of = {fold: collect_surfaces(row for row in train if row[FOLD_COLUMN] != fold) for fold in {row[FOLD_COLUMN] for row in rows}}
-    return tuple(of[row[FOLD_COLUMN]] for row in rows)
+    folds = {row[FOLD_COLUMN] for row in rows}
+    by_fold = {fold: collect_surfaces(row for row in train if row[FOLD_COLUMN] != fold) for fold in folds}
+    return tuple(by_fold[row[FOLD_COLUMN]] for row in rows)
 
 
-def gold_from_rows(
-    task: str, split: str, rows: Sequence[dict[str, Any]], listing: dict[str, Any], config: str | None = None
-) -> Gold:
-    """The gold that `rows` hold, of the config `task` or another with its labels; `listing` is their manifest."""
-    names = tuple(listing["labels"][task])
-    found: list[Iterable[LabelKey]]
+def gold_from_rows(task: str, split: str, rows: Sequence[Row], manifest: Manifest, config: str | None = None) -> Gold:
+    """Return the gold of `rows`, of the config `task` or of another one with its labels."""
+    names = tuple(manifest["labels"][task])
+    labels: list[Iterable[LabelKey]]
     if task == "ner":
-        found = [[(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows]
+        labels = [[(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows]
     else:
-        found = [[(names[number],) for number in row["sectors"]] for row in rows]
+        labels = [[(names[number],) for number in row["sectors"]] for row in rows]
     return Gold(
         task,
         split,
         names,
         tuple(row["id"] for row in rows),
         tuple(row["text"] for row in rows),
-        tuple(frozenset(labels) for labels in found),
+        tuple(map(frozenset, labels)),
         tuple(row["article_id"] for row in rows),
         tuple(row[FOLD_COLUMN] for row in rows),
-        str(listing["version"]),
-        str(listing["configs"][config or task]),
-        str(listing["sha256"]),
+        str(manifest["version"]),
+        str(manifest["configs"][config or task]),
+        str(manifest["sha256"]),
         facets={"layout": tuple((row["layout"],) for row in rows)} if any(row["layout"] for row in rows) else {},
     )
 
 
 def read_crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
-    """For each crosswalk of the label set, what the entity types become in it; "" is left out.
+    """Return for each crosswalk of the label set the coarse type of each entity type; "" where it is left out.
 
-    Raises :class:`DataError` (what is wrong with labels.toml). None where there is no labels.toml.
+    Empty without labels.toml. Raises :class:`DataError` with what is wrong in labels.toml.
     """
     entities = read_label_set(benchmark).entities if benchmark.labels.is_file() else ()
     names = dict.fromkeys(name for entity in entities for name in entity.crosswalk or ())
@@ -210,20 +213,20 @@ def read_crosswalks(benchmark: Benchmark) -> dict[str, dict[str, str]]:
 
 
 def main_crosswalk(benchmark: Benchmark) -> str:
-    """The first crosswalk of labels.toml: on it fine and coarse systems stand in one table. Empty if there is none."""
+    """Return the first crosswalk of labels.toml, which ranks fine and coarse systems in one table; or ""."""
     return next(iter(read_crosswalks(benchmark)), "")
 
 
 def crosswalk_types(benchmark: Benchmark, crosswalk: str, location: str = "crosswalk") -> dict[str, str]:
-    """What the entity types become in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
+    """Return the coarse type of each entity type in a crosswalk. Raises :class:`DataError` (declaration-unknown)."""
     return GoldReader(benchmark).crosswalk_types(crosswalk, location)
 
 
 def annotator_predictions(benchmark: Benchmark, gold: Gold) -> dict[tuple[str, str], dict[str, frozenset[LabelKey]]]:
-    """Labels of each annotator on the items of `gold` as predictions, by name and kind (person, language model).
+    """Return labels of each annotator on the items of `gold` as predictions, by name and kind (person, language model).
 
-    The annotator whose labels are the gold is left out, and those who labelled only some of the items: what somebody
-    was not asked is no mistake. Nobody labelled sentences under noise.
+    The annotator whose labels are the gold is left out, and those who labelled only some of the items: what was not
+    assigned is no mistake. Nobody labelled sentences under noise.
     Raises :class:`DataError` (file-missing, file-changed).
     """
     return GoldReader(benchmark).annotator_predictions(gold)

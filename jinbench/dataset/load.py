@@ -1,89 +1,81 @@
 """Load from Parquet, checking hashes."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem
-from jinbench.dataset.features import CONFIGS
+from jinbench.core.errors import fail
+from jinbench.dataset.features import CONFIGS, Row
+from jinbench.dataset.manifest import Manifest
 from jinbench.dataset.splits import SPLITS
 from jinbench.scoring.gold import FOLDS, TASKS, Gold
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from jinbench.dataset.statistics import Statistics
 
-CORRECT = "correct the name"
 
-
-def read_manifest(benchmark: Benchmark) -> dict[str, Any]:
-    """manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+def read_manifest(benchmark: Benchmark) -> Manifest:
+    """Read manifest.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     return read_manifest_in(benchmark.dataset)
 
 
-def read_manifest_in(folder: Path) -> dict[str, Any]:
-    """The same of any dataset folder."""
+def read_manifest_in(folder: Path) -> Manifest:
+    """Read manifest.json of a dataset folder, see :func:`read_manifest`."""
     path = folder / "manifest.json"
-    listing: dict[str, Any] = files.read_json(path, "jinbench build makes it; or name a dataset folder, which has one")
-    schemas.check_shape(listing, "manifest", files.display_path(path))
-    return listing
+    manifest: Manifest = files.read_json(path, "jinbench build makes it; or name a dataset folder, which has one")
+    schemas.check_shape(manifest, "manifest", files.display_path(path))
+    return manifest
 
 
-def read_statistics(benchmark: Benchmark) -> dict[str, Any]:
-    """stats.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    counts: dict[str, Any] = files.read_json(benchmark.dataset / "stats.json")
-    schemas.check_shape(counts, "stats", files.display_path(benchmark.dataset / "stats.json"))
-    return counts
+def read_statistics(benchmark: Benchmark) -> "Statistics":
+    """Read stats.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    statistics: Statistics = files.read_json(benchmark.dataset / "stats.json")
+    schemas.check_shape(statistics, "stats", files.display_path(benchmark.dataset / "stats.json"))
+    return statistics
 
 
 def read_rows(
-    benchmark: Benchmark, config: str, split: str | None = None, manifest: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """The items of a config as plain records, `split` among their fields. Reads with pyarrow alone, which is quick.
+    benchmark: Benchmark, config: str, split: str | None = None, manifest: Manifest | None = None
+) -> list[Row]:
+    """Read the items of a config as plain records, `split` among their fields; with pyarrow alone, which is quick.
 
     `manifest` is that of the benchmark, where it has been read already.
 
     Raises :class:`DataError` (file-missing, file-changed, unknown-id).
     """
-    tables = _tables(benchmark, config, split, manifest)
+    tables = _read_tables(benchmark, config, split, manifest)
     return [row | {"split": name} for name, table in tables.items() for row in table.to_pylist()]
 
 
-def _tables(
-    benchmark: Benchmark, config: str, split: str | None, manifest: dict[str, Any] | None = None
+def _read_tables(
+    benchmark: Benchmark, config: str, split: str | None, manifest: Manifest | None = None
 ) -> dict[str, "pa.Table"]:
-    """The Parquet files by split, each once its bytes were found to be those of the manifest."""
+    """Read the Parquet files by split; their bytes have to be those of the manifest."""
     import pyarrow.parquet as pq
 
     manifest = manifest or read_manifest(benchmark)
-    hashes = manifest["files"]
-    found = {}
+    tables = {}
     for name in select_splits(manifest, config, split):
         path = benchmark.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
-        expected, sha = hashes.get(f"{config}/{name}.parquet"), files.sha256(data)
-        if sha != expected:
-            hint = "fetch the dataset again; if you changed the labels: jinbench build"
-            raise DataError(
-                Problem(
-                    "file-changed",
-                    location=files.display_path(path),
-                    expected=f"sha256 {expected}, as in manifest.json",
-                    found=sha,
-                    fix=hint,
-                )
-            )
-        found[name] = pq.ParquetFile(io.BytesIO(data)).read()
-    return found
+        listed, sha256 = manifest["files"].get(f"{config}/{name}.parquet"), files.sha256(data)
+        if sha256 != listed:
+            expected = f"sha256 {listed}, as in manifest.json"
+            fix = "fetch the dataset again; if you changed the labels: jinbench build"
+            fail("file-changed", files.display_path(path), expected=expected, found=sha256, fix=fix)
+        tables[name] = pq.ParquetFile(io.BytesIO(data)).read()
+    return tables
 
 
-def listed_configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The configs that a manifest lists, each with its splits, in the order of ours. A corpus of others has fewer."""
-    items = listing["items"]
+def listed_configs(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Return the configs that a manifest lists, each with its splits, in order. A converted corpus has fewer."""
+    items = manifest["items"]
     return {
         config: tuple(split for split in splits if split in items[config])
         for config, splits in CONFIGS.items()
@@ -92,24 +84,22 @@ def listed_configs(listing: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def has_config(benchmark: Benchmark, config: str) -> bool:
-    """Whether the dataset has a config. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    """Return whether the dataset has a config. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
     return config in read_manifest(benchmark)["items"]
 
 
-def select_splits(manifest: Mapping[str, Any], config: str, split: str | None) -> tuple[str, ...]:
-    """The splits of a config, or only `split`. Raises :class:`DataError` (unknown-id) if there is no such thing."""
-    known = listed_configs(manifest)
-    if config not in tuple(known):  # whatever it is
-        hint = "this benchmark was made without it" if config in tuple(CONFIGS) else CORRECT
-        raise DataError(
-            Problem(
-                "unknown-id", location="dataset", expected=f"one of {', '.join(known)}", found=repr(config), fix=hint
-            )
-        )
-    if split not in (None, *known[config]):
-        expected = f"a split of {config}: {', '.join(known[config])}"
-        raise DataError(Problem("unknown-id", location="dataset", expected=expected, found=repr(split), fix=CORRECT))
-    return known[config] if split is None else (split,)
+def select_splits(manifest: Manifest, config: str, split: str | None) -> tuple[str, ...]:
+    """Return the splits of a config, or only `split`. Raises :class:`DataError` (unknown-id) if there is none."""
+    configs = listed_configs(manifest)
+    if config not in tuple(configs):  # whatever it is
+        fix = "this benchmark was made without it" if config in tuple(CONFIGS) else "correct the name"
+        fail("unknown-id", "dataset", expected=f"one of {', '.join(configs)}", found=repr(config), fix=fix)
+    if split is None:
+        return configs[config]
+    if split not in configs[config]:
+        expected = f"a split of {config}: {', '.join(configs[config])}"
+        fail("unknown-id", "dataset", expected=expected, found=repr(split), fix="correct the name")
+    return (split,)
 
 
 def load_configs(benchmark: Benchmark, config: str, split: str | None = None) -> Any:
@@ -126,7 +116,7 @@ def load_configs(benchmark: Benchmark, config: str, split: str | None = None) ->
     Raises:
         DataError: [unknown-id, file-missing, file-changed].
     """
-    tables = _tables(benchmark, config, split)
+    tables = _read_tables(benchmark, config, split)
     from datasets import Dataset, DatasetDict, NamedSplit
 
     loaded = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
@@ -135,7 +125,15 @@ def load_configs(benchmark: Benchmark, config: str, split: str | None = None) ->
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Version, hash and counts of a dataset. `items` are numbers of items by config and split."""
+    """Version, hash and counts of a dataset.
+
+    Args:
+        version: Version of the data.
+        sha256: Hash of the whole dataset.
+        root: Folder of the benchmark.
+        items: Numbers of items by config and split.
+        counts: Numbers of articles, passages, sentences, characters and spans by split.
+    """
 
     version: str
     sha256: str
@@ -143,13 +141,13 @@ class DatasetInfo:
     items: dict[str, dict[str, int]]
     counts: dict[str, dict[str, int]]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:
         lines = [f"version     {self.version}", f"sha256      {self.sha256}", f"root        {self.root}"]
-        for what, table in (("items", self.items), ("", self.counts)):
-            lines += ["", " ".join([what.ljust(11), *(split.rjust(10) for split in SPLITS), "all".rjust(10)])]
+        for title, table in (("items", self.items), ("", self.counts)):
+            lines += ["", " ".join([title.ljust(11), *(split.rjust(10) for split in SPLITS), "all".rjust(10)])]
             for name, row in table.items():
                 cells = [str(row.get(split, "")).rjust(10) for split in SPLITS]
                 lines.append(" ".join([name.ljust(11), *cells, str(sum(row.values())).rjust(10)]))
@@ -157,7 +155,14 @@ class DatasetInfo:
 
 
 def describe_dataset(benchmark: Benchmark) -> DatasetInfo:
-    """Return version, hash and counts. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
+    """Return version, hash and counts of a dataset.
+
+    Args:
+        benchmark: A benchmark with a built dataset.
+
+    Raises:
+        DataError: [file-missing, broken-json, wrong-shape].
+    """
     manifest, statistics = read_manifest(benchmark), read_statistics(benchmark)
     counts = {key: statistics[key] for key in ("articles", "passages", "sentences", "characters", "spans")}
     items = {
@@ -168,23 +173,23 @@ def describe_dataset(benchmark: Benchmark) -> DatasetInfo:
 
 
 def locate_ids(benchmark: Benchmark) -> dict[str, str]:
-    """For every id of the dataset, the config and split it belongs to: the first, in the order of the configs."""
-    listed = read_manifest(benchmark)["items"]
-    found: dict[str, str] = {}
-    for config in (*TASKS, *listed):
-        for split, ids in listed.get(config, {}).items():
+    """Return for every id the config and split it belongs to, as `config/split`: the first, tasks before the others."""
+    items = read_manifest(benchmark)["items"]
+    locations: dict[str, str] = {}
+    for config in (*TASKS, *items):
+        for split, ids in items.get(config, {}).items():
             for id in ids:
-                found.setdefault(id, f"{config}/{split}")
-    return found
+                locations.setdefault(id, f"{config}/{split}")
+    return locations
 
 
-def find_split(found: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
-    """The split that all ids of `found` belong to, if `gold` is of all splits and has more; else an empty text.
+def find_split(ids: Iterable[str], gold: Gold, benchmark: Benchmark) -> str:
+    """Return the split that all `ids` belong to, if `gold` is of all splits and has more; else an empty string.
 
     Such a file may be meant for that split: everything else counts as missing.
     """
-    ids = set(found)
+    ids = set(ids)
     if gold.split != FOLDS or not ids or len(ids) == len(gold.ids):
         return ""
-    listed = read_manifest(benchmark)["items"].get(gold.task, {})
-    return next((split for split, known in listed.items() if ids <= set(known)), "")
+    items = read_manifest(benchmark)["items"].get(gold.task, {})
+    return next((split for split, listed in items.items() if ids <= set(listed)), "")

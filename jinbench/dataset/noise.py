@@ -1,4 +1,4 @@
-"""Noise as pages show it, put into clean sentences: six kinds at three levels, with every span carried along.
+"""Perturb sentences as pages do; project spans: six kinds of noise at three levels.
 
 Which characters are hit depends on nothing but the sentence's id, the kind and the place: the same sentence is always
 hit in the same places, and what a level hits, the next level hits too. A clean character becomes one character, or
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinbench.core import files
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import fail
 from jinbench.core.types import Span
 from jinbench.seeds import repairs
 
-_TABLE = Path(__file__).with_name("read_lookalikes.tsv")
+_TABLE = Path(__file__).with_name("lookalikes.tsv")
 PUNCTUATION = frozenset(",;:?!\"'()[]<>\uff0c\u3002\u3001\uff1b\uff1a\uff1f\uff01“”‘’\uff08\uff09《》【】「」『』—…·")
 _WIDTH = 0xFEE0  # from an ASCII character to its full-width form
 
 
 class Replacement(NamedTuple):
-    """What becomes of a character: `text` in its place ("" if it is lost), and `behind` it what was not there."""
+    """Replacement of a character: `text` in its place ("" if it is lost), and text inserted `behind` it."""
 
     text: str
     behind: str = ""
@@ -35,12 +35,12 @@ Perturbation = Callable[[str, str, float], Replacement | None]
 
 @dataclass(frozen=True)
 class NoiseKind:
-    """One kind of noise. `levels`: the part of the characters that can be hit which are, lowest first."""
+    """One kind of noise. `levels`: the part of the characters that it can hit which are hit, lowest first."""
 
     name: str
     levels: tuple[float, float, float]
-    what: str
-    change: Perturbation
+    description: str
+    perturb: Perturbation
 
 
 class NoiseTier(NamedTuple):
@@ -56,7 +56,7 @@ def _traditional(char: str, *_: object) -> Replacement | None:
 
 
 def _pinyin(char: str, *_: object) -> Replacement | None:
-    """Pages that were converted by machine have it, with its tone, behind characters that the conversion changes."""
+    """Insert pinyin with its tone, as machine-converted pages do behind characters that the conversion changes."""
     if _traditional(char) is None:
         return None
     syllable = _syllable(char)
@@ -83,12 +83,12 @@ def _lost(char: str, *_: object) -> Replacement | None:
 
 
 def _lookalike(char: str, _: str, choice: float) -> Replacement | None:
-    found = read_lookalikes().get(char)
-    return Replacement(found[int(choice * len(found))]) if found else None
+    similar = read_lookalikes().get(char)
+    return Replacement(similar[int(choice * len(similar))]) if similar else None
 
 
 def _broken(char: str, next: str, _: float) -> Replacement | None:
-    """In running text only: a break beside punctuation tears nothing apart."""
+    """Break in running text only: beside punctuation a break splits no word."""
     return Replacement(char, "\n") if char.isalnum() and next.isalnum() else None
 
 
@@ -108,7 +108,9 @@ KINDS = (
     ),
     NoiseKind("width", (0.1, 0.25, 0.5), "Latin letters, digits and punctuation in the other width", _width),
     NoiseKind("punctuation", (0.25, 0.5, 1.0), "punctuation lost", _lost),
-    NoiseKind("lookalike", (0.05, 0.15, 0.5), "characters that look alike, of those that have a look-alike", _lookalike),
+    NoiseKind(
+        "lookalike", (0.05, 0.15, 0.5), "characters that look alike, of those that have a look-alike", _lookalike
+    ),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 TIERS = tuple(NoiseTier(kind.name, level) for kind in KINDS for level in range(1, len(kind.levels) + 1))
@@ -116,14 +118,14 @@ TIERS = tuple(NoiseTier(kind.name, level) for kind in KINDS for level in range(1
 
 @cache
 def read_lookalikes() -> dict[str, str]:
-    """For a character those that look like it, the likest first. `tools/make_lookalikes.py` makes the table."""
+    """Return for a character those that look like it, most similar first; see `tools/make_lookalikes.py`."""
     rows = (line.partition("\t") for line in files.read_text(_TABLE).splitlines())
-    return {char: found for char, _, found in rows}
+    return {char: similar for char, _, similar in rows}
 
 
 @dataclass(frozen=True)
 class NoisyText:
-    """A text under noise. `spans[i]` is clean span i where it stands now; `hits` the number of characters hit."""
+    """A text under noise. `spans[i]` is clean span i at its new offsets; `hits` the number of characters hit."""
 
     text: str
     spans: tuple[Span, ...]
@@ -131,7 +133,7 @@ class NoisyText:
 
 
 def apply_noise(id: str, text: str, spans: Sequence[Span], tier: NoiseTier) -> NoisyText:
-    """The sentence `id` under the noise of `tier`. The same answer always, whatever else there is.
+    """Return the sentence `id` under the noise of `tier`; it depends on nothing else.
 
     A span begins with the first of its characters that is left and ends with the last: what is put in between lies
     within it, what is put behind it outside. A span never loses all of its characters.
@@ -140,21 +142,14 @@ def apply_noise(id: str, text: str, spans: Sequence[Span], tier: NoiseTier) -> N
     kind = next((kind for kind in KINDS if kind.name == tier.kind), None)
     if kind is None or not 1 <= tier.level <= len(kind.levels):
         expected = f"a kind of {', '.join(KIND_NAMES)}, a level from 1 to {len(KINDS[0].levels)}"
-        raise DataError(
-            Problem(
-                "unknown-label",
-                location="noise",
-                expected=expected,
-                found=f"{tier.kind}, {tier.level}",
-                fix="correct the name",
-            )
-        )
+        found = f"{tier.kind}, {tier.level}"
+        fail("unknown-label", "noise", expected=expected, found=found, fix="correct the name")
     pieces = [Replacement(char) for char in text]
     hits = 0
     for i, char in enumerate(text):
         if _hash_to_unit(id, kind.name, i) >= kind.levels[tier.level - 1]:
             continue
-        hit = kind.change(char, text[i + 1 : i + 2], _hash_to_unit(id, kind.name, i, "choice"))
+        hit = kind.perturb(char, text[i + 1 : i + 2], _hash_to_unit(id, kind.name, i, "choice"))
         if hit:
             pieces[i] = hit
             hits += 1
@@ -176,6 +171,6 @@ def _project_span(span: Span, pieces: Sequence[Replacement], starts: Sequence[in
 
 
 def _hash_to_unit(*parts: str | int) -> float:
-    """A number in [0, 1) that depends on `parts` alone."""
+    """Return a number in [0, 1) that depends on `parts` alone."""
     digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

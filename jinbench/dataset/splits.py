@@ -1,4 +1,4 @@
-"""Which articles train, validate and test, and the folds for cross-validation: splits.csv, frozen."""
+"""Frozen splits and folds (splits.csv)."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem, raise_if_any
+from jinbench.core.errors import ErrorList, fail
 from jinbench.core.types import Article
 
 SPLITS = ("train", "validation", "test")
@@ -18,82 +18,53 @@ FOLD_COLUMNS = tuple(f"fold_{repeat + 1}" for repeat in range(REPEATS))
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """Where an article stands: its split, and its fold in each repeat of the cross-validation."""
+    """The split of an article, and its fold in each repeat of the cross-validation."""
 
     split: str
     folds: tuple[int, ...]
 
     @property
     def fold_fields(self) -> dict[str, int]:
-        """The folds as fields of an item: fold_1, fold_2, …"""
+        """Folds as fields of an item: fold_1, fold_2, …"""
         return dict(zip(FOLD_COLUMNS, self.folds, strict=True))
 
 
 def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, SplitAssignment]:
-    """splits.csv, by article. Raises :class:`DataError` (file-missing, split-mismatch)."""
+    """Read splits.csv, by article id. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = benchmark.splits
-    text = files.read_text(path, "make it with: jinbench split --write")
-    shown = files.display_path(path)
+    text, location = files.read_text(path, "make it with: jinbench split --write"), files.display_path(path)
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:
-        raise DataError(
-            Problem(
-                "split-mismatch",
-                location=shown,
-                expected="comma-separated values",
-                found=str(error),
-                fix="jinbench split --write",
-            )
-        ) from None
-    hint = "jinbench split --write makes a new one; that makes older scores incomparable"
-    problems = []
-    places: dict[str, SplitAssignment] = {}
+        expected, fix = "comma-separated values", "jinbench split --write"
+        fail("split-mismatch", location, expected=expected, found=str(error), fix=fix)
+    fix = "jinbench split --write makes a new one; that makes older scores incomparable"
+    problems = ErrorList()
+    assignments: dict[str, SplitAssignment] = {}
     for number, row in enumerate(rows, 2):
         id, split, *folds = (row.get(key) or "" for key in ("article_id", "split", *FOLD_COLUMNS))
-        if split not in SPLITS or not {*folds} <= {*map(str, range(FOLDS))} or id in places:
-            problems.append(
-                Problem(
-                    "split-mismatch",
-                    location=f"{shown}:{number}",
-                    expected=f"article_id, one of {', '.join(SPLITS)}, {REPEATS} folds from 0 to {FOLDS - 1}",
-                    found=",".join([id, split, *folds]),
-                    fix=hint,
-                )
-            )
+        if split not in SPLITS or not {*folds} <= {*map(str, range(FOLDS))} or id in assignments:
+            expected = f"article_id, one of {', '.join(SPLITS)}, {REPEATS} folds from 0 to {FOLDS - 1}"
+            found = ",".join([id, split, *folds])
+            problems.add("split-mismatch", f"{location}:{number}", expected=expected, found=found, fix=fix)
             continue
-        places[id] = SplitAssignment(split, tuple(map(int, folds)))
+        assignments[id] = SplitAssignment(split, tuple(map(int, folds)))
     articles = list(articles)
     ids = {article.id for article in articles}
-    for id in sorted(ids ^ places.keys()):
-        problems.append(
-            Problem(
-                "split-mismatch",
-                location=shown,
-                expected="each article of articles.toml once",
-                found=f"{id} {'missing' if id in ids else 'unknown'}",
-                fix=hint,
-            )
-        )
+    for id in sorted(ids ^ assignments.keys()):
+        expected, found = "each article of articles.toml once", f"{id} {'missing' if id in ids else 'unknown'}"
+        problems.add("split-mismatch", location, expected=expected, found=found, fix=fix)
     for split in SPLITS:
-        if not any(place.split == split for place in places.values()):
-            problems.append(
-                Problem("split-mismatch", location=shown, expected=f"an article in {split}", found="none", fix=hint)
-            )
+        if not any(assignment.split == split for assignment in assignments.values()):
+            problems.add("split-mismatch", location, expected=f"an article in {split}", found="none", fix=fix)
     stories: dict[str, set[SplitAssignment]] = defaultdict(set)
     for article in articles:
-        if article.id in places:
-            stories[article.story].add(places[article.id])
-    for story, found in sorted(stories.items()):
-        if len(found) > 1:
-            problems.append(
-                Problem(
-                    "split-mismatch",
-                    location=shown,
-                    expected=f"all articles of the story {story!r} in one split and the same folds",
-                    found=", ".join(sorted(f"{p.split}/{'/'.join(map(str, p.folds))}" for p in found)),
-                    fix=hint,
-                )
-            )
-    raise_if_any(problems)
-    return places
+        if article.id in assignments:
+            stories[article.story].add(assignments[article.id])
+    for story, sides in sorted(stories.items()):
+        if len(sides) > 1:
+            expected = f"all articles of the story {story!r} in one split and the same folds"
+            found = ", ".join(sorted(f"{side.split}/{'/'.join(map(str, side.folds))}" for side in sides))
+            problems.add("split-mismatch", location, expected=expected, found=found, fix=fix)
+    problems.raise_if_any()
+    return assignments

@@ -7,11 +7,13 @@ from typing import Any
 from jinbench.annotation.labels import LabelSet
 from jinbench.dataset import duplicates, noise
 from jinbench.dataset.features import Rows
-from jinbench.seeds import articles
+from jinbench.seeds.articles import LAYOUTS
+
+Statistics = dict[str, Any]  # contents of stats.json, see schemas/stats.json
 
 
-def compute_statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
-    """Counts that the card shows and the tests hold the data to."""
+def compute_statistics(table: Rows, label_set: LabelSet) -> Statistics:
+    """Return the counts of stats.json, which the card shows and the tests compare with the data."""
     names, ner = label_set.sector_names, table["ner"]
     noisy = [row for rows in table["ner_noisy"].values() for row in rows]
     entity = {split: Counter(s["type"] for row in rows for s in row["spans"]) for split, rows in ner.items()}
@@ -26,7 +28,7 @@ def compute_statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
         "characters": {split: sum(len(row["text"]) for row in rows) for split, rows in ner.items()},
         "spans": {split: sum(counts.values()) for split, counts in entity.items()},
         "largest_article": {split: max(counts.values(), default=0) for split, counts in sizes.items()},
-        "effective_articles": {split: round(_effective(counts.values()), 1) for split, counts in sizes.items()},
+        "effective_articles": {split: round(_effective_number(counts.values()), 1) for split, counts in sizes.items()},
         "overlap": {
             split: duplicates.count_entity_overlap(ner["train"], rows, label_set.entity_names)
             for split, rows in ner.items()
@@ -36,7 +38,7 @@ def compute_statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
         "sectors": {name: {split: sector[split][name] for split in sector} for name in names},
         "layouts": {
             layout: {split: sum(row["layout"] == layout for row in rows) for split, rows in table["articles"].items()}
-            for layout in articles.LAYOUTS
+            for layout in LAYOUTS
         },
         "noise": [
             {
@@ -51,7 +53,7 @@ def compute_statistics(table: Rows, label_set: LabelSet) -> dict[str, Any]:
     }
 
 
-def _effective(sizes: Iterable[int]) -> float:
-    """How many articles of one size would be as uneven as these: one over the sum of squared shares (Simpson 1949)."""
+def _effective_number(sizes: Iterable[int]) -> float:
+    """Return the effective number of articles: one over the sum of squared shares (Simpson 1949)."""
     sizes = list(sizes)
     return sum(sizes) ** 2 / max(sum(size**2 for size in sizes), 1)

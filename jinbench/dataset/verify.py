@@ -1,40 +1,52 @@
-"""Whether a dataset folder is what its manifest says, item by item, and whether its splits are clean of each other."""
+"""Verify a dataset against its manifest, item by item; check its splits for leaks."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem
-from jinbench.dataset import duplicates, load, manifest
-from jinbench.dataset.features import features_from_labels
+from jinbench.core.errors import DataError, ErrorList, Problem, fail, raise_if_any
+from jinbench.dataset import duplicates
+from jinbench.dataset.features import Row, features_from_labels
+from jinbench.dataset.load import listed_configs, read_manifest, read_manifest_in
+from jinbench.dataset.manifest import Manifest, hash_configs, hash_item, hash_manifest, read_stamp
 from jinbench.dataset.splits import FOLD_COLUMNS
 
-STANDOFF = "standoff.json"  # what a folder without texts has
-DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists, and
-PICTURES = "plots/"  # what lies there
-HINT = "fetch the dataset again; if you changed pages or labels: jinbench build"
-TWO = "in two splits or two folds"
-ENOUGH = 5  # problems of one kind in one file; of more only the number is told
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+STANDOFF = "standoff.json"  # marks a folder without texts
+DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists
+PICTURES = "plots/"  # the folder beside them
+MAX_PROBLEMS = 5  # of one kind in one file; of more only the number is reported
+_FIX = "fetch the dataset again; if you changed pages or labels: jinbench build"
+_TWO = "in two splits or two folds"
 
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """A dataset that is what its manifest says. `counts`: its items by config.
+    """Report on a dataset that is what its manifest says.
 
-    `overlap`: by split other than train and by type (and "all"), how many mentions have a surface that train has too:
-    see :func:`leaks.entity_overlap`. `stock`: how many short sentences stand in several splits or folds. `repeats`: by
-    config, how many pairs of longer ones do in a corpus that came with its splits, as many as the manifest admits.
+    Args:
+        version: Version of the data.
+        sha256: Hash of the whole dataset.
+        counts: Number of items by config.
+        overlap: Entity overlap with train, by other split and by type (and "all"), see
+            :func:`jinbench.dataset.duplicates.count_entity_overlap`.
+        short_repeats: Number of short sentences that occur in several splits or folds.
+        repeats: By config the number of pairs of longer, nearly identical texts in two splits or folds: not more than
+            the manifest admits, of a corpus that came with its splits.
     """
 
     version: str
     sha256: str
     counts: dict[str, int]
     overlap: dict[str, dict[str, dict[str, int]]]
-    stock: int
+    short_repeats: int
     repeats: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,23 +54,17 @@ class VerificationReport:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} items of {name}" for name, n in self.counts.items())
-        lines = [
-            f"version {self.version}, sha256 {self.sha256}",
-            f"{counts}: each is what manifest.json lists.",
-            *(
-                f"{name}: {n} pairs of texts of {duplicates.SHORT} characters or more stand, or nearly stand, {TWO}. "
+        lines = [f"version {self.version}, sha256 {self.sha256}", f"{counts}: each is what manifest.json lists."]
+        for name, n in self.repeats.items():
+            lines.append(
+                f"{name}: {n} pairs of texts of {duplicates.SHORT} characters or more occur, or nearly occur, {_TWO}. "
                 f"The corpus came so: a score on it is partly of memory."
-                for name, n in self.repeats.items()
-            ),
-            *(
-                ()
-                if self.repeats
-                else (f"No text of {duplicates.SHORT} characters or more stands, or nearly stands, {TWO}.",)
-            ),
-            f"Shorter ones that do: {self.stock}.",
-        ]
-        for split, found in self.overlap.items():
-            count = found["all"]
+            )
+        if not self.repeats:
+            lines.append(f"No text of {duplicates.SHORT} characters or more occurs, or nearly occurs, {_TWO}.")
+        lines.append(f"Shorter ones that do: {self.short_repeats}.")
+        for split, by_type in self.overlap.items():
+            count = by_type["all"]
             seen = count["same"] / max(count["mentions"], 1)
             lines.append(
                 f"{split}: of {count['mentions']} mentions {count['same']} ({seen:.0%}) have a surface seen in train "
@@ -68,230 +74,201 @@ class VerificationReport:
 
 
 def verify_folder(folder: Path) -> VerificationReport:
-    """Hold every item of every config against manifest.json, and every text against the other splits.
+    """Verify every item of every config against manifest.json, and every text against the other splits.
 
-    Raises :class:`DataError` with everything that is wrong: item-changed, item-missing, item-unknown, duplicate-id,
-    leak, file-changed, wrong-version, file-missing, broken-json, wrong-shape, standoff.
+    Args:
+        folder: A dataset folder.
+
+    Returns:
+        Counts and entity overlap.
+
+    Raises:
+        DataError: With everything that is wrong [item-changed, item-missing, item-unknown, duplicate-id, leak,
+            file-changed, wrong-version, file-missing, broken-json, wrong-shape, standoff].
     """
     if (folder / STANDOFF).is_file():
-        hint = f"jinbench hydrate {files.display_path(folder)} --pages DIR --out DIR"
-        raise DataError(
-            Problem(
-                "standoff", location=files.display_path(folder), expected="a dataset with its texts", found=STANDOFF, fix=hint
-            )
-        )
-    listing = load.read_manifest_in(folder)
-    problems = _itself(listing, files.display_path(folder / "manifest.json"))
-    types = features_from_labels(listing["labels"])
-    known = load.listed_configs(listing)
-    found = {config: _config(folder, listing, config, types[config], problems) for config in known}
-    if versions := [problem for problem in problems if problem.code == "wrong-version"]:
-        raise DataError(_fewer(versions))
-    stock = 0
+        location = files.display_path(folder)
+        fix = f"jinbench hydrate {location} --pages DIR --out DIR"
+        fail("standoff", location, expected="a dataset with its texts", found=STANDOFF, fix=fix)
+    manifest = read_manifest_in(folder)
+    problems = ErrorList(_check_manifest(manifest, files.display_path(folder / "manifest.json")))
+    types = features_from_labels(manifest["labels"])
+    rows: dict[str, dict[str, list[Row]]] = {}
+    for config, splits in listed_configs(manifest).items():
+        rows[config] = {}
+        for split in splits:
+            file = _ItemFile(folder, config, split, manifest)
+            rows[config][split] = file.read(types[config])
+            problems += _abridge(file.problems)
+    raise_if_any(_abridge([problem for problem in problems if problem.code == "wrong-version"]))
+    short_repeats = 0
     repeats: dict[str, int] = {}
-    for config in (name for name in ("ner", "sector") if name in found):
-        placed = _placed(found[config])
-        number, wrong = _leaks(*placed, files.display_path(folder / config))
-        if number > listing.get("leaks", {}).get(config, 0):
-            problems += wrong
-        elif number:
-            repeats[config] = number
-        stock += _stock(*placed)
-    problems += _others(folder, listing)
-    if problems:
-        raise DataError(problems)
-    ner, names = found["ner"], listing["labels"]["ner"]
-    overlap = {split: duplicates.count_entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"}
-    counts = {config: sum(map(len, rows.values())) for config, rows in found.items()}
-    return VerificationReport(str(listing["version"]), str(listing["sha256"]), counts, overlap, stock, repeats)
-
-
-def _itself(listing: dict[str, Any], place: str) -> list[Problem]:
-    """Whether a manifest fits itself."""
-    problems = []
-    if listing["configs"] != manifest.hash_configs(listing["items"], listing["labels"]):
-        expected, found = "hashes of configs that fit those of their items", "others"
-        problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
-    if listing["sha256"] != manifest.hash_manifest(listing):
-        expected, found = "a sha256 that fits version, errata, gold and configs", "another"
-        problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
-    return problems
-
-
-def _config(
-    folder: Path, listing: dict[str, Any], config: str, features: Any, problems: list[Problem]
-) -> dict[str, list[dict[str, Any]]]:
-    """The rows of a config by split. What is wrong with them is added to `problems`."""
-    rows = {}
-    for split in load.listed_configs(listing)[config]:
-        rows[split], wrong = _file(folder / config / f"{split}.parquet", listing, config, split, features)
-        problems += _fewer(wrong)
-    return rows
-
-
-def _fewer(problems: list[Problem]) -> list[Problem]:
-    """The first of each kind, the last of them with the number of those that are left out."""
-    kept: list[Problem] = []
-    for code in dict.fromkeys(problem.code for problem in problems):
-        alike = [problem for problem in problems if problem.code == code]
-        kept += alike[:ENOUGH]
-        if len(alike) > ENOUGH:
-            kept[-1] = replace(kept[-1], found=f"{kept[-1].found}; and {len(alike) - ENOUGH} more like this")
-    return kept
-
-
-def _file(
-    path: Path, listing: dict[str, Any], config: str, split: str, features: Any
-) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The rows of a file, and everything that is wrong with it. Its bytes come last: they say least."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    place = files.display_path(path)
-    try:
-        data = files.read_bytes(path, HINT)
-        table = pq.ParquetFile(io.BytesIO(data)).read()
-        rows = list(table.to_pylist())
-    except DataError as error:
-        return [], list(error.problems)
-    except (pa.ArrowException, OSError, ValueError) as error:  # what damaged bytes bring about differs
-        cause = str(error).partition("\n")[0]
-        if not data.endswith(b"PAR1"):
-            cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
-        return [], [Problem("file-changed", location=place, expected="a whole Parquet file", found=cause, fix=HINT)]
-    said = manifest.read_stamp(table.schema.metadata).get("version", listing["version"])
-    if said != listing["version"]:
-        expected = f"version {listing['version']}, as in manifest.json"
-        return [], [Problem("wrong-version", location=place, expected=expected, found=f"version {said}", fix=HINT)]
-    if table.column_names != list(features):
-        expected, columns = f"the columns {', '.join(features)}", ", ".join(table.column_names)
-        return [], [Problem("wrong-shape", location=place, expected=expected, found=columns, fix=HINT)]
-    problems = _items(rows, listing["items"].get(config, {}), split, place)
-    if not problems and b"huggingface" in (table.schema.metadata or {}):
-        problems = _types(table.schema, features, place)
-    remark = ": the same items, written otherwise"
-    return rows, problems or _bytes(path, data, listing["files"].get(f"{config}/{split}.parquet"), remark)
-
-
-def _types(schema: Any, features: Any, place: str) -> list[Problem]:
-    """Whether the types that a file says it has are those of the manifest: names of labels are not in the rows."""
-    from datasets import Features
-
-    try:
-        found = Features.from_arrow_schema(schema)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        found = f"{type(error).__name__}: {error}"
-    if found == features:
-        return []
-    expected = "the types and the names of labels that manifest.json gives"
-    return [
-        Problem(
-            "file-changed", location=place, expected=expected, found="other names of labels, or other types", fix=HINT
-        )
-    ]
-
-
-def _bytes(path: Path, data: bytes, sha: str | None, remark: str = "") -> list[Problem]:
-    found = files.sha256(data)
-    if found == sha:
-        return []
-    return [
-        Problem(
-            "file-changed",
-            location=files.display_path(path),
-            expected=f"sha256 {str(sha)[:12]}…",
-            found=f"{found[:12]}…{remark}",
-            fix=HINT,
-        )
-    ]
-
-
-def _items(rows: list[dict[str, Any]], listed: dict[str, dict[str, str]], split: str, place: str) -> list[Problem]:
-    problems, seen, here = [], set(), listed.get(split, {})
-    for row in rows:
-        id, sha = str(row["id"]), manifest.hash_item(row)
-        home = next((other for other, known in listed.items() if id in known and other != split), None)
-        if id in seen:
-            problems.append(Problem("duplicate-id", location=place, expected="each id once", found=id, fix=HINT))
-        elif id not in here:
-            found = f"{id}, which belongs to {home}" if home else id
-            problems.append(
-                Problem(
-                    "item-unknown",
-                    location=place,
-                    expected=f"items that manifest.json lists in {split}",
-                    found=found,
-                    fix=HINT,
-                )
-            )
-        elif here[id] != sha:
-            expected, found = f"{id} with sha256 {here[id][:12]}…", f"{sha[:12]}…: its text or its labels are others"
-            problems.append(Problem("item-changed", location=place, expected=expected, found=found, fix=HINT))
-        seen.add(id)
-    problems += [
-        Problem("item-missing", location=place, expected=f"{id}, as in manifest.json", found="nothing", fix=HINT)
-        for id in here
-        if id not in seen
-    ]
-    return problems
-
-
-def _others(folder: Path, listing: dict[str, Any]) -> list[Problem]:
-    """The files that are no items: those that the manifest lists, and those that nobody knows."""
-    problems: list[Problem] = []
-    tables = {
-        f"{config}/{split}.parquet" for config, splits in load.listed_configs(listing).items() for split in splits
-    }
-    for name in sorted(listing["files"].keys() - tables):
-        try:
-            problems += _bytes(folder / name, files.read_bytes(folder / name, HINT), listing["files"][name])
-        except DataError as error:
-            problems += error.problems
-    for name, path in files.list_files(folder).items():
-        if name in listing["files"] or name in DOCUMENTS or name.startswith(PICTURES):
-            continue
-        hint = "take it away: it would be published with the dataset"
-        problems.append(
-            Problem(
-                "item-unknown",
-                location=files.display_path(path),
-                expected="files of a dataset, and no others",
-                found=name,
-                fix=hint,
-            )
-        )
-    return _fewer(problems)
-
-
-def _placed(rows: dict[str, list[dict[str, Any]]]) -> tuple[list[str], list[str], list[str]]:
-    """For every row of all splits: its split and id, its text, and its split and folds in a word."""
-    found = [(split, row) for split, part in rows.items() for row in part]
-    names = [f"{split}: {row['id']}" for split, row in found]
-    places = [str((split, *(row[column] for column in FOLD_COLUMNS))) for split, row in found]
-    return names, [str(row["text"]) for _, row in found], places
-
-
-def _stock(_: list[str], texts: list[str], places: list[str]) -> int:
-    """How many short texts stand in two splits or folds."""
-    return len(
-        {texts[pair.first] for pair in duplicates.find_repeated_texts(texts, places) if len(texts[pair.first]) < duplicates.SHORT}
+    for config in (name for name in ("ner", "sector") if name in rows):
+        names, texts, groups = _flatten(rows[config])
+        leaks = _find_leaks(names, texts, groups, files.display_path(folder / config))
+        if len(leaks) > manifest.get("leaks", {}).get(config, 0):
+            problems += _abridge(leaks)
+        elif leaks:
+            repeats[config] = len(leaks)
+        repeated = {texts[pair.first] for pair in duplicates.find_repeated_texts(texts, groups)}
+        short_repeats += sum(len(text) < duplicates.SHORT for text in repeated)
+    problems += _check_other_files(folder, manifest)
+    problems.raise_if_any()
+    ner, names = rows["ner"], manifest["labels"]["ner"]
+    return VerificationReport(
+        str(manifest["version"]),
+        str(manifest["sha256"]),
+        {config: sum(map(len, splits.values())) for config, splits in rows.items()},
+        {split: duplicates.count_entity_overlap(ner["train"], ner[split], names) for split in ner if split != "train"},
+        short_repeats,
+        repeats,
     )
 
 
-def _leaks(names: list[str], texts: list[str], places: list[str], where: str) -> tuple[int, list[Problem]]:
-    """Texts that (nearly) repeat each other in two splits, or in two folds: a score there would be of memory.
+def _check_manifest(manifest: Manifest, location: str) -> list[Problem]:
+    """Return the problems of a manifest whose hashes do not fit each other."""
+    problems = ErrorList()
+    if manifest["configs"] != hash_configs(manifest["items"], manifest["labels"]):
+        expected = "hashes of configs that fit those of their items"
+        problems.add("item-changed", location, expected=expected, found="others", fix=_FIX)
+    if manifest["sha256"] != hash_manifest(manifest):
+        expected = "a sha256 that fits version, errata, gold and configs"
+        problems.add("item-changed", location, expected=expected, found="another", fix=_FIX)
+    return problems
 
-    Returns how many pairs there are, and what is to be said of them.
-    """
-    problems = []
-    for pair in duplicates.find_near_duplicates(texts, places):
-        exact = texts[pair.first] == texts[pair.second]
-        what = "the same text" if exact else f"{pair.shared} {duplicates.SHINGLE}-grams of characters in common"
+
+def _abridge(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first problems of each kind, the last of them with the number of those left out."""
+    abridged: list[Problem] = []
+    for code in dict.fromkeys(problem.code for problem in problems):
+        same = [problem for problem in problems if problem.code == code]
+        abridged += same[:MAX_PROBLEMS]
+        if len(same) > MAX_PROBLEMS:
+            found = f"{abridged[-1].found}; and {len(same) - MAX_PROBLEMS} more like this"
+            abridged[-1] = replace(abridged[-1], found=found)
+    return abridged
+
+
+class _ItemFile:
+    """A Parquet file of items; reading it collects the problems."""
+
+    def __init__(self, folder: Path, config: str, split: str, manifest: Manifest) -> None:
+        self.path = folder / config / f"{split}.parquet"
+        self.config, self.split, self.manifest = config, split, manifest
+        self.problems = ErrorList()
+
+    def _add(self, code: str, expected: str, found: str) -> None:
+        self.problems.add(code, files.display_path(self.path), expected=expected, found=found, fix=_FIX)
+
+    def read(self, features: "datasets.Features") -> list[Row]:
+        """Return the rows, none if they cannot be read. The bytes are checked last: they say least."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            data = files.read_bytes(self.path, _FIX)
+            table = pq.ParquetFile(io.BytesIO(data)).read()
+            rows = list(table.to_pylist())
+        except DataError as error:
+            self.problems += error.problems
+            return []
+        except (pa.ArrowException, OSError, ValueError) as error:  # what damaged bytes bring about differs
+            cause = str(error).partition("\n")[0]
+            if not data.endswith(b"PAR1"):
+                cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
+            self._add("file-changed", "a whole Parquet file", cause)
+            return []
+        listed = self.manifest["version"]
+        version = read_stamp(table.schema.metadata).get("version", listed)
+        if version != listed:
+            self._add("wrong-version", f"version {listed}, as in manifest.json", f"version {version}")
+            return []
+        if table.column_names != list(features):
+            self._add("wrong-shape", f"the columns {', '.join(features)}", ", ".join(table.column_names))
+            return []
+        self._check_items(rows)
+        if not self.problems and b"huggingface" in (table.schema.metadata or {}):
+            self._check_types(table.schema, features)
+        if not self.problems:
+            sha256 = self.manifest["files"].get(f"{self.config}/{self.split}.parquet")
+            self.problems += _check_bytes(self.path, data, sha256, ": the same items, written otherwise")
+        return rows
+
+    def _check_types(self, schema: "pa.Schema", features: "datasets.Features") -> None:
+        """Compare the types that a file declares with those of the manifest: names of labels are not in the rows."""
+        from datasets import Features
+
+        try:
+            same = Features.from_arrow_schema(schema) == features
+        except (ValueError, KeyError, TypeError, AttributeError):
+            same = False
+        if not same:
+            expected = "the types and the names of labels that manifest.json gives"
+            self._add("file-changed", expected, "other names of labels, or other types")
+
+    def _check_items(self, rows: Sequence[Row]) -> None:
+        by_split = self.manifest["items"].get(self.config, {})
+        listed, seen = by_split.get(self.split, {}), set()
+        for row in rows:
+            id, sha256 = str(row["id"]), hash_item(row)
+            other = next((name for name, ids in by_split.items() if id in ids and name != self.split), None)
+            if id in seen:
+                self._add("duplicate-id", "each id once", id)
+            elif id not in listed:
+                found = f"{id}, which belongs to {other}" if other else id
+                self._add("item-unknown", f"items that manifest.json lists in {self.split}", found)
+            elif listed[id] != sha256:
+                found = f"{sha256[:12]}…: its text or its labels are others"
+                self._add("item-changed", f"{id} with sha256 {listed[id][:12]}…", found)
+            seen.add(id)
+        for id in listed:
+            if id not in seen:
+                self._add("item-missing", f"{id}, as in manifest.json", "nothing")
+
+
+def _check_bytes(path: Path, data: bytes, listed: str | None, remark: str = "") -> list[Problem]:
+    problems, sha256 = ErrorList(), files.sha256(data)
+    if sha256 != listed:
+        expected, found = f"sha256 {str(listed)[:12]}…", f"{sha256[:12]}…{remark}"
+        problems.add("file-changed", files.display_path(path), expected=expected, found=found, fix=_FIX)
+    return problems
+
+
+def _check_other_files(folder: Path, manifest: Manifest) -> list[Problem]:
+    """Return the problems of files without items: changed ones, and those that the manifest does not list."""
+    problems = ErrorList()
+    tables = {f"{config}/{split}.parquet" for config, splits in listed_configs(manifest).items() for split in splits}
+    for name in sorted(manifest["files"].keys() - tables):
+        try:
+            problems += _check_bytes(folder / name, files.read_bytes(folder / name, _FIX), manifest["files"][name])
+        except DataError as error:
+            problems += error.problems
+    for name, path in files.list_files(folder).items():
+        if name not in manifest["files"] and name not in DOCUMENTS and not name.startswith(PICTURES):
+            expected, fix = "files of a dataset, and no others", "remove it: it would be published with the dataset"
+            problems.add("item-unknown", files.display_path(path), expected=expected, found=name, fix=fix)
+    return _abridge(problems)
+
+
+def _flatten(rows: Mapping[str, Sequence[Row]]) -> tuple[list[str], list[str], list[str]]:
+    """Return for every row of all splits its split and id, its text, and its split and folds as one string."""
+    pairs = [(split, row) for split, split_rows in rows.items() for row in split_rows]
+    names = [f"{split}: {row['id']}" for split, row in pairs]
+    groups = [str((split, *(row[column] for column in FOLD_COLUMNS))) for split, row in pairs]
+    return names, [str(row["text"]) for _, row in pairs], groups
+
+
+def _find_leaks(names: Sequence[str], texts: Sequence[str], groups: Sequence[str], location: str) -> ErrorList:
+    """Return a problem for each pair of near-duplicates in two splits or folds: a score there would be of memory."""
+    problems = ErrorList()
+    for pair in duplicates.find_near_duplicates(texts, groups):
+        identical = texts[pair.first] == texts[pair.second]
+        what = "the same text" if identical else f"{pair.shared} {duplicates.SHINGLE}-grams of characters in common"
         expected = "a text, and its near duplicates, in one split and one fold"
-        said = f"{what}: {names[pair.first]}, {names[pair.second]}"
-        hint = "give their articles one story in articles.toml, then: jinbench split --write"
-        problems.append(Problem("leak", location=where, expected=expected, found=said, fix=hint))
-    return len(problems), _fewer(problems)
+        found = f"{what}: {names[pair.first]}, {names[pair.second]}"
+        fix = "give their articles one story in articles.toml, then: jinbench split --write"
+        problems.add("leak", location, expected=expected, found=found, fix=fix)
+    return problems
 
 
 def verify_loaded(benchmark: Benchmark, rows: Any) -> int:
@@ -309,59 +286,52 @@ def verify_loaded(benchmark: Benchmark, rows: Any) -> int:
     """
     from datasets import Dataset
 
-    listing = load.read_manifest(benchmark)
+    manifest = read_manifest(benchmark)
     parts = dict(rows) if isinstance(rows, dict) else {str(getattr(rows, "split", None) or ""): rows}
-    hint = "give it what load_dataset gives, without streaming, before columns are added or dropped"
+    fix = "give it what load_dataset gives, without streaming, before columns are added or dropped"
     if not parts or not all(isinstance(part, Dataset) for part in parts.values()):
-        expected, said = "a datasets.Dataset, or a DatasetDict of one config", type(rows).__name__
-        raise DataError(Problem("wrong-shape", location="the rows", expected=expected, found=said, fix=hint))
-    types = {name: of for name, of in features_from_labels(listing["labels"]).items() if name in listing["items"]}
+        expected, found = "a datasets.Dataset, or a DatasetDict of one config", type(rows).__name__
+        fail("wrong-shape", "the rows", expected=expected, found=found, fix=fix)
+    types = {name: of for name, of in features_from_labels(manifest["labels"]).items() if name in manifest["items"]}
     problems: list[Problem] = []
     for split, part in parts.items():
         config = next((name for name, features in types.items() if list(features) == part.column_names), None)
         if config is None:
-            expected, said = f"the columns of one of {', '.join(types)}", ", ".join(part.column_names)
-            raise DataError(
-                Problem("wrong-shape", location=f"the rows {split}".strip(), expected=expected, found=said, fix=hint)
-            )
-        problems += _loaded(part, split, config, listing, types[config], isinstance(rows, dict))
-    if problems:
-        raise DataError(_fewer(problems))
+            expected, found = f"the columns of one of {', '.join(types)}", ", ".join(part.column_names)
+            fail("wrong-shape", f"the rows {split}".strip(), expected=expected, found=found, fix=fix)
+        splits = manifest["items"][config]
+        hashes = splits.get(split) or {id: sha256 for ids in splits.values() for id, sha256 in ids.items()}
+        size = len(hashes) if isinstance(rows, dict) and split in splits else None
+        name = f"{config} of version {manifest['version']}, sha256 {manifest['sha256'][:8]}…"
+        location = f"the rows {split}".strip()
+        problems += _check_loaded(part, types[config], hashes, size, name, location)
+    raise_if_any(_abridge(problems))
     return sum(map(len, parts.values()))
 
 
-def _loaded(
-    part: Any, split: str, config: str, listing: dict[str, Any], features: Any, whole: bool
-) -> Iterator[Problem]:
-    """What is wrong with the rows of a split, or of any if it has no name that is known."""
-    splits = listing["items"][config]
-    listed = splits.get(split) or {id: sha for known in splits.values() for id, sha in known.items()}
-    place = f"the rows {split}".strip()
-    version = f"{config} of version {listing['version']}, sha256 {listing['sha256'][:8]}…"
-    hint = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
+def _check_loaded(
+    part: "datasets.Dataset",
+    features: "datasets.Features",
+    hashes: Mapping[str, str],
+    size: int | None,
+    name: str,
+    location: str,
+) -> list[Problem]:
+    """Return the problem, if any, of loaded rows: `hashes` of the items by id, `size` the number of rows if known."""
     rows = part.with_format("arrow")[:].to_pylist() if len(part) else []
     ids = [str(row["id"]) for row in rows]
-    other = [id for id, row in zip(ids, rows, strict=True) if listed.get(id) != manifest.hash_item(row)]
-    if other or not rows:
-        said = f"{len(other)} of {len(rows)} rows that are not, first {other[0]}" if rows else "no rows"
-        yield Problem("wrong-version", location=place, expected=f"those of {version}", found=said, fix=hint)
+    others = [id for id, row in zip(ids, rows, strict=True) if hashes.get(id) != hash_item(row)]
+    code = "wrong-version"
+    if others or not rows:
+        found = f"{len(others)} of {len(rows)} rows that are not, first {others[0]}" if rows else "no rows"
+        expected = f"those of {name}"
     elif part.features != features:
-        yield Problem(
-            "wrong-version", location=place, expected=f"the names of labels of {version}", found="others", fix=hint
-        )
+        expected, found = f"the names of labels of {name}", "others"
     elif len(set(ids)) < len(ids):
-        yield Problem(
-            "duplicate-id",
-            location=place,
-            expected="each row once",
-            found=f"{len(ids) - len(set(ids))} again",
-            fix=hint,
-        )
-    elif whole and split in splits and len(rows) != len(listed):
-        yield Problem(
-            "wrong-version",
-            location=place,
-            expected=f"all {len(listed)} rows of {version}",
-            found=str(len(rows)),
-            fix=hint,
-        )
+        code, expected, found = "duplicate-id", "each row once", f"{len(ids) - len(set(ids))} again"
+    elif size is not None and len(rows) != size:
+        expected, found = f"all {size} rows of {name}", str(len(rows))
+    else:
+        return []
+    fix = 'load_dataset(…, revision="v…", download_mode="force_redownload"), or jinbench.load(…)'
+    return [Problem(code, location=location, expected=expected, found=found, fix=fix)]

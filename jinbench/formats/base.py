@@ -1,4 +1,4 @@
-"""Document and ConversionLog: a labelled text in any format, and the record of what a conversion loses."""
+"""Documents of any corpus format, and the log of what a conversion loses."""
 
 import re
 from collections import Counter
@@ -68,14 +68,17 @@ class Document:
 
 @dataclass
 class Loss:
-    """How often something was lost, and the first (location, description) pairs."""
+    """Number of losses of a kind, and the first (location, description) pairs."""
 
     count: int = 0
     examples: list[tuple[str, str]] = field(default_factory=list)
 
 
 class ConversionLog:
-    """Problems, losses and remarks of one conversion. Readers and writers add to it; nothing is dropped silently."""
+    """Problems, losses and remarks of one conversion.
+
+    Readers and writers add to it; nothing is dropped silently.
+    """
 
     def __init__(self) -> None:
         self.losses: dict[str, Loss] = {}
@@ -94,7 +97,10 @@ class ConversionLog:
             loss.examples.append((location, description))
 
     def log_problem(self, code: str, location: str, *, expected: str, found: str, fix: str) -> None:
-        """Record invalid input. It is left out and the rest is converted, unless its code is fatal."""
+        """Record invalid input.
+
+        It is left out and the rest is converted, unless its code is fatal.
+        """
         self.add(Problem(code, location=location, expected=expected, found=found, fix=fix))
 
     def add(self, *problems: Problem) -> None:
@@ -171,7 +177,7 @@ def to_utf16_offsets(text: str, offsets: Sequence[int]) -> list[int]:
 
 
 def has_astral(text: str) -> bool:
-    """Return whether a text has characters outside the basic plane, where UTF-16 units and code points differ."""
+    """Return whether UTF-16 units and code points of a text differ."""
     return any(ord(c) > 0xFFFF for c in text)
 
 
@@ -210,7 +216,10 @@ def _describe(span: Span) -> str:
 
 def log_unsupported(document: Document, log: ConversionLog, *, ids: bool = False, groups: bool = False,
                     classes: bool = False, empty: bool = False) -> bool:  # fmt: skip
-    """Log what a format that lacks these features loses of a document. Return whether it can be written at all."""
+    """Log what a format that lacks these features loses of a document.
+
+    Return whether it can be written at all.
+    """
     if empty and not document.text:
         log.log_loss("empty", document.location, "an empty text")
         return False
@@ -224,7 +233,7 @@ def log_unsupported(document: Document, log: ConversionLog, *, ids: bool = False
 
 
 def replace_characters(name: str, allowed: re.Pattern[str], location: str, log: ConversionLog) -> str:
-    """Replace each character that `allowed` does not match by "_", and log a changed name."""
+    """Replace characters that `allowed` does not match by "_"; log a changed name."""
     replaced = "".join(c if allowed.match(c) else "_" for c in name)
     if replaced != name:
         log.log_loss("names", location, f"{name!r} became {replaced!r}")
@@ -232,7 +241,7 @@ def replace_characters(name: str, allowed: re.Pattern[str], location: str, log: 
 
 
 def validate_text(value: object, location: str, log: ConversionLog) -> str | None:
-    """Return a text that UTF-8 can encode; otherwise log a problem (wrong-shape) and return None."""
+    """Return an encodable text; otherwise log a problem (wrong-shape) and return None."""
     if not isinstance(value, str):
         found = "nothing" if value is None else shorten(value)
         log.log_problem("wrong-shape", location, expected='a text under "text"', found=found, fix=OTHER_FORMAT)
@@ -260,7 +269,10 @@ def join_names(document: Document) -> str:
 def read_id_and_group(
     row: Row, group_field: str | None, location: str, log: ConversionLog
 ) -> tuple[str | None, str | None]:
-    """Return the id of a JSON row and its field `group_field`. A missing field is a problem (wrong-shape)."""
+    """Return the id of a JSON row and its field `group_field`.
+
+    A missing field is a problem (wrong-shape).
+    """
     id = None if row.get("id") is None else str(row["id"])
     if group_field is None:
         return id, None

@@ -1,4 +1,7 @@
-"""brat standoff: a folder of texts (.txt) with annotations beside them (.ann). Offsets count code points."""
+"""brat standoff: a folder of texts (.txt) with annotations beside them (.ann).
+
+Offsets count code points.
+"""
 
 import itertools
 import re
@@ -87,7 +90,7 @@ def _read_line(line: str, text: str, location: str, log: ConversionLog, offsets:
 
 
 def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Iterator[tuple[str, bytes]]:
-    """Yield name and contents of the two files of each document, named by its id or else its number."""
+    """Yield (name, contents) of both files of each document, named by id or number."""
     used: set[str] = set()
     for number, document in enumerate(documents, 1):
         log_unsupported(document, log, groups=True, classes=True)

@@ -1,4 +1,7 @@
-"""CLUENER's JSON Lines: {"text", "label": {type: {surface: [[start, end], …]}}}, the end inclusive."""
+"""CLUENER's JSON Lines, with inclusive ends.
+
+{"text", "label": {type: {surface: [[start, end], …]}}}
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +29,10 @@ def is_row(row: Row) -> bool:
 
 def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """Read the lines of a file. A span whose surface is not at its offsets is left out, and a problem."""
+    """Read the lines of a file.
+
+    A span whose surface is not at its offsets is left out, and a problem.
+    """
     for location, row in read_rows(path, log):
         text = validate_text(row.get("text"), location, log)
         if text is None:

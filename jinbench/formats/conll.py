@@ -1,4 +1,4 @@
-"""CoNLL columns: a token and its tag on each line, an empty line behind each sentence.
+"""CoNLL columns: a token and its tag on each line, an empty line after a sentence.
 
 Written, a token is a character.
 """
@@ -42,7 +42,9 @@ def is_conll(path: Path, head: str) -> bool:
 
 def read(path: Path, log: ConversionLog, scheme: str = "BIO", repair: str | None = None, join: str = "",
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """Read the sentences of a file, with `join` between tokens. The first column is the token, the last the tag.
+    """Read the sentences of a file, with `join` between tokens.
+
+    The first column is the token, the last the tag.
 
     Tags that the scheme forbids are problems (wrong-tags) that end the conversion, unless a repair is named.
     """
@@ -80,7 +82,10 @@ def _is_numbered(token: str) -> bool:
 
 
 def _read_sentences(path: Path, log: ConversionLog) -> Iterator[list[Line]]:
-    """Yield the lines of each sentence. One whose lines are not all alike is left out, and a problem."""
+    """Yield the lines of each sentence.
+
+    One whose lines are not all alike is left out, and a problem.
+    """
     file_location, columns = files.display_path(path), 0
     try:
         with path.open("rb") as file:
@@ -193,7 +198,7 @@ def _decode(
 
 
 def write(documents: Iterable[Document], log: ConversionLog, scheme: str = "BIO", **_: object) -> Iterator[bytes]:
-    """Yield one character and its tag on each line, a space between them; of spans that overlap, one.
+    """Yield one character and its tag on each line; of spans that overlap, one.
 
     Raise :class:`DataError` (wrong-scheme).
     """

@@ -86,7 +86,9 @@ def convert_corpus(
     sources: Sequence[CorpusSource], target_format: str, out: Path, source_format: str | None = None,
     strict: bool = False, reader_options: Options | None = None, writer_options: Options | None = None,
 ) -> ConversionReport:  # fmt: skip
-    """Read a corpus and write it in another format. Nothing is at `out` before everything is written.
+    """Read a corpus and write it in another format.
+
+    Nothing is at `out` before everything is written.
 
     Args:
         sources: files or folders; all with a split, or none.
@@ -146,7 +148,10 @@ def convert_corpus(
 
 
 def _check_splits(inputs: Sequence[tuple[CorpusSource, Format]], target: Format) -> bool:
-    """Return whether there is a file per split. Raise :class:`DataError` (split-mismatch)."""
+    """Return whether there is a file per split.
+
+    Raise :class:`DataError` (split-mismatch).
+    """
     with_split = [source.split is not None for source, _ in inputs]
     if len(set(with_split)) > 1:
         fail("split-mismatch", "IN", expected="a split for each file", found="one without",
@@ -170,7 +175,10 @@ def _check_out(out: Path, makes_folder: bool, sources: Sequence[CorpusSource], f
 
 
 def _source_format(path: Path, name: str | None, options: Options) -> Format:
-    """Return the format of a source. Raise :class:`DataError` if it has not all `options`."""
+    """Return the format of a source.
+
+    Raise :class:`DataError` if it has not all `options`.
+    """
     location = files.display_path(path)
     if not path.exists():
         split, separator, _ = str(path).partition("=")
@@ -200,7 +208,10 @@ class _CountingReader:
     def read_documents(
         self, inputs: Sequence[tuple[CorpusSource, Format]], log: ConversionLog, options: Options
     ) -> Iterator[Document]:
-        """Yield the documents of all sources. Raise :class:`DataError` if nothing in one of them can be used."""
+        """Yield the documents of all sources.
+
+        Raise :class:`DataError` if nothing in one of them can be used.
+        """
         for (path, split), format in inputs:
             texts_before, problems_before, labels = self.texts, log.counts.total(), 0
             for document in format.read(path, log, **options):
@@ -218,7 +229,7 @@ class _CountingReader:
 
 
 def _unusable_source(path: Path, format: Format, log: ConversionLog) -> Problem:
-    """Return the problem of a source without a text, or without a label that could be read."""
+    """Return the problem of a source without usable texts or labels."""
     others = [name for name in match_formats(path) if name != format.name]
     found = "an empty file" if path.is_file() and not path.stat().st_size else "none"
     if log.counts or log.losses:

@@ -15,9 +15,9 @@ PAIRWISE_LIMIT = 50_000  # texts: up to so many every pair is compared; of more 
 
 
 def assign_ids(documents: Sequence[Document]) -> list[str]:
-    """Return the ids of the documents, or their split and number where the corpus has none.
+    """Return the ids of the documents.
 
-    Raise :class:`DataError` (duplicate-id).
+    Where the corpus has none, an id is split and number. Raise :class:`DataError` (duplicate-id).
     """
     counts: Counter[str] = Counter()
     locations: dict[str, str] = {}
@@ -59,9 +59,9 @@ def assign_groups(documents: Sequence[Document], ids: Sequence[str]) -> tuple[li
 def assign_splits(
     documents: Sequence[Document], spans: Sequence[Sequence[Span]], groups: Sequence[str], seed: int
 ) -> dict[str, SplitAssignment]:
-    """Return the split and the folds of each group; groups with near-duplicate texts share them.
+    """Return the split and the folds of each group.
 
-    Raise :class:`DataError` (split-mismatch).
+    Groups with near-duplicate texts share them. Raise :class:`DataError` (split-mismatch).
     """
     corpus_splits = {group: document.split for document, group in zip(documents, groups, strict=True)}
     has_splits = _has_splits(corpus_splits)
@@ -86,7 +86,10 @@ def assign_splits(
 
 
 def _has_splits(corpus_splits: Mapping[str, str | None]) -> bool:
-    """Return whether the corpus has splits. Raise :class:`DataError` (split-mismatch) if it has only some."""
+    """Return whether the corpus has splits.
+
+    Raise :class:`DataError` (split-mismatch) if it has only some.
+    """
     splits = {split for split in corpus_splits.values() if split}
     without = None in corpus_splits.values()
     if splits and (without or not {"train", "test"} <= splits):
@@ -97,7 +100,10 @@ def _has_splits(corpus_splits: Mapping[str, str | None]) -> bool:
 
 
 def _link_groups(documents: Sequence[Document], groups: Sequence[str]) -> dict[str, str]:
-    """Return the connected component of each group, linked by near duplicates and by a document in several splits."""
+    """Return the connected component of each group.
+
+    Links are near duplicates, and a document in several splits.
+    """
     texts = [document.text for document in documents]
     if len(texts) <= PAIRWISE_LIMIT:
         pairs = duplicates.find_near_duplicates(texts, groups)
@@ -110,7 +116,7 @@ def _link_groups(documents: Sequence[Document], groups: Sequence[str]) -> dict[s
 
 
 def stratify(counts: Mapping[str, Counter[str]], shares: Sequence[float], salt: str) -> dict[str, int]:
-    """Return the part of each component, so that each part gets its share of every label.
+    """Divide components into parts, so that each part gets its share of every label.
 
     Iterative stratification: the rarest label first, its components to the part that lacks most of it. The order is
     drawn by a hash of `salt`, so it is the same on every machine.

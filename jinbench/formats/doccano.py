@@ -1,4 +1,6 @@
-"""doccano's JSON Lines: {"text", "label": [[start, end, type], …]}, or "entities", and "cats" or names for classes.
+"""doccano's JSON Lines.
+
+{"text", "label": [[start, end, type], …]}, or "entities", and "cats" or names for classes.
 
 doccano itself runs in a browser and counts UTF-16 units (its issue 2290), so this is the default unit of offsets.
 """
@@ -78,7 +80,10 @@ def _read_span(entry: object, location: str, log: ConversionLog) -> RawSpan | No
 def write(
     documents: Iterable[Document], log: ConversionLog, offsets: str | None = None, **_: object
 ) -> Iterator[bytes]:
-    """Yield a line for each document. If the first has classes, all have entities and cats, as a project for both."""
+    """Yield a line for each document.
+
+    If the first has classes, all have entities and cats, as a project for both.
+    """
     documents = iter(documents)
     first = next(documents, None)
     both = first is not None and bool(first.classes)

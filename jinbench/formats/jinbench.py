@@ -1,4 +1,4 @@
-"""A JinBench benchmark as a corpus format: read one, or build one from a corpus that others labelled.
+"""A JinBench benchmark as a corpus format: read one, or build one from a corpus.
 
 A document of the corpus is an item of `ner`, whole, and where any has classes an item of `sector` too. Splits that the
 corpus has stay as they are; where it has none they are drawn. The folds are drawn in any case, and texts that nearly
@@ -37,9 +37,9 @@ def is_benchmark(folder: Path) -> bool:
 
 
 def read_benchmark(path: Path, log: ConversionLog, passages: bool = False, **_: object) -> Iterator[Document]:
-    """Read the items of `ner`, with the classes of `sector` where that has the same item.
+    """Read the items of `ner`.
 
-    Layouts and what else no format has are left out.
+    They have the classes of `sector` where that has the same item. Layouts and what else no format has are left out.
 
     Args:
         path: a benchmark, or its folder `dataset`.
@@ -151,7 +151,8 @@ def from_corpus(
                 {"id": id, "title": "", "text": document.text, "sectors": numbers, **shared}
             )
     parts = [str((assignments[group].split, *assignments[group].folds)) for group in groups]
-    repeats = len(duplicates.find_near_duplicates([document.text for document in documents], parts))  # as `verify` counts
+    texts = [document.text for document in documents]
+    repeats = len(duplicates.find_near_duplicates(texts, parts))  # as `verify` counts
     remarks = _make_remarks(documents, len(set(groups)), repeats, n_divided)
     contents = _dataset_files(table, label_set, assignments, repeats)
     contents |= _text_files(label_set, remarks, command, source, splits)
@@ -161,7 +162,7 @@ def from_corpus(
 def _make_label_set(
     documents: Sequence[Document], spans: Sequence[Sequence[Span]], title: str, log: ConversionLog
 ) -> tuple[LabelSet, dict[tuple[str, str], str]]:
-    """Return types and classes, the most frequent first, and the new name of each (kind, name)."""
+    """Return the label set, by frequency, and the new name of each (kind, name)."""
     counts = {
         "entity": Counter(span.type for document_spans in spans for span in document_spans),
         "sector": Counter(name for document in documents for name in document.classes),
@@ -185,7 +186,7 @@ def _make_label_set(
 
 
 def _to_identifier(name: str, taken: set[str]) -> str:
-    """Return a new name for labels.toml: Chinese as pinyin, all else that is no letter, digit or "_" as "_"."""
+    """Return a name for labels.toml: Chinese as pinyin, other characters as "_"."""
     if not _NAME.fullmatch(name):
         if any("\u3400" <= c <= "\u9fff" for c in name):
             from pypinyin import lazy_pinyin
@@ -198,7 +199,7 @@ def _to_identifier(name: str, taken: set[str]) -> str:
 
 
 def _to_colour(number: int) -> str:
-    """Return a dark colour, each far from the one before: steps of the golden angle round the wheel."""
+    """Return a dark colour, each a golden angle from the one before."""
     import colorsys
 
     rgb = colorsys.hsv_to_rgb(number * 0.6180339887 % 1, 0.9, (0.65, 0.45, 0.55)[number % 3])
@@ -258,7 +259,7 @@ def _dataset_files(
 def _compute_statistics(
     table: features.Rows, label_set: LabelSet, assignments: Mapping[str, SplitAssignment]
 ) -> dict[str, Any]:
-    """Count as for a benchmark from pages; what the corpus has not, such as layouts, is empty."""
+    """Count as for a benchmark from pages; layouts and noise are empty."""
     ner = table["ner"]
     articles = {split: [{"layout": ""} for place in assignments.values() if place.split == split] for split in ner}
     whole = {"sector": {split: [{"sectors": ()} for _ in rows] for split, rows in ner.items()}} | table

@@ -12,7 +12,10 @@ GROUP_FIELD = "article_id"  # the field under which every JSON format writes a d
 
 
 def read_rows(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
-    """Yield location and object of every line. Other lines are problems; too many of them end the conversion."""
+    """Yield location and object of every line.
+
+    Other lines are problems; too many of them end the conversion.
+    """
     problems: list[Problem] = []
     for number, row in jsonl.stream_rows(path, problems):
         yield f"{files.display_path(path)}:{number}", row
@@ -22,7 +25,7 @@ def read_rows(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
 
 
 def convert_offsets(text: str, start: int, end: int, unit: str | None) -> tuple[int, int]:
-    """Convert offsets in code points to `unit`: utf-16, or code-points or None to leave them."""
+    """Convert offsets in code points to `unit`, if it is utf-16."""
     if unit != "utf-16":
         return start, end
     first, last = to_utf16_offsets(text, [start, end])

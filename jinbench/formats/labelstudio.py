@@ -1,4 +1,7 @@
-"""Label Studio's JSON, of any project: labelled regions are spans, choices are classes. Offsets count code points."""
+"""Label Studio's JSON, of any project: regions are spans, choices are classes.
+
+Offsets count code points.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +40,10 @@ def _is_minimal(entry: object) -> bool:
 
 def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """Read the tasks of an export (JSON or JSON_MIN), each with its first annotation that was not cancelled."""
+    """Read the tasks of an export, JSON or JSON_MIN.
+
+    Each has its first annotation that was not cancelled.
+    """
     try:
         tasks = files.read_json(path)
     except DataError as error:
@@ -86,7 +92,7 @@ def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str 
 
 
 def _read_results(task: Row, location: str, log: ConversionLog) -> list[Row] | None:
-    """Return the results of the first annotation that was not cancelled; None if there is none."""
+    """Return the results of the first annotation that was not cancelled, or None."""
     annotations = task.get("annotations")
     annotations = annotations if isinstance(annotations, list) else []
     submitted = [entry for entry in annotations if isinstance(entry, dict) and not entry.get("was_cancelled")]
@@ -115,7 +121,7 @@ def _minimal_results(task: Row) -> list[Row]:
 
 
 def _labelled_text(data: Row, results: Iterable[Row]) -> str | None:
-    """Return the field of a task that was labelled: the one that a control names, or the only text, or the longest."""
+    """Return the text that a control names, or the field "text", or the longest."""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
     named = [str(result.get("to_name")) for result in results if str(result.get("to_name")) in texts]
     key = next(iter(named), TEXT if TEXT in texts else max(texts, key=lambda key: len(texts[key]), default=None))
@@ -136,7 +142,7 @@ def _comparable_surface(surface: object, text: str, start: object, end: object) 
 def write(
     documents: Iterable[Document], log: ConversionLog, offsets: str | None = None, **_: object
 ) -> Iterator[bytes]:
-    """Yield tasks to import, each with one annotation; controls are named as in `jinbench labels config`."""
+    """Yield tasks to import, with controls named as in `jinbench labels config`."""
     separator = b"[\n"
     for document in documents:
         data: Row = {TEXT: document.text} | to_id_fields(document)

@@ -1,4 +1,7 @@
-"""FORMATS: how each corpus format is read, written and recognised. A new one is one entry."""
+"""FORMATS: how each corpus format is read, written and recognised.
+
+A new one is one entry.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -22,7 +25,7 @@ Writer = Callable[..., Iterator[Any]]
 
 @dataclass(frozen=True)
 class Format:
-    """How a corpus format is read, written and recognised.
+    """Reader, writer and recognition of a corpus format.
 
     Attributes:
         name: as in `--from` and `--to`.
@@ -84,7 +87,10 @@ def get_format(name: str, location: str) -> Format:
 
 
 def detect_format(path: Path) -> Format:
-    """Return the one format that a file or folder can be. Raise :class:`DataError` (file-missing, format-unknown)."""
+    """Return the one format that a file or folder can be.
+
+    Raise :class:`DataError` (file-missing, format-unknown).
+    """
     names = match_formats(path)
     if len(names) != 1:
         summaries = "; ".join(f"{format.name}: {format.summary}" for format in FORMATS.values())
@@ -97,7 +103,10 @@ def detect_format(path: Path) -> Format:
 
 
 def match_formats(path: Path) -> list[str]:
-    """Return the names of the formats that a file or folder looks like. Raise :class:`DataError` (file-missing)."""
+    """Return the names of the formats that a file or folder looks like.
+
+    Raise :class:`DataError` (file-missing).
+    """
     if not path.exists():
         fail("file-missing", files.display_path(path), expected="a file or a folder", found="nothing",
              fix="check the path")  # fmt: skip

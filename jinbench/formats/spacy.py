@@ -1,4 +1,6 @@
-"""spaCy's documents: a DocBin (.spacy), or what Doc.to_json gives, in a list (.json) or one on a line (.jsonl).
+"""spaCy's documents: a DocBin (.spacy), or JSON as of Doc.to_json.
+
+The JSON is a list (.json) or has one document on each line (.jsonl).
 
 A character is a token in a DocBin, as in `spacy.blank("zh")`: so every span begins and ends with one. `doc.ents`
 cannot overlap: where spans do, all of them are in `doc.spans["sc"]` as well, and in `doc.ents` those of
@@ -45,7 +47,7 @@ def is_row(row: object) -> bool:
 
 def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
          **_: object) -> Iterator[Document]:  # fmt: skip
-    """Read the documents of a file: entities, spans of all keys, and classes with a score of a half or more."""
+    """Read entities, spans of all keys, and classes with a score of a half or more."""
     rows = _read_docbin(path, log) if path.suffix == ".spacy" else _read_json(path, log)
     for location, row in rows:
         text = validate_text(row.get("text"), location, log)

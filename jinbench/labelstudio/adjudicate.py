@@ -1,30 +1,38 @@
-"""Between annotators: a project that shows their readings side by side, and an export that says why.
+"""The adjudication project: all annotators' labels side by side, and a decision on each disagreement.
 
-What they agree on is accepted; what they do not is left to the adjudicator.
+Passages on which all agree are accepted; the others are left to the adjudicator.
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jinbench.annotation import adjudication
-from jinbench.annotation.adjudication import Disagreement, find_decisions, intersect_labels, labels_to_adjudicate
+from jinbench.annotation.adjudication import (
+    Disagreement,
+    LabelsByAnnotator,
+    find_decisions,
+    find_disagreements,
+    intersect_labels,
+    labels_to_adjudicate,
+)
 from jinbench.annotation.workspace import Workspace
-from jinbench.core.types import PassageLabels, Step
+from jinbench.core.types import Step
 from jinbench.labelstudio import annotations, projects
-from jinbench.labelstudio import push as pushing
-from jinbench.labelstudio.push import PushResult
+from jinbench.labelstudio.contents import TaskContents
+from jinbench.labelstudio.push import PushResult, push_passages
 from jinbench.labelstudio.server.client import retry
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-AGREED = "agreed"  # the prediction that an adjudicator starts from
+AGREED = "agreed"  # the prediction with which an adjudicator begins
 
 
 @dataclass(frozen=True)
 class Adjudication:
-    """What lies before an adjudicator: the project, how many passages were accepted now, what is still to decide or
-    lacks a reason, the passages that were skipped or left as drafts, and where each passage with any of that is opened.
+    """State of an adjudication.
+
+    `accepted`: number of passages accepted by this push. `to_decide`: disagreements that are undecided or have no
+    reason. `left`: passages that were skipped or have drafts. `urls`: where to open each passage of these two.
     """
 
     pushed: PushResult
@@ -35,42 +43,43 @@ class Adjudication:
 
 
 def push_adjudication(client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step) -> Adjudication:
-    """Make the adjudicator's project or bring it up to date, and accept there what the annotators agree on.
+    """Create or update the adjudicator's project, and accept the passages on which the annotators agree.
 
-    A task that the adjudicator has touched, even to skip it, is left alone.
+    Tasks on which the adjudicator has worked are left alone, also skipped ones.
     Raises :class:`DataError`, :class:`ServerError`.
     """
-    found = labels_to_adjudicate(workspace, adjudicator)
-    common = intersect_labels(found, adjudicator)
-    pushed = _show(client, workspace, adjudicator, found, common, step)
-    questions = adjudication.find_disagreements(workspace.seeds.passages(), found, {})
+    labels = labels_to_adjudicate(workspace, adjudicator)
+    common = intersect_labels(labels, adjudicator)
+    pushed = _push_project(client, workspace, adjudicator, step, {**labels, AGREED: common})
+    disagreements = find_disagreements(workspace.seeds.passages(), labels, {})
     tasks = retry(client, lambda: projects.list_tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.has_work(task)}
     decided = {entry.passage_id: entry for entry in annotations.fetch_labels(client, workspace, adjudicator)}
-    accepted = [entry for id, entry in common.items() if id not in begun | {each.passage_id for each in questions}]
-    annotations.submit_labels(
-        client, workspace, adjudicator, accepted, projects.to_progress(step, f"accept {adjudicator}", len(accepted))
-    )
-    to_decide = [each for each in questions if each.passage_id not in decided]
-    to_decide += [each for each in find_decisions(workspace.seeds, found, adjudicator, decided) if not each.reason]
+    excluded = begun | {disagreement.passage_id for disagreement in disagreements}
+    accepted = [entry for id, entry in common.items() if id not in excluded]
+    progress = projects.to_progress(step, f"accept {adjudicator}", len(accepted))
+    annotations.submit_labels(client, workspace, adjudicator, accepted, progress)
+    decisions = find_decisions(workspace, labels, adjudicator, decided)
+    to_decide = [disagreement for disagreement in disagreements if disagreement.passage_id not in decided]
+    to_decide += [decision for decision in decisions if not decision.reason]
     left = sorted(begun - decided.keys())
-    urls = {id: f"{pushed.url}?task={tasks[id][0].id}" for id in (*(each.passage_id for each in to_decide), *left)}
+    ids = [*(disagreement.passage_id for disagreement in to_decide), *left]
+    urls = {id: f"{pushed.url}?task={tasks[id][0].id}" for id in ids}
     return Adjudication(pushed, len(accepted), to_decide, left, urls)
 
 
-def create_adjudication_project(client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step) -> PushResult:
-    """The adjudicator's project with all readings in it, and nothing accepted yet. Raises as :func:`push`."""
-    found = labels_to_adjudicate(workspace, adjudicator)
-    return _show(client, workspace, adjudicator, found, intersect_labels(found, adjudicator), step)
-
-
-def _show(
-    client: "LabelStudio",
-    workspace: Workspace,
-    adjudicator: str,
-    found: dict[str, dict[str, PassageLabels]],
-    common: dict[str, PassageLabels],
-    step: Step,
+def create_adjudication_project(
+    client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step
 ) -> PushResult:
-    counted = projects.to_progress(step, f"push {adjudicator}", len(common))
-    return pushing.push_passages(client, workspace, adjudicator, counted, {**found, AGREED: common})
+    """Create or update the adjudicator's project, and accept nothing. Raises as :func:`push_adjudication`."""
+    labels = labels_to_adjudicate(workspace, adjudicator)
+    labels[AGREED] = intersect_labels(labels, adjudicator)
+    return _push_project(client, workspace, adjudicator, step, labels)
+
+
+def _push_project(
+    client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step, labels: LabelsByAnnotator
+) -> PushResult:
+    progress = projects.to_progress(step, f"push {adjudicator}", len(labels[AGREED]))
+    contents = TaskContents(labels_by_annotator=labels)
+    return push_passages(client, workspace, adjudicator, progress, contents)

@@ -1,11 +1,11 @@
-"""How far apart colours look, also to readers who do not see all of them."""
+"""Differences of colours, also for readers with colour vision deficiencies."""
 
 import itertools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-# Linear RGB as it looks with one kind of cone missing: Machado, Oliveira and Fernandes 2009, "A Physiologically-based
+# Linear RGB as seen without one kind of cone: Machado, Oliveira and Fernandes 2009, "A Physiologically-based
 # Model for Simulation of Color Vision Deficiency", severity 1.0.
 VISIONS: Mapping[str, tuple[tuple[float, float, float], ...]] = {
     "normal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -34,7 +34,7 @@ Triple = tuple[float, float, float]
 
 
 class ColourPair(NamedTuple):
-    """Two names whose colours look `distance` apart (CIEDE2000) with a kind of vision."""
+    """Two names, and the distance (CIEDE2000) of their colours for a kind of vision."""
 
     distance: float
     first: str
@@ -43,13 +43,13 @@ class ColourPair(NamedTuple):
 
 
 def to_rgb(colour: str) -> Triple:
-    """`#RRGGBB` as shares of 1, with the gamma of sRGB."""
+    """Convert `#RRGGBB` to sRGB components, 0 to 1."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
 
 
 def blend(colour: str, opacity: float, ground: str = WHITE) -> str:
-    """What a layer of `colour` on `ground` looks like, as a browser mixes them."""
+    """Return the colour of a layer of `colour` on `ground`, as a browser mixes them."""
     mixed = (opacity * a + (1 - opacity) * b for a, b in zip(to_rgb(colour), to_rgb(ground), strict=True))
     return "#" + "".join(f"{round(255 * value):02X}" for value in mixed)
 
@@ -65,18 +65,18 @@ def _times(matrix: tuple[tuple[float, float, float], ...], vector: Triple) -> Tr
 
 
 def relative_luminance(colour: str) -> float:
-    """Relative luminance of WCAG 2, 0 to 1."""
+    """Return the relative luminance of WCAG 2, 0 to 1."""
     return sum(a * b for a, b in zip((0.2126, 0.7152, 0.0722), _linear(colour), strict=True))
 
 
 def contrast_ratio(one: str, other: str) -> float:
-    """The contrast ratio of WCAG 2, 1 to 21."""
+    """Return the contrast ratio of WCAG 2, 1 to 21."""
     low, high = sorted((relative_luminance(one), relative_luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
 def to_lab(colour: str, vision: str = "normal") -> Triple:
-    """CIE L*a*b* (D65) of a colour as it looks with a kind of vision, a key of :data:`VISIONS`."""
+    """Convert a colour to CIE L*a*b* (D65), as seen with a kind of vision, a key of :data:`VISIONS`."""
     seen = _times(VISIONS[vision], _linear(colour))
     clipped = (min(max(seen[0], 0), 1), min(max(seen[1], 0), 1), min(max(seen[2], 0), 1))
     x, y, z = (
@@ -87,7 +87,7 @@ def to_lab(colour: str, vision: str = "normal") -> Triple:
 
 
 def ciede2000(one: Triple, other: Triple) -> float:
-    """The difference of two colours in CIE L*a*b*: Sharma, Wu and Dalal 2005. About 2 is just seen side by side."""
+    """Return the difference of two colours in CIE L*a*b* (Sharma, Wu and Dalal 2005); about 2 is just noticeable."""
     (l1, a1, b1), (l2, a2, b2) = one, other
     mean = ((math.hypot(a1, b1) + math.hypot(a2, b2)) / 2) ** 7
     g = 0.5 * (1 - math.sqrt(mean / (mean + 25**7)))
@@ -115,7 +115,7 @@ def _cos(degrees: float) -> float:
 
 
 def find_closest_pair(colours: Mapping[str, str], vision: str) -> ColourPair | None:
-    """The two names of `colours` (name to `#RRGGBB`) that look most alike; None if there are not two."""
+    """Return the two most similar of `colours` (`#RRGGBB` by name); None if there are fewer than two."""
     seen = {name: to_lab(colour, vision) for name, colour in colours.items()}
     pairs = (ColourPair(ciede2000(seen[a], seen[b]), a, b, vision) for a, b in itertools.combinations(seen, 2))
     return min(pairs, default=None)

@@ -1,46 +1,44 @@
-"""How far a team has come at its desks: who has labelled how much, how fast, and where two of them drift apart."""
+"""Annotation progress, speed and agreement so far."""
 
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinbench.annotation import agreement
-from jinbench.annotation.agreement import NO_SPAN, QuickAgreement
-from jinbench.annotation.assignments import assigned_passages, read_assignments
+from jinbench.annotation.agreement import NO_SPAN, QuickAgreement, measure_quick_agreement
 from jinbench.annotation.workspace import Workspace
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations, projects
-from jinbench.labelstudio.server.client import as_server_error
+from jinbench.labelstudio.server.client import JsonObject, as_server_error
 from jinbench.scoring.results import round_floats
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-ENOUGH = 5  # labels of a type on one side, before it is worth a look
+MIN_LABELS = 5  # of a type from one of two annotators, for a type disagreement
 
 
 @dataclass(frozen=True)
 class AnnotatorProgress:
-    """An annotator's share, in passages. `url` is None while there is no project.
+    """Progress of an annotator, in assigned passages. `url` is None while there is no project.
 
-    `characters_per_minute` and `seconds_per_passage` are medians over the passages that were labelled in the browser,
-    which notes the time; None if there are none. `problems` are the submitted passages that cannot be used as they are.
+    `characters_per_minute` and `seconds_per_passage` are medians over the passages labelled in the browser, which
+    records the time; None if there are none. `last`: time of the last change. `problems`: errors in submitted labels.
     """
 
     annotator: str
     url: str | None
     passages: int
-    submitted: int
-    skipped: int
-    drafts: int
-    characters_per_minute: float | None
-    seconds_per_passage: float | None
-    last: str | None
-    problems: tuple[str, ...]
+    submitted: int = 0
+    skipped: int = 0
+    drafts: int = 0
+    characters_per_minute: float | None = None
+    seconds_per_passage: float | None = None
+    last: str | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def left(self) -> int:
@@ -49,8 +47,10 @@ class AnnotatorProgress:
 
 @dataclass(frozen=True)
 class TypeDisagreement:
-    """A type on which annotators differ: how many labels of it two of them have on the same passages, how many of
-    those are the same, and what one most often says where the other says this type.
+    """A type on which pairs of annotators disagree on common passages.
+
+    `first` and `second`: number of labels of this type from each; `same`: number of labels in common; `confused_with`:
+    the most frequent other type where one of them has this type.
     """
 
     name: str
@@ -58,16 +58,18 @@ class TypeDisagreement:
     second: int
     same: int
     f1: float
-    mostly: str | None
+    confused_with: str | None
 
 
 @dataclass(frozen=True)
 class TeamProgress:
+    """Progress of all annotators, their agreement so far, and the types on which they disagree."""
+
     people: tuple[AnnotatorProgress, ...]
     pairs: tuple[QuickAgreement, ...]
-    find_type_disagreements: tuple[TypeDisagreement, ...]
+    type_disagreements: tuple[TypeDisagreement, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         pairs = [
             {
                 "first": pair.first,
@@ -79,70 +81,67 @@ class TeamProgress:
             for pair in self.pairs
         ]
         people = [asdict(person) | {"left": person.left} for person in self.people]
-        record: dict[str, Any] = round_floats(
-            {"people": people, "pairs": pairs, "drifts": [asdict(drift) for drift in self.drifts]}
-        )
+        disagreements = [asdict(disagreement) for disagreement in self.type_disagreements]
+        record: JsonObject = round_floats({"people": people, "pairs": pairs, "type_disagreements": disagreements})
         return record
 
 
 def measure_progress(client: "LabelStudio", workspace: Workspace, names: Sequence[str]) -> TeamProgress:
-    """What is on the server now. Raises :class:`ServerError`, :class:`DataError` (share-unknown)."""
-    dealt = read_assignments(workspace.benchmark, workspace.seeds)
-    people, submitted = [], {}
+    """Measure the progress on the server. Raises :class:`ServerError`, :class:`DataError` (share-unknown)."""
+    people, labels = [], {}
     for name in names:
-        share = assigned_passages(dealt, workspace.seeds, name)
-        person, submitted[name] = _person(client, workspace, name, share)
+        person, labels[name] = _measure_annotator(client, workspace, name)
         people.append(person)
     pairs = []
     for a, b in itertools.combinations(names, 2):
-        if {entry.passage_id for entry in submitted[a]} & {entry.passage_id for entry in submitted[b]}:
-            pairs.append(agreement.measure_quick_agreement(workspace, submitted[a], submitted[b], (a, b)))
+        if {entry.passage_id for entry in labels[a]} & {entry.passage_id for entry in labels[b]}:
+            pairs.append(measure_quick_agreement(workspace, labels[a], labels[b], (a, b)))
     return TeamProgress(tuple(people), tuple(pairs), find_type_disagreements(pairs))
 
 
-def _person(
-    client: "LabelStudio", workspace: Workspace, name: str, share: Iterable[str] | None
+def _measure_annotator(
+    client: "LabelStudio", workspace: Workspace, name: str
 ) -> tuple[AnnotatorProgress, list[PassageLabels]]:
-    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
-    wanted = set(texts) if share is None else set(share)
+    assigned, passages = workspace.assigned_passages(name), workspace.passages
+    ids = set(passages if assigned is None else assigned)
     project = as_server_error(lambda: projects.find_project(client, projects.project_title(workspace.label_set, name)))
     if project is None:
-        return AnnotatorProgress(name, None, len(wanted), 0, 0, 0, None, None, None, ()), []
+        return AnnotatorProgress(name, None, len(ids)), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
-    index = as_server_error(lambda: projects.list_tasks_by_passage(client, project.id))
-    tasks = [found for id, found in index.items() if id in wanted]  # several of a passage, until the next push
-    labelled: list[PassageLabels] = []
+    tasks_by_passage = as_server_error(lambda: projects.list_tasks_by_passage(client, project.id))
+    groups = [tasks for id, tasks in tasks_by_passage.items() if id in ids]  # a passage may have several until a push
+    labels: list[PassageLabels] = []
     problems: tuple[str, ...] = ()
     try:
-        labelled = annotations.fetch_labels(client, workspace, name)
-    except DataError as error:  # the rest of the overview stands
+        labels = annotations.fetch_labels(client, workspace, name)
+    except DataError as error:  # the other figures stay valid
         problems = tuple(map(str, error.problems))
     except annotations.OthersLabelledError as error:
         problems = (str(error),)
-    times = [(len(texts[entry.passage_id]), entry.lead_time) for entry in labelled if entry.lead_time]
-    person = AnnotatorProgress(
+    times = [(len(passages[entry.passage_id].text), entry.lead_time) for entry in labels if entry.lead_time]
+    progress = AnnotatorProgress(
         name,
         url,
-        len(wanted),
-        sum(map(_submitted, tasks)),
-        sum(any(task.cancelled_annotations for task in found) and not _submitted(found) for found in tasks),
-        sum(any(task.drafts for task in found) for found in tasks),
-        median(length / seconds * 60 for length, seconds in times) if times else None,
-        median(seconds for _, seconds in times) if times else None,
-        max((entry.updated_at or entry.created_at or "" for entry in labelled), default=None) or None,
-        problems,
+        len(ids),
+        submitted=sum(map(_is_submitted, groups)),
+        skipped=sum(any(task.cancelled_annotations for task in tasks) and not _is_submitted(tasks) for tasks in groups),
+        drafts=sum(any(task.drafts for task in tasks) for tasks in groups),
+        characters_per_minute=median(length / seconds * 60 for length, seconds in times) if times else None,
+        seconds_per_passage=median(seconds for _, seconds in times) if times else None,
+        last=max((entry.updated_at or entry.created_at or "" for entry in labels), default=None) or None,
+        problems=problems,
     )
-    return person, labelled
+    return progress, labels
 
 
-def _submitted(same: Iterable[projects.Task]) -> bool:
-    return any(task.total_annotations for task in same)
+def _is_submitted(tasks: Iterable[projects.Task]) -> bool:
+    return any(task.total_annotations for task in tasks)
 
 
 def find_type_disagreements(pairs: Iterable[QuickAgreement]) -> tuple[TypeDisagreement, ...]:
-    """The types on which two annotators differ, the worst first; those with fewer than `ENOUGH` labels are left out."""
+    """Return the types with labels not in common, the lowest F1 first; those with few labels are left out."""
     first, second, same = Counter[str](), Counter[str](), Counter[str]()
-    instead: dict[str, Counter[str]] = {}
+    confusion: dict[str, Counter[str]] = {}
     for pair in pairs:
         for cell in pair.spans.labels:
             first[cell.name] += cell.gold
@@ -151,14 +150,14 @@ def find_type_disagreements(pairs: Iterable[QuickAgreement]) -> tuple[TypeDisagr
         for a, row in pair.confusion.items():
             for b, number in row.items():
                 if a != b and number:
-                    instead.setdefault(a, Counter())[b] += number
-                    instead.setdefault(b, Counter())[a] += number
-    found = []
+                    confusion.setdefault(a, Counter())[b] += number
+                    confusion.setdefault(b, Counter())[a] += number
+    disagreements = []
     for name in first:
-        if max(first[name], second[name]) < ENOUGH or same[name] == first[name] == second[name]:
+        if max(first[name], second[name]) < MIN_LABELS or same[name] == first[name] == second[name]:
             continue
-        others = instead.get(name, Counter()).most_common(1)
-        mostly = ("no span with these borders" if others[0][0] == NO_SPAN else others[0][0]) if others else None
+        other = next((type for type, _ in confusion.get(name, Counter()).most_common(1)), None)
+        other = "no span with these boundaries" if other == NO_SPAN else other
         f1 = 2 * same[name] / (first[name] + second[name])
-        found.append(TypeDisagreement(name, first[name], second[name], same[name], f1, mostly))
-    return tuple(sorted(found, key=lambda drift: (drift.f1, drift.name)))
+        disagreements.append(TypeDisagreement(name, first[name], second[name], same[name], f1, other))
+    return tuple(sorted(disagreements, key=lambda disagreement: (disagreement.f1, disagreement.name)))

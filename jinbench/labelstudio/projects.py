@@ -1,32 +1,37 @@
-"""Projects in Label Studio and the tasks in them, as they are.
+"""Projects and tasks of Label Studio.
 
-A task is known by the passage id in its `data`; `text_sha256` there marks it as made by a push.
+A task belongs to the passage whose id its `data` has; `text_sha256` there marks it as created by a push.
 """
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from jinbench.annotation.labels import LabelSet
 from jinbench.core import files
+from jinbench.core.errors import ServerError, fail
 from jinbench.core.types import Article, Progress, Step
-from jinbench.labelstudio.server.client import call
+from jinbench.labelstudio.server.client import NOT_FOUND, JsonObject, call, retry
 from jinbench.seeds.articles import Seeds
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 CONTEXT = 120  # characters shown of the passages before and after
-# A listing shows nobody's drafts but one's own; its filters know all.
-DRAFTED: dict[str, Any] = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
+# A listing shows only the drafts of its own user; its filters see all.
+HAS_DRAFT: JsonObject = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
 PAGE = 1000  # tasks in one page of a listing
+BATCH = 500  # tasks in one request; nobody can submit while the server writes them
+ROUNDS = 5
 
-Row = dict[str, str]
+Row = TypeVar("Row")
+TaskData = dict[str, str]
 
 
 class Project(NamedTuple):
-    """A project, and how many tasks it has."""
+    """A project and its number of tasks."""
 
     id: int
     title: str
@@ -34,27 +39,27 @@ class Project(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A task as a listing has it. `drafts`: whether anybody has left one."""
+    """A task of a listing. `drafts`: whether anybody has left a draft."""
 
     id: int
-    data: dict[str, Any]
+    data: JsonObject
     total_annotations: int
     cancelled_annotations: int
     drafts: bool
 
 
-def to_progress(step: Step, what: str, total: int) -> Progress:
-    """A progress of `total` passages as a step called `what`."""
-    return lambda done: step(what, done, total)
+def to_progress(step: Step, name: str, total: int) -> Progress:
+    """Return a progress callback that reports `total` passages as the step `name`."""
+    return lambda done: step(name, done, total)
 
 
-def build_task_data(seeds: Seeds) -> list[Row]:
-    """What is shown for each passage, in reading order."""
+def build_task_data(seeds: Seeds) -> list[TaskData]:
+    """Return the data of a task for each passage, in reading order."""
     return [build_task_row(article, number) for article in seeds.articles for number in range(len(article.passages))]
 
 
-def build_task_row(article: Article, number: int) -> Row:
-    """What is shown for one passage of an article."""
+def build_task_row(article: Article, number: int) -> TaskData:
+    """Return the data of the task for passage `number` of an article."""
     passage = article.passages[number]
     before = article.passages[number - 1].text if number else ""
     after = article.passages[number + 1].text if number + 1 < len(article.passages) else ""
@@ -70,32 +75,32 @@ def build_task_row(article: Article, number: int) -> Row:
 
 
 def project_title(label_set: LabelSet, annotator: str) -> str:
-    """Label Studio cuts titles at 50 characters; the annotator's name must survive."""
+    """Return the title of an annotator's project, of at most 50 characters: Label Studio cuts longer ones."""
     return f"{label_set.title[: 47 - len(annotator)]} · {annotator}"
 
 
 def find_project(client: "LabelStudio", title: str) -> Project | None:
-    """The project with this title; the oldest if there are several."""
+    """Return the project with this title; the oldest if there are several."""
     return next(iter(find_projects(client, title)), None)
 
 
 def find_projects(client: "LabelStudio", title: str) -> list[Project]:
-    """The projects of exactly this title, oldest first."""
-    found: list[Project] = []
+    """Return the projects with exactly this title, oldest first."""
+    projects: list[Project] = []
     page = 1
     while True:
         parameters = {"title": title, "include": "id,title,task_number", "page_size": 100, "page": page}
         answer = call(client, "GET", "api/projects/", params=parameters)
-        found += [Project(each["id"], each["title"], each["task_number"]) for each in answer["results"]]
+        projects += [Project(entry["id"], entry["title"], entry["task_number"]) for entry in answer["results"]]
         if not answer["next"]:
-            return sorted(project for project in found if project.title == title)
+            return sorted(project for project in projects if project.title == title)
         page += 1
 
 
-def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The tasks that meet all conditions, by id. A page begins behind the last id: deleting does not shift it.
+def _filter_tasks(client: "LabelStudio", project: int, include: str, *conditions: JsonObject) -> Iterator[JsonObject]:
+    """Yield the tasks that meet all conditions, by id. A page begins behind the last id: deleting does not shift it.
 
-    A server may give fewer on a page than it is asked for (TASK_API_PAGE_SIZE_MAX): the end is where its count says so.
+    A page may be shorter than asked for (TASK_API_PAGE_SIZE_MAX of the server): the total says which is the last.
     """
     last = 0
     while True:
@@ -103,28 +108,28 @@ def _pages(client: "LabelStudio", project: int, include: str, *conditions: dict[
         query = json.dumps({"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]})
         parameters = {"project": project, "fields": "task_only", "include": include, "resolve_uri": "false"}
         answer = call(client, "GET", "api/tasks", params={**parameters, "page_size": PAGE, "query": query})
-        found = answer["tasks"]
-        yield from found
-        if not found or len(found) >= answer["total"]:
+        page = answer["tasks"]
+        yield from page
+        if not page or len(page) >= answer["total"]:
             return
-        last = found[-1]["id"]
+        last = page[-1]["id"]
 
 
 def list_tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
-    """All tasks of a project, by id. A listing shows nobody's drafts but one's own; its filter knows all."""
-    drafted = {task["id"] for task in _pages(client, project, "id", DRAFTED)}
-    for task in _pages(client, project, "id,data,total_annotations,cancelled_annotations"):
+    """Yield all tasks of a project, by id."""
+    drafted = {task["id"] for task in _filter_tasks(client, project, "id", HAS_DRAFT)}
+    for task in _filter_tasks(client, project, "id,data,total_annotations,cancelled_annotations"):
         counts = task["total_annotations"], task["cancelled_annotations"]
         yield Task(task["id"], task["data"], *counts, task["id"] in drafted)
 
 
 def list_tasks_by_passage(client: "LabelStudio", project: int) -> dict[str, list[Task]]:
-    """The tasks that a push made in a project, by passage id, oldest first. Tasks that others made are left alone."""
-    found = defaultdict(list)
+    """Return the tasks that a push created in a project, by passage id, oldest first."""
+    tasks = defaultdict(list)
     for task in list_tasks(client, project):
         if created_by_push(task):
-            found[str(task.data.get("passage_id"))].append(task)
-    return found
+            tasks[str(task.data.get("passage_id"))].append(task)
+    return tasks
 
 
 def created_by_push(task: Task) -> bool:
@@ -132,22 +137,63 @@ def created_by_push(task: Task) -> bool:
 
 
 def has_work(task: Task) -> bool:
-    """Whether somebody has worked on a task: submitted, skipped, or left a draft."""
+    """Return whether the task has annotations, skips or drafts."""
     return bool(task.total_annotations or task.cancelled_annotations or task.drafts)
 
 
 def delete_if_exists(client: "LabelStudio", path: str) -> None:
-    """Delete what may be gone already."""
+    """Delete an object that may be gone already."""
     from label_studio_sdk.core.api_error import ApiError
 
     try:
         call(client, "DELETE", path)
     except ApiError as error:
-        if error.status_code != 404:
+        if error.status_code != NOT_FOUND:
             raise
 
 
 def delete_predictions(client: "LabelStudio", project: int, versions: Iterable[str]) -> None:
-    """Delete all predictions of these model versions, a version at a time."""
+    """Delete all predictions of these model versions."""
     for version in sorted(set(versions)):
         call(client, "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version})
+
+
+def split_batches(rows: Sequence[Row], size: int | None = None) -> Iterator[Sequence[Row]]:
+    """Yield `rows` in batches of `size`, by default BATCH."""
+    size = size or BATCH
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def repeat_until_stable(client: "LabelStudio", reconcile: Callable[[], bool], changed: str) -> None:
+    """Call `reconcile` until it returns that the server is as it should be. Raises :class:`ServerError`.
+
+    Args:
+        client: Client of the server.
+        reconcile: Reads the state of the server, sends what is missing, and returns whether nothing was to be done.
+        changed: Plural noun for the message if others change the server all the time.
+    """
+    for _ in range(ROUNDS):
+        if retry(client, reconcile):
+            return
+    raise ServerError(f"Somebody else changes the {changed} all the time. Run the same command again when it ends.")
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def check_storable(value: object, location: str) -> None:
+    """Raise :class:`DataError` (wrong-shape) for text that a database refuses or cannot return.
+
+    That is text with a NUL or with half a surrogate pair.
+    """
+    if isinstance(value, str):
+        if match := _UNSTORABLE.search(value):
+            expected, fix = "text that can be stored", "remove that character"
+            fail("wrong-shape", location, expected=expected, found=repr(match[0]), fix=fix)
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            check_storable(entry, f"{location} {name}")
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            check_storable(entry, location)

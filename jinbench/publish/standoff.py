@@ -13,6 +13,7 @@ from typing import Any, TypedDict, cast
 
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, Problem, fail
@@ -261,7 +262,8 @@ def _rebuild_parquet(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     annotations = [
         (entry, by_annotator[entry.name]) for entry in read_annotators(benchmark).entries if entry.name in by_annotator
     ]
-    table = build_rows(seeds, label_set, gold, read_splits(benchmark, seeds.articles), annotations)
+    workspace = Workspace.from_parts(benchmark, seeds=seeds, label_set=label_set)
+    table = build_rows(workspace, gold, read_splits(benchmark, seeds.articles), annotations)
     return build_parquet_files(table, label_set, load.read_manifest(benchmark))
 
 

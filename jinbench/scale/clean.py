@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jinbench.core.text import split_sentences
-from jinbench.seeds.repairs import Char, repaired, strip_chars, to_text
+from jinbench.seeds.repairs import Char, apply_repairs, strip_chars, to_text
 
 MAX_CHARACTERS = 20_000  # of a passage: a longer line becomes several
 
@@ -15,7 +15,7 @@ _WHITE = re.compile(r"\s+")
 
 
 class Paragraph(NamedTuple):
-    """A cleaned line, and the range `[start, end)` of the article's text that it was made from.
+    """A cleaned line, and the range `[start, end)` of the article's text behind it.
 
     `cut`: the line goes on in the next one.
     """
@@ -41,7 +41,7 @@ def split_paragraphs(text: str, repairs: Sequence[str] = ()) -> Iterator[Paragra
 
 
 def _cut_line(line: str) -> Iterator[tuple[int, int, bool]]:
-    """Yield ranges of a line without the white space at its ends, none longer than `MAX_CHARACTERS`."""
+    """Yield ranges of a stripped line, none longer than `MAX_CHARACTERS`."""
     start, end = len(line) - len(line.lstrip()), len(line.rstrip())
     while end - start > MAX_CHARACTERS:
         ends = [sentence.end for sentence in split_sentences("", line[start : start + MAX_CHARACTERS])[:-1]]
@@ -53,12 +53,13 @@ def _cut_line(line: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def clean_text(text: str, repairs: Sequence[str] = ()) -> str:
-    """Return a text on one line: without control characters, white space as one space, then repaired.
+    """Return a cleaned and repaired text on one line.
 
-    The repairs must be valid names: see `jinbench.seeds.repairs.REPAIR_NAMES`.
+    Control characters are removed, white space becomes one space, then repairs are made. The repairs must be valid
+    names: see `jinbench.seeds.repairs.REPAIR_NAMES`.
     """
     text = _WHITE.sub(" ", _CONTROL.sub("", text)).strip()
     if not repairs or not text:
         return text
-    chars = repaired([Char(char, i) for i, char in enumerate(text)], repairs)
+    chars = apply_repairs([Char(char, i) for i, char in enumerate(text)], repairs)
     return to_text(strip_chars(chars))

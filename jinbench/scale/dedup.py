@@ -1,4 +1,4 @@
-"""Near duplicates among any number of passages: candidates, verified pairs, connected components.
+"""Near duplicates: candidates, verified pairs, connected components.
 
 Band hashes, and after them pairs, are divided into partitions by ranges of 64-bit hashes. A partition fits into the
 memory of one process whatever the size of the input, unless one text is in it very often: its copies have the same
@@ -46,7 +46,7 @@ def count_partitions(rows: int, limit: int) -> int:
 
 
 def _read_partition(job: Job, kind: str, part: Partition) -> Iterator[tuple[int, Any]]:
-    """Yield number and rows of each file of a kind, as far as their hashes belong to the partition."""
+    """Yield number and rows of each file of a kind whose hashes are in the partition."""
     import numpy as np
 
     low, high = ((i << 64) // part.parts for i in (part.number, part.number + 1))
@@ -60,18 +60,18 @@ def _read_partition(job: Job, kind: str, part: Partition) -> Iterator[tuple[int,
 
 
 def pair_dtype() -> Any:
-    """Return the type of a row of candidates: the passages (shard * 2^32 + row), and a hash of both."""
+    """Return the type of a candidate: two passages (shard * 2^32 + row), and a hash."""
     import numpy as np
 
     return np.dtype([("hash", np.uint64), ("first", np.uint64), ("second", np.uint64)])
 
 
 def find_candidates(job: Job, part: Partition) -> int:
-    """Write the candidates of a partition of band hashes, and count repeated given ids. Return its number.
+    """Write the candidates of a partition of band hashes. Return its number.
 
-    Passages with a band in common are candidates. Copies of a text are paired with the first of them, which
-    represents them in all other pairs; of different texts in a band each is paired with the `NEIGHBOURS` before it. So
-    the cost of boilerplate is linear in its number.
+    Repeated given ids are counted. Passages with a band in common are candidates. Copies of a text are paired with the
+    first of them, which represents them in all other pairs; of different texts in a band each is paired with the
+    `NEIGHBOURS` before it. So the cost of boilerplate is linear in its number.
     """
     import numpy as np
 
@@ -117,7 +117,10 @@ def find_candidates(job: Job, part: Partition) -> int:
 
 
 def _count_repeated_ids(job: Job, part: Partition) -> tuple[int, list[tuple[int, int]]]:
-    """Return how many articles have a given id of an earlier one, and shard and position of the first of them."""
+    """Count articles with the given id of an earlier one; return the first of them too.
+
+    They are (shard, position).
+    """
     import numpy as np
 
     dtype = np.dtype([*id_dtype().descr, ("block", np.uint32)])
@@ -201,9 +204,9 @@ def verify_candidates(job: Job, part: Partition) -> int:
 
 
 class Components:
-    """Connected components of the pairs, by union-find with path halving; only paired passages are in memory.
+    """Connected components of the pairs; only paired passages are in memory.
 
-    Galler & Fischer 1964, "An improved equivalence algorithm".
+    Union-find with path halving: Galler & Fischer 1964, "An improved equivalence algorithm".
 
     `members`: numbers of the passages, in order; `heads`: for each the index of the first of its component.
     """
@@ -246,7 +249,7 @@ class Components:
         return sizes
 
     def find_heads(self, places: Any) -> Any:
-        """Return the number of the first passage of each one's component: its own if nothing repeats it."""
+        """Return the number of the first passage of each passage's component."""
         import numpy as np
 
         if not len(self.members):
@@ -266,10 +269,11 @@ def read_chunks(paths: Sequence[Path]) -> Iterator[Any]:
 
 
 def select_least_certain(job: Job, count: int, shards: int, components: Components) -> list[tuple[float, int]]:
-    """Return confidence and number of the `count` passages of least confidence, at most one of each component.
+    """Return (confidence, number) of the `count` least confident passages.
 
-    One pass over the confidences of all shards suffices: the pool has the least confident passage of the `count` first
-    components so far, and another component can only enter with a passage that is still to be read.
+    At most one of each component is selected. One pass over the confidences of all shards suffices: the pool has the
+    least confident passage of the `count` first components so far, and another component can only enter with a passage
+    that is still to be read.
     """
     import numpy as np
 

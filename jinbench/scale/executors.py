@@ -1,4 +1,4 @@
-"""Executors: run jobs in this process, in local processes, or on the workers of a Dask cluster.
+"""Run jobs in this process, in local processes, or on a Dask cluster.
 
 An executor is called with a function and the arguments of each job, and yields results as they come. Functions are
 found by name, so a worker needs the same version of the package. No executor retries anything but Dask, which gives the
@@ -42,9 +42,9 @@ def serial_executor() -> Iterator[Executor]:
 
 @contextlib.contextmanager
 def process_executor(workers: int) -> Iterator[Executor]:
-    """Run jobs in `workers` processes of this machine, which end with it, and at Ctrl-C.
+    """Run jobs in `workers` processes of this machine.
 
-    Raise :class:`JinbenchError` when one of them is killed.
+    They end with it, and at Ctrl-C. Raise :class:`JinbenchError` when one of them is killed.
     """
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
@@ -74,7 +74,7 @@ def process_executor(workers: int) -> Iterator[Executor]:
 
 
 def _start_worker() -> None:
-    """Limit a worker to one thread, ignore Ctrl-C, and exit when the parent process is gone."""
+    """Limit a worker to one thread, ignore Ctrl-C, and exit when the parent is gone."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -89,7 +89,7 @@ def _start_worker() -> None:
 
 @contextlib.contextmanager
 def dask_executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
-    """Run jobs on the Dask cluster at an address, or on `workers` processes of this machine, as a cluster.
+    """Run jobs on the Dask cluster at an address, or on a local one of `workers`.
 
     Raise :class:`DataError` (package-missing, wrong-version), and :class:`JinbenchError` if the scheduler does not
     answer, or a job has killed too many workers.
@@ -159,7 +159,10 @@ def _release_result(future: Any) -> Any:
 
 
 def _check_workers(client: Any, scheduler: str | None) -> None:
-    """Raise :class:`DataError` (package-missing, wrong-version) unless every worker has this version of jinbench."""
+    """Check that every worker has this version of jinbench.
+
+    Raise :class:`DataError` (package-missing, wrong-version).
+    """
     expected = f"jinbench {metadata.version('jinbench')}"
     problems = ErrorList()
     for worker, version in sorted(client.run(_version, on_error="return").items()):

@@ -1,4 +1,4 @@
-"""MinHash signatures and LSH bands: candidates for near duplicates without comparing all pairs.
+"""MinHash signatures and LSH bands: near-duplicate candidates in linear time.
 
 The resemblance of two texts is the Jaccard index of their sets of character shingles, |A ∩ B| / |A ∪ B|. A random
 order of all shingles gives two texts the same first shingle with just that probability (Broder 1997, "On the
@@ -31,9 +31,9 @@ def candidate_probability(similarity: float) -> float:
 
 
 def mix_bits(values: "Hashes") -> "Hashes":
-    """Mix the bits of 64-bit numbers, so that each bit depends on all: the finaliser of SplitMix64.
+    """Mix the bits of 64-bit numbers, so that each bit depends on all.
 
-    Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
+    The finaliser of SplitMix64: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
     """
     import numpy as np
 
@@ -44,7 +44,7 @@ def mix_bits(values: "Hashes") -> "Hashes":
 
 
 def pack_shingles(texts: Sequence[str]) -> "Hashes":
-    """Return the shingles of joined texts, three code points of 21 bits in a number; one for each character."""
+    """Return the shingle at each character of joined texts, packed 3 * 21 bits."""
     import numpy as np
 
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
@@ -53,7 +53,9 @@ def pack_shingles(texts: Sequence[str]) -> "Hashes":
 
 
 def hash_bands(texts: Sequence[str]) -> "Hashes":
-    """Return the band hashes of each text, (n_texts, BANDS) uint64. Each text must have `SHORT` characters or more.
+    """Return the band hashes of each text, (n_texts, BANDS) uint64.
+
+    Each text must have `SHORT` characters or more.
 
     The minima are over (a * h + b) mod 2^64 with odd a, of which the upper half is taken (Dietzfelbinger et al. 1997,
     "A reliable randomized algorithm for the closest-pair problem"), where h is the mixed shingle.
@@ -112,7 +114,7 @@ class LabelledTexts:
                 self.by_band.setdefault(value, []).append(i)
 
     def find_nearest(self, texts: Sequence[str], hashes: "Hashes") -> list[str | None]:
-        """Return for each text, with its band hashes, the id of the most similar labelled one, or None."""
+        """Return the id of the most similar labelled text of each text, or None."""
         import numpy as np
 
         shared = np.isin(hashes, np.fromiter(self.by_band, dtype=np.uint64, count=len(self.by_band)))
@@ -126,7 +128,7 @@ class LabelledTexts:
 
 
 def hash_text(text: str) -> int:
-    """Return a 32-bit hash; two texts of a band with equal hashes are taken for copies of each other."""
+    """Return a 32-bit hash; equal hashes in a band are taken for copies of a text."""
     import zlib
 
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))

@@ -1,7 +1,8 @@
-"""Read articles from files in shards; the cut into shards depends on the files alone.
+"""Read articles from files in shards.
 
-A shard is a range of bytes of a JSON Lines file (a line belongs to the shard in which it begins), rows of one row group
-of a Parquet file, or some of the .txt files of a folder. What cannot be used becomes a :class:`Fault`.
+The cut into shards depends on the files alone. A shard is a range of bytes of a JSON Lines file (a line belongs to the
+shard in which it begins), rows of one row group of a Parquet file, or some of the .txt files of a folder. What cannot
+be used becomes a :class:`Fault`.
 """
 
 import hashlib
@@ -29,7 +30,10 @@ _FETCH_FIX = "fetch the file again"
 
 
 class FieldNames(NamedTuple):
-    """Names of the fields of a row. None: the usual name (id, title), if the row has it."""
+    """Names of the fields of a row.
+
+    None: the usual name (id, title), if the row has it.
+    """
 
     text: str = "text"
     id: str | None = None
@@ -37,7 +41,10 @@ class FieldNames(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Input that was left out. `line` is counted in its shard, from 1; `row` in its table, from 0."""
+    """Input that was left out.
+
+    `line` is counted in its shard, from 1; `row` in its table, from 0.
+    """
 
     code: str
     source: str
@@ -48,7 +55,7 @@ class Fault(NamedTuple):
     fix: str
 
     def to_problem(self, lines_before: int = 0) -> Problem:
-        """Convert to a problem; `lines_before` is the number of lines of the file before the shard."""
+        """Convert to a problem; `lines_before` the shard are in the file."""
         location = f":{self.line + lines_before}" if self.line is not None else ""
         location = f" row {self.row}" if self.row is not None else location
         return Problem(
@@ -57,7 +64,10 @@ class Fault(NamedTuple):
 
 
 class Article(NamedTuple):
-    """An article; `position` in its source: the byte of its line, the row of its table, or 0 in a text file."""
+    """An article of a source.
+
+    `position` is the byte of its line, the row of its table, or 0 in a text file.
+    """
 
     source: str
     position: int
@@ -86,7 +96,10 @@ class Shard:
 
 
 class InputFile(NamedTuple):
-    """A file of the input, or all text files together. `shards`: numbers of its first shard and of the next file's."""
+    """A file of the input, or all text files together.
+
+    `shards`: numbers of its first shard and of the next file's.
+    """
 
     name: str
     kind: str
@@ -97,7 +110,10 @@ class InputFile(NamedTuple):
 
 @dataclass
 class ShardReader:
-    """Reads the articles of a shard; afterwards `lines` counts those that begin in it, and `faults` has what failed."""
+    """Reads the articles of a shard.
+
+    Afterwards `lines` is the number of lines that begin in it, and `faults` has what failed.
+    """
 
     shard: Shard
     fields: FieldNames
@@ -146,7 +162,7 @@ class ShardReader:
         return position
 
     def _decode(self, raw: bytes, start: int, line: int | None = None, source: str = "") -> str | None:
-        """Return the text of bytes that begin at byte `start` of their file, or None and a fault."""
+        """Return the text of bytes from byte `start` of their file; None after a fault."""
         try:
             return raw.decode("utf-8" if start else "utf-8-sig")
         except UnicodeDecodeError as error:
@@ -302,10 +318,10 @@ def _detect_kind(path: Path) -> str:
     return _KINDS.get(path.suffix, "parquet" if magic == b"PAR1" else "lines")
 
 
-def _cut_lines(path: Path, size: int) -> list[tuple[int, int]]:
-    """Return start and end of each shard."""
+def _cut_lines(path: Path, size: int) -> list[tuple[int, int, int, int]]:
+    """Return start and end of each shard, as of :func:`_cut_table`."""
     length = path.stat().st_size
-    return [(start, min(start + size, length)) for start in range(0, length, size)]
+    return [(start, min(start + size, length), 0, 0) for start in range(0, length, size)]
 
 
 def _group_sizes(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, int]]:
@@ -356,7 +372,10 @@ def _cut_table(path: Path, fields: FieldNames, size: int) -> list[tuple[int, int
 
 
 def fingerprint_file(path: Path) -> str:
-    """Return the sha256 of a file; above `FULL_HASH_LIMIT` bytes, that of `SAMPLES` pieces at equal distances."""
+    """Return the sha256 of a file.
+
+    Above `FULL_HASH_LIMIT` bytes, that of `SAMPLES` pieces at equal distances.
+    """
     size, hash = path.stat().st_size, hashlib.sha256()
     with path.open("rb") as file:
         if size <= FULL_HASH_LIMIT:

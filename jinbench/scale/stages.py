@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jinbench.core import files
-from jinbench.core.text import split_sentences, replace_unencodable
+from jinbench.core.text import replace_unencodable, split_sentences
 from jinbench.dataset.duplicates import SHORT
 from jinbench.models import active_learning
 from jinbench.scale import clean, minhash
-from jinbench.scale.readers import Article, Fault, FieldNames, ShardReader, Shard
+from jinbench.scale.readers import Article, Fault, FieldNames, Shard, ShardReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """Output folder and settings of a run; `model` is the sha256 of the file that :func:`load_model` reads."""
+    """Output folder and settings of a run; `model` is the sha256 of its model."""
 
     folder: str
     settings: Settings
@@ -105,7 +105,10 @@ def save_model(model: TrainedModel, folder: Path) -> str:
 
 @lru_cache(maxsize=1)
 def load_model(folder: str, sha256: str, threshold: float) -> "tuple[TrainedModel, LabelledTexts]":
-    """Read the model of :func:`save_model`, once for each process. Raise OSError if it is another one."""
+    """Read the model of :func:`save_model`, once for each process.
+
+    Raise OSError if it is another one.
+    """
     data = (Path(folder) / WORK / "model.pickle").read_bytes()
     if files.sha256(data) != sha256:
         raise OSError(
@@ -117,7 +120,7 @@ def load_model(folder: str, sha256: str, threshold: float) -> "tuple[TrainedMode
 
 @contextlib.contextmanager
 def limit_to_one_thread() -> Iterator[None]:
-    """Limit arithmetic to one thread: there is a process for each core, and sums must be made in one order."""
+    """Limit arithmetic to one thread, so that sums are made in one order."""
     import numpy as np  # noqa: F401
     import scipy.special  # noqa: F401
     from threadpoolctl import threadpool_limits
@@ -128,7 +131,7 @@ def limit_to_one_thread() -> Iterator[None]:
 
 @contextlib.contextmanager
 def write_atomically(folder: str, path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the working folder of a run; the file is renamed to `path` once it is finished."""
+    """Yield a temporary path, which is renamed to `path` once it is finished."""
     temporary = Path(folder) / WORK / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=temporary)
@@ -171,14 +174,14 @@ def format_passage_id(shard: int, row: int) -> str:
 
 
 def band_dtype() -> "np.dtype[np.void]":
-    """Return the type of a row of band hashes: the hash, the row of its passage, and 32 bits of its text."""
+    """Return the type of a band hash, with the row of its passage and 32 bits of text."""
     import numpy as np
 
     return np.dtype([("hash", np.uint64), ("row", np.uint32), ("text", np.uint32)])
 
 
 def id_dtype() -> "np.dtype[np.void]":
-    """Return the type of a row of given ids: 64 bits of a hash, and the position of the article."""
+    """Return the type of a given id: 64 bits of a hash, and the article's position."""
     import numpy as np
 
     return np.dtype([("hash", np.uint64), ("at", np.uint64)])
@@ -194,7 +197,7 @@ def check_shard(job: Job, shard: Shard) -> tuple[int, int, list[Fault]]:
 
 @dataclass
 class _Batch:
-    """Passages that are tagged, hashed and written at once, and the sentences of each."""
+    """Passages that are tagged, hashed and written at once, and their sentences."""
 
     rows: list[Row] = field(default_factory=list)
     sentences: list[list[dict[str, int]]] = field(default_factory=list)
@@ -208,7 +211,10 @@ class _Batch:
 
 
 def process_shard(job: Job, shard: Shard) -> int:
-    """Run all steps on a shard, unless they are done. Return its number. Raise OSError."""
+    """Run all steps on a shard, unless they are done.
+
+    Return its number. Raise OSError.
+    """
     if not job.work_path("blocks", shard.number, "json").is_file():
         with limit_to_one_thread():
             _process_shard(job, shard)
@@ -228,7 +234,7 @@ def _process_shard(job: Job, shard: Shard) -> None:
     schema = make_schema()
     with (
         write_atomically(job.folder, job.shard_path(shard.number)) as shard_path,
-        write_atomically(job.folder, job.work_path("texts", block.number, "txt")) as texts_name,
+        write_atomically(job.folder, job.work_path("texts", shard.number, "txt")) as texts_name,
         texts_name.open("wb") as texts,
         pq.ParquetWriter(shard_path, schema, compression="zstd") as writer,
     ):
@@ -310,15 +316,15 @@ def tag_batch(batch: _Batch, model: TrainedModel) -> None:
 
 
 def _selection_confidence(row: Row) -> float:
-    """Return the confidence of a passage, or NaN if it must not be selected: short, or labelled already."""
+    """Return the confidence of a passage; NaN if it is short or labelled already."""
     selectable = row["certainty"] is not None and row["labelled"] is None and len(row["text"]) >= SHORT
     return float(row["certainty"]) if selectable else float("nan")
 
 
 def hash_batch(batch: _Batch, labelled: "LabelledTexts", first: int) -> "Array":
-    """Return the rows of band hashes of the passages that are long enough; fill in the labelled one that each repeats.
+    """Return the rows of band hashes of all passages that are long enough.
 
-    `first` is the row of the first passage of the batch.
+    The labelled passage that each nearly repeats is filled in. `first` is the row of the first passage of the batch.
     """
     import numpy as np
 

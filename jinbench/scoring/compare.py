@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AcrossFolds:
-    """Mean over folds of the difference in micro-F1, with interval and p: what to expect if both were trained again.
+    """Mean difference in micro-F1 over folds: what to expect of training both again.
 
     The corrected t-test of Nadeau and Bengio (2003) over `folds` folds.
     """
@@ -76,7 +76,7 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether interval, adjusted p and randomization p all say so, over at least `MIN_ARTICLES_TEST` articles."""
+        """True if interval, adjusted p and randomization p all say so, over enough articles."""
         excludes_zero = self.low > 0 or self.high < 0
         enough = self.articles >= MIN_ARTICLES_TEST
         return enough and excludes_zero and self.adjusted <= LEVEL and self.randomization_p <= LEVEL
@@ -164,7 +164,7 @@ def compare_golds(a: tuple[Gold, Predicted], b: tuple[Gold, Predicted]) -> Diffe
 
 
 def compare_sums(a: "NDArray[np.int64]", b: "NDArray[np.int64]", times: int = PERMUTATIONS) -> Difference:
-    """Return the difference from the sums (articles, 3) of each system; `times` is the number of permutations."""
+    """Compare two systems by their sums (articles, 3), with `times` permutations."""
     return _compare_resampled(a, b, _resample_f1(a) - _resample_f1(b), times)
 
 
@@ -208,7 +208,7 @@ def _compare_across_folds(folds: Iterable[int], a: "NDArray[np.int64]", b: "NDAr
 
 
 def compare_all(gold: Gold, predicted: Mapping[str, Predicted]) -> dict[tuple[str, str], Difference]:
-    """Compare every pair of systems, with Holm's correction, and over folds where the gold is that of all folds."""
+    """Compare every pair of systems, with Holm's correction; over folds too, if there are."""
     counts = {name: count_predictions(gold, labels).sum(1) for name, labels in predicted.items()}
     differences = compare_pairs({name: sum_by_article(gold, item_counts) for name, item_counts in counts.items()})
     if gold.split != FOLDS:
@@ -237,7 +237,7 @@ def compare_pairs(sums: Mapping[str, "NDArray[np.int64]"]) -> dict[tuple[str, st
 
 
 def median_detectable_difference(differences: Mapping[tuple[str, str], Difference]) -> float | None:
-    """Return the median minimum detectable difference (80 % power) of all pairs of a table that differ at all.
+    """Return the median minimum detectable difference of all pairs that differ at all.
 
     None without such a pair, or with too few articles.
     """

@@ -60,7 +60,7 @@ class LabelTable:
 
 
 def _make_keys(*tables: LabelTable) -> list["NDArray[np.int64]"]:
-    """Return one number per label: the same for the same label in every table, and in the order of the columns."""
+    """Return one number per label, equal for equal labels, in the order of the columns."""
     import numpy as np
 
     width = 1 + max((int(table.end.max(initial=0)) for table in tables), default=0)
@@ -81,7 +81,7 @@ def _sort(table: LabelTable) -> LabelTable:
 
 
 def labels_to_table(labels: Sequence[Iterable[Sequence[Any]]], names: Sequence[str]) -> LabelTable:
-    """Convert a collection of (start, end, type) or (sector,) for each item. `names` gives each type its number."""
+    """Convert the (start, end, type) or (sector,) of each item; types are numbered by `names`."""
     import numpy as np
 
     number = {name: i for i, name in enumerate(names)}
@@ -111,7 +111,7 @@ def count_labels(gold: LabelTable, predicted: LabelTable, types: int, match: str
 
 
 def sum_counts(gold: LabelTable, predicted: LabelTable, types: int) -> tuple["NDArray[np.int64]", int]:
-    """Return the sums (types, 3) of :func:`count_labels` under exact matching, and the number of exact items."""
+    """Return the exact counts (types, 3) of all items, and how many items are exact."""
     import numpy as np
 
     predicted_gold, gold_predicted = _match_exactly(gold, predicted)
@@ -137,14 +137,15 @@ def _match_exactly(gold: LabelTable, predicted: LabelTable) -> tuple["NDArray[np
 
 
 def _match_overlaps(gold: LabelTable, predicted: LabelTable) -> "NDArray[np.bool_]":
-    """Return which gold spans have a predicted span of their type to themselves that overlaps, as many as possible.
+    """Return which gold spans are paired with an overlapping prediction of their type.
 
     Whatever ends first takes, of what it meets on the other side, the one that ends first: everything else that could
     have that one meets the others too.
     """
     import numpy as np
 
-    correct, right = np.zeros(len(gold), dtype=bool), np.zeros(len(predicted), dtype=bool)
+    correct: NDArray[np.bool_] = np.zeros(len(gold), dtype=bool)
+    right: NDArray[np.bool_] = np.zeros(len(predicted), dtype=bool)
     if _is_flat(gold) and _is_flat(predicted):  # the same span on both sides meets no other: no need to look for it
         correct, right = _match_exactly(gold, predicted)
     pending: dict[tuple[int, int], tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]] = {}

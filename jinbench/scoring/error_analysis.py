@@ -29,7 +29,7 @@ class Error:
 
 @dataclass(frozen=True)
 class Example:
-    """An item with its correct labels and errors; `has_prediction` is false if the system did not predict it."""
+    """An item with its correct labels and errors; `has_prediction`: whether the system predicted it."""
 
     id: str
     text: str
@@ -72,9 +72,10 @@ class ErrorAnalysis:
 
 
 def classify_errors(gold: Iterable[LabelKey], predicted: Iterable[LabelKey]) -> list[Error]:
-    """Classify the errors in one item. Spans are paired one to one: same place first, then same type, then overlaps.
+    """Classify the errors in one item.
 
-    Between pairs that fit equally well the one with most characters in common is taken, then the first.
+    Spans are paired one to one: same place first, then same type, then overlaps. Between pairs that fit equally well
+    the one with most characters in common is taken, then the first.
     """
     missed, spurious = sorted(set(gold) - set(predicted)), sorted(set(predicted) - set(gold))
     errors: list[Error] = []
@@ -108,13 +109,15 @@ def analyze_errors(gold: Gold, predicted: Predicted, examples: int = 10) -> Erro
         if labels == predicted_labels:
             continue
         errors = classify_errors(labels, predicted_labels)
-        kinds.update(error.kind for error in errors)
-        confused.update(
-            (error.gold[-1], error.predicted[-1])
-            for error in errors
-            if error.kind in (TYPE, BOTH) and error.gold and error.predicted
-        )
-        items.append(Example(id, text, tuple(sorted(correct)), tuple(errors), id in predicted))
-    items.sort(key=lambda item: (-len(item.mistakes), item.id))
+        for error in errors:
+            kinds[error.kind] += 1
+            if error.kind in (TYPE, BOTH) and error.gold and error.predicted:
+                confused[error.gold[-1], error.predicted[-1]] += 1
+        items.append((-len(errors), id, text, correct, errors))
+    items.sort(key=lambda item: item[:2])
+    worst = [
+        Example(id, text, tuple(sorted(correct)), tuple(errors), id in predicted)
+        for _, id, text, correct, errors in items[:examples]
+    ]
     ordered = sorted(confused.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ErrorAnalysis(dict(kinds), tuple((*pair, number) for pair, number in ordered), tuple(items[:examples]))
+    return ErrorAnalysis(dict(kinds), tuple((*pair, number) for pair, number in ordered), tuple(worst))

@@ -75,7 +75,7 @@ class Gold:
         items: Iterable[tuple[str, str, str, frozenset[LabelKey]]],
         facets: Mapping[str, tuple[tuple[str, ...], ...]] | None = None,
     ) -> "Gold":
-        """Make gold of labels alone, of no version of a dataset: of each item its id, text, article and labels."""
+        """Make gold of (id, text, article, labels) of each item, of no dataset version."""
         rows = list(items)
         ids, texts, groups, labels = zip(*rows, strict=True) if rows else ((), (), (), ())
         return cls(
@@ -108,7 +108,7 @@ class Gold:
 
     @cached_property
     def seen(self) -> "NDArray[np.bool_]":
-        """Which labels of `columns` have a surface that was labelled in training."""
+        """Mask of the labels in `columns` whose surface was labelled in training."""
         return self.is_seen(self.columns)
 
     def is_seen(self, table: LabelTable) -> "NDArray[np.bool_]":
@@ -149,10 +149,10 @@ def coarsen_gold(gold: Gold, crosswalk: str, types: Mapping[str, str]) -> Gold:
 
 
 def coarsen_names(names: Sequence[str], types: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the types that `names` become in a crosswalk, each once, without those that have no counterpart."""
+    """Return the types that `names` become in a crosswalk, each once."""
     return tuple(dict.fromkeys(types[name] for name in names if types.get(name)))
 
 
 def apply_crosswalk(types: Mapping[str, str]) -> Callable[[Iterable[LabelKey]], frozenset[LabelKey]]:
-    """Return a function that applies a crosswalk to the labels of an item and drops types without a counterpart."""
+    """Return a function that maps labels; types without counterpart are dropped."""
     return lambda labels: frozenset((*label[:-1], types[label[-1]]) for label in labels if types.get(label[-1]))

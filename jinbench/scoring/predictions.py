@@ -25,7 +25,7 @@ def predictions_file_name(task: str, split: str, crosswalk: str = "") -> str:
 
 
 class Predictions(dict[str, frozenset[LabelKey]]):
-    """Labels predicted by a system, by id. `scores`: confidence by id and sector, where the system gives any."""
+    """Labels by id that a system predicts; `scores`: confidence by id and sector."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Predictions(dict[str, frozenset[LabelKey]]):
 
 
 def size_limit(gold: Gold) -> int:
-    """Return the maximum size of predictions in bytes: some hundred times what labels and their surfaces take."""
+    """Return the maximum size of predictions in bytes, some hundred times the usual."""
     return 2**20 + 4096 * len(gold.ids) + 512 * sum(map(len, gold.texts))
 
 
@@ -78,7 +78,7 @@ def parse_predictions(
     rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO",
     repair: str | None = None, problems: ErrorList | None = None,
 ) -> Predictions:  # fmt: skip
-    """Parse rows, each with its location, as :func:`read_predictions`. `problems`: errors that the rows already have.
+    """Parse rows, each with its location; `problems` are errors that they already have.
 
     Raises :class:`DataError` with all errors (wrong-task, wrong-shape, wrong-tags, wrong-scheme, unknown-id,
     duplicate-id, and those of the labels).
@@ -211,7 +211,7 @@ _UNITS: dict[str, Converter] = {
 
 
 def _explain_offsets(checked: Sequence[tuple[str, list[Any]]], problems: ErrorList) -> ErrorList:
-    """Return `problems`; those of offsets name the unit that is counted, if one explains every span of the file.
+    """Name the unit in problems of offsets, if one explains every span of the file.
 
     Where a span has no surface, only bytes and UTF-16 units are tried: anything could begin at 1.
     """

@@ -95,7 +95,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Macro:
-    """The mean F1 of those labels, of all `of`, that have enough gold mentions, with its 95 % confidence interval."""
+    """Mean F1 of the labels, of all `of`, that have enough gold mentions."""
 
     labels: int
     of: int

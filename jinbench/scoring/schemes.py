@@ -30,7 +30,7 @@ _NUMBER = {"B": _BEGIN, "I": _INSIDE, "E": _END, "S": _SINGLE}
 
 
 def encode_tags(tags: Sequence[Sequence[str]]) -> tuple["NDArray[Any]", "NDArray[np.int64]", list[str]]:
-    """Return tags as numbers: those of all items in a row, the number of each item, and the tag of each number.
+    """Return the tags of all items as numbers, the length of each item, and the tag names.
 
     Raises :class:`DataError` (wrong-tags) for what is not a string.
     """
@@ -79,7 +79,7 @@ def tags_to_table(
 def arrow_to_table(
     column: Any, tag_names: Sequence[str], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
 ) -> LabelTable:
-    """Decode an Arrow list array, chunked or not, of class labels (indices into `tag_names`) or of tags as strings.
+    """Decode an Arrow list array of class labels (indices into `tag_names`) or of tags.
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags).
     """
@@ -173,7 +173,7 @@ def _tag_table(
     codes: "NDArray[Any]", ends: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
     scheme: str,
 ) -> list[int]:  # fmt: skip
-    """Return for each tag 8 × type + role, 0 for outside. Fails if a tag is used that the scheme or `names` lacks."""
+    """Return for each tag 8 × type + role, 0 for outside."""
     import numpy as np
 
     number, letters = {name: i for i, name in enumerate(names)}, SCHEMES[scheme]

@@ -142,12 +142,12 @@ def make_signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
 
 
 def _exact_match(gold: Gold, predicted: Predicted, totals: "NDArray[np.int64]") -> "NDArray[np.bool_]":
-    """Return which items are exact matches; one without a prediction is not, also if there was nothing to find."""
+    """Return which items are exact matches; one without a prediction never is."""
     import numpy as np
 
     has_prediction = np.array([id in predicted for id in gold.ids], dtype=bool)
-    gold_found = totals[:, GOLD] == totals[:, CORRECT]
-    return gold_found & (totals[:, PREDICTED] == totals[:, CORRECT]) & has_prediction
+    exact: NDArray[np.bool_] = has_prediction & (totals[:, [GOLD, PREDICTED]] == totals[:, [CORRECT]]).all(1)
+    return exact
 
 
 def _score_subset(name: str, gold: Gold, labels: LabelTable, predicted: LabelTable, match: str) -> Cell:
@@ -170,7 +170,7 @@ def _score_facet(gold: Gold, totals: "NDArray[np.int64]", facet: str) -> tuple[C
 
 
 def score_seen_unseen(gold: Gold, predicted: LabelTable, match: str = EXACT) -> tuple[Cell, Cell]:
-    """Return the cells of entities whose surface was labelled in training, as whatever type, and of the others."""
+    """Return the cells of entities whose surface was labelled in training, and of others."""
     seen, predicted_seen = gold.seen, gold.is_seen(predicted)
     return (
         _score_subset("seen", gold, gold.columns.select(seen), predicted.select(predicted_seen), match),
@@ -194,13 +194,13 @@ def make_cell(name: str, sums: "NDArray[np.int64]") -> Cell:
 
 
 def article_sizes(sums: "NDArray[np.int64]") -> "NDArray[np.int64]":
-    """Return the weight of each article in an F1: its gold and predicted labels, from sums (articles, …, 3)."""
+    """Return the gold and predicted labels of each article, from sums (articles, …, 3)."""
     sizes: NDArray[np.int64] = sums[..., GOLD] + sums[..., PREDICTED]
     return sizes
 
 
 def _macro(sums: "NDArray[np.int64]", min_mentions: int) -> Macro:
-    """Return macro-F1 of sums (articles, labels, 3), over the labels with `min_mentions` gold mentions or more."""
+    """Return macro-F1 of sums (articles, labels, 3) over labels with enough mentions."""
     import numpy as np
 
     of = sums.shape[1]
@@ -248,7 +248,7 @@ def _article_mean(sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]") -> 
 
 
 def _ranking_precision(gold: Gold, scores: Mapping[str, Mapping[str, float]]) -> "NDArray[np.float64]":
-    """Return the label-ranking average precision of each item (Schapire and Singer 2000); 0 where there are no scores.
+    """Return the label-ranking average precision of each item; 0 without scores (Schapire and Singer 2000).
 
     For each true label: of the labels scored at least as high, which share is true; then the mean over the true ones.
     A label without a score ranks below those that have one.

@@ -92,7 +92,7 @@ def span_to_row(value: Any) -> Any:
 def _align_sides(
     sides: Mapping[str, Any], articles: Any, names: Iterable[str], scheme: str, repair: str | None, tag_names: TagNames
 ) -> tuple[list[LabelTable], tuple[str, ...], list[Any] | None]:
-    """Return gold and systems as tables over one list of types, checked against the gold, and the article of each item.
+    """Return gold and systems as tables, their types, and the article of each item.
 
     The keys of `sides` are their names in messages; the gold is the first.
     """
@@ -124,7 +124,7 @@ def _order_groups(groups: Sequence[Any]) -> "NDArray[np.int64]":
 
 
 def _read_side(side: Any, location: str, tag_names: Sequence[str], problems: ErrorList) -> tuple[str, Any, set[str]]:
-    """Return the kind of a side (arrow, tags, numbers, spans), its labels as lists or an Arrow array, and their types.
+    """Return the kind of a side (arrow, tags, numbers, spans), its labels and types.
 
     Errors in spans are added to `problems`.
     """
@@ -215,7 +215,7 @@ def _locate(location: str, side: str) -> str:
 
 
 def _list_names(names: Any, location: str) -> tuple[str, ...]:
-    """Return names as a tuple, from a sequence, or from a mapping with the number of each, such as `id2label`.
+    """Return names as a tuple, from a sequence or a mapping such as `id2label`.
 
     Raises :class:`DataError` (wrong-shape).
     """
@@ -226,12 +226,13 @@ def _list_names(names: Any, location: str) -> tuple[str, ...]:
         expected, fix = "a list of names, or a mapping from 0, 1, … to names", f"give {location} as a list"
         fail("wrong-shape", location, expected=expected, found=shorten(names), fix=fix)
     problems = ErrorList()
-    for i, name in enumerate(names := tuple(names)):
+    listed = tuple(names)
+    for i, name in enumerate(listed):
         if not isinstance(name, str) or not name:
             found, fix = "nothing" if name is None else shorten(name), "name each number from 0 on"
             problems.add("wrong-shape", f"{location}[{i}]", expected="a name", found=found, fix=fix)
     problems.raise_if_any()
-    return names
+    return listed
 
 
 def compute_metrics(
@@ -293,7 +294,7 @@ def compute_metrics(
 
 
 def _to_array(side: Any, location: str) -> "NDArray[Any]":
-    """Return the output of a model, the first of several, as numbers. Raises :class:`DataError` (wrong-shape)."""
+    """Return the output of a model as numbers. Raises :class:`DataError` (wrong-shape)."""
     import numpy as np
 
     try:

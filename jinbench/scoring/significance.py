@@ -40,7 +40,7 @@ def _draw_blocks(articles: int, times: int, seed: int) -> Iterator["NDArray[np.i
 
 
 def draw_articles(articles: int, times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.int64]":
-    """Draw articles with replacement: (times, articles) int64, how often each is drawn; rows sum to `articles`."""
+    """Draw articles with replacement: (times, articles) int64, how often each is drawn."""
     import numpy as np
 
     return np.concatenate(list(_draw_blocks(articles, times, seed)))
@@ -53,9 +53,9 @@ def _draw_weights(articles: int, times: int, seed: int) -> "NDArray[np.float64]"
 
 
 def resample(sums: "NDArray[Any]", times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.float64]":
-    """Return the cluster bootstrap: sums (times, …) over articles drawn with replacement from `sums` (articles, …).
+    """Return sums (times, …) over articles drawn from `sums` (articles, …): the cluster bootstrap.
 
-    Two systems get the same draws, so that their difference is paired.
+    Articles are drawn with replacement. Two systems get the same draws, so that their difference is paired.
     """
     import numpy as np
 
@@ -64,7 +64,8 @@ def resample(sums: "NDArray[Any]", times: int = RESAMPLES, seed: int = SEED) -> 
         resampled = _draw_weights(len(sums), times, seed) @ flat
     else:
         resampled = np.concatenate([block @ flat for block in _draw_blocks(len(sums), times, seed)])
-    return resampled.reshape(times, *sums.shape[1:])
+    shaped: NDArray[np.float64] = resampled.reshape(times, *sums.shape[1:])
+    return shaped
 
 
 def resample_patterns(
@@ -106,7 +107,7 @@ def effective_size(sizes: "NDArray[Any]") -> "NDArray[np.float64]":
 
 
 @lru_cache(maxsize=2)
-def _cosines(most: float) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
+def _cosines(most: float) -> tuple["NDArray[Any]", "NDArray[Any]"]:
     """Angles from -most to most, and their cosines; the same for all up to 40 degrees of freedom."""
     import numpy as np
 
@@ -115,8 +116,8 @@ def _cosines(most: float) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 
 
 @lru_cache(maxsize=4)  # the tests of one difference have the same degrees of freedom
-def _student(freedom: float) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
-    """Tabulate Student's t with `freedom` >= 1 degrees: angles θ with t = √freedom · tan θ, and P(T <= t) for each.
+def _student(freedom: float) -> tuple["NDArray[Any]", "NDArray[Any]"]:
+    """Tabulate Student's t: angles θ with t = √freedom · tan θ, and P(T <= t).
 
     In the angle the density is cos(θ)^(freedom - 1): smooth, and on a finite range. Its spread is 1/√freedom: beyond
     ten of these there is nothing, and with many degrees a table of the whole range would step over the rest.
@@ -150,7 +151,7 @@ def t_p_value(value: float, freedom: float) -> float:
 
 
 def tail_probability(articles: float, level: float = LEVEL) -> float:
-    """Return the share of resampled values below an expanded percentile interval, by effective number of articles.
+    """Return the share of resampled values below an expanded percentile interval.
 
     A percentile interval is too narrow for few units, as a normal one is that takes σ for known and divides by n. This
     one ends further out by as much as Student's t is wider than the normal, and by √(n / (n - 1)).
@@ -164,7 +165,7 @@ def tail_probability(articles: float, level: float = LEVEL) -> float:
 
 
 def percentile_interval(values: "NDArray[np.float64]", articles: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval of resampled values (times,), NaN left out; `articles` is their effective number."""
+    """Return the interval of resampled values (times,), NaN left out, for an effective number of articles."""
     import numpy as np
 
     below = tail_probability(articles, level)
@@ -173,10 +174,11 @@ def percentile_interval(values: "NDArray[np.float64]", articles: float, level: f
 
 
 def reliable_interval(values: "NDArray[np.float64]", sizes: "NDArray[Any]") -> tuple[float, float] | tuple[None, None]:
-    """Return the interval of resampled values (times,) for articles of `sizes` (articles,), or None without meaning.
+    """Return the interval of resampled values (times,), or None where it means nothing.
 
-    That is with fewer than `MIN_ARTICLES_INTERVAL` articles that are not empty, or without variance among them: where
-    all is correct, or all is wrong, a resample shows nothing else.
+    `sizes` (articles,) are those of the articles. It means nothing with fewer than `MIN_ARTICLES_INTERVAL` articles
+    that are not empty, or without variance among them: where all is correct, or all is wrong, a resample shows nothing
+    else.
     """
     if (sizes > 0).sum() < MIN_ARTICLES_INTERVAL:
         return None, None
@@ -196,7 +198,7 @@ def wald_p_value(value: float, error: float, articles: float) -> float:
 
 
 def f1(sums: "NDArray[Any]") -> "NDArray[np.float64]":
-    """Return F1 from sums (…, 3) of gold, predicted and correct: 2 correct / (gold + predicted). NaN if both are 0."""
+    """Return F1 = 2 correct / (gold + predicted) from sums (…, 3), NaN for 0 / 0."""
     import numpy as np
 
     total = sums[..., 0] + sums[..., 1]
@@ -206,7 +208,7 @@ def f1(sums: "NDArray[Any]") -> "NDArray[np.float64]":
 def randomization_test(
     a: "NDArray[np.int64]", b: "NDArray[np.int64]", times: int = PERMUTATIONS, seed: int = SEED
 ) -> float:
-    """Return the two-sided p-value of the difference in micro-F1 of two systems with the sums `a`, `b` (articles, 3).
+    """Return the two-sided p-value of a difference in micro-F1, from sums (articles, 3).
 
     The approximate randomization test: were they the same, it would not matter on any article which of the two is
     which. The smallest p that it can give is 1 / (times + 1).
@@ -237,7 +239,7 @@ def holm_correction(p: Sequence[float]) -> list[float]:
 
 
 def corrected_t_test(differences: Sequence[float]) -> tuple[float, float, float, float]:
-    """Return mean, low, high and p-value of the differences of two systems on each fold of a cross-validation.
+    """Return mean, low, high and p-value of differences on the folds of a cross-validation.
 
     The corrected resampled t-test: training sets overlap, so that the variance of the mean is not s²/k but
     (1/k + test/train) s², where test/train is 1/(k - 1).
@@ -256,7 +258,7 @@ def corrected_t_test(differences: Sequence[float]) -> tuple[float, float, float,
 
 
 def minimum_detectable_difference(error: float, articles: float, tests: int = 1) -> float:
-    """Return the minimum detectable difference at the power `POWER`, from the standard error of a difference.
+    """Return the minimum detectable difference at the power `POWER`, from a standard error.
 
     Where it is one of several tests, it must hold at the level that is left for each: `LEVEL` divided by their number,
     which is the first step of Holm's correction.

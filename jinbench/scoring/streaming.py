@@ -284,7 +284,7 @@ class StreamingScorer:
 
 
 def _find_starts(ids: Sequence[Hashable]) -> list[int]:
-    """Return the first item of each article. Raises :class:`DataError` (wrong-shape) for one that comes back."""
+    """Return the first item of each article; one that comes back is (wrong-shape)."""
     starts = [i for i, id in enumerate(ids) if i == 0 or id != ids[i - 1]]
     seen: set[Hashable] = set()
     for i in starts:

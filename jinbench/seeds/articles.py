@@ -1,4 +1,4 @@
-"""Pages to articles: reads `seeds/`, puts each article together, and accounts for every character of every page."""
+"""Articles assembled from pages as articles.toml says; every character of a page is accounted for."""
 
 import re
 from collections import Counter
@@ -8,269 +8,261 @@ from typing import Any
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem, raise_if_any, shorten
+from jinbench.core.errors import ErrorList, fail, shorten
 from jinbench.core.types import Article, Passage, Piece
-from jinbench.seeds import pages as page_files
-from jinbench.seeds.pages import Page
-from jinbench.seeds.repairs import REPAIR_NAMES, Char, align_to_page, find_repair, apply_repairs, strip_chars, to_text
+from jinbench.seeds.pages import Correction, Page, read_pages
+from jinbench.seeds.repairs import (
+    REPAIR_NAMES,
+    Char,
+    align_to_page,
+    apply_repairs,
+    find_repair,
+    strip_chars,
+    to_text,
+)
 
 KINDS = ("headline", "subheadline", "label", "byline", "crosshead", "body", "caption", "jump", "notice")
 LAYOUTS = ("clean", "column-broken", "continued", "garbled")
 
-_PART = re.compile(r"(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?(?:\[(?P<start>\d{0,9}):(?P<end>\d{0,9})\])?\Z")
+_LINE_REF = re.compile(r"(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?(?:\[(?P<start>\d{0,9}):(?P<end>\d{0,9})\])?\Z")
 SENTENCE_END = re.compile(r"(?:[。！？!?：:]|…)[”’」』）)》]*\Z")
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Everything that `seeds/` holds, in the order of articles.toml."""
+    """Pages and articles of a benchmark, in the order of articles.toml.
+
+    Args:
+        pages: All pages.
+        articles: All articles, with their pieces and passages in reading order.
+        boilerplate_lines: By page id, the number of lines of boilerplate (key `furniture` of a [[page]]).
+        unassigned: By page id, the pieces that belong to no article (key `lines` of a [[page]]).
+    """
 
     pages: tuple[Page, ...]
     articles: tuple[Article, ...]
-    boilerplate_lines: dict[str, int]  # lines, by page
-    unassigned: dict[str, tuple[Piece, ...]]  # what belongs to no one article, by page
+    boilerplate_lines: dict[str, int]
+    unassigned: dict[str, tuple[Piece, ...]]
 
     def passages(self) -> Iterator[Passage]:
+        """Iterate over the passages of all articles."""
         for article in self.articles:
             yield from article.passages
 
 
-class _Reader:
-    """Collects problems while it reads, so that one run reports all of them."""
+class ArticleAssembler:
+    """Assembles articles and collects all problems on the way, so that one run reports every one."""
 
     def __init__(self, benchmark: Benchmark) -> None:
-        self.rooms = benchmark
-        self.where = files.display_path(benchmark.articles)
-        self.problems: list[Problem] = []
-        self.used: dict[str, Counter[int]] = {}
+        self.benchmark = benchmark
+        self.location = files.display_path(benchmark.articles)
+        self.problems = ErrorList()
+        self.page_ids: set[str] = set()
+        self.uses: dict[str, Counter[int]] = {}  # of each character, by page id and offset
         self.passage_ids: set[str] = set()
-        self.mended: set[tuple[str, int]] = set()
+        self.applied_corrections: set[tuple[str, int]] = set()
 
-    def problem(self, code: str, place: str, expected: str, found: str, hint: str) -> None:
-        self.problems.append(Problem(code, location=place, expected=expected, found=found, fix=hint))
+    def assemble(self) -> Seeds:
+        """Assemble all articles; raise :class:`DataError` with all problems."""
+        fix = "run: jinbench seeds add FILE…; a benchmark made of a corpus (jinbench convert) has no pages"
+        table = files.read_toml(self.benchmark.articles, "articles", fix)
+        page_entries, article_entries = table.get("page", []), table.get("article", [])
+        if not page_entries or not article_entries:
+            fail(
+                "pages-missing", self.location, expected="at least one [[page]] and one [[article]]",
+                found=f"{len(page_entries)} pages, {len(article_entries)} articles",
+                fix="jinbench seeds add FILE… adds pages and proposes articles; then: jinbench seeds check",
+            )  # fmt: skip
+        self.page_ids = {entry["id"] for entry in page_entries}
+        pages, self.problems = read_pages(self.benchmark, page_entries)
+        self.uses = {id: Counter() for id in pages}
+        boilerplate, unassigned = {}, {}
+        for entry in page_entries:
+            if (page := pages.get(entry["id"])) is not None:
+                self._check_repairs(page)
+                boilerplate[page.id] = self._count_boilerplate(page, entry.get("furniture", ()))
+                unassigned[page.id] = self._assemble_unassigned(page, entry.get("lines", []))
+        seen_ids: set[str] = set()
+        assembled = [self._assemble_article(entry, pages, seen_ids) for entry in article_entries]
+        for page in pages.values():
+            for number, correction in enumerate(page.corrections):
+                if (page.id, number) not in self.applied_corrections:
+                    self._report_correction(page, correction, 0)
+        if not self.problems:  # one wrong reference would make every count below wrong as well
+            for page in pages.values():
+                self._check_usage(page)
+        self.problems.raise_if_any()
+        articles = tuple(article for article in assembled if article is not None)
+        return Seeds(tuple(pages.values()), articles, boilerplate, unassigned)
 
-    def take(self, page: Page, part: str, place: str) -> tuple[list[Char], list[int]]:
-        """The characters of one part ("13", "83[7:]", "1-29") and the lines they stand on; marks them as used."""
-        match = _PART.match(part)
+    def _check_repairs(self, page: Page) -> None:
+        for name in page.repairs:
+            if find_repair(name) is None:
+                self.problems.add(
+                    "repair-unknown", f"{self.location} page {page.id}", expected=f"one of {', '.join(REPAIR_NAMES)}",
+                    found=repr(name), fix="use the name of an existing repair",
+                )  # fmt: skip
+
+    def _count_boilerplate(self, page: Page, refs: Iterable[str]) -> int:
+        location = f"{self.location} page {page.id} furniture"
+        lines = [number for ref in refs for number in self._take_lines(page, ref, location)[1]]
+        return sum(1 for number in lines if page.line_text(number).strip())
+
+    def _assemble_unassigned(self, page: Page, items: list[str]) -> tuple[Piece, ...]:
+        location = f"{self.location} page {page.id} lines"
+        pieces, passages = self._assemble_pieces(page, items, "", location)
+        for passage in passages:
+            self.problems.add("wrong-shape", location, expected="no body text", found=passage.id,
+                              fix="put it into an [[article]]")  # fmt: skip
+        return tuple(pieces)
+
+    def _assemble_article(self, entry: dict[str, Any], pages: dict[str, Page], seen_ids: set[str]) -> Article | None:
+        id = entry["id"]
+        location = f"{self.location} [[article]] {id}"
+        page = pages.get(entry["page"])
+        if id in seen_ids:
+            self.problems.add("duplicate-id", location, expected="a unique id", found=id,
+                              fix="give the article another id")  # fmt: skip
+            return None
+        seen_ids.add(id)
+        if page is None:
+            if entry["page"] not in self.page_ids:
+                self.problems.add(
+                    "unknown-id", location, expected=f"a page, one of {', '.join(sorted(self.page_ids))}",
+                    found=repr(entry["page"]), fix="use the id of a [[page]]",
+                )  # fmt: skip
+            return None
+        pieces, passages = self._assemble_pieces(page, entry["lines"], id, location)
+        return Article(id, page.id, entry.get("story", id), _layout(page, pieces), tuple(pieces), tuple(passages))
+
+    def _assemble_pieces(
+        self, page: Page, items: list[str], article_id: str, location: str
+    ) -> tuple[list[Piece], list[Passage]]:
+        pieces, passages = [], []
+        for item in items:
+            kind, _, ref = item.partition(" ")
+            item_location = f"{location} {item!r}"
+            if kind not in KINDS or not ref:
+                expected = f"KIND REF, KIND one of {', '.join(KINDS)}"
+                self.problems.add("wrong-shape", item_location, expected=expected, found=repr(item),
+                                  fix="see the head of the file")  # fmt: skip
+                continue
+            piece, passage = self._assemble_piece(page, kind, ref.strip(), article_id, item_location)
+            pieces.append(piece)
+            if passage is not None:
+                passages.append(passage)
+        return pieces, passages
+
+    def _assemble_piece(
+        self, page: Page, kind: str, ref: str, article_id: str, location: str
+    ) -> tuple[Piece, Passage | None]:
+        """Assemble one piece; a piece of body text is a passage as well."""
+        bare = ref.removeprefix("…").removesuffix("…")
+        chars: list[Char] = []
+        lines: list[int] = []
+        for part in bare.split("+"):
+            part_chars, part_lines = self._take_lines(page, part, location)
+            chars += part_chars
+            lines += part_lines
+        chars = strip_chars(self._apply_corrections(page, apply_repairs(chars, page.repairs), lines))
+        text = to_text(chars)
+        if lines and not text:
+            self.problems.add("line-outside-page", location, expected="a line with text", found="a blank line",
+                              fix="use the number of the line with the text")  # fmt: skip
+        if kind != "body" or not text:
+            return Piece(kind, text, tuple(lines)), None
+        runs, changes = align_to_page(chars, page.text)
+        id = f"{page.id}-L{lines[0]}"
+        if id in self.passage_ids:
+            self.problems.add(
+                "line-used-twice", location, expected="one passage to begin on a line", found=f"a second one, {id}",
+                fix="join the two, or begin one of them on another line",
+            )  # fmt: skip
+        self.passage_ids.add(id)
+        truncated_start, truncated_end = ref.startswith("…"), ref.endswith("…")
+        if not truncated_end and not SENTENCE_END.search(text):
+            self.problems.add(
+                "passage-torn", location, expected="a passage that ends with its sentence",
+                found=f"it ends in {text[-12:]!r}",
+                fix=f'join the line where it continues ("{bare}+…"); if the page does not have it, mark the end '
+                f'as truncated: "{bare}…"',
+            )  # fmt: skip
+        passage = Passage(id, article_id, page.id, text, runs, changes, tuple(lines), truncated_start, truncated_end)
+        return Piece(kind, text, tuple(lines), id), passage
+
+    def _take_lines(self, page: Page, part: str, location: str) -> tuple[list[Char], list[int]]:
+        """Return the characters of a line reference ("13", "83[7:]", "1-29") and its lines; mark them as used."""
+        match = _LINE_REF.match(part)
         if not match:
-            self.problem(
-                "wrong-shape",
-                place,
-                "lines such as 13, 13+15, 83[7:] or 1-29",
-                repr(part),
-                "see the head of articles.toml",
-            )
+            expected = "lines such as 13, 13+15, 83[7:] or 1-29"
+            self.problems.add("wrong-shape", location, expected=expected, found=repr(part),
+                              fix="see the head of articles.toml")  # fmt: skip
             return [], []
         first, last = int(match["first"]), int(match["last"] or match["first"])
         count = len(page.line_starts)
         if not 1 <= first <= last <= count:
-            self.problem(
-                "line-outside-page",
-                place,
-                f"a line of {page.file}, 1 to {count}",
-                part,
-                "count the lines of the page from 1",
-            )
+            self.problems.add("line-outside-page", location, expected=f"a line of {page.file}, 1 to {count}",
+                              found=part, fix="count the lines of the page from 1")  # fmt: skip
             return [], []
         start, end = page.line_starts[first - 1], page.line_ends[last - 1]
         if match["start"] is not None:
             width = end - start
             low, high = int(match["start"] or 0), int(match["end"] or width)
             if not 0 <= low < high <= width:
-                self.problem(
-                    "line-outside-page",
-                    place,
-                    f"a part of line {first}, which has {width} characters",
-                    part,
-                    "count the characters from 0",
-                )
+                expected = f"a part of line {first}, which has {width} characters"
+                self.problems.add("line-outside-page", location, expected=expected, found=part,
+                                  fix="count the characters from 0")  # fmt: skip
                 return [], []
             start, end = start + low, start + high
-        self.used[page.id].update(i for i in range(start, end) if not page.text[i].isspace())
+        self.uses[page.id].update(i for i in range(start, end) if not page.text[i].isspace())
         chars = strip_chars([Char(page.text[i], i) for i in range(start, end)])
         return chars, list(range(first, last + 1))
 
-    def mend(self, page: Page, chars: list[Char], lines: list[int]) -> list[Char]:
-        """Apply the mends of these lines that stand in `chars`: another part of a line may hold the others."""
-        for number, mend in enumerate(page.corrections):
-            wrong, right = mend["wrong"], mend["right"]
+    def _apply_corrections(self, page: Page, chars: list[Char], lines: list[int]) -> list[Char]:
+        """Apply the corrections of these lines that occur in `chars`: another part of a line may have the others."""
+        for number, correction in enumerate(page.corrections):
+            wrong, right = correction["wrong"], correction["right"]
             text = to_text(chars)
-            if mend["line"] not in lines or wrong not in text:
+            if correction["line"] not in lines or wrong not in text:
                 continue
-            self.mended.add((page.id, number))
+            self.applied_corrections.add((page.id, number))
             if text.count(wrong) != 1 or len(wrong) != len(right):
-                self.mend_fails(
-                    page, mend, f"it stands {text.count(wrong)} times; {len(wrong)} characters become {len(right)}"
-                )
+                self._report_correction(page, correction, text.count(wrong))
                 continue
-            at = text.index(wrong)
-            chars = [
-                char._replace(text=right[i - at]) if at <= i < at + len(wrong) else char for i, char in enumerate(chars)
-            ]
+            start = text.index(wrong)
+            new = zip(chars[start : start + len(wrong)], right, strict=True)
+            chars[start : start + len(wrong)] = [char._replace(text=replacement) for char, replacement in new]
         return chars
 
-    def mend_fails(self, page: Page, mend: dict[str, Any], found: str) -> None:
-        self.problem(
-            "mend-fails",
-            f"{self.where} page {page.id} line {mend['line']} mend {mend['wrong']!r}",
-            "text that stands once in its line after the repairs, and as many characters instead",
-            found,
-            "write the line as it reads after the repairs, or a longer stretch of it",
-        )
+    def _report_correction(self, page: Page, correction: Correction, occurrences: int) -> None:
+        wrong, right = correction["wrong"], correction["right"]
+        self.problems.add(
+            "mend-fails", f"{self.location} page {page.id} line {correction['line']} mend {wrong!r}",
+            expected="text that occurs once in its line after the repairs, and a replacement of the same length",
+            found=f"{wrong!r} occurs {occurrences} times; {len(wrong)} characters become {len(right)}",
+            fix="write the line as it reads after the repairs, or a longer part of it",
+        )  # fmt: skip
 
-    def piece(self, page: Page, kind: str, ref: str, article_id: str, place: str) -> tuple[Piece, Passage | None]:
-        bare = ref.removeprefix("…").removesuffix("…")
-        chars: list[Char] = []
-        lines: list[int] = []
-        for part in bare.split("+"):
-            more, numbers = self.take(page, part, place)
-            chars += more
-            lines += numbers
-        chars = strip_chars(self.mend(page, apply_repairs(chars, page.repairs), lines))
-        text = to_text(chars)
-        if lines and not text:
-            self.problem("line-outside-page", place, "a line with text", "a blank one", "name the line that is meant")
-        if kind != "body" or not text:
-            return Piece(kind, text, tuple(lines)), None
-        runs, changes = align_to_page(chars, page.text)
-        id = f"{page.id}-L{lines[0]}"
-        if id in self.passage_ids:
-            self.problem(
-                "line-used-twice",
-                place,
-                "one passage to begin on a line",
-                f"a second one, {id}",
-                "join the two, or begin one of them on another line",
-            )
-        self.passage_ids.add(id)
-        torn_start, torn_end = ref.startswith("…"), ref.endswith("…")
-        if not torn_end and not SENTENCE_END.search(text):
-            self.problem(
-                "passage-torn",
-                place,
-                "a passage that ends with its sentence",
-                f"it ends in {text[-12:]!r}",
-                f'join the line that it goes on in ("{bare}+…"); if the page does not hold it, mark the end '
-                f'as torn: "{bare}…"',
-            )
-        passage = Passage(id, article_id, page.id, text, runs, changes, tuple(lines), torn_start, torn_end)
-        return Piece(kind, text, tuple(lines), id), passage
-
-    def article(self, entry: dict[str, Any], pages: dict[str, Page], seen: set[str]) -> Article | None:
-        id = entry["id"]
-        place = f"{self.where} [[article]] {id}"
-        page = pages.get(entry["page"])
-        if id in seen:
-            self.problem("duplicate-id", place, "an id of its own", id, "give the article a name that no other has")
-            return None
-        seen.add(id)
-        if page is None:
-            if entry["page"] not in self.listed:
-                self.problem(
-                    "unknown-id",
-                    place,
-                    f"a page, one of {', '.join(sorted(self.listed))}",
-                    repr(entry["page"]),
-                    "name the id of a [[page]]",
-                )
-            return None
-        pieces, passages = self.pieces(page, entry["lines"], id, place)
-        return Article(id, page.id, entry.get("story", id), _layout(page, pieces), tuple(pieces), tuple(passages))
-
-    def pieces(self, page: Page, items: list[str], article_id: str, place: str) -> tuple[list[Piece], list[Passage]]:
-        pieces, passages = [], []
-        for item in items:
-            kind, _, ref = item.partition(" ")
-            at = f"{place} {item!r}"
-            if kind not in KINDS or not ref:
-                expected = f"KIND REF, KIND one of {', '.join(KINDS)}"
-                self.problem("wrong-shape", at, expected, repr(item), "see the head of the file")
-                continue
-            piece, passage = self.piece(page, kind, ref.strip(), article_id, at)
-            pieces.append(piece)
-            if passage is not None:
-                passages.append(passage)
-        return pieces, passages
-
-    def account(self, page: Page) -> None:
-        """Every character that is not white space is used exactly once."""
-        used = self.used[page.id]
-        twice = sorted({page.line_number(i) for i, times in used.items() if times > 1})
-        for line in twice:
-            self.problem(
-                "line-used-twice",
-                f"{self.where} page {page.id}",
-                "each line once",
-                f"line {line} twice: {shorten(page.line_text(line))}",
-                "take it out of one of the places that name it",
-            )
-        unused = sorted({page.line_number(i) for i, char in enumerate(page.text) if not char.isspace() and i not in used})
-        for line in unused:
-            self.problem(
-                "line-unused",
-                f"{self.where} page {page.id}",
-                "each line once",
-                f"line {line} not at all: {shorten(page.line_text(line))}",
-                "add it to its article by kind, or to `furniture` of the page",
-            )
-
-    def read(self) -> Seeds:
-        hint = "jinbench seeds add FILE… makes it; a benchmark made of a corpus (jinbench convert) has no pages"
-        table = files.read_toml(self.rooms.articles, "articles", hint)
-        page_entries, article_entries = table.get("page", []), table.get("article", [])
-        if not page_entries or not article_entries:
-            found = f"{len(page_entries)} pages, {len(article_entries)} articles"
-            hint = "jinbench seeds add FILE… brings pages and proposes articles; then: jinbench seeds check"
-            raise DataError(
-                Problem(
-                    "pages-missing",
-                    location=self.where,
-                    expected="a [[page]] and an [[article]] or more",
-                    found=found,
-                    fix=hint,
-                )
-            )
-        self.listed = {entry["id"] for entry in page_entries}
-        pages, self.problems = page_files.read_pages(self.rooms, page_entries)
-        self.used = {id: Counter() for id in pages}
-        furniture, loose = {}, {}
-        for entry in page_entries:
-            page = pages.get(entry["id"])
-            if page is None:
-                continue
-            for name in page.repairs:
-                if find_repair(name) is None:
-                    self.problem(
-                        "repair-unknown",
-                        f"{self.where} page {page.id}",
-                        f"one of {', '.join(REPAIR_NAMES)}",
-                        repr(name),
-                        "name a repair that exists",
-                    )
-            place = f"{self.where} page {page.id} furniture"
-            lines = [n for ref in entry.get("furniture", ()) for n in self.take(page, ref, place)[1]]
-            furniture[page.id] = sum(1 for n in lines if page.line_text(n).strip())
-            place = f"{self.where} page {page.id} lines"
-            pieces, stray = self.pieces(page, entry.get("lines", []), "", place)
-            loose[page.id] = tuple(pieces)
-            for passage in stray:
-                self.problem("wrong-shape", place, "no body text", passage.id, "put it into an [[article]]")
-        seen: set[str] = set()
-        articles = [article for entry in article_entries if (article := self.article(entry, pages, seen)) is not None]
-        for page in pages.values():
-            for number, mend in enumerate(page.corrections):
-                if (page.id, number) not in self.mended:
-                    self.mend_fails(page, mend, "it stands 0 times")
-        if not self.problems:  # one wrong reference would make every count below wrong as well
-            for page in pages.values():
-                self.account(page)
-        raise_if_any(self.problems)
-        return Seeds(tuple(pages.values()), tuple(articles), furniture, loose)
+    def _check_usage(self, page: Page) -> None:
+        """Check that every character that is not white space is used exactly once."""
+        uses, location = self.uses[page.id], f"{self.location} page {page.id}"
+        for line in sorted({page.line_number(i) for i, times in uses.items() if times > 1}):
+            self.problems.add(
+                "line-used-twice", location, expected="each line once",
+                found=f"line {line} twice: {shorten(page.line_text(line))}",
+                fix="remove it from one of the places that use it",
+            )  # fmt: skip
+        unused = {page.line_number(i) for i, char in enumerate(page.text) if not char.isspace() and i not in uses}
+        for line in sorted(unused):
+            self.problems.add(
+                "line-unused", location, expected="each line once",
+                found=f"line {line} not at all: {shorten(page.line_text(line))}",
+                fix="add it to its article by kind, or to `furniture` of the page",
+            )  # fmt: skip
 
 
-def _layout(page: Page, pieces: Iterable[Piece]) -> str:
-    """What the page did to an article; the worst thing counts."""
-    pieces = list(pieces)
+def _layout(page: Page, pieces: list[Piece]) -> str:
+    """Return what the page did to an article, the worst of :data:`LAYOUTS`."""
     if page.repairs or page.corrections:
         return "garbled"
     if any(piece.kind == "jump" for piece in pieces):
@@ -283,12 +275,24 @@ def _layout(page: Page, pieces: Iterable[Piece]) -> str:
 
 
 def read_seeds(benchmark: Benchmark) -> Seeds:
-    """All pages and articles. Raises :class:`DataError` with every problem that `jinbench seeds check` would print."""
-    return _Reader(benchmark).read()
+    """Read all pages and assemble all articles.
+
+    Args:
+        benchmark: The benchmark whose `seeds/` is read.
+
+    Returns:
+        Pages, articles and what belongs to no article, in the order of articles.toml.
+
+    Raises:
+        DataError: Every problem that `jinbench seeds check` prints [file-missing, broken-toml, wrong-shape,
+            pages-missing, page-empty, page-changed, page-unlisted, page-control-character, line-outside-page,
+            line-used-twice, line-unused, passage-torn, mend-fails, repair-unknown, duplicate-id, unknown-id].
+    """
+    return ArticleAssembler(benchmark).assemble()
 
 
 def summarize_pages(seeds: Seeds) -> list[dict[str, Any]]:
-    """A row per page: what became of its lines. All counts are lines, except articles, passages and characters."""
+    """Return a row per page: its lines by kind, and its articles, passages and characters."""
     rows = []
     for page in seeds.pages:
         articles = [article for article in seeds.articles if article.page_id == page.id]
@@ -300,11 +304,11 @@ def summarize_pages(seeds: Seeds) -> list[dict[str, Any]]:
                 "page": page.id,
                 "lines": sum(1 for line in page.text.split("\n") if line.strip()),
                 **kinds,
-                "furniture": seeds.boilerplate_lines[page.id],
+                "boilerplate": seeds.boilerplate_lines[page.id],
                 "articles": len(articles),
                 "passages": len(passages),
                 "joined": sum(len(passage.lines) > 1 for passage in passages),
-                "torn": sum(passage.truncated_start or passage.truncated_end for passage in passages),
+                "truncated": sum(passage.truncated_start or passage.truncated_end for passage in passages),
                 "characters": sum(len(passage.text) for passage in passages),
             }
         )

@@ -1,7 +1,6 @@
-"""Pages as strangers have them: text in some encoding, web pages, JSON Lines. What comes out is text, and its origin.
+"""Text extraction: encodings, HTML, JSON Lines.
 
-A web page is read in a process of its own with a limit of time and of memory: what its markup does to the reader
-befalls that process alone.
+A web page is parsed in a subprocess with limits of time and memory: harmful markup can affect that process alone.
 """
 
 import codecs
@@ -14,26 +13,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jinbench.core import files, jsonl
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import DataError, ErrorList, Problem, fail
 from jinbench.core.text import replace_unencodable
 
-MAX_TEXT_BYTES, MAX_HTML_BYTES = 1_000_000, 20_000_000  # of one page: what is longer is no page of a newspaper
-MAX_LINES = 2_000  # of one page, blank ones left out
-MEMORY_BYTES = 2_000_000_000  # bytes that reading a web page may take
+MAX_TEXT_BYTES, MAX_HTML_BYTES = 1_000_000, 20_000_000  # of one page: more is no page of a newspaper
+MAX_LINES = 2_000  # of one page, without blank ones
+MEMORY_BYTES = 2_000_000_000  # for parsing a web page
 TIMEOUT_SECONDS = 30.0
 EXTRA = "pages"
 
-_ROWS, _WEB = (".jsonl", ".ndjson", ".json"), (".html", ".htm", ".xhtml")
+_JSONL_SUFFIXES, _HTML_SUFFIXES = (".jsonl", ".ndjson", ".json"), (".html", ".htm", ".xhtml")
 _MARKUP = re.compile(
     rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype html|html\b)", re.I | re.S
 )
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,30})", re.I)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")  # as in `pages`, and line ends of old
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")  # as in `pages`, and old line ends
 _GUESSES = {"gb18030": "GB18030 (or GBK, GB2312)", "big5hkscs": "Big5", "shift_jis": "Shift-JIS", "euc_kr": "EUC-KR"}
 _HAN = re.compile(r"[\u4e00-\u9fff]")
-# The characters that any Chinese text is full of, in both scripts: right letters are told from wrong ones by them.
+# The most common characters of Chinese text, in both scripts: they tell a right decoding from a wrong one.
 _COMMON = frozenset(
-    "的一是不了在有人我他这这個个上们來来到时時大地为為子中你说說生国國年着著就那和要她出也得里后後自以会會家可下而过過天去能对對小多然于於心学學"
+    "的一是不了在有人我他这這个個上们來来到時时大地为為子中你说生国國年着著就那和要她出也得里后後自以会會家可下而过過天去能对對小多然于於心学學"
     "之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開美总總从從无無情己面最女但现現前些所同日手又行意动動方期它头頭经經长長儿回位分爱"
 )
 _CHILD = """
@@ -48,18 +47,21 @@ except ImportError:
     pass
 from importlib.metadata import version
 import trafilatura
-found = trafilatura.bare_extraction(sys.stdin.buffer.read().decode("utf-8"), include_comments=False, with_metadata=True)
-text, title = (found.text or "", found.title or "") if found else ("", "")
+page = sys.stdin.buffer.read().decode("utf-8")
+article = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
+text, title = (article.text or "", article.title or "") if article else ("", "")
 json.dump({"version": version("trafilatura"), "text": text, "title": title}, sys.stdout)
 """
+_CUT = "a page is one page of a newspaper, or one web page: cut the file into pages"
 
 
 @dataclass(frozen=True)
 class ExtractedPage:
-    """A page as it came. `where`: how messages name it; `name`: what its file should be called.
+    """The text of a page, and its origin.
 
-    `titles`: so many lines of the text are the title, by the source's own word; `single`: it is one article.
-    `origin`: what [[page]] notes of a page that is not the file itself: its name, sha256, extractor, encoding, line.
+    `location`: of the page in messages; `name`: the file name it should get. `title_lines`: number of lines of the text
+    that are the title, as the source declares it; `single_article`: the page is one article. `origin`: what [[page]]
+    records of a page that is not the file itself: its name, sha256, extractor, encoding, line.
     """
 
     location: str
@@ -72,7 +74,7 @@ class ExtractedPage:
 
 
 def is_text_encoding(encoding: str) -> bool:
-    """Whether Python has a text encoding of that name."""
+    """Return whether Python has a text encoding of that name."""
     try:
         return bool(codecs.lookup(encoding)._is_text_encoding)
     except (LookupError, ValueError):
@@ -80,94 +82,80 @@ def is_text_encoding(encoding: str) -> bool:
 
 
 def extract_pages(
-    path: Path, *, encoding: str | None = None, text_field: str = "text", title_field: str = "title",
+    path: Path,
+    *,
+    encoding: str | None = None,
+    text_field: str = "text",
+    title_field: str = "title",
     seconds: float = TIMEOUT_SECONDS,
-) -> tuple[list[ExtractedPage], list[Problem]]:  # fmt: skip
-    """The pages that a file holds, and what is wrong with those of its rows that cannot be taken.
+) -> tuple[list[ExtractedPage], list[Problem]]:
+    """Return the pages of a file, and the problems of rows that were left out.
 
-    Raises :class:`DataError` (file-missing, file-too-big, file-binary, not-utf8, page-empty, page-control-character,
-    package-missing, extraction-failed, broken-json) if the file cannot be taken at all.
+    Raises :class:`DataError` [file-missing, file-too-big, file-binary, not-utf8, page-empty, page-control-character,
+    package-missing, extraction-failed, broken-json] if nothing of the file can be used.
     """
-    if path.suffix.lower() in _ROWS:
+    if path.suffix.lower() in _JSONL_SUFFIXES:
         if encoding and codecs.lookup(encoding).name != "utf-8":
-            hint = f"convert it first, for example: iconv -f {encoding} -t UTF-8 {path.name} > utf8.jsonl"
-            raise DataError(
-                Problem(
-                    "not-utf8", location=files.display_path(path), expected="JSON Lines, in UTF-8", found=encoding, fix=hint
-                )
-            )
-        return _rows(path, text_field, title_field)
-    data = _read(path, MAX_HTML_BYTES)
-    if path.suffix.lower() in _WEB or _MARKUP.match(data[:4096]):
-        return [_web(path, data, encoding, seconds)], []
+            fix = f"convert it first, for example: iconv -f {encoding} -t UTF-8 {path.name} > utf8.jsonl"
+            fail("not-utf8", files.display_path(path), expected="JSON Lines, in UTF-8", found=encoding, fix=fix)
+        return _extract_rows(path, text_field, title_field)
+    data = _read_limited(path, MAX_HTML_BYTES)
+    if path.suffix.lower() in _HTML_SUFFIXES or _MARKUP.match(data[:4096]):
+        return [_extract_web_page(path, data, encoding, seconds)], []
     if len(data) > MAX_TEXT_BYTES:
         raise DataError(_too_big(path, MAX_TEXT_BYTES))
-    text, named = _decoded(path, data, encoding)
+    text, original_encoding = _decode(path, data, encoding)
     origin: dict[str, str | int] = {}
-    if named:
-        origin = {"file": replace_unencodable(path.name), "sha256": files.sha256(data), "encoding": named}
-    source = ExtractedPage(files.display_path(path), path.name, text, path, origin=origin)
-    problem = check_page(source)
+    if original_encoding:
+        origin = {"file": replace_unencodable(path.name), "sha256": files.sha256(data), "encoding": original_encoding}
+    page = ExtractedPage(files.display_path(path), path.name, text, path, origin=origin)
+    problem = check_page(page)
     if problem:
         raise DataError(problem)
-    return [source], []
+    return [page], []
 
 
-def check_page(source: ExtractedPage) -> Problem | None:
-    """What keeps a text from being a page, if anything does."""
-    text, where = source.text, source.location
+def check_page(page: ExtractedPage) -> Problem | None:
+    """Return why a text cannot be a page, or None."""
+    text, location = page.text, page.location
     if not text.strip():
-        found, hint = f"{len(text)} characters, all white space", "take it out, or fetch the page again"
-        return Problem("page-empty", location=where, expected="text", found=found, fix=hint)
+        return Problem("page-empty", location=location, expected="text",
+                       found=f"{len(text)} characters, all white space",
+                       fix="leave it out, or fetch the page again")  # fmt: skip
     control = _CONTROL.search(text)
     if control:
-        at = where if source.single_article else f"{where}:{text.count(chr(10), 0, control.start()) + 1}"
-        hint = "end lines with \\n" if control[0] == "\r" else "take that character out, or save the page as plain text"
-        return Problem("page-control-character", location=at, expected="text", found=repr(control[0]), fix=hint)
+        line = location if page.single_article else f"{location}:{text.count(chr(10), 0, control.start()) + 1}"
+        fix = "end lines with \\n" if control[0] == "\r" else "remove that character, or save the page as plain text"
+        return Problem("page-control-character", location=line, expected="text", found=repr(control[0]), fix=fix)
     count = sum(1 for line in text.split("\n") if line.strip())
     if count > MAX_LINES or len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
-        expected = f"{MAX_TEXT_BYTES:,} bytes and {MAX_LINES:,} lines, or fewer"
-        return Problem(
-            "file-too-big",
-            location=where,
-            expected=expected,
-            found=f"{count:,} lines, {len(text):,} characters",
-            fix=_CUT,
-        )
+        return Problem("file-too-big", location=location,
+                       expected=f"{MAX_TEXT_BYTES:,} bytes and {MAX_LINES:,} lines, or fewer",
+                       found=f"{count:,} lines, {len(text):,} characters", fix=_CUT)  # fmt: skip
     if any("\ud800" <= char <= "\udfff" for char in text):
-        return Problem(
-            "wrong-shape", location=where, expected="text", found="half a surrogate pair", fix="take that character out"
-        )
+        return Problem("wrong-shape", location=location, expected="text", found="half a surrogate pair",
+                       fix="remove that character")  # fmt: skip
     return None
-
-
-_CUT = "a page is one page of a newspaper, or one web page: cut the file into pages"
 
 
 def _too_big(path: Path, limit: int) -> Problem:
     size = path.stat().st_size
-    found = f"{size:,} bytes" if size > limit else "more"
-    return Problem(
-        "file-too-big", location=files.display_path(path), expected=f"{limit:,} bytes or fewer", found=found, fix=_CUT
-    )
+    return Problem("file-too-big", location=files.display_path(path), expected=f"{limit:,} bytes or fewer",
+                   found=f"{size:,} bytes" if size > limit else "more", fix=_CUT)  # fmt: skip
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """The bytes of a file of no more than `limit`: of a larger one, none are read."""
+def _read_limited(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file of at most `limit`; of a larger one, none are read."""
     try:
-        limit = limit if path.suffix.lower() in _WEB else max(MAX_TEXT_BYTES, limit if _begins_with_markup(path) else 0)
+        if path.suffix.lower() not in _HTML_SUFFIXES:
+            limit = max(MAX_TEXT_BYTES, limit if _begins_with_markup(path) else 0)
         if path.stat().st_size > limit:
             raise DataError(_too_big(path, limit))
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        hint = "name the files in it, one by one or as DIR/*.txt" if path.is_dir() else "check the path"
-        raise DataError(
-            Problem(
-                "file-missing", location=files.display_path(path), expected="a readable file", found=reason.lower(), fix=hint
-            )
-        ) from None
+        fix = "name the files in it, one by one or as DIR/*.txt" if path.is_dir() else "check the path"
+        raise DataError(files.unreadable_problem(path, error, fix)) from None
     if len(data) > limit:
         raise DataError(_too_big(path, limit))
     return data
@@ -181,53 +169,43 @@ def _begins_with_markup(path: Path) -> bool:
 # Encodings
 
 
-def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str | None]:
-    """The text, and the name of its encoding if it was another one than UTF-8 without a byte order mark."""
+def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, str | None]:
+    """Return the text, and the name of its encoding unless it is UTF-8 without a byte order mark."""
     bom = data.startswith(codecs.BOM_UTF8)
     if encoding and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
-        return _converted(path, data, encoding), codecs.lookup(encoding).name
+        return _decode_as(path, data, encoding), codecs.lookup(encoding).name
     binary = jsonl.text_problem(path, data, 1, 0)
     if binary is not None and binary.code == "file-binary":
-        where = files.display_path(path)
-        hint = binary.fix
+        fix = binary.fix
         if "UTF-16" in binary.found:
-            hint = "say so: --encoding utf-16"
-        elif "unpack" not in hint:
-            hint = "save it as plain text, or as HTML"
-        raise DataError(replace(binary, location=where, fix=hint))
+            fix = "add --encoding utf-16"
+        elif "unpack" not in fix:
+            fix = "save it as plain text, or as HTML"
+        raise DataError(replace(binary, location=files.display_path(path), fix=fix))
     try:
         return data.decode("utf-8-sig"), "utf-8-sig" if bom else None
     except UnicodeDecodeError:
         raise DataError(_not_utf8(path, data)) from None
 
 
-def _converted(path: Path, data: bytes, encoding: str) -> str:
-    where = files.display_path(path)
+def _decode_as(path: Path, data: bytes, encoding: str) -> str:
+    location = files.display_path(path)
     for number, raw in enumerate(data.split(b"\n"), start=1):
         if _is_utf8(raw) and codecs.lookup(encoding).name != "utf-16":
-            hint = "without --encoding, if the whole file is UTF-8; otherwise convert the lines that are not"
-            raise DataError(
-                Problem(
-                    "not-utf8",
-                    location=f"{where}:{number}",
-                    expected=f"{encoding} on every line",
-                    found="UTF-8 on this one",
-                    fix=hint,
-                )
-            )
+            fix = "remove --encoding if the whole file is UTF-8; otherwise convert the lines that are not"
+            expected, found = f"{encoding} on every line", "UTF-8 on this one"
+            fail("not-utf8", f"{location}:{number}", expected=expected, found=found, fix=fix)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{data[error.start]:02x} at byte {error.start}, which {encoding} does not have there"
-        hint = "name another encoding, or mend that line"
-        raise DataError(
-            Problem("not-utf8", location=f"{where}:{line}", expected=f"text in {encoding}", found=found, fix=hint)
-        ) from None
+        found = f"byte 0x{data[error.start]:02x} at byte {error.start}, which is not valid {encoding}"
+        fix = "use another --encoding, or correct that line"
+        fail("not-utf8", f"{location}:{line}", expected=f"text in {encoding}", found=found, fix=fix)
 
 
 def _is_utf8(line: bytes) -> bool:
-    """Whether a line can only be UTF-8: by chance, a few bytes of another encoding may look like it."""
+    """Return whether a line can only be UTF-8: by chance, a few bytes of another encoding may look like it."""
     try:
         return len(_HAN.findall(line.decode("utf-8"))) >= 4
     except UnicodeDecodeError:
@@ -235,29 +213,29 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _not_utf8(path: Path, data: bytes) -> list[Problem]:
-    """A problem for the file, with what its encoding seems to be, or for every line that differs from the others."""
-    every = data.split(b"\n")
-    fine = [number for number, line in enumerate(every, start=1) if _is_utf8(line)]
-    problems, at = [], 0
-    for number, raw in enumerate(every, start=1):
+    """Return one problem with the likely encoding of the file, or one per line that differs from the others."""
+    lines = data.split(b"\n")
+    valid = [number for number, line in enumerate(lines, start=1) if _is_utf8(line)]
+    problems, offset = [], 0
+    for number, raw in enumerate(lines, start=1):
         try:
             raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            problem = files.not_utf8_problem(path, number, raw[error.start], at + error.start)
-            likely = guess_encoding(raw if fine else data)
-            seems = f"{problem.found}; it seems to be {_GUESSES[likely]}" if likely else problem.found
-            if not fine:
-                hint = f"type: --encoding {likely}" if likely else "find out its encoding, and type: --encoding NAME"
-                return [replace(problem, found=seems, fix=hint)]
-            seems += f". {len(fine)} other lines are UTF-8, the first of them line {fine[0]}"
-            hint = "the file mixes encodings: write this line as UTF-8 too"
-            problems.append(replace(problem, found=seems, fix=hint))
-        at += len(raw) + 1
+            problem = files.not_utf8_problem(path, number, raw[error.start], offset + error.start)
+            likely = guess_encoding(raw if valid else data)
+            description = f"{problem.found}; it seems to be {_GUESSES[likely]}" if likely else problem.found
+            if not valid:
+                fix = f"type: --encoding {likely}" if likely else "find out its encoding, and type: --encoding NAME"
+                return [replace(problem, found=description, fix=fix)]
+            description += f". {len(valid)} other lines are UTF-8, the first of them line {valid[0]}"
+            fix = "the file mixes encodings: write this line as UTF-8 too"
+            problems.append(replace(problem, found=description, fix=fix))
+        offset += len(raw) + 1
     return problems[: jsonl.MAX_PROBLEMS]
 
 
 def guess_encoding(data: bytes) -> str | None:
-    """The encoding in which `data` reads most like text, by how many of its characters are common ones."""
+    """Return the encoding in which `data` has the largest share of common characters, or None."""
     best: tuple[float, str] | None = None
     for encoding in _GUESSES:
         try:
@@ -274,39 +252,38 @@ def guess_encoding(data: bytes) -> str | None:
 # Web pages
 
 
-def _web(path: Path, data: bytes, encoding: str | None, seconds: float) -> ExtractedPage:
-    where = files.display_path(path)
+def _extract_web_page(path: Path, data: bytes, encoding: str | None, seconds: float) -> ExtractedPage:
+    location = files.display_path(path)
     if importlib.util.find_spec("trafilatura") is None:
-        expected, hint = "the package trafilatura, which reads web pages", f"type: pip install 'jinbench[{EXTRA}]'"
-        raise DataError(
-            Problem("package-missing", location=where, expected=expected, found="it is not installed", fix=hint)
-        )
+        fail("package-missing", location, expected="the package trafilatura, which reads web pages",
+             found="it is not installed", fix=f"type: pip install 'jinbench[{EXTRA}]'")  # fmt: skip
     declared = _CHARSET.search(data[:4096])
-    name = declared[1].decode("ascii").lower() if declared else ""
-    if not encoding and name and is_text_encoding(name) and not _decodes(data, "utf-8"):
-        # Browsers read all Chinese ones of the family as the largest.
-        name = "gb18030" if name in ("gb2312", "gbk") else name
-        encoding = name if codecs.lookup(name).name != "utf-8" else None
-    page, named = _decoded(path, data, encoding)
-    found = _extracted(page, where, seconds)
-    text, title = found["text"], " ".join(found["title"].split())
-    titles = int(bool(title) and bool(text.strip()) and title not in text[:500])
-    if titles:
+    charset = declared[1].decode("ascii").lower() if declared else ""
+    if not encoding and charset and is_text_encoding(charset) and not _is_valid(data, "utf-8"):
+        # Browsers read all Chinese encodings of the family as the largest.
+        charset = "gb18030" if charset in ("gb2312", "gbk") else charset
+        encoding = charset if codecs.lookup(charset).name != "utf-8" else None
+    markup, original_encoding = _decode(path, data, encoding)
+    article = _run_extractor(markup, location, seconds)
+    text, title = article["text"], " ".join(article["title"].split())
+    title_lines = int(bool(title) and bool(text.strip()) and title not in text[:500])
+    if title_lines:
         text = f"{title}\n\n{text}"
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
     origin: dict[str, str | int] = {"file": replace_unencodable(path.name), "sha256": files.sha256(data)}
-    origin |= {"extractor": f"trafilatura {found['version']}", **({"encoding": named} if named else {})}
-    source = ExtractedPage(where, f"{path.stem}.txt", text + "\n", path, titles, origin=origin)
-    problem = check_page(source)
+    origin |= {"extractor": f"trafilatura {article['version']}"}
+    origin |= {"encoding": original_encoding} if original_encoding else {}
+    page = ExtractedPage(location, f"{path.stem}.txt", text + "\n", path, title_lines, origin=origin)
+    problem = check_page(page)
     if problem and problem.code == "page-empty":
-        hint = "if scripts draw the page, open it in a browser and save what it shows as text"
-        problem = replace(problem, found="markup without any text of an article", fix=hint)
+        fix = "if scripts draw the page, open it in a browser and save what it shows as text"
+        problem = replace(problem, found="markup without any text of an article", fix=fix)
     if problem:
         raise DataError(problem)
-    return source
+    return page
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
+def _is_valid(data: bytes, encoding: str) -> bool:
     try:
         data.decode(encoding)
     except UnicodeDecodeError:
@@ -314,81 +291,74 @@ def _decodes(data: bytes, encoding: str) -> bool:
     return True
 
 
-def _extracted(page: str, where: str, seconds: float) -> dict[str, str]:
+def _run_extractor(markup: str, location: str, seconds: float) -> dict[str, str]:
+    """Run trafilatura in a subprocess; return its version, the text and the title."""
     command = [sys.executable, "-P", "-W", "ignore", "-c", _CHILD, str(MEMORY_BYTES), str(seconds)]
-    hint = "save the page as text, or take the part with the article out of it; --seconds gives it more time"
 
-    def failed(found: str) -> DataError:
-        expected = f"text within {seconds:g} s and {MEMORY_BYTES // 10**6:,} MB"
-        return DataError(Problem("extraction-failed", location=where, expected=expected, found=found, fix=hint))
+    def failure(found: str) -> DataError:
+        return DataError(Problem(
+            "extraction-failed", location=location,
+            expected=f"text within {seconds:g} s and {MEMORY_BYTES // 10**6:,} MB", found=found,
+            fix="save the page as text, or cut the part with the article out of it; --seconds gives it more time",
+        ))  # fmt: skip
 
     try:
-        done = subprocess.run(command, input=page.encode("utf-8", "replace"), capture_output=True, timeout=seconds)
+        process = subprocess.run(command, input=markup.encode("utf-8", "replace"), capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise failed(f"nothing after {seconds:g} s") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        last = said[-1][:100] if said else ""
-        raise failed(last or f"the process ended by signal {-done.returncode}")
+        raise failure(f"nothing after {seconds:g} s") from None
+    if process.returncode:
+        messages = process.stderr.decode("utf-8", "replace").strip().splitlines()
+        last = messages[-1][:100] if messages else ""
+        raise failure(last or f"the process ended by signal {-process.returncode}")
     try:
-        found: dict[str, str] = json.loads(done.stdout)
+        article: dict[str, str] = json.loads(process.stdout)
     except ValueError:
-        raise failed("no answer that can be read") from None
-    return found
+        raise failure("no readable output") from None
+    return article
 
 
 # JSON Lines
 
 
-def _rows(path: Path, text_field: str, title_field: str) -> tuple[list[ExtractedPage], list[Problem]]:
-    problems: list[Problem] = []
-    found = []
+def _extract_rows(path: Path, text_field: str, title_field: str) -> tuple[list[ExtractedPage], list[Problem]]:
+    problems = ErrorList()
+    pages = []
     # The file may be of any length; a line of it is one article.
     for number, row in jsonl.stream_rows(path, problems, limit=sys.maxsize - 1, longest=2 * MAX_TEXT_BYTES):
-        where = f"{files.display_path(path)}:{number}"
+        location = f"{files.display_path(path)}:{number}"
         text, title = row.get(text_field), row.get(title_field)
         if not isinstance(text, str):
-            there = ", ".join(sorted(row)[:10]) or "nothing"
-            hint = "name the field that holds the text: --field NAME"
-            what = f"only {there}" if text_field not in row else type(text).__name__
-            problems.append(
-                Problem(
-                    "wrong-shape", location=where, expected=f"a text in the field {text_field}", found=what, fix=hint
-                )
-            )
+            fields = ", ".join(sorted(row)[:10]) or "nothing"
+            problems.add(
+                "wrong-shape", location, expected=f"a text in the field {text_field}",
+                found=f"only {fields}" if text_field not in row else type(text).__name__,
+                fix="name the field that has the text: --field NAME",
+            )  # fmt: skip
             continue
         if title is not None and not isinstance(title, str):
-            hint = "name another field: --title NAME"
-            problems.append(
-                Problem(
-                    "wrong-shape",
-                    location=where,
-                    expected=f"a text in the field {title_field}",
-                    found=type(title).__name__,
-                    fix=hint,
-                )
-            )
+            problems.add("wrong-shape", location, expected=f"a text in the field {title_field}",
+                         found=type(title).__name__, fix="name another field: --title NAME")  # fmt: skip
             continue
         head = " ".join((title or "").split())
-        page = f"{head}\n\n{text}" if head and text.strip() else text
-        page = page if page.endswith("\n") else f"{page}\n"
+        content = f"{head}\n\n{text}" if head and text.strip() else text
+        content = content if content.endswith("\n") else f"{content}\n"
         origin: dict[str, str | int] = {"file": replace_unencodable(path.name), "line": number}
-        source = ExtractedPage(where, f"{path.stem}-{number}.txt", page, path, int(bool(head)), True, origin)
-        problem = check_page(source)
+        page = ExtractedPage(location, f"{path.stem}-{number}.txt", content, path, int(bool(head)), True, origin)
+        problem = check_page(page)
         if problem:
             problems.append(problem)
         else:
-            found.append(source)
-    fatal = [problem for problem in problems if _is_fatal(problem, path)]
-    if fatal or len(problems) >= jsonl.MAX_PROBLEMS or not found:
-        hint = "put one JSON object with a text on each line"
-        none = Problem("page-empty", location=files.display_path(path), expected="rows with a text", found="none", fix=hint)
-        raise DataError(fatal or problems or none)
-    return found, problems
+            pages.append(page)
+    fatal = [problem for problem in problems if _is_fatal(problem)]
+    if fatal or len(problems) >= jsonl.MAX_PROBLEMS or not pages:
+        empty = Problem("page-empty", location=files.display_path(path), expected="rows with a text", found="none",
+                        fix="put one JSON object with a text on each line")  # fmt: skip
+        raise DataError(fatal or problems or empty)
+    return pages, problems
 
 
-def _is_fatal(problem: Problem, path: Path) -> bool:
-    """Whether the rest of the file was not read after it."""
+def _is_fatal(problem: Problem) -> bool:
+    """Return whether reading of the file stopped at the problem."""
     of_a_row = ("wrong-shape", "page-empty", "page-control-character")
     if problem.code in of_a_row or (problem.code == "file-too-big" and problem.fix == _CUT):
         return False

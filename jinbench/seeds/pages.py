@@ -1,19 +1,30 @@
-"""Pages as they were found, and the sentences of a text."""
+"""Page files: read, checksum, line index."""
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import DataError, ErrorList
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+class Correction(TypedDict):
+    """A correction of a line, an entry of `mends` in articles.toml: `right` replaces `wrong`, of the same length."""
+
+    line: int
+    wrong: str
+    right: str
+
+
 @dataclass(frozen=True)
 class Page:
-    """A page file as it was found; `line_starts[n]` is the offset of line n + 1."""
+    """A page file as it is; `line_starts[n]` and `line_ends[n]` are the offsets of line n + 1.
+
+    `repairs` and `corrections` are those that articles.toml asks for (its keys `repairs` and `mends`).
+    """
 
     id: str
     file: str
@@ -21,83 +32,70 @@ class Page:
     line_starts: tuple[int, ...]
     line_ends: tuple[int, ...]
     repairs: tuple[str, ...]
-    corrections: tuple[dict[str, Any], ...]
+    corrections: tuple[Correction, ...]
 
     @classmethod
     def from_text(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
+        """Make a page of its text and its [[page]] entry."""
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         ends = [*(start - 1 for start in starts[1:]), len(text)]
-        repairs, mends = tuple(entry.get("repairs", ())), tuple(entry.get("mends", ()))
-        return cls(id, file, text, tuple(starts), tuple(ends), repairs, mends)
+        repairs, corrections = tuple(entry.get("repairs", ())), tuple(entry.get("mends", ()))
+        return cls(id, file, text, tuple(starts), tuple(ends), repairs, corrections)
 
     def line_number(self, offset: int) -> int:
-        """The number, from 1, of the line that holds `offset`."""
+        """Return the number, from 1, of the line that holds `offset`."""
         return self.text.count("\n", 0, offset) + 1
 
     def line_text(self, number: int) -> str:
-        """The text of line `number`, counted from 1."""
+        """Return the text of line `number`, counted from 1."""
         return self.text[self.line_starts[number - 1] : self.line_ends[number - 1]]
 
 
-def read_pages(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], list[Problem]]:
-    """The pages that the [[page]] entries of articles.toml name, by id, and everything wrong with them."""
-    where = files.display_path(benchmark.articles)
-    problems: list[Problem] = []
-
-    def problem(code: str, place: str, expected: str, found: str, hint: str) -> None:
-        problems.append(Problem(code, location=place, expected=expected, found=found, fix=hint))
-
+def read_pages(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], ErrorList]:
+    """Read the pages of the [[page]] entries of articles.toml; return them by id, and all problems."""
+    listing = files.display_path(benchmark.articles)
+    problems = ErrorList()
     pages: dict[str, Page] = {}
-    taken: set[str] = set()
+    read_files: set[str] = set()
     for entry in entries:
         id, file = entry["id"], entry["file"]
         path = benchmark.pages / file
-        place = files.display_path(path)
-        if file in taken:
-            problem("duplicate-id", f"{where} [[page]] {id}", "each file once", file, "take one of the two away")
+        location = files.display_path(path)
+        if file in read_files:
+            problems.add("duplicate-id", f"{listing} [[page]] {id}", expected="each file once", found=file,
+                         fix="remove one of the two entries")  # fmt: skip
             continue
         if id in pages:
-            problem("duplicate-id", f"{where} [[page]] {id}", "an id of its own", id, "give the page another id")
+            problems.add("duplicate-id", f"{listing} [[page]] {id}", expected="a unique id", found=id,
+                         fix="give the page another id")  # fmt: skip
             continue
         try:
-            text = files.read_text(path, "put the page there, or take its [[page]] out of articles.toml")
+            text = files.read_text(path, "put the page there, or remove its [[page]] from articles.toml")
         except DataError as error:
             problems.extend(error.problems)
             continue
         if not text.strip():
-            problem(
-                "page-empty",
-                place,
-                "text",
-                f"{len(text)} characters, all white space",
-                "fetch the page again, or take its [[page]] out of articles.toml",
-            )
+            problems.add("page-empty", location, expected="text", found=f"{len(text)} characters, all white space",
+                         fix="fetch the page again, or remove its [[page]] from articles.toml")  # fmt: skip
             continue
         control = _CONTROL.search(text)
         if control:
-            at = f"{place}:{text.count(chr(10), 0, control.start()) + 1}"
-            problem("page-control-character", at, "text", repr(control[0]), "save the page as plain text")
+            line = f"{location}:{text.count(chr(10), 0, control.start()) + 1}"
+            problems.add("page-control-character", line, expected="text", found=repr(control[0]),
+                         fix="save the page as plain text")  # fmt: skip
             continue
-        found = files.sha256(path.read_bytes())
-        if found != entry["sha256"]:
-            problem(
-                "page-changed",
-                place,
-                f"sha256 {entry.get('sha256')}",
-                f"sha256 {found}",
-                "put the original page back; if the new text is meant, write its sha256 into articles.toml"
-                " and go through its lines again",
-            )
+        sha256 = files.sha256(path.read_bytes())
+        if sha256 != entry["sha256"]:
+            problems.add(
+                "page-changed", location, expected=f"sha256 {entry.get('sha256')}", found=f"sha256 {sha256}",
+                fix="restore the original page; if the new text is intended, write its sha256 into articles.toml"
+                " and check its lines again",
+            )  # fmt: skip
         pages[id] = Page.from_text(id, file, text, entry)
-        taken.add(file)
+        read_files.add(file)
     listed = {entry["file"] for entry in entries}
     for path in sorted(benchmark.pages.glob("*")):
         if path.name not in listed:
-            problem(
-                "page-unlisted",
-                files.display_path(path),
-                f"a [[page]] in {where}",
-                "none",
-                f'add [[page]] with file = "{path.name}", or move the file away',
-            )
+            problems.add("page-unlisted", files.display_path(path), expected=f"a [[page]] in {listing}", found="none",
+                         fix=f'add [[page]] with file = "{path.name}", or move the file away')  # fmt: skip
     return pages, problems

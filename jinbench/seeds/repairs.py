@@ -1,7 +1,7 @@
-"""Undoing what a page's way to us did to its text, without losing the way back.
+"""Text repairs with alignment to the page.
 
-A text is handled as a list of (character, page offset). A repair may drop characters or replace one by one;
-it never adds any, so that each character that is left still knows where it came from.
+A text is a list of (character, page offset). A repair may drop characters or replace one by one; it never adds any, so
+that each character that is left still has its offset.
 """
 
 import re
@@ -13,6 +13,8 @@ from jinbench.core.types import AlignmentRun, CharacterChange
 
 
 class Char(NamedTuple):
+    """A character of a text, and the offset on the page that it comes from."""
+
     text: str
     page_offset: int
 
@@ -29,7 +31,7 @@ def to_text(chars: Sequence[Char]) -> str:
 
 
 def strip_chars(chars: list[Char]) -> list[Char]:
-    """Without white space at either end."""
+    """Strip white space at both ends."""
     text = to_text(chars)
     start = len(text) - len(text.lstrip())
     return chars[start : max(start, len(text.rstrip()))]
@@ -59,7 +61,7 @@ def _close_up_spaces(chars: list[Char]) -> list[Char]:
 
 
 def _curl_quotes(chars: list[Char]) -> list[Char]:
-    """Straight quotation marks become “ and ” in turn."""
+    """Turn straight quotation marks into “ and ” by turns."""
     repaired = []
     opening = True
     for char in chars:
@@ -79,11 +81,11 @@ def _converter(config: str) -> Callable[[str], str]:
 
 
 def convert_script(text: str, config: str) -> str:
-    """`text` in the other script, by an OpenCC configuration of that name."""
+    """Convert `text` to the other script by an OpenCC configuration such as "t2s"."""
     return _converter(config)(text)
 
 
-def _change_script(config: str) -> Repair:
+def _script_repair(config: str) -> Repair:
     def repair(chars: list[Char]) -> list[Char]:
         text = convert_script(to_text(chars), config)
         if len(text) != len(chars):  # a phrase rule fired: fall back to one character at a time
@@ -94,16 +96,16 @@ def _change_script(config: str) -> Repair:
 
 
 def find_repair(name: str) -> Repair | None:
-    """The repair called `name`, or None. `script:CONFIG` takes the name of an OpenCC configuration."""
+    """Return the repair called `name`, or None. `script:CONFIG` takes the name of an OpenCC configuration."""
     if name in REPAIRS:
         return REPAIRS[name]
     if name.startswith("script:") and name.removeprefix("script:") in SCRIPTS:
-        return _change_script(name.removeprefix("script:"))
+        return _script_repair(name.removeprefix("script:"))
     return None
 
 
 def apply_repairs(chars: list[Char], names: Iterable[str]) -> list[Char]:
-    """`chars` after the repairs of these names, one after the other; names that are unknown are passed over."""
+    """Apply the repairs of these names, one after the other; unknown names are ignored."""
     for name in names:
         repair = find_repair(name)
         chars = repair(chars) if repair is not None else chars
@@ -116,7 +118,7 @@ REPAIR_NAMES = (*REPAIRS, *(f"script:{name}" for name in SCRIPTS))
 
 
 def align_to_page(chars: Sequence[Char], page: str) -> tuple[tuple[AlignmentRun, ...], tuple[CharacterChange, ...]]:
-    """The runs and changes that lead from `chars` back to `page`."""
+    """Return the runs and changes that lead from `chars` back to `page`."""
     runs: list[AlignmentRun] = []
     changes = []
     for i, char in enumerate(chars):

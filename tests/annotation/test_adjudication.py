@@ -1,4 +1,4 @@
-"""What is in dispute, what was decided, and that every decision has a reason of its own."""
+"""Disagreements, decisions, and the reason of each decision."""
 
 import json
 import subprocess
@@ -41,38 +41,38 @@ def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[Disagreement]:
     ],
 )
 def test_what_is_in_dispute(a: str, b: str, subjects: list[str]) -> None:
-    assert [each.subject for each in find(a, b)] == subjects
+    assert [item.subject for item in find(a, b)] == subjects
 
 
 def test_an_overruled_agreement_is_a_decision_too() -> None:
-    (each,) = find("[天津|L]港", "[天津|L]港", "天津港", reasons=("天津: 不是地名",))
-    assert each.readings == {"0": "[天津|L]", "1": "[天津|L]", "2": "天津"}
-    assert each.reason == "不是地名"
+    (item,) = find("[天津|L]港", "[天津|L]港", "天津港", reasons=("天津: 不是地名",))
+    assert item.readings == {"0": "[天津|L]", "1": "[天津|L]", "2": "天津"}
+    assert item.reason == "不是地名"
 
 
 def test_one_reason_does_not_cover_opposite_decisions() -> None:
-    found = find("[港|F]与[港|F]", "港与港", "[港|F]与港", reasons=("港: 第一处是名称",))
-    assert [each.reason for each in found] == ["第一处是名称", None]
+    disagreements = find("[港|F]与[港|F]", "港与港", "[港|F]与港", reasons=("港: 第一处是名称",))
+    assert [item.reason for item in disagreements] == ["第一处是名称", None]
     reasons = ("港: 第一处是名称", "港\uff1a 第二处不是")
-    assert [each.reason for each in find("[港|F]与[港|F]", "港与港", "[港|F]与港", reasons=reasons)] == [
+    assert [item.reason for item in find("[港|F]与[港|F]", "港与港", "[港|F]与港", reasons=reasons)] == [
         "第一处是名称", "第二处不是",
     ]  # fmt: skip
     same = find("[港|F]与[港|F]", "港与港", "[港|F]与[港|F]", reasons=("港: 都是名称",))
-    assert [each.reason for each in same] == ["都是名称"] * 2  # the same question with the same answer
+    assert [item.reason for item in same] == ["都是名称"] * 2  # the same question with the same answer
 
 
 def test_a_reason_of_nothing_is_a_problem() -> None:
-    found = find("[天津|L]", "天津", "天津", reasons=("天津: 是", "北京: 胡写"))
-    codes = [p.code for p in check_reasons(found, {"p": ("天津: 是", "北京: 胡写")}, "x")]
+    disagreements = find("[天津|L]", "天津", "天津", reasons=("天津: 是", "北京: 胡写"))
+    codes = [p.code for p in check_reasons(disagreements, {"p": ("天津: 是", "北京: 胡写")}, "x")]
     assert codes == ["reason-unused"]
-    assert check_reasons(found, {"p": ("天津: 是",)}, "x") == []
+    assert check_reasons(disagreements, {"p": ("天津: 是",)}, "x") == []
 
 
 def test_every_decision_in_the_gold_has_its_reason(real: Benchmark) -> None:
-    known = read_annotators(real)
-    found = adjudication.check_decisions(Workspace(real), known.gold)
-    assert len(found) == 20
-    overruled = [each for each in found if len({each.readings[name] for name in known.adjudicated}) == 1]
+    annotators = read_annotators(real)
+    decisions = adjudication.check_decisions(Workspace(real), annotators.gold)
+    assert len(decisions) == 20
+    overruled = [item for item in decisions if len({item.readings[name] for name in annotators.adjudicated}) == 1]
     assert len(overruled) == 6
 
 
@@ -108,7 +108,7 @@ def test_a_sample_of_the_decisions(mini: Benchmark) -> None:
     assert sample("--sample", "99") == everything
     two = sample("--sample", "2", "--seed", "4")
     assert len(two) == 2
-    assert all(each in everything for each in two)
+    assert all(row in everything for row in two)
     assert two == sample("--sample", "2", "--seed", "4")
 
 

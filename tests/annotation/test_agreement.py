@@ -27,23 +27,22 @@ Two = tuple[Workspace, list[PassageLabels], list[PassageLabels]]
 def two(benchmark: Benchmark) -> Two:
     workspace = Workspace(benchmark)
     a, b = (
-        exports.read_export(exports.export_path(benchmark, name), workspace.seeds.passages(), workspace.label_set)
-        for name in ("annotator-a", "annotator-b")
+        exports.read_export(exports.export_path(benchmark, name), workspace) for name in ("annotator-a", "annotator-b")
     )
     return workspace, a, b
 
 
-def pair(found: Two) -> agreement.PairAgreement:
-    workspace, a, b = found
+def pair(labels: Two) -> agreement.PairAgreement:
+    workspace, a, b = labels
     return agreement.measure_pair(workspace, a, b, ("a", "b"))
 
 
 @pytest.mark.parametrize("world", ["mini", "real"])
 def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureRequest) -> None:
-    workspace, a, b = found = two(request.getfixturevalue(world))
+    workspace, a, b = labels = two(request.getfixturevalue(world))
     texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     tags = [[tag for entry in side for tag in to_bio(len(texts[entry.passage_id]), entry.spans)] for side in (a, b)]
-    kappa = pair(found).kappa
+    kappa = pair(labels).kappa
     assert kappa.value is not None
     assert kappa.low is not None
     assert kappa.high is not None
@@ -54,8 +53,8 @@ def test_kappa_is_that_of_scikit_learn(world: str, request: pytest.FixtureReques
 
 def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
     """1 - observed / expected disagreement, from all pairs of values, written out."""
-    found = two(mini)
-    workspace, a, b = found
+    labels = two(mini)
+    workspace, a, b = labels
     values = [(frozenset(x.sectors), frozenset(y.sectors)) for x, y in zip(a, b, strict=True)]
 
     def distance(x: frozenset[str], y: frozenset[str]) -> float:
@@ -67,12 +66,12 @@ def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
     everything = [value for pair in values for value in pair]
     observed = np.mean([distance(x, y) for x, y in values])
     expected = np.mean([distance(x, y) for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
-    assert pair(found).alpha.value == pytest.approx(1 - observed / expected)
+    assert pair(labels).alpha.value == pytest.approx(1 - observed / expected)
     decisions = [(s in x, s in y) for x, y in values for s in workspace.label_set.sector_names]
     everything = [value for pair in decisions for value in pair]  # type: ignore[misc]
     observed = np.mean([x != y for x, y in decisions])
     expected = np.mean([x != y for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
-    assert pair(found).alpha_decisions.value == pytest.approx(1 - observed / expected)
+    assert pair(labels).alpha_decisions.value == pytest.approx(1 - observed / expected)
 
 
 def test_agreement_does_not_depend_on_who_comes_first(mini: Benchmark) -> None:
@@ -89,22 +88,22 @@ def test_agreement_does_not_depend_on_who_comes_first(mini: Benchmark) -> None:
 
 def test_an_annotator_agrees_with_itself(mini: Benchmark) -> None:
     workspace, a, _ = two(mini)
-    found = pair((workspace, a, a))
-    assert found.strict.micro.f1 == found.overlap.micro.f1 == found.kappa.value == found.alpha.value == 1.0
+    result = pair((workspace, a, a))
+    assert result.strict.micro.f1 == result.overlap.micro.f1 == result.kappa.value == result.alpha.value == 1.0
 
 
 def test_one_value_throughout_has_no_alpha(mini: Benchmark) -> None:
     workspace, a, b = two(mini)
     a, b = ([replace(entry, sectors=("port",)) for entry in side] for side in (a, b))
-    found = pair((workspace, a, b))
-    assert found.alpha.value is None
-    assert "one value throughout" in str(found)
+    result = pair((workspace, a, b))
+    assert result.alpha.value is None
+    assert "one value throughout" in str(result)
 
 
 def test_only_what_both_labelled_counts(mini: Benchmark) -> None:
     workspace, a, b = two(mini)
-    found = pair((workspace, a[:3], b[1:]))
-    assert (found.passages, found.articles) == (2, 2)
+    result = pair((workspace, a[:3], b[1:]))
+    assert (result.passages, result.articles) == (2, 2)
     with pytest.raises(DataError, match="nothing-in-common"):
         pair((workspace, a[:1], b[1:]))
 
@@ -127,20 +126,20 @@ def test_overlap_matches_as_many_as_can_be_matched(ours: list[Span], theirs: lis
 
 
 def test_the_committed_figures_are_what_is_measured(real: Benchmark) -> None:
-    found = agreement.measure_agreement(Workspace(real))
+    measured = agreement.measure_agreement(Workspace(real))
     committed = json.loads(agreement.agreement_path(real).read_text())
-    assert json.loads(json.dumps(found.to_dict())) == committed
-    assert set(found.against_gold) == {"annotator-a", "annotator-b"}
+    assert json.loads(json.dumps(measured.to_dict())) == committed
+    assert set(measured.against_gold) == {"annotator-a", "annotator-b"}
 
 
 def test_the_pilots_figures_are_what_its_labels_give(real: Benchmark) -> None:
     workspace = Workspace(real)
     folder = real.annotation / "pilot"
-    a, b = (read_labels(folder / f"annotator-{x}.jsonl", workspace.seeds, workspace.label_set, x) for x in "ab")
-    found = agreement.measure_pair(workspace, a, b, ("annotator-a", "annotator-b")).to_dict()
-    kept = json.loads((folder / "agreement.json").read_text())
-    assert found["passages"] == kept["passages"] == 40
+    a, b = (read_labels(folder / f"annotator-{x}.jsonl", workspace, x) for x in "ab")
+    measured = agreement.measure_pair(workspace, a, b, ("annotator-a", "annotator-b")).to_dict()
+    committed = json.loads((folder / "agreement.json").read_text())
+    assert measured["passages"] == committed["passages"] == 40
     for key in ("strict", "overlap"):
-        assert found[key]["micro"] == kept[key]["micro"]
+        assert measured[key]["micro"] == committed[key]["micro"]
     for key in ("kappa", "alpha", "alpha_decisions"):
-        assert found[key] == kept[key]
+        assert measured[key] == committed[key]

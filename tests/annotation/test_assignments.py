@@ -1,4 +1,4 @@
-"""Who labels which article: an even deal that stays dealt, and all that follows when nobody labelled everything."""
+"""Assignments are even and stay; adjudication, agreement and dataset work when nobody labelled everything."""
 
 import itertools
 import json
@@ -14,7 +14,6 @@ from jinbench.annotation.assignments import (
     assign_articles,
     assigned_passages,
     read_assignments,
-    share_of,
     summarize_assignments,
     write_assignments,
 )
@@ -42,36 +41,38 @@ ARTICLES = st.lists(st.integers(1, 3000), min_size=1, max_size=40).map(
 def test_every_article_has_so_many_annotators(articles: list[Article], people: int, data: st.DataObject) -> None:
     names = [f"n{i}" for i in range(people)]
     overlap = data.draw(st.integers(1, people))
-    dealt = assign_articles(articles, names, overlap)
-    assert list(dealt) == [each.id for each in articles]
-    assert all(len(set(having)) == len(having) == overlap for having in dealt.values())
-    assert assign_articles(articles, names, overlap) == dealt
+    assignments = assign_articles(articles, names, overlap)
+    assert list(assignments) == [item.id for item in articles]
+    assert all(len(set(assigned)) == len(assigned) == overlap for assigned in assignments.values())
+    assert assign_articles(articles, names, overlap) == assignments
 
 
 @settings(deadline=None, max_examples=50)
 @given(ARTICLES, ARTICLES)
-def test_what_is_dealt_stays_dealt(first: list[Article], more: list[Article]) -> None:
+def test_existing_assignments_stay(first: list[Article], more: list[Article]) -> None:
     before = assign_articles(first, ["x", "y", "z"], 2)
-    longer = [*first, *(article(f"b{each.id}", len(each.passages[0].text)) for each in more)]
+    longer = [*first, *(article(f"b{item.id}", len(item.passages[0].text)) for item in more)]
     after = assign_articles(longer, ["x", "y", "z", "w"], 2, before)
     assert {id: after[id] for id in before} == before
     thrice = assign_articles(first, ["x", "y", "z"], 3, before)
-    assert all(set(having) == {"x", "y", "z"} for having in thrice.values())
+    assert all(set(assigned) == {"x", "y", "z"} for assigned in thrice.values())
 
 
 @pytest.mark.parametrize(("people", "overlap"), [(2, 1), (3, 2), (4, 3), (5, 1), (5, 2)])
 def test_shares_are_even(real: Benchmark, people: int, overlap: int) -> None:
-    seed, names = read_seeds(real), [f"n{i}" for i in range(people)]
-    dealt = assign_articles(seed.articles, names, overlap)
-    rows = summarize_assignments(dealt, seed, names)
+    seeds, names = read_seeds(real), [f"n{i}" for i in range(people)]
+    assignments = assign_articles(seeds.articles, names, overlap)
+    rows = summarize_assignments(assignments, seeds, names)
     characters = [int(str(row["characters"])) for row in rows]
-    total = sum(len(passage.text) for passage in seed.passages())
+    total = sum(len(passage.text) for passage in seeds.passages())
     assert sum(characters) == overlap * total
     assert max(characters) <= 1.08 * min(characters)
     articles = [int(str(row["articles"])) for row in rows]
     assert max(articles) - min(articles) <= 4
     if overlap > 1:  # every two have something in common, so that agreement is measured between all
-        together = {frozenset(pair) for having in dealt.values() for pair in itertools.combinations(having, 2)}
+        together = {
+            frozenset(pair) for assigned in assignments.values() for pair in itertools.combinations(assigned, 2)
+        }
         assert len(together) == people * (people - 1) / 2
 
 
@@ -82,16 +83,16 @@ def test_an_overlap_that_cannot_be(overlap: int) -> None:
 
 
 def test_it_comes_back_as_it_was_written(mini: Benchmark) -> None:
-    seed = read_seeds(mini)
-    assert read_assignments(mini, seed) == {}
-    assert assigned_passages({}, seed, "annotator-a") is None
-    dealt = assign_articles(seed.articles, ["annotator-a", "annotator-b"], 1)
-    write_assignments(mini, dealt)
-    assert read_assignments(mini, seed) == dealt
-    parts = [assigned_passages(dealt, seed, name) or [] for name in ("annotator-a", "annotator-b")]
-    assert sorted(parts[0] + parts[1]) == sorted(passage.id for passage in seed.passages())
-    assert share_of(mini, seed, "annotator-b") == parts[1]
-    assert assigned_passages(dealt, seed, "adjudicator") is None  # whom it does not name labels everything
+    seeds = read_seeds(mini)
+    assert read_assignments(mini, seeds) == {}
+    assert assigned_passages({}, seeds, "annotator-a") is None
+    assignments = assign_articles(seeds.articles, ["annotator-a", "annotator-b"], 1)
+    write_assignments(mini, assignments)
+    assert read_assignments(mini, seeds) == assignments
+    parts = [assigned_passages(assignments, seeds, name) or [] for name in ("annotator-a", "annotator-b")]
+    assert sorted(parts[0] + parts[1]) == sorted(passage.id for passage in seeds.passages())
+    assert Workspace(mini).assigned_passages("annotator-b") == parts[1]
+    assert assigned_passages(assignments, seeds, "adjudicator") is None  # whom it does not name labels everything
 
 
 def test_everything_wrong_with_it_is_said_at_once(mini: Benchmark) -> None:
@@ -115,25 +116,25 @@ def shared(mini: Benchmark) -> Benchmark:
     third = f"[[annotator]]\n{entry}date = 2026-11-22\n"
     text = listing.read_text().replace('"annotator-b"]', '"annotator-b", "annotator-c"]')
     listing.write_text(f"{text}\n{third}")
-    seed = read_seeds(mini)
-    ids = [each.id for each in seed.articles]
-    dealt = {id: ("annotator-a", "annotator-b" if number % 2 else "annotator-c") for number, id in enumerate(ids)}
-    write_assignments(mini, dealt)
+    seeds = read_seeds(mini)
+    ids = [item.id for item in seeds.articles]
+    assignments = {id: ("annotator-a", "annotator-b" if number % 2 else "annotator-c") for number, id in enumerate(ids)}
+    write_assignments(mini, assignments)
     tasks = json.loads((mini.exports / "annotator-b.json").read_text())
     for name in ("annotator-b", "annotator-c"):
-        own = [task for task in tasks if name in dealt[task["data"]["article_id"]]]
-        said = json.dumps(own, ensure_ascii=False).replace("annotator-b@", f"{name}@")
-        (mini.exports / f"{name}.json").write_text(said)
+        own = [task for task in tasks if name in assignments[task["data"]["article_id"]]]
+        text_of_export = json.dumps(own, ensure_ascii=False).replace("annotator-b@", f"{name}@")
+        (mini.exports / f"{name}.json").write_text(text_of_export)
     return mini
 
 
-def test_decisions_are_between_those_who_labelled(shared: Benchmark) -> None:
+def test_decisions_name_those_who_labelled(shared: Benchmark) -> None:
     workspace = Workspace(shared)
-    found = adjudication.check_decisions(workspace, "adjudicator")
-    assert [each.subject for each in found] == ["3万平方米", "产业", "滦河"]
-    dealt = read_assignments(shared, workspace.seeds)
-    of = {passage.id: passage.article_id for passage in workspace.seeds.passages()}
-    assert all({*each.readings} == {*dealt[of[each.passage_id]], "adjudicator"} for each in found)
+    decisions = adjudication.check_decisions(workspace, "adjudicator")
+    assert [item.subject for item in decisions] == ["3万平方米", "产业", "滦河"]
+    assignments = read_assignments(shared, workspace.seeds)
+    article_of = {passage.id: passage.article_id for passage in workspace.seeds.passages()}
+    assert all({*item.readings} == {*assignments[article_of[item.passage_id]], "adjudicator"} for item in decisions)
 
 
 def test_a_share_that_is_not_finished_is_named(shared: Benchmark) -> None:
@@ -150,20 +151,20 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
         (shared.exports / f"{name}.json").unlink()
     with pytest.raises(DataError) as caught:
         adjudication.find_open_disagreements(Workspace(shared), "adjudicator")
-    assert [(each.code, Path(each.location).stem) for each in caught.value.problems] == [
+    assert [(problem.code, Path(problem.location).stem) for problem in caught.value.problems] == [
         ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
     ]  # fmt: skip
-    assert all("annotate pull" in each.fix for each in caught.value.problems)
+    assert all("annotate pull" in problem.fix for problem in caught.value.problems)
 
 
 def test_agreement_and_dataset_of_shares(shared: Benchmark) -> None:
     workspace = Workspace(shared)
-    found = agreement.measure_agreement(workspace)
-    assert [(pair.first, pair.second) for pair in found.pairs] == [
+    measured = agreement.measure_agreement(workspace)
+    assert [(pair.first, pair.second) for pair in measured.pairs] == [
         ("annotator-a", "annotator-b"), ("annotator-a", "annotator-c"),
     ]  # fmt: skip
-    assert sum(pair.passages for pair in found.pairs) == 8
-    for scores in found.against_gold.values():  # what somebody was not given is not missing
+    assert sum(pair.passages for pair in measured.pairs) == 8
+    for scores in measured.against_gold.values():  # what somebody was not given is not missing
         assert scores["ner"].missing == 0
     built = build.build_dataset(shared)
     build.write_dataset(built, shared.dataset)

@@ -23,8 +23,11 @@ def write(benchmark: Benchmark, number: int, **table: Any) -> None:
 def gold(benchmark: Benchmark) -> dict[str, str]:
     """The gold as marked-up text, and the sectors after it."""
     workspace = Workspace(benchmark)
-    found = read_gold(workspace)
-    return {p.id: f"{markup.to_markup(p.text, found[p.id].spans)} {found[p.id].sectors}" for p in workspace.seeds.passages()}
+    labels = read_gold(workspace)
+    return {
+        p.id: f"{markup.to_markup(p.text, labels[p.id].spans)} {labels[p.id].sectors}"
+        for p in workspace.seeds.passages()
+    }
 
 
 def test_errata_are_applied_in_order(mini: Benchmark) -> None:
@@ -147,9 +150,9 @@ def test_a_rank_that_moves(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_committed_erratum(real: Benchmark) -> None:
-    known = errata.read_errata(real)
-    assert known, "there is one real erratum at least"
-    assert files.read_json(real.manifest)["errata"] == [erratum.path.stem for erratum in known]
+    committed = errata.read_errata(real)
+    assert committed, "there is one real erratum at least"
+    assert files.read_json(real.manifest)["errata"] == [erratum.path.stem for erratum in committed]
     head = "\n".join(real.card.read_text().split("---\n", 2)[2].splitlines()[:12])
-    if any(erratum.by != "language model" for erratum in known):  # then the card must not say that nobody did
+    if any(erratum.by != "language model" for erratum in committed):  # then the card must not say that nobody did
         assert "No person has checked one" not in head

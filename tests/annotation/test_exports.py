@@ -1,4 +1,4 @@
-"""Labels in and out: exports, marked-up text, and what is kept of them."""
+"""Exports and marked-up text: labels are read, validated and written back unchanged."""
 
 import dataclasses
 import json
@@ -9,6 +9,7 @@ import pytest
 from jinbench.annotation import exports, markup
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import LabelSet, read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -16,27 +17,24 @@ from jinbench.core.types import PassageLabels, Span
 from jinbench.seeds import articles
 
 
-def everything(benchmark: Benchmark) -> tuple[articles.Seeds, LabelSet, list[PassageLabels]]:
-    seed, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
-    return (
-        seed,
-        label_set,
-        exports.read_export(exports.export_path(benchmark, "annotator-a"), seed.passages(), label_set, whole=True),
-    )
+def read_all(benchmark: Benchmark) -> tuple[articles.Seeds, LabelSet, list[PassageLabels]]:
+    workspace = Workspace(benchmark)
+    labels = exports.read_export(exports.export_path(benchmark, "annotator-a"), workspace, required=True)
+    return workspace.seeds, workspace.label_set, labels
 
 
 def test_the_committed_export_is_whole_and_in_its_fixed_form(real: Benchmark) -> None:
-    seed, _, found = everything(real)
-    assert len(found) == 142
-    titles = {article.id: article.title for article in seed.articles}
-    again = files.dump_json(exports.to_export(found, seed.passages(), titles))
+    seeds, _, labels = read_all(real)
+    assert len(labels) == 142
+    titles = {article.id: article.title for article in seeds.articles}
+    again = files.dump_json(exports.to_export(labels, seeds.passages(), titles))
     assert again == exports.export_path(real, "annotator-a").read_text()
 
 
 def test_every_span_says_what_stands_there(real: Benchmark) -> None:
-    seed, _, found = everything(real)
-    texts = {passage.id: passage.text for passage in seed.passages()}
-    spans = [(texts[entry.passage_id], span) for entry in found for span in entry.spans]
+    seeds, _, labels = read_all(real)
+    texts = {passage.id: passage.text for passage in seeds.passages()}
+    spans = [(texts[entry.passage_id], span) for entry in labels for span in entry.spans]
     assert len(spans) > 800
     assert all(text[span.start : span.end] == span.surface for text, span in spans)
     assert all(span.surface == span.surface.strip() for _, span in spans)
@@ -45,58 +43,60 @@ def test_every_span_says_what_stands_there(real: Benchmark) -> None:
 @pytest.mark.parametrize("id", [None, 5, [], {}, ["a-L5"]])
 def test_a_task_that_somebody_else_made(mini: Benchmark, id: object) -> None:
     """Whatever it calls a passage id: it is named, and nothing falls over."""
-    seed, label_set, _ = everything(mini)
+    seeds, label_set, _ = read_all(mini)
     with pytest.raises(DataError, match="foreign-export"):
-        exports.parse_export([{"data": {"passage_id": id}, "annotations": []}], "x", seed.passages(), label_set)
+        exports.parse_export([{"data": {"passage_id": id}, "annotations": []}], "x", seeds.passages(), label_set)
 
 
 def test_unchanged_labels_keep_their_times(mini: Benchmark) -> None:
-    seed, label_set, before = everything(mini)
+    seeds, _, before = read_all(mini)
     later = [dataclasses.replace(entry, created_at="2030-01-01T00:00:00Z") for entry in before]
     later[0] = dataclasses.replace(later[0], sectors=("water",))
-    passages = {passage.id: passage for passage in seed.passages()}
+    passages = {passage.id: passage for passage in seeds.passages()}
     path = mini.root / "kept.json"
-    with exports.ExportSpool({article.id: article.title for article in seed.articles}) as spool:
+    with exports.ExportSpool({article.id: article.title for article in seeds.articles}) as spool:
         for entry in before:
             spool.add_previous(entry, passages[entry.passage_id])
         for entry in reversed(later):
             spool.add(entry, passages[entry.passage_id])
         spool.write(path, passages.values())
-    kept = exports.read_export(path, passages.values(), label_set)
-    assert [entry.created_at for entry in kept] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (len(before) - 1)
-    assert (kept[0].sectors, spool.changed, spool.missing()) == (("water",), 1, set())
-    titles = {article.id: article.title for article in seed.articles}
-    assert path.read_text() == files.dump_json(exports.to_export(kept, passages.values(), titles))
+    written = exports.read_export(path, Workspace(mini))
+    assert [entry.created_at for entry in written] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (
+        len(before) - 1
+    )
+    assert (written[0].sectors, spool.changed, spool.missing()) == (("water",), 1, set())
+    titles = {article.id: article.title for article in seeds.articles}
+    assert path.read_text() == files.dump_json(exports.to_export(written, passages.values(), titles))
 
 
 def test_a_region_drawn_by_hand_keeps_its_id(mini: Benchmark) -> None:
-    seed, label_set, _ = everything(mini)
+    seeds, label_set, _ = read_all(mini)
     tasks = json.loads(exports.export_path(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["result"][0]["id"] = "Xy9"
     tasks[0]["annotations"][0]["result"][0]["origin"] = "prediction"
-    found = exports.parse_export(tasks, "x", seed.passages(), label_set)
-    region = exports.to_regions(found[0])[0]
+    labels = exports.parse_export(tasks, "x", seeds.passages(), label_set)
+    region = exports.to_regions(labels[0])[0]
     assert (region["id"], region["origin"]) == ("Xy9", "prediction")
 
 
 def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -> None:
-    seed, label_set, _ = everything(mini)
+    seeds, label_set, _ = read_all(mini)
     tasks = json.loads(exports.export_path(mini, "annotator-a").read_text())
     tasks[0]["annotations"][0]["was_cancelled"] = True
     tasks[1]["annotations"][0]["completed_by"] = {"id": 7, "email": "annotator-b@jinbench.localhost"}
-    found = exports.parse_export(tasks, "x", seed.passages(), label_set, "annotator-a")
-    assert len(found) == len(tasks) - 2
+    labels = exports.parse_export(tasks, "x", seeds.passages(), label_set, "annotator-a")
+    assert len(labels) == len(tasks) - 2
 
 
 def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
-    seed, label_set = articles.read_seeds(mini), read_label_set(mini)
+    seeds, label_set = articles.read_seeds(mini), read_label_set(mini)
     path = tmp_path / "a.jsonl"
     path.write_text(
         '{"id": "b-L5", "marked": "[天津港|PLACE]把调度系统搬到网上,船舶等待时间缩短[20%|QUANTITY]。'
         '[𠮷祥轮|PLACE]是第一艘受益的船。", "sectors": ["port"]}\n'
     )
-    (found,) = markup.read_markup(path, seed.passages(), label_set, "me")
-    assert found.spans == (
+    (entry,) = markup.read_markup(path, seeds.passages(), label_set, "me")
+    assert entry.spans == (
         Span(0, 3, "PLACE", "天津港"),
         Span(21, 24, "QUANTITY", "20%"),
         Span(25, 28, "PLACE", "𠮷祥轮"),
@@ -105,15 +105,15 @@ def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
 
 def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark) -> None:
     """Label Studio writes backslash-n into `value.text`; the offsets decide."""
-    seed, label_set = articles.read_seeds(mini), read_label_set(mini)
-    passage = dataclasses.replace(next(seed.passages()), text="天津\n港。")
+    seeds, label_set = articles.read_seeds(mini), read_label_set(mini)
+    passage = dataclasses.replace(next(seeds.passages()), text="天津\n港。")
     region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
     task = {
         "data": {"passage_id": passage.id, "text": passage.text},
         "annotations": [{"completed_by": "a", "result": [region]}],
     }
-    (found,) = exports.parse_export([task], "x", [passage], label_set)
-    assert found.spans == (Span(0, 4, "PLACE", "天津\n港"),)
+    (entry,) = exports.parse_export([task], "x", [passage], label_set)
+    assert entry.spans == (Span(0, 4, "PLACE", "天津\n港"),)
 
 
 @pytest.mark.parametrize("offset", ["start", "end"])
@@ -123,7 +123,7 @@ def test_true_is_no_offset(mini: Benchmark, offset: str) -> None:
     tasks[0]["annotations"][0]["result"][0]["value"] |= {"start": 0, "end": 1, "text": "天", offset: offset == "end"}
     path.write_text(json.dumps(tasks))
     with pytest.raises(DataError, match="span-outside-text"):
-        everything(mini)
+        read_all(mini)
 
 
 @pytest.mark.parametrize("export", ["{}", '["x"]', '[{"id": 1}]'])
@@ -131,10 +131,10 @@ def test_what_is_no_export_is_refused(mini: Benchmark, export: str) -> None:
     path = exports.export_path(mini, "annotator-a")
     path.write_text(export)
     with pytest.raises(DataError, match="wrong-shape"):
-        everything(mini)
+        read_all(mini)
 
 
 def test_the_annotators_are_named_for_what_they_are(real: Benchmark) -> None:
-    known = read_annotators(real)
-    assert known.gold in known.names
-    assert {entry.kind for entry in known.entries} == {"language model"}
+    annotators = read_annotators(real)
+    assert annotators.gold in annotators.names
+    assert {entry.kind for entry in annotators.entries} == {"language model"}

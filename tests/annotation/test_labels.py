@@ -71,7 +71,7 @@ def test_the_colours_are_told_apart_by_colour_blind_readers_too(label_set: Label
     """In full, as the line below a stretch, and as pale as Label Studio paints the ground behind it."""
     alike = labeling_config.find_similar_colours(label_set)
     assert [pair.vision for pair in alike] == ["normal", "protanopia", "deuteranopia", "tritanopia"]
-    assert min(pair.distance for pair in alike) > 11.6 > labeling_config.APART
+    assert min(pair.distance for pair in alike) > 11.6 > labeling_config.MIN_DISTANCE
     tints = {label.name: colours.blend(label.colour, labeling_config.TINT) for label in label_set.entities}
     for vision in colours.VISIONS:
         pair = colours.find_closest_pair(tints, vision)
@@ -109,7 +109,7 @@ def test_two_labels_that_are_shown_alike_are_refused(mini: Benchmark) -> None:
 NASTY = st.text(st.sampled_from("<>&\"'$;:{}[]()=/\\\n\t\r\x00\x0b\ufffe天 津aZ0_-#.*]") | st.characters(), min_size=1)
 
 
-@given(st.lists(st.tuples(NASTY, NASTY), min_size=2, max_size=4, unique_by=lambda each: each[0]))
+@given(st.lists(st.tuples(NASTY, NASTY), min_size=2, max_size=4, unique_by=lambda element: element[0]))
 def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, str]]) -> None:
     """Whatever stands in them: no element, attribute, style or variable of the task comes out of a name or a hint."""
     made = [
@@ -117,38 +117,38 @@ def test_the_page_holds_the_given_names_and_nothing_else(texts: list[tuple[str, 
         for number, (zh, hint) in enumerate(texts)
     ]
     config = labeling_config.build_labeling_config(LabelSet("1", "1.0.0", "t", tuple(made), tuple(made)))
-    plain = LabelSet("1", "1.0.0", "t", *([replace(each, zh="a", definition="b") for each in made],) * 2)
+    plain = LabelSet("1", "1.0.0", "t", *([replace(element, zh="a", definition="b") for element in made],) * 2)
     root, bare = ET.fromstring(config), ET.fromstring(labeling_config.build_labeling_config(plain))
     assert [(e.tag, list(e.keys())) for e in root.iter()] == [(e.tag, list(e.keys())) for e in bare.iter()]
     for tag in ("Label", "Choice"):
-        found = list(root.iter(tag))
-        assert [each.get("alias") for each in found] == [label.name for label in made]
-        for each, label in zip(found, made, strict=True):
-            for shown, given_ in ((each.get("value"), label.zh), (each.get("hint"), label.definition)):
-                assert shown is not None
-                assert not re.search(r"\$[\w\[\].{}]", shown, re.ASCII)  # what Label Studio takes for a variable
-                assert not shown.startswith("$")
-                kept = "".join(
-                    c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in given_
+        elements = list(root.iter(tag))
+        assert [element.get("alias") for element in elements] == [label.name for label in made]
+        for element, label in zip(elements, made, strict=True):
+            for displayed, text in ((element.get("value"), label.zh), (element.get("hint"), label.definition)):
+                assert displayed is not None
+                assert not re.search(r"\$[\w\[\].{}]", displayed, re.ASCII)  # what Label Studio takes for a variable
+                assert not displayed.startswith("$")
+                expected = "".join(
+                    c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in text
                 )
-                kept = re.sub("[\ud800-\udfff]", "\ufffd", kept)
-                assert shown.replace("\u2060", "") == kept.replace("\u2060", "")
+                expected = re.sub("[\ud800-\udfff]", "\ufffd", expected)
+                assert displayed.replace("\u2060", "") == expected.replace("\u2060", "")
     style = root.findtext("Style") or ""
     assert not set("<>&") & set(style)
     rules = style.splitlines()[-len(made) - 1 : -1]
     name = r"(?:[^\W_]|[\u0660-\U0003ffff]|\\[0-9a-f]+ )*"
-    rule = r'    \.desk \.htx-highlight\[data-label\$=":' + name + r'"\] \{ box-shadow: inset 0 -3px #112233; \}'
-    assert all(re.fullmatch(rule, each) for each in rules)
+    rule = r'    \.jinbench \.htx-highlight\[data-label\$=":' + name + r'"\] \{ box-shadow: inset 0 -3px #112233; \}'
+    assert all(re.fullmatch(rule, element) for element in rules)
 
 
 def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: Path) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    assert labeling_config.find_unexplained_labels(where, read_label_set(where)) == []
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    assert labeling_config.find_unexplained_labels(benchmark, read_label_set(benchmark)) == []
     assert labeling_config.find_unexplained_labels(real, read_label_set(real)) == []
-    where.labels.write_text(where.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))
-    assert labeling_config.find_unexplained_labels(where, read_label_set(where)) == ["\u94c1\u8def"]
-    done = CliRunner().invoke(app, ["--root", str(where.root), "labels", "config"])
+    benchmark.labels.write_text(benchmark.labels.read_text().replace('zh = "\u4ea4\u901a"', 'zh = "\u94c1\u8def"'))
+    assert labeling_config.find_unexplained_labels(benchmark, read_label_set(benchmark)) == ["\u94c1\u8def"]
+    done = CliRunner().invoke(app, ["--root", str(benchmark.root), "labels", "config"])
     assert done.exit_code == 0
     assert "does not mention \u94c1\u8def: explain them there" in done.stderr
-    where.guidelines.unlink()
-    assert labeling_config.find_unexplained_labels(where, read_label_set(where)) == []
+    benchmark.guidelines.unlink()
+    assert labeling_config.find_unexplained_labels(benchmark, read_label_set(benchmark)) == []

@@ -24,7 +24,7 @@ def findings(*marked: str) -> list[tuple[str, str]]:
         plain, spans = markup.from_markup(text)
         passages.append(Passage(f"p{number}", "a", "page", plain, ()))
         labelled.append(PassageLabels(f"p{number}", "x", tuple(spans), ("general",)))
-    return [(found.check, found.surface) for found in lint.lint_labels(passages, labelled, LABELS)]
+    return [(finding.check, finding.surface) for finding in lint.lint_labels(passages, labelled, LABELS)]
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_full_width_punctuation_counts_as_well() -> None:
 
 def test_the_gold_is_clean_but_for_what_is_accepted(real: Benchmark) -> None:
     workspace = Workspace(real)
-    found = lint.lint_labels(workspace.seeds.passages(), read_gold(workspace).values(), workspace.label_set)
+    all_findings = lint.lint_labels(workspace.seeds.passages(), read_gold(workspace).values(), workspace.label_set)
     accepted = lint.read_accepted(real)
-    assert lint.filter_accepted(found, accepted, "accepted.toml") == []
+    assert lint.filter_accepted(all_findings, accepted, "accepted.toml") == []
     # the list is what it is: who adds to it or takes from it changes this number too
-    assert sum(len(entry.passages) for entry in accepted) == len(found) == ACCEPTED
+    assert sum(len(entry.passages) for entry in accepted) == len(all_findings) == ACCEPTED
     assert {entry.check for entry in accepted} == {"bare-elsewhere"}
 
 
@@ -75,12 +75,12 @@ ACCEPTED = 15
 
 
 def test_an_acceptance_covers_as_many_as_it_names() -> None:
-    found = [lint.Finding("bare-elsewhere", "p", "天津", "x")] * 2
+    two_findings = [lint.Finding("bare-elsewhere", "p", "天津", "x")] * 2
     once, twice = (lint.AcceptedFinding("bare-elsewhere", "天津", ("p",) * n, "why") for n in (1, 2))
-    assert lint.filter_accepted(found, [once], "x") == found[:1]
-    assert lint.filter_accepted(found, [twice], "x") == []
+    assert lint.filter_accepted(two_findings, [once], "x") == two_findings[:1]
+    assert lint.filter_accepted(two_findings, [twice], "x") == []
     with pytest.raises(DataError, match="accepted-in-vain"):
-        lint.filter_accepted(found[:1], [twice], "x")
+        lint.filter_accepted(two_findings[:1], [twice], "x")
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -94,9 +94,9 @@ def test_the_command_ends_with_1_if_something_is_left(mini: Benchmark) -> None:
     entries = json.loads(path.read_text())
     del entries[0]["annotations"][0]["result"][0]  # 天津港, bare now, and labelled elsewhere
     path.write_text(json.dumps(entries))
-    code, said = run("--root", str(mini.root), "annotate", "lint")
+    code, output = run("--root", str(mini.root), "annotate", "lint")
     assert code == 1
-    assert "a-L5  bare-elsewhere  天津港" in said
+    assert "a-L5  bare-elsewhere  天津港" in output
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,6 @@ def test_what_can_never_be_right_is_refused_before_the_linter(
     else:
         result[:2] = [{**result[0], "value": change}]
     path.write_text(json.dumps(entries))
-    code, said = run("--root", str(mini.root), "annotate", "lint")
+    code, output = run("--root", str(mini.root), "annotate", "lint")
     assert code == 1
-    assert says in said
+    assert says in output

@@ -15,7 +15,7 @@ from jinbench.dataset import load, noise
 from jinbench.dataset.gold import crosswalk_types, read_task_gold
 from jinbench.leaderboard import ranking
 from jinbench.leaderboard.board import SystemInfo
-from jinbench.leaderboard.systems import SystemPredictions
+from jinbench.leaderboard.systems import SystemPredictions, Systems
 from jinbench.leaderboard.tables import format_markdown
 from jinbench.publish import card
 from jinbench.scoring import score
@@ -208,9 +208,7 @@ def test_ranks_do_not_count_systems_with_oracle_inputs() -> None:
         "one": guesses(*gold.labels[:20]),
         "other": guesses(*gold.labels[:5]),
     }
-    predicted = SystemPredictions(
-        labels, {"oracle": SystemInfo("baseline", "oracle", oracle_inputs=("entities",))}
-    )
+    predicted = SystemPredictions(labels, {"oracle": SystemInfo("baseline", "oracle", oracle_inputs=("entities",))})
     board = ranking.rank_systems(gold, predicted)
     assert [(row.system, row.rank) for row in board.rows] == [("oracle", None), ("one", 1), ("other", 2)]
 

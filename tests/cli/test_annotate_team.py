@@ -25,7 +25,7 @@ pytestmark = pytest.mark.server
 
 def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_path: Path) -> None:
     """Nothing but what the command itself prints is needed. The browser's part is played by the same account."""
-    said = run_command(tmp_path, "annotate", "desk", "--annotators", "newcomer")
+    said = run_command(tmp_path, "annotate", "setup", "--annotators", "newcomer")
     assert "log in as newcomer@jinbench.localhost" in said
     assert "Label All Tasks" in said
     where = Benchmark(tmp_path)
@@ -44,15 +44,13 @@ def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_pat
     (person,) = run_command(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"], person["passages"]) == (1, 3, 4)
     run_command(tmp_path, "annotate", "pull")
-    (found,) = exports.read_export(
-        exports.export_path(where, "newcomer"), articles.read_seeds(where).passages(), workspace.label_set
-    )
+    (found,) = exports.read_export(exports.export_path(where, "newcomer"), Workspace(where))
     assert (found.spans, found.sectors) == ((span,), ("transport",))
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    said = run_command(tmp_path, "annotate", "desk", code=1)
+    said = run_command(tmp_path, "annotate", "setup", code=1)
     assert "folder-taken" in said
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -78,7 +76,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 ) -> None:
     before = mini.annotators.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "desk", *options],
+        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "setup", *options],
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode in (1, 2)
@@ -89,25 +87,25 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 
 def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
     names = ["ann-1", "ann-2", "ann-3"]
-    options = ["annotate", "desk", "--annotators", ",".join(names), "--kind", "test data"]
+    options = ["annotate", "setup", "--annotators", ",".join(names), "--kind", "test data"]
     planned = run_command(mini.root, *options, "--dry-run", "--json")
     assert not mini.assignments.exists()
     made = run_command(mini.root, *options, "--json")
     seed = articles.read_seeds(mini)
     dealt = read_assignments(mini, seed)
     assert all(len(having) == 2 for having in dealt.values())
-    assert [desk["passages"] for desk in made["desks"]] == [row["passages"] for row in planned["shares"]]
+    assert [project["passages"] for project in made["projects"]] == [row["passages"] for row in planned["assignments"]]
     assert made["new"] == names
     client = connect()
-    for desk in made["desks"]:
-        there = set(projects.list_tasks_by_passage(client, desk["project"]))
-        assert there == set(assigned_passages(dealt, seed, desk["annotator"]) or [])
-        assert desk["created"] == len(there)
-    again = run_command(mini.root, "annotate", "desk", "--json")
-    assert [(desk["annotator"], desk["created"]) for desk in again["desks"]] == [(name, 0) for name in names]
+    for project in made["projects"]:
+        there = set(projects.list_tasks_by_passage(client, project["project"]))
+        assert there == set(assigned_passages(dealt, seed, project["annotator"]) or [])
+        assert project["created"] == len(there)
+    again = run_command(mini.root, "annotate", "setup", "--json")
+    assert [(project["annotator"], project["created"]) for project in again["projects"]] == [(name, 0) for name in names]
     assert (again["overlap"], again["new"]) == (2, [])
     before = mini.annotators.read_bytes()
-    late = run_command(mini.root, "annotate", "desk", "--annotators", "ann-1,ann-4", code=2)
+    late = run_command(mini.root, "annotate", "setup", "--annotators", "ann-1,ann-4", code=2)
     assert "nothing is left for ann-4" in " ".join(late.split())
     assert mini.annotators.read_bytes() == before
     pushed = run_command(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
@@ -118,11 +116,11 @@ def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
 
 def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
     """An overlap that is asked for is dealt; what was dealt to more stays with them, and is said so."""
-    plan = ["annotate", "desk", "--dry-run"]
+    plan = ["annotate", "setup", "--dry-run"]
     assert "labelled by 2." in run_command(mini.root, *plan)
     once = run_command(mini.root, *plan, "--overlap", "1", "--json")
     whole = sum(len(passage.text) for passage in articles.read_seeds(mini).passages())
-    assert sum(row["characters"] for row in once["shares"]) == whole
+    assert sum(row["characters"] for row in once["assignments"]) == whole
     first, *_ = articles.read_seeds(mini).articles
     write_assignments(mini, {first.id: ("annotator-a", "annotator-b")})
     assert "labelled by 1 to 2." in run_command(mini.root, *plan, "--overlap", "1")
@@ -130,50 +128,50 @@ def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
 
 def test_whose_labels_the_gold_does_not_take(mini: Benchmark, server: process.Server) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "desk",
+        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "setup",
          "--kind", "test data", "--annotators", "annotator-a,unheard"],
         capture_output=True, text=True,
     )  # fmt: skip
     assert "The gold (adjudicator) takes nothing from unheard: adjudicates" in done.stderr
 
 
-def test_how_far_everybody_is(desk: AnnotationProject) -> None:
+def test_how_far_everybody_is(project: AnnotationProject) -> None:
     """Counts, speed and agreement are those of what was submitted; the worst type comes first."""
-    other = f"{desk.annotator}-b"
-    listing = desk.where.annotators
+    other = f"{project.annotator}-b"
+    listing = project.benchmark.annotators
     listing.write_text(listing.read_text().replace('"annotator-b"', f'"{other}"'))
-    accounts.ensure_local_member(desk.server.url, other)
-    desk.push()
-    mine = desk.labels()
+    accounts.ensure_local_member(project.server.url, other)
+    project.push()
+    mine = project.labels()
     timed = [PassageLabels(e.passage_id, e.annotator, e.spans, e.sectors, lead_time=30.0) for e in mine[:5]]
-    desk.enter(timed)
-    skipped = next(task for task in desk.tasks() if task.data["passage_id"] == mine[5].passage_id)
-    desk.client.annotations.create(id=skipped.id, result=[], was_cancelled=True)
-    push.push_passages(desk.client, desk.workspace, other, lambda done: None)
-    theirs = read_labels(exports.export_path(desk.where, "annotator-b"), desk.seeds, desk.label_set, other)
-    annotations.submit_labels(desk.client, desk.workspace, other, theirs, lambda done: None)
-    found = progress.measure_progress(desk.client, desk.workspace, [desk.annotator, other])
+    project.submit(timed)
+    skipped = next(task for task in project.tasks() if task.data["passage_id"] == mine[5].passage_id)
+    project.client.annotations.create(id=skipped.id, result=[], was_cancelled=True)
+    push.push_passages(project.client, project.workspace, other, lambda done: None)
+    theirs = read_labels(exports.export_path(project.benchmark, "annotator-b"), project.workspace, other)
+    annotations.submit_labels(project.client, project.workspace, other, theirs, lambda done: None)
+    found = progress.measure_progress(project.client, project.workspace, [project.annotator, other])
     first, second = found.people
     assert (first.submitted, first.skipped, first.left, first.passages) == (5, 1, 2, 8)
     assert (second.submitted, second.left, second.characters_per_minute) == (8, 0, None)
-    lengths = sorted(len(p.text) for p in desk.seeds.passages() if p.id in {e.passage_id for e in timed})
+    lengths = sorted(len(p.text) for p in project.seeds.passages() if p.id in {e.passage_id for e in timed})
     assert first.characters_per_minute == lengths[2] * 2
     assert first.seconds_per_passage == 30
     (pair,) = found.pairs
-    whole = agreement.measure_pair(desk.workspace, timed, theirs, ("a", "b"))
+    whole = agreement.measure_pair(project.workspace, timed, theirs, ("a", "b"))
     assert (pair.passages, pair.spans.micro) == (5, whole.strict.micro)
     differing = [cell.name for cell in whole.strict.labels if not cell.gold == cell.predicted == cell.correct]
-    assert {drift.name for drift in found.drifts} <= set(differing)
+    assert {drift.name for drift in found.type_disagreements} <= set(differing)
 
 
-def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: AnnotationProject) -> None:
-    desk.push()
-    desk.enter(desk.labels())
+def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(project: AnnotationProject) -> None:
+    project.push()
+    project.submit(project.labels())
     value = {"start": 5, "end": 500, "text": "x", "labels": ["PLANET"]}
     result: Any = [{"id": "x", "from_name": "entities", "to_name": "text", "type": "labels", "value": value}]
-    (annotation_, *_) = desk.client.annotations.list(id=desk.tasks()[0].id)
-    desk.client.annotations.update(id=int(annotation_.id), result=result)
-    (person,) = progress.measure_progress(desk.client, desk.workspace, [desk.annotator]).people
+    (annotation_, *_) = project.client.annotations.list(id=project.tasks()[0].id)
+    project.client.annotations.update(id=int(annotation_.id), result=result)
+    (person,) = progress.measure_progress(project.client, project.workspace, [project.annotator]).people
     assert person.submitted == 8
     assert len(person.problems) >= 1
     assert "unknown-label" in person.problems[0]
@@ -181,46 +179,46 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(desk: Annotati
 
 def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: process.Server) -> None:
     """From the gold, but never from the labels of the same story; nobody's blind pass has any unless asked for."""
-    once = run_command(mini.root, "annotate", "desk", "--annotators", "once", "--kind", "test data", "--json")
+    once = run_command(mini.root, "annotate", "setup", "--annotators", "once", "--kind", "test data", "--json")
     assert once["suggestions"].startswith("tagger ")
-    (desk,) = once["desks"]
+    (project,) = once["projects"]
     client = connect()
-    found = list(client.predictions.list(project=desk["project"]))
+    found = list(client.predictions.list(project=project["project"]))
     assert {prediction.model_version for prediction in found} == {once["suggestions"]}
     assert len({prediction.task for prediction in found}) == len(found) == 8
     assert all(0 <= float(prediction.score or 0) <= 1 for prediction in found)
-    assert client.projects.get(id=desk["project"]).model_version == once["suggestions"]
-    run_command(mini.root, "annotate", "desk", "--json")
-    assert len(list(client.predictions.list(project=desk["project"]))) == 8
-    twice = run_command(mini.root, "annotate", "desk", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
+    assert client.projects.get(id=project["project"]).model_version == once["suggestions"]
+    run_command(mini.root, "annotate", "setup", "--json")
+    assert len(list(client.predictions.list(project=project["project"]))) == 8
+    twice = run_command(mini.root, "annotate", "setup", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
     assert twice["overlap"] == 2
     mini.assignments.unlink()
-    blind = run_command(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
+    blind = run_command(mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
     assert blind["suggestions"] is None
-    assert not [p for desk in blind["desks"] for p in client.predictions.list(project=desk["project"])]
-    asked = run_command(mini.root, "annotate", "desk", "--annotators", "blind-1,blind-2", "--suggest", "--json")
-    assert all(list(client.predictions.list(project=desk["project"])) for desk in asked["desks"])
+    assert not [p for project in blind["projects"] for p in client.predictions.list(project=project["project"])]
+    asked = run_command(mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--suggest", "--json")
+    assert all(list(client.predictions.list(project=project["project"])) for project in asked["projects"])
 
 
 def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Benchmark, server: process.Server) -> None:
-    once = run_command(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
+    once = run_command(mini.root, "annotate", "setup", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
     client = connect()
-    assert any(list(client.predictions.list(project=desk["project"])) for desk in once["desks"])
-    twice = run_command(mini.root, "annotate", "desk", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
-    assert [desk["project"] for desk in twice["desks"]] == [desk["project"] for desk in once["desks"]]
-    assert not any(list(client.predictions.list(project=desk["project"])) for desk in twice["desks"])
-    assert not any(client.projects.get(id=desk["project"]).model_version for desk in twice["desks"])
+    assert any(list(client.predictions.list(project=project["project"])) for project in once["projects"])
+    twice = run_command(mini.root, "annotate", "setup", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
+    assert [project["project"] for project in twice["projects"]] == [project["project"] for project in once["projects"]]
+    assert not any(list(client.predictions.list(project=project["project"])) for project in twice["projects"])
+    assert not any(client.projects.get(id=project["project"]).model_version for project in twice["projects"])
 
 
 def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Benchmark, server: process.Server) -> None:
-    made = run_command(mini.root, "annotate", "desk", "--annotators", "annotator-a", "--overlap", "1", "--json")
+    made = run_command(mini.root, "annotate", "setup", "--annotators", "annotator-a", "--overlap", "1", "--json")
     assert made["suggestions"] is None
 
 
-def test_a_foreign_label_is_listed_and_the_rest_stands(desk: AnnotationProject) -> None:
-    desk.push()
-    desk.client.annotations.create(id=desk.tasks()[0].id, result=[])  # as the administrator
-    (person,) = progress.measure_progress(desk.client, desk.workspace, [desk.annotator]).people
+def test_a_foreign_label_is_listed_and_the_rest_stands(project: AnnotationProject) -> None:
+    project.push()
+    project.client.annotations.create(id=project.tasks()[0].id, result=[])  # as the administrator
+    (person,) = progress.measure_progress(project.client, project.workspace, [project.annotator]).people
     assert "admin (1)" in person.problems[0]
 
 

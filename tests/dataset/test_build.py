@@ -1,4 +1,4 @@
-"""What is published: counts, first, tenth and last items, types, and the same bytes every time."""
+"""The published dataset: counts, first, tenth and last items, types, and the same bytes every time."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import jinbench
 from jinbench.annotation import exports
 from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -30,10 +31,10 @@ def test_what_is_committed_is_what_build_makes(real: Benchmark, built: build.Bui
         assert (real.dataset / name).read_bytes() == data, f"{name} is stale: jinbench build"
 
 
-def test_nothing_else_lies_in_the_room(real: Benchmark, built: build.BuiltDataset) -> None:
-    found = {str(path.relative_to(real.dataset)) for path in files.walk_files(real.dataset)}
+def test_the_dataset_folder_holds_nothing_else(real: Benchmark, built: build.BuiltDataset) -> None:
+    names = {str(path.relative_to(real.dataset)) for path in files.walk_files(real.dataset)}
     made = {name.removeprefix("dataset/") for name in card.build_card(real) if name.startswith("dataset/")}
-    assert found == {*built.files, *made, "splits.csv"}
+    assert names == {*built.files, *made, "splits.csv"}
 
 
 def test_the_committed_counts(built: build.BuiltDataset) -> None:
@@ -73,12 +74,12 @@ def test_articles_are_traceable(built: build.BuiltDataset, real: Benchmark) -> N
             assert sum(run["length"] for run in row["runs"]) == len(row["text"].replace("\n", ""))
 
 
-def test_no_story_stands_on_two_sides(built: build.BuiltDataset) -> None:
+def test_no_story_is_in_two_splits(built: build.BuiltDataset) -> None:
     sides: dict[str, set[tuple[Any, ...]]] = {}
     for split, rows in built.rows["articles"].items():
         for row in rows:
             sides.setdefault(row["story"], set()).add((split, *(row[column] for column in FOLD_COLUMNS)))
-    assert all(len(found) == 1 for found in sides.values())
+    assert all(len(story_sides) == 1 for story_sides in sides.values())
 
 
 def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +87,9 @@ def test_load_dataset_offline(real: Benchmark, tmp_path: Path, monkeypatch: pyte
     from datasets import ClassLabel, load_dataset
 
     for config, splits in features.CONFIGS.items():
-        found = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
-        assert tuple(found) == splits
-        assert found["test"].features == features.dataset_features(read_label_set(real))[config]
+        loaded = load_dataset(str(real.dataset), config, cache_dir=str(tmp_path))
+        assert tuple(loaded) == splits
+        assert loaded["test"].features == features.dataset_features(read_label_set(real))[config]
     ner = load_dataset(str(real.dataset), cache_dir=str(tmp_path))  # the default config
     assert isinstance(ner["train"].features["ner_tags"].feature, ClassLabel)
     assert all(
@@ -133,7 +134,7 @@ def test_ids_are_stable_across_versions(mini: Benchmark) -> None:
     after = build.build_dataset(mini).manifest
     assert after["version"] == "2.0.0" != before["version"]
     for config in ("ner", "sector", "articles", "annotations"):
-        old, new = ({id for ids in each["items"][config].values() for id in ids} for each in (before, after))
+        old, new = ({id for ids in manifest["items"][config].values() for id in ids} for manifest in (before, after))
         assert old == new
 
     ids = [passage.id for passage in articles.read_seeds(mini).passages()]
@@ -178,13 +179,14 @@ def test_every_label_can_be_measured(real: Benchmark) -> None:
 
 
 def test_annotations_are_what_the_exports_say(real: Benchmark) -> None:
-    seed, label_set = articles.read_seeds(real), read_label_set(real)
+    workspace = Workspace(real)
+    names = workspace.label_set.sector_names
     rows = {row["id"]: row for row in load.read_rows(real, "annotations")}
     assert len(rows) == 2 * 142
     for name in ("annotator-a", "annotator-b"):
-        for entry in exports.read_export(exports.export_path(real, name), seed.passages(), label_set, name):
+        for entry in exports.read_annotator_export(workspace, name).values():
             row = rows[f"{entry.passage_id}@{name}"]
             assert (row["annotator"], row["kind"]) == (name, "language model")
             assert tuple(Span(**span) for span in row["spans"]) == entry.spans
-            assert tuple(label_set.sector_names[n] for n in row["sectors"]) == entry.sectors
+            assert tuple(names[n] for n in row["sectors"]) == entry.sectors
             assert all(row["text"][s["start"] : s["end"]] == s["surface"] for s in row["spans"])

@@ -15,15 +15,15 @@ def shingles(text: str) -> set[str]:
 
 
 def plainly(texts: list[str], groups: list[int]) -> set[tuple[int, int]]:
-    found = set()
+    pairs = set()
     for j in range(len(texts)):
         for i in range(j):
             common = len(shingles(texts[i]) & shingles(texts[j]))
             shorter = min(len(shingles(texts[i])), len(shingles(texts[j])))
             near = common >= duplicates.MIN_SHARED and common >= duplicates.MIN_CONTAINMENT * shorter
             if groups[i] != groups[j] and near and texts[i] != texts[j]:
-                found.add((i, j))
-    return found
+                pairs.add((i, j))
+    return pairs
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,8 +40,8 @@ def test_every_pair_is_found_and_no_other(seed: int) -> None:
             text[rng.randrange(len(text))] = rng.choice("ABC")
         texts.append("".join(text))
     groups = [rng.randrange(4) for _ in texts]
-    found = duplicates.find_near_duplicates(texts, groups)
-    different = [pair for pair in found if texts[pair.first] != texts[pair.second]]
+    pairs = duplicates.find_near_duplicates(texts, groups)
+    different = [pair for pair in pairs if texts[pair.first] != texts[pair.second]]
     assert {(pair.first, pair.second) for pair in different} == plainly(texts, groups)
     for pair in different:
         common = shingles(texts[pair.first]) & shingles(texts[pair.second])
@@ -74,7 +74,7 @@ def test_overlap_is_counted_by_type() -> None:
 
     seen = [row(("津", "PLACE"), ("海河", "PLACE")), row(("海河", "COMPANY"))]
     met = [row(("津", "PLACE"), ("津", "COMPANY"), ("海河", "PLACE"), ("港", "PLACE"))]
-    found = duplicates.count_entity_overlap(seen, met, ["PLACE", "COMPANY"])
-    assert found["all"] == {"mentions": 4, "same": 2, "both": 1, "other": 1}
-    assert found["PLACE"] == {"mentions": 3, "same": 2, "both": 1, "other": 0}
-    assert found["COMPANY"] == {"mentions": 1, "same": 0, "both": 0, "other": 1}
+    counts = duplicates.count_entity_overlap(seen, met, ["PLACE", "COMPANY"])
+    assert counts["all"] == {"mentions": 4, "same": 2, "both": 1, "other": 1}
+    assert counts["PLACE"] == {"mentions": 3, "same": 2, "both": 1, "other": 0}
+    assert counts["COMPANY"] == {"mentions": 1, "same": 0, "both": 0, "other": 1}

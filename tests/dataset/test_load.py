@@ -87,22 +87,22 @@ def snippets(name: str) -> list[str]:
 def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
     """As a reader would paste them, one after the other, beside the folder, without a network."""
     (tmp_path / "dataset").symlink_to(ROOT / "dataset")
-    found = [snippet for snippet in snippets(name) if not snippet.startswith('"""')]  # that is a recipe
-    assert len(found) == number
+    runnable = [snippet for snippet in snippets(name) if not snippet.startswith('"""')]  # that is a recipe
+    assert len(runnable) == number
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache"), "PATH": os.environ["PATH"]}
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(found)], cwd=tmp_path, env=offline, capture_output=True, text=True
+        [sys.executable, "-c", "\n".join(runnable)], cwd=tmp_path, env=offline, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "B-PERSON" in done.stdout
-    assert (jinbench.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(found))
+    assert (jinbench.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(runnable))
 
 
 def test_what_came_with_the_package_is_checked_before_it_is_given(
     real: Benchmark, mini: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build.write_dataset(build.build_dataset(mini), mini.dataset)
-    monkeypatch.setattr("jinbench.core.benchmark.own", lambda: mini)
+    monkeypatch.setattr("jinbench.core.benchmark.packaged_benchmark", lambda: mini)
     assert jinbench.load("sector", "test").num_rows == 2
     path = mini.dataset / "sector" / "test.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"2")
@@ -165,7 +165,7 @@ def test_odd_names_are_named(name: Any) -> None:
 
 
 def test_info_is_what_the_folder_holds(real: Benchmark, loaded: dict[str, Any]) -> None:
-    found = jinbench.info()
+    description = jinbench.info()
     for config, splits in loaded.items():
-        assert found.items[config] == {split: len(rows) for split, rows in splits.items()}
-    assert found.sha256 in str(found)
+        assert description.items[config] == {split: len(rows) for split, rows in splits.items()}
+    assert description.sha256 in str(description)

@@ -72,10 +72,10 @@ SPANS = [Span(0, 2, "LOCATION", "天津"), Span(7, 12, "QUANTITY", "3.5亿元"),
     ],
 )
 def test_the_highest_level_word_by_word(kind: str, says: str) -> None:
-    found = noise.apply_noise("x", SENTENCE, SPANS, NoiseTier(kind, 3))
-    assert found.text == says
-    assert [span.type for span in found.spans] == [span.type for span in SPANS]
-    assert [span.surface.replace("(lián)", "") for span in found.spans][-1] in ("聯想集團", "联想集团")
+    noisy = noise.apply_noise("x", SENTENCE, SPANS, NoiseTier(kind, 3))
+    assert noisy.text == says
+    assert [span.type for span in noisy.spans] == [span.type for span in SPANS]
+    assert [span.surface.replace("(lián)", "") for span in noisy.spans][-1] in ("聯想集團", "联想集团")
 
 
 def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
@@ -104,10 +104,10 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
 def test_no_text_loses_a_span(text: str, cuts: list[int], tier: NoiseTier, id: str) -> None:
     edges = sorted({min(cut, len(text)) for cut in cuts})
     spans = [Span(a, b, "X", text[a:b]) for a, b in zip(edges[::2], edges[1::2], strict=False)]
-    found = noise.apply_noise(id, text, spans, tier)
-    assert all(found.text[span.start : span.end] == span.surface != "" for span in found.spans)
-    assert all(a.end <= b.start for a, b in zip(found.spans, found.spans[1:], strict=False))
-    assert found == noise.apply_noise(id, text, spans, tier)
+    noisy = noise.apply_noise(id, text, spans, tier)
+    assert all(noisy.text[span.start : span.end] == span.surface != "" for span in noisy.spans)
+    assert all(a.end <= b.start for a, b in zip(noisy.spans, noisy.spans[1:], strict=False))
+    assert noisy == noise.apply_noise(id, text, spans, tier)
 
 
 def test_a_tier_that_does_not_exist() -> None:
@@ -124,6 +124,6 @@ def test_the_table_of_lookalikes_is_what_its_script_makes() -> None:
 
 
 def test_lookalikes_are_other_characters() -> None:
-    found = noise.read_lookalikes()
-    assert found["未"][0] in "末朱"
-    assert all(char not in alike and 1 <= len(alike) <= 3 for char, alike in found.items())
+    table = noise.read_lookalikes()
+    assert table["未"][0] in "末朱"
+    assert all(char not in alike and 1 <= len(alike) <= 3 for char, alike in table.items())

@@ -1,4 +1,4 @@
-"""The search for the split and the folds, and what it keeps apart."""
+"""The search for balanced, group-disjoint splits and folds."""
 
 import csv
 import itertools
@@ -24,23 +24,23 @@ def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
     assert split_search.search_splits(workspace.seeds, gold) == real.splits.read_text()
 
 
-def places(real: Benchmark) -> dict[str, dict[str, str]]:
+def read_assignment_rows(real: Benchmark) -> dict[str, dict[str, str]]:
     return {row["article_id"]: row for row in csv.DictReader(real.splits.open())}
 
 
-def spans_of(real: Benchmark) -> Counter[str]:
+def count_spans(real: Benchmark) -> Counter[str]:
     return Counter(row["article_id"] for row in load.read_rows(real, "ner") for _ in row["spans"])
 
 
 def test_shares_are_near_what_was_asked(real: Benchmark) -> None:
-    sizes, where = spans_of(real), places(real)
+    sizes, rows = count_spans(real), read_assignment_rows(real)
     for split, part in TARGETS.items():
-        share = sum(n for id, n in sizes.items() if where[id]["split"] == split) / sizes.total()
+        share = sum(n for id, n in sizes.items() if rows[id]["split"] == split) / sizes.total()
         assert abs(share - part.share) < 0.04, split
     for column in FOLD_COLUMNS:
         folds = Counter[str]()
         for id, n in sizes.items():
-            folds[where[id][column]] += n
+            folds[rows[id][column]] += n
         assert len(folds) == splits.FOLDS
         assert max(folds.values()) < 1.2 * sizes.total() / splits.FOLDS
 
@@ -58,24 +58,24 @@ def test_every_label_is_in_every_split(real: Benchmark) -> None:
         assert all(per_split.values()), name
 
 
-def test_families_stay_together(real: Benchmark) -> None:
+def test_story_groups_stay_together(real: Benchmark) -> None:
     """Stories, and the two reports that share a long list of guests."""
-    seed, where = articles.read_seeds(real), places(real)
-    family = split_search.find_story_groups(seed)
-    assert family["talent-conference"] == family["expo-opening"]
+    seeds, rows = articles.read_seeds(real), read_assignment_rows(real)
+    group_of = split_search.find_story_groups(seeds)
+    assert group_of["talent-conference"] == group_of["expo-opening"]
     sides = defaultdict(set)
-    for article in seed.articles:
-        row = where[article.id]
-        sides[family[article.story]].add(tuple(row[column] for column in ("split", *FOLD_COLUMNS)))
-    assert all(len(found) == 1 for found in sides.values())
-    assert len(sides) < len({article.story for article in seed.articles})
+    for article in seeds.articles:
+        row = rows[article.id]
+        sides[group_of[article.story]].add(tuple(row[column] for column in ("split", *FOLD_COLUMNS)))
+    assert all(len(group_sides) == 1 for group_sides in sides.values())
+    assert len(sides) < len({article.story for article in seeds.articles})
 
 
 def test_the_five_partitions_differ(real: Benchmark) -> None:
-    where = places(real)
+    rows = read_assignment_rows(real)
     for one, other in itertools.combinations(FOLD_COLUMNS, 2):
         pairs = [
-            {frozenset((a, b)) for a in where for b in where if a < b and where[a][column] == where[b][column]}
+            {frozenset((a, b)) for a in rows for b in rows if a < b and rows[a][column] == rows[b][column]}
             for column in (one, other)
         ]
         assert len(pairs[0] & pairs[1]) < 0.6 * len(pairs[0] | pairs[1])
@@ -96,12 +96,12 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[split_sea
         return float(sum(objective.costs(sums[part], np.int64(part)) for part in range(len(parts))))
 
     assigned = rng.integers(0, len(parts), 14)
-    found = split_search._descend(table, objective, assigned)
-    assert found == pytest.approx(cost(assigned))
+    best_cost = split_search._descend(table, objective, assigned)
+    assert best_cost == pytest.approx(cost(assigned))
     for family, part in itertools.product(range(14), range(len(parts))):
         moved = assigned.copy()
         moved[family] = part
-        assert cost(moved) > found - 1e-6
+        assert cost(moved) > best_cost - 1e-6
     assert (
         split_search._optima(table, names, parts, 0)[0].tolist()
         == split_search._optima(table, names, parts, 0)[0].tolist()
@@ -111,13 +111,13 @@ def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[split_sea
 def test_too_few_stories_are_named(mini: Benchmark) -> None:
     mini.articles.write_text(re.sub(r'story = ".*"', 'story = "one"', mini.articles.read_text()))
     workspace = Workspace(mini)
-    with pytest.raises(DataError, match="3 families or more"):
+    with pytest.raises(DataError, match="3 groups of stories or more"):
         split_search.search_splits(workspace.seeds, read_gold(workspace, ()))
 
 
 def test_a_small_world_has_a_split(mini: Benchmark) -> None:
     workspace = Workspace(mini)
     mini.splits.write_text(split_search.search_splits(workspace.seeds, read_gold(workspace, ())))
-    found = splits.read_splits(mini, workspace.seeds.articles)
-    assert {place.split for place in found.values()} == set(SPLITS)
-    assert len(found) == 5
+    assignments = splits.read_splits(mini, workspace.seeds.articles)
+    assert {place.split for place in assignments.values()} == set(SPLITS)
+    assert len(assignments) == 5

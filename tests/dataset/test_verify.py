@@ -1,4 +1,4 @@
-"""Verifying a dataset folder: every kind of damage has its name, and what is in order is said to be."""
+"""Verification of a dataset folder: every kind of damage has its code, and an intact folder passes."""
 
 import random
 import shutil
@@ -22,9 +22,9 @@ def test_verify_names_the_item(mini: Benchmark) -> None:
     """One label flipped in the Parquet file itself."""
     built = build.build_dataset(mini)
     build.write_dataset(built, mini.dataset)
-    found = verify.verify_folder(mini.dataset)
-    assert (found.sha256, found.version) == (built.manifest["sha256"], "1.0.0")
-    assert found.counts["ner"] == sum(len(rows) for rows in built.rows["ner"].values())
+    report = verify.verify_folder(mini.dataset)
+    assert (report.sha256, report.version) == (built.manifest["sha256"], "1.0.0")
+    assert report.counts["ner"] == sum(len(rows) for rows in built.rows["ner"].values())
     rows = built.rows["sector"]["train"]
     rows[0]["sectors"] = [2]
     types = features.dataset_features(read_label_set(mini))["sector"]
@@ -174,9 +174,9 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
     other.write_bytes(data)
     with pytest.raises(DataError) as caught:
         verify.verify_folder(tmp_path / "d")
-    said = str(caught.value)
-    assert "which belongs to train" in said
-    assert "more like this" in said
+    message = str(caught.value)
+    assert "which belongs to train" in message
+    assert "more like this" in message
     assert len(caught.value.problems) < 40
 
 

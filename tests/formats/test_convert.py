@@ -1,4 +1,4 @@
-"""Corpora in and out: what a format says comes back, what it cannot say is told, and others read what we write."""
+"""Conversion of corpora: round trips, logged losses, and other tools reading our files."""
 
 import json
 import re
@@ -36,14 +36,14 @@ def documents(draw: st.DrawFn, nested: bool = True, grouped: bool = False) -> Do
         start = draw(st.integers(0, len(text) - 1))
         end = draw(st.integers(start + 1, len(text)))
         spans.add(Span(start, end, draw(st.sampled_from(TYPES)), text[start:end]))
-    found = sort_spans(sorted(spans)) if nested else kept(sort_spans(sorted(spans)))
+    ordered = sort_spans(sorted(spans)) if nested else drop_overlaps(sort_spans(sorted(spans)))
     classes = tuple(draw(st.lists(st.sampled_from(["财经", "sport"]), unique=True)))
     id = draw(st.none() | st.text(string.ascii_letters + "-/.天", min_size=1, max_size=5))
-    return Document(text, tuple(found), classes, id, draw(st.sampled_from(["d1", "d2"])) if grouped else None)
+    return Document(text, tuple(ordered), classes, id, draw(st.sampled_from(["d1", "d2"])) if grouped else None)
 
 
-def kept(spans: Sequence[Span]) -> list[Span]:
-    """The rule, said once more in another way: character by character, the first to begin, then the longest."""
+def drop_overlaps(spans: Sequence[Span]) -> list[Span]:
+    """An independent implementation of the rule: by character, the first to begin, then the longest."""
     taken: dict[int, Span] = {}
     for span in sorted(spans, key=lambda s: (s.start, -s.end)):
         if not any(i in taken for i in range(span.start, span.end)):
@@ -54,13 +54,13 @@ def kept(spans: Sequence[Span]) -> list[Span]:
 corpora = st.lists(documents(), min_size=1, max_size=5)
 
 
-def there_and_back(
-    name: str, found: Sequence[Document], folder: Path, **options: Any
+def round_trip(
+    name: str, corpus: Sequence[Document], folder: Path, **options: Any
 ) -> tuple[list[Document], ConversionLog]:
-    """What our reader gets of what our writer wrote, and what the writer said was lost."""
+    """Write and read a corpus; return what was read, and the log of the writer."""
     format, log, scheme = registry.FORMATS[name], ConversionLog(), options.get("scheme", "BIO")
     path = folder / f"x{options.get('suffix', format.suffix)}"
-    pieces = format.write(iter(found), log, **{"suffix": format.suffix, "scheme": scheme} | options)
+    pieces = format.write(iter(corpus), log, **{"suffix": format.suffix, "scheme": scheme} | options)
     if format.is_folder:
         path.mkdir()
         for file, data in pieces:
@@ -76,37 +76,37 @@ def there_and_back(
     return back, log
 
 
-def said(log: ConversionLog) -> dict[str, int]:
+def count_losses(log: ConversionLog) -> dict[str, int]:
     return {code: loss.count for code, loss in log.losses.items()}
 
 
-def lost(**counts: int) -> dict[str, int]:
+def expect_losses(**counts: int) -> dict[str, int]:
     return {name.replace("_", "-"): count for name, count in counts.items() if count}
 
 
 @PROPERTY
 @given(corpora, st.booleans())
-def test_cluener_says_all_but_classes(found: list[Document], grouped: bool) -> None:
+def test_cluener_says_all_but_classes(corpus: list[Document], grouped: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = [Document(d.text, d.spans, d.classes, d.id, "g" if grouped else None) for d in found]
-        back, log = there_and_back("cluener", found, Path(folder), group="article_id" if grouped else None)
+        corpus = [Document(d.text, d.spans, d.classes, d.id, "g" if grouped else None) for d in corpus]
+        back, log = round_trip("cluener", corpus, Path(folder), group="article_id" if grouped else None)
     assert [(d.text, set(d.spans), d.id, d.group) for d in back] == [
-        (d.text, set(d.spans), d.id, d.group) for d in found
+        (d.text, set(d.spans), d.id, d.group) for d in corpus
     ]
-    assert said(log) == lost(classes=sum(len(d.classes) for d in found))
+    assert count_losses(log) == expect_losses(classes=sum(len(d.classes) for d in corpus))
 
 
 @PROPERTY
 @given(corpora)
-def test_label_studio_says_all(found: list[Document]) -> None:
+def test_label_studio_says_all(corpus: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, log = there_and_back("labelstudio", found, Path(folder))
+        back, log = round_trip("labelstudio", corpus, Path(folder))
         rows = json.loads((Path(folder) / "x.json").read_text(encoding="utf-8"))
     assert [(d.text, set(d.spans), d.classes, d.id) for d in back] == [
-        (d.text, set(d.spans), d.classes, d.id) for d in found
+        (d.text, set(d.spans), d.classes, d.id) for d in corpus
     ]
     assert not log.losses
-    for row, document in zip(rows, found, strict=True):  # read as anyone would
+    for row, document in zip(rows, corpus, strict=True):  # read as anyone would
         values = [result["value"] for result in row["annotations"][0]["result"] if result["type"] == "labels"]
         assert {(v["labels"][0], row["data"]["text"][v["start"] : v["end"]]) for v in values} == {
             (span.type, span.surface) for span in document.spans
@@ -115,17 +115,17 @@ def test_label_studio_says_all(found: list[Document]) -> None:
 
 @PROPERTY
 @given(corpora)
-def test_doccano_says_all_and_counts_as_a_browser_does(found: list[Document]) -> None:
+def test_doccano_says_all_and_counts_as_a_browser_does(corpus: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, log = there_and_back("doccano", found, Path(folder))
+        back, log = round_trip("doccano", corpus, Path(folder))
         rows = [json.loads(line) for line in (Path(folder) / "x.jsonl").read_bytes().split(b"\n") if line]
-    both = bool(found[0].classes)
-    expected = [d.classes if both or not d.spans else () for d in found]
+    both = bool(corpus[0].classes)
+    expected = [d.classes if both or not d.spans else () for d in corpus]
     assert [(d.text, set(d.spans), d.classes, d.id) for d in back] == [
-        (d.text, set(d.spans), classes, d.id) for d, classes in zip(found, expected, strict=True)
+        (d.text, set(d.spans), classes, d.id) for d, classes in zip(corpus, expected, strict=True)
     ]
-    assert said(log) == lost(classes=sum(len(d.classes) for d in found) - sum(map(len, expected)))
-    for row, document in zip(rows, found, strict=True):
+    assert count_losses(log) == expect_losses(classes=sum(len(d.classes) for d in corpus) - sum(map(len, expected)))
+    for row, document in zip(rows, corpus, strict=True):
         units = row["text"].encode("utf-16-le")
         spans = [entry for entry in row.get("entities", row.get("label")) if isinstance(entry, list)]
         assert {(type, units[2 * a : 2 * b].decode("utf-16-le")) for a, b, type in spans} == {
@@ -135,63 +135,63 @@ def test_doccano_says_all_and_counts_as_a_browser_does(found: list[Document]) ->
 
 @PROPERTY
 @given(corpora)
-def test_brat_says_all_but_classes_and_groups(found: list[Document]) -> None:
+def test_brat_says_all_but_classes_and_groups(corpus: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, log = there_and_back("brat", found, Path(folder))
+        back, log = round_trip("brat", corpus, Path(folder))
         anns = sorted((Path(folder) / "x").rglob("*.ann"))
         for ann in anns:  # what brat asks for: the surface is what its pieces point at
             text = ann.with_suffix(".txt").read_bytes().decode()
             for line in filter(None, ann.read_bytes().decode().split("\n")):
-                _, where, surface = line.split("\t")
-                pieces = [tuple(map(int, pair.split())) for pair in where.partition(" ")[2].split(";")]
+                _, offsets, surface = line.split("\t")
+                pieces = [tuple(map(int, pair.split())) for pair in offsets.partition(" ")[2].split(";")]
                 assert len(surface) == sum(b - a for a, b in pieces) + len(pieces) - 1
-                stands = " ".join(text[a:b] for a, b in pieces)
-                assert re.sub(r"[\n\r\t]", " ", stands) == surface
-    assert len(back) == len(anns) == len(found)
-    names = {span.type for d in found for span in d.spans}
+                joined = " ".join(text[a:b] for a, b in pieces)
+                assert re.sub(r"[\n\r\t]", " ", joined) == surface
+    assert len(back) == len(anns) == len(corpus)
+    names = {span.type for d in corpus for span in d.spans}
 
-    def written(d: Document) -> tuple[Any, ...]:
+    def expected(d: Document) -> tuple[Any, ...]:
         return d.text, tuple(sorted({(s.start, s.end, s.type.replace(" ", "_")) for s in d.spans}))
 
-    assert sorted(map(written, back)) == sorted(map(written, found))
-    losses = said(log)
-    assert losses.pop("classes", 0) == sum(len(d.classes) for d in found)
+    assert sorted(map(expected, back)) == sorted(map(expected, corpus))
+    losses = count_losses(log)
+    assert losses.pop("classes", 0) == sum(len(d.classes) for d in corpus)
     assert ("names" in losses) >= ("X Y" in names)
     assert losses.keys() <= {"names", "ids"}  # ids where two are one for a file system
 
 
 @PROPERTY
 @given(corpora, st.sampled_from([*schemes.SCHEMES]))
-def test_columns_say_flat_spans_and_no_white_space(found: list[Document], scheme: str) -> None:
+def test_columns_say_flat_spans_and_no_white_space(corpus: list[Document], scheme: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, log = there_and_back("conll", found, Path(folder), scheme=scheme)
-    there = [d for d in found if d.text]
-    texts = ["".join("\u2423" if c.isspace() or c == "\ufeff" else c for c in d.text) for d in there]
-    spans = [{(s.start, s.end, s.type.replace(" ", "_")) for s in kept(d.spans)} for d in there]
+        back, log = round_trip("conll", corpus, Path(folder), scheme=scheme)
+    non_empty = [d for d in corpus if d.text]
+    texts = ["".join("\u2423" if c.isspace() or c == "\ufeff" else c for c in d.text) for d in non_empty]
+    spans = [{(s.start, s.end, s.type.replace(" ", "_")) for s in drop_overlaps(d.spans)} for d in non_empty]
     assert [d.text for d in back] == texts
     assert [{span[:3] for span in d.spans} for d in back] == spans
-    assert said(log) == lost(
-        empty=len(found) - len(there),
-        overlaps=sum(len(d.spans) - len(kept(d.spans)) for d in there),
-        ids=sum(d.id is not None for d in there),
-        classes=sum(len(d.classes) for d in there),
+    assert count_losses(log) == expect_losses(
+        empty=len(corpus) - len(non_empty),
+        overlaps=sum(len(d.spans) - len(drop_overlaps(d.spans)) for d in non_empty),
+        ids=sum(d.id is not None for d in non_empty),
+        classes=sum(len(d.classes) for d in non_empty),
         white_space=sum(
-            a != b for d, text in zip(there, texts, strict=True) for a, b in zip(d.text, text, strict=True)
+            a != b for d, text in zip(non_empty, texts, strict=True) for a, b in zip(d.text, text, strict=True)
         ),
-        names=sum(s.type == "X Y" for d in there for s in kept(d.spans)),
+        names=sum(s.type == "X Y" for d in non_empty for s in drop_overlaps(d.spans)),
     )
 
 
 @PROPERTY
 @given(corpora, st.sampled_from(["BIO", "BIOES", "BILOU"]))
-def test_seqeval_reads_our_columns(found: list[Document], scheme: str) -> None:
+def test_seqeval_reads_our_columns(corpus: list[Document], scheme: str) -> None:
     from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-    data = b"".join(conll.write(iter(found), ConversionLog(), scheme=scheme)).decode()
+    data = b"".join(conll.write(iter(corpus), ConversionLog(), scheme=scheme)).decode()
     blocks = [[line.split() for line in block.split("\n")] for block in data.split("\n\n") if block]
     theirs = {"BIO": IOB2, "BIOES": IOBES, "BILOU": BILOU}[scheme]
     entities = Entities([[tag for _, tag in block] for block in blocks], theirs)
-    expected = [{(s.start, s.end, s.type.replace(" ", "_")) for s in kept(d.spans)} for d in found if d.text]
+    expected = [{(s.start, s.end, s.type.replace(" ", "_")) for s in drop_overlaps(d.spans)} for d in corpus if d.text]
     assert [{(e.start, e.end, e.tag) for e in sentence} for sentence in entities.entities] == expected
 
 
@@ -206,33 +206,33 @@ def aligned(document: Document) -> list[Span]:
 
 @settings(PROPERTY, max_examples=30)
 @given(st.lists(documents(grouped=True), min_size=1, max_size=4), st.sampled_from([".spacy", ".json", ".jsonl"]))
-def test_spacy_says_all(found: list[Document], suffix: str) -> None:
+def test_spacy_says_all(corpus: list[Document], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        back, log = there_and_back("spacy", found, Path(folder), suffix=suffix, group="article_id")
-    there = [d.spans if suffix == ".spacy" else aligned(d) for d in found]
+        back, log = round_trip("spacy", corpus, Path(folder), suffix=suffix, group="article_id")
+    expected = [d.spans if suffix == ".spacy" else aligned(d) for d in corpus]
     assert [(d.text, set(d.spans), set(d.classes), d.id, d.group) for d in back] == [
-        (d.text, set(spans), set(d.classes), d.id, d.group) for d, spans in zip(found, there, strict=True)
+        (d.text, set(spans), set(d.classes), d.id, d.group) for d, spans in zip(corpus, expected, strict=True)
     ]
-    assert said(log) == lost(alignment=sum(len(d.spans) for d in found) - sum(map(len, there)))
+    assert count_losses(log) == expect_losses(alignment=sum(len(d.spans) for d in corpus) - sum(map(len, expected)))
 
 
 @settings(PROPERTY, max_examples=30)
 @given(corpora)
-def test_spacy_itself_reads_what_we_write(found: list[Document]) -> None:
+def test_spacy_itself_reads_what_we_write(corpus: list[Document]) -> None:
     import spacy
     from spacy.tokens import Doc, DocBin
 
-    from jinbench.formats import spacy as docbins
+    from jinbench.formats import spacy as spacy_format
 
-    made = b"".join(docbins.write(iter(found), ConversionLog()))
-    of_bin = list(DocBin().from_bytes(made).get_docs(spacy.blank("zh").vocab))
-    rows = json.loads(b"".join(docbins.write(iter(found), ConversionLog(), suffix=".json")))
+    data = b"".join(spacy_format.write(iter(corpus), ConversionLog()))
+    of_bin = list(DocBin().from_bytes(data).get_docs(spacy.blank("zh").vocab))
+    rows = json.loads(b"".join(spacy_format.write(iter(corpus), ConversionLog(), suffix=".json")))
     of_json = [Doc(spacy.blank("zh").vocab).from_json(row) for row in rows]
     for docs, spans_of in ((of_bin, lambda d: d.spans), (of_json, aligned)):
-        for doc, document in zip(docs, found, strict=True):
+        for doc, document in zip(docs, corpus, strict=True):
             assert doc.text == document.text
             ents = {(e.start_char, e.end_char, e.label_) for e in doc.ents}
-            assert ents == {span[:3] for span in kept(spans_of(document))}
+            assert ents == {span[:3] for span in drop_overlaps(spans_of(document))}
             every = {(s.start_char, s.end_char, s.label_) for spans in doc.spans.values() for s in spans}
             assert every | ents == {span[:3] for span in spans_of(document)}
             assert set(doc.cats) == set(document.classes)
@@ -259,7 +259,7 @@ def test_label_studio_of_any_project(tmp_path: Path) -> None:
     assert (first.id, first.text, first.classes) == ("7", "天\n津", ("news",))
     assert set(first.spans) == {Span(0, 3, "LOC", "天\n津"), Span(0, 3, "CITY", "天\n津")}
     assert (last.id, last.spans) == ("9", (Span(1, 2, "LOC", "港"),))
-    assert said(log) == {"relations": 1, "regions": 1, "annotations": 1, "unlabelled": 1}
+    assert count_losses(log) == {"relations": 1, "regions": 1, "annotations": 1, "unlabelled": 1}
 
 
 def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
@@ -272,10 +272,10 @@ def test_doccano_in_all_its_forms(tmp_path: Path) -> None:
     ]  # fmt: skip
     path = write(tmp_path / "x.jsonl", *map(json.dumps, rows))
     log = ConversionLog()
-    found = list(registry.FORMATS["doccano"].read(path, log))
-    assert [[span.surface for span in d.spans] for d in found] == [["天津"], ["天津"], [], ["天津"]]
-    assert [d.classes for d in found] == [(), (), ("news", "local"), ("news",)]
-    assert said(log) == {"relations": 1}
+    corpus = list(registry.FORMATS["doccano"].read(path, log))
+    assert [[span.surface for span in d.spans] for d in corpus] == [["天津"], ["天津"], [], ["天津"]]
+    assert [d.classes for d in corpus] == [(), (), ("news", "local"), ("news",)]
+    assert count_losses(log) == {"relations": 1}
     assert "2 labelled texts have characters outside the basic plane" in log.remarks[0]
     points = list(registry.FORMATS["doccano"].read(path, ConversionLog(), offsets="code-points"))
     assert [span.surface for span in points[0].spans] == []  # 2 to 4 is beyond the three code points
@@ -290,7 +290,7 @@ def test_brat_with_what_cannot_be_said(tmp_path: Path) -> None:
     log = ConversionLog()
     (document,) = registry.FORMATS["brat"].read(tmp_path, log)
     assert set(document.spans) == {Span(0, 3, "LOC", "天津港"), Span(2, 5, "X", "港\n很")}
-    assert said(log) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
+    assert count_losses(log) == {"discontinuous": 1, "relations": 2, "attributes": 2, "unlabelled": 1}
 
 
 def test_columns_of_others(tmp_path: Path) -> None:
@@ -304,14 +304,14 @@ def test_columns_of_others(tmp_path: Path) -> None:
         convert_corpus([CorpusSource(path)], "cluener", tmp_path / "y.jsonl")
     path.write_bytes(path.read_bytes().replace(b"S-LOC", b"B-LOC"))
     log = ConversionLog()
-    found = list(conll.read(path, log, join=" "))
-    assert [(d.text, d.group) for d in found] == [("Big Ben", "x-D1"), ("x", "x-D1"), ("y", "x-D2")]
-    assert found[0].spans == (Span(0, 7, "LOC", "Big Ben"),)
-    assert said(log) == {"comments": 1}
+    corpus = list(conll.read(path, log, join=" "))
+    assert [(d.text, d.group) for d in corpus] == [("Big Ben", "x-D1"), ("x", "x-D1"), ("y", "x-D2")]
+    assert corpus[0].spans == (Span(0, 7, "LOC", "Big Ben"),)
+    assert count_losses(log) == {"comments": 1}
     path.write_text("天0 B-LOC\n津1 I-LOC\n\n", encoding="utf-8")
     log = ConversionLog()
     assert [d.text for d in conll.read(path, log)] == ["天津"]
-    assert said(log) == {"numbers": 2}
+    assert count_losses(log) == {"numbers": 2}
     path.write_text("天 B-LOC\n  O\n\u3000 O\n", encoding="utf-8")
     assert [d.text for d in conll.read(path, ConversionLog())] == ["天 \u3000"]
 
@@ -480,10 +480,10 @@ SOUND: dict[str, Any] = {
 }  # fmt: skip
 
 
-def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a value, as the keys that lead there."""
+def list_key_paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of keys to every value inside a value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [here, *(place for key, each in inner for place in places(each, (*here, key)))]
+    return [prefix, *(path for key, item in inner for path in list_key_paths(item, (*prefix, key)))]
 
 
 @settings(PROPERTY, max_examples=400)
@@ -492,7 +492,7 @@ def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, val
     """A sound text, and one in which something is something else."""
     spoiled = [json.loads(json.dumps(SOUND[name]))]
     inside: Any = spoiled
-    *path, last = data.draw(st.sampled_from(places(spoiled)[1:]))
+    *path, last = data.draw(st.sampled_from(list_key_paths(spoiled)[1:]))
     for key in path:
         inside = inside[key]
     inside[last] = value
@@ -560,22 +560,22 @@ def test_a_corpus_that_lost_all_its_labels_is_not_converted(tmp_path: Path) -> N
 
 def test_what_was_named_wrongly_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", GOOD)
-    for arguments, said in (
+    for arguments, message in (
         (([convert.parse_source(f"tset={path}")], "conll", tmp_path / "o"), "'tset' meant for a split"),
         (([CorpusSource(tmp_path)], "conll", tmp_path / "o"), "name the files in it"),
         (([CorpusSource(path)], "brat", path), "found    a file"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             convert_corpus(*arguments)
 
 
 def test_a_benchmark_made_says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = write(tmp_path / "x.jsonl", *[GOOD] * 30), tmp_path / "my bench"
     code = run(["convert", str(path), "--from", "cluener", "--to", "jinbench", "--out", str(out)])
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert code == 0
-    assert f"Next: jinbench --root '{out}' verify" in said
-    assert f"--out '{out}/baselines'" in said
+    assert f"Next: jinbench --root '{out}' verify" in output
+    assert f"--out '{out}/baselines'" in output
     assert run(["--root", str(out), "verify"]) == 0
     assert run(["--root", str(out), "seeds", "check"]) == 1
     assert "made of a corpus (jinbench convert) has no pages" in capsys.readouterr().err
@@ -625,15 +625,15 @@ def test_two_benchmarks_are_not_laid_over_each_other(tmp_path: Path) -> None:
 
 def test_an_empty_folder_that_is_there_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current one too, and one behind a link: they stay the folders that they are."""
-    path, here, real = write(tmp_path / "x.jsonl", GOOD), tmp_path / "here", tmp_path / "real"
-    here.mkdir()
+    path, current, real = write(tmp_path / "x.jsonl", GOOD), tmp_path / "here", tmp_path / "real"
+    current.mkdir()
     real.mkdir()
     (tmp_path / "link").symlink_to(real)
-    monkeypatch.chdir(here)
+    monkeypatch.chdir(current)
     for out in (Path(), tmp_path / "link"):
         convert_corpus([CorpusSource(path)], "brat", out)
     names = ["000001.ann", "000001.txt"]
-    assert [sorted(entry.name for entry in folder.iterdir()) for folder in (here, real)] == [names, names]
+    assert [sorted(entry.name for entry in folder.iterdir()) for folder in (current, real)] == [names, names]
 
 
 def test_no_text_of_brat_is_laid_over_another(tmp_path: Path) -> None:
@@ -658,4 +658,4 @@ def test_only_what_has_a_number_loses_it(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("".join(lines), encoding="utf-8")
     log = ConversionLog()
     assert list(conll.read(tmp_path / "x.txt", log))[-1].text == "abc津"
-    assert said(log) == {"numbers": conll.BATCH + 1}
+    assert count_losses(log) == {"numbers": conll.BATCH + 1}

@@ -1,4 +1,4 @@
-"""A corpus as a benchmark: what stands in it, that everything works on it, and what it says of itself."""
+"""Benchmarks made from a corpus: contents, every command on them, and their remarks."""
 
 import csv
 import json
@@ -29,13 +29,13 @@ PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", 
 
 def rows(count: int, first: int = 0) -> list[dict[str, Any]]:
     """Sentences of places and people, no two of them alike, two to a page."""
-    found = []
+    made_rows = []
     for n in range(first, first + count):
         place, person = PLACES[n % len(PLACES)], PEOPLE[n % len(PEOPLE)]
         text = f"{person}第{n}次去{place}{chr(0x4E00 + 37 * n)}看{chr(0x5E00 + 41 * n)}港。"
         spans = [[0, 2, "人名"], [text.index(place), text.index(place) + 2, "PLACE.NAM"]]
-        found.append({"text": text, "entities": spans, "cats": [("sport", "财经")[n % 2]], "page": f"p{n // 2}"})
-    return found
+        made_rows.append({"text": text, "entities": spans, "cats": [("sport", "财经")[n % 2]], "page": f"p{n // 2}"})
+    return made_rows
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -62,21 +62,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_stands_in_it(made: Path) -> None:
-    where = Benchmark(made)
+    benchmark = Benchmark(made)
     assert {name.rpartition("/")[0] for name in files.list_files(made)} == {
         "", "annotation", "dataset", "dataset/ner", "dataset/sector"
     }  # fmt: skip
-    label_set = read_label_set(where)
+    label_set = read_label_set(benchmark)
     assert (label_set.entity_names, label_set.sector_names) == (("PLACE_NAM", "ren_ming"), ("sport", "cai_jing"))
     assert [entry.zh for entry in label_set.entities] == ["PLACE.NAM", "人名"]
     assert len({entry.hotkey for entry in (*label_set.entities, *label_set.sectors)}) == 4
-    first = load.read_rows(where, "ner", "train")[0]
+    first = load.read_rows(benchmark, "ner", "train")[0]
     ours = load.read_rows(Benchmark(ROOT), "ner", "test")[0]
     assert list(first) == list(ours)
     assert (first["id"], first["article_id"], first["layout"], first["split"]) == ("train-1", "p0", "", "train")
     assert first["spans"][0] == {"start": 0, "end": 2, "type": "ren_ming", "surface": "张三"}
-    assert [row["text"] for row in load.read_rows(where, "ner")] == [row["text"] for row in rows(80)]
-    info = load.describe_dataset(where)
+    assert [row["text"] for row in load.read_rows(benchmark, "ner")] == [row["text"] for row in rows(80)]
+    info = load.describe_dataset(benchmark)
     assert info.items == {"ner": {"train": 60, "test": 20}, "sector": {"train": 60, "test": 20}}
     assert info.counts["articles"] == {"train": 30, "test": 10}
     assert info.counts["spans"] == {"train": 120, "test": 40}
@@ -130,13 +130,13 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "worse.jsonl").write_text("\n".join(lines), encoding="utf-8")
     for words in (["info"], ["verify"], ["score", predictions], ["compare", predictions, tmp_path / "worse.jsonl"],
                   ["format", "ner"], ["format", "sector"], ["format", "system"],
-                  ["prompt", "--out", tmp_path / "p.jsonl", "--split", "test"], ["leaderboard"]):  # fmt: skip
+                  ["prompt", "--out", tmp_path / "p.jsonl", "--split", "test"], ["rank"]):  # fmt: skip
         run("--root", root, *words)
-        said = capsys.readouterr().out
+        output = capsys.readouterr().out
         if words[0] == "score":
-            assert "micro-F1 = 1.000" in said
-            assert "20 items of 10 articles" in said
-            assert "by what the page did" not in said
+            assert "micro-F1 = 1.000" in output
+            assert "20 items of 10 articles" in output
+            assert "by what the page did" not in output
     boards = json.loads((root / "leaderboard" / "leaderboard.json").read_text(encoding="utf-8"))
     assert [(board["task"], board["split"]) for board in boards] == [("ner", "test"), ("sector", "test")]
     assert "gazetteer" in (root / "leaderboard" / "index.html").read_text(encoding="utf-8")
@@ -144,13 +144,13 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_all_folds_can_be_run_too(made: Path) -> None:
-    where, recipe = Benchmark(made), load_recipe(ROOT / "baselines" / "gazetteer.py")
-    result = run_recipe(where, recipe, splits=("folds",))
+    benchmark, recipe = Benchmark(made), load_recipe(ROOT / "baselines" / "gazetteer.py")
+    result = run_recipe(benchmark, recipe, splits=("folds",))
     assert result.scores.keys() == {"folds"}
     assert len(result.predictions["folds"]) == 80
-    assert run_recipe(where, recipe).scores.keys() == {"test", "folds"}
-    assert gold.board_splits(where) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
-    assert [board.key for board in ranking.build_boards(where)] == []  # nothing lies in the room
+    assert run_recipe(benchmark, recipe).scores.keys() == {"test", "folds"}
+    assert gold.board_splits(benchmark) == {"ner": ("folds", "test"), "sector": ("folds", "test")}
+    assert [board.key for board in ranking.build_boards(benchmark)] == []  # nothing lies in the room
 
 
 ABSENT = [
@@ -169,23 +169,23 @@ def test_what_it_has_not_is_named(
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 1
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for part in parts:
-        assert part in said, said
+        assert part in output, output
 
 
 def test_a_task_that_it_has_not(tmp_path: Path) -> None:
     plain = [{"text": row["text"], "label": row["entities"]} for row in rows(20)]
     source = convert.CorpusSource(write(tmp_path / "a.jsonl", plain))
     convert.convert_corpus([source], "jinbench", tmp_path / "made")
-    where = Benchmark(tmp_path / "made")
-    assert gold.board_splits(where) == {"ner": ("folds", "test")}
-    assert read_label_set(where).sectors == ()
+    benchmark = Benchmark(tmp_path / "made")
+    assert gold.board_splits(benchmark) == {"ner": ("folds", "test")}
+    assert read_label_set(benchmark).sectors == ()
     with pytest.raises(DataError, match="expected a task that this dataset has labels for: ner\n"):
-        gold.read_task_gold(where, "sector", "test")
+        gold.read_task_gold(benchmark, "sector", "test")
     with pytest.raises(DataError, match="expected one of ner\n"):
-        load.read_rows(where, "annotations")
-    assert verify.verify_folder(where.dataset).counts == {"ner": 20}
+        load.read_rows(benchmark, "annotations")
+    assert verify.verify_folder(benchmark.dataset).counts == {"ner": 20}
     back = convert.convert_corpus([convert.CorpusSource(tmp_path / "made")], "conll", tmp_path / "columns")
     assert back.losses.keys() == {"ids"}  # no document is lost where there was none
 
@@ -202,20 +202,20 @@ def test_splits_are_drawn_where_there_are_none(tmp_path: Path) -> None:
         tmp_path / "made",
         reader_options={"group": "page"},
     )
-    where = Benchmark(tmp_path / "made")
-    sizes = {split: len(load.read_rows(where, "ner", split)) for split in ("train", "validation", "test")}
+    benchmark = Benchmark(tmp_path / "made")
+    sizes = {split: len(load.read_rows(benchmark, "ner", split)) for split in ("train", "validation", "test")}
     assert abs(sizes["train"] - 140) <= 8
     assert abs(sizes["test"] - 40) <= 8
-    found = load.read_rows(where, "ner")
-    homes: dict[str, set[tuple[Any, ...]]] = {}
-    for row in found:
-        homes.setdefault(row["article_id"], set()).add((row["split"], row["fold_1"], row["fold_5"]))
-    assert all(len(places) == 1 for places in homes.values())
-    assert homes["p3"] == homes["p75"]
+    items = load.read_rows(benchmark, "ner")
+    parts_of: dict[str, set[tuple[Any, ...]]] = {}
+    for row in items:
+        parts_of.setdefault(row["article_id"], set()).add((row["split"], row["fold_1"], row["fold_5"]))
+    assert all(len(parts) == 1 for parts in parts_of.values())
+    assert parts_of["p3"] == parts_of["p75"]
     for fold in range(5):
-        mine = Counter(span["type"] for row in found for span in row["spans"] if row["fold_2"] == fold)
-        assert all(abs(count - 40) <= 6 for count in mine.values()), mine
-    assert verify.verify_folder(where.dataset).repeats == {}
+        counts = Counter(span["type"] for row in items for span in row["spans"] if row["fold_2"] == fold)
+        assert all(abs(count - 40) <= 6 for count in counts.values()), counts
+    assert verify.verify_folder(benchmark.dataset).repeats == {}
     assert "The splits were drawn" in str(report)
     again = convert.convert_corpus(
         [convert.CorpusSource(tmp_path / "a.jsonl")], "jinbench", tmp_path / "other", reader_options={"group": "page"},
@@ -236,16 +236,16 @@ def test_a_corpus_that_repeats_itself_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "1 pairs of texts stand" in str(report)
     assert "1 documents stand in several splits" in str(report)
-    where = Benchmark(tmp_path / "made")
-    assert {row["article_id"] for row in load.read_rows(where, "ner", "test")} >= {"p0@test", "p15"}
-    found = verify.verify_folder(where.dataset)
-    assert found.repeats == {"ner": 1, "sector": 1}
-    assert "partly of memory" in str(found)
-    assert "No text of" not in str(found)
-    listing = json.loads(where.manifest.read_text(encoding="utf-8"))
-    where.manifest.write_text(files.dump_json(listing | {"leaks": {}}), encoding="utf-8")
+    benchmark = Benchmark(tmp_path / "made")
+    assert {row["article_id"] for row in load.read_rows(benchmark, "ner", "test")} >= {"p0@test", "p15"}
+    report_on_disk = verify.verify_folder(benchmark.dataset)
+    assert report_on_disk.repeats == {"ner": 1, "sector": 1}
+    assert "partly of memory" in str(report_on_disk)
+    assert "No text of" not in str(report_on_disk)
+    listing = json.loads(benchmark.manifest.read_text(encoding="utf-8"))
+    benchmark.manifest.write_text(files.dump_json(listing | {"leaks": {}}), encoding="utf-8")
     with pytest.raises(DataError, match="leak"):
-        verify.verify_folder(where.dataset)
+        verify.verify_folder(benchmark.dataset)
 
 
 WRONG = [
@@ -254,13 +254,13 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("parts", "code", "said"), WRONG)
-def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("parts", "code", "message"), WRONG)
+def test_what_makes_no_benchmark(parts: list[tuple[str | None, int]], code: str, message: str, tmp_path: Path) -> None:
     sources = [
         convert.CorpusSource(write(tmp_path / f"{n}.jsonl", rows(count, 10 * n)), split)
         for n, (split, count) in enumerate(parts)
     ]
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         convert.convert_corpus(sources, "jinbench", tmp_path / "made")
     assert [problem.code for problem in caught.value.problems] == [code]
     assert not (tmp_path / "made").exists()
@@ -296,11 +296,14 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
         [convert.CorpusSource(path, name) for name, path in split.items()], "jinbench", tmp_path / "back",
         reader_options={"group": "article_id"},
     )  # fmt: skip
-    ours, back = (load.read_rows(where, "sector") for where in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
+    ours, back = (load.read_rows(benchmark, "sector") for benchmark in (Benchmark(ROOT), Benchmark(tmp_path / "back")))
     assert [(row["id"], row["text"], row["article_id"]) for row in back] == [
         (row["id"], row["text"], row["article_id"]) for row in ours
     ]
-    names = [load.read_manifest(where)["labels"]["sector"] for where in (Benchmark(ROOT), Benchmark(tmp_path / "back"))]
+    names = [
+        load.read_manifest(benchmark)["labels"]["sector"]
+        for benchmark in (Benchmark(ROOT), Benchmark(tmp_path / "back"))
+    ]
     assert [{names[1][n] for n in row["sectors"]} for row in back] == [
         {names[0][n] for n in row["sectors"]} for row in ours
     ]
@@ -313,22 +316,22 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 4)), min_size=40, max_size=80))
-def test_every_part_gets_its_share(families: list[tuple[str, int]]) -> None:
-    brought = {str(n): Counter({"texts": 1, f"entity {type}": count}) for n, (type, count) in enumerate(families)}
-    parts = corpus_splits.stratify(brought, [0.5, 0.3, 0.2], "salt")
-    assert parts.keys() == brought.keys()
+def test_every_part_gets_its_share(components: list[tuple[str, int]]) -> None:
+    counts = {str(n): Counter({"texts": 1, f"entity {type}": count}) for n, (type, count) in enumerate(components)}
+    parts = corpus_splits.stratify(counts, [0.5, 0.3, 0.2], "salt")
+    assert parts.keys() == counts.keys()
     for label in ("entity A", "entity B", "entity C"):
-        total = sum(counts[label] for counts in brought.values())
+        total = sum(own_counts[label] for own_counts in counts.values())
         for part, share in enumerate([0.5, 0.3, 0.2]):
-            mine = sum(counts[label] for name, counts in brought.items() if parts[name] == part)
-            assert abs(mine - share * total) <= 4  # no more than the largest family
+            in_part = sum(own_counts[label] for name, own_counts in counts.items() if parts[name] == part)
+            assert abs(in_part - share * total) <= 4  # no more than the largest family
 
 
 def test_what_overlaps_is_told_on_the_way_in() -> None:
     text = "天津港务局的人"
     spans = (Span(0, 5, "ORG", text[:5]), Span(0, 2, "LOC", text[:2]))
     log = ConversionLog()
-    found = [Document(f"{text}{n}", spans, location=f"x:{n}") for n in range(6)]
-    made = jinbench.from_corpus(found, log)
+    documents = [Document(f"{text}{n}", spans, location=f"x:{n}") for n in range(6)]
+    benchmark = jinbench.from_corpus(documents, log)
     assert log.losses["overlaps"].count == 6
-    assert json.loads(made.files["dataset/stats.json"])["entities"].keys() == {"ORG"}
+    assert json.loads(benchmark.files["dataset/stats.json"])["entities"].keys() == {"ORG"}

@@ -1,4 +1,4 @@
-"""The three-page world: a benchmark as `jinbench init` makes it, with the pages, labels and exports of `tests/mini`."""
+"""Small benchmarks for tests: that of `tests/mini`, and three pages with rule-based labels."""
 
 import re
 import shutil
@@ -19,11 +19,11 @@ MINI = ROOT / "tests" / "mini"
 
 
 def create_mini_benchmark(root: Path) -> Benchmark:
-    """The world in `root`, a folder that does not exist yet; not yet built."""
-    where = scaffold.create_benchmark(root, "Mini")
+    """Make the benchmark of `tests/mini` in `root`, a folder that does not exist yet; it is not built."""
+    benchmark = scaffold.create_benchmark(root, "Mini")
     shutil.copytree(MINI, root, dirs_exist_ok=True)
-    files.write_text(where.labeling_config, labeling_config.build_labeling_config(read_label_set(where)))
-    return where
+    files.write_text(benchmark.labeling_config, labeling_config.build_labeling_config(read_label_set(benchmark)))
+    return benchmark
 
 
 # Three pages of nobody's newspaper, an article each, for a benchmark with the labels of the template.
@@ -58,7 +58,7 @@ _SECTORS = {"000": "transport", "001": "culture", "002": "general"}
 
 
 def write_pages(folder: Path) -> list[Path]:
-    """The three pages as files in a folder, as somebody has them who is to add them."""
+    """Write the three pages as files, ready to be added; return their paths."""
     folder.mkdir(exist_ok=True)
     for id, text in PAGES.items():
         (folder / f"{id}.txt").write_text(text, encoding="utf-8")
@@ -66,13 +66,13 @@ def write_pages(folder: Path) -> list[Path]:
 
 
 def add_pages(benchmark: Benchmark) -> None:
-    """Put the three pages into a benchmark that has none, as they are proposed."""
+    """Add the three pages to a benchmark that has none, as they are proposed."""
     with tempfile.TemporaryDirectory() as folder:
-        importer.write_import(importer.plan_import(benchmark, write_pages(Path(folder))))
+        importer.import_pages(benchmark, write_pages(Path(folder)))
 
 
 def label_by_rules(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
-    """What a reader with simple rules says of the three pages, in the labels that the benchmark has."""
+    """Label the three pages with simple rules, in the labels that the benchmark has."""
     label_set = read_label_set(benchmark)
     return [
         PassageLabels(
@@ -80,10 +80,10 @@ def label_by_rules(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
             annotator,
             tuple(
                 sorted(
-                    Span(*found.span(), name, found[0])
+                    Span(*match.span(), name, match[0])
                     for name, rule in _RULES.items()
                     if name in label_set.entity_names
-                    for found in re.finditer(rule, passage.text)
+                    for match in re.finditer(rule, passage.text)
                 )
             ),
             (_SECTORS.get(passage.page_id, "general"),) if label_set.sectors else (),
@@ -93,8 +93,8 @@ def label_by_rules(benchmark: Benchmark, annotator: str) -> list[PassageLabels]:
 
 
 def write_export(benchmark: Benchmark, annotator: str) -> None:
-    """The same as an export, as if it had been pulled from Label Studio."""
-    seed = articles.read_seeds(benchmark)
-    titles = {article.id: article.title for article in seed.articles}
-    rows = exports.to_export(label_by_rules(benchmark, annotator), seed.passages(), titles)
+    """Write the rule-based labels as an export, as if it had been pulled from Label Studio."""
+    seeds = articles.read_seeds(benchmark)
+    titles = {article.id: article.title for article in seeds.articles}
+    rows = exports.to_export(label_by_rules(benchmark, annotator), seeds.passages(), titles)
     files.write_text(exports.export_path(benchmark, annotator), files.dump_json(rows))

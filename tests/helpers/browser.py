@@ -1,4 +1,4 @@
-"""A headless Chromium without a network, for the tests of pages; and one that reaches this machine alone."""
+"""Headless Chromium for tests of pages: without a network, or with access to this machine only."""
 
 import contextlib
 import json
@@ -15,11 +15,11 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NOWHERE = "127.0.0.1:9"  # a port where nothing listens: whatever asks for an address fails
+NOWHERE = "127.0.0.1:9"  # nothing listens on this port: every request through it fails
 
 
 class Browser:
-    """One tab, which is emptied before each page. `requests` holds every address that was asked for since."""
+    """One tab, emptied before each page. `requests` holds every address requested since."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
@@ -37,7 +37,7 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def wait(self, script: str, *arguments: Any) -> Any:
-        """What `script` returns, as soon as that is true."""
+        """Return what `script` returns, as soon as that is true."""
         return WebDriverWait(self.driver, 30, poll_frequency=0.02).until(lambda _: self.run(script, *arguments))
 
     def size(self, width: int, height: int = 900) -> None:
@@ -53,19 +53,19 @@ class Browser:
     @property
     def requests(self) -> list[str]:
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [each for each in messages if each["method"] == "Network.requestWillBeSent"]
-        return [each["params"]["request"]["url"] for each in sent]
+        sent = [message for message in messages if message["method"] == "Network.requestWillBeSent"]
+        return [message["params"]["request"]["url"] for message in sent]
 
     @property
     def complaints(self) -> list[str]:
-        """What the page wrote to the console since this was last asked: errors, and what its policy stopped."""
+        """Messages on the console since the last call: errors, and violations of the content policy."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One that reaches nothing. Skips where there is no Chromium; where CI is set, that is a failure."""
-    with started() as driver:
+    """A browser without a network. Skips if there is no Chromium; in CI that is a failure."""
+    with start_browser() as driver:
         offline = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         driver.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
         yield Browser(driver)
@@ -73,14 +73,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def local_browser() -> Iterator[Browser]:
-    """One that reaches this machine and nothing else: Chromium asks no proxy for a loopback address."""
-    with started() as driver:
+    """A browser that reaches this machine only: Chromium uses no proxy for loopback."""
+    with start_browser() as driver:
         yield Browser(driver)
 
 
 @contextlib.contextmanager
-def started() -> Iterator[webdriver.Chrome]:
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+def start_browser() -> Iterator[webdriver.Chrome]:
+    program = next(filter(None, map(shutil.which, NAMES)), None)
     driver = shutil.which("chromedriver")
     if not program or not driver:
         reason = "needs Chromium and chromedriver; type: make browser"

@@ -36,7 +36,7 @@ from jinbench.core.errors import JinbenchError
 try:
     print(hub.publish_dataset(pathlib.Path(sys.argv[2], "dataset"), sys.argv[-1], step=lambda *_: None))
 except JinbenchError as error:
-    app._end(error)
+    app.exit_with_error(error)
 """
 IMPATIENT = "import time; time.sleep = lambda seconds: None\n"  # the client tries again at once
 # Without the interpreter's clean-up: in one run of twenty a thread of Arrow's, still closing a file of the Hub, aborts

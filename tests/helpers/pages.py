@@ -1,4 +1,4 @@
-"""Test helpers: pages."""
+"""A page of two articles with a torn column, and pieces of lines to make random pages of."""
 
 PAGE = (
     "新码头昨天正式开工建设",

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the tests' own: its folder, its port, its password; gone when they are."""
+"""A PostgreSQL server for the tests, with its own folder, port and password."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
-NEEDED = ("initdb", "postgres", "psql")
+FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
+PROGRAMS = ("initdb", "postgres", "psql")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Postgres:
     programs: Path
 
     def environment(self, database: str) -> dict[str, str]:
-        """What Label Studio wants to know of it."""
+        """Return the variables by which Label Studio finds a database."""
         return {
             "DJANGO_DB": "default",
             "POSTGRE_HOST": "127.0.0.1",
@@ -35,7 +35,7 @@ class Postgres:
         }
 
     def ask(self, query: str, database: str = "postgres") -> str:
-        """The answer to a query, as plain text."""
+        """Return the answer to a query, as plain text."""
         done = subprocess.run(
             [self.programs / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database,
              "--no-psqlrc", "--tuples-only", "--no-align", "-c", query],
@@ -44,20 +44,22 @@ class Postgres:
         return done.stdout.strip()
 
 
-def programs() -> Path | None:
-    """The folder of the newest PostgreSQL that is installed."""
-    found = [path for pattern in PLACES for path in Path("/").glob(pattern[1:])]
-    named = shutil.which("postgres")
+def find_programs() -> Path | None:
+    """Return the folder of the newest PostgreSQL that is installed."""
+    folders = [path for pattern in FOLDERS for path in Path("/").glob(pattern[1:])]
+    on_path = shutil.which("postgres")
     whole = [
-        path for path in [*found, *([Path(named).parent] if named else [])] if all((path / n).exists() for n in NEEDED)
+        path
+        for path in [*folders, *([Path(on_path).parent] if on_path else [])]
+        if all((path / n).exists() for n in PROGRAMS)
     ]
     return max(
         whole, default=None, key=lambda path: [int(part) for part in path.parent.name.split("-") if part.isdecimal()]
     )
 
 
-def as_another(command: list[str]) -> list[str]:
-    """`command`, by a user that PostgreSQL accepts: it does not run as root."""
+def run_as_postgres(command: list[str]) -> list[str]:
+    """Return `command` for the user postgres if this is root, as whom PostgreSQL does not run."""
     return (
         ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
         if os.geteuid() == 0
@@ -66,8 +68,8 @@ def as_another(command: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, where: Path) -> Iterator[Postgres]:
-    """A PostgreSQL in `folder`, on loopback and with a password; nothing is flushed to the disk."""
+def run_server(folder: Path, programs: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL in `folder`, on loopback and with a password, without fsync."""
     password = os.urandom(12).hex()
     secret, data = folder / "password", folder / "data"
     secret.write_text(password)
@@ -76,8 +78,8 @@ def running(folder: Path, where: Path) -> Iterator[Postgres]:
             shutil.chown(path, "postgres", "postgres")
     quiet = {"stdin": subprocess.DEVNULL, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, "cwd": folder}
     subprocess.run(
-        as_another([str(where / "initdb"), "-D", str(data), "-U", "postgres", "--auth=scram-sha-256", "--no-sync",
-                    f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8"]),
+        run_as_postgres([str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=scram-sha-256",
+                         "--no-sync", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8"]),
         check=True, capture_output=True, **quiet,
     )  # fmt: skip
     secret.unlink()
@@ -89,9 +91,9 @@ def running(folder: Path, where: Path) -> Iterator[Postgres]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            as_another([str(where / "postgres"), "-D", str(data), *options]), stdout=log, stderr=log, **quiet
+            run_as_postgres([str(programs / "postgres"), "-D", str(data), *options]), stdout=log, stderr=log, **quiet
         )
-    server = Postgres(port, password, where)
+    server = Postgres(port, password, programs)
     try:
         deadline = time.monotonic() + 60
         while True:
@@ -103,7 +105,7 @@ def running(folder: Path, where: Path) -> Iterator[Postgres]:
             time.sleep(0.1)
         yield server
     finally:
-        process.terminate()  # a smart shutdown waits for its guests, who may have been killed
+        process.terminate()  # a smart shutdown waits for clients, which may have been killed
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -113,14 +115,14 @@ def running(folder: Path, where: Path) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """Skips where there is no PostgreSQL; where CI is set, that is a failure."""
-    where = programs()
-    if where is None or (os.geteuid() == 0 and not shutil.which("setpriv")):
+    """A PostgreSQL server. Skips if none is installed; in CI that is a failure."""
+    programs = find_programs()
+    if programs is None or (os.geteuid() == 0 and not shutil.which("setpriv")):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("needs PostgreSQL; type: make postgres")
     # pytest's own folders are closed to the user that PostgreSQL runs as.
     folder = Path(tempfile.mkdtemp(prefix="jinbench-postgres-"))
     try:
-        with running(folder, where) as server:
+        with run_server(folder, programs) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A forwarder between a client and a server that breaks chosen exchanges: before the server has them, or after."""
+"""Proxy between a client and a server that breaks chosen exchanges, before or after the server has the request."""
 
 import contextlib
 import http.client
@@ -23,9 +23,9 @@ KINDS = {
 
 
 class Proxy:
-    """Forwards to `upstream`. `plan` says for the n-th request (from 1) which of KINDS befalls it, if any.
+    """Proxy to `upstream`. `plan` returns for the n-th request (from 1) one of KINDS, or None.
 
-    `before` and `after` are called with n around the forwarding. Health checks are passed on and not counted.
+    `before` and `after` are called with n around the forwarding. Health checks are forwarded and not counted.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -60,7 +60,7 @@ class Proxy:
         before: Callable[[int], None] = lambda n: None,
         after: Callable[[int], None] = lambda n: None,
     ) -> None:
-        """Begin to count again, with these faults."""
+        """Restart the count, with these faults."""
         with self.lock:
             self.number, self.broken = 0, 0
             self.plan, self.before, self.after = plan, before, after
@@ -98,7 +98,7 @@ class Proxy:
         return self.send(request, *answer)
 
     def forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes, list[tuple[str, str]]] | None:
-        """Status, content and headers of the server's answer; None if there is no server."""
+        """Return status, content and headers of the server's answer; None if there is no server."""
         upstream = http.client.HTTPConnection(str(self.upstream.hostname), self.upstream.port, timeout=120)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "connection")}
         try:
@@ -129,7 +129,7 @@ class Proxy:
 
     @staticmethod
     def drop(request: BaseHTTPRequestHandler) -> None:
-        """End the connection at once, so that the client sees a reset."""
+        """Reset the connection."""
         request.close_connection = True
         request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.connection.close()

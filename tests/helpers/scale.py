@@ -53,7 +53,7 @@ def sentences() -> list[str]:
 
 
 def make_articles(sentences: Sequence[str], count: int, seed: int = 0, passages: int = 3) -> list[dict[str, Any]]:
-    """Articles of sentences in other orders, with other numbers. Every tenth has a passage that an earlier one has,
+    """Make articles of shuffled, changed sentences. Every tenth has a passage that an earlier one has,
     with a character changed in it, or as it is."""
     rng = random.Random(seed)
     rows: list[dict[str, Any]] = []
@@ -76,13 +76,13 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def wait_until_gone(processes: Sequence[int]) -> bool:
-    """Whether all of them have ended, or do so in time. Nobody may have collected them yet."""
+    """Return whether all processes end in time; zombies count as ended."""
     end = time.time() + PATIENCE
     while time.time() < end:
         states = [
             path.read_text().rsplit(")", 1)[1].split()[0]
-            for each in processes
-            if (path := Path(f"/proc/{each}/stat")).exists()
+            for process in processes
+            if (path := Path(f"/proc/{process}/stat")).exists()
         ]
         if set(states) <= {"Z"}:
             return True

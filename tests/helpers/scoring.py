@@ -23,9 +23,9 @@ Labels = list[set[Triple]]
 
 
 def vectors(name: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """The types and the cases of a file in tests/vectors."""
-    found = tomllib.loads((VECTORS / f"{name}.toml").read_text(encoding="utf-8"))
-    return found["types"], found["case"]
+    """Read the types and the cases of a file in tests/vectors."""
+    document = tomllib.loads((VECTORS / f"{name}.toml").read_text(encoding="utf-8"))
+    return document["types"], document["case"]
 
 
 def named(cases: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -34,21 +34,21 @@ def named(cases: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"argvalues": cases, "ids": [case["name"] for case in cases]}
 
 
-def columns(found: Labels, names: Sequence[str] = NAMES) -> LabelTable:
-    return counts.labels_to_table(found, names)
+def columns(labels: Labels, names: Sequence[str] = NAMES) -> LabelTable:
+    return counts.labels_to_table(labels, names)
 
 
-def labels(found: LabelTable, names: Sequence[str] = NAMES) -> Labels:
+def labels(table: LabelTable, names: Sequence[str] = NAMES) -> Labels:
     """Back from columns; no label may stand twice."""
-    back: Labels = [set() for _ in range(found.items)]
-    for item, start, end, type in zip(*map(np.ndarray.tolist, _arrays(found)), strict=True):
+    back: Labels = [set() for _ in range(table.items)]
+    for item, start, end, type in zip(*map(np.ndarray.tolist, _arrays(table)), strict=True):
         assert (start, end, names[type]) not in back[item]
         back[item].add((start, end, names[type]))
     return back
 
 
-def _arrays(found: LabelTable) -> tuple[Any, ...]:
-    return found.item, found.start, found.end, found.type
+def _arrays(table: LabelTable) -> tuple[Any, ...]:
+    return table.item, table.start, table.end, table.type
 
 
 def of(rule: str, gold: Labels, predicted: Labels) -> Any:
@@ -63,18 +63,18 @@ def flat(rng: random.Random, length: int) -> set[Triple]:
 
 def tangled(rng: random.Random, length: int) -> set[Triple]:
     """Any spans: nested, crossing, the same place twice."""
-    found = set()
+    spans = set()
     for _ in range(rng.randint(0, 7)):
         start = rng.randrange(length)
-        found.add((start, rng.randint(start + 1, length), rng.choice(NAMES[:2])))
-    return found
+        spans.add((start, rng.randint(start + 1, length), rng.choice(NAMES[:2])))
+    return spans
 
 
 def pair(rng: random.Random, make: Callable[[random.Random, int], set[Triple]], items: int) -> tuple[Labels, Labels]:
     """Gold, and predictions of which some are right."""
     gold = [make(rng, rng.randint(1, 24)) for _ in range(items)]
     predicted = [
-        {each for each in item if rng.random() < 0.7} if rng.random() < 0.3 else make(rng, 20) for item in gold
+        {span for span in item if rng.random() < 0.7} if rng.random() < 0.3 else make(rng, 20) for item in gold
     ]
     return gold, predicted
 
@@ -92,7 +92,7 @@ def tags_of(length: int, spans: Iterable[Triple], scheme: str) -> list[str]:
 
 
 def alone(gold: set[Triple], predicted: set[Triple]) -> bool:
-    """Whether no span meets two of the other side."""
+    """Return whether no span meets two of the other side."""
     met = [(a, b) for a in gold for b in predicted if a[0] < b[1] and b[0] < a[1]]
     return len({a for a, _ in met}) == len(met) == len({b for _, b in met})
 

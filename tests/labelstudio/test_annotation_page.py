@@ -73,7 +73,7 @@ for (const each of document.querySelectorAll(arguments[0].join())) {
   const inside = box.width && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
   if (!inside || !top || !(each.contains(top) || top.contains(each))) outside.push(each.textContent);
 }
-for (let each = document.querySelector(".desk"); each; each = each.parentElement)
+for (let each = document.querySelector(".jinbench"); each; each = each.parentElement)
   if (each.scrollHeight > each.clientHeight + 1 && getComputedStyle(each).overflowY !== "visible"
       || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "visible")
     outside.push("scrolls: " + (each.className || each.tagName));
@@ -81,22 +81,22 @@ return outside;
 """
 # Ink and ground of each label, each of its keys, and the one that is picked.
 WRITTEN = """
-return [...document.querySelectorAll(".desk .lsf-label__text, .desk .lsf-label__hotkey")].map(each =>
+return [...document.querySelectorAll(".jinbench .lsf-label__text, .jinbench .lsf-label__hotkey")].map(each =>
   [getComputedStyle(each).color, getComputedStyle(each.closest(".lsf-label")).backgroundColor]);
 """
 NEEDED = [
-    ".desk h3",
-    ".desk .lsf-label",
-    ".desk .lsf-label__hotkey",
-    ".desk .lsf-choice",
-    ".desk .lsf-hint",
+    ".jinbench h3",
+    ".jinbench .lsf-label",
+    ".jinbench .lsf-label__hotkey",
+    ".jinbench .lsf-choice",
+    ".jinbench .lsf-hint",
     ".passage",
     ".context .lsf-richtext__line:not(:empty)",
     "button[name=submit]",
 ]
 
 
-class Seat:
+class AnnotatorBrowser:
     """An annotator at the browser."""
 
     def __init__(self, browser: Browser, server: process.Server) -> None:
@@ -129,7 +129,7 @@ class Seat:
     def label_all(self) -> str:
         """Into the stream of tasks. Returns the instructions that come up, as HTML, and closes them."""
         self.button("Label All Tasks")
-        found = str(self.browser.wait("return document.querySelector('.lsf-modal-ls__body')?.innerHTML"))
+        instructions = str(self.browser.wait("return document.querySelector('.lsf-modal-ls__body')?.innerHTML"))
         for _ in range(50):  # it slides in, and a click may miss it
             with contextlib.suppress(WebDriverException):
                 button = self.browser.run("return document.querySelector('.lsf-modal-ls__header button')")
@@ -138,14 +138,14 @@ class Seat:
                 ActionChains(self.browser.driver, duration=0).click(button).perform()
             time.sleep(0.1)
         self.browser.wait("return !document.querySelector('.lsf-modal-ls')")
-        return found
+        return instructions
 
     def at(self, text: str) -> None:
         """Until the passage is there to be worked on."""
-        shown = (
+        lines = (
             "return [...document.querySelectorAll('.passage .lsf-richtext__line')].map(e => e.textContent).join('\\n')"
         )
-        self.browser.wait(f"return (() => {{ {shown} }})() === arguments[0]", text)
+        self.browser.wait(f"return (() => {{ {lines} }})() === arguments[0]", text)
 
     def click(self, script: str, *arguments: Any) -> None:
         """With the mouse, on the element that `script` returns."""
@@ -183,15 +183,15 @@ class Seat:
         self.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", count + 1)
 
     def ticked(self) -> list[str]:
-        found: list[str] = self.browser.run(
-            "return [...document.querySelectorAll('.desk input:checked')].map(i => i.name)"
+        names: list[str] = self.browser.run(
+            "return [...document.querySelectorAll('.jinbench input:checked')].map(i => i.name)"
         )
-        return found
+        return names
 
-    def tick(self, shown: str) -> None:
+    def tick(self, name: str) -> None:
         """A sector, with the mouse."""
         self.click(
-            "return [...document.querySelectorAll('.lsf-choice input')].find(i => i.name === arguments[0])", shown
+            "return [...document.querySelectorAll('.lsf-choice input')].find(i => i.name === arguments[0])", name
         )
 
     def submit(self) -> None:
@@ -206,8 +206,8 @@ class Seat:
         const names = tabs.map(tab => tab.innerText.split("\\n").find(line => line.length > 2));
         return names.length === arguments[0] && names.every(Boolean) && names;
         """
-        found: list[str] = self.browser.wait(script, count)
-        return found
+        labels: list[str] = self.browser.wait(script, count)
+        return labels
 
     def open_tab(self, number: int, marks: list[str]) -> None:
         """A click on a tab, until the passage has these types on it: a tab may come before it answers."""
@@ -219,12 +219,12 @@ class Seat:
         WebDriverWait(self.browser.driver, 30, 0.2, [StaleElementReferenceException]).until(opened)
 
     def unseen(self, *more: str) -> list[str]:
-        """What is not wholly in the window of all that is needed, and what would have to be scrolled."""
-        found: list[str] = self.browser.run(UNSEEN, [*NEEDED, *more])
-        return found
+        """Return the needed elements that are not wholly in the window, and those that would have to be scrolled."""
+        hidden: list[str] = self.browser.run(UNSEEN, [*NEEDED, *more])
+        return hidden
 
     def picture(self, name: str, folder: Path) -> Path:
-        """What the window shows."""
+        """Take a screenshot of the window."""
         if os.environ.get(PICTURES):
             folder = ROOT / "docs" / "images"
         folder.mkdir(exist_ok=True)
@@ -234,9 +234,9 @@ class Seat:
 
 
 @pytest.fixture
-def seat(local_browser: Browser, server: process.Server) -> Iterator[Seat]:
+def annotator(local_browser: Browser, server: process.Server) -> Iterator[AnnotatorBrowser]:
     """Whatever a page does, it asks this server alone."""
-    yield Seat(local_browser, server)
+    yield AnnotatorBrowser(local_browser, server)
     own = (server.url, f"blob:{server.url}", "data:", "about:")
     assert [url for url in local_browser.requests if not url.startswith(own)] == []
 
@@ -249,16 +249,16 @@ def real_copy(tmp_path: Path) -> Benchmark:
 
 
 def as_hex(colour: str, ground: str) -> str:
-    """What a browser calls rgb(…) or rgba(…), on `ground`."""
+    """Convert rgb(…) or rgba(…) of a browser, on `ground`, to #RRGGBB."""
     red, green, blue, *opacity = (float(number) for number in re.findall(r"[\d.]+", colour))
     named = "#" + "".join(f"{round(value):02X}" for value in (red, green, blue))
     return colours.blend(named, opacity[0], ground) if opacity else named
 
 
-def only(desk: AnnotationProject, article: str, passages: int | None = None) -> None:
+def only(project: AnnotationProject, article: str, passages: int | None = None) -> None:
     """Of the seeds, only one article, or the beginning of it."""
-    (found,) = (each for each in desk.seeds.articles if each.id == article)
-    desk.seeds = replace(desk.seeds, articles=(replace(found, passages=found.passages[:passages]),))
+    (selected,) = (candidate for candidate in project.seeds.articles if candidate.id == article)
+    project.seeds = replace(project.seeds, articles=(replace(selected, passages=selected.passages[:passages]),))
 
 
 def add_page(benchmark: Benchmark, lines: list[str], title: str = "新的一页") -> str:
@@ -282,134 +282,137 @@ lines = ["headline 1", "body 3{f"-{len(lines) + 2}" if len(lines) > 1 else ""}"]
     return "added"
 
 
-def begin(seat: Seat, desk: AnnotationProject) -> str:
+def begin(annotator: AnnotatorBrowser, project: AnnotationProject) -> str:
     """Push, log in, open the first passage. Returns the instructions."""
-    desk.push()
-    seat.log_in(desk.annotator)
-    seat.open_project(projects.project_title(desk.label_set, desk.annotator))
-    instructions = seat.label_all()
-    seat.at(next(desk.seeds.passages()).text)
+    project.push()
+    annotator.log_in(project.annotator)
+    annotator.open_project(projects.project_title(project.label_set, project.annotator))
+    instructions = annotator.label_all()
+    annotator.at(next(project.seeds.passages()).text)
     return instructions
 
 
-def spans(found: PassageLabels) -> list[tuple[str, str]]:
-    return [(span.surface, span.type) for span in found.spans]
+def spans(labels: PassageLabels) -> list[tuple[str, str]]:
+    return [(span.surface, span.type) for span in labels.spans]
 
 
-def fetched(desk: AnnotationProject) -> list[PassageLabels]:
-    return annotations.fetch_labels(desk.client, desk.workspace, desk.annotator)
+def fetched(project: AnnotationProject) -> list[PassageLabels]:
+    return annotations.fetch_labels(project.client, project.workspace, project.annotator)
 
 
-def test_from_the_login_to_a_pulled_label(seat: Seat, desk: AnnotationProject) -> None:
-    desk.where.guidelines.write_text("# 指南\n\n## 类型\n\n- 地点\n\n| 标签 | 例 |\n|---|---|\n| PLACE | 天津港 |\n")
-    instructions = begin(seat, desk)
+def test_from_the_login_to_a_pulled_label(annotator: AnnotatorBrowser, project: AnnotationProject) -> None:
+    project.benchmark.guidelines.write_text(
+        "# 指南\n\n## 类型\n\n- 地点\n\n| 标签 | 例 |\n|---|---|\n| PLACE | 天津港 |\n"
+    )
+    instructions = begin(annotator, project)
     for tag in ("<h1>指南</h1>", "<h2>类型</h2>", "<li>地点</li>", "<td>天津港</td>"):
         assert tag in instructions
-    seat.mark("1", "天津港")
-    seat.mark("2", "昨天")
-    seat.press("A")  # shift+a
-    seat.browser.wait("return document.querySelector('.desk input:checked')")
-    seat.tick("水利")
-    seat.tick("其他")
-    seat.tick("其他")  # and off again
-    assert seat.ticked() == ["港口", "水利"]
-    seat.submit()
-    second = list(desk.seeds.passages())[1].text
-    seat.at(second)  # the next passage, with nothing on it
-    assert (seat.browser.run(REGIONS), seat.ticked()) == ([], [])
-    assert desk.pull() == (1, 1)
-    (found,) = read_labels(exports.export_path(desk.where, desk.annotator), desk.seeds, desk.label_set, desk.annotator)
-    assert (found.passage_id, found.sectors) == ("a-L5", ("port", "water"))
-    assert sorted(spans(found)) == [("天津港", "PLACE"), ("昨天", "DATE")]
-    text = next(desk.seeds.passages()).text
-    assert {(span.start, span.end) for span in found.spans} == {(0, 3), (text.index("昨天"), text.index("昨天") + 2)}
+    annotator.mark("1", "天津港")
+    annotator.mark("2", "昨天")
+    annotator.press("A")  # shift+a
+    annotator.browser.wait("return document.querySelector('.jinbench input:checked')")
+    annotator.tick("水利")
+    annotator.tick("其他")
+    annotator.tick("其他")  # and off again
+    assert annotator.ticked() == ["港口", "水利"]
+    annotator.submit()
+    second = list(project.seeds.passages())[1].text
+    annotator.at(second)  # the next passage, with nothing on it
+    assert (annotator.browser.run(REGIONS), annotator.ticked()) == ([], [])
+    assert project.pull() == (1, 1)
+    (labels,) = read_labels(
+        exports.export_path(project.benchmark, project.annotator), project.workspace, project.annotator
+    )
+    assert (labels.passage_id, labels.sectors) == ("a-L5", ("port", "water"))
+    assert sorted(spans(labels)) == [("天津港", "PLACE"), ("昨天", "DATE")]
+    text = next(project.seeds.passages()).text
+    assert {(span.start, span.end) for span in labels.spans} == {(0, 3), (text.index("昨天"), text.index("昨天") + 2)}
 
 
-def test_a_newcomer_in_an_empty_folder(seat: Seat, tmp_path: Path) -> None:
+def test_a_new_annotator_in_an_empty_folder(annotator: AnnotatorBrowser, tmp_path: Path) -> None:
     """By what the commands print alone: from nothing to a first passage that is submitted and pulled."""
-    said = run_command(tmp_path, "annotate", "desk", "--annotators", "first-day")
-    url, login = re.findall(r"Open (\S+), log in as (\S+);", said)[0]
-    (command,) = re.findall(r"the passwords: jinbench (.*)", said)
+    output = run_command(tmp_path, "annotate", "setup", "--annotators", "first-day")
+    url, login = re.findall(r"Open (\S+), log in as (\S+);", output)[0]
+    (command,) = re.findall(r"the passwords: jinbench (.*)", output)
     (mine,) = (row for row in run_command(tmp_path, *command.split(), "--json") if row["login"] == login)
-    seat.browser.driver.delete_all_cookies()
-    seat.browser.go(url)
-    seat.enter_login(login, mine["password"])
-    assert "<h1>" in seat.label_all()
-    seat.at("长江上的一座新桥昨天通车。大桥全长2.3公里\uff0c设6条车道\uff0c工期3年。")
-    seat.mark("1", "长江")
-    seat.mark("3", "6条")
-    seat.tick("交通")
-    seat.submit()
+    annotator.browser.driver.delete_all_cookies()
+    annotator.browser.go(url)
+    annotator.enter_login(login, mine["password"])
+    assert "<h1>" in annotator.label_all()
+    annotator.at("长江上的一座新桥昨天通车。大桥全长2.3公里\uff0c设6条车道\uff0c工期3年。")
+    annotator.mark("1", "长江")
+    annotator.mark("3", "6条")
+    annotator.tick("交通")
+    annotator.submit()
     (person,) = run_command(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"]) == (1, 3)
     assert person["characters_per_minute"] > 0
     run_command(tmp_path, "annotate", "pull")
-    where = Benchmark(tmp_path)
-    (found,) = exports.read_export(
-        exports.export_path(where, "first-day"), articles.read_seeds(where).passages(), read_label_set(where)
-    )
-    assert [(span.type, span.surface) for span in found.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
-    assert found.sectors == ("transport",)
+    benchmark = Benchmark(tmp_path)
+    (labels,) = exports.read_export(exports.export_path(benchmark, "first-day"), Workspace(benchmark))
+    assert [(span.type, span.surface) for span in labels.spans] == [("PLACE", "长江"), ("QUANTITY", "6条")]
+    assert labels.sectors == ("transport",)
 
 
-def test_suggestions_are_filled_in_and_can_be_taken_back(seat: Seat, real_copy: Benchmark) -> None:
-    """Where passages are labelled once. What is submitted is what stands there then."""
+def test_suggestions_are_filled_in_and_can_be_taken_back(annotator: AnnotatorBrowser, real_copy: Benchmark) -> None:
+    """Passages are labelled once. The suggestions as corrected are submitted."""
     gold = exports.export_path(real_copy, "adjudicator")
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
-    made = run_command(real_copy.root, "annotate", "desk", "--annotators", "helped", "--json")
+    made = run_command(real_copy.root, "annotate", "setup", "--annotators", "helped", "--json")
     first = next(articles.read_seeds(real_copy).passages())
     client = connect()
-    tasks = projects.list_tasks_by_passage(client, made["desks"][0]["project"])
+    tasks = projects.list_tasks_by_passage(client, made["projects"][0]["project"])
     (suggested,) = (p for p in client.predictions.list(task=tasks[first.id][0].id))
-    seat.log_in("helped")
-    seat.open_project(projects.project_title(read_label_set(real_copy), "helped"))
-    seat.label_all()
-    seat.at(first.text)
-    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
-    seat.tick("综合时政")
-    seat.submit()
+    annotator.log_in("helped")
+    annotator.open_project(projects.project_title(read_label_set(real_copy), "helped"))
+    annotator.label_all()
+    annotator.at(first.text)
+    annotator.browser.wait(f"return (() => {{ {REGIONS} }})().length === arguments[0]", len(suggested.result))
+    annotator.tick("综合时政")
+    annotator.submit()
     run_command(real_copy.root, "annotate", "pull", "-a", "helped")
-    passages = articles.read_seeds(real_copy).passages()
-    (found,) = exports.read_export(exports.export_path(real_copy, "helped"), passages, read_label_set(real_copy))
-    assert [(s.start, s.end) for s in found.spans] == [
-        (each["value"]["start"], each["value"]["end"]) for each in suggested.result
+    (labels,) = exports.read_export(exports.export_path(real_copy, "helped"), Workspace(real_copy))
+    assert [(s.start, s.end) for s in labels.spans] == [
+        (region["value"]["start"], region["value"]["end"]) for region in suggested.result
     ]
-    assert found.spans
+    assert labels.spans
 
 
-def test_a_type_is_changed_and_a_region_is_taken_back(seat: Seat, desk: AnnotationProject) -> None:
+def test_a_type_is_changed_and_a_region_is_taken_back(annotator: AnnotatorBrowser, project: AnnotationProject) -> None:
     """Selected first, then the key: on a stretch that is labelled already. Without any type nothing is labelled."""
-    begin(seat, desk)
-    seat.drag("昨天")
-    seat.browser.wait("return getSelection().toString() === '昨天'")
-    seat.press("2")
-    assert seat.browser.run(REGIONS) == []
-    seat.click("return document.querySelector('.desk h3')")  # else the mouse would carry the selected characters away
-    seat.mark("1", "昨天")
-    seat.mark("3", "3万平方米")
-    seat.click("return document.querySelector('.passage [data-label$=地点]')")
-    seat.browser.wait("return document.querySelector('.passage .__active')")
-    seat.press("2")
-    seat.browser.wait("return document.querySelector('.passage [data-label$=时间]')")
-    seat.press("\ue00c")  # Escape
-    seat.browser.wait("return !document.querySelector('.passage .__active')")
-    seat.click("return document.querySelector('.passage [data-label$=数量]')")
-    seat.browser.wait("return document.querySelector('.passage .__active')")
-    seat.press("\ue003")  # Backspace
-    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
-    seat.tick("港口")
-    seat.submit()
-    (found,) = fetched(desk)
-    assert spans(found) == [("昨天", "DATE")]
-    texts = [passage.text for passage in desk.seeds.passages()]
-    seat.at(texts[1])
-    seat.click("return document.querySelector('[data-testid=prev-task]:not([disabled])')")
-    seat.at(texts[0])  # what was submitted is opened again, and corrected
-    seat.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
-    seat.mark("1", "天津港")
-    seat.button("Update")
+    begin(annotator, project)
+    annotator.drag("昨天")
+    annotator.browser.wait("return getSelection().toString() === '昨天'")
+    annotator.press("2")
+    assert annotator.browser.run(REGIONS) == []
+    annotator.click(
+        "return document.querySelector('.jinbench h3')"
+    )  # else the mouse would carry the selected characters away
+    annotator.mark("1", "昨天")
+    annotator.mark("3", "3万平方米")
+    annotator.click("return document.querySelector('.passage [data-label$=地点]')")
+    annotator.browser.wait("return document.querySelector('.passage .__active')")
+    annotator.press("2")
+    annotator.browser.wait("return document.querySelector('.passage [data-label$=时间]')")
+    annotator.press("\ue00c")  # Escape
+    annotator.browser.wait("return !document.querySelector('.passage .__active')")
+    annotator.click("return document.querySelector('.passage [data-label$=数量]')")
+    annotator.browser.wait("return document.querySelector('.passage .__active')")
+    annotator.press("\ue003")  # Backspace
+    annotator.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
+    annotator.tick("港口")
+    annotator.submit()
+    (labels,) = fetched(project)
+    assert spans(labels) == [("昨天", "DATE")]
+    texts = [passage.text for passage in project.seeds.passages()]
+    annotator.at(texts[1])
+    annotator.click("return document.querySelector('[data-testid=prev-task]:not([disabled])')")
+    annotator.at(texts[0])  # what was submitted is opened again, and corrected
+    annotator.browser.wait(f"return (() => {{ {REGIONS} }})().length === 1")
+    annotator.mark("1", "天津港")
+    annotator.button("Update")
     corrected = [("天津港", "PLACE"), ("昨天", "DATE")]
-    WebDriverWait(seat.browser.driver, 30).until(lambda _: sorted(spans(fetched(desk)[0])) == corrected)
+    WebDriverWait(annotator.browser.driver, 30).until(lambda _: sorted(spans(fetched(project)[0])) == corrected)
 
 
 WIDE = [
@@ -419,14 +422,16 @@ WIDE = [
 ]
 
 
-def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, desk: AnnotationProject) -> None:
+def test_spans_behind_wide_characters_are_what_was_selected(
+    annotator: AnnotatorBrowser, project: AnnotationProject
+) -> None:
     """Behind a character of two UTF-16 units, a joined emoji, a flag, full-width spaces and line breaks."""
-    add_page(desk.where, WIDE)
-    desk.seeds = articles.read_seeds(desk.where)
-    only(desk, "added")
-    (passage,) = desk.seeds.passages()
+    add_page(project.benchmark, WIDE)
+    project.seeds = articles.read_seeds(project.benchmark)
+    only(project, "added")
+    (passage,) = project.seeds.passages()
     assert passage.text.count("\n") == 2
-    begin(seat, desk)
+    begin(annotator, project)
     wanted = [
         ("1", "祥轮"),
         ("1", "\U0001f468\u200d\U0001f469\u200d\U0001f467号"),
@@ -438,13 +443,13 @@ def test_what_stands_behind_wide_characters_is_what_was_selected(seat: Seat, des
         ("2", "去年"),
     ]
     for hotkey, needle in wanted:
-        seat.mark(hotkey, needle)
-    seat.press("A")
-    seat.submit()
-    (found,) = fetched(desk)
-    kinds = {label.hotkey: label.name for label in desk.label_set.entities}
+        annotator.mark(hotkey, needle)
+    annotator.press("A")
+    annotator.submit()
+    (labels,) = fetched(project)
+    kinds = {label.hotkey: label.name for label in project.label_set.entities}
     at = passage.text.index
-    assert [(s.start, s.end, s.type) for s in found.spans] == [
+    assert [(s.start, s.end, s.type) for s in labels.spans] == [
         (at(needle), at(needle) + len(needle), kinds[hotkey]) for hotkey, needle in wanted
     ]
 
@@ -455,137 +460,138 @@ EVIL = (
 )
 
 
-def test_whatever_a_text_or_a_label_says_stays_text(seat: Seat, desk: AnnotationProject) -> None:
-    listing = desk.where.labels.read_text()
+def test_texts_and_labels_are_escaped(annotator: AnnotatorBrowser, project: AnnotationProject) -> None:
+    listing = project.benchmark.labels.read_text()
     for plain in ("地点", "港口"):  # a type and a sector
         listing = listing.replace(f'zh = "{plain}"', f"zh = {json.dumps('$title' + plain + EVIL)}")
     listing = listing.replace('definition = "有名称的地点"', f"definition = {json.dumps(EVIL)}")
-    desk.where.labels.write_text(listing)
-    desk.where.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
-    add_page(desk.where, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
-    desk.seeds, desk.label_set = articles.read_seeds(desk.where), read_label_set(desk.where)
-    only(desk, "added")
-    (passage,) = desk.seeds.passages()
+    project.benchmark.labels.write_text(listing)
+    project.benchmark.guidelines.write_text(f"# {EVIL}\n\n{EVIL}\n\n- [{EVIL}](javascript:window.hacked=1)\n")
+    add_page(project.benchmark, [f"{EVIL}天津港今年", "和明年。"], EVIL.replace("\\n", ""))
+    project.seeds, project.label_set = articles.read_seeds(project.benchmark), read_label_set(project.benchmark)
+    only(project, "added")
+    (passage,) = project.seeds.passages()
     before = replace(passage, id="z-before", text=EVIL * 2)  # as what stands around it, too
-    (article,) = desk.seeds.articles
-    desk.seeds = replace(desk.seeds, articles=(replace(article, passages=(passage, before)),))
-    instructions = begin(seat, desk)
+    (article,) = project.seeds.articles
+    project.seeds = replace(project.seeds, articles=(replace(article, passages=(passage, before)),))
+    instructions = begin(annotator, project)
     assert "<script" not in instructions
     assert "<img" not in instructions
     assert "<a" not in instructions
     assert "&lt;script&gt;" in instructions
-    run = seat.browser.run
+    run = annotator.browser.run
     joiner = "\u2060"
-    shown = run("return [...document.querySelectorAll('.desk .lsf-label__text')].map(e => e.textContent)")
-    assert [text.replace(joiner, "") for text in shown] == [label.zh for label in desk.label_set.entities]
-    shown = run("return [...document.querySelectorAll('.desk .lsf-choice input')].map(e => e.name)")
-    assert [text.replace(joiner, "") for text in shown] == [label.zh for label in desk.label_set.sectors]
+    displayed = run("return [...document.querySelectorAll('.jinbench .lsf-label__text')].map(e => e.textContent)")
+    assert [text.replace(joiner, "") for text in displayed] == [label.zh for label in project.label_set.entities]
+    displayed = run("return [...document.querySelectorAll('.jinbench .lsf-choice input')].map(e => e.name)")
+    assert [text.replace(joiner, "") for text in displayed] == [label.zh for label in project.label_set.sectors]
     after = run("return [...document.querySelectorAll('.context')].at(-1).textContent")
-    assert after == projects.build_task_data(desk.seeds)[0]["after"]
-    assert run("return document.querySelector('.desk h3').textContent") == article.title
-    label = run("return document.querySelector('.desk .lsf-label')")
-    ActionChains(seat.browser.driver, duration=0).move_to_element(label).perform()
-    seat.mark("1", "天津港今年")
-    seat.press("A")
-    seat.browser.wait("return document.querySelector('.desk input:checked')")
-    seat.submit()
-    (found,) = fetched(desk)
-    assert (spans(found), found.sectors) == ([("天津港今年", "PLACE")], ("port",))
+    assert after == projects.build_task_data(project.seeds)[0]["after"]
+    assert run("return document.querySelector('.jinbench h3').textContent") == article.title
+    label = run("return document.querySelector('.jinbench .lsf-label')")
+    ActionChains(annotator.browser.driver, duration=0).move_to_element(label).perform()
+    annotator.mark("1", "天津港今年")
+    annotator.press("A")
+    annotator.browser.wait("return document.querySelector('.jinbench input:checked')")
+    annotator.submit()
+    (labels,) = fetched(project)
+    assert (spans(labels), labels.sectors) == ([("天津港今年", "PLACE")], ("port",))
     assert run("return window.hacked ?? null") is None
-    assert run("return document.querySelectorAll('img[src=x], .desk script').length") == 0
+    assert run("return document.querySelectorAll('img[src=x], .jinbench script').length") == 0
 
 
-def test_the_page_of_an_annotator_fits_one_screen(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
+def test_the_page_of_an_annotator_fits_one_screen(
+    annotator: AnnotatorBrowser, real_copy: Benchmark, tmp_path: Path
+) -> None:
     """With the real labels, a passage of median length and more marks than most have."""
-    desk = AnnotationProject(real_copy, seat.server, "annotator-a")
-    lengths = sorted(len(passage.text) for passage in desk.seeds.passages())
-    (article,) = (a for a in desk.seeds.articles if a.passages[0].id == "000-L81")
+    project = AnnotationProject(real_copy, annotator.server, "annotator-a")
+    lengths = sorted(len(passage.text) for passage in project.seeds.passages())
+    (article,) = (a for a in project.seeds.articles if a.passages[0].id == "000-L81")
     assert len(article.passages[0].text) == lengths[len(lengths) // 2]
-    wanted = next(entry for entry in desk.labels() if entry.passage_id == "000-L81")
-    only(desk, article.id)
-    begin(seat, desk)
-    keys = {label.name: label.hotkey for label in desk.label_set.entities}
+    wanted = next(entry for entry in project.labels() if entry.passage_id == "000-L81")
+    only(project, article.id)
+    begin(annotator, project)
+    keys = {label.name: label.hotkey for label in project.label_set.entities}
     text = article.passages[0].text
     for span in wanted.spans:
-        seat.mark(keys[span.type], span.surface, text[: span.start].count(span.surface))
-    for label in desk.label_set.sectors:
+        annotator.mark(keys[span.type], span.surface, text[: span.start].count(span.surface))
+    for label in project.label_set.sectors:
         if label.name in wanted.sectors:
-            seat.tick(label.zh)
-    seat.pick("6")
-    assert seat.unseen() == []
-    names = {label.name: label.zh for label in desk.label_set.entities}
-    assert seat.browser.run(REGIONS) == [names[span.type] for span in wanted.spans]  # beside each, to be read
-    hotkeys = seat.browser.run("return [...document.querySelectorAll('.lsf-label__hotkey')].map(e => e.textContent)")
-    hotkeys += seat.browser.run(
+            annotator.tick(label.zh)
+    annotator.pick("6")
+    assert annotator.unseen() == []
+    names = {label.name: label.zh for label in project.label_set.entities}
+    assert annotator.browser.run(REGIONS) == [names[span.type] for span in wanted.spans]  # beside each, to be read
+    hotkeys = annotator.browser.run(
+        "return [...document.querySelectorAll('.lsf-label__hotkey')].map(e => e.textContent)"
+    )
+    hotkeys += annotator.browser.run(
         "return [...document.querySelectorAll('.lsf-hint')].map(e => e.textContent.slice(1, -1))"
     )
-    assert hotkeys == [label.hotkey for label in (*desk.label_set.entities, *desk.label_set.sectors)]
-    painted = seat.browser.run(
+    assert hotkeys == [label.hotkey for label in (*project.label_set.entities, *project.label_set.sectors)]
+    painted = annotator.browser.run(
         "return [...document.querySelectorAll('.passage [data-label]')].map(e => [getComputedStyle(e).backgroundColor,"
         " getComputedStyle(e).boxShadow, getComputedStyle(e, '::after').display, e.dataset.label.split(':')[1]])"
     )
-    colour_of = {label.zh: label.colour for label in desk.label_set.entities}
+    colour_of = {label.zh: label.colour for label in project.label_set.entities}
     for ground, line, after, name in painted:
         colour = colour_of[name]
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         assert ground == f"rgba({red}, {green}, {blue}, {labeling_config.TINT})"
         assert line.startswith(f"rgb({red}, {green}, {blue})")
         assert after != "none"
-    for ink, ground in seat.browser.run(WRITTEN):
+    for ink, ground in annotator.browser.run(WRITTEN):
         assert colours.contrast_ratio(as_hex(ink, colours.WHITE), as_hex(ground, colours.WHITE)) > 4.5
-    seat.picture("annotating.png", tmp_path)
-    seat.submit()
-    (found,) = fetched(desk)
-    assert (found.spans, found.sectors) == (wanted.spans, wanted.sectors)
+    annotator.picture("annotating.png", tmp_path)
+    annotator.submit()
+    (labels,) = fetched(project)
+    assert (labels.spans, labels.sectors) == (wanted.spans, wanted.sectors)
 
 
-def test_an_adjudicator_reads_both_decides_and_says_why(seat: Seat, real_copy: Benchmark, tmp_path: Path) -> None:
-    where = real_copy
-    workspace = Workspace(where)
+def test_an_adjudicator_decides_with_a_reason(
+    annotator: AnnotatorBrowser, real_copy: Benchmark, tmp_path: Path
+) -> None:
+    benchmark = real_copy
+    workspace = Workspace(benchmark)
     id, subject = "001-L77", "中国(天津)"  # the one open question of its article
     (article,) = (a for a in workspace.seeds.articles if id in {passage.id for passage in a.passages})
     seeds = replace(workspace.seeds, articles=(article,))
-    workspace = Workspace.from_parts(where, seeds=seeds, label_set=workspace.label_set)
+    workspace = Workspace.from_parts(benchmark, seeds=seeds, label_set=workspace.label_set)
     ids = {passage.id for passage in article.passages}
     for name in ("annotator-a", "annotator-b", "adjudicator"):
-        path = exports.export_path(where, name)
+        path = exports.export_path(benchmark, name)
         path.write_text(json.dumps([t for t in json.loads(path.read_text()) if t["data"]["passage_id"] in ids]))
-    gold = {
-        e.passage_id: e
-        for e in exports.read_export(
-            exports.export_path(where, "adjudicator"), workspace.seeds.passages(), workspace.label_set
-        )
-    }[id]
-    exports.export_path(where, "adjudicator").unlink()
+    gold = {e.passage_id: e for e in exports.read_export(exports.export_path(benchmark, "adjudicator"), workspace)}[id]
+    exports.export_path(benchmark, "adjudicator").unlink()
     client = connect()
-    ensure_local_member(seat.server.url, "adjudicator")
+    ensure_local_member(annotator.server.url, "adjudicator")
     pushed = adjudicate.push_adjudication(client, workspace, "adjudicator", lambda what, done, total: None)
-    assert [each.passage_id for each in pushed.to_decide] == [id]
+    assert [disagreement.passage_id for disagreement in pushed.to_decide] == [id]
 
-    seat.log_in("adjudicator")
+    annotator.log_in("adjudicator")
     task = projects.list_tasks_by_passage(client, pushed.pushed.project)[id][0].id
-    seat.browser.driver.get(f"{seat.server.url}/projects/{pushed.pushed.project}/data?task={task}")
-    seat.at(next(passage.text for passage in article.passages if passage.id == id))
-    read = adjudication.labels_to_adjudicate(workspace, "adjudicator")
-    shown = {label.name: label.zh for label in workspace.label_set.entities}
-    tabs = seat.tabs(4)
+    annotator.browser.driver.get(f"{annotator.server.url}/projects/{pushed.pushed.project}/data?task={task}")
+    annotator.at(next(passage.text for passage in article.passages if passage.id == id))
+    labels_by_annotator = adjudication.labels_to_adjudicate(workspace, "adjudicator")
+    display_names = {label.name: label.zh for label in workspace.label_set.entities}
+    tabs = annotator.tabs(4)
     assert tabs == ["adjudicator", "agreed", "annotator-b", "annotator-a"]
-    for name, found in read.items():
-        seat.open_tab(tabs.index(name), [shown[span.type] for span in found[id].spans])
-    agreed = adjudication.intersect_labels(read, "adjudicator")[id]
-    seat.open_tab(0, [shown[span.type] for span in agreed.spans])
+    for name, labels in labels_by_annotator.items():
+        annotator.open_tab(tabs.index(name), [display_names[span.type] for span in labels[id].spans])
+    agreed = adjudication.intersect_labels(labels_by_annotator, "adjudicator")[id]
+    annotator.open_tab(0, [display_names[span.type] for span in agreed.spans])
     assert subject not in {span.surface for span in agreed.spans}
-    seat.mark("6", subject)
-    seat.click("return document.querySelector('.reasons input')")
-    seat.press(f"{gold.reasons[0]}\ue007")
-    seat.browser.wait("return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0])
-    assert seat.unseen(".reasons input") == []
-    seat.picture("adjudicating.png", tmp_path)
-    seat.button("Submit")
-    seat.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
+    annotator.mark("6", subject)
+    annotator.click("return document.querySelector('.reasons input')")
+    annotator.press(f"{gold.reasons[0]}\ue007")
+    annotator.browser.wait(
+        "return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0]
+    )
+    assert annotator.unseen(".reasons input") == []
+    annotator.picture("adjudicating.png", tmp_path)
+    annotator.button("Submit")
+    annotator.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
     annotations.pull_labels(client, workspace, "adjudicator")
     (decision,) = adjudication.check_decisions(workspace, "adjudicator")
     assert (decision.passage_id, decision.subject) == (id, subject)
-    assert exports.read_export(
-        exports.export_path(where, "adjudicator"), workspace.seeds.passages(), workspace.label_set
-    )[0].same_labels(gold)
+    assert exports.read_export(exports.export_path(benchmark, "adjudicator"), workspace)[0].same_labels(gold)

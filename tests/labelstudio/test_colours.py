@@ -1,4 +1,4 @@
-"""How far apart colours look: against published figures."""
+"""Differences of colours, against published figures."""
 
 import pytest
 
@@ -25,7 +25,7 @@ SHARMA = [
 
 
 @pytest.mark.parametrize(("one", "other", "distance"), SHARMA)
-def test_the_difference_is_the_published_one(one: colours.Triple, other: colours.Triple, distance: float) -> None:
+def test_colour_differences_are_the_published_ones(one: colours.Triple, other: colours.Triple, distance: float) -> None:
     assert colours.ciede2000(one, other) == pytest.approx(distance, abs=5e-5)
     assert colours.ciede2000(other, one) == pytest.approx(distance, abs=5e-5)
 
@@ -54,14 +54,16 @@ def test_grey_is_grey_to_everybody() -> None:
 def test_red_and_green_are_apart_for_those_who_see_them() -> None:
     """Two colours that differ by what protanopes and deuteranopes lack."""
     pair = {"red": "#A06A50", "green": "#758050"}
-    found = {vision: closest.distance for vision in colours.VISIONS if (closest := colours.find_closest_pair(pair, vision))}
-    assert found["normal"] > 25
-    assert found["tritanopia"] > 25
-    assert found["deuteranopia"] < 8
+    closest = {
+        vision: closest.distance for vision in colours.VISIONS if (closest := colours.find_closest_pair(pair, vision))
+    }
+    assert closest["normal"] > 25
+    assert closest["tritanopia"] > 25
+    assert closest["deuteranopia"] < 8
 
 
 def test_the_closest_of_three() -> None:
-    found = colours.find_closest_pair({"a": "#000000", "b": "#FFFFFF", "c": "#EEEEEE"}, "normal")
-    assert found is not None
-    assert (found.first, found.second, found.vision) == ("b", "c", "normal")
+    closest = colours.find_closest_pair({"a": "#000000", "b": "#FFFFFF", "c": "#EEEEEE"}, "normal")
+    assert closest is not None
+    assert (closest.first, closest.second, closest.vision) == ("b", "c", "normal")
     assert colours.find_closest_pair({"a": "#000000"}, "normal") is None

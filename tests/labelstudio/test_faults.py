@@ -22,7 +22,7 @@ from hypothesis import strategies as some
 from jinbench.annotation import exports
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio import annotations, projects, push
-from jinbench.labelstudio.server import client as exchange
+from jinbench.labelstudio.server import client as server_client
 from jinbench.labelstudio.server.client import call, connect
 from jinbench.labelstudio.server.process import Server, start_server
 from tests.helpers.faults import COMMANDS, People, Trial
@@ -32,11 +32,11 @@ from tests.helpers.proxy import KINDS, Proxy, proxy_to
 pytestmark = pytest.mark.server
 
 
-def killed_after(desk: AnnotationProject, command: list[str], enough: Any) -> None:
+def killed_after(project: AnnotationProject, command: list[str], enough: Any) -> None:
     """Run a jinbench command with batches of ten, and kill -9 it as soon as `enough()` holds."""
-    code = "import jinbench.labelstudio.push as p; p.BATCH = 10; from jinbench.cli.app import main; main()"
+    code = "import jinbench.labelstudio.projects as p; p.BATCH = 10; from jinbench.cli.app import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "--root", str(desk.where.root), *command],
+        [sys.executable, "-c", code, "--root", str(project.benchmark.root), *command],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -50,28 +50,32 @@ def killed_after(desk: AnnotationProject, command: list[str], enough: Any) -> No
         process.wait()
 
 
-def annotated(desk: AnnotationProject) -> int:
-    return sum(task.total_annotations for task in desk.tasks())
+def annotated(project: AnnotationProject) -> int:
+    return sum(task.total_annotations for task in project.tasks())
 
 
-def test_client_killed_in_a_push(big_desk: AnnotationProject) -> None:
-    killed_after(big_desk, ["annotate", "push", "-a", big_desk.annotator], lambda: len(big_desk.tasks()) >= 20)
-    there = len(big_desk.tasks())
-    assert 20 <= there < 142
-    assert big_desk.push().created == 142 - there
-    big_desk.assert_one_task_per_passage(annotations=0)
-
-
-def test_client_killed_in_an_enter(big_desk: AnnotationProject) -> None:
-    big_desk.push()
-    export = exports.export_path(big_desk.where, "annotator-a")
+def test_client_killed_in_a_push(large_project: AnnotationProject) -> None:
     killed_after(
-        big_desk, ["annotate", "enter", str(export), "-a", big_desk.annotator], lambda: annotated(big_desk) >= 10
+        large_project, ["annotate", "push", "-a", large_project.annotator], lambda: len(large_project.tasks()) >= 20
     )
-    there = annotated(big_desk)
-    assert 10 <= there < 142
-    assert big_desk.enter(big_desk.labels()) == (142 - there, there)
-    big_desk.assert_one_task_per_passage(annotations=1)
+    count = len(large_project.tasks())
+    assert 20 <= count < 142
+    assert large_project.push().created == 142 - count
+    large_project.assert_one_task_per_passage(annotations=0)
+
+
+def test_client_killed_in_a_submission(large_project: AnnotationProject) -> None:
+    large_project.push()
+    export = exports.export_path(large_project.benchmark, "annotator-a")
+    killed_after(
+        large_project,
+        ["annotate", "enter", str(export), "-a", large_project.annotator],
+        lambda: annotated(large_project) >= 10,
+    )
+    count = annotated(large_project)
+    assert 10 <= count < 142
+    assert large_project.submit(large_project.labels()) == (142 - count, count)
+    large_project.assert_one_task_per_passage(annotations=1)
 
 
 @pytest.fixture
@@ -95,27 +99,29 @@ def killer(server: Server) -> Iterator[Any]:
         assert not thread.is_alive()
 
 
-def test_server_killed_in_a_push(big_desk: AnnotationProject, killer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_killed_in_a_push(
+    large_project: AnnotationProject, killer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The push waits until the server is back, reads what is there, and goes on."""
-    monkeypatch.setattr(push, "BATCH", 10)
+    monkeypatch.setattr(projects, "BATCH", 10)
     seen: list[int] = []
     killer(lambda: len(seen) >= 4)
-    pushed = push.push_passages(big_desk.client, big_desk.workspace, big_desk.annotator, slowly(seen))
+    pushed = push.push_passages(large_project.client, large_project.workspace, large_project.annotator, slowly(seen))
     assert pushed.unchanged >= 0
-    big_desk.assert_one_task_per_passage(annotations=0)
-    assert big_desk.push().created == 0
+    large_project.assert_one_task_per_passage(annotations=0)
+    assert large_project.push().created == 0
 
 
-def test_server_killed_in_an_enter(big_desk: AnnotationProject, killer: Any) -> None:
-    big_desk.push()
+def test_server_killed_in_a_submission(large_project: AnnotationProject, killer: Any) -> None:
+    large_project.push()
     seen: list[int] = []
     killer(lambda: len(seen) >= 30)
-    entered, there = annotations.submit_labels(
-        big_desk.client, big_desk.workspace, big_desk.annotator, big_desk.labels(), slowly(seen)
+    entered, unchanged = annotations.submit_labels(
+        large_project.client, large_project.workspace, large_project.annotator, large_project.labels(), slowly(seen)
     )
-    assert entered + there == 142
-    big_desk.assert_one_task_per_passage(annotations=1)
-    assert big_desk.pull()[0] == 142
+    assert entered + unchanged == 142
+    large_project.assert_one_task_per_passage(annotations=1)
+    assert large_project.pull()[0] == 142
 
 
 def slowly(seen: list[int]) -> Any:
@@ -135,25 +141,25 @@ def people(server_home: Path) -> People:
 
 @pytest.fixture
 def proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setattr(exchange, "SETTLE_SECONDS", 0.05)
-    with proxy_to(server.url) as found:
-        yield found
+    monkeypatch.setattr(server_client, "SETTLE_SECONDS", 0.05)
+    with proxy_to(server.url) as proxy:
+        yield proxy
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_request_is_broken_once(command: str, people: People, proxy: Proxy, tmp_path: Path) -> None:
     """The n-th request of a whole command, for every n, each in one of the ways, what was committed before all."""
     trial = Trial(tmp_path, people, command)
-    assert trial.through(proxy.url) is None
+    assert trial.run_through(proxy.url) is None
     trial.check()
     ways = ["dropped after", "502 after", "dropped meanwhile", "cut answer", "dropped before", "502 before"]
     for n in range(1, proxy.number + 1):
         trial = Trial(tmp_path, people, command)
         proxy.reset(lambda k, n=n: ways[n % len(ways)] if k == n else None)
-        told = trial.through(proxy.url)
+        message = trial.run_through(proxy.url)
         assert proxy.broken == 1
         proxy.reset()
-        assert told is None or trial.through(proxy.url) is None
+        assert message is None or trial.run_through(proxy.url) is None
         trial.check()
 
 
@@ -166,7 +172,7 @@ def test_a_gateway_that_fails_at_the_token(people: People, proxy: Proxy, tmp_pat
     """The SDK reads the page of a gateway as JSON; the command goes on by itself."""
     trial = Trial(tmp_path, people, "push")
     proxy.reset(lambda n: "502 after" if n == 2 else None)  # the first asks what answers there
-    assert trial.through(proxy.url) is None
+    assert trial.run_through(proxy.url) is None
     trial.check()
 
 
@@ -179,8 +185,8 @@ def test_any_order_of_commands_and_faults(
     for command, kind, at in [*steps, ("push", "", 0), ("enter", "", 0), ("pull", "", 0)]:
         trial.command = command
         proxy.reset(lambda k, at=at, kind=kind: kind if k == at else None)
-        told = trial.through(proxy.url)
-        assert kind or told is None
+        message = trial.run_through(proxy.url)
+        assert kind or message is None
     trial.check()
 
 
@@ -192,9 +198,9 @@ def test_two_at_once(
     """When neither project exists yet, too. Two machines have no lock in common."""
     trial = Trial(tmp_path, people, command)
     if machines == 2:
-        monkeypatch.setattr(push, "alone", contextlib.nullcontext)
-        monkeypatch.setattr(annotations, "alone", contextlib.nullcontext)
-    told: list[Exception] = []
+        monkeypatch.setattr(push, "write_lock", contextlib.nullcontext)
+        monkeypatch.setattr(annotations, "write_lock", contextlib.nullcontext)
+    errors: list[Exception] = []
     barrier = threading.Barrier(2)
 
     def run() -> None:
@@ -203,26 +209,26 @@ def test_two_at_once(
         try:
             trial.run(client)
         except ServerError as error:
-            told.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if told:
+    if errors:
         trial.run(trial.client)
     trial.check()
 
 
-def test_two_projects_end_as_one(people: People, tmp_path: Path) -> None:
+def test_two_projects_of_one_title_are_merged(people: People, tmp_path: Path) -> None:
     """The one that somebody has worked in stays; if there are two of those, a person must choose."""
     trial = Trial(tmp_path, people, "push")
     title = projects.project_title(trial.label_set, trial.name)
     call(trial.client, "POST", "api/projects/", json={"title": title})
     trial.push(trial.client)
     worked = call(trial.client, "POST", "api/projects/", json={"title": title, "label_config": "<View></View>"})["id"]
-    data = projects.build_task_data(trial.seed)[0]
+    data = projects.build_task_data(trial.seeds)[0]
     path = f"api/projects/{worked}/import"
     task = call(trial.client, "POST", path, params={"return_task_ids": "true"}, json=[{"data": data}])["task_ids"][0]
     call(trial.client, "POST", f"api/tasks/{task}/drafts", json={"result": []})
@@ -249,7 +255,7 @@ def test_a_full_disk_leaves_the_export_as_it_was(people: People, tmp_path: Path,
 
 
 def pull(trial: Trial, room: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "jinbench", "--root", str(trial.where.root)]
+    command = [sys.executable, "-m", "jinbench", "--root", str(trial.benchmark.root)]
     return subprocess.run(
         [*command, "annotate", "pull", "-a", trial.name, "--json"], capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),

@@ -97,7 +97,7 @@ def after(browser: Browser, action: Any) -> None:
     browser.wait("return !document.querySelector('#app main').dataset.old")
 
 
-def test_it_opens_from_a_file_and_asks_for_nothing_else(browser: Browser) -> None:
+def test_page_opens_from_a_file_and_requests_nothing(browser: Browser) -> None:
     browser.size(1280)
     browser.open(REAL)
     assert names(browser)
@@ -106,7 +106,7 @@ def test_it_opens_from_a_file_and_asks_for_nothing_else(browser: Browser) -> Non
     assert REAL.stat().st_size < 1_500_000
 
 
-def test_the_network_is_off_and_would_be_seen(browser: Browser, tmp_path: Path) -> None:
+def test_requests_of_a_page_are_detected(browser: Browser, tmp_path: Path) -> None:
     """What the test above rests on: a page that does ask for something is caught."""
     (tmp_path / "asks.html").write_text("<!doctype html><img src='http://example.com/a.png'>")
     browser.open(tmp_path / "asks.html")
@@ -114,7 +114,7 @@ def test_the_network_is_off_and_would_be_seen(browser: Browser, tmp_path: Path) 
     assert browser.complaints
 
 
-def test_the_same_boards_give_the_same_page(small: Board) -> None:
+def test_same_boards_give_the_same_page(small: Board) -> None:
     assert page.render_page([small], "t") == page.render_page([small], "t")
 
 
@@ -188,10 +188,10 @@ next(0);
 def place_of(row: dict[str, Any]) -> str:
     if row["rank"] is None:
         return "–"
-    return str(row["rank"]) if row["rank"] == row["worst"] else f"{row['rank']}–{row['worst']}"
+    return str(row["rank"]) if row["rank"] == row["worst_rank"] else f"{row['rank']}–{row['worst_rank']}"
 
 
-def test_every_board_shows_every_figure_of_the_table(browser: Browser, boards: dict[str, Any]) -> None:
+def test_every_board_shows_every_figure(browser: Browser, boards: dict[str, Any]) -> None:
     browser.size(1280)
     seen = 0
     for key, board in boards.items():
@@ -210,7 +210,7 @@ def test_every_board_shows_every_figure_of_the_table(browser: Browser, boards: d
     assert browser.complaints == []
 
 
-def test_boards_are_switched_by_keys_and_the_back_button_works(browser: Browser, boards: dict[str, Any]) -> None:
+def test_boards_switch_by_keyboard_and_back_button(browser: Browser, boards: dict[str, Any]) -> None:
     browser.open(REAL)
     after(browser, lambda: press(browser, "task-ner", Keys.ARROW_RIGHT))
     assert set(names(browser)) == {row["system"] for row in boards["sector-folds"]["rows"]}
@@ -225,7 +225,7 @@ def test_boards_are_switched_by_keys_and_the_back_button_works(browser: Browser,
     assert "label%3ADATE" in browser.run("return location.hash")
 
 
-def test_two_that_differ_by_chance_are_shown_tied(browser: Browser, small: Board, tmp_path: Path) -> None:
+def test_tied_systems_are_marked(browser: Browser, small: Board, tmp_path: Path) -> None:
     browser.open(written(tmp_path, small))
     assert dict(zip(names(browser), texts(browser, "rank"), strict=True)) == {
         "all": "1", "half": "2–3", "most": "2–3", "none": "4"
@@ -241,7 +241,7 @@ def test_two_that_differ_by_chance_are_shown_tied(browser: Browser, small: Board
     assert small.minimum_detectable == pytest.approx(ruler, abs=0.02)
 
 
-def test_the_intervals_are_drawn_where_they_are(browser: Browser, boards: dict[str, Any]) -> None:
+def test_intervals_are_drawn_at_their_values(browser: Browser, boards: dict[str, Any]) -> None:
     browser.size(1280)
     browser.open(REAL)
     script = (
@@ -255,7 +255,7 @@ def test_the_intervals_are_drawn_where_they_are(browser: Browser, boards: dict[s
         assert (low, high) == pytest.approx((rows[name]["low"], rows[name]["high"]), abs=0.02)
 
 
-def test_details_open_by_key_with_the_figures_of_each_type(browser: Browser, boards: dict[str, Any]) -> None:
+def test_details_open_by_keyboard_with_figures_by_type(browser: Browser, boards: dict[str, Any]) -> None:
     browser.open(REAL)
     row = next(row for row in boards["ner-folds"]["rows"] if row["system"] == "lexicon")
     place = boards["ner-folds"]["rows"].index(row)
@@ -286,7 +286,7 @@ def test_details_open_by_key_with_the_figures_of_each_type(browser: Browser, boa
 @pytest.mark.parametrize(
     ("key", "system"), [("ner-folds", "tagger"), ("ner-noisy", "rules"), ("sector-folds", "tfidf")]
 )
-def test_mistakes_stand_in_their_context(browser: Browser, real: Benchmark, key: str, system: str) -> None:
+def test_errors_are_marked_in_context(browser: Browser, real: Benchmark, key: str, system: str) -> None:
     """Both readings of each item are the whole text, with exactly the stretches that were labelled marked in it."""
     task, split = key.split("-")
     (row,) = (row for row in ranking.build_board(real, task, split).rows if row.system == system)
@@ -321,7 +321,7 @@ def test_mistakes_stand_in_their_context(browser: Browser, real: Benchmark, key:
             assert whole == example.text
 
 
-def test_offsets_count_characters_not_halves(browser: Browser, small: Board, tmp_path: Path) -> None:
+def test_offsets_count_code_points(browser: Browser, small: Board, tmp_path: Path) -> None:
     """A character beyond the first 65536 is one for Python, and two for JavaScript."""
     row = small.rows[0]
     example = Example("x", "\U00020bb7\U00020bb7\u5929\u6d25\u6e2f", ((2, 4, "A"),), (), True)
@@ -332,7 +332,7 @@ def test_offsets_count_characters_not_halves(browser: Browser, small: Board, tmp
     assert browser.run(marked) == ["\u5929\u6d25"] * 2
 
 
-def test_two_systems_are_compared_with_the_numbers_of_their_test(browser: Browser, boards: dict[str, Any]) -> None:
+def test_comparison_shows_the_stored_difference(browser: Browser, boards: dict[str, Any]) -> None:
     board = boards["ner-folds"]
     browser.size(1280)
     browser.open(REAL)
@@ -368,7 +368,7 @@ def test_two_systems_are_compared_with_the_numbers_of_their_test(browser: Browse
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_what_an_entrant_writes_is_text(browser: Browser, small: Board, tmp_path: Path, evil: str) -> None:
+def test_text_of_submitters_is_not_interpreted(browser: Browser, small: Board, tmp_path: Path, evil: str) -> None:
     about = SystemInfo("entry", evil, evil, "javascript:window.hacked=1", evil, "unknown", evil, (evil,))
     rows = tuple(replace(row, about=about, system=f"{evil}{n}", ties=()) for n, row in enumerate(small.rows))
     path = written(tmp_path, replace(small, rows=rows, pairs=()))
@@ -390,7 +390,7 @@ def test_what_an_entrant_writes_is_text(browser: Browser, small: Board, tmp_path
         assert browser.complaints == []
 
 
-def test_only_the_pages_own_script_may_run(browser: Browser, small: Board, tmp_path: Path) -> None:
+def test_policy_allows_only_the_own_script(browser: Browser, small: Board, tmp_path: Path) -> None:
     """Even if something slipped through: the policy stops it."""
     path = written(tmp_path, small)
     slipped = path.read_text().replace(
@@ -411,7 +411,7 @@ def test_only_the_pages_own_script_may_run(browser: Browser, small: Board, tmp_p
         ("https://a\"onclick='x", False), ("//a.org", False),
     ],
 )  # fmt: skip
-def test_links_that_may_be_followed(given: str, safe: bool) -> None:
+def test_only_http_links_are_safe(given: str, safe: bool) -> None:
     assert page.link(given) == (given if safe else "")
 
 
@@ -446,7 +446,7 @@ HOSTILE = st.text() | st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.tuples(*[HOSTILE] * 5))
-def test_no_text_makes_an_element(small: Board, texts: tuple[str, ...]) -> None:
+def test_arbitrary_text_adds_no_element(small: Board, texts: tuple[str, ...]) -> None:
     name, who, link, trained, note = texts
     plain = page.render_page([with_about(small, SystemInfo("entry", "n", "w", "", "t", "no", "x"))], "t")
     told = page.render_page([with_about(small, SystemInfo("entry", name, who, link, trained, "no", note))], "t")
@@ -478,7 +478,7 @@ def test_no_width_scrolls_sideways(browser: Browser, boards: dict[str, Any], wid
     browser.size(1280)
 
 
-def test_a_very_long_name_stays_on_the_page(browser: Browser, small: Board, tmp_path: Path) -> None:
+def test_long_name_does_not_overflow(browser: Browser, small: Board, tmp_path: Path) -> None:
     browser.size(375)
     browser.open(written(tmp_path, with_about(small, SystemInfo("entry", "x" * 300, "y" * 300))))
     wide, there = browser.run(OVERFLOW)
@@ -503,7 +503,7 @@ return seen.map((node) => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_the_light_and_in_the_dark(browser: Browser, scheme: str) -> None:
+def test_contrast_is_sufficient_in_light_and_dark(browser: Browser, scheme: str) -> None:
     browser.media(scheme)
     try:
         browser.open(REAL, "a=rules&b=tagger")
@@ -519,7 +519,7 @@ def test_text_can_be_read_in_the_light_and_in_the_dark(browser: Browser, scheme:
     assert [each for each in found if each[0] < 4.5] == []
 
 
-def test_both_languages_say_everything(browser: Browser) -> None:
+def test_both_languages_have_all_texts(browser: Browser) -> None:
     said = page.strings()
     own = {key for key in said["zh"] if key not in said["en"]}
     assert set(said["en"]) - set(said["zh"]) <= {"part.column_break"}
@@ -533,7 +533,7 @@ def test_both_languages_say_everything(browser: Browser) -> None:
     assert used <= set(said["en"]) | {"kind.", "by.", "remark."}
 
 
-def test_the_language_is_switched_and_kept_in_the_address(browser: Browser) -> None:
+def test_language_is_kept_in_the_address(browser: Browser) -> None:
     browser.open(REAL)
     assert "Rank" in browser.run("return document.getElementById('sort-rank').innerText")
     after(browser, lambda: press(browser, "lang-zh", Keys.ENTER))
@@ -547,7 +547,7 @@ def test_the_language_is_switched_and_kept_in_the_address(browser: Browser) -> N
     assert browser.complaints == []
 
 
-def test_a_page_without_sectors_does_not_speak_of_them(real: Benchmark) -> None:
+def test_page_without_sectors_does_not_mention_them(real: Benchmark) -> None:
     boards = [board for board in ranking.build_boards(real) if board.split == "test" and not board.crosswalk]
     both, names = (page.render_page(found, "x") for found in (boards, [b for b in boards if b.task == "ner"]))
     said = page.strings()
@@ -557,7 +557,7 @@ def test_a_page_without_sectors_does_not_speak_of_them(real: Benchmark) -> None:
         assert (names.count(intro), names.count(names_alone) > 0) == (0, True)
 
 
-def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], real: Benchmark) -> None:
+def test_annotator_kind_is_stated(boards: dict[str, Any], real: Benchmark) -> None:
     by = {row["about"]["kind"] for board in boards.values() for row in board["rows"] if row["about"]["annotator"]}
     assert by == {"language model"}
     assert page.strings()["en"]["by.language model"] in REAL.read_text()
@@ -569,7 +569,7 @@ def test_who_labelled_is_said_as_the_data_has_it(boards: dict[str, Any], real: B
     assert [labelled("person"), labelled("person", "language model")] == ["person", "mixed"]
 
 
-def test_without_scripts_every_board_is_there(browser: Browser, boards: dict[str, Any]) -> None:
+def test_all_boards_are_shown_without_scripts(browser: Browser, boards: dict[str, Any]) -> None:
     browser.open(REAL, scripts=False)
     for key, board in boards.items():
         text = browser.driver.find_element("id", key).text

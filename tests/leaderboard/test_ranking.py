@@ -21,7 +21,7 @@ from jinbench.scoring import predictions, significance
 from tests.helpers.scoring import X, Y, gold_of, guesses
 
 
-def test_what_is_committed_is_what_is_made(real: Benchmark) -> None:
+def test_committed_leaderboard_is_up_to_date(real: Benchmark) -> None:
     for name, text in page.build_page(real, ranking.build_boards(real)).items():
         assert (real.leaderboard / name).read_text() == text, f"{name} is stale: jinbench rank"
 
@@ -46,7 +46,7 @@ def test_every_baseline_is_on_its_boards(real: Benchmark) -> None:
                 )
 
 
-def test_annotators_stand_on_every_board_without_a_rank(real: Benchmark) -> None:
+def test_annotators_are_on_every_board_without_a_rank(real: Benchmark) -> None:
     """Scored by the scorer of models, on the same gold as they: the figures of agreement.json."""
     measured = json.loads((real.annotation / "agreement.json").read_text())["against_gold"]
     boards = json.loads((real.leaderboard / "leaderboard.json").read_text())
@@ -65,7 +65,7 @@ def test_annotators_stand_on_every_board_without_a_rank(real: Benchmark) -> None
                 assert row["score"]["labels"] == again["labels"]
 
 
-def test_systems_that_differ_by_chance_are_tied() -> None:
+def test_systems_without_significant_difference_are_tied() -> None:
     gold = gold_of([{X}] * 30)
     rng = random.Random(1)
     one, other = (guesses(*({X} if rng.random() < 0.6 else set() for _ in range(30))) for _ in range(2))
@@ -78,7 +78,7 @@ def test_systems_that_differ_by_chance_are_tied() -> None:
     assert board.minimum_detectable > 0
 
 
-def test_scores_of_different_gold_never_stand_in_one_table() -> None:
+def test_scores_on_different_gold_are_refused_in_one_board() -> None:
     golds = gold_of([{X}] * 30), replace(gold_of([{X}] * 30), sha256="9" * 64)
     rows = [ranking.rank_systems(gold, SystemPredictions({"same": guesses(*[{X}] * 30)})).rows[0] for gold in golds]
     with pytest.raises(DataError, match="wrong-version"):
@@ -94,7 +94,7 @@ def test_every_score_names_the_manifest(real: Benchmark) -> None:
 
 
 @pytest.mark.parametrize("articles", [1, 2, significance.MIN_ARTICLES_TEST - 1])
-def test_few_articles_tell_nothing_apart(articles: int) -> None:
+def test_few_articles_give_no_ranks(articles: int) -> None:
     gold = gold_of([{X}] * articles)
     board = ranking.rank_systems(gold, SystemPredictions({"all": guesses(*[{X}] * articles), "none": {}}))
     assert [(row.rank, row.rank_range, row.ties) for row in board.rows] == [(None, "–", ())] * 2
@@ -111,7 +111,7 @@ def enter(benchmark: Benchmark, id: str, text: str = "", **says: str) -> None:
     files.write_text(folder / "predictions-ner-test.jsonl", text)
 
 
-def test_an_empty_submission_is_on_the_board(world: Benchmark) -> None:
+def test_entry_without_predictions_is_on_the_board(world: Benchmark) -> None:
     enter(world, "nothing", name="Nothing at all")
     (row,) = (row for row in ranking.build_board(world, "ner", "test").rows if not row.about.annotator)
     assert (row.system, row.display_name, row.score.micro.f1, row.score.missing) == (
@@ -122,14 +122,14 @@ def test_an_empty_submission_is_on_the_board(world: Benchmark) -> None:
     )
 
 
-def test_an_entry_cannot_take_the_name_of_a_baseline(world: Benchmark) -> None:
+def test_entry_with_the_name_of_a_baseline_is_refused(world: Benchmark) -> None:
     files.write_text(world.baselines / "same" / "predictions-ner-test.jsonl", "")
     enter(world, "same")
     with pytest.raises(DataError, match="duplicate-id"):
         ranking.build_board(world, "ner", "test")
 
 
-def test_who_saw_the_test_articles_has_no_rank() -> None:
+def test_system_that_saw_the_test_articles_has_no_rank() -> None:
     gold = gold_of([{X}] * 30)
     seen = {"one": "no", "other": "yes", "third": "unknown"}
     about = {name: SystemInfo("entry", name, saw_test_articles=saw) for name, saw in seen.items()}
@@ -142,20 +142,20 @@ def test_who_saw_the_test_articles_has_no_rank() -> None:
     assert "A system that saw the test articles has no rank." in text
 
 
-def test_an_empty_board() -> None:
+def test_board_without_systems_has_no_rows() -> None:
     board = ranking.rank_systems(gold_of([{X}]), SystemPredictions())
     assert board.rows == ()
     assert "rank" in format_markdown([board])
 
 
-def test_a_name_stays_text() -> None:
+def test_names_of_systems_are_escaped_in_markdown() -> None:
     board = ranking.rank_systems(gold_of([{X}, {Y}]), SystemPredictions({"<script>alert(1)</script>|x": {}}))
     text = format_markdown([board])
     assert "<script>" not in text
     assert "\\|x" in text
 
 
-def test_an_entry_is_scored_with_the_baselines(real: Benchmark, tmp_path: Path) -> None:
+def test_entry_with_the_gold_scores_one(real: Benchmark, tmp_path: Path) -> None:
     where = Benchmark(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)

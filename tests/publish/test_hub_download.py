@@ -99,7 +99,7 @@ def test_a_pinned_version_does_not_change(
         f"rows = load_dataset({REPO!r}, 'ner', revision={OLD!r})\n"
         "print(jinbench.verify(rows, sys.argv[1]))\n"
         "try: jinbench.verify(rows, sys.argv[2])\n"
-        "except DataError as error: app._end(error)\n"
+        "except DataError as error: app.exit_with_error(error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", guard, str(new.root), str(old.root)],

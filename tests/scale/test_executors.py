@@ -1,4 +1,4 @@
-"""Jobs on the workers of a real Dask cluster: the same bytes as in one process, also when a worker is killed."""
+"""Executors, with a real Dask cluster: the same bytes as in one process, also when a worker is killed."""
 
 import contextlib
 import itertools
@@ -21,7 +21,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError
 from jinbench.scale import executors, pipeline
 from jinbench.scale.stages import WORK, Settings
-from tests.helpers.scale import ENV, command, read_contents, wait_until_gone, make_articles, quiet, write_rows
+from tests.helpers.scale import ENV, command, make_articles, quiet, read_contents, wait_until_gone, write_rows
 from tests.helpers.scale import sentences as sentences
 
 SETTINGS = Settings(tagging=False, block=int(0.02 * 2**20), rows=2000)
@@ -33,8 +33,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         local_directory=str(tmp_path_factory.mktemp("dask")), silence_logs=logging.CRITICAL,
-    ) as found:  # fmt: skip
-        yield found
+    ) as local_cluster:  # fmt: skip
+        yield local_cluster
 
 
 @pytest.fixture(scope="module")
@@ -67,52 +67,52 @@ def test_a_worker_that_is_killed_costs_nothing(
     assert killed[0] not in [worker.pid for worker in cluster.workers.values()]
 
 
-def descendants(process: int) -> list[int]:
-    found = [process]
-    for each in found:
+def list_descendants(root: int) -> list[int]:
+    processes = [root]
+    for parent in processes:
         with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{each}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
-    return found[1:]
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                processes += [int(child) for child in (task / "children").read_text().split()]
+    return processes[1:]
 
 
 def test_a_cluster_of_our_own_goes_on_without_a_worker_and_leaves_nothing(
     articles: Path, plain: Path, tmp_path: Path
 ) -> None:
     """The command itself, in an empty folder; a worker is killed by its id as soon as there are blocks."""
-    here, out, temporary = tmp_path / "here", tmp_path / "out", tmp_path / "tmp"
-    here.mkdir()
+    empty, out, temporary = tmp_path / "here", tmp_path / "out", tmp_path / "tmp"
+    empty.mkdir()
     temporary.mkdir()
     words = command(articles, "--out", out, "--engine", "dask", "--workers", 2, "--no-tagging",
                     "--block", 0.02, "--memory", 1)  # fmt: skip
-    run = subprocess.Popen(words, env=ENV | {"TMPDIR": str(temporary)}, cwd=here, stdout=subprocess.PIPE,
+    run = subprocess.Popen(words, env=ENV | {"TMPDIR": str(temporary)}, cwd=empty, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)  # fmt: skip
     while run.poll() is None and not list((out / WORK / "blocks").glob("*.json")):
         time.sleep(0.01)
-    begun = descendants(run.pid)
-    workers = [each for each in begun if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    started = list_descendants(run.pid)
+    workers = [process for process in started if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()]
     assert len(workers) >= 2
     os.kill(workers[-1], signal.SIGKILL)
-    said = run.communicate(timeout=60)
-    assert run.returncode == 0, said[1]
-    assert "Traceback" not in said[1]
-    assert "distributed" not in said[1]
+    output = run.communicate(timeout=60)
+    assert run.returncode == 0, output[1]
+    assert "Traceback" not in output[1]
+    assert "distributed" not in output[1]
     assert json.loads((out / "summary.json").read_text())["articles"] == 600
     data = {name: value for name, value in read_contents(plain).items() if name.startswith("data/")}
     assert {name: value for name, value in read_contents(out).items() if name.startswith("data/")} == data
-    assert not list(here.iterdir())
+    assert not list(empty.iterdir())
     assert not list(temporary.iterdir())
-    assert wait_until_gone(begun)
+    assert wait_until_gone(started)
 
 
 def test_what_a_job_cannot_write_is_said(cluster: Any, articles: Path, real: Benchmark, tmp_path: Path) -> None:
     """A folder that no worker can write into: the error is that of the system, and nothing hangs."""
     out = tmp_path / "out"
-    milling_step: list[str] = []
+    blocked: list[str] = []
 
     def step(what: str, done: int, total: int) -> None:
-        if what == "blocks" and not milling_step:
-            milling_step.append(what)
+        if what == "blocks" and not blocked:
+            blocked.append(what)
             (out / "data").write_text("a file where a folder should be")
 
     with pytest.raises(OSError):  # noqa: PT011
@@ -183,16 +183,18 @@ def scheduler_and_worker(kind: str, folder: Path) -> Iterator[tuple[str, "subpro
     options = ["--no-dashboard", "--scheduler-file", str(noted)]
     words = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *options]
     with contextlib.ExitStack() as stack:
-        begun = []
-        for each in (words, [sys.executable, "-c", WORKER, "--no-nanny", "--nthreads", "1", *options, kind]):
-            begun.append(stack.enter_context(subprocess.Popen(each, env=ENV, cwd=folder, stderr=subprocess.DEVNULL)))
-            stack.callback(begun[-1].kill)
+        started = []
+        for arguments in (words, [sys.executable, "-c", WORKER, "--no-nanny", "--nthreads", "1", *options, kind]):
+            started.append(
+                stack.enter_context(subprocess.Popen(arguments, env=ENV, cwd=folder, stderr=subprocess.DEVNULL))
+            )
+            stack.callback(started[-1].kill)
         while not noted.is_file() or not noted.read_text():
             time.sleep(0.05)
         address = json.loads(noted.read_text())["address"]
         with distributed.Client(address, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=20)
-        yield address, begun[0]
+        yield address, started[0]
 
 
 def test_a_worker_without_the_package_is_named(tmp_path: Path) -> None:

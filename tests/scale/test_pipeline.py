@@ -1,4 +1,4 @@
-"""Many articles in one go: what comes out, the same bytes however it was run, and what is said of broken input."""
+"""The pipeline: outputs, the same bytes however it was run, and errors of broken input."""
 
 import contextlib
 import dataclasses
@@ -25,11 +25,23 @@ import pytest
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError, Problem
 from jinbench.dataset import load
-from jinbench.scale import clean, dedup, executors, minhash, pipeline, readers
+from jinbench.scale import clean, dedup, executors, minhash, outputs, pipeline, plan, readers
 from jinbench.scale.readers import FieldNames, ShardReader
 from jinbench.scale.stages import WORK, Settings
 from tests.helpers.paths import ROOT
-from tests.helpers.scale import ENV, PATIENCE, PLAIN_SETTINGS, command, read_contents, wait_until_gone, make_articles, process, quiet, write_rows
+from tests.helpers.scale import (
+    ENV,
+    PATIENCE,
+    PLAIN_SETTINGS,
+    command,
+    make_articles,
+    process,
+    quiet,
+    read_contents,
+    wait_until_gone,
+    write_rows,
+)
+from tests.helpers.scale import sentences as sentences
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +77,8 @@ def test_every_passage_can_be_traced_to_its_source(tagged: Path, articles: Path)
         source = json.loads(data[row["at"] : data.index(b"\n", row["at"])])
         assert (source["id"], source["title"]) == (row["given_id"], row["title"])
         assert clean.clean_text(source["text"][row["start"] : row["end"]]) == row["text"]
-        ends = [0, *(each["end"] for each in row["sentences"])]
-        assert [each["start"] for each in row["sentences"]] == ends[:-1]
+        ends = [0, *(sentence["end"] for sentence in row["sentences"])]
+        assert [sentence["start"] for sentence in row["sentences"]] == ends[:-1]
         assert ends[-1] == len(row["text"])
         for span in row["spans"]:
             assert row["text"][span["start"] : span["end"]] == span["surface"]
@@ -82,10 +94,12 @@ def test_it_says_what_the_tagger_says(tagged: Path, real: Benchmark) -> None:
     rows = load.read_rows(real, "ner")
     tagger = CrfTagger(random_state=0).fit([row["text"] for row in rows], [row["spans"] for row in rows])
     for row in shards(tagged)[::40]:
-        scored = tagger.predict_with_confidence([row["text"][each["start"] : each["end"]] for each in row["sentences"]])
+        scored = tagger.predict_with_confidence(
+            [row["text"][sentence["start"] : sentence["end"]] for sentence in row["sentences"]]
+        )
         assert row["certainty"] == pytest.approx(active_learning.sequence_confidence(scored), abs=1e-5)
-        said = [span.surface for each in scored for span in each.spans]
-        assert said == [span["surface"] for span in row["spans"]]
+        surfaces = [span.surface for sentence in scored for span in sentence.spans]
+        assert surfaces == [span["surface"] for span in row["spans"]]
 
 
 def test_what_is_selected_is_least_certain_new_and_of_different_families(tagged: Path, articles: Path) -> None:
@@ -98,19 +112,19 @@ def test_what_is_selected_is_least_certain_new_and_of_different_families(tagged:
         if row["labelled"] is None and len(row["text"]) >= 10 and head not in seen:
             expected.append(row["id"])
             seen.add(head)
-    found = [json.loads(line) for line in (tagged / "selected.jsonl").read_text().splitlines()]
-    assert [row["id"] for row in found] == expected[:20]
-    assert {"id", "title", "text", "certainty"} <= set(found[0])
+    selected = [json.loads(line) for line in (tagged / "selected.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in selected] == expected[:20]
+    assert {"id", "title", "text", "certainty"} <= set(selected[0])
 
 
 def test_families_are_taken_once_and_labelled_passages_never(real: Benchmark, tmp_path: Path) -> None:
     """Ten near copies of one odd passage, and one that the benchmark has: one of the first is selected."""
-    known = next(row["text"] for row in load.read_rows(real, "sector") if len(row["text"]) > 60)
+    labelled = next(row["text"] for row in load.read_rows(real, "sector") if len(row["text"]) > 60)
     odd = "\u67d0\u67d0\u516c\u53f8\u5728\u67d0\u5730\u751f\u4ea7\u67d0\u79cd\u4ea7\u54c1"
-    rows = [{"text": f"{odd * 3}{i}"} for i in range(10)] + [{"text": known + "\u4e86"}]
-    found = process([write_rows(tmp_path / "in.jsonl", rows)], tmp_path / "out", real, Settings(select=5))
-    assert (found["selected"], found["like_labelled"]) == (1, 1)
-    assert found["near_duplicates"]["families"] == 1
+    rows = [{"text": f"{odd * 3}{i}"} for i in range(10)] + [{"text": labelled + "\u4e86"}]
+    summary = process([write_rows(tmp_path / "in.jsonl", rows)], tmp_path / "out", real, Settings(select=5))
+    assert (summary["selected"], summary["like_labelled"]) == (1, 1)
+    assert summary["near_duplicates"]["families"] == 1
 
 
 def exact(texts: Sequence[str], least: float) -> set[tuple[int, int]]:
@@ -126,16 +140,16 @@ def test_near_duplicates_are_those_of_comparing_all(plain: Path) -> None:
     rows = shards(plain)
     place = {row["id"]: i for i, row in enumerate(rows)}
     pairs = pq.read_table(plain / "duplicates.parquet").to_pylist()
-    found = {(place[row["first"]], place[row["second"]]) for row in pairs}
+    pairs_found = {(place[row["first"]], place[row["second"]]) for row in pairs}
     everything = exact([row["text"] for row in rows], 0.7)
-    assert found <= everything
+    assert pairs_found <= everything
     sure = exact([row["text"] for row in rows], 0.85)
     assert len(sure) > 8
     first: dict[str, int] = {}
     heads = [first.setdefault(row["text"], i) for i, row in enumerate(rows)]  # the first of copies stands for all
     assert sum(i != head for i, head in enumerate(heads)) > 3
-    assert {(heads[i], i) for i in place.values() if heads[i] != i} <= found
-    assert {(heads[i], heads[j]) for i, j in sure if heads[i] < heads[j]} <= found
+    assert {(heads[i], i) for i in place.values() if heads[i] != i} <= pairs_found
+    assert {(heads[i], heads[j]) for i, j in sure if heads[i] < heads[j]} <= pairs_found
     for row in pairs:
         a, b = (minhash.split_shingles(rows[place[row[end]]]["text"]) for end in ("first", "second"))
         assert row["similarity"] == pytest.approx(len(a & b) / len(a | b), abs=1e-6)
@@ -164,11 +178,11 @@ def test_boilerplate_costs_no_square(real: Benchmark, tmp_path: Path) -> None:
     rng = random.Random(1)
     long = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(200))
     rows = [{"text": f"{long}{i:03}"} for i in range(200)] + [{"text": body}] * 200
-    found = process([write_rows(tmp_path / "in.jsonl", rows)], tmp_path / "out", real)["near_duplicates"]
-    assert (found["families"], found["passages"], found["largest"]) == (2, 400, 200)
-    assert found["dense_bands"] > 0
+    near_duplicates = process([write_rows(tmp_path / "in.jsonl", rows)], tmp_path / "out", real)["near_duplicates"]
+    assert (near_duplicates["families"], near_duplicates["passages"], near_duplicates["largest"]) == (2, 400, 200)
+    assert near_duplicates["dense_bands"] > 0
     copies = 199
-    assert copies < found["pairs"] <= copies + 1.5 * 200 * dedup.NEIGHBOURS
+    assert copies < near_duplicates["pairs"] <= copies + 1.5 * 200 * dedup.NEIGHBOURS
 
 
 @pytest.mark.parametrize("similarity", [0.5, 0.7, 0.9])
@@ -258,7 +272,7 @@ def test_killed_before_any_kind_of_file_it_goes_on(
         before.append(name)
     kinds = {re.sub(r"^[.]work/|/.*", "", name) for name in before}
     assert kinds == {"data", "texts", "bands", "ids", "ends", "certain", "blocks", "candidates", "repeats", "pairs",
-                     "model.pickle", "model.sha256", pipeline.PLAN, pipeline.SUMMARY, pipeline.PAIRS, pipeline.PROBLEMS,
+                     "model.pickle", "model.sha256", plan.PLAN, outputs.SUMMARY, outputs.PAIRS, outputs.PROBLEMS,
                      "README.md"}  # fmt: skip
     process([articles], out, real)
     assert read_contents(out) == expected
@@ -311,11 +325,11 @@ def test_a_full_disk_is_said_and_the_run_goes_on(articles: Path, real: Benchmark
     assert read_contents(out) == read_contents(tmp_path / "again")
 
 
-def children(process: int) -> list[int]:
+def list_children(process: int) -> list[int]:
     return [
-        int(each)
+        int(child)
         for task in Path(f"/proc/{process}/task").iterdir()
-        for each in (task / "children").read_text().split()
+        for child in (task / "children").read_text().split()
     ]
 
 
@@ -360,13 +374,15 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_next_goes_on(
     out = tmp_path / "out"
     words = command(slow(tmp_path, sentences), "--out", out, "--no-tagging", "--workers", 2, "--block", 0.02)
     run = at_work(words, out, held)
-    workers = [each for each in children(run.pid) if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    workers = [
+        child for child in list_children(run.pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
     os.kill(workers[0], signal.SIGKILL)
-    said = run.communicate(timeout=PATIENCE)[1]
+    message = run.communicate(timeout=PATIENCE)[1]
     assert run.returncode == 1
-    assert "A worker process was killed" in said
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
+    assert "A worker process was killed" in message
+    assert "the same command goes on" in message
+    assert "Traceback" not in message
     assert wait_until_gone(workers)
     done = subprocess.run(words, env=ENV, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -377,14 +393,14 @@ def test_ctrl_c_ends_it_cleanly(sentences: list[str], held: dict[str, str], tmp_
     out = tmp_path / "out"
     words = command(slow(tmp_path, sentences), "--out", out, "--no-tagging", "--workers", 2, "--block", 0.02)
     run = at_work(words, out, held)
-    begun = children(run.pid)
+    started = list_children(run.pid)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: everybody in the group
-    said = run.communicate(timeout=PATIENCE)[1]
-    assert run.returncode == 130, said
-    assert said.strip().endswith("Stopped. What is finished is kept: the same command goes on from there.")
-    assert "Traceback" not in said
-    assert len(begun) >= 2
-    assert wait_until_gone(begun)
+    message = run.communicate(timeout=PATIENCE)[1]
+    assert run.returncode == 130, message
+    assert message.strip().endswith("Stopped. What is finished is kept: the same command goes on from there.")
+    assert "Traceback" not in message
+    assert len(started) >= 2
+    assert wait_until_gone(started)
     assert {path.name for path in (out / WORK / "blocks").glob("*.json")} <= {"000000.json", "000001.json"}
     assert subprocess.run(words, env=ENV, capture_output=True).returncode == 0  # it goes on
 
@@ -394,15 +410,15 @@ def test_a_killed_run_leaves_no_workers(sentences: list[str], held: dict[str, st
     run = at_work(
         command(slow(tmp_path, sentences), "--out", out, "--no-tagging", "--workers", 2, "--block", 0.02), out, held
     )
-    begun = children(run.pid)
+    started = list_children(run.pid)
     run.kill()
     run.wait()
-    assert len(begun) >= 2
-    assert wait_until_gone(begun)
+    assert len(started) >= 2
+    assert wait_until_gone(started)
 
 
 def test_two_runs_do_not_work_in_one_folder(articles: Path, real: Benchmark, tmp_path: Path) -> None:
-    with pipeline._alone(tmp_path / "out"), pytest.raises(JinbenchError, match="Another run is at work"):
+    with plan.lock_folder(tmp_path / "out"), pytest.raises(JinbenchError, match="Another run is at work"):
         process([articles], tmp_path / "out", real)
 
 
@@ -445,12 +461,14 @@ def test_lines_are_read_once_wherever_blocks_end(size: int, tmp_path: Path) -> N
     )
     _, cut = readers.plan_shards([tmp_path / "a.jsonl"], FieldNames(), size)
     readings = [ShardReader(block, FieldNames()) for block in cut]
-    assert [each.given_id for reading in readings for each in reading.read_articles()] == [str(i) for i in range(40)]
+    assert [article.given_id for reading in readings for article in reading.read_articles()] == [
+        str(i) for i in range(40)
+    ]
     assert sum(reading.lines for reading in readings) == 42
     assert not any(reading.faults for reading in readings)
 
 
-def said(out: Path) -> list[str]:
+def read_faults(out: Path) -> list[str]:
     rows = [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
     return [f"{row['location']} {row['code']}" for row in rows]
 
@@ -468,36 +486,38 @@ def test_broken_lines_are_counted_and_named(real: Benchmark, tmp_path: Path) -> 
     lines[899] = b'{"text": null}'
     lines[949] = b'{"text": " \\u0007\\u3000\\n "}'
     (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
-    found = process([tmp_path / "in.jsonl"], tmp_path / "out", real, Settings(tagging=False, block=3000))
-    assert said(tmp_path / "out") == [
+    summary = process([tmp_path / "in.jsonl"], tmp_path / "out", real, Settings(tagging=False, block=3000))
+    assert read_faults(tmp_path / "out") == [
         "in.jsonl:100 broken-json", "in.jsonl:500 not-utf8", "in.jsonl:700 broken-json", "in.jsonl:800 wrong-shape",
         "in.jsonl:900 wrong-shape",
     ]  # fmt: skip
-    assert found["skipped"] == {"broken-json": 2, "not-utf8": 1, "wrong-shape": 2}
-    assert (found["articles"], found["empty"], found["blocks"] > 10) == (995, 1, True)
-    assert len(found["first_problems"]) == 5
+    assert summary["skipped"] == {"broken-json": 2, "not-utf8": 1, "wrong-shape": 2}
+    assert (summary["articles"], summary["empty"], summary["blocks"] > 10) == (995, 1, True)
+    assert len(summary["first_problems"]) == 5
     with pytest.raises(DataError) as raised:
         process([tmp_path / "in.jsonl"], tmp_path / "strict", real, Settings(tagging=False, block=3000), strict=True)
-    assert [f"{problem.location} {problem.code}" for problem in raised.value.problems] == said(tmp_path / "out")
+    assert [f"{problem.location} {problem.code}" for problem in raised.value.problems] == read_faults(tmp_path / "out")
     assert not (tmp_path / "strict").exists()
 
 
 MEASURED = """
 import sys
 from pathlib import Path
-from jinbench.scale import executors as engines, milling, rooms
+from jinbench.core.benchmark import find_benchmark
+from jinbench.scale import executors, pipeline
 from jinbench.scale.stages import Settings
 from jinbench.baselines.worker import peak_memory_mb
-tagging, block, source, out = sys.argv[1:]
+tagging, block, source, out, root = sys.argv[1:]
 settings = Settings(tagging=tagging == "yes", block=int(block), select=10, rows=2**16)
-milling.process([Path(source)], Path(out), rooms.find(sys.argv[0]), settings, engines.here(), lambda *_: None)
+executor = executors.serial_executor()
+pipeline.process([Path(source)], Path(out), find_benchmark(root), settings, executor, lambda *_: None)
 print(peak_memory_mb())
-""".replace("rooms.find(sys.argv[0])", f"rooms.find({str(ROOT)!r})")
+"""
 
 
 def peak(source: Path, out: Path, tagging: str, block: int) -> float:
     """MB of the process that does everything."""
-    words = [sys.executable, "-c", MEASURED, tagging, str(block), str(source), str(out)]
+    words = [sys.executable, "-c", MEASURED, tagging, str(block), str(source), str(out), str(ROOT)]
     return float(subprocess.run(words, env=ENV, check=True, capture_output=True, text=True).stdout)
 
 
@@ -510,7 +530,7 @@ def test_a_line_of_200_megabytes_is_left_out(real: Benchmark, tmp_path: Path) ->
         file.write(b'"}\n{"text": "two, and some more"}\nbroken\n')
     small = write_rows(tmp_path / "small.jsonl", [{"text": "one, and some more"}])
     grown = peak(path, tmp_path / "out", "no", 2**22) - peak(small, tmp_path / "small", "no", 2**22)
-    assert said(tmp_path / "out") == ["in.jsonl:2 file-too-big", "in.jsonl:4 broken-json"]
+    assert read_faults(tmp_path / "out") == ["in.jsonl:2 file-too-big", "in.jsonl:4 broken-json"]
     problem = json.loads((tmp_path / "out" / "problems.jsonl").read_text().splitlines()[0])
     assert problem["found"] == f"{200 * 2**20 + 13:,} bytes"
     assert [row["text"] for row in shards(tmp_path / "out")] == ["one, and some more", "two, and some more"]
@@ -534,13 +554,13 @@ def test_memory_does_not_grow_with_the_input(sentences: list[str], tmp_path: Pat
 def test_ids_that_occur_again_are_kept_apart_and_counted(real: Benchmark, tmp_path: Path) -> None:
     rows = [{"id": id, "text": f"\u6587\u7ae0 {i}"} for i, id in enumerate(["a", "b", "a", 7, "7", None, None, "a"])]
     path = write_rows(tmp_path / "in.jsonl", rows)
-    found = process([path], tmp_path / "out", real, Settings(tagging=False, block=30))
-    assert found["ids_again"] == 3
+    summary = process([path], tmp_path / "out", real, Settings(tagging=False, block=30))
+    assert summary["ids_again"] == 3
     listed = shards(tmp_path / "out")
     assert [row["given_id"] for row in listed] == ["a", "b", "a", "7", "7", None, None, "a"]
     assert len({row["article_id"] for row in listed}) == len({row["id"] for row in listed}) == 8
     data = path.read_bytes()
-    again = [json.loads(data[each["at"] :].splitlines()[0])["text"] for each in found["ids_again_at"]]
+    again = [json.loads(data[example["at"] :].splitlines()[0])["text"] for example in summary["ids_again_at"]]
     assert again == ["\u6587\u7ae0 2", "\u6587\u7ae0 4", "\u6587\u7ae0 7"]
 
 
@@ -556,15 +576,15 @@ def test_files_that_cannot_be_read_are_refused_at_once(real: Benchmark, tmp_path
     (tmp_path / "array.json").write_text('[{"text": "x"}]')
     (tmp_path / "empty").mkdir()
     paths = [tmp_path / name for name in ("a.jsonl", "array.json", "empty", "nowhere.jsonl")]
-    found = refused(paths, tmp_path / "out", real)
-    assert [problem.code for problem in found] == ["file-binary", "broken-json", "file-missing", "file-missing"]
-    assert "gunzip a.jsonl" in found[0].fix
+    problems = refused(paths, tmp_path / "out", real)
+    assert [problem.code for problem in problems] == ["file-binary", "broken-json", "file-missing", "file-missing"]
+    assert "gunzip a.jsonl" in problems[0].fix
     (tmp_path / "none.jsonl").touch()
-    assert [each.code for each in refused([tmp_path / "none.jsonl"], tmp_path / "out", real)] == ["page-empty"]
+    assert [problem.code for problem in refused([tmp_path / "none.jsonl"], tmp_path / "out", real)] == ["page-empty"]
     one = write_rows(tmp_path / "one.jsonl", [{"body": "x"}])
-    assert [each.code for each in refused([one, one], tmp_path / "out", real)] == ["duplicate-id"]
+    assert [problem.code for problem in refused([one, one], tmp_path / "out", real)] == ["duplicate-id"]
     nothing = refused([one], tmp_path / "out", real)
-    assert [each.code for each in nothing] == ["page-empty", "wrong-shape"]
+    assert [problem.code for problem in nothing] == ["page-empty", "wrong-shape"]
     assert "body" in nothing[1].found
     assert process([one], tmp_path / "out", real, Settings(fields=FieldNames("body"), tagging=False))["articles"] == 1
     with pytest.raises(DataError, match="repair-unknown"):
@@ -576,21 +596,23 @@ def test_tables_are_read_by_row_groups(sentences: list[str], real: Benchmark, tm
     rows[41]["text"] = None
     table = pa.Table.from_pylist(rows)
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=25)
-    found = process([tmp_path / "in.parquet"], tmp_path / "out", real, Settings(tagging=False, block=4000))
-    assert found["blocks"] > 3
-    assert (found["articles"], found["skipped"]) == (59, {"wrong-shape": 1})
-    assert said(tmp_path / "out") == ["in.parquet row 41 wrong-shape"]
+    summary = process([tmp_path / "in.parquet"], tmp_path / "out", real, Settings(tagging=False, block=4000))
+    assert summary["blocks"] > 3
+    assert (summary["articles"], summary["skipped"]) == (59, {"wrong-shape": 1})
+    assert read_faults(tmp_path / "out") == ["in.parquet row 41 wrong-shape"]
     for row in shards(tmp_path / "out"):
         assert rows[row["at"]]["id"] == row["given_id"]
     others = [row for row in rows if row["text"]]
     process([write_rows(tmp_path / "in.jsonl", others)], tmp_path / "lines", real)
     texts = [[row["text"] for row in shards(tmp_path / name)] for name in ("out", "lines")]
     assert texts[0] == texts[1]
-    found_problems = refused([tmp_path / "in.parquet"], tmp_path / "no", real, "body")
-    assert "columns id, title, text" in found_problems[0].found
+    problems = refused([tmp_path / "in.parquet"], tmp_path / "no", real, "body")
+    assert "columns id, title, text" in problems[0].found
     numbers = pa.table({"text": [1, 2]})
     pq.write_table(numbers, tmp_path / "numbers.parquet")
-    assert [each.code for each in refused([tmp_path / "numbers.parquet"], tmp_path / "no", real)] == ["wrong-shape"]
+    assert [problem.code for problem in refused([tmp_path / "numbers.parquet"], tmp_path / "no", real)] == [
+        "wrong-shape"
+    ]
 
 
 def test_a_table_that_is_broken_inside_is_reported(sentences: list[str], real: Benchmark, tmp_path: Path) -> None:
@@ -599,9 +621,9 @@ def test_a_table_that_is_broken_inside_is_reported(sentences: list[str], real: B
     place = pq.read_metadata(tmp_path / "in.parquet").row_group(1).column(2).data_page_offset
     data[place : place + 40] = b"\xff" * 40
     (tmp_path / "in.parquet").write_bytes(data)
-    found = process([tmp_path / "in.parquet"], tmp_path / "out", real)
-    assert found["articles"] >= 40
-    assert set(found["skipped"]) == {"broken-parquet"}
+    summary = process([tmp_path / "in.parquet"], tmp_path / "out", real)
+    assert summary["articles"] >= 40
+    assert set(summary["skipped"]) == {"broken-parquet"}
 
 
 def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
@@ -614,9 +636,9 @@ def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
     (folder / "notes.md").write_text("not for us")
     with (folder / "large.txt").open("wb") as file:
         file.truncate(readers.MAX_BYTES + 1)
-    found = process([folder], tmp_path / "out", real, Settings(tagging=False, block=40))
-    assert said(tmp_path / "out") == ["3.txt not-utf8", "large.txt file-too-big"]
-    assert (found["articles"], found["passages"]) == (9, 17)
+    summary = process([folder], tmp_path / "out", real, Settings(tagging=False, block=40))
+    assert read_faults(tmp_path / "out") == ["3.txt not-utf8", "large.txt file-too-big"]
+    assert (summary["articles"], summary["passages"]) == (9, 17)
     assert {row["source"] for row in shards(tmp_path / "out")} == {
         *(f"{i}.txt" for i in range(9) if i != 3),
         "deeper/x.txt",
@@ -625,22 +647,22 @@ def test_a_folder_of_texts(real: Benchmark, tmp_path: Path) -> None:
 
 def test_cleaning() -> None:
     text = "\ufeff\u5929\u6d25 \t\u6e2f\x07\u200b\r\n\u3000\u3000\u7b2c\u4e8c\u884c\u3000\n\n \u2028\ud800\u672b"
-    found = list(clean.split_paragraphs(text))
-    assert [each.text for each in found] == ["\u5929\u6d25 \u6e2f", "\u7b2c\u4e8c\u884c", "\u672b"]
-    assert [text[each.start : each.end].strip() for each in found][1] == "\u7b2c\u4e8c\u884c"
-    assert [each.text for each in clean.split_paragraphs('\u4ed6\u8bf4"\u597d" A\u80a1', ("spacing", "quotes"))] == [
-        "\u4ed6\u8bf4\u201c\u597d\u201dA\u80a1"
-    ]
+    paragraphs = list(clean.split_paragraphs(text))
+    assert [paragraph.text for paragraph in paragraphs] == ["\u5929\u6d25 \u6e2f", "\u7b2c\u4e8c\u884c", "\u672b"]
+    assert [text[paragraph.start : paragraph.end].strip() for paragraph in paragraphs][1] == "\u7b2c\u4e8c\u884c"
+    assert [
+        paragraph.text for paragraph in clean.split_paragraphs('\u4ed6\u8bf4"\u597d" A\u80a1', ("spacing", "quotes"))
+    ] == ["\u4ed6\u8bf4\u201c\u597d\u201dA\u80a1"]
     assert clean.clean_text("\u9ad4\u80b2", ("script:t2s",)) == "\u4f53\u80b2"
 
 
 def test_a_line_without_end_is_cut_where_sentences_end() -> None:
     text = ("\u5929" * 999 + "\u3002") * 45 + "\u6d25" * 50_001
-    found = list(clean.split_paragraphs(text))
-    assert "".join(each.text for each in found) == text
-    assert max(len(each.text) for each in found) <= clean.MAX_CHARACTERS
-    assert [each.cut for each in found] == [True] * (len(found) - 1) + [False]
-    assert found[0].text.endswith("\u3002")
+    paragraphs = list(clean.split_paragraphs(text))
+    assert "".join(paragraph.text for paragraph in paragraphs) == text
+    assert max(len(paragraph.text) for paragraph in paragraphs) <= clean.MAX_CHARACTERS
+    assert [paragraph.cut for paragraph in paragraphs] == [True] * (len(paragraphs) - 1) + [False]
+    assert paragraphs[0].text.endswith("\u3002")
 
 
 def test_a_file_is_recognised_by_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -649,8 +671,8 @@ def test_a_file_is_recognised_by_what_is_in_it(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "a"
     path.write_bytes(b"x" * 5000)
     assert readers.fingerprint_file(path) == hashlib.sha256(b"x" * 5000).hexdigest()
-    monkeypatch.setattr(readers, "WHOLE", 1000)
-    monkeypatch.setattr(readers, "PIECE", 10)
+    monkeypatch.setattr(readers, "FULL_HASH_LIMIT", 1000)
+    monkeypatch.setattr(readers, "SAMPLE_BYTES", 10)
     before = readers.fingerprint_file(path)
     assert "64 pieces" in before
     path.write_bytes(b"x" * 4999 + b"y")
@@ -707,8 +729,8 @@ def test_what_utf8_does_not_have_is_told_all_the_same(real: Benchmark, tmp_path:
     """Half a surrogate pair as the name of a field, and a file whose name is no text."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl"))
     path.write_text('{"\\ud800": 1}\n{"text": "some text"}\n')
-    found = process([path], tmp_path / "out", real)
-    assert (found["skipped"], found["sources"][0]["name"]) == ({"wrong-shape": 1}, "?.jsonl")
-    assert said(tmp_path / "out") == ["?.jsonl:1 wrong-shape"]
+    summary = process([path], tmp_path / "out", real)
+    assert (summary["skipped"], summary["sources"][0]["name"]) == ({"wrong-shape": 1}, "?.jsonl")
+    assert read_faults(tmp_path / "out") == ["?.jsonl:1 wrong-shape"]
     assert [row["source"] for row in shards(tmp_path / "out")] == ["?.jsonl"]
-    assert process([path], tmp_path / "out", real) == found
+    assert process([path], tmp_path / "out", real) == summary

@@ -25,11 +25,11 @@ RULES = {"jinbench": EXACT, "boundary": BOUNDARY, "type": TYPE, "overlap": OVERL
 STRATEGIES = ("strict", "exact", "ent_type", "partial")
 NOTHING = "–"  # what a scorer cannot be asked
 
-Found = float | str
+Value = float | str
 
 
-def tried(measure: Callable[[], Any]) -> Found:
-    """The number, or what is raised instead."""
+def measure_or_error(measure: Callable[[], Any]) -> Value:
+    """Return the number, or the name of the error that is raised."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -55,22 +55,22 @@ def sides(row: dict[str, Any], repair: str | None = None) -> list[list[set[Label
 def by_jinbench(row: dict[str, Any], rule: str, repair: str | None = None) -> float | None:
     gold, predicted = sides(row, repair)
     times = row.get("repeat", 1)
-    found = score.score_predictions(gold_of(gold * times, tuple(TYPES)), guesses(*predicted * times), rule)
-    return found.macro.f1 if row.get("macro") else found.micro.f1
+    scores = score.score_predictions(gold_of(gold * times, tuple(TYPES)), guesses(*predicted * times), rule)
+    return scores.macro.f1 if row.get("macro") else scores.micro.f1
 
 
 def by_conlleval(row: dict[str, Any]) -> float:
     """From the rules of Tjong Kim Sang and Buchholz (2000): B begins, and I after O or after another type."""
 
     def chunks(tags: list[str]) -> set[tuple[int, int, str]]:
-        found: list[list[Any]] = []
+        spans: list[list[Any]] = []
         for i, tag in enumerate(tags):
-            goes_on = tag[0] == "I" and i > 0 and tags[i - 1] != "O" and tags[i - 1][2:] == tag[2:]
-            if goes_on:
-                found[-1][1] = i + 1
+            continues = tag[0] == "I" and i > 0 and tags[i - 1] != "O" and tags[i - 1][2:] == tag[2:]
+            if continues:
+                spans[-1][1] = i + 1
             elif tag != "O":
-                found.append([i, i + 1, tag[2:]])
-        return {(start, end, type) for start, end, type in found}
+                spans.append([i, i + 1, tag[2:]])
+        return {(start, end, type) for start, end, type in spans}
 
     gold, predicted = ([chunks(item) for item in row[side]] for side in ("gold", "predicted"))
     right = sum(len(a & b) for a, b in zip(gold, predicted, strict=True))
@@ -92,38 +92,44 @@ def by_nervaluate(row: dict[str, Any], strategy: str) -> float:
             [[{"start": a, "end": b - 1, "label": type} for a, b, type in item] for item in row[side]]
             for side in ("gold", "predicted")
         )
-    found = Evaluator(true, predicted, tags=TYPES, loader="dict" if row.get("spans") else "list").evaluate()
-    return float(found["overall"][strategy].f1)
+    results = Evaluator(true, predicted, tags=TYPES, loader="dict" if row.get("spans") else "list").evaluate()
+    return float(results["overall"][strategy].f1)
 
 
-def measured(row: dict[str, Any]) -> dict[str, Any]:
-    """What each scorer says of a row."""
+def measure_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of each scorer for a row."""
     tagged, plain = not row.get("spans"), not row.get("spans") and row.get("scheme", "BIO") == "BIO"
     letters = {tag[0] for side in ("gold", "predicted") for item in row[side] for tag in item} if tagged else set()
     as_long = len(row["gold"]) == len(row["predicted"])
     readable = plain and letters <= set("BIO") and as_long and not row.get("macro")
-    found: dict[str, Any] = {key: tried(lambda rule=rule: by_jinbench(row, rule)) for key, rule in RULES.items()}
-    if found["jinbench"] == "wrong-tags":
-        found = {"jinbench": "wrong-tags"}
-        found |= {repair: tried(lambda repair=repair: by_jinbench(row, EXACT, repair)) for repair in REPAIRS}
+    results: dict[str, Any] = {
+        key: measure_or_error(lambda rule=rule: by_jinbench(row, rule)) for key, rule in RULES.items()
+    }
+    if results["jinbench"] == "wrong-tags":
+        results = {"jinbench": "wrong-tags"}
+        results |= {
+            repair: measure_or_error(lambda repair=repair: by_jinbench(row, EXACT, repair)) for repair in REPAIRS
+        }
     if row.get("macro"):
-        found = {"jinbench": found["jinbench"]}
-    found["conlleval"] = tried(lambda: by_conlleval(row)) if readable else NOTHING
-    found["seqeval_default"] = tried(lambda: by_seqeval(row, False)) if tagged else NOTHING
-    found["seqeval_strict"] = tried(lambda: by_seqeval(row, True)) if tagged else NOTHING
+        results = {"jinbench": results["jinbench"]}
+    results["conlleval"] = measure_or_error(lambda: by_conlleval(row)) if readable else NOTHING
+    results["seqeval_default"] = measure_or_error(lambda: by_seqeval(row, False)) if tagged else NOTHING
+    results["seqeval_strict"] = measure_or_error(lambda: by_seqeval(row, True)) if tagged else NOTHING
     for strategy in STRATEGIES:
-        known = not row.get("macro")
-        found[f"nervaluate_{strategy}"] = tried(lambda each=strategy: by_nervaluate(row, each)) if known else NOTHING
-    return found
+        has_micro = not row.get("macro")
+        results[f"nervaluate_{strategy}"] = (
+            measure_or_error(lambda strategy=strategy: by_nervaluate(row, strategy)) if has_micro else NOTHING
+        )
+    return results
 
 
-def shown(value: Found) -> str:
+def format_value(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:.3f}"
 
 
-def code(value: Found) -> str:
+def format_code(value: Value) -> str:
     """Errors and codes as code."""
-    return f"`{value}`" if isinstance(value, str) and value not in (NOTHING, "undefined") else shown(value)
+    return f"`{value}`" if isinstance(value, str) and value not in (NOTHING, "undefined") else format_value(value)
 
 
 def sequence(row: dict[str, Any], side: str) -> str:
@@ -135,24 +141,24 @@ def sequence(row: dict[str, Any], side: str) -> str:
     return f"`{' / '.join(items)}`" + (f" × {row['repeat']}" if row.get("repeat") else "")
 
 
-def joined(values: list[Found]) -> str:
-    return code(values[0]) if len(set(values)) == 1 else " / ".join(map(code, values))
+def join_values(values: list[Value]) -> str:
+    return format_code(values[0]) if len(set(values)) == 1 else " / ".join(map(format_code, values))
 
 
-def rendered(row: dict[str, Any]) -> str:
+def render_row(row: dict[str, Any]) -> str:
     """The row of the table in the document."""
     if "begin" in row:
-        repaired = f"begin {code(row['begin'])}, drop {code(row['drop'])}"
+        repaired = f"begin {format_code(row['begin'])}, drop {format_code(row['drop'])}"
         helps = {row[repair] for repair in REPAIRS} != {row["jinbench"]}
-        ours = f"{code(row['jinbench'])}; {repaired if helps else 'no repair helps'}"
+        ours = f"{format_code(row['jinbench'])}; {repaired if helps else 'no repair helps'}"
     else:
-        ours = joined([row[key] for key in RULES if key in row])
+        ours = join_values([row[key] for key in RULES if key in row])
     cells = [
         row["name"] + (" (macro-F1)" if row.get("macro") else ""),
         f"{sequence(row, 'gold')}<br>{sequence(row, 'predicted')}",
         ours,
-        *(code(row[key]) for key in ("conlleval", "seqeval_default", "seqeval_strict")),
-        joined([row[f"nervaluate_{strategy}"] for strategy in STRATEGIES]),
+        *(format_code(row[key]) for key in ("conlleval", "seqeval_default", "seqeval_strict")),
+        join_values([row[f"nervaluate_{strategy}"] for strategy in STRATEGIES]),
         row["why"],
     ]
     return f"| {' | '.join(cells)} |"
@@ -160,9 +166,9 @@ def rendered(row: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("row", **named(ROWS))
 def test_each_scorer_says_what_the_table_says(row: dict[str, Any]) -> None:
-    found = measured(row)
-    assert {key: row.get(key) for key in found} == found
-    assert rendered(row) in DOCUMENT.read_text(encoding="utf-8").splitlines()
+    results = measure_row(row)
+    assert {key: row.get(key) for key in results} == results
+    assert render_row(row) in DOCUMENT.read_text(encoding="utf-8").splitlines()
 
 
 def test_the_document_has_no_other_rows() -> None:

@@ -76,7 +76,9 @@ def test_what_a_file_of_spans_may_say(case: dict[str, Any]) -> None:
 def test_sectors(case: dict[str, Any]) -> None:
     types, _ = vectors("sectors")
     gold, predicted = ([{(name,) for name in item} for item in case[side]] for side in ("gold", "predicted"))
-    sums = counts.count_labels(counts.labels_to_table(gold, types), counts.labels_to_table(predicted, types), len(types)).sum(0)
+    sums = counts.count_labels(
+        counts.labels_to_table(gold, types), counts.labels_to_table(predicted, types), len(types)
+    ).sum(0)
     assert {name: sums[i].tolist() for i, name in enumerate(types)} | {"micro": sums.sum(0).tolist()} == case["counts"]
 
 
@@ -109,7 +111,9 @@ def test_an_invalid_sequence_says_where_it_stands() -> None:
         schemes.tags_to_table([["O"]], NAMES, repair="guess")
     with pytest.raises(DataError, match="item 0, tag 1: wrong-tags"):
         schemes.codes_to_table(np.array([0, 1]), np.array([2]), ["O", "E-X"], NAMES)
-    assert not len(schemes.codes_to_table(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), "a tag that nobody uses"
+    assert not len(schemes.codes_to_table(np.array([0, 0]), np.array([2]), ["O", "E-X"], NAMES)), (
+        "a tag that nobody uses"
+    )
     with pytest.raises(DataError, match="item 0, tag 0: wrong-tags"):
         schemes.tags_to_table([[3]], NAMES)  # type: ignore[list-item]
 
@@ -119,8 +123,8 @@ def test_an_invalid_sequence_says_where_it_stands() -> None:
 
 def largest(gold: set[Triple], predicted: set[Triple], typed: bool) -> int:
     """How many pairs that overlap can be made: scipy's matching (Hopcroft and Karp)."""
-    ours = sorted(gold if typed else {each[:2] for each in gold})
-    theirs = sorted(predicted if typed else {each[:2] for each in predicted})
+    ours = sorted(gold if typed else {span[:2] for span in gold})
+    theirs = sorted(predicted if typed else {span[:2] for span in predicted})
     if not ours or not theirs:
         return 0
     meets = [[a[0] < b[1] and b[0] < a[1] and a[2:] == b[2:] for b in theirs] for a in ours]
@@ -131,9 +135,9 @@ def largest(gold: set[Triple], predicted: set[Triple], typed: bool) -> int:
 def test_as_many_pairs_as_possible(make: Callable[[random.Random, int], set[Triple]]) -> None:
     gold, predicted = pair(random.Random(0), make, 2000)
     for rule in (TYPE, OVERLAP):
-        found = of(rule, gold, predicted)[:, :, CORRECT].sum(1)
-        assert found.tolist() == [largest(a, b, rule == TYPE) for a, b in zip(gold, predicted, strict=True)]
-    assert found.sum() > 1000
+        pairs = of(rule, gold, predicted)[:, :, CORRECT].sum(1)
+        assert pairs.tolist() == [largest(a, b, rule == TYPE) for a, b in zip(gold, predicted, strict=True)]
+    assert pairs.sum() > 1000
 
 
 @pytest.mark.parametrize("make", [flat, tangled])
@@ -142,9 +146,9 @@ def test_counts_are_those_of_sets(make: Callable[[random.Random, int], set[Tripl
     exact, boundary = of(EXACT, gold, predicted), of(BOUNDARY, gold, predicted)
     for i, (ours, theirs) in enumerate(zip(gold, predicted, strict=True)):
         for j, name in enumerate(NAMES):
-            sides = [{each for each in side if each[2] == name} for side in (ours, theirs, ours & theirs)]
+            sides = [{span for span in side if span[2] == name} for side in (ours, theirs, ours & theirs)]
             assert exact[i, j].tolist() == [len(side) for side in sides]
-        places = [{each[:2] for each in side} for side in (ours, theirs)]
+        places = [{span[:2] for span in side} for side in (ours, theirs)]
         assert boundary[i].tolist() == [[len(places[0]), len(places[1]), len(places[0] & places[1])]]
 
 
@@ -188,7 +192,7 @@ def test_types_through_a_map() -> None:
     gold, predicted = pair(random.Random(5), tangled, 500)
     coarse = {"X": "A", "Z": "A"}
     seen = [counts.labels_to_table(
-        [{(*each[:2], coarse[each[2]]) for each in item if each[2] in coarse} for item in side], ("A",)
+        [{(*span[:2], coarse[span[2]]) for span in item if span[2] in coarse} for item in side], ("A",)
     ) for side in (gold, predicted)]  # fmt: skip
     mapped = [columns(side).map_types([0, -1, 0]) for side in (gold, predicted)]
     assert (counts.count_labels(*mapped, 1) == counts.count_labels(*seen, 1)).all()
@@ -208,29 +212,29 @@ def test_sums_by_article() -> None:
 
 def any_tags(rng: random.Random, scheme: str, items: int) -> list[list[str]]:
     """Valid sequences, some with a few tags exchanged, and some of tags at random."""
-    known = ["O", *(f"{letter}-{name}" for letter in SCHEMES[scheme] for name in NAMES[:2])]
-    found = []
+    choices = ["O", *(f"{letter}-{name}" for letter in SCHEMES[scheme] for name in NAMES[:2])]
+    sequences = []
     for _ in range(items):
         length = rng.randint(0, 20)
         tags = tags_of(length, flat(rng, length) if length else (), scheme)
         change = rng.choice((0.0, 0.1, 1.0))
-        found.append([rng.choice(known) if rng.random() < change else tag for tag in tags])
-    return found
+        sequences.append([rng.choice(choices) if rng.random() < change else tag for tag in tags])
+    return sequences
 
 
 def runs(tags: Sequence[str]) -> list[tuple[int, int, str, str]]:
     """Start, end, type and letters of each run of tags: a reader of one tag after the other."""
-    found: list[tuple[int, int, str, str]] = []
+    spans: list[tuple[int, int, str, str]] = []
     for i, tag in enumerate(tags):
         if tag == "O":
             continue
         letter, _, name = tag.partition("-")
-        before = found[-1] if found and found[-1][1] == i else None
+        before = spans[-1] if spans and spans[-1][1] == i else None
         if before and before[2] == name and letter in "IMEL" and before[3][-1] in "BIM":
-            found[-1] = (before[0], i + 1, name, before[3] + letter)
+            spans[-1] = (before[0], i + 1, name, before[3] + letter)
         else:
-            found.append((i, i + 1, name, letter))
-    return found
+            spans.append((i, i + 1, name, letter))
+    return spans
 
 
 def well_tagged(letters: str, scheme: str) -> bool:
@@ -242,8 +246,8 @@ def well_tagged(letters: str, scheme: str) -> bool:
 def test_tags_as_a_plain_reader_reads_them(scheme: str) -> None:
     tags = any_tags(random.Random(6), scheme, 3000)
     plain = [runs(item) for item in tags]
-    begin = [{each[:3] for each in item} for item in plain]
-    drop = [{each[:3] for each in item if well_tagged(each[3], scheme)} for item in plain]
+    begin = [{run[:3] for run in item} for item in plain]
+    drop = [{run[:3] for run in item if well_tagged(run[3], scheme)} for item in plain]
     assert labels(schemes.tags_to_table(tags, NAMES, scheme, "begin")) == begin
     assert labels(schemes.tags_to_table(tags, NAMES, scheme, "drop")) == drop
     valid = [i for i in range(len(tags)) if begin[i] == drop[i]]
@@ -260,19 +264,19 @@ def test_integers_mean_what_their_names_say(scheme: str, types: int) -> None:
     """As few types as fit into a byte and more, in any order of names."""
     rng = random.Random(7)
     names = [f"T{i}" for i in range(types)]
-    known = ["O", *(f"{letter}-{name}" for letter in SCHEMES[scheme] for name in names)]
-    rng.shuffle(known)
+    tag_names = ["O", *(f"{letter}-{name}" for letter in SCHEMES[scheme] for name in names)]
+    rng.shuffle(tag_names)
     lengths = [rng.randint(0, 30) for _ in range(600)]
-    codes = np.array([rng.randrange(len(known)) for _ in range(sum(lengths))])
+    codes = np.array([rng.randrange(len(tag_names)) for _ in range(sum(lengths))])
     codes[1::2] = codes[: len(codes) - 1 : 2]  # else hardly two tags of one type follow each other
     ends = list(itertools.accumulate(lengths, initial=0))
-    tags = [[known[code] for code in codes[a:b]] for a, b in itertools.pairwise(ends)]
-    plain = [{each[:3] for each in runs(item)} for item in tags]
+    tags = [[tag_names[code] for code in codes[a:b]] for a, b in itertools.pairwise(ends)]
+    plain = [{run[:3] for run in runs(item)} for item in tags]
     for repair in schemes.REPAIRS:
-        found = schemes.codes_to_table(codes, np.array(lengths), known, names, scheme, repair)
-        assert labels(found, names) == labels(schemes.tags_to_table(tags, names, scheme, repair), names)
+        table = schemes.codes_to_table(codes, np.array(lengths), tag_names, names, scheme, repair)
+        assert labels(table, names) == labels(schemes.tags_to_table(tags, names, scheme, repair), names)
         if repair == "begin":
-            assert labels(found, names) == plain
+            assert labels(table, names) == plain
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -289,15 +293,15 @@ def test_spans_to_tags_and_back(scheme: str) -> None:
 @pytest.mark.parametrize(("scheme", "theirs"), [("BIO", IOB2), ("BIOES", IOBES), ("BILOU", BILOU)])
 def test_the_same_spans_as_seqeval_strict(scheme: str, theirs: Any) -> None:
     tags = any_tags(random.Random(9), scheme, 3000)
-    found = [{(e.start, e.end, e.tag) for e in item} for item in Entities(tags, theirs).entities]
-    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "drop")) == found
+    expected = [{(e.start, e.end, e.tag) for e in item} for item in Entities(tags, theirs).entities]
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "drop")) == expected
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
 def test_the_same_spans_as_seqeval_default(scheme: str) -> None:
     tags = any_tags(random.Random(10), scheme, 3000)
-    found = [{(start, end + 1, type) for type, start, end in get_entities(item)} for item in tags]
-    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "begin")) == found
+    expected = [{(start, end + 1, type) for type, start, end in get_entities(item)} for item in tags]
+    assert labels(schemes.tags_to_table(tags, NAMES, scheme, "begin")) == expected
 
 
 # Spans against nervaluate
@@ -317,15 +321,15 @@ def by_nervaluate(gold: Labels, predicted: Labels) -> dict[str, Any]:
 def test_the_same_counts_as_nervaluate_on_spans_that_do_not_overlap() -> None:
     """Strict and exact are our exact and boundary. By type, each type alone, so are all its rules but ent_type."""
     gold, predicted = pair(random.Random(11), flat, 1500)
-    found = by_nervaluate(gold, predicted)
+    results = by_nervaluate(gold, predicted)
     for rule in (EXACT, BOUNDARY, OVERLAP):
-        total, theirs = of(rule, gold, predicted).sum((0, 1)), found["overall"][OF_NERVALUATE[rule]]
+        total, theirs = of(rule, gold, predicted).sum((0, 1)), results["overall"][OF_NERVALUATE[rule]]
         assert (theirs.possible, theirs.actual, theirs.correct + theirs.partial) == tuple(total), rule
     exact, boundary, overlap = (of(rule, gold, predicted).sum(0) for rule in (EXACT, BOUNDARY, OVERLAP))
     for i, name in enumerate(NAMES):
-        theirs = found["entities"][name]["strict"]
+        theirs = results["entities"][name]["strict"]
         assert (theirs.possible, theirs.actual, theirs.correct) == tuple(exact[i])
-    partial = found["overall"]["partial"]
+    partial = results["overall"]["partial"]
     half = (partial.correct + partial.partial / 2) / partial.actual
     assert partial.correct == boundary[0, CORRECT]
     assert partial.precision == pytest.approx(half)  # a half for each that only overlaps
@@ -335,16 +339,16 @@ def test_the_same_counts_as_nervaluate_on_spans_that_do_not_overlap() -> None:
 def test_the_same_counts_as_nervaluate_by_type_where_no_span_meets_two() -> None:
     """Where spans meet two, nervaluate pairs them in order, and one of the wrong type takes a gold span away."""
     gold, predicted = pair(random.Random(12), flat, 4000)
-    kept = [i for i in range(len(gold)) if alone(gold[i], predicted[i])]
-    assert 1000 < len(kept) < 3500
-    found = by_nervaluate([gold[i] for i in kept], [predicted[i] for i in kept])
-    ours = of(TYPE, [gold[i] for i in kept], [predicted[i] for i in kept]).sum(0)
-    theirs = found["overall"]["ent_type"]
+    items = [i for i in range(len(gold)) if alone(gold[i], predicted[i])]
+    assert 1000 < len(items) < 3500
+    results = by_nervaluate([gold[i] for i in items], [predicted[i] for i in items])
+    ours = of(TYPE, [gold[i] for i in items], [predicted[i] for i in items]).sum(0)
+    theirs = results["overall"]["ent_type"]
     assert (theirs.possible, theirs.actual, theirs.correct) == tuple(ours.sum(0))
     for i, name in enumerate(NAMES):
-        each = found["entities"][name]["ent_type"]
-        assert (each.possible, each.actual, each.correct) == tuple(ours[i])
-    assert ours[:, CORRECT].sum() > of(EXACT, gold, predicted)[kept].sum((0, 1))[CORRECT]
+        of_type = results["entities"][name]["ent_type"]
+        assert (of_type.possible, of_type.actual, of_type.correct) == tuple(ours[i])
+    assert ours[:, CORRECT].sum() > of(EXACT, gold, predicted)[items].sum((0, 1))[CORRECT]
 
 
 def test_nervaluate_never_pairs_more() -> None:

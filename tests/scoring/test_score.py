@@ -20,7 +20,7 @@ from jinbench.scoring import score as scoring
 from jinbench.scoring.counts import BOUNDARY, EXACT, OVERLAP, TYPE
 from jinbench.scoring.gold import LabelKey
 from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell
-from jinbench.scoring.significance import MIN_ARTICLES_TEST, MIN_ARTICLES_INTERVAL
+from jinbench.scoring.significance import MIN_ARTICLES_INTERVAL, MIN_ARTICLES_TEST
 from tests.helpers.scoring import Labelled, X, Y, flat, gold_of, guesses, named, tags_of, vectors
 
 
@@ -47,13 +47,13 @@ def answers(case: dict[str, Any]) -> Labelled:
 def test_spans(case: dict[str, Any]) -> None:
     types, _ = vectors("spans")
     gold = gold_of([set(map(tuple, item)) for item in case["gold"]], tuple(types))
-    found = scoring.score_predictions(gold, answers(case))
-    assert (found.micro.f1 if found.micro.f1 is not None else "undefined") == case["f1"]
-    assert (found.items, found.missing) == (len(case["gold"]), len(case.get("missing", ())))
-    check_cell(found.micro, case[EXACT]["micro"])
-    for cell in found.labels:
+    score = scoring.score_predictions(gold, answers(case))
+    assert (score.micro.f1 if score.micro.f1 is not None else "undefined") == case["f1"]
+    assert (score.items, score.missing) == (len(case["gold"]), len(case.get("missing", ())))
+    check_cell(score.micro, case[EXACT]["micro"])
+    for cell in score.labels:
         check_cell(cell, case[EXACT][cell.name])
-    relaxed = {cell.name: cell for cell in found.relaxed}
+    relaxed = {cell.name: cell for cell in score.relaxed}
     check_cell(relaxed[TYPE], case[TYPE]["micro"])
     check_cell(relaxed[BOUNDARY], case[BOUNDARY])
     check_cell(relaxed[OVERLAP], case[OVERLAP])
@@ -76,20 +76,20 @@ def test_sectors(case: dict[str, Any]) -> None:
     predicted = {
         f"s{i}": frozenset((name,) for name in item) for i, item in enumerate(case["predicted"]) if i not in missing
     }
-    scores = {f"s{i}": given for i, given in enumerate(case.get("scores", ()))}
-    found = scoring.score_predictions(gold, predicted, scores=scores)
-    assert (found.micro.f1 if found.micro.f1 is not None else "undefined") == case["f1"]
-    check_cell(found.micro, case["counts"]["micro"])
-    for cell in found.labels:
+    scores = {f"s{i}": values for i, values in enumerate(case.get("scores", ()))}
+    score = scoring.score_predictions(gold, predicted, scores=scores)
+    assert (score.micro.f1 if score.micro.f1 is not None else "undefined") == case["f1"]
+    check_cell(score.micro, case["counts"]["micro"])
+    for cell in score.labels:
         check_cell(cell, case["counts"][cell.name])
-    assert found.exact.value == pytest.approx(case["subset"] / len(case["gold"]))
-    assert found.missing == len(missing)
-    assert found.relaxed == ()
+    assert score.exact.value == pytest.approx(case["subset"] / len(case["gold"]))
+    assert score.missing == len(missing)
+    assert score.relaxed == ()
     if "ranking" in case:
-        assert found.ranking is not None
-        assert found.ranking.value == pytest.approx(np.mean(case["ranking"]))
+        assert score.ranking is not None
+        assert score.ranking.value == pytest.approx(np.mean(case["ranking"]))
     else:
-        assert found.ranking is None
+        assert score.ranking is None
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -107,7 +107,9 @@ def test_the_same_as_seqeval_strict(seed: int) -> None:
         assert (cell.f1, cell.precision, cell.recall) == pytest.approx(
             (theirs["f1-score"], theirs["precision"], theirs["recall"])
         )
-    measured = [theirs["f1-score"] for cell in ours.labels if (theirs := report[cell.name])["support"] >= MIN_GOLD_MENTIONS]
+    measured = [
+        theirs["f1-score"] for cell in ours.labels if (theirs := report[cell.name])["support"] >= MIN_GOLD_MENTIONS
+    ]
     assert measured
     assert ours.macro.labels == len(measured)
     assert ours.macro.f1 == pytest.approx(np.mean(measured))
@@ -127,13 +129,13 @@ def matrix(items: list[set[LabelKey]], names: tuple[str, ...]) -> Any:
 def test_sectors_as_scikit_learn_scores_them(seed: int) -> None:
     rng = random.Random(seed)
     true, guess, names = sectors(rng, 200)
-    found = scoring.score_predictions(gold_of(true, names, task="sector"), guesses(*guess))
+    score = scoring.score_predictions(gold_of(true, names, task="sector"), guesses(*guess))
     table = matrix(true, names), matrix(guess, names)
-    assert found.micro.f1 == pytest.approx(sector_f1(*table, average="micro"))
-    assert found.macro.labels == len(names)
-    assert found.macro.f1 == pytest.approx(sector_f1(*table, average="macro"))
-    assert [cell.f1 for cell in found.labels] == pytest.approx(sector_f1(*table, average=None))
-    assert found.exact.value == pytest.approx(accuracy_score(*table))
+    assert score.micro.f1 == pytest.approx(sector_f1(*table, average="micro"))
+    assert score.macro.labels == len(names)
+    assert score.macro.f1 == pytest.approx(sector_f1(*table, average="macro"))
+    assert [cell.f1 for cell in score.labels] == pytest.approx(sector_f1(*table, average=None))
+    assert score.exact.value == pytest.approx(accuracy_score(*table))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -144,21 +146,21 @@ def test_ranking_as_scikit_learn_scores_it(seed: int) -> None:
     table = np.array([[rng.randint(0, 4) / 4 for _ in names] for _ in true])
     gold = gold_of(true, names, task="sector")
     scores = {id: dict(zip(names, row, strict=True)) for id, row in zip(gold.ids, table.tolist(), strict=True)}
-    found = scoring.score_predictions(gold, {}, scores=scores)
-    assert found.ranking is not None
-    assert found.ranking.value == pytest.approx(label_ranking_average_precision_score(matrix(true, names), table))
+    score = scoring.score_predictions(gold, {}, scores=scores)
+    assert score.ranking is not None
+    assert score.ranking.value == pytest.approx(label_ranking_average_precision_score(matrix(true, names), table))
 
 
 def test_the_mean_over_articles_gives_each_the_same_weight() -> None:
     """F1 of the articles: 1, 0, and one with neither gold nor prediction, which has none; micro is that of three."""
-    found = scoring.score_predictions(gold_of([{X, Y}, {X}, set()]), guesses({X, Y}, set(), set()))
-    assert (found.documents.value, found.documents.of) == (0.5, 2)
-    assert found.micro.f1 == pytest.approx(2 * 2 / (3 + 2))
+    score = scoring.score_predictions(gold_of([{X, Y}, {X}, set()]), guesses({X, Y}, set(), set()))
+    assert (score.documents.value, score.documents.of) == (0.5, 2)
+    assert score.micro.f1 == pytest.approx(2 * 2 / (3 + 2))
 
 
-def test_an_item_is_wholly_right_or_not() -> None:
-    found = scoring.score_predictions(gold_of([{X, Y}, {X}, set(), {X}]), guesses({X, Y}, {X, Y}, set()))
-    assert (found.exact.value, found.exact.of) == (0.5, 4)
+def test_an_item_is_an_exact_match_or_not() -> None:
+    score = scoring.score_predictions(gold_of([{X, Y}, {X}, set(), {X}]), guesses({X, Y}, {X, Y}, set()))
+    assert (score.exact.value, score.exact.of) == (0.5, 4)
 
 
 def test_facets_divide_the_items() -> None:
@@ -171,7 +173,7 @@ def test_facets_divide_the_items() -> None:
     assert {cell.name: counts(cell) for cell in parts["sector"]} == {"a": [1, 1, 1], "b": [2, 2, 1]}
 
 
-def test_familiarity_goes_by_the_surface_of_each_side() -> None:
+def test_seen_and_unseen_go_by_the_surface_of_each_side() -> None:
     """Known from training: 天津, as whatever type. What is predicted counts with its own words."""
     gold = replace(
         gold_of([{(0, 2, "X"), (3, 5, "Y")}]),
@@ -190,8 +192,8 @@ def test_parts_follow_the_rule_that_is_asked_for() -> None:
     gold = replace(gold_of([{X}, {Y}]), training_surfaces=(frozenset({"一一", "一"}),) * 2)
     predicted = guesses({(0, 1, "X")}, {(3, 5, "Y")})
     for rule, right in ((EXACT, 1), (TYPE, 2), (OVERLAP, 2)):
-        found = scoring.score_predictions(gold, predicted, rule)
-        assert counts(found.parts["familiarity"][0]) == counts(found.parts["layout"][0]) == [2, 2, right]
+        score = scoring.score_predictions(gold, predicted, rule)
+        assert counts(score.parts["familiarity"][0]) == counts(score.parts["layout"][0]) == [2, 2, right]
 
 
 def test_coarse_labels_are_those_of_the_crosswalk() -> None:
@@ -205,9 +207,9 @@ def test_coarse_labels_are_those_of_the_crosswalk() -> None:
     assert (cell.name, counts(cell)) == ("wide", [2, 3, 2])
     wide = scoring_gold.coarsen_gold(gold, "wide", gold.crosswalks["wide"])
     through = scoring_gold.apply_crosswalk(gold.crosswalks["wide"])
-    found = scoring.score_predictions(wide, {id: through(labels) for id, labels in predicted.items()})
-    assert counts(found.micro) == counts(cell)
-    assert found.signature["crosswalk"] == "wide"
+    score = scoring.score_predictions(wide, {id: through(labels) for id, labels in predicted.items()})
+    assert counts(score.micro) == counts(cell)
+    assert score.signature["crosswalk"] == "wide"
 
 
 def test_gold_against_itself_and_against_nothing(real: Benchmark) -> None:
@@ -248,19 +250,19 @@ def test_an_interval_comes_from_articles_not_sentences() -> None:
 def test_few_articles_have_no_interval(articles: int) -> None:
     """Those that have nothing do not count."""
     items: list[set[LabelKey]] = [*([{X}] * articles), set(), set()]
-    found = scoring.score_predictions(gold_of(items), guesses({X}))
-    assert found.micro.articles == articles
-    assert ("no interval" in found.micro.formatted) == (found.micro.low is None) == (articles < MIN_ARTICLES_INTERVAL)
-    assert ("no interval" in str(found.macro)) or found.macro.f1 is None
+    score = scoring.score_predictions(gold_of(items), guesses({X}))
+    assert score.micro.articles == articles
+    assert ("no interval" in score.micro.formatted) == (score.micro.low is None) == (articles < MIN_ARTICLES_INTERVAL)
+    assert ("no interval" in str(score.macro)) or score.macro.f1 is None
 
 
 def test_a_macro_f1_needs_articles_for_each_label() -> None:
     """X is in every article, Y with all its mentions in one."""
     x, y = {(i, i + 1, "X") for i in range(6)}, {(i, i + 1, "Y") for i in range(6, 46)}
     gold = gold_of([x | y, *([x] * 9)])
-    found = scoring.score_predictions(gold, guesses(*([{(0, 1, "X")}] * 5), *([x] * 5)))
-    assert (found.macro.labels, found.macro.low, found.labels[1].low) == (2, None, None)
-    assert found.labels[0].low is not None
+    score = scoring.score_predictions(gold, guesses(*([{(0, 1, "X")}] * 5), *([x] * 5)))
+    assert (score.macro.labels, score.macro.low, score.labels[1].low) == (2, None, None)
+    assert score.labels[0].low is not None
 
 
 def test_a_score_never_travels_alone(real: Benchmark) -> None:
@@ -294,35 +296,37 @@ def test_the_interval_of_macro_f1_goes_by_the_label_that_fewest_articles_have() 
     """With one label it is that label's; a second that is always right halves it, but for what its few articles add."""
     names = [{(i, i + 1, "X") for i in range(6)} for _ in range(20)]
     predicted = guesses(*({(i, i + 1, "X") for i in range(n % 7)} for n in range(20)))
-    found = scoring.score_predictions(gold_of(list(names)), predicted)
-    assert (found.macro.low, found.macro.high) == (found.labels[0].low, found.labels[0].high)
+    one = scoring.score_predictions(gold_of(list(names)), predicted)
+    assert (one.macro.low, one.macro.high) == (one.labels[0].low, one.labels[0].high)
     more: set[LabelKey] = {(i, i + 1, "Y") for i in range(6, 22)}
     two = scoring.score_predictions(
         gold_of([item | more if i < 6 else item for i, item in enumerate(names)]),
         {id: labels | more if int(id[1:]) < 6 else labels for id, labels in predicted.items()},
     )
     assert two.macro.labels == 2
-    widths = [found.macro.high - found.macro.low for found in (found, two)]  # type: ignore[operator]
+    widths = [one.macro.high - one.macro.low for one in (one, two)]  # type: ignore[operator]
     assert widths[1] > 1.2 * widths[0] / 2
 
 
 def test_compare_is_paired() -> None:
-    """A system that is a little better everywhere is told apart, however much the articles differ."""
+    """A system that is a little better everywhere is significantly different, however much the articles differ."""
     items: list[set[LabelKey]] = [{(i, i + 1, "X") for i in range(20)} for _ in range(12)]
     gold = gold_of(items)
     rng = random.Random(0)
     share = [rng.randint(2, 18) for _ in items]
     worse = guesses(*({(i, i + 1, "X") for i in range(n)} for n in share))
     better = guesses(*({(i, i + 1, "X") for i in range(n + 1)} for n in share))
-    found, back = compare.compare_systems(gold, better, worse), compare.compare_systems(gold, worse, better)
-    assert found.significant
-    assert found.value > 0
-    assert (back.value, back.low, back.high, back.p) == pytest.approx((-found.value, -found.high, -found.low, found.p))
+    difference, back = compare.compare_systems(gold, better, worse), compare.compare_systems(gold, worse, better)
+    assert difference.significant
+    assert difference.value > 0
+    assert (back.value, back.low, back.high, back.p) == pytest.approx(
+        (-difference.value, -difference.high, -difference.low, difference.p)
+    )
     assert not compare.compare_systems(gold, better, better).significant
 
 
-def test_few_articles_tell_nothing_apart() -> None:
-    """The same rule as on the board: all right against all wrong, but on five articles."""
+def test_few_articles_are_never_significantly_different() -> None:
+    """The same rule as on the leaderboard: all right against all wrong, but on five articles."""
     items: list[set[LabelKey]] = [{X}] * (MIN_ARTICLES_TEST - 1)
     few = compare.compare_systems(gold_of(items), guesses(*items), {})
     assert not few.significant

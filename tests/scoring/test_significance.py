@@ -1,4 +1,4 @@
-"""What an interval and a test promise, simulated: how often they hold the truth, and how often they cry wolf."""
+"""Simulated coverage of the intervals, and false alarms and power of the tests."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from jinbench.scoring import compare, score, significance
-from jinbench.scoring.significance import MIN_ARTICLES_TEST, LEVEL, f1
+from jinbench.scoring.significance import LEVEL, MIN_ARTICLES_TEST, f1
 from tests.helpers.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "scoring.md"
@@ -21,32 +21,32 @@ RIGHT, SPURIOUS = 0.6, 0.4  # how many of the gold mentions are found, and how m
 # A newspaper: articles of very different length, on which a system is better or worse as a whole
 
 
-def spread(rng: np.random.Generator, mean: float, alike: float, shape: tuple[int, ...]) -> Any:
+def draw_rates(rng: np.random.Generator, mean: float, alike: float, shape: tuple[int, ...]) -> Any:
     """Shares by article with this mean; `alike` is the correlation of two mentions of one article."""
     both = 1 / alike - 1
     return rng.beta(mean * both, (1 - mean) * both, shape)
 
 
-def systems(
+def simulate_systems(
     rng: np.random.Generator, articles: int, times: int, rates: list[tuple[float, float]], alike: float = 0.1,
     uneven: float = 1.0, typical: float = 12.0,
 ) -> list[Any]:  # fmt: skip
     """Sums (articles, times, 3) of systems on the same gold, each with its shares of found and of spurious mentions."""
     gold = 1 + np.floor(typical * rng.lognormal(0, uneven, (articles, times))).astype(int)
-    found = []
+    sums = []
     for right, spurious in rates:
-        correct = rng.binomial(gold, spread(rng, right, alike, gold.shape))
-        wrong = rng.binomial(gold, spread(rng, spurious, alike, gold.shape))
-        found.append(np.stack([gold, correct + wrong, correct], axis=-1))
-    return found
+        correct = rng.binomial(gold, draw_rates(rng, right, alike, gold.shape))
+        wrong = rng.binomial(gold, draw_rates(rng, spurious, alike, gold.shape))
+        sums.append(np.stack([gold, correct + wrong, correct], axis=-1))
+    return sums
 
 
-def in_the_long_run(right: float, spurious: float) -> float:
+def true_f1(right: float, spurious: float) -> float:
     """F1 over articles without end: of a gold mention `right` are correct, and `right` + `spurious` predicted."""
     return 2 * right / (1 + right + spurious)
 
 
-def table(title: str) -> list[list[Any]]:
+def read_table(title: str) -> list[list[Any]]:
     """The rows of a table of the document: numbers, but for the names with which a row may begin."""
     text = DOCUMENT.read_text(encoding="utf-8")
     part = text[text.index(f"<!-- {title} -->") : text.index(f"<!-- end:{title} -->")]
@@ -54,15 +54,15 @@ def table(title: str) -> list[list[Any]]:
     return [[float(cell) if re.fullmatch(r"[0-9. ]+", cell) else cell.strip() for cell in row] for row in rows]
 
 
-def coverage(
+def simulate_coverage(
     articles: int, alike: float, times: int, seed: int = 0, rates: tuple[float, float] = (RIGHT, SPURIOUS), **other: Any
 ) -> tuple[float, float]:
-    """How often (percent) the interval holds the truth, and how often a plain percentile interval does."""
-    truth = in_the_long_run(*rates)
+    """Return the coverage (percent) of the interval, and of a plain percentile interval."""
+    truth = true_f1(*rates)
     rng = np.random.default_rng([articles, seed])
     held = np.zeros(2)
     for _ in range(times // 500):
-        (sums,) = systems(rng, articles, 500, [rates], alike, **other)
+        (sums,) = simulate_systems(rng, articles, 500, [rates], alike, **other)
         drawn, enough = f1(significance.resample(sums)), significance.effective_size(score.article_sizes(sums))
         plain = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
         for i in range(500):
@@ -77,20 +77,20 @@ def error(percent: float, times: int) -> float:
     return 4 * math.sqrt(max(percent * (100 - percent), 50) / times)
 
 
-@pytest.mark.parametrize("row", table("coverage"), ids=lambda row: f"{row[0]:.0f} articles")
-def test_intervals_hold_the_truth_as_often_as_is_written(row: list[float]) -> None:
+@pytest.mark.parametrize("row", read_table("coverage"), ids=lambda row: f"{row[0]:.0f} articles")
+def test_intervals_have_the_stated_coverage(row: list[float]) -> None:
     articles, _, *written = row
-    found = [coverage(int(articles), alike, 1000) for alike in (0.05, 0.2)]
-    for (ours, plain), stated, percentile in zip(found, written[:2], written[2:], strict=True):
+    simulated = [simulate_coverage(int(articles), alike, 1000) for alike in (0.05, 0.2)]
+    for (ours, plain), stated, percentile in zip(simulated, written[:2], written[2:], strict=True):
         assert abs(ours - stated) < error(stated, 1000)
         assert abs(plain - percentile) < error(percentile, 1000)
-    ours = (found[0][0] + found[1][0]) / 2
+    ours = (simulated[0][0] + simulated[1][0]) / 2
     if articles >= 10:
         assert all(93 <= stated <= 97 for stated in written[:2])
         assert 93 - error(95, 2000) / 4 <= ours <= 97 + error(95, 2000) / 4
     else:
         assert 90 < ours < 95  # the shortfall with few articles that the document speaks of
-    assert ours > (found[0][1] + found[1][1]) / 2
+    assert ours > (simulated[0][1] + simulated[1][1]) / 2
 
 
 # Other newspapers and other systems, each with what is not as above.
@@ -103,23 +103,23 @@ OTHERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("row", table("others"), ids=lambda row: row[0])
-def test_what_intervals_hold_elsewhere(row: list[Any]) -> None:
+@pytest.mark.parametrize("row", read_table("others"), ids=lambda row: row[0])
+def test_intervals_have_the_stated_coverage_elsewhere(row: list[Any]) -> None:
     name, *written = row
     for articles, stated in zip((5, 10, 40), written, strict=True):
-        found, _ = coverage(articles, 0.1, 500, **OTHERS[name])
-        assert abs(found - stated) < error(stated, 500)
+        simulated, _ = simulate_coverage(articles, 0.1, 500, **OTHERS[name])
+        assert abs(simulated - stated) < error(stated, 500)
         assert articles == 5 or 93 <= stated <= 97.5
 
 
-def test_the_table_has_what_was_promised() -> None:
-    assert [row[0] for row in table("coverage")] == [5, 10, 20, 40, 100, 200]
-    assert [row[0] for row in table("others")] == list(OTHERS)
+def test_the_tables_have_all_rows() -> None:
+    assert [row[0] for row in read_table("coverage")] == [5, 10, 20, 40, 100, 200]
+    assert [row[0] for row in read_table("others")] == list(OTHERS)
 
 
 def test_a_simulation_is_a_score() -> None:
     """What is simulated many at a time is what a score says of each alone."""
-    (sums,) = systems(np.random.default_rng(0), 12, 5, [(RIGHT, SPURIOUS)])
+    (sums,) = simulate_systems(np.random.default_rng(0), 12, 5, [(RIGHT, SPURIOUS)])
     drawn, enough = f1(significance.resample(sums)), significance.effective_size(score.article_sizes(sums))
     for i in range(5):
         cell = score.make_cell("one", sums[:, i])
@@ -127,30 +127,30 @@ def test_a_simulation_is_a_score() -> None:
         assert cell.f1 == pytest.approx(f1(sums[:, i].sum(0)))
 
 
-# Telling systems apart
+# Comparing systems
 
 
-def verdicts(a: Any, b: Any) -> Any:
-    """For each simulation (times, 3): whether the interval leaves out 0, whether swapping says so, and the verdict."""
+def simulate_verdicts(a: Any, b: Any) -> Any:
+    """Return for each simulation (times, 3) whether interval, randomization test and verdict find a difference."""
     drawn = f1(significance.resample(a)) - f1(significance.resample(b))
     enough = significance.effective_size(score.article_sizes(a) + score.article_sizes(b))
-    found = []
+    rows = []
     for i in range(a.shape[1]):
         low, high = significance.percentile_interval(drawn[:, i], float(enough[i]))
-        apart = low > 0 or high < 0
+        excludes_zero = low > 0 or high < 0
         swapped = significance.randomization_test(a[:, i], b[:, i], 999) <= LEVEL
         value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
         p = significance.wald_p_value(value, float(drawn[:, i].std()), float(enough[i]))
-        found.append((apart, swapped, apart and swapped and p <= LEVEL))
-    return np.array(found)
+        rows.append((excludes_zero, swapped, excludes_zero and swapped and p <= LEVEL))
+    return np.array(rows)
 
 
 def test_a_simulated_verdict_is_that_of_compare() -> None:
     """On systems that differ so much that it is yes and no."""
-    a, b = systems(np.random.default_rng(1), 10, 40, [(0.7, 0.4), (0.6, 0.4)])
-    found = [compare.compare_sums(a[:, i], b[:, i], 999) for i in range(40)]
-    both = [each.significant for each in found]
-    assert both == verdicts(a, b)[:, 2].tolist()
+    a, b = simulate_systems(np.random.default_rng(1), 10, 40, [(0.7, 0.4), (0.6, 0.4)])
+    differences = [compare.compare_sums(a[:, i], b[:, i], 999) for i in range(40)]
+    both = [difference.significant for difference in differences]
+    assert both == simulate_verdicts(a, b)[:, 2].tolist()
     assert 0 < sum(both) < 40
 
 
@@ -162,71 +162,79 @@ ALIKE = {"alike": [(RIGHT, SPURIOUS)] * 2, "careful and eager": [(0.45, 0.05), (
 STRONG = (0.85, 0.15)
 
 
-def alarms(articles: int, rates: list[tuple[float, float]], times: int, seed: int = 0) -> Any:
-    """How often (percent) the interval, the swaps, and the verdict tell two systems apart."""
+def simulate_alarms(articles: int, rates: list[tuple[float, float]], times: int, seed: int = 0) -> Any:
+    """Return how often (percent) interval, randomization test and verdict find a difference."""
     rng = np.random.default_rng([articles, seed])
-    return 100 * np.concatenate([verdicts(*systems(rng, articles, 500, rates)) for _ in range(times // 500)]).mean(0)
+    return 100 * np.concatenate(
+        [simulate_verdicts(*simulate_systems(rng, articles, 500, rates)) for _ in range(times // 500)]
+    ).mean(0)
 
 
-@pytest.mark.parametrize("row", table("alarms"), ids=lambda row: f"{row[0]:.0f} articles")
-def test_false_alarms_are_as_rare_as_is_written(row: list[float]) -> None:
+@pytest.mark.parametrize("row", read_table("alarms"), ids=lambda row: f"{row[0]:.0f} articles")
+def test_false_alarms_are_as_rare_as_stated(row: list[float]) -> None:
     articles, *written = row
     times = 1000
     for stated, (name, rates) in zip((written[:3], written[3:]), ALIKE.items(), strict=True):
-        first, second = (in_the_long_run(*each) for each in rates)
+        first, second = (true_f1(*system_rates) for system_rates in rates)
         assert first == pytest.approx(second)
-        found = alarms(int(articles), rates, times)
-        for ours, told in zip(found, stated, strict=True):
-            assert abs(ours - told) < error(told, times), name
+        simulated = simulate_alarms(int(articles), rates, times)
+        for ours, percent in zip(simulated, stated, strict=True):
+            assert abs(ours - percent) < error(percent, times), name
         assert stated[2] <= 5
-        assert found[2] <= 100 * LEVEL + 2 * math.sqrt(5 * 95 / times)
+        assert simulated[2] <= 100 * LEVEL + 2 * math.sqrt(5 * 95 / times)
 
 
-def test_the_tables_of_alarms_begin_where_something_can_be_told() -> None:
-    assert [row[0] for row in table("alarms")] == [MIN_ARTICLES_TEST, 10, 20, 40]
+def test_the_table_of_false_alarms_begins_with_enough_articles() -> None:
+    assert [row[0] for row in read_table("alarms")] == [MIN_ARTICLES_TEST, 10, 20, 40]
 
 
-def lower(rates: tuple[float, float], gap: float) -> tuple[float, float]:
+def lower_rates(rates: tuple[float, float], gap: float) -> tuple[float, float]:
     """A system that finds less, so that its F1 in the long run is lower by `gap`."""
-    wanted = in_the_long_run(*rates) - gap
+    wanted = true_f1(*rates) - gap
     return wanted * (1 + rates[1]) / (2 - wanted), rates[1]
 
 
-def stated_gaps(articles: int, rates: tuple[float, float], times: int, seed: int = 0) -> Any:
-    """The smallest gaps (times,) that are stated of a system and one that is worse by their mean."""
-    found = np.zeros(1)
+def simulate_detectable(articles: int, rates: tuple[float, float], times: int, seed: int = 0) -> Any:
+    """Return the minimum detectable differences (times,) of a system and one that is worse by their mean."""
+    differences = np.zeros(1)
     for _ in range(3):
         rng = np.random.default_rng([articles, seed])
-        a, b = systems(rng, articles, times, [rates, lower(rates, float(found.mean()))])
-        found = np.array([compare.compare_sums(a[:, i], b[:, i], 1).minimum_detectable for i in range(times)])
-    return found
+        a, b = simulate_systems(rng, articles, times, [rates, lower_rates(rates, float(differences.mean()))])
+        differences = np.array([compare.compare_sums(a[:, i], b[:, i], 1).minimum_detectable for i in range(times)])
+    return differences
 
 
-def power(articles: int, rates: tuple[float, float], gap: float, times: int, seed: int = 0) -> float:
-    """How often (percent) a system is told apart from one that is worse by `gap`."""
+def simulate_power(articles: int, rates: tuple[float, float], gap: float, times: int, seed: int = 0) -> float:
+    """Return how often (percent) a system is significantly different from one that is worse by `gap`."""
     rng = np.random.default_rng([articles, seed])
-    return float(100 * verdicts(*systems(rng, articles, times, [rates, lower(rates, gap)])).mean(0)[2])
+    return float(
+        100 * simulate_verdicts(*simulate_systems(rng, articles, times, [rates, lower_rates(rates, gap)])).mean(0)[2]
+    )
 
 
-@pytest.mark.parametrize("row", table("power"), ids=lambda row: f"{row[0]:.0f} articles")
-def test_the_smallest_gap_is_told_apart_as_often_as_is_written(row: list[float]) -> None:
-    articles, level, gap, told = row
-    rates = STRONG if level > in_the_long_run(RIGHT, SPURIOUS) else (RIGHT, SPURIOUS)
-    assert in_the_long_run(*rates) == pytest.approx(level)
-    found = stated_gaps(int(articles), rates, 100 if articles == 23 else 64)
-    assert found.mean() == pytest.approx(gap, abs=4 * found.std() / 8)
-    again = power(int(articles), rates, gap, 200)
-    assert abs(again - told) < error(told, 200)
+@pytest.mark.parametrize("row", read_table("power"), ids=lambda row: f"{row[0]:.0f} articles")
+def test_the_minimum_detectable_difference_has_the_stated_power(row: list[float]) -> None:
+    articles, level, gap, percent = row
+    rates = STRONG if level > true_f1(RIGHT, SPURIOUS) else (RIGHT, SPURIOUS)
+    assert true_f1(*rates) == pytest.approx(level)
+    differences = simulate_detectable(int(articles), rates, 100 if articles == 23 else 64)
+    assert differences.mean() == pytest.approx(gap, abs=4 * differences.std() / 8)
+    again = simulate_power(int(articles), rates, gap, 200)
+    assert abs(again - percent) < error(percent, 200)
     if articles == 23:
         assert 70 <= again <= 90
-        assert 0.25 < found.std() / found.mean() < 0.45  # about a third
+        assert 0.25 < differences.std() / differences.mean() < 0.45  # about a third
 
 
-def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
-    a, b = (each[:, 0] for each in systems(np.random.default_rng(0), MIN_ARTICLES_TEST, 1, [(RIGHT, SPURIOUS)] * 2))
+def test_no_detectable_difference_of_one_system_or_few_articles() -> None:
+    a, b = (
+        sums[:, 0] for sums in simulate_systems(np.random.default_rng(0), MIN_ARTICLES_TEST, 1, [(RIGHT, SPURIOUS)] * 2)
+    )
     assert compare.median_detectable_difference(compare.compare_pairs({"a": a, "b": b})) is not None
     assert compare.median_detectable_difference(compare.compare_pairs({"a": a})) is None
-    assert compare.median_detectable_difference(compare.compare_pairs({"a": a, "b": a})) is None, "two that say the same"
+    assert compare.median_detectable_difference(compare.compare_pairs({"a": a, "b": a})) is None, (
+        "two that say the same"
+    )
     assert compare.median_detectable_difference(compare.compare_pairs({"a": a[:-1], "b": b[:-1]})) is None
 
 
@@ -235,8 +243,8 @@ def test_no_gap_is_stated_of_one_system_or_few_articles() -> None:
 
 def test_effective_articles_by_hand() -> None:
     """As many as there are if they are equal; (2 + 1 + 1)² / (4 + 1 + 1) = 16/6; one if the others are empty."""
-    found = significance.effective_size(np.array([[3, 2, 0, 0], [3, 1, 5, 0], [3, 1, 0, 0]]))
-    assert found == pytest.approx([3, 16 / 6, 1, 0])
+    sizes = significance.effective_size(np.array([[3, 2, 0, 0], [3, 1, 5, 0], [3, 1, 0, 0]]))
+    assert sizes == pytest.approx([3, 16 / 6, 1, 0])
 
 
 def test_where_an_interval_ends() -> None:
@@ -280,9 +288,9 @@ def test_blocks_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_f1_of_sums() -> None:
-    found = f1(np.array([[2, 2, 2], [3, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0]]))
-    assert found[:4].tolist() == [1.0, 0.5, 0.0, 0.0]
-    assert np.isnan(found[4])
+    scores = f1(np.array([[2, 2, 2], [3, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0]]))
+    assert scores[:4].tolist() == [1.0, 0.5, 0.0, 0.0]
+    assert np.isnan(scores[4])
 
 
 def all_swaps(a: Any, b: Any) -> float:
@@ -295,10 +303,10 @@ def all_swaps(a: Any, b: Any) -> float:
 
 
 @pytest.mark.parametrize("articles", [1, 2, 5, 6, 8, 10])
-def test_swapping_against_all_swaps(articles: int) -> None:
+def test_the_randomization_test_against_all_permutations(articles: int) -> None:
     rng = np.random.default_rng(articles)
     for rates in ([(0.6, 0.4)] * 2, [(0.8, 0.3), (0.6, 0.4)]):
-        a, b = (each[:, 0] for each in systems(rng, articles, 1, rates))
+        a, b = (sums[:, 0] for sums in simulate_systems(rng, articles, 1, rates))
         exact = all_swaps(a, b)
         assert significance.randomization_test(a, b) == pytest.approx(
             exact, abs=4 * math.sqrt(exact * (1 - exact) / 9999) + 2e-4
@@ -330,14 +338,14 @@ def test_holm_as_it_is_defined() -> None:
     for _ in range(2000):
         p = [round(rng.random() ** 2, 2) for _ in range(rng.randint(1, 9))]
         ranked = sorted(p)
-        steps = [min(1.0, (len(p) - j) * each) for j, each in enumerate(ranked)]
-        expected = [max(steps[: ranked.index(each) + ranked.count(each)]) for each in p]
-        found = significance.holm_correction(p)
-        assert found == pytest.approx(expected)
+        steps = [min(1.0, (len(p) - j) * value) for j, value in enumerate(ranked)]
+        expected = [max(steps[: ranked.index(value) + ranked.count(value)]) for value in p]
+        adjusted = significance.holm_correction(p)
+        assert adjusted == pytest.approx(expected)
         rejected = 0  # step down: the smallest against level / m, then level / (m - 1), until one fails
         while rejected < len(p) and ranked[rejected] <= LEVEL / (len(p) - rejected) + 1e-12:
             rejected += 1
-        assert sum(each <= LEVEL + 1e-12 for each in found) == rejected
+        assert sum(value <= LEVEL + 1e-12 for value in adjusted) == rejected
 
 
 def test_the_corrected_t_test_by_hand() -> None:
@@ -351,43 +359,43 @@ def test_the_corrected_t_test_by_hand() -> None:
     assert significance.corrected_t_test([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5, 0)
 
 
-def test_the_gap_by_hand() -> None:
+def test_the_minimum_detectable_difference_by_hand() -> None:
     """(t.975 + t.80) · error · √(n / (n - 1)), with 22 degrees of freedom: (2.0739 + 0.8583) · 0.03 · √(23/22)."""
     assert significance.minimum_detectable_difference(0.03, 23) == pytest.approx(
         2.9322 * 0.03 * math.sqrt(23 / 22), rel=1e-3
     )
 
 
-def tables(times: int) -> dict[str, str]:
+def make_tables(times: int) -> dict[str, str]:
     """The tables of the document, anew, with another seed than the tests."""
-    found: dict[str, list[list[str]]] = {}
+    rows_by_table: dict[str, list[list[str]]] = {}
     head = ["articles", "effective", "correlated 0.05", "correlated 0.2"]
-    found["coverage"] = [[*head, "plain percentile, 0.05", "plain percentile, 0.2"]]
+    rows_by_table["coverage"] = [[*head, "plain percentile, 0.05", "plain percentile, 0.2"]]
     for articles in (5, 10, 20, 40, 100, 200):
-        (sums,) = systems(np.random.default_rng([articles, 1]), articles, 2000, [(RIGHT, SPURIOUS)])
-        held = [coverage(articles, alike, times, 1) for alike in (0.05, 0.2)]
+        (sums,) = simulate_systems(np.random.default_rng([articles, 1]), articles, 2000, [(RIGHT, SPURIOUS)])
+        held = [simulate_coverage(articles, alike, times, 1) for alike in (0.05, 0.2)]
         enough = float(significance.effective_size(score.article_sizes(sums)).mean())
         values = [held[0][0], held[1][0], held[0][1], held[1][1]]
-        found["coverage"].append([str(articles), f"{enough:.1f}", *(f"{value:.1f}" for value in values)])
-    found["others"] = [["otherwise as above", "5 articles", "10 articles", "40 articles"]]
+        rows_by_table["coverage"].append([str(articles), f"{enough:.1f}", *(f"{value:.1f}" for value in values)])
+    rows_by_table["others"] = [["otherwise as above", "5 articles", "10 articles", "40 articles"]]
     for name, other in OTHERS.items():
-        held = [coverage(articles, 0.1, times, 1, **other) for articles in (5, 10, 40)]
-        found["others"].append([name, *(f"{ours:.1f}" for ours, _ in held)])
-    kinds = ("interval", "swaps", "verdict")
-    found["alarms"] = [["articles", *(f"{name}: {kind}" for name in ALIKE for kind in kinds)]]
+        held = [simulate_coverage(articles, 0.1, times, 1, **other) for articles in (5, 10, 40)]
+        rows_by_table["others"].append([name, *(f"{ours:.1f}" for ours, _ in held)])
+    kinds = ("interval", "randomization", "verdict")
+    rows_by_table["alarms"] = [["articles", *(f"{name}: {kind}" for name in ALIKE for kind in kinds)]]
     for articles in (MIN_ARTICLES_TEST, 10, 20, 40):
-        values = np.concatenate([alarms(articles, rates, 2 * times, 1) for rates in ALIKE.values()])
-        found["alarms"].append([str(articles), *(f"{value:.1f}" for value in values)])
-    found["power"] = [["articles", "F1 of the better", "gap", "told apart"]]
+        values = np.concatenate([simulate_alarms(articles, rates, 2 * times, 1) for rates in ALIKE.values()])
+        rows_by_table["alarms"].append([str(articles), *(f"{value:.1f}" for value in values)])
+    rows_by_table["power"] = [["articles", "F1 of the better", "difference", "significant"]]
     for articles, rates in itertools.product((10, 23, 40, 100), ((RIGHT, SPURIOUS), STRONG)):
-        gap = round(float(stated_gaps(articles, rates, times // 5, 1).mean()), 3)
-        told = power(articles, rates, gap, times // 2, 1)
-        found["power"].append([str(articles), f"{in_the_long_run(*rates):.2f}", f"{gap:.3f}", f"{told:.0f}"])
-    for rows in found.values():
+        gap = round(float(simulate_detectable(articles, rates, times // 5, 1).mean()), 3)
+        percent = simulate_power(articles, rates, gap, times // 2, 1)
+        rows_by_table["power"].append([str(articles), f"{true_f1(*rates):.2f}", f"{gap:.3f}", f"{percent:.0f}"])
+    for rows in rows_by_table.values():
         rows.insert(1, ["---"] * len(rows[0]))
-    return {name: "\n".join(f"| {' | '.join(row)} |" for row in rows) for name, rows in found.items()}
+    return {name: "\n".join(f"| {' | '.join(row)} |" for row in rows) for name, rows in rows_by_table.items()}
 
 
 if __name__ == "__main__":
-    for name, text in tables(5000).items():
+    for name, text in make_tables(5000).items():
         print(f"<!-- {name} -->\n{text}\n<!-- end:{name} -->\n")

@@ -58,15 +58,15 @@ def test_batches_change_nothing(size: int) -> None:
     while len(articles) < 200:
         articles.append(articles[-1] + (rng.random() < 0.2))
     whole = StreamingScorer(NAMES).add(gold, predicted, articles).report()
-    tally = StreamingScorer(NAMES)
+    scorer = StreamingScorer(NAMES)
     for start in range(0, 200, size):
         rows = slice(start, start + size)
-        tally.add(gold[rows], predicted[rows], articles[rows])
-    assert tally.report() == whole
+        scorer.add(gold[rows], predicted[rows], articles[rows])
+    assert scorer.report() == whole
     assert whole.articles == len(set(articles))
 
 
-def arrow(tags: Tags, kind: str) -> Any:
+def to_arrow(tags: Tags, kind: str) -> Any:
     names = ["O", *(f"{letter}-{name}" for name in NAMES for letter in "BI")]
     if kind == "strings":
         return pa.array(tags)
@@ -80,8 +80,8 @@ def arrow(tags: Tags, kind: str) -> Any:
 def test_arrow_columns_are_the_lists(kind: str) -> None:
     _, _, gold, predicted = sentences(50)
     expected = StreamingScorer(NAMES).add(gold, predicted).report()
-    assert StreamingScorer(NAMES).add(arrow(gold, kind), arrow(predicted, kind)).report() == expected
-    assert StreamingScorer(NAMES).add(arrow(gold, kind), predicted).report() == expected
+    assert StreamingScorer(NAMES).add(to_arrow(gold, kind), to_arrow(predicted, kind)).report() == expected
+    assert StreamingScorer(NAMES).add(to_arrow(gold, kind), predicted).report() == expected
 
 
 def test_no_items_and_no_labels() -> None:
@@ -94,7 +94,7 @@ def test_no_items_and_no_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gold", "predicted", "articles", "said"),
+    ("gold", "predicted", "articles", "message"),
     [
         ([["O"]], [], None, "expected 1 items"),
         ([["O"], ["O", "O"]], [["O"], ["O"]], None, "predictions[1]: wrong-shape"),
@@ -115,47 +115,47 @@ def test_no_items_and_no_labels() -> None:
         ([["O"]], pa.array([[None]], pa.list_(pa.int64())), None, "a null"),
     ],
 )
-def test_what_is_wrong_is_named(gold: Any, predicted: Any, articles: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said.replace("[", r"\[")):
+def test_what_is_wrong_is_named(gold: Any, predicted: Any, articles: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message.replace("[", r"\[")):
         StreamingScorer(NAMES).add(gold, predicted, articles)
 
 
 def test_an_article_that_comes_back_is_refused() -> None:
     """Within a batch; in a later one it cannot be seen."""
     tags = [["B-X"]] * 3
-    tally = StreamingScorer(NAMES).add(tags, tags, ["a", "a", "b"])
+    scorer = StreamingScorer(NAMES).add(tags, tags, ["a", "a", "b"])
     with pytest.raises(DataError, match=r"(?s)articles\[2\]: wrong-shape.*adjacent items.*'c' once more"):
-        tally.add(tags, tags, ["c", "b", "c"])
-    assert tally.add(tags[:2], tags[:2], ["b", "a"]).report(0).articles == 3
+        scorer.add(tags, tags, ["c", "b", "c"])
+    assert scorer.add(tags[:2], tags[:2], ["b", "a"]).report(0).articles == 3
 
 
 @pytest.mark.parametrize("articles", [[1], ["a", "b", "a"], [[], 1, 2], 7])
 def test_nothing_is_counted_of_a_batch_that_is_refused(articles: Any) -> None:
-    tally, tags = StreamingScorer(NAMES), [["B-X"], ["O"], ["B-Y"]]
+    scorer, tags = StreamingScorer(NAMES), [["B-X"], ["O"], ["B-Y"]]
     with pytest.raises(DataError):
-        tally.add(tags, tags, articles)
-    assert tally.report() == StreamingScorer(NAMES).report()
-    assert tally.add(tags, tags).report() == StreamingScorer(NAMES).add(tags, tags).report()
+        scorer.add(tags, tags, articles)
+    assert scorer.report() == StreamingScorer(NAMES).report()
+    assert scorer.add(tags, tags).report() == StreamingScorer(NAMES).add(tags, tags).report()
 
 
 def test_what_can_be_gone_through_once_is_counted() -> None:
     _, _, gold, predicted = sentences(50)
     expected = StreamingScorer(NAMES).add(gold, predicted, [i // 5 for i in range(50)]).report()
-    found = (
+    report = (
         StreamingScorer(NAMES)
         .add(map(iter, gold), (tuple(row) for row in predicted), (i // 5 for i in range(50)))
         .report()
     )
-    assert found == expected
+    assert report == expected
 
 
 def test_items_in_another_order_keep_their_labels_and_lengths() -> None:
     _, _, gold, _ = sentences(50)
     order = random.Random(2).sample(range(50), 50)
-    found, expected = (schemes.tags_to_table(tags, NAMES) for tags in (gold, [gold[i] for i in order]))
-    found = found.reorder(np.array(order))
+    table, expected = (schemes.tags_to_table(tags, NAMES) for tags in (gold, [gold[i] for i in order]))
+    table = table.reorder(np.array(order))
     for name in ("item", "start", "end", "type", "tokens"):
-        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+        assert getattr(table, name).tolist() == getattr(expected, name).tolist()
 
 
 def test_more_tags_than_a_byte_can_hold() -> None:
@@ -167,12 +167,12 @@ def test_more_tags_than_a_byte_can_hold() -> None:
 def test_what_is_kept_does_not_grow() -> None:
     """The histogram of what articles look like has an end; nothing else is kept of a batch."""
     _, _, gold, predicted = sentences(2000)
-    tally, kept = StreamingScorer(NAMES), []
+    scorer, sizes = StreamingScorer(NAMES), []
     for _ in range(8):
-        tally.add(gold, predicted, [i // 4 for i in range(2000)])
-        kept.append([len(patterns) for patterns in tally._patterns])
-    assert kept[0] == kept[-1]
-    assert tally.report(0).items == 16000
+        scorer.add(gold, predicted, [i // 4 for i in range(2000)])
+        sizes.append([len(patterns) for patterns in scorer._patterns])
+    assert sizes[0] == sizes[-1]
+    assert scorer.report(0).items == 16000
 
 
 def test_a_report_says_what_it_is() -> None:
@@ -190,5 +190,5 @@ def test_a_report_says_when_no_articles_were_given() -> None:
     _, _, gold, predicted = sentences(100)
     alone = StreamingScorer(NAMES).add(gold[:50], predicted[:50]).add(gold[50:], predicted[50:], range(50)).report()
     assert (alone.grouped, alone.to_dict()["grouped"]) == (False, False)
-    said = "each item counts as an article of its own: the interval is too narrow where items are alike"
-    assert str(alone).endswith(f"100 articles\n{said}")
+    note = "each item counts as an article of its own: the interval is too narrow where items are alike"
+    assert str(alone).endswith(f"100 articles\n{note}")

@@ -1,4 +1,4 @@
-"""Pages to articles: nothing lost, nothing used twice, everything traceable to its page."""
+"""Articles assembled from pages: nothing lost, nothing used twice, everything traceable to its page."""
 
 import re
 
@@ -12,39 +12,39 @@ from jinbench.seeds.articles import Seeds
 
 
 @pytest.fixture(scope="module")
-def seed(real: Benchmark) -> Seeds:
+def seeds(real: Benchmark) -> Seeds:
     return articles.read_seeds(real)
 
 
-def passage(seed: Seeds, id: str) -> Passage:
-    return next(found for found in seed.passages() if found.id == id)
+def find_passage(seeds: Seeds, id: str) -> Passage:
+    return next(passage for passage in seeds.passages() if passage.id == id)
 
 
-def test_the_committed_counts(seed: Seeds) -> None:
-    passages = list(seed.passages())
-    assert (len(seed.pages), len(seed.articles), len(passages)) == (5, 23, 142)
-    assert sum(len(found.text) for found in passages) == 20659
-    assert [found.id for found in passages][::47] == ["000-L7", "001-L58", "003-L65", "004-L123"]
+def test_counts_of_the_committed_seeds(seeds: Seeds) -> None:
+    passages = list(seeds.passages())
+    assert (len(seeds.pages), len(seeds.articles), len(passages)) == (5, 23, 142)
+    assert sum(len(passage.text) for passage in passages) == 20659
+    assert [passage.id for passage in passages][::47] == ["000-L7", "001-L58", "003-L65", "004-L123"]
 
 
-def test_every_passage_is_rebuilt_from_its_page(seed: Seeds) -> None:
-    texts = {page.id: page.text for page in seed.pages}
-    for found in seed.passages():
-        page = texts[found.page_id]
-        chars = [char for run in found.runs for char in page[run.page_start : run.page_start + run.length]]
-        assert sum(run.length for run in found.runs) == len(found.text)
-        assert [run.text_start for run in found.runs] == [
-            sum(run.length for run in found.runs[:i]) for i in range(len(found.runs))
+def test_every_passage_is_rebuilt_from_its_page(seeds: Seeds) -> None:
+    texts = {page.id: page.text for page in seeds.pages}
+    for passage in seeds.passages():
+        page = texts[passage.page_id]
+        chars = [char for run in passage.runs for char in page[run.page_start : run.page_start + run.length]]
+        assert sum(run.length for run in passage.runs) == len(passage.text)
+        assert [run.text_start for run in passage.runs] == [
+            sum(run.length for run in passage.runs[:i]) for i in range(len(passage.runs))
         ]
-        unchanged = list(found.text)
-        for change in found.changes:
+        unchanged = list(passage.text)
+        for change in passage.changes:
             assert unchanged[change.text_start] != change.page_text
             unchanged[change.text_start] = change.page_text
         assert chars == unchanged
 
 
-def test_only_the_garbled_page_was_changed(seed: Seeds) -> None:
-    assert {found.page_id for found in seed.passages() if found.changes} == {"002"}
+def test_only_the_garbled_page_was_changed(seeds: Seeds) -> None:
+    assert {passage.page_id for passage in seeds.passages() if passage.changes} == {"002"}
 
 
 @pytest.mark.parametrize(
@@ -71,51 +71,55 @@ def test_only_the_garbled_page_was_changed(seed: Seeds) -> None:
         ("004-L95", "更带来全新消费体验。养老护工机器人"),
     ],
 )
-def test_what_was_torn_reads_as_printed(seed: Seeds, id: str, text: str) -> None:
-    assert text in passage(seed, id).text
+def test_torn_text_is_joined_as_printed(seeds: Seeds, id: str, text: str) -> None:
+    assert text in find_passage(seeds, id).text
 
 
-def test_what_the_page_itself_tore_off_is_marked(seed: Seeds) -> None:
-    assert [found.id for found in seed.passages() if found.truncated_start] == ["000-L83", "000-L121", "000-L127"]
-    assert not any(found.truncated_end for found in seed.passages())
+def test_text_truncated_by_the_page_is_marked(seeds: Seeds) -> None:
+    assert [passage.id for passage in seeds.passages() if passage.truncated_start] == [
+        "000-L83",
+        "000-L121",
+        "000-L127",
+    ]
+    assert not any(passage.truncated_end for passage in seeds.passages())
 
 
-def test_nothing_of_the_garbling_is_left(seed: Seeds) -> None:
-    garbled = "".join(found.text for found in seed.passages() if found.page_id == "002")
+def test_garbled_page_is_fully_repaired(seeds: Seeds) -> None:
+    garbled = "".join(passage.text for passage in seeds.passages() if passage.page_id == "002")
     assert not re.search(r"[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ\"]", garbled)
     assert not set("聯產業園區應發時設與開於雙個來說實無後著") & set(garbled)
     assert not re.search(r"[\u4e00-\u9fff] [0-9A-Za-z]|[0-9A-Za-z] [\u4e00-\u9fff]", garbled)
 
 
-def test_layouts_follow_from_what_was_done(seed: Seeds) -> None:
-    layouts = {article.id: article.layout for article in seed.articles}
+def test_layouts_of_articles(seeds: Seeds) -> None:
+    layouts = {article.id: article.layout for article in seeds.articles}
     assert layouts["haihe-water"] == "clean"
     assert layouts["hydrogen-tianjin"] == "column-broken"
     assert layouts["expo-opening"] == "continued"
     assert layouts["lenovo-park-groundbreaking"] == "garbled"
 
 
-def test_contact_details_are_kept_out(seed: Seeds) -> None:
-    assert not any(re.search(r"\d{3}-\d{8}|@", found.text) for found in seed.passages())
+def test_passages_have_no_contact_details(seeds: Seeds) -> None:
+    assert not any(re.search(r"\d{3}-\d{8}|@", passage.text) for passage in seeds.passages())
 
 
-def test_summary_accounts_for_every_line(seed: Seeds) -> None:
-    for row in articles.summarize_pages(seed):
-        # A line that a jump marker shares with its text counts under both kinds.
+def test_page_summary_counts_every_line(seeds: Seeds) -> None:
+    for row in articles.summarize_pages(seeds):
+        # A line that a continuation line shares with its text counts under both kinds.
         shared = sum(
             piece.kind == "jump" and any(piece.lines == other.lines for other in article.pieces if other is not piece)
-            for article in seed.articles
+            for article in seeds.articles
             if article.page_id == row["page"]
             for piece in article.pieces
         )
-        assert sum(row[kind] for kind in articles.KINDS) + row["furniture"] == row["lines"] + shared
+        assert sum(row[kind] for kind in articles.KINDS) + row["boilerplate"] == row["lines"] + shared
 
 
-def test_sentences_cover_a_passage_without_gaps(seed: Seeds) -> None:
-    for found in seed.passages():
-        sentences = split_sentences(found.id, found.text)
+def test_sentences_cover_a_passage_without_gaps(seeds: Seeds) -> None:
+    for passage in seeds.passages():
+        sentences = split_sentences(passage.id, passage.text)
         assert [s.start for s in sentences] == [0, *(s.end for s in sentences[:-1])]
-        assert sentences[-1].end == len(found.text)
+        assert sentences[-1].end == len(passage.text)
 
 
 @pytest.mark.parametrize(
@@ -132,12 +136,12 @@ def test_sentence_ends(text: str, sentences: list[str]) -> None:
     assert [text[s.start : s.end] for s in split_sentences("x", text)] == sentences
 
 
-def test_the_three_page_world(mini: Benchmark) -> None:
-    seed = articles.read_seeds(mini)
-    assert [found.text for found in seed.passages()][-2:] == [
+def test_mini_benchmark_is_assembled(mini: Benchmark) -> None:
+    seeds = articles.read_seeds(mini)
+    assert [passage.text for passage in seeds.passages()][-2:] == [
         "去年,天津港与滦河沿线的港口建立联系,共有“三条”航线。",
         "伴着新航线,货物增长15%。",
     ]
-    assert [article.layout for article in seed.articles] == [
+    assert [article.layout for article in seeds.articles] == [
         "column-broken", "clean", "continued", "clean", "garbled",
     ]  # fmt: skip

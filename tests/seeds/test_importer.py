@@ -1,4 +1,4 @@
-"""`jinbench seeds add`: what comes in, what is written for it, and what is refused."""
+"""`jinbench seeds add`: extraction, the written proposal, and refused input."""
 
 import json
 import os
@@ -38,7 +38,7 @@ WEB = (
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Benchmark:
-    """A benchmark without a page, as `jinbench init` leaves it: comments alone."""
+    """Return a benchmark without a page, as `jinbench init` leaves it: comments alone."""
     shutil.copytree(ROOT / "tests" / "mini" / "annotation", tmp_path / "bare" / "annotation")
     files.write_text(tmp_path / "bare" / "seeds" / "articles.toml", "# How each page falls into articles.\n")
     return Benchmark(tmp_path / "bare")
@@ -58,19 +58,19 @@ def entries(benchmark: Benchmark) -> dict[str, Any]:
 
 
 def refused(benchmark: Benchmark, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What is said when nothing is added."""
+    """Return the error output of a command that must not add anything."""
     before = contents(benchmark.root)
     assert add(benchmark, *arguments) == 1
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert contents(benchmark.root) == before
-    assert "Traceback" not in said
-    return said
+    assert "Traceback" not in error
+    return error
 
 
-# What is written
+# The written proposal
 
 
-def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Benchmark, tmp_path: Path) -> None:
+def test_page_is_copied_byte_for_byte_and_its_entry_appended(mini: Benchmark, tmp_path: Path) -> None:
     before = contents(mini.root)
     page = put(tmp_path / "page.txt", TEXT.replace("\n", "\r\n"))
     assert add(mini, page) == 0
@@ -79,29 +79,31 @@ def test_a_page_comes_in_byte_for_byte_behind_what_is_there(mini: Benchmark, tmp
     new = after.pop("seeds/articles.toml")
     assert new.startswith(before.pop("seeds/articles.toml"))
     assert after == before
-    seed = articles.read_seeds(mini)
-    assert [page.id for page in seed.pages] == ["a", "b", "c", "page"]
-    found = [article for article in seed.articles if article.page_id == "page"]
-    assert [(article.id, article.story, article.title) for article in found] == [
+    seeds = articles.read_seeds(mini)
+    assert [page.id for page in seeds.pages] == ["a", "b", "c", "page"]
+    added = [article for article in seeds.articles if article.page_id == "page"]
+    assert [(article.id, article.story, article.title) for article in added] == [
         ("page-1", "page-1", PAGE[0]), ("page-2", "page-2", PAGE[5])
     ]  # fmt: skip
-    assert [passage.text for passage in found[0].passages] == [PAGE[1], PAGE[2] + PAGE[3]]
+    assert [passage.text for passage in added[0].passages] == [PAGE[1], PAGE[2] + PAGE[3]]
 
 
-def test_every_line_says_how_sure_it_is(bare: Benchmark, tmp_path: Path) -> None:
+def test_every_line_has_its_confidence_as_a_comment(bare: Benchmark, tmp_path: Path) -> None:
     assert add(bare, put(tmp_path / "page.txt", TEXT.rstrip().removesuffix("记者 李红") + TORN)) == 0
     text = bare.articles.read_text()
     assert text.startswith("# How each page falls into articles.\n")
     written = re.findall(r'^  ".*",  # (\? )?(\d\.\d\d) \w+(.*)$', text, re.MULTILINE)
     assert len(written) == text.count('\n  "') == 8
     assert re.search(r'^  "body 5\+7",  # (\? )?\d\.\d\d body, join \d\.\d\d$', text, re.MULTILINE)
-    assert re.search(r'^  "body 17…",  # \? \d\.\d\d body, and nothing found that it goes on in$', text, re.MULTILINE)
+    assert re.search(r'^  "body 17…",  # \? \d\.\d\d body, no continuation found$', text, re.MULTILINE)
     assert all(
-        bool(mark) == (float(chance) < 0.7 or "nothing" in rest) for mark, chance, rest in written if "join" not in rest
+        bool(mark) == (float(confidence) < 0.7 or "no continuation" in rest)
+        for mark, confidence, rest in written
+        if "join" not in rest
     )
 
 
-def test_pages_are_numbered_where_they_are_numbered(bare: Benchmark, mini: Benchmark, tmp_path: Path) -> None:
+def test_page_ids_continue_numbers_or_follow_file_names(bare: Benchmark, mini: Benchmark, tmp_path: Path) -> None:
     first, second = put(tmp_path / "x.txt", TEXT), put(tmp_path / "y.txt", TEXT + "\n再见。\n")
     assert add(bare, first) == 0
     assert add(bare, second) == 0
@@ -117,21 +119,21 @@ def test_pages_are_numbered_where_they_are_numbered(bare: Benchmark, mini: Bench
     articles.read_seeds(mini)
 
 
-def test_an_id_that_an_article_has_is_passed_over(mini: Benchmark, tmp_path: Path) -> None:
+def test_an_id_used_by_an_article_is_skipped(mini: Benchmark, tmp_path: Path) -> None:
     mini.articles.write_text(mini.articles.read_text().replace('id = "trees"', 'id = "x-1"'))
     assert add(mini, put(tmp_path / "x.txt", TEXT)) == 0
     assert entries(mini)["page"][-1]["id"] == "x-2"
     assert entries(mini)["article"][-1]["id"] == "x-2-2"
 
 
-def test_it_need_not_have_articles_yet(bare: Benchmark, tmp_path: Path) -> None:
+def test_articles_toml_need_not_exist(bare: Benchmark, tmp_path: Path) -> None:
     bare.articles.unlink()
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
     assert len(articles.read_seeds(bare).articles) == 2
     assert bare.articles.read_text().startswith("# ---")
 
 
-def test_a_page_that_lies_there_already_is_only_listed(bare: Benchmark) -> None:
+def test_a_page_already_in_seeds_is_only_listed(bare: Benchmark) -> None:
     bare.pages.mkdir()
     page = put(bare.pages / "page.txt", TEXT)
     assert add(bare, page) == 0
@@ -139,14 +141,14 @@ def test_a_page_that_lies_there_already_is_only_listed(bare: Benchmark) -> None:
     assert len(articles.read_seeds(bare).articles) == 2
 
 
-def test_a_dry_run_writes_nothing_and_says_the_same(
+def test_dry_run_writes_nothing_and_prints_the_same(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, before = put(tmp_path / "page.txt", TEXT), contents(bare.root)
     assert add(bare, page, "--dry-run") == 0
-    shown = capsys.readouterr().out
-    assert "page 000: page.txt, 9 lines, 2 articles, 1 join" in shown
-    assert "Nothing is written." in shown
+    output = capsys.readouterr().out
+    assert "page 000: page.txt, 9 lines, 2 articles, 1 join" in output
+    assert "Nothing is written." in output
     assert add(bare, page, "--dry-run", "--json") == 0
     dry = json.loads(capsys.readouterr().out)
     assert contents(bare.root) == before
@@ -157,24 +159,24 @@ def test_a_dry_run_writes_nothing_and_says_the_same(
     assert bare.articles.read_text() == before["seeds/articles.toml"].decode() + dry["toml"]
     assert [line["ref"] for line in dry["pages"][0]["articles"][0]["lines"]] == ["1", "3", "5+7", "9"]
     assert set(dry["pages"][0]["articles"][0]["lines"][2]) == {
-        "kind", "ref", "lines", "confidence", "joins", "torn_start", "torn_end", "doubtful", "text"
+        "kind", "ref", "lines", "confidence", "joins", "truncated_start", "truncated_end", "doubtful", "text"
     }  # fmt: skip
 
 
-def test_what_to_do_next_is_said(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_next_steps_are_printed(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
-    said = capsys.readouterr().out
-    assert all(f"jinbench seeds {what}" in said for what in ("show", "check"))
-    assert "articles.toml: look for '# ?'" in said
-    assert "\x1b" not in said
+    output = capsys.readouterr().out
+    assert all(f"jinbench seeds {command}" in output for command in ("show", "check"))
+    assert "articles.toml: look for '# ?'" in output
+    assert "\x1b" not in output
 
 
-def test_the_five_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> None:
+def test_the_committed_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> None:
     assert add(bare, *sorted(real.pages.glob("*.txt"))) == 0
-    seed = articles.read_seeds(bare)
-    assert [page.repairs for page in seed.pages] == [page.repairs for page in articles.read_seeds(real).pages]
-    assert [page.id for page in seed.pages] == ["000", "001", "002", "003", "004"]
-    passages = [passage for passage in seed.passages() if passage.truncated_start]
+    seeds = articles.read_seeds(bare)
+    assert [page.repairs for page in seeds.pages] == [page.repairs for page in articles.read_seeds(real).pages]
+    assert [page.id for page in seeds.pages] == ["000", "001", "002", "003", "004"]
+    passages = [passage for passage in seeds.passages() if passage.truncated_start]
     assert [passage.id for passage in passages] == ["000-L83", "000-L121", "000-L127"]
 
 
@@ -183,21 +185,21 @@ def test_the_five_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) -> No
 )
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_added_passes_the_check(mini: Benchmark, tmp_path: Path, texts: list[str]) -> None:
-    """`plan` holds it to the check already; here the files are written, and read again as the command does."""
+    """`plan_import` runs the check already; here the files are written, and read again as the command does."""
     page = put(tmp_path / "page.txt", "\n".join(texts))
     if not "".join(texts).strip():
         with pytest.raises(DataError, match="page-empty"):
             importer.plan_import(mini, [page])
         return
-    world = Benchmark(tmp_path / "world")
-    shutil.rmtree(world.root, ignore_errors=True)
-    shutil.copytree(mini.root, world.root)
-    importer.write_import(importer.plan_import(world, [page]))
-    assert len(articles.read_seeds(world).pages) == 4
+    copy = Benchmark(tmp_path / "copy")
+    shutil.rmtree(copy.root, ignore_errors=True)
+    shutil.copytree(mini.root, copy.root)
+    importer.write_import(importer.plan_import(copy, [page]))
+    assert len(articles.read_seeds(copy).pages) == 4
 
 
-def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = importer.plan_import(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
+def test_everything_is_written_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = importer.plan_import(bare, [put(tmp_path / "a.txt", TEXT), put(tmp_path / "b.txt", TEXT + "\n再见。\n")])
     before, write = contents(bare.root), files.write_bytes
 
     def full(path: Path, data: bytes) -> None:
@@ -207,26 +209,26 @@ def test_all_or_nothing(bare: Benchmark, tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(files, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        importer.write_import(made)
+        importer.write_import(plan)
     assert contents(bare.root) == before
     monkeypatch.undo()
     bare.articles.write_text("# somebody else was here\n")
     with pytest.raises(DataError, match="file-changed"):
-        importer.write_import(made)
+        importer.write_import(plan)
     assert contents(bare.root) | {"seeds/articles.toml": b""} == before | {"seeds/articles.toml": b""}
 
 
-def test_a_benchmark_that_is_broken_already_is_not_added_to(
+def test_pages_are_not_added_to_a_broken_benchmark(
     mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mini.articles.write_text(mini.articles.read_text().replace('"body 11"', '"body 12"'))
-    said = refused(mini, capsys, put(tmp_path / "page.txt", TEXT))
-    assert "line-outside-page" in said or "line-unused" in said
-    assert "mini/seeds/articles.toml" in said
-    assert "jinbench-" not in said  # where it was tried is nobody's business
+    output = refused(mini, capsys, put(tmp_path / "page.txt", TEXT))
+    assert "line-outside-page" in output or "line-unused" in output
+    assert "mini/seeds/articles.toml" in output
+    assert "jinbench-" not in output  # the folder of the trial is not mentioned
 
 
-def test_the_same_page_twice(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_page_is_not_added_twice(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = put(tmp_path / "page.txt", TEXT)
     copy = put(tmp_path / "copy.txt", TEXT)
     assert "duplicate-id" in refused(bare, capsys, page, copy)
@@ -242,10 +244,10 @@ def test_gb18030_is_recognised_and_converted(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = put(tmp_path / "page.txt", TEXT.encode("gb18030"))
-    said = refused(bare, capsys, page)
-    assert "page.txt:1: not-utf8" in said
-    assert "it seems to be GB18030" in said
-    assert "--encoding gb18030" in said
+    output = refused(bare, capsys, page)
+    assert "page.txt:1: not-utf8" in output
+    assert "it seems to be GB18030" in output
+    assert "--encoding gb18030" in output
     assert add(bare, page, "--encoding", "gb18030") == 0
     assert (bare.pages / "page.txt").read_text() == TEXT
     sha = files.sha256(page.read_bytes())
@@ -254,18 +256,18 @@ def test_gb18030_is_recognised_and_converted(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "text", "seems"),
+    ("encoding", "text", "likely"),
     [
         ("gbk", TEXT, "gb18030"),
         ("big5", "新碼頭昨天開工\n這個港口的新碼頭是昨天開工的,大家都很高興。\n", "big5hkscs"),
         ("latin-1", "café résumé naïve\n", None),
     ],
 )
-def test_what_an_encoding_seems_to_be(encoding: str, text: str, seems: str | None) -> None:
-    assert extract.guess_encoding(text.encode(encoding)) == seems
+def test_encodings_are_guessed(encoding: str, text: str, likely: str | None) -> None:
+    assert extract.guess_encoding(text.encode(encoding)) == likely
 
 
-def test_a_byte_order_mark_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_removed(bare: Benchmark, tmp_path: Path) -> None:
     assert add(bare, put(tmp_path / "page.txt", b"\xef\xbb\xbf" + TEXT.encode())) == 0
     assert (bare.pages / "page.txt").read_text() == TEXT
     assert entries(bare)["page"][0]["source"]["encoding"] == "utf-8-sig"
@@ -273,36 +275,36 @@ def test_a_byte_order_mark_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
     assert (bare.pages / "wide.txt").read_text() == TEXT + "再见。\n"
 
 
-def test_mixed_encodings_are_named_by_line_and_byte(
+def test_mixed_encodings_are_reported_by_line_and_byte(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     head = "新码头昨天开工\n".encode()
     odd = "这是一个好的开始,我们大家都很高兴。\n".encode("gb18030")
     page = put(tmp_path / "page.txt", head + odd + head + odd)
-    said = refused(bare, capsys, page)
-    assert f"page.txt:2: not-utf8\n  expected UTF-8\n  found    byte 0x{odd[0]:02x} at byte {len(head)};" in said
+    output = refused(bare, capsys, page)
+    assert f"page.txt:2: not-utf8\n  expected UTF-8\n  found    byte 0x{odd[0]:02x} at byte {len(head)};" in output
     assert (
         f"page.txt:4: not-utf8\n  expected UTF-8\n  found    byte 0x{odd[0]:02x} at byte {2 * len(head) + len(odd)};"
-        in said
+        in output
     )
-    assert "2 other lines are UTF-8, the first of them line 1" in said
+    assert "2 other lines are UTF-8, the first of them line 1" in output
     assert "page.txt:1: not-utf8\n  expected gb18030 on every line" in refused(
         bare, capsys, page, "--encoding", "gb18030"
     )
 
 
-def test_a_wrong_encoding_is_named(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_encoding_is_reported(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = put(tmp_path / "page.txt", "一行\n".encode("gb18030") + b"\xff\xff\n")
     assert "page.txt:2: not-utf8\n  expected text in gb18030" in refused(bare, capsys, page, "--encoding", "gb18030")
     assert add(bare, page, "--encoding", "klingon") == 2
     assert add(bare, page, "--encoding", "base64") == 2
 
 
-# What is no page
+# Invalid pages
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.txt", b"", "page-empty"),
         ("a.txt", "\n \u3000\n".encode(), "page-empty"),
@@ -314,7 +316,7 @@ def test_a_wrong_encoding_is_named(bare: Benchmark, tmp_path: Path, capsys: pyte
         ("a.txt", TEXT.encode("utf-16"), "--encoding utf-16"),
         ("a.txt", "行。\n".encode() * 2001, "2,001 lines"),
         ("a.jsonl", b"", "rows with a text"),
-        ("a.jsonl", b'{"text": "' + b"x" * 3_000_000 + b'"}\n', "what is one object, cut into several"),
+        ("a.jsonl", b'{"text": "' + b"x" * 3_000_000 + b'"}\n', "split objects that are larger"),
         ("a.json", b'[{"text": "x"}]', "JSON Lines: one JSON object"),
         (
             "a.html",
@@ -323,19 +325,21 @@ def test_a_wrong_encoding_is_named(bare: Benchmark, tmp_path: Path, capsys: pyte
         ),
     ],
 )
-def test_what_is_no_page(
-    name: str, content: bytes, said: str, bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_pages_are_refused(
+    name: str, content: bytes, message: str, bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refused(bare, capsys, put(tmp_path / name, content))
+    assert message in refused(bare, capsys, put(tmp_path / name, content))
 
 
-def test_all_that_is_wrong_is_said_and_nothing_is_added(
+def test_all_problems_are_reported_and_nothing_is_added(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(
+    output = refused(
         bare, capsys, put(tmp_path / "good.txt", TEXT), tmp_path / "none.txt", tmp_path, put(tmp_path / "e.txt", "")
     )
-    assert all(part in said for part in ("none.txt: file-missing", "name the files in it", "page-empty", "3 problems"))
+    assert all(
+        part in output for part in ("none.txt: file-missing", "name the files in it", "page-empty", "3 problems")
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read where Linux keeps it")
@@ -352,7 +356,8 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
         "from jinbench.core.benchmark import Benchmark\nfrom jinbench.core.errors import DataError\n"
         "def peak():\n    return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
         "before = peak()\n"
-        "try:\n    importer.plan(Benchmark(Path(sys.argv[1])), [Path(sys.argv[2])])\nexcept DataError as error:\n"
+        "try:\n    importer.plan_import(Benchmark(Path(sys.argv[1])), [Path(sys.argv[2])])\n"
+        "except DataError as error:\n"
         "    print(error.problems[0].code, error.problems[0].found.split()[0], peak() - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, bare.root, page], capture_output=True, text=True, cwd=ROOT)
@@ -367,7 +372,9 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
 
 
 @pytest.mark.parametrize(("encoding", "declared"), [("utf-8", "utf-8"), ("gb18030", "gb2312"), ("big5", "big5")])
-def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: Benchmark, tmp_path: Path) -> None:
+def test_the_article_is_extracted_from_a_web_page(
+    encoding: str, declared: str, bare: Benchmark, tmp_path: Path
+) -> None:
     text = WEB.format(declared)
     if encoding == "big5":
         from jinbench.seeds.repairs import convert_script
@@ -380,9 +387,9 @@ def test_of_a_web_page_the_article_is_kept(encoding: str, declared: str, bare: B
     assert entry["source"]["sha256"] == files.sha256(page.read_bytes())
     assert re.fullmatch(r"trafilatura \d+\.\d+\S*", entry["source"]["extractor"])
     assert ("encoding" in entry["source"]) == (encoding != "utf-8")
-    kept = (bare.pages / "page.txt").read_text()
-    assert kept.splitlines()[0] == ("新碼頭昨天開工" if encoding == "big5" else "新码头昨天开工")
-    assert "首" not in kept
+    text = (bare.pages / "page.txt").read_text()
+    assert text.splitlines()[0] == ("新碼頭昨天開工" if encoding == "big5" else "新码头昨天开工")
+    assert "首" not in text
     assert len(articles.read_seeds(bare).articles[0].passages) == 6
 
 
@@ -405,40 +412,40 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_web_page_made_to_do_harm(
+def test_harmful_web_pages_end_in_time(
     bomb: str, bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It ends in time with one of the errors; which, the parser decides."""
+    """Which of the errors it is depends on the parser."""
     page = put(tmp_path / "page.html", BOMBS[bomb])
     before = contents(bare.root)
     code = add(bare, page, "--seconds", 3)
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    if code == 0:  # the parser made nothing of the entities, and kept a line of markup
+    output = capsys.readouterr().err
+    assert "Traceback" not in output
+    if code == 0:  # the parser ignored the entities, and left a line of markup
         assert bomb == "entity"
         assert max(map(len, (bare.pages / "page.txt").read_text().splitlines())) < 5000
     else:
-        assert ": extraction-failed" in said or ": page-empty" in said
+        assert ": extraction-failed" in output or ": page-empty" in output
         assert contents(bare.root) == before
     if bomb == "tags":
-        assert "nothing after 3 s" in said
+        assert "nothing after 3 s" in output
 
 
-def test_memory_is_limited_too(
+def test_memory_of_the_extractor_is_limited(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extract, "MEMORY", 40_000_000)
-    said = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
-    assert "extraction-failed\n  expected text within 30 s and 40 MB" in said
+    monkeypatch.setattr(extract, "MEMORY_BYTES", 40_000_000)
+    output = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
+    assert "extraction-failed\n  expected text within 30 s and 40 MB" in output
 
 
-def test_without_the_package_it_says_what_to_type(
+def test_a_missing_package_is_reported_with_the_command(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trafilatura", None)
-    said = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
-    assert "package-missing" in said
-    assert "pip install 'jinbench[pages]'" in said
+    output = refused(bare, capsys, put(tmp_path / "page.html", WEB.format("utf-8")))
+    assert "package-missing" in output
+    assert "pip install 'jinbench[pages]'" in output
     assert add(bare, put(tmp_path / "page.txt", TEXT)) == 0
 
 
@@ -457,46 +464,48 @@ ROWS = [
 ]
 
 
-def test_each_row_is_an_article_on_a_page_of_its_own(
+def test_each_row_becomes_a_page_with_one_article(
     mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [json.dumps(row) for row in ROWS]
     rows = put(tmp_path / "rows.jsonl", "\n".join([lines[0], "{broken", "", *lines[1:]]))
     assert add(mini, rows) == 0
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     codes = {2: "broken-json", 5: "wrong-shape", 6: "page-empty", 7: "page-control-character", 11: "duplicate-id"}
     for number, code in (codes | dict.fromkeys((8, 9, 10), "wrong-shape")).items():
-        assert f"rows.jsonl:{number}: {code}" in said
-    assert "8 rows are left out; 2 pages are added." in said
-    seed = articles.read_seeds(mini)
-    assert [page.id for page in seed.pages][3:] == ["rows-1", "rows-4"]
-    assert [(article.id, article.title) for article in seed.articles][5:] == [
+        assert f"rows.jsonl:{number}: {code}" in output
+    assert "8 rows are left out; 2 pages are added." in output
+    seeds = articles.read_seeds(mini)
+    assert [page.id for page in seeds.pages][3:] == ["rows-1", "rows-4"]
+    assert [(article.id, article.title) for article in seeds.articles][5:] == [
         ("rows-1-1", "新码头昨天开工"),
         ("rows-4-1", ""),
     ]
-    assert [passage.text for passage in seed.articles[5].passages] == [PAGE[1], PAGE[2] + PAGE[3]]
+    assert [passage.text for passage in seeds.articles[5].passages] == [PAGE[1], PAGE[2] + PAGE[3]]
     assert entries(mini)["page"][-1]["source"] == {"file": "rows.jsonl", "line": 4}
     assert "rows.jsonl:1: duplicate-id" in refused(mini, capsys, rows)
 
 
-def test_strict_adds_nothing_where_a_row_is_broken(
+def test_strict_adds_nothing_if_a_row_is_broken(
     mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = put(tmp_path / "rows.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS))
-    said = refused(mini, capsys, rows, "--strict")
-    assert "rows.jsonl:3: wrong-shape" in said
-    assert "7 problems." in said
+    output = refused(mini, capsys, rows, "--strict")
+    assert "rows.jsonl:3: wrong-shape" in output
+    assert "7 problems." in output
     assert add(mini, put(tmp_path / "fine.jsonl", json.dumps(ROWS[0])), "--strict") == 0
 
 
-def test_the_fields_may_have_other_names(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_of_rows_can_be_chosen(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = put(tmp_path / "rows.jsonl", json.dumps({"headline": "题目", "content": PAGE[1]}))
     assert "a text in the field text\n  found    only content, headline" in refused(bare, capsys, rows)
     assert add(bare, rows, "--field", "content", "--title", "headline") == 0
     assert articles.read_seeds(bare).articles[0].title == "题目"
 
 
-def test_rows_that_are_not_utf8_stop_it(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_are_not_utf8_are_refused(
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good = json.dumps(ROWS[0]).encode() + b"\n"
     assert "rows.jsonl:2: not-utf8" in refused(
         bare, capsys, put(tmp_path / "rows.jsonl", good + '{"text": "码头的"}'.encode("gbk"))
@@ -505,14 +514,14 @@ def test_rows_that_are_not_utf8_stop_it(bare: Benchmark, tmp_path: Path, capsys:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_file_is_reported(bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = put(tmp_path / "page.txt", TEXT)
     page.chmod(0)
     assert "permission denied" in refused(bare, capsys, page)
 
 
-def test_a_file_whose_name_is_no_text(bare: Benchmark, tmp_path: Path) -> None:
-    """Its bytes are not UTF-8: articles.toml, which has to be, notes it as far as it can."""
+def test_a_file_name_that_is_not_utf8_is_recorded_as_far_as_possible(bare: Benchmark, tmp_path: Path) -> None:
+    """articles.toml has to be UTF-8."""
     path = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")), '{"text": "\u5929\u6d25\u3002"}\n')
     assert add(bare, path) == 0
     assert entries(bare)["page"][0]["source"] == {"file": "?.jsonl", "line": 1}

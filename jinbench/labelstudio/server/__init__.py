@@ -1,0 +1,1 @@
+"""The Label Studio server: address, accounts, database, process and client."""

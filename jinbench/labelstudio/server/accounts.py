@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.annotation import annotators
 from jinbench.core import files
@@ -61,7 +61,7 @@ def open_home() -> Path:
     return folder
 
 
-def lock(name: str) -> contextlib.AbstractContextManager[Any]:
+def lock(name: str) -> contextlib.AbstractContextManager[object]:
     """Return a lock between the processes that use this home."""
     from filelock import FileLock
 

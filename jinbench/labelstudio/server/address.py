@@ -26,16 +26,16 @@ def normalize_url(url: str) -> str:
         parts = urlsplit(url.strip())
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
     except ValueError:
-        raise ServerError("That is no address of a Label Studio. Write it as https://label.example") from None
+        raise ServerError("That is not the address of a Label Studio. Write it as https://label.example") from None
     if "@" in url:
         raise ServerError(
             "There is a user or a password in the address, where logs and other users can see it. Take it out; "
             f"the token belongs in {TOKEN}, or in a file for --token-file."
         )
     if "://" not in url:
-        raise ServerError("The address does not say how to get there. Write https://… (or http:// on this machine).")
+        raise ServerError("The address has no scheme. Write https://… (or http:// on this machine).")
     if scheme not in _PORTS or not host or re.search(r"[\s\\]", url.strip()):
-        raise ServerError("That is no address of a Label Studio. Write it as https://label.example")
+        raise ServerError("That is not the address of a Label Studio. Write it as https://label.example")
     authority = f"[{host}]" if ":" in host else host
     normalized = f"{scheme}://{authority}" + (f":{port}" if port and port != _PORTS[scheme] else "")
     if parts.path.strip("/") or parts.query or parts.fragment:
@@ -121,7 +121,7 @@ def use_server(url: str | None, token_file: Path | None) -> contextlib.AbstractC
         and normalize_url(variables[URL]) != normalize_url(url)
     ):
         raise ServerError(
-            f"{URL} names another server than --url, and the token of the environment is that one's. "
+            f"{URL} names another server than --url, and the token in the environment is for that server. "
             f"Give --token-file too, or unset {URL}."
         )
     if url is not None:

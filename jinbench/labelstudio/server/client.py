@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jinbench.annotation.annotators import account_email
 from jinbench.core.errors import ServerError
@@ -92,7 +92,7 @@ def connect() -> "LabelStudio":
     else:
         # A proxy cannot reach this machine.
         token, use_proxy = address.remote_token(), not address.is_loopback(url)
-    hooks: dict[str, list[Callable[..., Any]]] = {"response": [_redact_token]}
+    hooks: dict[str, list[Callable[..., object]]] = {"response": [_redact_token]}
     http = httpx.Client(timeout=600, follow_redirects=False, trust_env=use_proxy, event_hooks=hooks)
     if address.remote_url() is not None:
         _check_is_label_studio(http, url)
@@ -147,7 +147,7 @@ def _check_is_label_studio(http: "httpx.Client", url: str) -> None:
         raise ServerError(f"What answers at {url} is no Label Studio. Check {address.URL}; the token was not sent.")
 
 
-def wait_until_up(client: Any, wait: float = 60) -> None:
+def wait_until_up(client: "LabelStudio", wait: float = 60) -> None:
     """Wait until the server of `client` answers again. Raises :class:`ServerError` after `wait` seconds."""
     import httpx
 
@@ -165,6 +165,9 @@ def wait_until_up(client: Any, wait: float = 60) -> None:
         f"Label Studio at {url} does not answer. {fix}, then run the same command again: nothing is entered twice."
     )
 
+
+JsonObject = dict[str, Any]  # in requests and answers of the REST API
+Result = TypeVar("Result")
 
 ATTEMPTS = 5
 SETTLE_SECONDS = 1.0  # after a failure: the server may still be working on the request
@@ -189,7 +192,7 @@ def call(client: "LabelStudio", method: str, path: str, **options: Any) -> Any:
         raise ServerError(_describe_error(error)) from None
 
 
-def stream_list(client: "LabelStudio", path: str, **options: Any) -> Iterator[Any]:
+def stream_list(client: "LabelStudio", path: str, **options: Any) -> Iterator[JsonObject]:
     """Yield the elements of the list that a GET of `path` answers with, without holding all of them.
 
     Raises as :func:`call`; `httpx.RemoteProtocolError` if the list does not end.
@@ -198,7 +201,7 @@ def stream_list(client: "LabelStudio", path: str, **options: Any) -> Iterator[An
         yield from _iterate_answer(answer)
 
 
-def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -> Iterator[dict[str, Any]]:
+def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -> Iterator[JsonObject]:
     """Yield the tasks of a project, or some of them, with annotations and drafts. Raises as :func:`stream_list`.
 
     By the plain export. A snapshot takes a quarter less time, but with SQLite nobody can submit while it is made. The
@@ -215,7 +218,7 @@ def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -
                     copy.unlink(missing_ok=True)
 
 
-def _iterate_answer(answer: "httpx.Response") -> Iterator[Any]:
+def _iterate_answer(answer: "httpx.Response") -> Iterator[JsonObject]:
     import httpx
 
     answer.encoding = "utf-8"
@@ -225,7 +228,7 @@ def _iterate_answer(answer: "httpx.Response") -> Iterator[Any]:
         raise httpx.RemoteProtocolError(str(error)) from None
 
 
-def iterate_json_array(chunks: Iterable[str]) -> Iterator[Any]:
+def iterate_json_array(chunks: Iterable[str]) -> Iterator[JsonObject]:
     """Yield the elements, all objects, of a JSON array that comes in chunks. Raises ValueError if it is broken."""
     decoder = json.JSONDecoder()
     text, is_open = "", False
@@ -249,9 +252,7 @@ def iterate_json_array(chunks: Iterable[str]) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _open_response(
-    client: "LabelStudio", method: str, path: str, options: dict[str, Any]
-) -> Iterator["httpx.Response"]:
+def _open_response(client: "LabelStudio", method: str, path: str, options: JsonObject) -> Iterator["httpx.Response"]:
     """Send a request and open its response as a stream."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
@@ -269,7 +270,7 @@ def _open_response(
         yield answer
 
 
-def retry(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -> Any:
+def retry(client: "LabelStudio", act: Callable[[], Result], wait: float = 60) -> Result:
     """Return `act()`, repeated until it succeeds: it has to read the state of the server and do what is missing.
 
     Raises :class:`ServerError` if the server refuses, is silent for `wait` seconds, or fails ATTEMPTS times.
@@ -287,7 +288,7 @@ def retry(client: "LabelStudio", act: Callable[[], Any], wait: float = 60) -> An
             if status != NOT_FOUND:
                 time.sleep(SETTLE_SECONDS)
                 wait_until_up(client, wait)
-    return None
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _describe_error(error: Exception) -> str:
@@ -309,7 +310,7 @@ def _describe_error(error: Exception) -> str:
     return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"
 
 
-def as_server_error(act: Callable[[], Any]) -> Any:
+def as_server_error(act: Callable[[], Result]) -> Result:
     """Return `act()`, run once, with its errors raised as :class:`ServerError`."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
@@ -320,6 +321,6 @@ def as_server_error(act: Callable[[], Any]) -> Any:
         raise ServerError(_describe_error(error)) from None
 
 
-def write_lock() -> contextlib.AbstractContextManager[Any]:
+def write_lock() -> contextlib.AbstractContextManager[object]:
     """Return the lock by which one process of this machine writes at a time; it ends with its process."""
     return accounts.lock("writing")

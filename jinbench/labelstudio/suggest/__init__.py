@@ -1,0 +1,1 @@
+"""Suggestions for annotators, and the order of their tasks."""

@@ -1,7 +1,4 @@
-"""A model that answers while the next one is taught: what `annotate assist` suggests from.
-
-The old model answers until a new one has been learnt, in a process of its own.
-"""
+"""Retrain the suggester in a process of its own, while the previous one answers."""
 
 import contextlib
 import multiprocessing
@@ -12,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
 
 from jinbench.annotation import exports
 from jinbench.core.errors import JinbenchError
 from jinbench.core.types import Article, Passage, PassageLabels
+from jinbench.labelstudio.server.client import JsonObject
 from jinbench.labelstudio.suggest import suggestions
 from jinbench.labelstudio.suggest.suggestions import Suggester
 
@@ -27,100 +24,100 @@ Say = Callable[[str], None]
 
 
 class BackgroundTrainer:
-    """The model that answers, and the thread that teaches the next one.
+    """The current suggester, and the training of the next one.
 
-    `count`: what tells quickly whether something may be new; `known`: all labels to learn from.
+    `count`: cheap value that changes with new labels; `fetch`: all training labels.
     """
 
     def __init__(
         self,
         articles: Sequence[Article],
-        count: Callable[[], Any],
-        known: Callable[[], Sequence[PassageLabels]],
+        count: Callable[[], object],
+        fetch: Callable[[], Sequence[PassageLabels]],
         folds: int,
-        keep: Callable[[bytes], None],
+        save: Callable[[bytes], None],
         suggester: Suggester | None,
         say: Say,
     ) -> None:
-        self.articles, self.count, self.known, self.folds = articles, count, known, folds
-        self.keep, self.suggester, self.say = keep, suggester, say
-        self.seen: Any = None
+        self.articles, self.count, self.fetch, self.folds = articles, count, fetch, folds
+        self.save, self.suggester, self.say = save, suggester, say
+        self.last_count: object = None
         self.fetched = 0.0
         self.wake, self.stale = threading.Event(), threading.Event()
         self.answering = threading.Lock()
-        self.said = ""
+        self.last_error = ""
 
     @property
     def version(self) -> str:
         return self.suggester.version if self.suggester else UNTAUGHT
 
-    def look(self) -> None:
-        """Somebody is labelling: see soon whether something is new."""
+    def check_soon(self) -> None:
+        """Check soon for new labels."""
         self.wake.set()
 
-    def tell(self) -> None:
-        """Something is new."""
+    def request_training(self) -> None:
+        """Train with the new labels."""
         self.stale.set()
         self.wake.set()
 
-    def predict(self, tasks: Sequence[Any]) -> list[list[dict[str, Any]]]:
-        """For each task its predictions: one, or none where no model may speak."""
+    def predict(self, tasks: Sequence[object]) -> list[list[JsonObject]]:
+        """Return the predictions of each task: one, or none if no model may predict it."""
         model = self.suggester
-        found = [_passage(task) for task in tasks]
+        passages = [_to_passage(task) for task in tasks]
         if model is None:
             return [[] for _ in tasks]
         with self.answering:
             # Passage by passage: the tasks of one request may come from projects that share ids of passages.
-            said = [model.suggest([passage]).get(passage.id) if passage else None for passage in found]
+            results = [model.suggest([passage]).get(passage.id) if passage else None for passage in passages]
         return [
             [
                 {
                     "model_version": model.version,
-                    "score": round(each.confidence, 6),
-                    "result": exports.to_suggested_regions(each),
+                    "score": round(result.confidence, 6),
+                    "result": exports.to_suggested_regions(result),
                 }
             ]
-            if each
+            if result
             else []
-            for each in said
+            for result in results
         ]
 
     def run(self) -> None:
-        """Look, fetch and learn for ever; what goes wrong is said once, and tried again."""
-        self.tell()
+        """Check, fetch and train for ever; an error is reported once, and tried again."""
+        self.request_training()
         while True:
             self.wake.wait(LOOK)
             self.wake.clear()
             try:
                 self._learn_if_new()
-                self.said = ""
+                self.last_error = ""
             except (JinbenchError, OSError) as error:
-                if str(error) != self.said:
-                    self.said = str(error)
+                if str(error) != self.last_error:
+                    self.last_error = str(error)
                     self.say(f"Nothing new was learnt: {error}")
             time.sleep(PAUSE)
 
     def _learn_if_new(self) -> None:
         stale = self.stale.is_set()
         self.stale.clear()
-        counted = self.count()
-        if not stale and counted == self.seen and time.monotonic() - self.fetched < FETCH:
+        count = self.count()
+        if not stale and count == self.last_count and time.monotonic() - self.fetched < FETCH:
             return
-        known = self.known()
-        self.seen, self.fetched = counted, time.monotonic()
-        if not known or suggestions.suggester_version(self.articles, known, self.folds) == self.version:
+        labels = self.fetch()
+        self.last_count, self.fetched = count, time.monotonic()
+        if not labels or suggestions.suggester_version(self.articles, labels, self.folds) == self.version:
             return
-        data = _taught(self.articles, known, self.folds)
+        data = _train(self.articles, labels, self.folds)
         if data is None:
             self.say("Learning ended before its time; the model before it goes on answering.")
-            self.seen = None
+            self.last_count = None
             return
         self.suggester = pickle.loads(data)  # of our own process
-        self.keep(data)
-        self.say(f"Learnt from {len(known)} labelled passages: {self.version}")
+        self.save(data)
+        self.say(f"Learnt from {len(labels)} labelled passages: {self.version}")
 
 
-def _passage(task: Any) -> Passage | None:
+def _to_passage(task: object) -> Passage | None:
     data = task.get("data") if isinstance(task, dict) else None
     fields = [data.get(key) for key in ("passage_id", "article_id", "text")] if isinstance(data, dict) else [None]
     if not all(isinstance(field, str) for field in fields):
@@ -129,25 +126,27 @@ def _passage(task: Any) -> Passage | None:
     return Passage(id, article, "", text, ())
 
 
-def _taught(articles: Sequence[Article], known: Sequence[PassageLabels], folds: int) -> bytes | None:
-    """A pickled suggester, learnt in another process so that requests are answered meanwhile; None if that ended."""
+def _train(articles: Sequence[Article], labels: Sequence[PassageLabels], folds: int) -> bytes | None:
+    """Train a suggester in another process and return it pickled; None if the process ended."""
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_teach, args=(there, articles, known, folds), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_train_and_send, args=(sender, articles, labels, folds), daemon=True)
     process.start()
-    there.close()
+    sender.close()
     try:
-        return here.recv_bytes()
+        return receiver.recv_bytes()
     except EOFError:
         return None
     finally:
-        here.close()
-        process.terminate()  # it has sent what it had, or nobody waits for it any more
+        receiver.close()
+        process.terminate()  # it has sent its result, or nobody waits for it any more
         process.join()
 
 
-def _teach(there: Connection, articles: Sequence[Article], known: Sequence[PassageLabels], folds: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked
-    with contextlib.suppress(OSError):  # who asked may have been killed
+def _train_and_send(
+    sender: Connection, articles: Sequence[Article], labels: Sequence[PassageLabels], folds: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    with contextlib.suppress(OSError):  # the parent may have been killed
         os.nice(10)
-        there.send_bytes(pickle.dumps(suggestions.train_suggester(articles, known, folds=folds)))
+        sender.send_bytes(pickle.dumps(suggestions.train_suggester(articles, labels, folds=folds)))

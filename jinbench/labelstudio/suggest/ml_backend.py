@@ -1,10 +1,4 @@
-"""The HTTP side of `annotate assist`: four endpoints of Label Studio's machine-learning protocol, and one secret.
-
-It is made of the standard library's HTTP server: four small JSON requests on loopback from one client, for which a web
-framework and its dependencies would be more to trust than to use. Whatever does not bring the secret gets 401, and no
-body; the access token that `setup` brings is not looked at. Port, secret and model are kept in
-`accounts.home()/assist`, so that a backend that was killed and started again is the one that Label Studio knows.
-"""
+"""Label Studio ML backend: suggestions while people label, over HTTP on loopback, guarded by a secret."""
 
 import base64
 import contextlib
@@ -28,7 +22,7 @@ from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations
 from jinbench.labelstudio.server import accounts
-from jinbench.labelstudio.server.client import ONCE, as_server_error
+from jinbench.labelstudio.server.client import ONCE, JsonObject, as_server_error
 from jinbench.labelstudio.suggest import suggestions, task_order
 from jinbench.labelstudio.suggest.background_training import BackgroundTrainer, Say
 from jinbench.labelstudio.suggest.suggestions import Suggester
@@ -45,7 +39,7 @@ EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 
 @dataclass(frozen=True)
 class BackendAddress:
-    """Where the backend listens, and the secret that Label Studio has to bring."""
+    """Port of the backend, and the secret that Label Studio has to send."""
 
     port: int
     secret: str
@@ -61,15 +55,15 @@ class BackendAddress:
 
 
 def backend_folder() -> Path:
-    """Where port, secret and model are kept, readable by their owner alone."""
+    """Return the folder of port, secret and model, readable by its owner only."""
     path = accounts.home() / "assist"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.chmod(0o700)
     return path
 
 
-def _keep(path: Path, data: bytes) -> None:
-    """Whole or not at all, and its owner's alone from the moment it exists."""
+def _write_private(path: Path, data: bytes) -> None:
+    """Write a file atomically, readable by its owner only."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -82,13 +76,13 @@ def _keep(path: Path, data: bytes) -> None:
         raise
 
 
-def _last() -> BackendAddress | None:
+def _read_last_address() -> BackendAddress | None:
     try:
-        found = BackendAddress(**json.loads((backend_folder() / "place.json").read_text()))
+        place = BackendAddress(**json.loads((backend_folder() / "place.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    valid = isinstance(found.port, int) and isinstance(found.secret, str) and len(found.secret) >= 32
-    return found if valid and 0 < found.port < 65536 else None
+    is_valid = isinstance(place.port, int) and isinstance(place.secret, str) and len(place.secret) >= 32
+    return place if is_valid and 0 < place.port < 65536 else None
 
 
 def _signed(secret: str, whose: str, data: bytes) -> bytes:
@@ -96,24 +90,24 @@ def _signed(secret: str, whose: str, data: bytes) -> bytes:
 
 
 def save_model(secret: str, whose: str, data: bytes) -> None:
-    """Keep a pickled suggester, signed: nothing but what was written here is ever unpickled."""
-    _keep(backend_folder() / "model", _signed(secret, whose, data) + data)
+    """Save a pickled suggester, signed: nothing else is ever unpickled."""
+    _write_private(backend_folder() / "model", _signed(secret, whose, data) + data)
 
 
 def load_model(secret: str, whose: str) -> Suggester | None:
-    """The suggester that was kept for the same people; None if there is none, or it is broken or foreign."""
+    """Load the suggester saved for the same annotators; None if there is none, or it is broken or foreign."""
     try:
         content = (backend_folder() / "model").read_bytes()
         if not hmac.compare_digest(content[:32], _signed(secret, whose, content[32:])):
             return None
-        found = pickle.loads(content[32:])
-    except Exception:  # whatever another version left there: it is learnt anew
+        suggester = pickle.loads(content[32:])
+    except Exception:  # of another version: it is trained again
         return None
-    return found if isinstance(found, Suggester) else None
+    return suggester if isinstance(suggester, Suggester) else None
 
 
-def make_handler(header: str, mind: BackgroundTrainer) -> type[http.server.BaseHTTPRequestHandler]:
-    """What answers requests that bring `header` as their `Authorization`."""
+def make_handler(header: str, trainer: BackgroundTrainer) -> type[http.server.BaseHTTPRequestHandler]:
+    """Make a handler for requests with `header` as their `Authorization`."""
     expected = header.encode()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -137,29 +131,29 @@ def make_handler(header: str, mind: BackgroundTrainer) -> type[http.server.BaseH
             if not isinstance(body, dict):
                 self._end(400)
             elif self.path == "/setup":
-                mind.look()
-                self._answer({"model_version": mind.version})
+                trainer.check_soon()
+                self._answer({"model_version": trainer.version})
             elif self.path == "/predict":
-                mind.look()
+                trainer.check_soon()
                 tasks = body.get("tasks")
                 if isinstance(tasks, list):
-                    self._answer({"results": mind.predict(tasks), "model_version": mind.version})
+                    self._answer({"results": trainer.predict(tasks), "model_version": trainer.version})
                 else:
                     self._end(400)
             elif self.path == "/webhook":
                 if body.get("action") in (*EVENTS, "START_TRAINING"):
-                    mind.tell()
+                    trainer.request_training()
                 self._answer({})
             else:
                 self._answer(None)
 
         def _length(self) -> int | None:
-            given = self.headers.get("Content-Length", "")
-            return int(given) if given.isascii() and given.isdigit() and len(given) < 16 else None
+            value = self.headers.get("Content-Length", "")
+            return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None
 
         def _allowed(self) -> bool:
-            given = self.headers.get("Authorization", "")
-            if hmac.compare_digest(given.encode("utf-8", "replace"), expected):
+            value = self.headers.get("Authorization", "")
+            if hmac.compare_digest(value.encode("utf-8", "replace"), expected):
                 return True
             self.rfile.read(min(self._length() or 0, SMALL))
             self._end(401)
@@ -170,7 +164,7 @@ def make_handler(header: str, mind: BackgroundTrainer) -> type[http.server.BaseH
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def _answer(self, value: Any) -> None:
+        def _answer(self, value: object) -> None:
             if value is None:
                 self._end(404)
                 return
@@ -184,8 +178,8 @@ def make_handler(header: str, mind: BackgroundTrainer) -> type[http.server.BaseH
         def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
             self._end(401 if code == 501 else code)  # a method that is not served tells nothing either
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing of a request is written down."""
+        def log_message(self, format: str, *args: object) -> None:
+            """Log nothing."""
 
     return Handler
 
@@ -194,11 +188,11 @@ class BackendServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who hangs up in the middle is nobody's concern."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignore clients that disconnect."""
 
     def server_bind(self) -> None:
-        """As the parent's, without asking a name server who 127.0.0.1 is."""
+        """Bind as the parent class, without a DNS lookup of 127.0.0.1."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -207,8 +201,8 @@ class BackendServer(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def listen(port: int | None) -> Iterator[tuple[BackendServer, BackendAddress]]:
-    """A server on `port`, the last one, or any free one, and its place, kept for the next time."""
-    last = _last()
+    """Open a server on `port`, the last one, or any free one; its address is saved for the next time."""
+    last = _read_last_address()
     server: BackendServer | None = None
     for wanted in (port or (last.port if last else 0), 0):
         with contextlib.suppress(OSError):
@@ -217,7 +211,7 @@ def listen(port: int | None) -> Iterator[tuple[BackendServer, BackendAddress]]:
     if server is None:
         raise ServerError(f"No free port on {HOST}.")
     place = BackendAddress(server.server_port, last.secret if last else secrets.token_urlsafe(32))
-    _keep(backend_folder() / "place.json", files.dump_json(asdict(place)).encode())
+    _write_private(backend_folder() / "place.json", files.dump_json(asdict(place)).encode())
     try:
         yield server, place
     finally:
@@ -228,15 +222,11 @@ TITLE = "jinbench assist"
 
 
 def register_backend(client: "LabelStudio", project: int, place: BackendAddress) -> bool:
-    """Make Label Studio ask the backend when a passage of a project is opened; repeated, it changes what changed.
-
-    Returns whether the server also calls when something is submitted: by default it calls no address of its own
-    machine, and it need not, as a passage is opened after each one that is submitted. Raises :class:`ServerError`.
-    """
+    """Register the backend in a project; returns whether the server also reports submissions to it."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
 
-    settings: dict[str, Any] = {
+    settings: JsonObject = {
         "url": place.url,
         "title": TITLE,
         "description": "Made by: jinbench annotate assist",
@@ -247,7 +237,7 @@ def register_backend(client: "LabelStudio", project: int, place: BackendAddress)
         "project": project,
         "request_options": ONCE,
     }
-    hook: dict[str, Any] = {
+    hook: JsonObject = {
         "url": f"{place.url}/webhook",
         "project": project,
         "headers": {"Authorization": place.header},
@@ -257,21 +247,21 @@ def register_backend(client: "LabelStudio", project: int, place: BackendAddress)
         "is_active": True,
     }
 
-    def own() -> list[int]:
+    def list_own() -> list[int]:
         return [_number(backend) for backend in client.ml.list(project=project) if backend.title == TITLE]
 
     def act() -> None:
-        there = own()
-        if not there:
+        ids = list_own()
+        if not ids:
             # Label Studio saves it, then makes a webhook beside it, which its guard refuses with 403 for both.
             try:
                 client.ml.create(**settings)
             except ApiError as error:
-                if error.status_code != 403 or not own():
+                if error.status_code != 403 or not list_own():
                     raise
-            there = own()
-        client.ml.update(id=there[0], **settings)  # repeats what it looks like, and connects
-        for number in there[1:]:
+            ids = list_own()
+        client.ml.update(id=ids[0], **settings)  # repeats what it looks like, and connects
+        for number in ids[1:]:
             client.ml.delete(id=number, request_options=ONCE)
         client.projects.update(id=project, show_collab_predictions=True, model_version=TITLE)
 
@@ -283,9 +273,9 @@ def register_backend(client: "LabelStudio", project: int, place: BackendAddress)
             " version: jinbench labelstudio stop, then start. A server elsewhere can reach no backend of this machine."
         ) from None
     with contextlib.suppress(ApiError, httpx.HTTPError):  # 4xx where the server guards against calling its own machine
-        there = [each for each in client.webhooks.list(project=str(project)) if each.url == hook["url"]]
-        for each in there:  # also the one without the secret that Label Studio makes beside a backend
-            client.webhooks.delete(id=_number(each), request_options=ONCE)
+        hooks = [entry for entry in client.webhooks.list(project=str(project)) if entry.url == hook["url"]]
+        for entry in hooks:  # also the one without the secret that Label Studio makes beside a backend
+            client.webhooks.delete(id=_number(entry), request_options=ONCE)
         client.webhooks.create(**hook, request_options=ONCE)
         return True
     return False
@@ -303,12 +293,9 @@ def serve_backend(
     say: Say,
     port: int | None = None,
 ) -> None:
-    """Serve suggestions in the projects of `names` until interrupted; `ready` is called once, with place, projects and
-    model version.
+    """Serve suggestions in the projects of `names` until interrupted; `ready` is called once when it is up.
 
-    With one name every passage may be suggested from everything that it submitted. With several, what one has said
-    about a story never comes into what another is shown of it. Raises :class:`ServerError` if a project is missing,
-    if Label Studio does not take the backend, or if one is running in this home.
+    Raises :class:`ServerError` if a project is missing, registration fails, or a backend runs already in this home.
     """
     from filelock import FileLock, Timeout
 
@@ -320,31 +307,31 @@ def serve_backend(
     except Timeout:
         raise ServerError(f"A backend is running already for {accounts.home()}. End it first.") from None
 
-    def count() -> Any:
+    def count() -> object:
         return as_server_error(
             lambda: [client.projects.get(id=number).total_annotations_number for number in numbers.values()]
         )
 
-    def known() -> list[PassageLabels]:
+    def fetch_all() -> list[PassageLabels]:
         return [entry for name in names for entry in annotations.fetch_labels(client, workspace, name)]
 
     with lock, listen(port) as (server, place):
-        mind = BackgroundTrainer(
+        trainer = BackgroundTrainer(
             workspace.seeds.articles,
             count,
-            known,
+            fetch_all,
             folds,
             lambda data: save_model(place.secret, whose, data),
             load_model(place.secret, whose),
             say,
         )
-        server.RequestHandlerClass = make_handler(place.header, mind)
+        server.RequestHandlerClass = make_handler(place.header, trainer)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
         for name in names:  # live suggestions and an order by certainty do not go together
             task_order.order_by_reading(client, task_order.plan_order(client, workspace.label_set, name))
-        called = [register_backend(client, number, place) for number in numbers.values()]
-        if not all(called):
+        is_registered = [register_backend(client, number, place) for number in numbers.values()]
+        if not all(is_registered):
             say("Label Studio does not call back when something is submitted: the backend looks for itself.")
-        ready(place, numbers, mind.version)
-        mind.run()
+        ready(place, numbers, trainer.version)
+        trainer.run()

@@ -1,7 +1,7 @@
-"""What our tagger suggests for passages, learnt from the labels that there are, and in which order they teach it most.
+"""Pre-annotations from a tagger trained on the labels of other stories.
 
-A passage is never suggested by a model that learnt from its own story: what an annotator sees holds nothing of what
-others have said about it.
+No passage gets suggestions from a model that learnt from its own story, so they hold nothing of what other annotators
+labelled in it.
 """
 
 import json
@@ -24,67 +24,68 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Suggester:
-    """Taggers that know together which of them may speak about which article.
+    """Cross-trained taggers.
 
-    `models`: each with the articles whose labels it did not learn from, None where nothing is labelled but those;
-    `rest`: the one for the stories of which nothing is labelled. `version` names what it comes from: tagger, version
-    of the package, and the beginning of the sha256 of what was learnt.
+    `version`: tagger, version of the package, and the beginning of the sha256 of the training data. `models`: the
+    articles of a fold with the model trained on the other folds, None if these have no labels. `general`: the model
+    trained on all labels, for stories without any.
     """
 
-    suggester_version: str
+    version: str
     models: tuple[tuple[frozenset[str], "CrfTagger | None"], ...]
-    rest: "CrfTagger"
+    general: "CrfTagger"
 
     def suggest(self, passages: Iterable[Passage]) -> dict[str, Suggestion]:
-        """For each passage its suggestion, by id. Left out are those about which no model may speak."""
-        listed = list(passages)
-        of = {article: tagger for articles, tagger in self.models for article in articles}
-        found: dict[str, Suggestion] = {}
-        for tagger in (*(tagger for _, tagger in self.models), self.rest):
+        """Return the suggestions by passage id, without the passages that no model may predict."""
+        passages = list(passages)
+        taggers = {article: tagger for articles, tagger in self.models for article in articles}
+        suggestions: dict[str, Suggestion] = {}
+        for tagger in (*(tagger for _, tagger in self.models), self.general):
             if tagger is not None:
-                found |= _suggest(tagger, [p for p in listed if of.get(p.article_id, self.rest) is tagger])
-        return {passage.id: found[passage.id] for passage in listed if passage.id in found}
+                selected = [p for p in passages if taggers.get(p.article_id, self.general) is tagger]
+                suggestions |= _suggest(tagger, selected)
+        return {passage.id: suggestions[passage.id] for passage in passages if passage.id in suggestions}
 
 
-def train_suggester(articles: Sequence[Article], known: Sequence[PassageLabels], *, folds: int = FOLDS) -> Suggester:
-    """A suggester from the labels that are `known` on passages of `articles`. The same input gives the same.
+def train_suggester(articles: Sequence[Article], labels: Sequence[PassageLabels], *, folds: int = FOLDS) -> Suggester:
+    """Train a suggester on `labels` of passages of `articles`, deterministically.
 
-    Labelled stories are put in folds, and those of a fold are spoken about by a model that learnt from the others.
-    `folds=0` makes one model of everything for everything: only where each suggestion goes to the one whose labels
-    they are. Raises :class:`DataError` (passage-unlabelled) if nothing is known.
+    Labelled stories are put into folds; those of a fold are predicted by the model trained on the others. `folds=0`
+    trains one model for all passages: only for suggestions to the annotator whose labels they are.
+    Raises :class:`DataError` (passage-unlabelled) if nothing is labelled.
     """
-    story = {article.id: article.story for article in articles}
-    passages, examples = _examples(articles, known)
+    stories = {article.id: article.story for article in articles}
+    passages, examples = _select_examples(articles, labels)
     if not examples:
         raise no_labels_error("labels")
-    name, rest = suggester_version(articles, known, folds), _fit(examples, passages)
+    version, general = suggester_version(articles, labels, folds), _fit(examples, passages)
     if not folds:
-        return Suggester(name, (), rest)
-    stories = sorted({story[passages[entry.passage_id].article_id] for entry in examples})
-    members = {each: frozenset(id for id, of in story.items() if of == each) for each in stories}
-    random.Random(0).shuffle(stories)
+        return Suggester(version, (), general)
+    labelled_stories = sorted({stories[passages[entry.passage_id].article_id] for entry in examples})
+    members = {story: frozenset(id for id, of in stories.items() if of == story) for story in labelled_stories}
+    random.Random(0).shuffle(labelled_stories)
     models: list[tuple[frozenset[str], CrfTagger | None]] = []
-    for fold in range(min(folds, len(stories))):
-        held = frozenset[str]().union(*(members[each] for each in stories[fold::folds]))
-        others = [entry for entry in examples if passages[entry.passage_id].article_id not in held]
-        models.append((held, _fit(others, passages) if others else None))
-    return Suggester(name, tuple(models), rest)
+    for fold in range(min(folds, len(labelled_stories))):
+        held_out = frozenset[str]().union(*(members[story] for story in labelled_stories[fold::folds]))
+        others = [entry for entry in examples if passages[entry.passage_id].article_id not in held_out]
+        models.append((held_out, _fit(others, passages) if others else None))
+    return Suggester(version, tuple(models), general)
 
 
-def suggester_version(articles: Sequence[Article], known: Sequence[PassageLabels], folds: int = FOLDS) -> str:
-    """The version that :func:`learn` gives to what it makes of the same, without learning."""
-    passages, examples = _examples(articles, known)
-    learnt = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
-    hash = files.sha256(json.dumps([learnt, folds], ensure_ascii=False).encode())
-    return f"{MODEL_PREFIX} {metadata.version('jinbench')} {hash[:8]}"
+def suggester_version(articles: Sequence[Article], labels: Sequence[PassageLabels], folds: int = FOLDS) -> str:
+    """Return the version of the suggester that :func:`train_suggester` would make of the same."""
+    passages, examples = _select_examples(articles, labels)
+    data = [[e.passage_id, passages[e.passage_id].text, [list(span) for span in e.spans]] for e in examples]
+    digest = files.sha256(json.dumps([data, folds], ensure_ascii=False).encode())
+    return f"{MODEL_PREFIX} {metadata.version('jinbench')} {digest[:8]}"
 
 
-def _examples(
-    articles: Sequence[Article], known: Sequence[PassageLabels]
+def _select_examples(
+    articles: Sequence[Article], labels: Sequence[PassageLabels]
 ) -> tuple[dict[str, Passage], list[PassageLabels]]:
-    """All passages by id, and the labels on them in one order, whatever order they came in."""
+    """Return the passages by id, and the labels on them in a fixed order."""
     passages = {passage.id: passage for article in articles for passage in article.passages}
-    examples = [entry for entry in known if entry.passage_id in passages]
+    examples = [entry for entry in labels if entry.passage_id in passages]
     return passages, sorted(examples, key=lambda entry: (entry.passage_id, entry.annotator))
 
 
@@ -101,19 +102,20 @@ def _fit(examples: Sequence[PassageLabels], passages: Mapping[str, Passage]) -> 
 
 
 def _sentences(passage: Passage) -> list[tuple[int, int, str]]:
-    """As the items of `ner` are made: no entity goes over the end of a sentence."""
+    """Return start, end and text of the sentences, which are the items of task `ner`."""
     return [
         (sentence.start, sentence.end, passage.text[sentence.start : sentence.end]) for sentence in passage.sentences
     ]
 
 
 def _suggest(tagger: "CrfTagger", passages: Sequence[Passage]) -> dict[str, Suggestion]:
-    cut = [_sentences(passage) for passage in passages]
-    scored = iter(tagger.predict_with_confidence([text for sentences in cut for _, _, text in sentences]))
-    found = {}
-    for passage, sentences in zip(passages, cut, strict=True):
-        said = [(start, next(scored)) for start, _, _ in sentences]
-        spans = tuple(span.relative_to(-start) for start, each in said for span in each.spans)
-        chances = tuple(chance for _, each in said for chance in each.probabilities)
-        found[passage.id] = Suggestion(spans, chances, sequence_confidence([each for _, each in said]))
-    return found
+    sentences_of = [_sentences(passage) for passage in passages]
+    results = iter(tagger.predict_with_confidence([text for sentences in sentences_of for _, _, text in sentences]))
+    suggestions = {}
+    for passage, sentences in zip(passages, sentences_of, strict=True):
+        tagged = [(start, next(results)) for start, _, _ in sentences]
+        spans = tuple(span.relative_to(-start) for start, result in tagged for span in result.spans)
+        probabilities = tuple(probability for _, result in tagged for probability in result.probabilities)
+        confidence = sequence_confidence([result for _, result in tagged])
+        suggestions[passage.id] = Suggestion(spans, probabilities, confidence)
+    return suggestions

@@ -1,32 +1,41 @@
-"""The order in which Label Studio hands out an annotator's passages: as they are read, or the least certain first.
+"""Order of an annotator's tasks: reading order, or by uncertainty.
 
-For the latter each passage that is not labelled yet gets a prediction without any result, whose score is how certain
-our tagger is of it; Label Studio's "Uncertainty sampling" takes the lowest first. Nothing is shown or filled in.
+For the latter each unlabelled passage gets a prediction without a result, whose score is the confidence of the tagger;
+Label Studio's "Uncertainty sampling" hands out the lowest first. Annotators see no suggestion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinbench.annotation.labels import LabelSet
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Suggestion
-from jinbench.labelstudio import annotations, projects, push
-from jinbench.labelstudio.server.client import ONCE, as_server_error, stream_list, retry
+from jinbench.labelstudio import annotations, projects
+from jinbench.labelstudio.server.client import ONCE, as_server_error, retry, stream_list
 from jinbench.models import active_learning
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-PREFIX = "queue "  # how the model version of such a prediction begins
+PREFIX = "queue "  # of the model version of such predictions
 UNCERTAIN, READING = "Uncertainty sampling", "Sequential sampling"
-Scores = list[tuple[int, str, float | None]]  # task, model version, score
+
+
+class _OrderPrediction(NamedTuple):
+    """A prediction as far as it holds an order."""
+
+    task: int
+    version: str
+    score: float | None
 
 
 @dataclass(frozen=True)
 class TaskOrder:
-    """`passages`: those that are not labelled yet, with their certainty (None: nothing can be said), in the order in
-    which they come. `sent`, `removed`: predictions that hold the order.
+    """Order of the unlabelled passages of a project.
+
+    `passages`: (id, confidence of the tagger or None), the next first. `sent`, `removed`: numbers of predictions that
+    hold the order.
     """
 
     annotator: str
@@ -39,101 +48,101 @@ class TaskOrder:
 def plan_order(
     client: "LabelStudio", label_set: LabelSet, annotator: str, suggestions: Mapping[str, Suggestion] | None = None
 ) -> TaskOrder:
-    """What is left to label in the annotator's project: by certainty where there are `suggestions`, else as it is read.
+    """Return the unlabelled passages of an annotator, by confidence if there are `suggestions`, else in reading order.
 
-    Passages about which nothing can be said come last. Raises :class:`ServerError` if there is no project.
+    Passages without a suggestion come last. Raises :class:`ServerError` if there is no project.
     """
-    number = annotations.find_project_id(client, label_set, annotator)
-    tasks = as_server_error(lambda: projects.list_tasks_by_passage(client, number))
-    left = [id for id, found in tasks.items() if not found[0].total_annotations]
-    if suggestions is None:
-        return TaskOrder(annotator, number, tuple((id, None) for id in left))
-    first = active_learning.order_by_confidence({id: suggestions[id] for id in left if id in suggestions})
-    said = [(id, round(suggestions[id].confidence, 6)) for id in first]
-    return TaskOrder(annotator, number, (*said, *((id, None) for id in left if id not in suggestions)))
+    project = annotations.find_project_id(client, label_set, annotator)
+    tasks_by_passage = as_server_error(lambda: projects.list_tasks_by_passage(client, project))
+    unlabelled = [id for id, tasks in tasks_by_passage.items() if not tasks[0].total_annotations]
+    suggestions = suggestions or {}
+    ids = active_learning.order_by_confidence({id: suggestions[id] for id in unlabelled if id in suggestions})
+    scored = [(id, round(suggestions[id].confidence, 6)) for id in ids]
+    return TaskOrder(annotator, project, (*scored, *((id, None) for id in unlabelled if id not in suggestions)))
 
 
-def order_by_uncertainty(client: "LabelStudio", queue: TaskOrder, version: str) -> TaskOrder:
-    """Let Label Studio hand out the passages in the order of `queue`. Safe to repeat.
+def order_by_uncertainty(client: "LabelStudio", order: TaskOrder, version: str) -> TaskOrder:
+    """Let Label Studio hand out the passages in this order. Safe to repeat.
 
-    Where the project shows uploaded suggestions, their own scores order it, and what is returned is in that order.
-    Raises :class:`ServerError` if it shows those of a backend: Label Studio cannot order by these.
+    If the project shows uploaded suggestions, it is ordered by their scores, and this order is returned.
+    Raises :class:`ServerError` if it shows those of a backend, by which Label Studio cannot order.
     """
-    project: Any = as_server_error(lambda: client.projects.get(id=queue.project))
-    tasks = as_server_error(lambda: projects.list_tasks_by_passage(client, queue.project))
-    shown = str(project.model_version or "")
-    if shown and not shown.startswith(PREFIX) and project.show_collab_predictions:
-        return _by_what_is_shown(client, queue, shown, {int(found[0].id): id for id, found in tasks.items()})
+    project: Any = as_server_error(lambda: client.projects.get(id=order.project))
+    tasks = as_server_error(lambda: projects.list_tasks_by_passage(client, order.project))
+    displayed = str(project.model_version or "")
+    if displayed and not displayed.startswith(PREFIX) and project.show_collab_predictions:
+        return _order_by_suggestions(client, order, displayed, {int(group[0].id): id for id, group in tasks.items()})
     name = PREFIX + version
     wanted = [
-        (int(tasks[id][0].id), name, 1.0 if certainty is None else certainty)
-        for id, certainty in queue.passages
+        _OrderPrediction(int(tasks[id][0].id), name, 1.0 if confidence is None else confidence)
+        for id, confidence in order.passages
         if id in tasks
     ]
     counts = {"sent": 0, "removed": 0}
 
     def act() -> None:
-        there = _there(client, queue.project)
-        if sorted(there, key=str) != sorted(wanted, key=str):
-            counts["removed"] += _remove(client, queue.project, there)
-            for start in range(0, len(wanted), push.BATCH):
+        present = _list_order(client, order.project)
+        if sorted(present, key=str) != sorted(wanted, key=str):
+            counts["removed"] += _remove_order(client, order.project, present)
+            for batch in projects.split_batches(wanted):
                 request: Any = [
-                    {"task": task, "model_version": name, "score": score, "result": []}
-                    for task, name, score in wanted[start : start + push.BATCH]
+                    {"task": task, "model_version": name, "score": score, "result": []} for task, name, score in batch
                 ]
-                client.projects.import_predictions(queue.project, request=request, request_options=ONCE)
+                client.projects.import_predictions(order.project, request=request, request_options=ONCE)
                 counts["sent"] += len(request)
 
     retry(client, act)
-    if wanted:  # in one call: hidden predictions would take the model version away, were it not given with them
-        settings: dict[str, Any] = {"sampling": UNCERTAIN, "show_collab_predictions": False, "model_version": name}
-        as_server_error(lambda: client.projects.update(id=queue.project, **settings))
-    return TaskOrder(queue.annotator, queue.project, queue.passages, **counts)
+    if wanted:  # in one call: to hide predictions alone would clear the model version
+        settings: Any = {"sampling": UNCERTAIN, "show_collab_predictions": False, "model_version": name}
+        as_server_error(lambda: client.projects.update(id=order.project, **settings))
+    return TaskOrder(order.annotator, order.project, order.passages, **counts)
 
 
-def _by_what_is_shown(client: "LabelStudio", queue: TaskOrder, shown: str, ids: Mapping[int, str]) -> TaskOrder:
-    """By the scores of the suggestions of this model version. Passages without one are listed last."""
-    found = retry(client, lambda: _predictions(client, queue.project))
-    scores = {ids.get(task): score for task, version, score in found if version == shown}
+def _order_by_suggestions(client: "LabelStudio", order: TaskOrder, version: str, ids: Mapping[int, str]) -> TaskOrder:
+    """Order by the scores of the suggestions of this model version; passages without one come last."""
+    predictions = retry(client, lambda: _list_predictions(client, order.project))
+    scores = {ids.get(entry.task): entry.score for entry in predictions if entry.version == version}
     if not any(score is not None for score in scores.values()):
         raise ServerError(
-            f"The project of {queue.annotator} shows the suggestions of {shown!r}, and Label Studio cannot order one "
-            "by what a backend says. End `jinbench annotate assist` and remove its model in the project's settings, or "
-            "label in reading order."
+            f"The project of {order.annotator} shows the suggestions of {version!r}, and Label Studio cannot order a "
+            "project by the scores of a backend. End `jinbench annotate assist` and remove its model in the project's "
+            "settings, or label in reading order."
         )
-    said = [(id, scores[id]) for id, _ in queue.passages if scores.get(id) is not None]
-    rest = [(id, None) for id, _ in queue.passages if scores.get(id) is None]
-    as_server_error(lambda: client.projects.update(id=queue.project, sampling=UNCERTAIN))
-    return TaskOrder(queue.annotator, queue.project, (*sorted(said, key=lambda each: (each[1], each[0])), *rest))
+    scored = [(id, scores[id]) for id, _ in order.passages if scores.get(id) is not None]
+    others = [(id, None) for id, _ in order.passages if scores.get(id) is None]
+    as_server_error(lambda: client.projects.update(id=order.project, sampling=UNCERTAIN))
+    scored.sort(key=lambda entry: (entry[1], entry[0]))
+    return TaskOrder(order.annotator, order.project, (*scored, *others))
 
 
-def order_by_reading(client: "LabelStudio", queue: TaskOrder) -> TaskOrder:
-    """Let Label Studio hand out passages as they are read, and take away what held another order. Safe to repeat."""
-    project: Any = as_server_error(lambda: client.projects.get(id=queue.project))
-    settings: dict[str, Any] = {"sampling": READING}
+def order_by_reading(client: "LabelStudio", order: TaskOrder) -> TaskOrder:
+    """Let Label Studio hand out the passages in reading order, and remove another order. Safe to repeat."""
+    project: Any = as_server_error(lambda: client.projects.get(id=order.project))
+    settings: Any = {"sampling": READING}
     if str(project.model_version or "").startswith(PREFIX):
         settings |= {"model_version": "", "show_collab_predictions": True}  # as in a new project
-    as_server_error(lambda: client.projects.update(id=queue.project, **settings))
-    counts = {"removed": 0}
+    as_server_error(lambda: client.projects.update(id=order.project, **settings))
+    removed = 0
 
     def act() -> None:
-        counts["removed"] += _remove(client, queue.project, _there(client, queue.project))
+        nonlocal removed
+        removed += _remove_order(client, order.project, _list_order(client, order.project))
 
     retry(client, act)
-    return TaskOrder(queue.annotator, queue.project, queue.passages, **counts)
+    return TaskOrder(order.annotator, order.project, order.passages, removed=removed)
 
 
-def _there(client: "LabelStudio", project: int) -> Scores:
-    return [each for each in _predictions(client, project) if each[1].startswith(PREFIX)]
+def _list_order(client: "LabelStudio", project: int) -> list[_OrderPrediction]:
+    return [entry for entry in _list_predictions(client, project) if entry.version.startswith(PREFIX)]
 
 
-def _predictions(client: "LabelStudio", project: int) -> Scores:
-    """One at a time: with their results all of them would be large."""
-    found = stream_list(client, "api/predictions", params={"project": project})
-    return [(int(each["task"]), str(each["model_version"]), each["score"]) for each in found]
+def _list_predictions(client: "LabelStudio", project: int) -> list[_OrderPrediction]:
+    """Return the predictions of a project without their results, which are large."""
+    predictions = stream_list(client, "api/predictions", params={"project": project})
+    return [_OrderPrediction(int(p["task"]), str(p["model_version"]), p["score"]) for p in predictions]
 
 
-def _remove(client: "LabelStudio", project: int, there: Scores) -> int:
-    """Delete what holds an order. Returns how many predictions that were."""
-    projects.delete_predictions(client, project, (version for _, version, _ in there))
-    return len(there)
+def _remove_order(client: "LabelStudio", project: int, predictions: Sequence[_OrderPrediction]) -> int:
+    """Delete predictions that hold an order. Returns their number."""
+    projects.delete_predictions(client, project, (entry.version for entry in predictions))
+    return len(predictions)

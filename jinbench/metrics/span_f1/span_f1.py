@@ -3,7 +3,7 @@
 What each number means: docs/scoring.md.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import datasets
 import evaluate
@@ -45,11 +45,11 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]
         self,
         predictions: list[list[str]],
         references: list[list[str]],
-        scheme: str = "BIO",
-        repair: str | None = None,
+        scheme: Literal["BIO", "BIOES", "BMES", "BILOU"] = "BIO",
+        repair: Literal["begin", "drop"] | None = None,
         articles: list[Any] | None = None,
     ) -> dict[str, Any]:
-        report = jinbench.score(predictions, references, scheme=scheme, repair=repair, articles=articles)
+        report = jinbench.score(predictions=predictions, gold=references, scheme=scheme, repair=repair, articles=articles)
         keys = ("precision", "recall", "f1", "low", "high")
         found = {key: getattr(report.micro, key) for key in keys}
         return found | {

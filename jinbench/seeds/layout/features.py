@@ -1,7 +1,7 @@
-"""What the lines of a page look like: their features, and how likely each is to be of which kind.
+"""Features of lines and headings, for the linear layout models.
 
-The models are linear: `layouts.json` holds their coefficients, which `benchmarks/layout.py --write` learns from pages
-that were put together by hand. Nothing here knows a name of a place, a person or a newspaper.
+Nothing here names a place, a person or a newspaper. `benchmarks/layout.py --write` learns the coefficients from pages
+that were assembled by hand.
 """
 
 import itertools
@@ -9,27 +9,25 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.seeds.articles import KINDS
 from jinbench.seeds.layout.lines import Line
 from jinbench.seeds.repairs import HAN
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[np.float64]]
+    from jinbench.seeds.layout.model import FloatArray
 
 BOILERPLATE = "furniture"
 ALL_KINDS = (*KINDS, BOILERPLATE)
 HEADLINE_KINDS = ("headline", "subheadline", "label")
-HEADING = "heading"  # any of the three, or a crosshead: which one, what stands around it has to say
+HEADING = "heading"  # any of the three, or a crosshead: the lines around it decide which
 LINE_CLASSES = (HEADING, "byline", "body", "caption", "jump", "notice", BOILERPLATE)
 
 SENTENCE_END = re.compile(
     r"(?:[。！？!?：:]|…)[”’」』）)》\"]*\Z"
-)  # as `jinbench seeds check` sees it, and straight quotes
-_OPENER = re.compile(
+)  # as in `jinbench.seeds.articles`, and straight quotes
+_DATELINE = re.compile(
     r"本[报刊台网社市][^，。,]{0,6}[讯电(（]|[^，。,]{2,12}[社网报][^，。,]{0,16}[日讯]?电[(（ ]"
     r"|[^，。,]{0,4}[讯電][(（]"
 )
@@ -41,17 +39,17 @@ _CONTACT = re.compile(
 _SIGNED = re.compile(
     r"[■●□]?\s*(?:本[报刊台]|实习)?(?:记者|通讯员)\s*[\u4e00-\u9fff]{2,4}(?:[\s、][\u4e00-\u9fff]{2,4})*\s*(?:[文图/／]*摄|报道|文|[文图/／]+)?"
 )
-_AROUND = re.compile(
+_WEB_BOILERPLATE = re.compile(
     r"发布时间|点击|浏览|阅读量|当前位置|首页|上一篇|下一篇|分享到|版权|[Cc]opyright|公众号|^\W*$|^\d+$|[>＞]"
 )
 _MARKS = re.compile(r"[，。、；：？！,;:?!“”‘’（）()《》—…]")
 _STOP = re.compile(r"[。！？!?]")
 _HALVES = re.compile(r"\S[ \u3000]\S")
-_SHORT = 32  # characters; what is longer is hardly ever a heading, a byline or a caption
+_SHORT = 32  # characters; longer lines are hardly ever a heading, a byline or a caption
 
 
-# One line by itself. Every value lies between 0 and 1.
-def _own(text: str) -> dict[str, float]:
+def _line_features(text: str) -> dict[str, float]:
+    """Return the features of a line by itself, each from 0 to 1."""
     length = len(text)
     halves = bool(_HALVES.search(text))
     return {
@@ -64,10 +62,10 @@ def _own(text: str) -> dict[str, float]:
         "halves": float(halves and length <= _SHORT),
         "digits": min(1.0, 3 * sum(char.isdigit() for char in text) / max(length, 1)),
         "Latin": min(1.0, 3 * len(re.findall(r"[A-Za-z]", text)) / max(length, 1)),
-        "dateline": float(bool(_OPENER.match(text))),
+        "dateline": float(bool(_DATELINE.match(text))),
         "byline": float(length <= _SHORT and bool(_BYLINE.search(text))),
         "signature": float(bool(_SIGNED.fullmatch(text))),
-        "around a text": float(length <= 90 and bool(_AROUND.search(text))),
+        "around a text": float(length <= 90 and bool(_WEB_BOILERPLATE.search(text))),
         "ends with photographer": float(length <= _SHORT and text.endswith("摄")),
         "bullet": float(text[:1] in "■●□◆▲◎"),
         "caption": float(bool(_CAPTION.match(text))),
@@ -77,24 +75,22 @@ def _own(text: str) -> dict[str, float]:
     }
 
 
-_NEAR = ("longer than 8", "longer than 16", f"longer than {_SHORT}", "longer than 100", "ends its sentence", "dateline",
-         "signature", "ends with photographer")  # fmt: skip
+_OF_NEIGHBOURS = ("longer than 8", "longer than 16", f"longer than {_SHORT}", "longer than 100", "ends its sentence",
+                  "dateline", "signature", "ends with photographer")  # fmt: skip
 
 
-def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
-    """The names of the features, and a matrix: a row for every line, a column for every feature."""
-    import numpy as np
-
-    own = [_own(line.text) for line in lines]
+def extract_line_features(lines: Sequence[Line]) -> tuple[list[str], "FloatArray"]:
+    """Return the names of the features and a matrix (lines, features)."""
+    own = [_line_features(line.text) for line in lines]
     short = [len(line.text) <= _SHORT for line in lines]
     rows = []
     for i, line in enumerate(lines):
         row = dict(own[i])
         for name, j in (("before", i - 1), ("after", i + 1), ("two before", i - 2), ("two after", i + 2)):
-            there = 0 <= j < len(lines)
-            row[f"{name}: there"] = float(there)
-            for feature in _NEAR:
-                row[f"{name}: {feature}"] = own[j][feature] if there else 0.0
+            exists = 0 <= j < len(lines)
+            row[f"{name}: there"] = float(exists)
+            for feature in _OF_NEIGHBOURS:
+                row[f"{name}: {feature}"] = own[j][feature] if exists else 0.0
         row["page reference"] = float(line.is_continuation)
         row["after a reference"] = float(line.follows_continuation)
         row["close to the line before"] = float(i > 0 and line.blank_before == 0)
@@ -108,106 +104,114 @@ def features(lines: Sequence[Line]) -> tuple[list[str], "Array"]:
         row["first third of the page"] = float(3 * i < len(lines))
         row["repeats the line before"] = float(i > 0 and short[i] and line.text in lines[i - 1].text)
         rows.append(row)
+    return to_matrix(rows)
+
+
+def to_matrix(rows: Sequence[dict[str, float]]) -> tuple[list[str], "FloatArray"]:
+    """Return the names of the features of `rows` and a matrix (rows, features)."""
+    import numpy as np
+
     names = list(rows[0]) if rows else []
-    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
-        len(rows), len(names)
-    )
+    values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
+    return names, values.reshape(len(rows), len(names))
 
 
-def is_around(text: str) -> bool:
-    """Whether a line reads like what stands around a text on a web page."""
-    return len(text) <= 90 and not SENTENCE_END.search(text) and bool(_AROUND.search(text) or _CONTACT.search(text))
+def is_web_boilerplate(text: str) -> bool:
+    """Return whether a line reads like navigation, dates or credits around a text on a web page."""
+    is_listed = _WEB_BOILERPLATE.search(text) or _CONTACT.search(text)
+    return len(text) <= 90 and not SENTENCE_END.search(text) and bool(is_listed)
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a line ends as a sentence ends."""
+    """Return whether a line ends as a sentence ends."""
     return bool(re.search(r"[。！？!?…][”’」』）)》\"]*\Z", text))
 
 
-def names_author(text: str) -> bool:
-    """Whether a line has a word for who wrote, photographed or sent something."""
+def has_author(text: str) -> bool:
+    """Return whether a line has a word for who wrote, photographed or sent something."""
     return bool(_BYLINE.search(text) or _SIGNED.fullmatch(text))
 
 
-def form_of(kind: str) -> str:
-    """What a line of that kind looks like by itself."""
+def to_line_class(kind: str) -> str:
+    """Return the class of a line of that kind."""
     return HEADING if kind in (*HEADLINE_KINDS, "crosshead") else kind
 
 
-def units(lines: Sequence[Line], forms: Sequence[str]) -> list[list[int]]:
-    """Where an article may begin: headings that stand together, with a byline between or behind them, or one with a
-    bullet before them; a dateline or a page reference that no heading stands before; and the first line of all.
+def find_start_candidates(lines: Sequence[Line], classes: Sequence[str]) -> list[list[int]]:
+    """Return the places where an article may begin, each as a list of lines.
+
+    They are neighbouring headings, with a byline between or after them or one with a bullet before them; a dateline or
+    a continuation line without a heading before it; and the first line of the page.
     """
-    found: list[list[int]] = []
+    candidates: list[list[int]] = []
     run: list[int] = []
     first = True
-    for i, form in enumerate(forms):
-        if form == BOILERPLATE:
+    for i, line_class in enumerate(classes):
+        if line_class == BOILERPLATE:
             continue
-        bullet = form == "byline" and lines[i].text[:1] in "■●□◆" and forms[i + 1 : i + 2] in (["byline"], [HEADING])
-        if form == HEADING or bullet or (run and form in ("byline", "jump")):
+        is_bullet = line_class == "byline" and lines[i].text[:1] in "■●□◆"
+        bullet = is_bullet and classes[i + 1 : i + 2] in (["byline"], [HEADING])
+        if line_class == HEADING or bullet or (run and line_class in ("byline", "jump")):
             run = [*run, i]
         else:
             if run:
-                found.append(run)
-            elif first or form == "jump" or (form == "body" and _OPENER.match(lines[i].text)):
-                found.append([i])
+                candidates.append(run)
+            elif first or line_class == "jump" or (line_class == "body" and _DATELINE.match(lines[i].text)):
+                candidates.append([i])
             run = []
         first = False
-    return [*found, run] if run else found
+    return [*candidates, run] if run else candidates
 
 
-def unit_features(
-    lines: Sequence[Line], forms: Sequence[str], found: Sequence[Sequence[int]], elsewhere: Container[int]
-) -> tuple[list[str], "Array"]:
-    """Of every unit. `elsewhere`: lines that go on from another line than the one of running text before them."""
-    import numpy as np
+def extract_start_features(
+    lines: Sequence[Line], classes: Sequence[str], candidates: Sequence[Sequence[int]], displaced: Container[int]
+) -> tuple[list[str], "FloatArray"]:
+    """Return the names of the features and a matrix (candidates, features).
 
+    `displaced`: the lines that continue another line than the body line before them.
+    """
     rows = []
-    for unit in found:
+    for unit in candidates:
         before, after = unit[0] - 1, unit[-1] + 1
-        heads = [i for i in unit if forms[i] == HEADING]
+        heads = [i for i in unit if classes[i] == HEADING]
         longest = max((len(lines[i].text) for i in heads), default=0)
         headed = bool(heads)
-        there = after < len(lines)
-        above = _grams(lines[i].text for i in range(max(0, unit[0] - _SPAN), unit[0]) if forms[i] == "body")
-        below = _grams(lines[i].text for i in range(after, min(len(lines), after + _SPAN)) if forms[i] == "body")
-        own = _grams(lines[i].text for i in heads)
+        has_next = after < len(lines)
+        above = _bigrams(lines[i].text for i in range(max(0, unit[0] - _WINDOW), unit[0]) if classes[i] == "body")
+        below = _bigrams(lines[i].text for i in range(after, min(len(lines), after + _WINDOW)) if classes[i] == "body")
+        own = _bigrams(lines[i].text for i in heads)
         both = headed and above and below
         rows.append({
-            "headings, text above like text below": 5 * _alike(above, below) if both else 0.0,
+            "headings, text above like text below": 5 * _cosine(above, below) if both else 0.0,
             "headings, closer to the text above": _share(own, above) - _share(own, below) if both else 0.0,
-            "first of the page": float(all(form == BOILERPLATE for form in forms[: unit[0]])),
+            "first of the page": float(all(line_class == BOILERPLATE for line_class in classes[: unit[0]])),
             "headings": float(headed),
-            "a dateline": float(not headed and forms[unit[0]] == "body"),
+            "a dateline": float(not headed and classes[unit[0]] == "body"),
             "a page reference": float(not headed and lines[unit[0]].is_continuation),
             "headings, with a byline, a page reference or a dateline": float(
-                headed and (len(heads) < len(unit) or (there and bool(_OPENER.match(lines[after].text))))
+                headed and (len(heads) < len(unit) or (has_next and bool(_DATELINE.match(lines[after].text))))
             ),
             "headings, behind what ends an article": float(
-                headed and before >= 0 and forms[before] in ("byline", "caption", "notice", BOILERPLATE)
+                headed and before >= 0 and classes[before] in ("byline", "caption", "notice", BOILERPLATE)
             ),
             "headings, behind an unfinished line": float(
-                headed and before >= 0 and forms[before] == "body" and not SENTENCE_END.search(lines[before].text)
+                headed and before >= 0 and classes[before] == "body" and not SENTENCE_END.search(lines[before].text)
             ),
-            "headings, before what goes on from elsewhere": float(headed and there and after in elsewhere),
+            "headings, before what goes on from elsewhere": float(headed and has_next and after in displaced),
             "headings, length": min(1.0, longest / 24),
         })  # fmt: skip
-    names = list(rows[0]) if rows else []
-    return names, np.array([[row[name] for name in names] for row in rows], dtype=np.float64).reshape(
-        len(rows), len(names)
-    )
+    return to_matrix(rows)
 
 
-_SPAN = 6  # lines on either side of a heading whose words are compared
+_WINDOW = 6  # lines on either side of a heading whose words are compared
 
 
-def _grams(texts: Iterable[str]) -> Counter[str]:
+def _bigrams(texts: Iterable[str]) -> Counter[str]:
     return Counter(pair for text in texts for a, b in itertools.pairwise(text) if HAN.match(pair := a + b))
 
 
-def _alike(first: Counter[str], second: Counter[str]) -> float:
-    """The cosine of how often pairs of characters stand in both, by their square roots: no one pair decides."""
+def _cosine(first: Counter[str], second: Counter[str]) -> float:
+    """Return the cosine of the square roots of the counts, so that no single pair dominates."""
     shared = sum(sqrt(first[pair] * second[pair]) for pair in sorted(first.keys() & second.keys()))
     return shared / sqrt(max(1, first.total()) * max(1, second.total()))
 
@@ -216,18 +220,17 @@ def _share(some: Counter[str], text: Counter[str]) -> float:
     return sum(pair in text for pair in some) / max(1, len(some))
 
 
-def main_features(texts: Sequence[str]) -> tuple[list[str], "Array"]:
-    """Of the headings that stand together: what tells the headline from those above and below it."""
-    import numpy as np
-
+def extract_headline_features(texts: Sequence[str]) -> tuple[list[str], "FloatArray"]:
+    """Return the names of the features and a matrix (headings, features) of neighbouring headings."""
     longest = max(map(len, texts))
-    rows = [
-        {
-            "first": float(n == 0),
-            "halves": float(bool(_HALVES.search(text))),
-            "longest": float(len(text) == longest),
-            "at most 6": float(len(text) <= 6),
-        }
-        for n, text in enumerate(texts)
-    ]
-    return list(rows[0]), np.array([list(row.values()) for row in rows])
+    return to_matrix(
+        [
+            {
+                "first": float(n == 0),
+                "halves": float(bool(_HALVES.search(text))),
+                "longest": float(len(text) == longest),
+                "at most 6": float(len(text) <= 6),
+            }
+            for n, text in enumerate(texts)
+        ]
+    )

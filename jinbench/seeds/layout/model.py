@@ -1,4 +1,4 @@
-"""Linear layout models (layouts.json)."""
+"""Linear layout models and their coefficients (layouts.json)."""
 
 import json
 from dataclasses import dataclass
@@ -8,74 +8,82 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-    Array = np.ndarray[Any, np.dtype[np.float64]]
+    FloatArray = NDArray[np.float64]
 
 
 _COEFFICIENTS = Path(__file__).with_name("layouts.json")
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearModel:
     """Scores of classes from features: a row of weights for every class, the last weight being the constant."""
 
     classes: tuple[str, ...]
     features: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...]
 
-    def scores(self, matrix: "Array") -> "Array":
-        """(rows, classes) for (rows, features)."""
+    def scores(self, matrix: "FloatArray") -> "FloatArray":
+        """Return scores (rows, classes) for features (rows, features)."""
         import numpy as np
 
         table = np.array(self.weights)
         return np.asarray(matrix @ table[:, :-1].T + table[:, -1])
 
-    def chances(self, matrix: "Array") -> "Array":
-        """How likely each class is: they sum to 1. With one class alone: how likely it is, as against not."""
+    def probabilities(self, matrix: "FloatArray") -> "FloatArray":
+        """Return probabilities (rows, classes) that sum to 1; of a single class, that of the class against not."""
         from scipy.special import expit, softmax
 
         scores = self.scores(matrix)
-        chances: Array = expit(scores) if len(self.classes) == 1 else softmax(scores, axis=1)
-        return chances
+        probabilities: FloatArray = expit(scores) if len(self.classes) == 1 else softmax(scores, axis=1)
+        return probabilities
 
 
 @dataclass(frozen=True)
-class Model:
-    """All that is learned. `forms`: of a line, what it looks like. `begins`: whether an article begins where headings,
-    a dateline or a page reference stand. `main`: of the headings of an article, which is its headline. `joins`: of a
-    pair of lines, whether one goes on in the other. `margin`: (slope, constant) from the margin of a join to how likely
-    it is right. `threshold`: how likely `begins` has to be.
+class LayoutModel:
+    """The layout models together.
+
+    `line_classes`: class of a line. `article_starts`: whether an article begins at headings, a dateline or a
+    continuation line. `headlines`: which heading of an article is its headline. `joins`: whether a line continues in
+    another. `join_calibration`: (slope, constant) from the margin of a join to its log-odds. `start_threshold`: the
+    probability from which an article begins.
     """
 
-    forms: Linear
-    begins: Linear
-    main: Linear
-    joins: Linear
-    margin: tuple[float, float]
-    threshold: float
+    line_classes: LinearModel
+    article_starts: LinearModel
+    headlines: LinearModel
+    joins: LinearModel
+    join_calibration: tuple[float, float]
+    start_threshold: float
 
     def to_dict(self) -> dict[str, Any]:
-        parts = {"forms": self.forms, "begins": self.begins, "main": self.main, "joins": self.joins}
-        tables = {
-            name: {"features": list(part.features),
-                   "weights": {c: list(row) for c, row in zip(part.classes, part.weights, strict=True)}}
-            for name, part in parts.items()
+        """Return the models as layouts.json has them."""
+        models = {
+            "forms": self.line_classes, "begins": self.article_starts, "main": self.headlines, "joins": self.joins,
         }  # fmt: skip
-        return {**tables, "margin": list(self.margin), "threshold": self.threshold}
+        tables = {
+            name: {"features": list(model.features),
+                   "weights": {c: list(row) for c, row in zip(model.classes, model.weights, strict=True)}}
+            for name, model in models.items()
+        }  # fmt: skip
+        return {**tables, "margin": list(self.join_calibration), "threshold": self.start_threshold}
 
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> "LayoutModel":
+        """Return the models that :meth:`to_dict` wrote."""
 
-def model_of(table: dict[str, Any]) -> Model:
-    """The model that :meth:`Model.to_dict` wrote."""
+        def linear(part: dict[str, Any]) -> LinearModel:
+            return LinearModel(
+                tuple(part["weights"]), tuple(part["features"]), tuple(map(tuple, part["weights"].values()))
+            )
 
-    def linear(part: dict[str, Any]) -> Linear:
-        return Linear(tuple(part["weights"]), tuple(part["features"]), tuple(map(tuple, part["weights"].values())))
-
-    forms, begins, main, joins = (linear(table[name]) for name in ("forms", "begins", "main", "joins"))
-    slope, constant = table["margin"]
-    return Model(forms, begins, main, joins, (slope, constant), table["threshold"])
+        line_classes, starts, headlines, joins = (linear(table[name]) for name in ("forms", "begins", "main", "joins"))
+        slope, constant = table["margin"]
+        return cls(line_classes, starts, headlines, joins, (slope, constant), table["threshold"])
 
 
 @cache
-def model() -> Model:
-    """The one that comes with the package."""
-    return model_of(json.loads(_COEFFICIENTS.read_text(encoding="utf-8")))
+def load_model() -> LayoutModel:
+    """Load the models that come with the package."""
+    return LayoutModel.from_dict(json.loads(_COEFFICIENTS.read_text(encoding="utf-8")))

@@ -31,7 +31,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_nobody_else_reads_them_from_the_moment_they_exist(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_are_private_from_the_start(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
     real = os.replace
 
@@ -50,7 +50,7 @@ def test_nobody_else_reads_them_from_the_moment_they_exist(home: Path, monkeypat
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can become another user")
-def test_another_user_of_the_machine() -> None:
+def test_another_user_cannot_read_accounts() -> None:
     with tempfile.TemporaryDirectory() as outer:
         Path(outer).chmod(0o755)
         with accounts.use_home(Path(outer) / "home"):
@@ -63,7 +63,7 @@ def test_another_user_of_the_machine() -> None:
         assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_an_open_home_of_ours_is_closed(home: Path) -> None:
+def test_an_open_home_is_closed(home: Path) -> None:
     accounts.save_account(Account("a", "secret"))
     home.chmod(0o755)
     (home / "accounts.json").chmod(0o644)
@@ -73,7 +73,7 @@ def test_an_open_home_of_ours_is_closed(home: Path) -> None:
     assert (mode(home / "accounts.json"), mode(home)) == (0o600, 0o700)
 
 
-def test_somebodys_folder_is_left_as_it_is(home: Path) -> None:
+def test_a_folder_with_other_files_is_refused(home: Path) -> None:
     home.mkdir(mode=0o755)
     (home / "thesis.txt").write_text("mine")
     with pytest.raises(ServerError, match="JINBENCH_HOME"):
@@ -82,12 +82,12 @@ def test_somebodys_folder_is_left_as_it_is(home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["thesis.txt"]
 
 
-def test_two_that_add_at_once_lose_none(home: Path) -> None:
+def test_concurrent_additions_lose_no_account(home: Path) -> None:
     code = """
 import sys
-from jinbench import accounts
+from jinbench.labelstudio.server import accounts
 for i in range(20):
-    accounts.remember(accounts.Account(f"{sys.argv[1]}-{i}", "secret"))
+    accounts.save_account(accounts.Account(f"{sys.argv[1]}-{i}", "secret"))
 """
     processes = [
         subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -106,14 +106,19 @@ def test_a_broken_file_is_named(home: Path, capsys: pytest.CaptureFixture[str]) 
         assert "accounts.json cannot be read" in capsys.readouterr().err
 
 
-def test_an_annotator_has_another_login_elsewhere(home: Path) -> None:
+def test_an_annotator_can_have_another_login_on_another_server(home: Path) -> None:
     accounts.save_account(Account("a", "secret"))
     accounts.map_login("a", "One@lab.example", URL)
     assert accounts.find_login("a", URL) == "One@lab.example"
     assert accounts.find_login("a", None) == "a@jinbench.localhost"
     assert accounts.find_login("a", "https://other.example") == "a@jinbench.localhost"
     logins = ["one@lab.example", "a@jinbench.localhost", "b@jinbench.localhost", "owner@lab.example"]
-    assert list(accounts.names_by_login(logins, URL).values()) == ["a", "a@jinbench.localhost", "b", "owner@lab.example"]
+    assert list(accounts.names_by_login(logins, URL).values()) == [
+        "a",
+        "a@jinbench.localhost",
+        "b",
+        "owner@lab.example",
+    ]
     assert list(accounts.names_by_login(logins, None).values()) == ["one@lab.example", "a", "b", "owner@lab.example"]
     with pytest.raises(ServerError, match="is a already"):
         accounts.map_login("b", "one@lab.example", URL)
@@ -121,29 +126,29 @@ def test_an_annotator_has_another_login_elsewhere(home: Path) -> None:
     assert len(accounts.read_accounts()) == 2
 
 
-def test_the_command_lists_them(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_lists_accounts(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["labelstudio", "accounts"]) == 0
     assert "jinbench labelstudio start" in capsys.readouterr().out
     accounts.save_account(Account("a", "s3cret", "t0ken"))
     assert run(["labelstudio", "accounts", "--url", f"{URL}/", "b=two@lab.example"]) == 0
     assert "two@lab.example" in capsys.readouterr().out
-    for command, shown in ((["accounts"], False), (["accounts", "--passwords"], True)):
+    for command, has_passwords in ((["accounts"], False), (["accounts", "--passwords"], True)):
         for as_json in ([], ["--json"]):
             assert run(["labelstudio", *command, *as_json]) == 0
             out = capsys.readouterr().out
             assert "t0ken" not in out
-            assert ("s3cret" in out) is shown
+            assert ("s3cret" in out) is has_passwords
             assert "two@lab.example" in out
     assert [row["server"] for row in json.loads(out)] == ["this machine", URL]
     for wrong in (["b=c@d.example"], ["--url", URL, "b"], ["--url", URL, "=c@d.example"], ["--url", URL, "b=c"]):
         assert run(["labelstudio", "accounts", *wrong]) == 2
 
 
-def test_what_is_lost_or_would_be_mixed_up_is_said(home: Path) -> None:
+def test_lost_and_ambiguous_accounts_are_reported(home: Path) -> None:
     with pytest.raises(ServerError, match="administrator's account"):
         accounts.find_administrator()
     accounts.save_account(Account("ann", "secret"))
     with pytest.raises(ServerError, match="ann has the login that Ann would have"):
         accounts.save_account(Account("Ann", "secret"))
     accounts.save_account(Account("Ann", "secret", url=URL))  # on another server
-    assert [each.name for each in accounts.read_accounts()] == ["ann", "Ann"]
+    assert [account.name for account in accounts.read_accounts()] == ["ann", "Ann"]

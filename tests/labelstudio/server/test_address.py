@@ -1,4 +1,4 @@
-"""Which server is meant, and that its token goes nowhere else."""
+"""The server that is used, and that its token goes nowhere else."""
 
 import http.server
 import os
@@ -13,7 +13,7 @@ import pytest
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio.server import accounts, client
-from jinbench.labelstudio.server import address as addresses
+from jinbench.labelstudio.server import address as server_address
 from tests.helpers.commands import run
 
 TOKEN = "t0ken-of-the-tests"
@@ -26,7 +26,7 @@ def nothing_set(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("given", "address"),
+    ("text", "address"),
     [
         ("https://label.example", "https://label.example"),
         ("https://Label.Example/", "https://label.example"),
@@ -35,12 +35,12 @@ def nothing_set(tmp_path: Path) -> Iterator[None]:
         ("http://[::1]:8080", "http://[::1]:8080"),
     ],
 )
-def test_an_address_has_one_form(given: str, address: str) -> None:
-    assert addresses.normalize_url(given) == address
+def test_addresses_are_normalized(text: str, address: str) -> None:
+    assert server_address.normalize_url(text) == address
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("text", "message"),
     [
         ("label.example", r"https://…"),
         ("localhost:8080", r"https://…"),
@@ -57,9 +57,9 @@ def test_an_address_has_one_form(given: str, address: str) -> None:
         (TOKEN, r"https://…"),
     ],
 )
-def test_what_is_no_address(given: str, said: str) -> None:
-    with pytest.raises(ServerError, match=said) as error:
-        addresses.normalize_url(given)
+def test_invalid_addresses_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ServerError, match=message) as error:
+        server_address.normalize_url(text)
     assert TOKEN not in str(error.value)
 
 
@@ -76,10 +76,10 @@ def test_what_is_no_address(given: str, said: str) -> None:
         ("http://0.0.0.0", False),
     ],
 )
-def test_what_stays_on_this_machine(url: str, loopback: bool) -> None:
-    assert addresses.is_loopback(url) is loopback
-    assert (addresses.security_warning(url) is None) is loopback
-    assert addresses.security_warning(url.replace("http:", "https:")) is None
+def test_loopback_addresses_are_recognised(url: str, loopback: bool) -> None:
+    assert server_address.is_loopback(url) is loopback
+    assert (server_address.security_warning(url) is None) is loopback
+    assert server_address.security_warning(url.replace("http:", "https:")) is None
 
 
 def token_file(tmp_path: Path, mode: int, text: str = TOKEN + "\n") -> Path:
@@ -91,68 +91,68 @@ def token_file(tmp_path: Path, mode: int, text: str = TOKEN + "\n") -> Path:
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_token_from_a_file(mode: int, tmp_path: Path) -> None:
-    with addresses.use_server("https://label.example", token_file(tmp_path, mode)):
-        assert (addresses.remote_url(), addresses.remote_token()) == ("https://label.example", TOKEN)
-    assert addresses.remote_url() is None
+    with server_address.use_server("https://label.example", token_file(tmp_path, mode)):
+        assert (server_address.remote_url(), server_address.remote_token()) == ("https://label.example", TOKEN)
+    assert server_address.remote_url() is None
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o620])
 def test_a_token_that_others_may_read_is_refused(mode: int, tmp_path: Path) -> None:
     with (
-        addresses.use_server("https://label.example", token_file(tmp_path, mode)),
-        pytest.raises(ServerError, match="chmod 600") as said,
+        server_address.use_server("https://label.example", token_file(tmp_path, mode)),
+        pytest.raises(ServerError, match="chmod 600") as message,
     ):
-        addresses.remote_token()
-    assert TOKEN not in str(said.value)
+        server_address.remote_token()
+    assert TOKEN not in str(message.value)
 
 
 @pytest.mark.parametrize("text", ["", "\n", f"{TOKEN} x", f"{TOKEN}\nx", "t\u00f6ken", f"\x00{TOKEN}"])
-def test_a_token_that_is_none(text: str, tmp_path: Path) -> None:
+def test_an_invalid_token_is_refused(text: str, tmp_path: Path) -> None:
     with (
-        addresses.use_server("https://label.example", token_file(tmp_path, 0o600, text)),
-        pytest.raises(ServerError) as said,
+        server_address.use_server("https://label.example", token_file(tmp_path, 0o600, text)),
+        pytest.raises(ServerError) as message,
     ):
-        addresses.remote_token()
-    assert TOKEN not in str(said.value)
+        server_address.remote_token()
+    assert TOKEN not in str(message.value)
 
 
-def test_half_of_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(addresses.TOKEN, TOKEN)
-    with pytest.raises(ServerError, match=addresses.URL):
-        addresses.remote_url()
-    monkeypatch.setenv(addresses.TOKEN, "")
-    monkeypatch.setenv(addresses.URL, "https://label.example")
+def test_incomplete_settings_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(server_address.TOKEN, TOKEN)
+    with pytest.raises(ServerError, match=server_address.URL):
+        server_address.remote_url()
+    monkeypatch.setenv(server_address.TOKEN, "")
+    monkeypatch.setenv(server_address.URL, "https://label.example")
     with pytest.raises(ServerError, match="--token-file"):
-        addresses.remote_token()
-    monkeypatch.setenv(addresses.TOKEN, TOKEN)
-    monkeypatch.setenv(addresses.TOKEN_FILE, str(tmp_path))
+        server_address.remote_token()
+    monkeypatch.setenv(server_address.TOKEN, TOKEN)
+    monkeypatch.setenv(server_address.TOKEN_FILE, str(tmp_path))
     with pytest.raises(ServerError, match="both set"):
-        addresses.remote_token()
+        server_address.remote_token()
 
 
 def test_a_token_goes_to_no_other_server_than_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """LABEL_STUDIO_URL and its token are set for one server; --url names another."""
-    monkeypatch.setenv(addresses.URL, "https://one.example")
-    monkeypatch.setenv(addresses.TOKEN, TOKEN)
-    with pytest.raises(ServerError, match="--token-file"), addresses.use_server("https://two.example", None):
+    monkeypatch.setenv(server_address.URL, "https://one.example")
+    monkeypatch.setenv(server_address.TOKEN, TOKEN)
+    with pytest.raises(ServerError, match="--token-file"), server_address.use_server("https://two.example", None):
         pass
-    with addresses.use_server("https://one.example/", None):
-        assert addresses.remote_token() == TOKEN
-    with addresses.use_server("https://two.example", token_file(tmp_path, 0o600, "another")):
-        assert addresses.remote_token() == "another"
-    assert os.environ[addresses.TOKEN] == TOKEN
+    with server_address.use_server("https://one.example/", None):
+        assert server_address.remote_token() == TOKEN
+    with server_address.use_server("https://two.example", token_file(tmp_path, 0o600, "another")):
+        assert server_address.remote_token() == "another"
+    assert os.environ[server_address.TOKEN] == TOKEN
 
 
-class Heard:
-    """A server that is no Label Studio. It notes what it is told, headers and bodies."""
+class RecordingServer:
+    """A server that is no Label Studio and records its requests, headers and bodies."""
 
     def __init__(self, answer: Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]) -> None:
-        heard = self.requests = list[str]()
+        requests = self.requests = list[str]()
 
         class Handler(BaseHTTPRequestHandler):
             def any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                heard.append(f"{self.command} {self.path} {self.headers} {body.decode()}")
+                requests.append(f"{self.command} {self.path} {self.headers} {body.decode()}")
                 status, headers, text = answer(self, body)
                 self.send_response(status)
                 for name, value in {**headers, "content-length": str(len(text))}.items():
@@ -181,7 +181,7 @@ def annotate(benchmark: Benchmark, url: str, file: Path, *command: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ((302, {"location": "https://thief.example/api/version"}, b""), "sends on to https://thief.example"),
         ((308, {"location": "/somewhere"}, b""), "sends on to"),
@@ -193,24 +193,24 @@ def annotate(benchmark: Benchmark, url: str, file: Path, *command: str) -> int:
 )
 def test_no_token_goes_to_what_is_no_label_studio(
     answer: tuple[int, dict[str, str], bytes],
-    said: str,
+    message: str,
     mini: Benchmark,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    heard = Heard(lambda request, body: answer)
+    requests = RecordingServer(lambda request, body: answer)
     try:
-        assert annotate(mini, heard.url, token_file(tmp_path, 0o600)) == 3
+        assert annotate(mini, requests.url, token_file(tmp_path, 0o600)) == 3
     finally:
-        heard.end()
-    assert said in (err := capsys.readouterr().err)
+        requests.end()
+    assert message in (err := capsys.readouterr().err)
     assert "was not sent" in err
-    assert heard.requests
-    assert TOKEN not in "".join(heard.requests)
+    assert requests.requests
+    assert TOKEN not in "".join(requests.requests)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502])
-def test_what_a_server_says_back_is_not_shown(
+def test_an_echoed_token_is_not_printed(
     status: int, mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of errors may repeat the whole request."""
@@ -221,20 +221,20 @@ def test_what_a_server_says_back_is_not_shown(
         return status, {"x-seen": "1"}, f"You sent {request.headers} {body.decode()}".encode()
 
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    heard = Heard(answer)
+    requests = RecordingServer(answer)
     try:
-        assert annotate(mini, heard.url, token_file(tmp_path, 0o600), "pull", "-a", "annotator-a") == 3
-        assert annotate(mini, heard.url, token_file(tmp_path, 0o600), "push") == 3
+        assert annotate(mini, requests.url, token_file(tmp_path, 0o600), "pull", "-a", "annotator-a") == 3
+        assert annotate(mini, requests.url, token_file(tmp_path, 0o600), "push") == 3
     finally:
-        heard.end()
-    assert TOKEN in "".join(heard.requests)  # it was sent, where it belongs
+        requests.end()
+    assert TOKEN in "".join(requests.requests)  # it was sent, where it belongs
     out, err = capsys.readouterr()
     assert TOKEN not in out + err
     assert str(status) in err
     assert "Traceback" not in err
 
 
-def test_nobody_is_there(
+def test_an_unreachable_server_is_reported(
     mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as probe:
@@ -246,22 +246,22 @@ def test_nobody_is_there(
     assert TOKEN not in err
 
 
-def test_a_token_that_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_token_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK looks at its date before anything is sent."""
     import jwt
 
     old = jwt.encode({"exp": 1_000_000_000, "token_type": "refresh"}, "k" * 32, algorithm="HS256")
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as failing:  # 501 to whatever
         threading.Thread(target=failing.serve_forever, daemon=True).start()
-        monkeypatch.setenv(addresses.URL, f"http://127.0.0.1:{failing.server_port}")
-        monkeypatch.setenv(addresses.TOKEN, old)
-        with pytest.raises(ServerError, match="out of date") as said:
+        monkeypatch.setenv(server_address.URL, f"http://127.0.0.1:{failing.server_port}")
+        monkeypatch.setenv(server_address.TOKEN, old)
+        with pytest.raises(ServerError, match="out of date") as message:
             client.connect()
         failing.shutdown()
-    assert old not in str(said.value)
+    assert old not in str(message.value)
 
 
-def test_a_warning_where_the_way_is_open(mini: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unencrypted_connection_gives_a_warning(mini: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--root", str(mini.root), "annotate", "--url", "http://label.example", "push", "--dry-run"]) == 0
     assert "not encrypted" in capsys.readouterr().err
     assert run(["--root", str(mini.root), "annotate", "--url", "https://label.example", "push", "--dry-run"]) == 0

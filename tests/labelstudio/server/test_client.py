@@ -1,4 +1,4 @@
-"""Long lists are read in pieces, wherever they are cut, and what has no form is never taken for plain."""
+"""Lists are read in chunks; the quick check of an export agrees with the schema."""
 
 import copy
 import json
@@ -21,22 +21,22 @@ VALUES = some.recursive(
 )
 
 
-def pieces(text: str, size: int) -> list[str]:
+def split(text: str, size: int) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 @settings(deadline=None, max_examples=40)
 @given(some.lists(some.dictionaries(STRINGS, VALUES), max_size=5), some.integers(1, 40), some.sampled_from([None, 1]))
-def test_a_list_comes_in_pieces_of_any_size(rows: list[Any], size: int, indent: int | None) -> None:
+def test_a_list_is_read_in_chunks_of_any_size(rows: list[Any], size: int, indent: int | None) -> None:
     text = json.dumps(rows, ensure_ascii=False, indent=indent) + "\n"
-    assert list(client.iterate_json_array(pieces(text, size))) == rows
+    assert list(client.iterate_json_array(split(text, size))) == rows
     for cut in range(0, len(text) - 1, len(text) // 25 + 1):
         with pytest.raises(ValueError, match="cut off"):
-            list(client.iterate_json_array(pieces(text[:cut], size)))
+            list(client.iterate_json_array(split(text[:cut], size)))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "null", '[{"a": 1}', '[{"a": 1}] x', "[{]"])
-def test_what_is_no_list(text: str) -> None:
+def test_broken_lists_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="cut off"):
         list(client.iterate_json_array([text]))
 

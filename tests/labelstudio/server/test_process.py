@@ -24,9 +24,9 @@ from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations, projects
 from jinbench.labelstudio.server import accounts, address, install
-from jinbench.labelstudio.server.accounts import log_in, ensure_local_member, open_session, sign_up
+from jinbench.labelstudio.server.accounts import ensure_local_member, log_in, open_session, sign_up
 from jinbench.labelstudio.server.client import connect, ensure_member, wait_until_up
-from jinbench.labelstudio.server.database import _LISTS, _is_empty, copy_empty_database
+from jinbench.labelstudio.server.database import _SYSTEM_TABLES, _is_empty, copy_empty_database
 from jinbench.labelstudio.server.process import (
     HOST,
     Server,
@@ -55,13 +55,13 @@ def listening(pid: int) -> set[str]:
 
 def secrets_of(home: Path) -> set[str]:
     """Every password and token of a home, the key that signs tokens, and the link that lets people in."""
-    found = {each for account in accounts.read_accounts() for each in (account.password, account.token) if each}
-    found |= set(re.findall(r"SECRET_KEY=(.+)", (home / "data" / ".env").read_text()))
+    secrets = {secret for account in accounts.read_accounts() for secret in (account.password, account.token) if secret}
+    secrets |= set(re.findall(r"SECRET_KEY=(.+)", (home / "data" / ".env").read_text()))
     with closing(sqlite3.connect(home / "data" / "label_studio.sqlite3")) as database:
-        found |= {token for (token,) in database.execute("SELECT token FROM organization") if token}
-        found |= {key for (key,) in database.execute("SELECT key FROM authtoken_token")}
-    assert all(len(each) >= 8 for each in found)
-    return found
+        secrets |= {token for (token,) in database.execute("SELECT token FROM organization") if token}
+        secrets |= {key for (key,) in database.execute("SELECT key FROM authtoken_token")}
+    assert all(len(secret) >= 8 for secret in secrets)
+    return secrets
 
 
 def test_the_server_listens_on_loopback_alone(server: Server) -> None:
@@ -69,16 +69,16 @@ def test_the_server_listens_on_loopback_alone(server: Server) -> None:
     assert describe_exposure(server) == ""
 
 
-def test_passwords_and_tokens_are_their_owners_alone(server: Server, server_home: Path) -> None:
+def test_only_the_owner_can_read_passwords_and_tokens(server: Server, server_home: Path) -> None:
     closed = {"": 0o700, "accounts.json": 0o600, "server.log": 0o600, "data": 0o700, "data/.env": 0o600}
     closed["data/label_studio.sqlite3"] = 0o600
     assert {name: stat.S_IMODE((server_home / name).stat().st_mode) for name in closed} == closed
     log = (server_home / "server.log").read_text(errors="replace")
     assert accounts.accounts_by_name()[accounts.ADMIN].token
-    assert not [each for each in secrets_of(server_home) if each in log]
+    assert not [secret for secret in secrets_of(server_home) if secret in log]
 
 
-def test_no_process_shows_them(server: Server, server_home: Path) -> None:
+def test_no_process_shows_passwords_or_tokens(server: Server, server_home: Path) -> None:
     """Neither on its command line nor in its environment; the first account's password only while it is made."""
     stop_server()
     server = start_server()
@@ -86,10 +86,10 @@ def test_no_process_shows_them(server: Server, server_home: Path) -> None:
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
             try:
-                said = (process / name).read_text(errors="replace")
+                text = (process / name).read_text(errors="replace")
             except OSError:
                 continue
-            assert not [each for each in secrets if each in said], f"{process} {name}"
+            assert not [secret for secret in secrets if secret in text], f"{process} {name}"
     assert str(server_home / "data") in Path(f"/proc/{server.pid}/cmdline").read_text()
 
 
@@ -101,12 +101,12 @@ def test_children_do_not_see_what_they_do_not_need(monkeypatch: pytest.MonkeyPat
     assert not environment.without_secrets().keys() & set(names[:3])
 
 
-def test_no_address_in_the_database_holds_one(server: Server, server_home: Path) -> None:
+def test_no_address_in_the_database_holds_a_token(server: Server, server_home: Path) -> None:
     secrets = secrets_of(server_home)
     with closing(sqlite3.connect(server_home / "data" / "label_studio.sqlite3")) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         cells = [cell for name in tables for row in database.execute(f'SELECT * FROM "{name}"') for cell in row]
-    texts = [cell for cell in cells if isinstance(cell, str) and any(each in cell for each in secrets)]
+    texts = [cell for cell in cells if isinstance(cell, str) and any(secret in cell for secret in secrets)]
     assert texts  # tokens and the invitation are kept there, as what they are
     assert not [text for text in texts if "://" in text or "?" in text]
 
@@ -125,7 +125,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_no_command_prints_or_writes_one(
+def test_no_command_prints_or_writes_a_secret(
     state: str, server: Server, server_home: Path, mini: Benchmark, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -145,12 +145,12 @@ def test_no_command_prints_or_writes_one(
     assert codes - {1} == ({0} if state == "all is well" else {0, 3})
     assert "Traceback" not in err
     secrets = secrets_of(server_home)
-    assert not [each for each in secrets if each in out + err]
+    assert not [secret for secret in secrets if secret in out + err]
     for path in before | {path for path in mini.root.rglob("*") if path.is_file()}:
-        assert not [each for each in secrets if each.encode() in path.read_bytes()], path
+        assert not [secret for secret in secrets if secret.encode() in path.read_bytes()], path
 
 
-def test_a_log_of_requests_holds_none(server: Server, server_home: Path, mini: Benchmark) -> None:
+def test_a_log_of_requests_holds_no_secret(server: Server, server_home: Path, mini: Benchmark) -> None:
     """Whoever uses the package from a program of his own may have logging on."""
     code = "import logging, sys; logging.basicConfig(level=logging.DEBUG); from jinbench.cli.app import main; main()"
     done = subprocess.run(
@@ -159,7 +159,7 @@ def test_a_log_of_requests_holds_none(server: Server, server_home: Path, mini: B
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "DEBUG:" in done.stderr
-    assert not [each for each in secrets_of(server_home) if each in done.stdout + done.stderr]
+    assert not [secret for secret in secrets_of(server_home) if secret in done.stdout + done.stderr]
     assert "Bearer ey" not in done.stderr
 
 
@@ -204,7 +204,7 @@ def test_starting_twice_is_starting_once(server: Server) -> None:
     assert find_server() == server
 
 
-def test_another_host_is_said_and_not_remembered(
+def test_another_host_is_reported_and_not_remembered(
     server: Server, mini: Benchmark, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ServerError, match="jinbench labelstudio stop"):
@@ -232,7 +232,7 @@ def test_another_host_is_said_and_not_remembered(
     assert again.port == opened.port
 
 
-def test_a_taken_port_is_not_fought_over(server_home: Path) -> None:
+def test_a_taken_port_is_replaced_by_a_free_one(server_home: Path) -> None:
     stop_server()
     with socket.socket() as taken:
         taken.bind((HOST, 0))
@@ -263,7 +263,10 @@ def test_a_member_can_log_in(server: Server) -> None:
 
 def test_two_members_at_once(server: Server, server_home: Path) -> None:
     """Neither renews the link under the other."""
-    code = "import sys; from jinbench import labelstudio as l, members; members.member(l.running().url, sys.argv[1])"
+    code = (
+        "import sys; from jinbench.labelstudio.server import accounts, process;"
+        " accounts.ensure_local_member(process.find_server().url, sys.argv[1])"
+    )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
         for name in ("twin-a", "twin-b")
@@ -275,33 +278,33 @@ def test_two_members_at_once(server: Server, server_home: Path) -> None:
 # ---- An empty database in the cache -----------------------------------------------------------------------------
 
 
-def test_the_database_that_is_copied_holds_nothing_of_anybody(server: Server) -> None:
-    kept = install.ensure_installed().parent.parent / "empty.sqlite3"
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    with closing(sqlite3.connect(kept)) as database:
+def test_the_cached_database_is_empty(server: Server) -> None:
+    cached = install.ensure_installed().parent.parent / "empty.sqlite3"
+    assert stat.S_IMODE(cached.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(cached)) as database:
         assert _is_empty(database)
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         full = {name for name in tables if database.execute(f'SELECT 1 FROM "{name}"').fetchone()}
-    assert full == _LISTS
+    assert full == _SYSTEM_TABLES
     assert {"htx_user", "organization", "authtoken_token", "jwt_auth_jwtsettings"} <= set(tables)
 
 
-def test_a_database_with_somebody_in_it_is_not_kept(server_home: Path, tmp_path: Path) -> None:
+def test_a_database_with_an_account_is_not_empty(server_home: Path, tmp_path: Path) -> None:
     shutil.copyfile(server_home / "data" / "label_studio.sqlite3", tmp_path / "full.sqlite3")
     with closing(sqlite3.connect(tmp_path / "full.sqlite3")) as database:
         assert not _is_empty(database)
 
 
-def test_a_broken_copy_is_thrown_away(tmp_path: Path) -> None:
+def test_a_broken_cached_database_is_deleted(tmp_path: Path) -> None:
     """The server makes its database itself then."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    kept, data = tmp_path / "env" / "empty.sqlite3", tmp_path / "data"
-    kept.write_bytes(b"SQLite format 3\x00" + b"broken" * 1000)
+    cached, data = tmp_path / "env" / "empty.sqlite3", tmp_path / "data"
+    cached.write_bytes(b"SQLite format 3\x00" + b"broken" * 1000)
     data.mkdir()
     copy_empty_database(python, data, {})
     assert list(data.iterdir()) == []
-    assert not kept.exists()
+    assert not cached.exists()
 
 
 # ---- A server that somebody else runs ---------------------------------------------------------------------------
@@ -337,13 +340,13 @@ def test_a_missing_member_is_signed_up_there(guest: Server) -> None:
         log_in(http, account)
 
 
-def test_a_login_of_theirs_is_theirs_to_make(guest: Server) -> None:
+def test_a_mapped_login_is_not_signed_up(guest: Server) -> None:
     accounts.map_login("guest-b", "two@lab.example", guest.url)
     with pytest.raises(ServerError, match="Ask its owner to invite that address"):
         ensure_member("guest-b")
 
 
-def test_labels_of_a_login_of_theirs(
+def test_labels_of_a_mapped_login(
     guest: Server, mini: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever has that login there is guest-c; the repository and the export never hear of it."""
@@ -367,23 +370,23 @@ def test_labels_of_a_login_of_theirs(
     project: Any = projects.find_project(client, projects.project_title(read_label_set(mini), "guest-c"))
     one = {str(user.email): user.id for user in client.users.list()}["one@lab.example"]
     raw = annotations._stream_tasks(client, project.id, {})
-    assert {each["completed_by"] for task in raw for each in task["annotations"]} == {one}
+    assert {annotation["completed_by"] for task in raw for annotation in task["annotations"]} == {one}
     assert "guest-c@jinbench.localhost" not in {user.email for user in client.users.list()}
 
 
-def test_a_text_that_no_database_takes_is_refused_before_anything_is_sent(desk: AnnotationProject) -> None:
+def test_unstorable_text_is_refused_before_anything_is_sent(project: AnnotationProject) -> None:
     """PostgreSQL answers 500 to it; SQLite takes half a surrogate pair, and then never lists that project again."""
-    desk.push()
-    first, *rest = desk.labels()
+    project.push()
+    first, *rest = project.labels()
     for text in ("\x00", "a\ud800b"):
         bad = PassageLabels(first.passage_id, first.annotator, first.spans, first.sectors, (f"x: {text}",))
         with pytest.raises(DataError, match="text that can be stored"):
-            desk.enter([*rest, bad])
-    desk.assert_one_task_per_passage(annotations=0)
-    desk.label_set = replace(desk.label_set, title="a\x00")
+            project.submit([*rest, bad])
+    project.assert_one_task_per_passage(annotations=0)
+    project.label_set = replace(project.label_set, title="a\x00")
     with pytest.raises(DataError, match="text that can be stored"):
-        desk.push()
-    page = next(desk.where.pages.glob("*.txt"))
+        project.push()
+    page = next(project.benchmark.pages.glob("*.txt"))
     page.write_bytes(page.read_bytes() + b"\x00")
     with pytest.raises(DataError, match="page-control-character"):
-        articles.read_seeds(desk.where)
+        articles.read_seeds(project.benchmark)

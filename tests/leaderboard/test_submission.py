@@ -1,0 +1,300 @@
+"""Submission: entries are copied whole or not at all."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jinbench.cli import common
+from jinbench.core import files
+from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import IN_TERMINAL, MANY, DataError, Problem
+from jinbench.dataset import load
+from jinbench.dataset.gold import read_task_gold
+from jinbench.leaderboard import entries, submission
+from jinbench.scoring import predictions
+from jinbench.scoring.gold import TASKS
+from tests.helpers.commands import contents, run
+from tests.helpers.entries import (
+    DATE,
+    FIRST,
+    GOOD,
+    SYSTEM,
+    line_with,
+    system_with,
+    write_entry,
+)
+from tests.helpers.paths import ROOT
+
+
+def submit(benchmark: Benchmark, made: Path, *more: str) -> int:
+    return run(["--root", str(benchmark.root), "submit", str(made), *more])
+
+
+def test_submitted_entry_is_copied_and_ranked(
+    world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = write_entry(tmp_path / "in", predictions__jsonl=GOOD, scores__json="{}", curve__json="{}", notes__txt="…")
+    before = contents(world.root)
+    assert submit(world, made, "--dry-run") == 0
+    assert "would go to" in (said := capsys.readouterr().out)
+    assert "Not read and not copied: notes.txt" in said
+    assert "scores.json" not in said
+    assert contents(world.root) == before
+
+    assert submit(world, made) == 0
+    said = capsys.readouterr().out
+    assert "Copied to" in said
+    assert "ner:micro-F1 = 0.800" in said
+    assert "Next: jinbench rank" in said
+    target = world.leaderboard / "entries" / "mine"
+    assert sorted(path.name for path in target.iterdir()) == ["predictions.jsonl", "system.toml"]
+    (entry,) = entries.read_all_entries(world)
+    assert (entry.system.name, entry.system.saw_test_articles) == ("Mine", "no")
+    assert entry.files == {("ner", "test", ""): target / "predictions.jsonl"}
+
+    there = contents(world.root)
+    for again, says in ((made, "Nothing to do"), (target, "is in order")):
+        assert submit(world, again) == 0
+        assert says in capsys.readouterr().out
+    assert contents(world.root) == there
+
+    (made / "predictions.jsonl").write_text(files.dump_jsonl([FIRST]))
+    assert submit(world, made) == 1
+    assert "--replace" in capsys.readouterr().err
+    assert submit(world, made, "--replace", "--dry-run") == 0
+    assert "would replace" in capsys.readouterr().out
+    assert contents(world.root) == there
+    assert submit(world, made, "--replace") == 0
+    said = capsys.readouterr().out
+    assert "Replaced" in said
+    assert "2 of 3 items have no prediction: each of their mentions counts as missed" in said
+    assert (target / "predictions.jsonl").read_text() == files.dump_jsonl([FIRST])
+    assert sorted(os.listdir(target.parent)) == ["mine"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_empty_prediction_file_counts_all_items_as_missing(
+    task: str, world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = write_entry(tmp_path / "in", system=system_with("task", f'"{task}"'), predictions__jsonl="")
+    assert submit(world, made) == 0
+    said = capsys.readouterr().out
+    number, labels = {"ner": (3, "mentions"), "sector": (2, "sectors")}[task]
+    assert f"{number} of {number} items have no prediction: each of their {labels} counts as missed" in said
+    assert f"{task}:micro-F1 = 0.000" in said
+    assert submit(world, made, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    (part,) = record["files"]
+    assert (part["items"], part["predicted"], part["missing"]) == (number, 0, number)
+    assert part["score"]["missing"] == number
+    assert (record["state"], record["written"]) == ("the same", False)
+
+
+def test_symlinked_folder_keeps_its_name(world: Benchmark, tmp_path: Path) -> None:
+    write_entry(tmp_path / "in", "Results 7")
+    (tmp_path / "in" / "mine").symlink_to("Results 7")
+    assert submit(world, tmp_path / "in" / "mine") == 0
+    assert not (world.leaderboard / "entries" / "mine").is_symlink()
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == ["mine"]
+
+
+def test_invalid_entry_is_not_copied(world: Benchmark, tmp_path: Path) -> None:
+    before = contents(world.root)
+    assert submit(world, write_entry(tmp_path / "in", predictions__jsonl="{]"), "--replace") == 1
+    assert contents(world.root) == before
+
+
+class Stop(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("there", [False, True])
+def test_interrupted_copy_leaves_a_whole_entry_or_none(
+    at: int, there: bool, world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted at any of its moves: what was there before, or the whole of what is new, and nothing beside it."""
+    made = write_entry(tmp_path / "in")
+    target = entries.entries_dir(world) / "mine"
+    if there:
+        submission.submit(world, made)
+    before = contents(target) if there else {}
+    new = line_with((0, 3, "PLACE"))
+    (made / "predictions.jsonl").write_text(new)
+    moves = 0
+
+    def counted(original: Any) -> Any:
+        def move(*arguments: Any, **named: Any) -> Any:
+            nonlocal moves
+            moves += 1
+            if moves == at:
+                raise Stop
+            done = original(*arguments, **named)
+            if moves == at - 1 and original is rename:
+                moves += 1
+                raise Stop  # right behind it
+            return done
+
+        return move
+
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", counted(rename))
+    monkeypatch.setattr(os, "fsync", counted(os.fsync))
+    stopped = False
+    try:
+        submission.submit(world, made, replace=True)
+    except Stop:
+        stopped = True
+    monkeypatch.undo()
+    found = contents(target) if target.exists() else {}
+    whole = {"system.toml": SYSTEM.encode(), "predictions.jsonl": new.encode()}
+    assert found in ([before, whole] if stopped else [whole])
+    assert os.listdir(target.parent) == (["mine"] if found else [])
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == (["mine"] if found else [])
+    assert stopped == (at <= (5 if there else 4))
+
+
+def test_killed_copy_leaves_no_entry(world: Benchmark, tmp_path: Path) -> None:
+    """Nobody cleans up: what is left has a hidden name, is no entry, and is in nobody's way."""
+    made = write_entry(tmp_path / "in")
+    code = (
+        "import os, signal; from jinbench.cli.app import main; "
+        "os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--root", str(world.root), "submit", str(made)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    left = os.listdir(entries.entries_dir(world))
+    assert len(left) == 1
+    assert left[0].startswith(".mine.")
+    assert entries.read_all_entries(world) == ()
+    assert submit(world, made) == 0
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == ["mine"]
+
+
+def test_concurrent_submission_is_not_overwritten(
+    world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another entry of the same id lands while ours is being written."""
+    made = write_entry(tmp_path / "in")
+    target, fsync = entries.entries_dir(world) / "mine", os.fsync
+
+    def meanwhile(handle: int) -> None:
+        fsync(handle)
+        target.mkdir(exist_ok=True)
+        (target / "system.toml").write_text("theirs")
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    with pytest.raises(DataError, match="one that came just now"):
+        submission.submit(world, made)
+    assert contents(target) == {"system.toml": b"theirs"}
+    assert os.listdir(target.parent) == ["mine"]
+
+
+def test_problems_of_all_entries_are_raised_at_once(world: Benchmark) -> None:
+    assert entries.read_all_entries(world) == ()
+    home = entries.entries_dir(world)
+    write_entry(home, "good")
+    (home / "bare").mkdir()
+    write_entry(home, "other", system=system_with("data", '"3.0.0"'))
+    (home / ".hidden").mkdir()
+    (home / ".gitkeep").touch()
+    with pytest.raises(DataError) as caught:
+        entries.read_all_entries(world)
+    assert [problem.code for problem in caught.value.problems] == ["file-missing", "wrong-version"]
+
+
+def test_entry_can_be_checked_with_the_installed_package_alone(
+    stable: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("jinbench.core.benchmark._PACKAGE", tmp_path)
+    shutil.copytree(stable.root, tmp_path / "_rooms")
+    root = ["--root", str(tmp_path / "_rooms")]
+    made = write_entry(tmp_path / "in")
+    assert run([*root, "submit", str(made)]) == 1
+    assert "a benchmark" in capsys.readouterr().err
+    assert run([*root, "submit", str(made), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "It is in order; nothing was written.\n" in said
+    assert f"in a checkout of the benchmark, jinbench submit {made}" in said
+    assert "_rooms" not in said
+    assert run([*root, "submit", str(made), "--dry-run", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["folder"], record["written"]) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("split", "more", "narrower"),
+    [("folds", "", "test"), ("folds", line_with(id="a-L5-S1"), ""), ("test", "", "")],
+)
+def test_predictions_of_a_single_split_are_noted(
+    split: str, more: str, narrower: str, stable: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = write_entry(tmp_path, system=system_with("split", f'"{split}"'), predictions__jsonl=GOOD + more)
+    assert submit(stable, made, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert ("All of them are items of the split test: is the file for that?" in said) == bool(narrower)
+    assert submit(stable, made, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["all_of_split"] == narrower
+
+
+@pytest.mark.parametrize(("scheme", "repair"), [("IOB1", None), ("BIO", "guess")])
+def test_unknown_scheme_is_refused_even_if_unused(scheme: str, repair: str | None, stable: Benchmark) -> None:
+    gold = read_task_gold(stable, "ner", "test")
+    with pytest.raises(DataError) as caught:
+        predictions.parse_predictions([("a row", FIRST)], gold, partial(load.locate_ids, stable), scheme, repair)
+    assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
+
+
+def test_crosswalk_for_sectors_is_refused(stable: Benchmark) -> None:
+    assert read_task_gold(stable, "ner", "test", crosswalk="msra").names
+    with pytest.raises(DataError) as caught:
+        read_task_gold(stable, "sector", "test", crosswalk="msra")
+    assert [(problem.code, problem.expected) for problem in caught.value.problems] == [
+        ("wrong-task", "no crosswalk: sectors have none")
+    ]
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    return write_entry(tmp_path, predictions__jsonl=line_with((0, 99, "DATE")) + line_with(DATE, id="nobody") * 1234)
+
+
+def test_many_problems_are_abridged(many: Path, stable: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit(stable, many, "--dry-run") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count(": unknown-id\n") == IN_TERMINAL
+    assert f"predictions.jsonl: unknown-id, {1234 - IN_TERMINAL:,} more" in said.err
+    assert ": span-outside-text\n" in said.err
+    assert "1,235 problems." in said.err
+    assert submit(stable, many, "--dry-run", "--json") == 1
+    found = json.loads(capsys.readouterr().out)["problems"]
+    assert len(found) == 1235
+    assert set(found[0]) == {"code", "location", "expected", "found", "fix"}
+
+
+@pytest.mark.parametrize("number", [1, MANY, MANY + 1])
+def test_few_problems_are_printed_in_full(number: int) -> None:
+    said = common.format_problems(
+        [Problem("unknown-id", location=f"a file:{i}", expected="x", found="y", fix="z") for i in range(number)]
+    )
+    assert said.count(": unknown-id\n") == (number if number <= MANY else IN_TERMINAL)
+    assert ("a file: unknown-id, 31 more" in said) == (number > MANY)
+    said = common.format_problems(
+        [
+            Problem("passage-unlabelled", location=f"a.json task {i}", expected="x", found="y", fix="z")
+            for i in range(number)
+        ]
+    )
+    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > MANY)
