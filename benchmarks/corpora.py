@@ -60,4 +60,6 @@ def read_file(path: Path) -> tuple[list[str], list[Spans]]:
         notes.raise_fatal()
     except DataError as error:
         raise ValueError(str(error)) from None
-    return [document.text for document in documents], [[s[:3] for s in remove_overlaps(document, notes)] for document in documents]
+    return [document.text for document in documents], [
+        [s[:3] for s in remove_overlaps(document, notes)] for document in documents
+    ]

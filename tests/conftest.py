@@ -14,7 +14,6 @@ from tests.helpers.labelstudio import AnnotationProject
 from tests.helpers.paths import ROOT
 from tests.helpers.postgres import postgres  # noqa: F401
 
-
 # A test that uses one of these fixtures gets the marker, so that `make test-fast` can leave it out.
 MARKERS = {
     "server_home": "server",
@@ -78,4 +77,6 @@ def large_project(server: process.Server, tmp_path: Path, request: pytest.Fixtur
     """The real pages, in a copy."""
     for room in ("seeds", "annotation"):
         shutil.copytree(ROOT / room, tmp_path / "real" / room)
-    return AnnotationProject(Benchmark(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24])
+    return AnnotationProject(
+        Benchmark(tmp_path / "real"), server, request.node.name.removeprefix("test_").replace("_", "-")[:24]
+    )

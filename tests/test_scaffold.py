@@ -29,7 +29,7 @@ from jinbench.labelstudio.server import process
 from jinbench.publish import card
 from jinbench.seeds import articles
 from tests.helpers import hub
-from tests.helpers.benchmarks import add_pages, write_export, label_by_rules, write_pages
+from tests.helpers.benchmarks import add_pages, label_by_rules, write_export, write_pages
 from tests.helpers.commands import contents, run
 from tests.helpers.labelstudio import run_command
 from tests.helpers.paths import ROOT

@@ -1,4 +1,4 @@
-"""Make jinbench/lookalikes.tsv: for common Chinese characters, the common characters that look most like them.
+"""Make jinbench/dataset/lookalikes.tsv: for common Chinese characters, the common characters that look most like them.
 
     python tools/make_lookalikes.py [--check]
 
@@ -18,18 +18,18 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 TABLE = Path(__file__).parent.parent / "jinbench" / "dataset" / "lookalikes.tsv"
 PACKAGE, FILE = "cvttf-notosanscjk-regular", "cvttf_NotoSansCJK_Regular/NotoSansCJKtc-Regular.otf"
 SIZE, BLUR = 40, 1.5  # pixels
-NEAR = 0.76  # cosine of two drawings, the mean of all drawings taken away
-MOST = 3
+MIN_COSINE = 0.76  # of two drawings, the mean of all drawings subtracted
+MAX_SIMILAR = 3
 
 
-def gb2312(first_row: int, last_row: int) -> list[str]:
-    """The Han characters in these rows of GB 2312: 16 to 55 are level 1, 56 to 87 level 2."""
+def list_gb2312(first_row: int, last_row: int) -> list[str]:
+    """Return the Han characters in these rows of GB 2312: 16 to 55 are level 1, 56 to 87 level 2."""
     codes = [bytes((0xA0 + row, 0xA0 + cell)) for row in range(first_row, last_row + 1) for cell in range(1, 95)]
     return [char for code in codes if (char := code.decode("gb2312", "ignore"))]
 
 
-def drawn(chars: list[str], font: ImageFont.FreeTypeFont) -> np.ndarray:
-    """A row of pixels for each character, blurred, so that strokes that are only shifted a little still match."""
+def draw_characters(chars: list[str], font: ImageFont.FreeTypeFont) -> np.ndarray:
+    """Return (n_chars, pixels) float32 drawings, blurred so that slightly shifted strokes still match."""
     rows = []
     for char in chars:
         image = Image.new("L", (SIZE, SIZE))
@@ -38,24 +38,27 @@ def drawn(chars: list[str], font: ImageFont.FreeTypeFont) -> np.ndarray:
     return np.stack(rows)
 
 
-def lookalikes() -> str:
+def make_table() -> str:
+    """Return the contents of lookalikes.tsv."""
     font = ImageFont.truetype(str(distribution(PACKAGE).locate_file(FILE)), SIZE - 4)
-    targets, rare = gb2312(16, 55), gb2312(56, 87)
-    pixels = drawn(targets + rare, font)
+    targets, rare = list_gb2312(16, 55), list_gb2312(56, 87)
+    pixels = draw_characters(targets + rare, font)
     pixels -= pixels.mean(axis=0)
     pixels /= np.linalg.norm(pixels, axis=1, keepdims=True)
     cosine = pixels @ pixels[: len(targets)].T
     lines = []
     for i, char in enumerate(targets + rare):
         # rounded, so that the last bit of a sum decides nothing
-        near = sorted(((-round(float(c), 3), j) for j, c in enumerate(cosine[i]) if j != i and c >= NEAR))[:MOST]
+        near = sorted(((-round(float(c), 3), j) for j, c in enumerate(cosine[i]) if j != i and c >= MIN_COSINE))[
+            :MAX_SIMILAR
+        ]
         if near:
             lines.append("\t".join([char, "".join(targets[j] for _, j in near)]))
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    text = lookalikes()
+    text = make_table()
     if "--check" in sys.argv[1:]:
         same = TABLE.read_text(encoding="utf-8") == text
         print(f"{TABLE.name} is {'what' if same else 'NOT what'} this script makes")

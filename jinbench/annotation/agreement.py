@@ -22,6 +22,8 @@ from jinbench.scoring.gold import TASKS, Gold, LabelKey
 from jinbench.scoring.results import Cell, Score, round_floats
 from jinbench.scoring.score import score_predictions
 
+Record = dict[str, Any]  # agreement.json, or a part of it
+
 NO_SPAN = "–"  # in the confusion table: the other has no span with these boundaries
 
 Confusion = dict[str, dict[str, int]]  # confusion[type of first][type of second]: spans with the same boundaries
@@ -55,8 +57,8 @@ class PairAgreement:
     sector_alphas: tuple[Estimate, ...]
     confusion: Confusion
 
-    def to_dict(self) -> dict[str, Any]:
-        record: dict[str, Any] = round_floats(asdict(self))
+    def to_dict(self) -> Record:
+        record: Record = round_floats(asdict(self))
         return record
 
     def __str__(self) -> str:
@@ -103,7 +105,7 @@ class Agreement:
     against_gold: dict[str, dict[str, Score]]
     reviewers: tuple[PairAgreement, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return the record that agreement.json holds."""
         return {
             "pairs": [pair.to_dict() for pair in self.pairs],
@@ -291,9 +293,9 @@ def agreement_path(benchmark: Benchmark) -> Path:
     return benchmark.annotation / "agreement.json"
 
 
-def read_agreement(benchmark: Benchmark) -> dict[str, Any]:
+def read_agreement(benchmark: Benchmark) -> Record:
     """Read agreement.json. Raises :class:`DataError` (file-missing, broken-json, wrong-shape)."""
-    record: dict[str, Any] = files.read_json(agreement_path(benchmark), "make it with: jinbench agreement")
+    record: Record = files.read_json(agreement_path(benchmark), "make it with: jinbench agreement")
     schemas.check_shape(record, "agreement", files.display_path(agreement_path(benchmark)))
     return record
 

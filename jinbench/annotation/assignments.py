@@ -1,4 +1,4 @@
-"""Who labels which article (shares.csv).
+"""Assignment of articles to annotators (shares.csv).
 
 An article stays whole: whoever labels one of its passages labels all of them. What has been assigned stays assigned.
 An annotator whom shares.csv does not name labels everything.

@@ -25,7 +25,8 @@ from jinbench.core.types import Passage, PassageLabels, Suggestion
 VERSION = "1.23.2"  # of Label Studio
 TEXT, SPANS, SECTORS, REASONS = "text", "entities", "sectors", "reasons"  # names of the tags in the labeling config
 
-Region = dict[str, Any]  # one result of an annotation, as Label Studio writes it
+Task = dict[str, Any]  # a task with its annotations, and
+Region = dict[str, Any]  # one result of an annotation, as Label Studio writes them
 
 
 def export_path(benchmark: Benchmark, annotator: str) -> Path:
@@ -259,9 +260,7 @@ def to_suggested_regions(suggestion: Suggestion) -> list[Region]:
     ]
 
 
-def to_export(
-    labels: Iterable[PassageLabels], passages: Iterable[Passage], titles: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def to_export(labels: Iterable[PassageLabels], passages: Iterable[Passage], titles: Mapping[str, str]) -> list[Task]:
     """Convert labels to an export that Label Studio can import again, without what changes from server to server.
 
     In the order of `passages`; no ids of tasks, annotations or users; surfaces taken from the text.

@@ -88,7 +88,6 @@ def annotate_push(
         return
     from dataclasses import asdict
 
-    from jinbench.annotation.assignments import assigned_passages, read_assignments
     from jinbench.labelstudio import projects, push
     from jinbench.labelstudio.contents import TaskContents
     from jinbench.labelstudio.server.client import connect, ensure_member
@@ -96,8 +95,8 @@ def annotate_push(
     benchmark = writable_benchmark(ctx)
     workspace = Workspace(benchmark)
     names = select_annotators(benchmark, annotator, independent=True)
-    tasks, assignments = projects.build_task_data(workspace.seeds), read_assignments(benchmark, workspace.seeds)
-    share = {name: assigned_passages(assignments, workspace.seeds, name) for name in names}
+    tasks = projects.build_task_data(workspace.seeds)
+    share = {name: workspace.assigned_passages(name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
         plan = [{"project": projects.project_title(workspace.label_set, name), "tasks": number[name]} for name in names]
@@ -249,7 +248,7 @@ def annotate_enter(
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
     """Export each annotator's labels to annotation/exports/, every span checked against its text."""
-    from jinbench.annotation import annotators, assignments, exports
+    from jinbench.annotation import exports
     from jinbench.core import files
     from jinbench.labelstudio.annotations import has_project, pull_labels
     from jinbench.labelstudio.server import client as server_client
@@ -257,15 +256,14 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
 
     benchmark = writable_benchmark(ctx)
     workspace = Workspace(benchmark)
-    listed = annotators.read_annotators(benchmark)
-    total, dealt = sum(1 for _ in workspace.seeds.passages()), assignments.read_assignments(benchmark, workspace.seeds)
+    assigned = {name: workspace.assigned_passages(name) for name in workspace.annotators.names}
     client = server_client.connect()
     results = []
     names = select_annotators(benchmark, annotator)
     if annotator is None:
         existing = [name for name in names if has_project(client, workspace.label_set, name)]
         for name in set(names) - set(existing) if existing else ():
-            after = "adjudicate" if listed.adjudicated_by(name) else f"push --annotator {name}"
+            after = "adjudicate" if workspace.annotators.adjudicated_by(name) else f"push --annotator {name}"
             say(f"{name}: no project, nothing to pull. To make one: jinbench annotate {after}")
         names = existing or names
     for name in names:
@@ -273,11 +271,8 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
             step(f"pull {name}", 0, 1)
             count, changed = pull_labels(client, workspace, name)
         skipped, drafts = count_unfinished(client, workspace.label_set, name)
-        file, share = (
-            files.display_path(exports.export_path(benchmark, name)),
-            assignments.assigned_passages(dealt, workspace.seeds, name),
-        )
-        of = total if share is None else len(share)
+        file, ids = files.display_path(exports.export_path(benchmark, name)), assigned[name]
+        of = len(workspace.passages if ids is None else ids)
         record = {"annotator": name, "passages": count, "of": of, "changed": changed, "file": file}
         results.append(record | {"skipped": skipped, "drafts": drafts})
     emit(

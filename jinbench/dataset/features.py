@@ -9,6 +9,7 @@ from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 if TYPE_CHECKING:
     import datasets
 
+Feature = Any  # a feature of `datasets`, or a dict of them
 Row = dict[str, Any]  # an item as a plain record
 Rows = dict[str, dict[str, list[Row]]]  # by config, then by split
 
@@ -88,14 +89,14 @@ FIELDS = {
 }
 
 
-def element_feature(feature: Any) -> Any:
+def element_feature(feature: Feature) -> Feature:
     """Return the feature of the elements of a list; a feature that is no list, as it is."""
     from datasets import List
 
     return feature.feature if isinstance(feature, List) else feature
 
 
-def label_names(feature: Any) -> tuple[str, ...]:
+def label_names(feature: Feature) -> tuple[str, ...]:
     """Return the names of a field of class labels; empty for every other field."""
     from datasets import ClassLabel
 
@@ -128,7 +129,7 @@ def describe_fields(features: "Mapping[str, datasets.Features]") -> dict[str, di
     return descriptions
 
 
-def type_name(feature: Any) -> str:
+def type_name(feature: Feature) -> str:
     """Return the type of a field as text."""
     from datasets import ClassLabel, List
 
@@ -159,7 +160,7 @@ def features_markdown(features: "Mapping[str, datasets.Features]") -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _describe_parts(name: str, feature: Any, descriptions: Mapping[str, str]) -> str:
+def _describe_parts(name: str, feature: Feature, descriptions: Mapping[str, str]) -> str:
     """Return the description of a field, followed by those of its parts."""
     element = element_feature(feature)
     parts = [f"`{part}`: {descriptions[f'{name}.{part}']}" for part in element] if isinstance(element, dict) else []
@@ -245,7 +246,7 @@ def drop_fields(features: "datasets.Features", names: Container[str]) -> "datase
     """Return features without the fields of these names, at any depth."""
     from datasets import Features, List
 
-    def strip(feature: Any) -> Any:
+    def strip(feature: Feature) -> Feature:
         if isinstance(feature, List):
             return List(strip(feature.feature))
         if isinstance(feature, dict):

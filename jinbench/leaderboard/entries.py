@@ -52,7 +52,7 @@ class SystemDescription:
 
     @property
     def info(self) -> SystemInfo:
-        """What a leaderboard table says of the system."""
+        """Description for a leaderboard table."""
         return SystemInfo("entry", self.name, self.who, self.link, self.trained_on, self.saw_test_articles, self.note)
 
 
@@ -98,7 +98,7 @@ class EntryReader:
 
     @cached_property
     def boards_by_file(self) -> dict[str, BoardKey]:
-        """Every board that an entry can be on, by name of its prediction file."""
+        """Boards that an entry can be on, by name of the prediction file."""
         boards = [(task, split, "") for task, splits in LEADERBOARD_SPLITS.items() for split in splits]
         boards += [("ner", split, name) for name in self.reader.crosswalks for split in LEADERBOARD_SPLITS["ner"]]
         return {

@@ -7,7 +7,7 @@ from jinbench.annotation.errata import read_errata
 from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import build, manifest
-from jinbench.dataset.gold import task_config, gold_from_rows
+from jinbench.dataset.gold import gold_from_rows, task_config
 from jinbench.leaderboard.ranking import rank_systems
 from jinbench.leaderboard.systems import Systems
 from jinbench.scoring.gold import LEADERBOARD_SPLITS
@@ -28,7 +28,7 @@ class RankChange:
 
     @property
     def moved(self) -> bool:
-        """Whether the rank is another."""
+        """True if the rank changed."""
         return self.old_rank != self.new_rank
 
     def to_dict(self) -> dict[str, Any]:

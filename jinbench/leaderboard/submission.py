@@ -11,7 +11,7 @@ from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, fail, shorten
 from jinbench.dataset.gold import GoldReader
-from jinbench.dataset.load import locate_ids, find_split
+from jinbench.dataset.load import find_split, locate_ids
 from jinbench.leaderboard.entries import SYSTEM_FILE, BoardKey, Entry, EntryReader, entries_dir
 from jinbench.scoring.gold import Gold
 from jinbench.scoring.predictions import Predictions, read_predictions

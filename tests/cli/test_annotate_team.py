@@ -102,7 +102,9 @@ def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
         assert there == set(assigned_passages(dealt, seed, project["annotator"]) or [])
         assert project["created"] == len(there)
     again = run_command(mini.root, "annotate", "setup", "--json")
-    assert [(project["annotator"], project["created"]) for project in again["projects"]] == [(name, 0) for name in names]
+    assert [(project["annotator"], project["created"]) for project in again["projects"]] == [
+        (name, 0) for name in names
+    ]
     assert (again["overlap"], again["new"]) == (2, [])
     before = mini.annotators.read_bytes()
     late = run_command(mini.root, "annotate", "setup", "--annotators", "ann-1,ann-4", code=2)
@@ -193,7 +195,9 @@ def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: p
     twice = run_command(mini.root, "annotate", "setup", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
     assert twice["overlap"] == 2
     mini.assignments.unlink()
-    blind = run_command(mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json")
+    blind = run_command(
+        mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json"
+    )
     assert blind["suggestions"] is None
     assert not [p for project in blind["projects"] for p in client.predictions.list(project=project["project"])]
     asked = run_command(mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--suggest", "--json")

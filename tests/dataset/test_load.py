@@ -103,6 +103,7 @@ def test_what_came_with_the_package_is_checked_before_it_is_given(
 ) -> None:
     build.write_dataset(build.build_dataset(mini), mini.dataset)
     monkeypatch.setattr("jinbench.core.benchmark.packaged_benchmark", lambda: mini)
+    monkeypatch.chdir("/")  # in no benchmark: the packaged one is taken
     assert jinbench.load("sector", "test").num_rows == 2
     path = mini.dataset / "sector" / "test.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"2")

@@ -49,7 +49,9 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]
         repair: Literal["begin", "drop"] | None = None,
         articles: list[Any] | None = None,
     ) -> dict[str, Any]:
-        report = jinbench.score(predictions=predictions, gold=references, scheme=scheme, repair=repair, articles=articles)
+        report = jinbench.score(
+            predictions=predictions, gold=references, scheme=scheme, repair=repair, articles=articles
+        )
         keys = ("precision", "recall", "f1", "low", "high")
         found = {key: getattr(report.micro, key) for key in keys}
         return found | {
