@@ -21,8 +21,8 @@ and `print(jinbench.rank("ner", "test"))`. Scores of any other tags or spans:
     >>> jinbench.score(predictions=[["B-X", "O"], ["O"]], gold=[["B-X", "O"], ["B-X"]]).micro.recall
     0.5
 
-Every result prints as a table, in a notebook too, and has `to_dict()` and `to_pandas()`. Each function takes `root`, the
-folder of a benchmark; without it, it takes the one around the current folder, else the one that came with the package.
+Every result prints as a table, in a notebook too, and has `to_dict()` and `to_pandas()`. Each function takes `root`,
+the folder of a benchmark; without it, it takes the one around the current folder, else the packaged one.
 `jinbench.compute_metrics` is for a `transformers.Trainer`, `jinbench.Span` is a labelled stretch of a text.
 The same on the command line: `jinbench --help`.
 """

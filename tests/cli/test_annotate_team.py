@@ -1,4 +1,4 @@
-"""A team's desks on a real server: from an empty folder to a first passage, shares, and how far everybody is."""
+"""`annotate setup` and `status` on a real server: an empty folder, assignments, progress, agreement."""
 
 import csv
 import subprocess
