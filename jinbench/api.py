@@ -72,6 +72,9 @@ def info(root: Root = None) -> DatasetInfo:
     Args:
         root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
 
+    Returns:
+        Version, hash and counts of the dataset.
+
     Raises:
         DataError: [file-missing, broken-json, wrong-shape].
     """
@@ -178,7 +181,19 @@ def compare(
     Args:
         a: Predictions of the first system, see :func:`score`.
         b: Predictions of the second system on the same items.
-        gold, task, split, crosswalk, articles, names, scheme, repair, tag_names, root: See :func:`score`.
+        gold: Gold of your own; without it, that of the benchmark.
+        task: "ner" or "sector".
+        split: The items of the benchmark: a split, "folds" or "noisy".
+        crosswalk: The name of coarse labels, which the predictions have.
+        articles: With `gold`, the article of each item, the unit of resampling.
+        names: With `gold`, the labels to score.
+        scheme: Of tags: BIO, BIOES, BMES or BILOU.
+        repair: Of invalid tags: "begin" or "drop"; refused without it.
+        tag_names: Of tags as numbers, their names.
+        root: The folder of a benchmark.
+
+    Returns:
+        The difference in micro-F1 with its interval, p-values and verdict.
 
     Raises:
         DataError: With all problems of both systems, see :func:`score`.
@@ -207,6 +222,9 @@ def rank(
         split: "folds" (cross-validation over all items), "test", or of ner "noisy".
         crosswalk: Name of a crosswalk of labels.toml, for coarse labels.
         root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
+
+    Returns:
+        The leaderboard table: a row per system with score, rank range and ties.
 
     Raises:
         DataError: With the problems of all prediction files.

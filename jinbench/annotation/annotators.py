@@ -116,6 +116,9 @@ class Annotators:
 def read_annotators(benchmark: Benchmark) -> Annotators:
     """Read annotators.toml.
 
+    Returns:
+        Annotators, reviewers, and whose labels are the gold.
+
     Raises:
         DataError: [file-missing, broken-toml, wrong-shape].
     """

@@ -45,7 +45,7 @@ def score(
     ] = 0,
     as_json: JSON = False,
 ) -> None:
-    """Score predictions: micro-F1 with 95 % confidence interval and signature; by label, layout, seen entities …
+    """Score predictions: micro-F1 with 95 % confidence interval and signature; by label, layout, seen entities.
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """

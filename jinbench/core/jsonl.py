@@ -70,7 +70,7 @@ def stream_rows(
 
     With `limit`, no line may have more than `longest` bytes either: a line is in memory whole.
 
-    A byte order mark before the first line is skipped, and a line may end with `\\r\\n`. Errors are added to
+    A byte order mark before the first line is skipped, and a line may end with CR and LF. Errors are added to
     `problems`. After a broken line (broken-json) reading continues, until there are `MAX_PROBLEMS`; it ends where the
     file is invalid as a whole (file-missing, file-too-big, file-binary, not-utf8, and broken-json for an array).
     """

@@ -95,7 +95,15 @@ def build_parquet_files(rows: Rows, label_set: LabelSet, manifest: Manifest) -> 
 
 
 def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
-    """Write the files that differ; return their names."""
+    """Write the files that differ; return their names.
+
+    Args:
+        built: The dataset in memory.
+        folder: The folder dataset/ of a benchmark.
+
+    Returns:
+        The names of the files that changed.
+    """
     changed = [
         name
         for name, data in sorted(built.files.items())

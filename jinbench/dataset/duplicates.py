@@ -85,7 +85,8 @@ def count_entity_overlap(
     """Count the mentions of `test` with a surface that `train` has too, by type and in all.
 
     Args:
-        train, test: Rows with `spans`, a list of {"type", "surface"}.
+        train: Rows with `spans`, a list of {"type", "surface"}.
+        test: Rows of the same form.
         names: The types, in order; a mention of another type is left out.
 
     Returns:

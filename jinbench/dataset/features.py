@@ -105,7 +105,7 @@ def label_names(feature: Feature) -> tuple[str, ...]:
 
 
 def field_paths(features: "datasets.Features") -> Iterator[str]:
-    """Yield every field, and after a structure its parts: `spans`, `spans.start`, …"""
+    """Yield every field, and after a structure its parts: `spans`, then `spans.start`."""
     for name, feature in features.items():
         yield name
         if isinstance(element_feature(feature), dict):

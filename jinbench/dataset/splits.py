@@ -25,7 +25,7 @@ class SplitAssignment:
 
     @property
     def fold_fields(self) -> dict[str, int]:
-        """Folds as fields of an item: fold_1, fold_2, …"""
+        """Folds as fields of an item: fold_1 to fold_5."""
         return dict(zip(FOLD_COLUMNS, self.folds, strict=True))
 
 

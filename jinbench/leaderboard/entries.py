@@ -78,6 +78,9 @@ def read_entry(benchmark: Benchmark, folder: Path) -> Entry:
         benchmark: The benchmark that the entry is for.
         folder: Folder with system.toml and prediction files; its name is the id of the system.
 
+    Returns:
+        The entry, validated but not scored.
+
     Raises:
         DataError: [file-missing, file-too-big, not-utf8, broken-toml, wrong-shape, wrong-version, wrong-task,
             duplicate-id, unknown-id, declaration-unknown], all problems at once.

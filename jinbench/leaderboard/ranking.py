@@ -27,6 +27,9 @@ def build_board(
         crosswalk: Name of a crosswalk of labels.toml, for coarse labels.
         systems: The systems of the benchmark, if they are loaded already.
 
+    Returns:
+        The table of one task and split.
+
     Raises:
         DataError: With the problems of the gold, or of all prediction files.
     """

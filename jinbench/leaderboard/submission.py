@@ -117,6 +117,9 @@ def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: b
         replace: Replace another entry of the same id.
         dry_run: Copy nothing.
 
+    Returns:
+        The checked entry, its folder, and what was done.
+
     Raises:
         DataError: [folder-taken], and as :func:`check_entry`.
     """
