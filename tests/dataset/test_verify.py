@@ -174,7 +174,7 @@ def test_an_item_in_another_split_is_told_and_many_are_told_shortly(real: Benchm
     other.write_bytes(data)
     with pytest.raises(DataError) as caught:
         verify.verify_folder(tmp_path / "d")
-    message = str(caught.value)
+    message = "\n".join(map(str, caught.value.problems))  # the text of the error shows three of a kind
     assert "which belongs to train" in message
     assert "more like this" in message
     assert len(caught.value.problems) < 40
