@@ -63,10 +63,10 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
     for document in ("README.md", "DATASET_CARD.md"):
         text = files.read_text(where.root / document)
         blocks = re.findall(r"<!-- generated:([a-z-]+) -->", text)
-        assert set(blocks) <= card.BLOCKS.keys() | card.OF_BOARDS.keys()
+        assert set(blocks) <= card.BLOCKS.keys() | card.BOARD_BLOCKS.keys()
         assert "# The Paper\n" in text
         assert "{{" not in text
-    assert set(blocks) == card.BLOCKS.keys() | card.OF_BOARDS.keys()  # the card leaves none out
+    assert set(blocks) == card.BLOCKS.keys() | card.BOARD_BLOCKS.keys()  # the card leaves none out
     assert 'pretty_name: "The Paper"\n' in files.read_text(where.card)
     assert scaffold.count_todos(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
 
@@ -163,7 +163,7 @@ def test_nothing_is_half_there(there: bool, tmp_path: Path, monkeypatch: pytest.
     def broken(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(labels, "labeling_config", broken)
+    monkeypatch.setattr(scaffold.labeling_config, "build_labeling_config", broken)
     with pytest.raises(KeyboardInterrupt):
         scaffold.create_benchmark(folder)
     monkeypatch.undo()
@@ -241,7 +241,7 @@ def test_two_articles_are_too_few_to_split(
     monkeypatch.chdir(where.root)
     said = told(capsys, "split", code=1)
     assert ": split-mismatch\n" in said
-    assert "3 families or more" in said
+    assert "3 groups of stories or more" in said
 
 
 # Any label set

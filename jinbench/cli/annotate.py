@@ -94,8 +94,8 @@ def annotate_push(
 
     benchmark = writable_benchmark(ctx)
     workspace = Workspace(benchmark)
+    tasks = projects.build_task_data(workspace.seeds)  # first: without pages nothing else that is missing matters
     names = select_annotators(benchmark, annotator, independent=True)
-    tasks = projects.build_task_data(workspace.seeds)
     share = {name: workspace.assigned_passages(name) for name in names}
     number = {name: len(tasks if found is None else found) for name, found in share.items()}
     if dry_run:
