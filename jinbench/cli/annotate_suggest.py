@@ -17,7 +17,7 @@ GOLD = "--even-for-gold"
 
 
 class By(StrEnum):
-    """What orders a queue."""
+    """Order of the tasks that are left."""
 
     uncertainty = "uncertainty"
     order = "order"

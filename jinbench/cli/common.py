@@ -50,7 +50,7 @@ def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def _escaped(text: str) -> str:
-    """What UTF-8 does not have (half a surrogate pair) as an escape, as JSON has it too."""
+    """Escape what UTF-8 cannot encode, such as half a surrogate pair, as JSON does."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

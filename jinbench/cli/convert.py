@@ -102,7 +102,7 @@ def convert(
 
 
 def _next(report: "ConversionReport") -> str:
-    """What comes after a benchmark was made."""
+    """Return the next steps for a new benchmark."""
     folder = shlex.quote(report.out)
     return (
         f"\nNext: jinbench --root {folder} verify"

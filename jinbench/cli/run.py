@@ -113,7 +113,7 @@ def check_folders(folders: list[Path]) -> None:
 
 
 def _summary(record: dict[str, Any]) -> dict[str, Any]:
-    """What a recipe came to, in a line."""
+    """Return a table row for a recipe: scores, times, memory."""
     from jinbench.baselines import run as baselines
     from jinbench.scoring import results
 
