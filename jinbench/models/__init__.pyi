@@ -1,5 +1,4 @@
-from .crf.char_tagger import CharTagger
 from .crf.estimator import CrfTagger
 from .text_classifier import MultiLabelTextClassifier
 
-__all__ = ["CharTagger", "CrfTagger", "MultiLabelTextClassifier"]
+__all__ = ["CrfTagger", "MultiLabelTextClassifier"]

@@ -147,7 +147,7 @@ def compare_systems(gold: Gold, a: Predicted, b: Predicted) -> Difference:
         t-test (Nadeau and Bengio 2003, Machine Learning 52:239).
 
     Example:
-        >>> items = [(f"s{i}", "天津下雨", f"a{i}", frozenset({(0, 2, "PLACE")})) for i in range(8)]
+        >>> items = [(f"s{i}", "上海下雨", f"a{i}", frozenset({(0, 2, "PLACE")})) for i in range(8)]
         >>> gold = Gold.from_labels("ner", ["PLACE"], items)
         >>> right = {id: frozenset({(0, 2, "PLACE")}) for id in gold.ids}
         >>> difference = compare_systems(gold, right, {})

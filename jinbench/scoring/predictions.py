@@ -61,7 +61,7 @@ def read_predictions(
 
     Example:
         >>> import tempfile
-        >>> gold = Gold.from_labels("ner", ["PLACE"], [("s1", "天津下雨", "a1", frozenset())])
+        >>> gold = Gold.from_labels("ner", ["PLACE"], [("s1", "上海下雨", "a1", frozenset())])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "predictions.jsonl"
         ...     _ = path.write_text('{"id": "s1", "spans": [{"start": 0, "end": 2, "type": "PLACE"}]}')

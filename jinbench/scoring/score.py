@@ -80,7 +80,7 @@ def score_predictions(
         Statistician 69:371).
 
     Example:
-        >>> items = [(f"s{i}", "天津下雨", f"a{i}", frozenset({(0, 2, "PLACE")})) for i in range(4)]
+        >>> items = [(f"s{i}", "上海下雨", f"a{i}", frozenset({(0, 2, "PLACE")})) for i in range(4)]
         >>> gold = Gold.from_labels("ner", ["PLACE"], items)
         >>> score = score_predictions(gold, {"s0": frozenset({(0, 2, "PLACE")})})
         >>> score.micro.recall, score.missing

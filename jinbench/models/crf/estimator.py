@@ -1,12 +1,19 @@
-"""CrfTagger: a linear-chain CRF as a scikit-learn estimator."""
+"""CrfTagger: a linear-chain CRF as a scikit-learn estimator.
+
+X is texts, or rows of the dataset; y is for each text its spans, or one BIO tag per character. A span is a run of BIOES
+states. Spans of one character are predicted of those types that had one in training.
+"""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.models.crf.features import (
     FeatureFunction,
@@ -23,17 +30,38 @@ from jinbench.models.crf.inference import (
     FloatArray,
     IntArray,
     PackedSentences,
+    SpanTriple,
     States,
+    add_edges,
     compute_marginals,
     decode_viterbi,
+    keep_freed_memory,
+    pack_sentences,
     sum_after,
     sum_before,
 )
-from jinbench.models.crf.sequence_tagger import SequenceTagger, SpanTriples, sum_weights
 from jinbench.models.crf.training import ModelEnsemble, TrainingSettings, make_batch
-from jinbench.models.inputs import TextInput, to_texts
+from jinbench.models.inputs import LabelInput, TextInput, to_spans, to_texts
 
 POOL = 4  # batches among which texts are sorted by length
+CHUNK = 20_000  # characters that are tagged at once
+SpanTriples = list[list[SpanTriple]]  # one list per text
+
+
+class TextChunk(NamedTuple):
+    """Texts that are tagged at once: their indices, and the scores (packed rows, states) of their characters."""
+
+    indices: list[int]
+    batch: TextBatch
+    packed: PackedSentences
+    scores: FloatArray
+    states: States
+
+    def locate(self, start: int, end: int) -> SpanTriple:
+        """Return the index of the text of a span of the concatenated texts, and its start and end there."""
+        text = self.batch.text_indices[start]
+        offset = int(self.batch.offsets[text])
+        return self.indices[text], start - offset, end - offset
 
 
 class TaggedText(NamedTuple):
@@ -50,7 +78,7 @@ class TaggedText(NamedTuple):
     path_probability: float
 
 
-class CrfTagger(SequenceTagger):
+class CrfTagger(BaseEstimator):  # type: ignore[misc]
     """Linear-chain conditional random field, made for little data and one processor.
 
     It sees windows of characters; the pointwise mutual information of neighbours; surfaces labelled in other texts; and
@@ -85,13 +113,13 @@ class CrfTagger(SequenceTagger):
 
     Example:
         >>> from jinbench.models import CrfTagger
-        >>> texts = ["张明在天津", "李红去天津", "天津的张明", "李红来了"]
+        >>> texts = ["张明在上海", "李红去上海", "上海的张明", "李红来了"]
         >>> y = [[(0, 2, "PER"), (3, 5, "LOC")], [(0, 2, "PER"), (3, 5, "LOC")],
         ...      [(0, 2, "LOC"), (3, 5, "PER")], [(0, 2, "PER")]]
         >>> tagger = CrfTagger(models=1, min_updates=50, min_count=1).fit(texts, y)
-        >>> [tuple(span) for span in tagger.predict_spans(["张明去天津"])[0]]
-        [(0, 2, 'PER', '张明'), (3, 5, 'LOC', '天津')]
-        >>> tagger.predict(["张明去天津"])
+        >>> [tuple(span) for span in tagger.predict_spans(["张明去上海"])[0]]
+        [(0, 2, 'PER', '张明'), (3, 5, 'LOC', '上海')]
+        >>> tagger.predict(["张明去上海"])
         [['B-PER', 'I-PER', 'O', 'B-LOC', 'I-LOC']]
     """
 
@@ -122,6 +150,40 @@ class CrfTagger(SequenceTagger):
         self.miss_cost = miss_cost
         self.min_count = min_count
         self.random_state = random_state
+
+    def fit(self, X: TextInput, y: LabelInput) -> Self:
+        """Learn from labelled texts.
+
+        Args:
+            X: Texts, or rows of the dataset.
+            y: For each text its spans (start, end, type, …), or one BIO tag per character.
+
+        Raises:
+            ValueError: X and y do not match, or a parameter is out of range.
+            TypeError: X or y is something else.
+            DataError: Tags are not BIO [wrong-shape].
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        texts = to_texts(X)
+        spans = to_spans(texts, y)
+        if not any(texts):
+            raise ValueError("X: expected at least one text with a character in it, found none")
+        keep_freed_memory()
+        self.classes_ = np.array(sorted({span.type for row in spans for span in row}), dtype=str)
+        numbers = {type: i for i, type in enumerate(self.classes_.tolist())}
+        labels = [[(span.start, span.end, numbers[span.type]) for span in row] for row in spans]
+        self.single_ = sorted({type for row in labels for start, end, type in row if end - start == 1})
+        states = States(len(self.classes_), self.single_)
+        path = np.concatenate([states.to_path(len(text), row) for text, row in zip(texts, labels, strict=True)])
+        self._fit_weights(texts, self._fit_rows(texts, labels), path, states, check_random_state(self.random_state))
+        return self
+
+    def _fit_rows(self, texts: Sequence[str], labels: SpanTriples) -> IntArray:
+        """Return rows of the table of weights (characters, features); the hashes are freed on return."""
+        columns = self._fit_columns(texts, labels)
+        self.vocabulary_ = Vocabulary(columns, self.min_count)
+        return self.vocabulary_.to_rows(columns)
 
     def _columns(self, texts: Sequence[str]) -> list[IntArray]:
         return self._window_columns(texts) + self.pmi_.columns(texts) + self.gazetteer_.columns(texts)
@@ -191,6 +253,47 @@ class CrfTagger(SequenceTagger):
         order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
         return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
+    def predict(self, X: TextInput) -> list[list[str]]:
+        """Return BIO tags, one for each character of each text; always valid."""
+        texts = to_texts(X)
+        return [to_bio(len(text), row) for text, row in zip(texts, self.predict_spans(texts), strict=True)]
+
+    def predict_spans(self, X: TextInput) -> list[list[Span]]:
+        """Return the spans of each text."""
+        check_is_fitted(self)
+        texts = to_texts(X)
+        spans: list[list[Span]] = [[] for _ in texts]
+        for chunk in self._chunks(texts):
+            self._tag(chunk, texts, spans)
+        return spans
+
+    def _tag(self, chunk: TextChunk, texts: Sequence[str], spans: Sequence[list[Span]]) -> None:
+        """Add the spans of the texts of a chunk to `spans`, one list per text."""
+        types = self.classes_.tolist()
+        path = np.empty(len(chunk.scores), dtype=np.int64)
+        path[chunk.packed.positions] = self._decode(chunk.scores, chunk.packed, chunk.states)
+        for start, end, type in chunk.states.to_spans(path):  # of all texts of the chunk, one behind the other
+            index, a, b = chunk.locate(start, end)
+            spans[index].append(Span(a, b, types[type], texts[index][a:b]))
+
+    def _chunks(self, texts: Sequence[str]) -> Iterator[TextChunk]:
+        """Yield the texts that have a character, some at a time, the shortest first: alike ones together."""
+        keep_freed_memory()
+        states = States(len(self.classes_), self.single_)
+        order = [i for i in sorted(range(len(texts)), key=lambda i: len(texts[i])) if texts[i]]
+        while order:
+            taken = chars = 0
+            while taken < len(order) and (not taken or chars < CHUNK):
+                chars += len(texts[order[taken]])
+                taken += 1
+            indices, order = order[:taken], order[taken:]
+            chunk_texts = [texts[i] for i in indices]
+            batch = TextBatch(chunk_texts, gap=0)
+            packed = pack_sentences(batch.lengths, batch.offsets)
+            scores = self._scores(chunk_texts, self.vocabulary_.to_rows(self._columns(chunk_texts)), packed)
+            add_edges(scores, self.edges_, packed)
+            yield TextChunk(indices, batch, packed, scores, states)
+
     def _scores(self, texts: Sequence[str], rows: IntArray, packed: PackedSentences) -> FloatArray:
         wide = self.wide_vocabulary_.to_rows(hash_context(texts))[packed.positions]
         around = sum_weights(self.wide_, wide)
@@ -237,11 +340,38 @@ class CrfTagger(SequenceTagger):
                 tagged[i] = TaggedText(spans[i], probabilities, characters[offset : offset + length], whole)
         return tagged
 
+    def score(self, X: TextInput, y: LabelInput) -> float:
+        """Return strict micro-F1 over spans; 1 if neither gold nor predictions have any."""
+        texts = to_texts(X)
+        gold = to_spans(texts, y)
+        predicted = self.predict_spans(texts)
+        correct = sum(len(set(a) & set(b)) for a, b in zip(gold, predicted, strict=True))
+        total = sum(map(len, gold)) + sum(map(len, predicted))
+        return 2 * correct / total if total else 1.0
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        tags.target_tags.one_d_labels = False
+        tags.non_deterministic = False
+        return tags
+
     def _decode(self, scores: FloatArray, packed: PackedSentences, states: States) -> IntArray:
         with np.errstate(all="ignore"):
             marginals = compute_marginals(scores, self.transitions_, packed)
         path: IntArray = marginals.argmax(1)
         failed = np.isnan(marginals.sum(1))
         if failed.any():  # scores of a sentence are too far apart for their exponentials: take its best path
-            path[failed] = super()._decode(scores, packed, states)[failed]
+            path[failed] = decode_viterbi(scores, self.transitions_, packed, states)[failed]
         return path
+
+
+def sum_weights(weights: FloatArray, rows: IntArray) -> FloatArray:
+    """Return the sum of the weights (table, states) of each character's rows (characters, features)."""
+    scores = weights[rows[:, 0]]
+    column_weights = np.empty_like(scores)
+    for column in rows.T[1:]:
+        scores += weights.take(column, axis=0, out=column_weights, mode="clip")
+    return scores

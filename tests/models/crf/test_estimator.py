@@ -1,10 +1,10 @@
-"""CrfTagger and CharTagger as scikit-learn estimators, and what they learn."""
+"""CrfTagger as a scikit-learn estimator, and what it learns."""
 
 import functools
 import pickle
 import random
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest import SkipTest
 
@@ -21,23 +21,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from jinbench.core.errors import DataError
 from jinbench.core.tags import from_bio, to_bio
 from jinbench.core.types import Span
-from jinbench.models import CharTagger, CrfTagger
-from jinbench.models.crf import estimator, sequence_tagger
-from jinbench.models.crf.inference import FloatArray, States
-from jinbench.models.crf.sequence_tagger import SequenceTagger
-
-Make = Callable[..., Any]
-
-
-def char(**options: Any) -> CharTagger:
-    return CharTagger(**{"epochs": 20, **options})
+from jinbench.models import CrfTagger
+from jinbench.models.crf import estimator
+from jinbench.models.crf.inference import FloatArray
 
 
 def crf(**options: Any) -> CrfTagger:
     return CrfTagger(**{"models": 1, "epochs": 2, "min_updates": 120, **options})
-
-
-both = pytest.mark.parametrize("make", [char, crf])
 
 
 def toy(seed: int, count: int) -> tuple[list[str], list[list[Span]]]:
@@ -72,9 +62,9 @@ def is_a_digit(text: str) -> list[list[str]]:
 
 
 @functools.cache
-def fitted(make: Make) -> Any:
+def fitted() -> Any:
     """Return a fitted tagger that tests must not fit again."""
-    return make().fit(TEXTS, SPANS)
+    return crf().fit(TEXTS, SPANS)
 
 
 def weights(tagger: Any) -> list[FloatArray]:
@@ -93,9 +83,8 @@ def assert_equal_models(one: Any, other: Any) -> None:
 # ---- learning ---------------------------------------------------------------------------------------------------
 
 
-@both
-def test_a_toy_language_is_learnt(make: Make) -> None:
-    tagger = fitted(make)
+def test_a_toy_language_is_learnt() -> None:
+    tagger = fitted()
     assert tagger.classes_.tolist() == ["LOC", "PER"]
     assert tagger.predict_spans(NEW) == NEW_SPANS
     assert tagger.predict(NEW) == [to_bio(len(t), row) for t, row in zip(NEW, NEW_SPANS, strict=True)]
@@ -103,9 +92,8 @@ def test_a_toy_language_is_learnt(make: Make) -> None:
     assert tagger.score(TEXTS, TAGS) == 1
 
 
-@both
-def test_score_is_strict_micro_f1(make: Make) -> None:
-    tagger = fitted(make)
+def test_score_is_strict_micro_f1() -> None:
+    tagger = fitted()
     gold = [list(row) for row in NEW_SPANS]
     right = sum(map(len, gold))
     moved = next(i for i, row in enumerate(gold) if len(row) == 2)
@@ -116,12 +104,11 @@ def test_score_is_strict_micro_f1(make: Make) -> None:
     assert tagger.score(["的的"], [[(0, 2, "PER")]]) == 0
 
 
-@both
-def test_single_characters_and_neighbours_of_one_type(make: Make) -> None:
+def test_single_characters_and_neighbours_of_one_type() -> None:
     rng = random.Random(0)
     texts = ["".join(rng.choices("甲乙丙丁", k=rng.randint(1, 6))) for _ in range(150)]
     spans = [[(i, i + 1, "X") for i, one in enumerate(text) if one in "甲乙"] for text in texts]
-    predictions = make(min_count=1).fit(texts, spans).predict_spans(["丙甲乙甲丁", "甲", "丙"])
+    predictions = crf(min_count=1).fit(texts, spans).predict_spans(["丙甲乙甲丁", "甲", "丙"])
     assert [[span[:3] for span in row] for row in predictions] == [
         [(1, 2, "X"), (2, 3, "X"), (3, 4, "X")],
         [(0, 1, "X")],
@@ -129,51 +116,46 @@ def test_single_characters_and_neighbours_of_one_type(make: Make) -> None:
     ]
 
 
-@both
-def test_without_labels_nothing_is_predicted(make: Make) -> None:
-    tagger = make().fit(TEXTS[:20], [[]] * 20)
+def test_without_labels_nothing_is_predicted() -> None:
+    tagger = crf().fit(TEXTS[:20], [[]] * 20)
     assert tagger.classes_.tolist() == []
     assert tagger.predict_spans([*ODD, *NEW]) == [[] for _ in [*ODD, *NEW]]
     assert tagger.predict(["天津", ""]) == [["O", "O"], []]
 
 
-@both
-def test_texts_may_be_labelled_throughout(make: Make) -> None:
-    tagger = make().fit(["天", "津"] * 5, [[(0, 1, "X")]] * 10)
+def test_texts_may_be_labelled_throughout() -> None:
+    tagger = crf().fit(["天", "津"] * 5, [[(0, 1, "X")]] * 10)
     assert tagger.predict(["天", "津"]) == [["B-X"], ["B-X"]]
 
 
-@both
-def test_empty_texts_between_others_change_nothing(make: Make) -> None:
+def test_empty_texts_between_others_change_nothing() -> None:
     texts, spans = ["", *TEXTS[:25], "", *TEXTS[25:], ""], [[], *SPANS[:25], [], *SPANS[25:], []]
-    tagger = make().fit(texts, spans)
+    tagger = crf().fit(texts, spans)
     assert tagger.predict_spans(["", NEW[0], "", "", NEW[1]]) == [[], NEW_SPANS[0], [], [], NEW_SPANS[1]]
     assert tagger.score(["", *NEW], [[], *NEW_SPANS]) == 1
     assert tagger.predict([]) == []
     assert tagger.predict(["", ""]) == [[], []]
 
 
-@both
-def test_a_very_long_text_is_tagged_alike_throughout(make: Make) -> None:
+def test_a_very_long_text_is_tagged_alike_throughout() -> None:
     """Nothing overflows, and sums do not lose precision with the length."""
     stretch = "".join(NEW)
     times = 20_000 // len(stretch)
     text = stretch * times + "的" * (20_000 - times * len(stretch))
-    spans = fitted(make).predict_spans([NEW[0], text, "", NEW[1]])[1]
-    assert fitted(make).predict_spans([text])[0] == spans
+    spans = fitted().predict_spans([NEW[0], text, "", NEW[1]])[1]
+    assert fitted().predict_spans([text])[0] == spans
     first = len(stretch)
     expected = [span for span in spans if first <= span.start < 2 * first]
     assert len(expected) >= 60
     for k in range(2, times - 1):
         repeated = [span for span in spans if k * first <= span.start < (k + 1) * first]
         assert [span.relative_to((k - 1) * first) for span in repeated] == expected
-    learnt = make(**{"epochs": 1} if make is char else {"epochs": 1, "min_updates": 2})
+    learnt = crf(epochs=1, min_updates=2)
     assert len(learnt.fit([text, NEW[0]], [spans, NEW_SPANS[0]]).predict([text])[0]) == 20_000
 
 
-@both
-def test_every_text_gets_valid_tags(make: Make) -> None:
-    for text, tags, row in zip(ODD, fitted(make).predict(ODD), fitted(make).predict_spans(ODD), strict=True):
+def test_every_text_gets_valid_tags() -> None:
+    for text, tags, row in zip(ODD, fitted().predict(ODD), fitted().predict_spans(ODD), strict=True):
         assert from_bio(tags, text) == row
         assert all(isinstance(span, Span) and text[span.start : span.end] == span.surface for span in row)
 
@@ -181,48 +163,43 @@ def test_every_text_gets_valid_tags(make: Make) -> None:
 def test_emoji_and_surrogates_are_single_characters() -> None:
     texts = ["看😀𠮷！", "看😀\ud800！", "不看人"] * 10
     spans = [[(1, 3, "X")], [(1, 3, "X")], []] * 10
-    for make in (char, crf):
-        assert make().fit(texts, spans).predict_spans(["也看😀𠮷！"]) == [[Span(2, 4, "X", "😀𠮷")]]
+    assert crf().fit(texts, spans).predict_spans(["也看😀𠮷！"]) == [[Span(2, 4, "X", "😀𠮷")]]
 
 
-@both
-def test_a_prediction_does_not_depend_on_the_other_texts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    tagger = make(**{"epochs": 1} if make is char else {"epochs": 1, "min_updates": 3}).fit(TEXTS, SPANS)  # unsure
+def test_a_prediction_does_not_depend_on_the_other_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagger = crf(epochs=1, min_updates=3).fit(TEXTS, SPANS)  # unsure
     texts = [*ODD, *NEW]
     together = tagger.predict_spans(texts)
     assert [tagger.predict_spans([text])[0] for text in texts] == together
     assert tagger.predict_spans(texts[::-1]) == together[::-1]
-    monkeypatch.setattr(sequence_tagger, "CHUNK", 50)
+    monkeypatch.setattr(estimator, "CHUNK", 50)
     assert tagger.predict_spans(texts) == together
 
 
 # ---- input ------------------------------------------------------------------------------------------------------
 
 
-@both
-def test_spans_tags_and_rows_give_the_same_model(make: Make) -> None:
-    first = fitted(make)
-    assert_equal_models(first, make().fit(TEXTS, TAGS))
-    assert_equal_models(first, make().fit([{"text": text, "id": i} for i, text in enumerate(TEXTS)], SPANS))
-    assert_equal_models(first, make().fit(np.array(TEXTS), [[tuple(s[:3]) for s in reversed(row)] for row in SPANS]))
-    assert_equal_models(first, make().fit(iter(TEXTS), (np.array(tags) for tags in TAGS)))
+def test_spans_tags_and_rows_give_the_same_model() -> None:
+    first = fitted()
+    assert_equal_models(first, crf().fit(TEXTS, TAGS))
+    assert_equal_models(first, crf().fit([{"text": text, "id": i} for i, text in enumerate(TEXTS)], SPANS))
+    assert_equal_models(first, crf().fit(np.array(TEXTS), [[tuple(s[:3]) for s in reversed(row)] for row in SPANS]))
+    assert_equal_models(first, crf().fit(iter(TEXTS), (np.array(tags) for tags in TAGS)))
     assert first.predict([{"text": text} for text in NEW]) == first.predict(NEW)
     assert first.score(({"text": text} for text in NEW), iter(NEW_SPANS)) == 1
 
 
-@both
 @pytest.mark.parametrize("X", ["天津", {"text": "天津"}, [b"x"], [None], [["天津"]], [float("nan")], [{"id": "x"}]])
-def test_anything_but_a_list_of_texts_is_a_type_error(make: Make, X: Any) -> None:
+def test_anything_but_a_list_of_texts_is_a_type_error(X: Any) -> None:
     with pytest.raises(TypeError, match="X"):
-        make().fit(X, [[]])
-    for method in (fitted(make).predict, fitted(make).predict_spans):
+        crf().fit(X, [[]])
+    for method in (fitted().predict, fitted().predict_spans):
         with pytest.raises(TypeError, match="X"):
             method(X)
     with pytest.raises(TypeError, match="X"):
-        fitted(make).score(X, [[]])
+        fitted().score(X, [[]])
 
 
-@both
 @pytest.mark.parametrize(
     ("y", "message"),
     [
@@ -235,27 +212,25 @@ def test_anything_but_a_list_of_texts_is_a_type_error(make: Make, X: Any) -> Non
         (None, "requires y"),
     ],
 )
-def test_labels_that_do_not_match_the_texts_are_refused(make: Make, y: Any, message: str) -> None:
+def test_labels_that_do_not_match_the_texts_are_refused(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make().fit(["天津", "港"], y)
+        crf().fit(["天津", "港"], y)
     if y is not None:
         with pytest.raises(ValueError, match=message):
-            fitted(make).score(["天津", "港"], y)
+            fitted().score(["天津", "港"], y)
 
 
-@both
 @pytest.mark.parametrize("tags", [["B-X"], ["O", "I-X"], ["B-X", "I-Y"], ["B-X", "X"], ["S-X", "O"]])
-def test_tags_that_are_not_bio_are_refused(make: Make, tags: list[str]) -> None:
+def test_tags_that_are_not_bio_are_refused(tags: list[str]) -> None:
     with pytest.raises(DataError, match="wrong-shape") as caught:
-        make().fit(["港", "天津"], [["O"], tags])
+        crf().fit(["港", "天津"], [["O"], tags])
     assert "y[1]" in str(caught.value)
 
 
-@both
 @pytest.mark.parametrize("X", [[], [""], ["", ""]])
-def test_fitting_needs_a_character(make: Make, X: list[str]) -> None:
+def test_fitting_needs_a_character(X: list[str]) -> None:
     with pytest.raises(ValueError, match="at least one text"):
-        make().fit(X, [[] for _ in X])
+        crf().fit(X, [[] for _ in X])
 
 
 @pytest.mark.parametrize(
@@ -278,17 +253,15 @@ def test_too_large_a_rate_is_an_error() -> None:
     assert crf(rate=1, wide_rate=1).fit(TEXTS, SPANS).score(NEW, NEW_SPANS) == 1
 
 
-@both
-def test_prediction_needs_a_fitted_tagger(make: Make) -> None:
-    for call in (lambda: make().predict(NEW), lambda: make().predict_spans([]), lambda: make().score(NEW, NEW_SPANS)):
+def test_prediction_needs_a_fitted_tagger() -> None:
+    for call in (lambda: crf().predict(NEW), lambda: crf().predict_spans([]), lambda: crf().score(NEW, NEW_SPANS)):
         with pytest.raises(NotFittedError):
             call()
 
 
-@both
-def test_arguments_are_not_changed(make: Make) -> None:
+def test_arguments_are_not_changed() -> None:
     texts, spans = list(TEXTS), [list(row) for row in SPANS]
-    tagger = make().fit(texts, spans)
+    tagger = crf().fit(texts, spans)
     before = pickle.dumps(tagger.__dict__)
     tagger.predict(texts)
     tagger.score(texts, spans)
@@ -299,54 +272,49 @@ def test_arguments_are_not_changed(make: Make) -> None:
 # ---- as estimators ----------------------------------------------------------------------------------------------
 
 
-@both
-def test_the_same_seed_gives_the_same_model(make: Make) -> None:
-    tagger = make(random_state=3).fit(TEXTS[:60], SPANS[:60])
+def test_the_same_seed_gives_the_same_model() -> None:
+    tagger = crf(random_state=3).fit(TEXTS[:60], SPANS[:60])
     first = [table.copy() for table in weights(tagger)]
     tagger.fit(TEXTS, SPANS).fit(TEXTS[:60], SPANS[:60])  # earlier fits leave no trace
     assert all(map(np.array_equal, first, weights(tagger)))
     assert_equal_models(tagger, clone(tagger).fit(TEXTS[:60], SPANS[:60]))
-    assert_equal_models(tagger, make(random_state=np.random.RandomState(3)).fit(TEXTS[:60], SPANS[:60]))
-    other = make(random_state=4).fit(TEXTS[:60], SPANS[:60])
+    assert_equal_models(tagger, crf(random_state=np.random.RandomState(3)).fit(TEXTS[:60], SPANS[:60]))
+    other = crf(random_state=4).fit(TEXTS[:60], SPANS[:60])
     assert not all(map(np.array_equal, first, weights(other)))
 
 
-@both
-def test_the_global_random_state_is_used_only_if_asked(make: Make) -> None:
+def test_the_global_random_state_is_used_only_if_asked() -> None:
     state = np.random.get_state()[1].tolist()  # type: ignore[union-attr,index]
-    make().fit(TEXTS[:10], SPANS[:10])
+    crf().fit(TEXTS[:10], SPANS[:10])
     assert np.random.get_state()[1].tolist() == state  # type: ignore[union-attr,index]
-    make(random_state=None).fit(TEXTS[:10], SPANS[:10])
+    crf(random_state=None).fit(TEXTS[:10], SPANS[:10])
     assert np.random.get_state()[1].tolist() != state  # type: ignore[union-attr,index]
 
 
-@both
-def test_a_pickle_predicts_the_same(make: Make) -> None:
-    tagger = make(features=is_a_digit).fit(TEXTS, SPANS) if make is crf else fitted(make)
+def test_a_pickle_predicts_the_same() -> None:
+    tagger = crf(features=is_a_digit).fit(TEXTS, SPANS)
     assert_equal_models(tagger, pickle.loads(pickle.dumps(tagger)))
 
 
-@both
-def test_parameters_can_be_read_set_and_cloned(make: Make) -> None:
-    tagger = make(random_state=7, min_count=3)
+def test_parameters_can_be_read_set_and_cloned() -> None:
+    tagger = crf(random_state=7, min_count=3)
     assert tagger.get_params()["random_state"] == 7
-    copy = clone(fitted(make).__class__(**tagger.get_params()))
+    copy = clone(fitted().__class__(**tagger.get_params()))
     assert copy.get_params() == tagger.get_params()
     assert copy.set_params(epochs=9) is copy
     assert copy.epochs == 9
     assert tagger.epochs != 9
-    assert not hasattr(clone(fitted(make)), "classes_")
+    assert not hasattr(clone(fitted()), "classes_")
     with pytest.raises(ValueError, match="Invalid parameter"):
         tagger.set_params(no_such=1)
 
 
-@both
-def test_tagger_works_in_pipeline_grid_search_and_cross_validation(make: Make) -> None:
-    pipeline = Pipeline([("tagger", make())]).fit(TEXTS, SPANS)
-    assert pipeline.predict(NEW) == fitted(make).predict(NEW)
+def test_tagger_works_in_pipeline_grid_search_and_cross_validation() -> None:
+    pipeline = Pipeline([("tagger", crf())]).fit(TEXTS, SPANS)
+    assert pipeline.predict(NEW) == fitted().predict(NEW)
     assert pipeline.score(NEW, NEW_SPANS) == 1
     groups = [i % 3 for i in range(len(TEXTS))]
-    scores = cross_val_score(make(), TEXTS, TAGS, groups=groups, cv=GroupKFold(3), error_score="raise")
+    scores = cross_val_score(crf(), TEXTS, TAGS, groups=groups, cv=GroupKFold(3), error_score="raise")
     assert scores.shape == (3,)
     assert scores.min() > 0.9
     rows = [{"text": text} for text in TEXTS]
@@ -415,40 +383,25 @@ def test_best_path_is_taken_for_scores_too_far_apart_for_exponentials() -> None:
         assert tagger.predict(NEW) == expected
 
 
-@both
-def test_spans_of_one_character_have_types_that_had_one_in_training(make: Make) -> None:
+def test_spans_of_one_character_have_types_that_had_one_in_training() -> None:
     texts = ["甲乙", "丙丁", "甲丙", "丁乙"] * 20
     spans = [[(0, 1, "X")], [(0, 2, "Y")], [(0, 1, "X")], [(0, 2, "Y")]] * 20
-    tagger = make().fit(texts, spans)
+    tagger = crf().fit(texts, spans)
     assert tagger.single_ == [0]
     assert {span.type for row in tagger.predict_spans([*"甲乙丙丁"]) for span in row} <= {"X"}
     assert tagger.score(texts, spans) == 1
 
 
-@both
-def test_an_unseen_feature_has_no_weight(make: Make) -> None:
-    tagger = make(min_count=2).fit(TEXTS, SPANS)
+def test_an_unseen_feature_has_no_weight() -> None:
+    tagger = crf(min_count=2).fit(TEXTS, SPANS)
     assert tagger.weights_.any()
     assert not tagger.weights_[0].any()
-
-
-def test_transitions_are_learnt_within_texts() -> None:
-    """The order of texts does not matter, and texts of one character have no transition."""
-    one = char().fit(TEXTS, SPANS)
-    other = char().fit(TEXTS[::-1], SPANS[::-1])
-    assert np.array_equal(one.transitions_, other.transitions_)
-    assert np.array_equal(one.edges_, other.edges_)
-    single = char().fit(["甲", "乙"] * 5, [[(0, 1, "X")], []] * 5)
-    allowed = States(1).allowed_transitions()[0]
-    prior = (np.array([0, 5, 5, 0, 0]) + 0.5) / 12.5
-    expected = np.broadcast_to(np.log(1 / 5 / prior), (5, 5))[allowed]
-    np.testing.assert_allclose(single.transitions_[allowed], expected, rtol=1e-5)
 
 
 # ---- the suite of scikit-learn ----------------------------------------------------------------------------------
 
 
-class OverMatrices(SequenceTagger):
+class OverMatrices(CrfTagger):
     """A tagger over matrices of numbers, as the suite has them.
 
     A row is a text, a number a character; the label of a row is the type of a span over its first two characters.
@@ -479,15 +432,7 @@ def to_spans(X: Any, y: Any) -> list[list[tuple[int, int, str]]]:
     return [[(0, min(2, len(row)), str(label))] for row, label in zip(np.asarray(X), y, strict=True)]
 
 
-class CharOverMatrices(OverMatrices, CharTagger):
-    pass
-
-
-class CrfOverMatrices(OverMatrices, CrfTagger):
-    pass
-
-
-SUITE = [CharOverMatrices(epochs=2), CrfOverMatrices(models=1, epochs=2, min_updates=10)]
+SUITE = [OverMatrices(models=1, epochs=2, min_updates=10)]
 SPARSE = "texts are not sparse matrices; the tests above refuse what is no text"
 FEATURES = "texts have no number of features"
 INAPPLICABLE = {
@@ -548,14 +493,12 @@ ABOUT_THE_CLASS = [
 
 
 @pytest.mark.parametrize("check", ABOUT_THE_CLASS)
-@pytest.mark.parametrize("tagger", [CharTagger(), CrfTagger()], ids=["CharTagger", "CrfTagger"])
-def test_checks_without_data_pass_on_the_tagger_itself(tagger: Any, check: Any) -> None:
-    check(type(tagger).__name__, clone(tagger))
+def test_checks_without_data_pass_on_the_tagger_itself(check: Any) -> None:
+    check("CrfTagger", CrfTagger())
 
 
-@pytest.mark.parametrize("tagger", [CharTagger(), CrfTagger()], ids=["CharTagger", "CrfTagger"])
-def test_tags_declare_texts_and_required_labels(tagger: Any) -> None:
-    tags = get_tags(tagger)
+def test_tags_declare_texts_and_required_labels() -> None:
+    tags = get_tags(CrfTagger())
     assert tags.input_tags.string
     assert not tags.input_tags.two_d_array
     assert tags.target_tags.required
@@ -563,19 +506,17 @@ def test_tags_declare_texts_and_required_labels(tagger: Any) -> None:
     assert not tags.no_validation
 
 
-@both
 @pytest.mark.parametrize("X", [np.ones((2, 3)), sparse.csr_matrix(np.ones((2, 3)))], ids=["dense", "sparse"])
-def test_matrices_are_refused(make: Make, X: Any) -> None:
+def test_matrices_are_refused(X: Any) -> None:
     with pytest.raises(TypeError, match=r"X\[0\]: expected a text"):
-        make().fit(X, [[], []])
+        crf().fit(X, [[], []])
     with pytest.raises(TypeError, match=r"X\[0\]: expected a text"):
-        fitted(make).predict(X)
+        fitted().predict(X)
 
 
-@both
-def test_spans_of_the_dataset_are_accepted(make: Make) -> None:
+def test_spans_of_the_dataset_are_accepted() -> None:
     rows = [[{"start": s.start, "end": s.end, "type": s.type, "surface": s.surface} for s in row] for row in SPANS]
-    assert make().fit(TEXTS, rows).predict_spans(NEW) == make().fit(TEXTS, SPANS).predict_spans(NEW)
+    assert crf().fit(TEXTS, rows).predict_spans(NEW) == crf().fit(TEXTS, SPANS).predict_spans(NEW)
 
 
 @pytest.mark.parametrize("labels", [[(0, 2)], [0, 1], 3, [(0.0, 2.0, "A")], [{"start": 0}]])
