@@ -1,19 +1,23 @@
-"""Commands: annotate assist, next."""
+"""Command: annotate suggest."""
 
-import json
-import os
+import re
+import time
+from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jinbench.annotation.workspace import Workspace
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import ANNOTATOR, JSON, emit, say, writable_benchmark
-from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ServerError
 
-GOLD = "--even-for-gold"
+if TYPE_CHECKING:
+    from jinbench.labelstudio.suggest import OpenTasks
+
+FIRST = 10  # passages that are printed
+SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class By(StrEnum):
@@ -23,133 +27,84 @@ class By(StrEnum):
     order = "order"
 
 
-def suggestable_annotators(benchmark: Benchmark, chosen: list[str] | None, even_for_gold: bool) -> list[str]:
-    """The annotators who may be helped: those whose labels are no part of the gold, unless that is wanted.
-
-    Raises :class:`DataError` (unknown-id), and BadParameter with what to type.
-    """
-    from jinbench.annotation.annotators import read_annotators
-
-    listed = read_annotators(benchmark)
-    names = list(dict.fromkeys(select_annotators(benchmark, chosen)))
-    if chosen is None:
-        names = [
-            name for name in names if not listed.adjudicated_by(name)
-        ]  # who decides has the readings to start from
-    blind = [name for name in names if listed.is_gold_source(name)]
-    if even_for_gold or not blind:
-        return names
-    if chosen is None and len(blind) < len(names):
-        return [name for name in names if name not in blind]
-    raise typer.BadParameter(
-        f"the gold is made from the labels of {', '.join(blind)}. Whoever labels with suggestions in sight agrees with "
-        f"the tagger more than with the text, and two who see the same ones agree with each other. If that is wanted: "
-        f"{GOLD}",
-        param_hint="--annotator",
-    )
+def parse_duration(text: str) -> int:
+    """Return the seconds of a duration such as 90s, 10m or 2h."""
+    match = re.fullmatch(r"([1-9]\d{0,5})([smh])", text)
+    if not match:
+        raise typer.BadParameter(f"expected a duration such as 90s, 10m or 2h, found {text!r}")
+    return int(match[1]) * SECONDS[match[2]]
 
 
-@annotate_commands.command("assist")
-def annotate_assist(
-    ctx: typer.Context,
-    annotator: Annotated[
-        list[str] | None,
-        typer.Option("--annotator", "-a", help="Whose project; may be repeated. [default: all but those for the gold]"),
-    ] = None,
-    even_for_gold: Annotated[
-        bool, typer.Option(GOLD, help="Also for annotators whose labels the gold is made from.")
-    ] = False,
-    port: Annotated[
-        int | None, typer.Option(help="The port to try first. [default: the last one, else any]", min=1, max=65535)
-    ] = None,
-    as_json: JSON = False,
-) -> None:
-    """Suggest entities while people label, and learn from what they submit, until ended with Ctrl-C.
-
-    The backend runs on this machine alone and answers only the Label Studio for which it was started: it registers
-    itself in the project of each annotator, with a secret. From then on every passage that is opened there comes with
-    the suggestions of our tagger to correct. At first it knows nothing and suggests nothing. After each passage that is
-    submitted it learns anew in the background, from the submitted passages of these projects; with several
-    annotators, what one has said about a story never comes into what another is shown of it.
-
-    It may be killed and started again at any time: port, secret and the last model are kept in the home of Label
-    Studio (`jinbench labelstudio status`). While it does not run, passages are opened without suggestions.
-
-    With --json it prints one line when it is up: {"url", "pid", "model_version", "projects"}.
-    """
-    from jinbench.labelstudio.server import address
-    from jinbench.labelstudio.server.client import connect
-    from jinbench.labelstudio.suggest import ml_backend
-    from jinbench.labelstudio.suggest.ml_backend import BackendAddress
-
-    benchmark = writable_benchmark(ctx)
-    names = suggestable_annotators(benchmark, annotator, even_for_gold)
-    workspace = Workspace(benchmark)
-
-    def ready(place: BackendAddress, numbers: dict[str, int], version: str) -> None:
-        record: dict[str, Any] = {"url": place.url, "pid": os.getpid(), "model_version": version, "projects": numbers}
-        listed = ", ".join(f"{name} (project {number})" for name, number in numbers.items())
-        text = f"Suggestions for {listed} from {place.url}. Model: {version}. End with Ctrl-C."
-        typer.echo(json.dumps(record, ensure_ascii=False) if as_json else text)
-
-    url = address.remote_url()
-    if url and not address.is_loopback(url):
-        raise ServerError(f"The backend listens on this machine alone, where {url} cannot reach it. Run both on one.")
-    try:
-        ml_backend.serve_backend(connect(), workspace, names, ready, say, port)
-    except KeyboardInterrupt:
-        say("Ended. Passages are opened without suggestions until it is started again.")
-
-
-@annotate_commands.command("next")
-def annotate_next(
+@annotate_commands.command("suggest")
+def annotate_suggest(
     ctx: typer.Context,
     annotator: ANNOTATOR = None,
     by: Annotated[
-        By, typer.Option(help="uncertainty: what the tagger is least sure of first; order: as the pages are read.")
+        By, typer.Option(help="uncertainty: what the tagger is least confident of first; order: as the pages are read.")
     ] = By.uncertainty,
+    even_for_gold: Annotated[
+        bool, typer.Option("--even-for-gold", help="Show suggestions also to those whose labels the gold is made from.")
+    ] = False,
+    every: Annotated[
+        int | None,
+        typer.Option(parser=parse_duration, metavar="10m", help="Repeat at this interval, until ended with Ctrl-C."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the order; change nothing.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Order the passages that an annotator still has to label: first those that teach our tagger most.
+    """Renew suggestions and the order of the passages that are still to be labelled.
 
-    The tagger learns from the gold, or else from what has been pulled, and says how certain it is of each passage. That
-    number alone goes to Label Studio; no suggestion is shown or filled in, so it does not touch a blind pass. Repeat
-    it after each `annotate pull`. `--by order` brings the reading order back. Safe to repeat.
+    The tagger learns from what has been submitted so far (and from the gold, where there is one). Its suggestions and
+    its confidence go to the open tasks of each annotator; what is least certain is handed out first. No passage gets
+    suggestions from a model that has seen another annotator's labels in its story.
+
+    Annotators whose labels the gold is made from get the order alone and see no suggestion: who labels with suggestions
+    in sight agrees with the tagger more than with the text, and two who see the same ones agree with each other.
+
+    Repeat it when more has been submitted, or let --every 10m do it. Safe to repeat and to cut off.
     """
-    from dataclasses import asdict
-
-    from jinbench.annotation.gold import read_training_labels
-    from jinbench.labelstudio import annotations
+    from jinbench.labelstudio import annotations, suggest
     from jinbench.labelstudio.server import client as clients
-    from jinbench.labelstudio.suggest import task_order
-    from jinbench.labelstudio.suggest.suggestions import train_suggester
 
-    benchmark = writable_benchmark(ctx)
-    workspace = Workspace(benchmark)
-    names = select_annotators(benchmark, annotator, independent=True)
-    version, suggestions = "", None
-    if by is By.uncertainty:
-        known = read_training_labels(workspace)
-        client = clients.connect()  # before the work: without a server it is in vain
-        suggester = train_suggester(workspace.seeds.articles, known)
-        version, suggestions = suggester.version, suggester.suggest(workspace.seeds.passages())
-    else:
-        client = clients.connect()
-    results, lines = [], []
+    workspace = Workspace(writable_benchmark(ctx))
+    names = select_annotators(workspace.benchmark, annotator, independent=True)
+    client = clients.connect()
     if annotator is None:
         names = [name for name in names if annotations.has_project(client, workspace.label_set, name)] or names
-    for name in names:
-        queue = task_order.plan_order(client, workspace.label_set, name, suggestions)
-        if not dry_run and by is By.uncertainty:
-            queue = task_order.order_by_uncertainty(client, queue, version)
-        elif not dry_run:
-            queue = task_order.order_by_reading(client, queue)
-        rows = [{"passage_id": id, "certainty": certainty} for id, certainty in queue.passages]
-        results.append(asdict(queue) | {"by": by.value, "version": version or None, "passages": rows})
-        if dry_run:
-            lines += [f"{name}:", *(f"  {c if c is not None else '–':<8}  {id}" for id, c in queue.passages)]
-        else:
-            first = ", ".join(id for id, _ in queue.passages[:5]) or "none"
-            lines.append(f"{name}: {len(queue.passages)} passages left to label; the first: {first}")
-    emit(results, as_json, lambda: "\n".join(lines))
+
+    def renew() -> None:
+        results = suggest.suggest(
+            client, workspace, names, even_for_gold=even_for_gold, by_uncertainty=by is By.uncertainty, dry_run=dry_run,
+            say=say,
+        )  # fmt: skip
+        emit([to_record(tasks) for tasks in results], as_json, lambda: "\n".join(map(format_open_tasks, results)))
+
+    if not every:
+        renew()
+        return
+    try:
+        while True:
+            try:
+                renew()
+            except ServerError as error:  # it may be back the next time
+                say(str(error))
+            time.sleep(every)
+    except KeyboardInterrupt:
+        say("Ended. The suggestions and the order stay as they are.")
+
+
+def to_record(tasks: "OpenTasks") -> dict[str, Any]:
+    """Return the record for --json."""
+    passages = [{"passage_id": id, "confidence": confidence} for id, confidence in tasks.passages]
+    return asdict(tasks) | {"passages": passages}
+
+
+def format_open_tasks(tasks: "OpenTasks") -> str:
+    """Return the open passages of an annotator as a line each."""
+    what = "suggestions and order" if tasks.shown else "the order alone, as the gold is made from these labels"
+    lines = [f"{tasks.annotator}: {len(tasks.passages)} passages to label ({what})"]
+    shown = tasks.passages[:FIRST]
+    lines += [f"  {'–' if value is None else f'{value:.3f}':<6}  {id}" for id, value in shown]
+    if len(tasks.passages) > FIRST:
+        lines.append(f"  and {len(tasks.passages) - FIRST} more: --json")
+    return "\n".join(lines)

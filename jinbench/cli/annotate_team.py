@@ -17,7 +17,7 @@ from jinbench.labelstudio.progress import TeamProgress
 
 if TYPE_CHECKING:
     from jinbench.annotation.assignments import Assignments
-    from jinbench.labelstudio.suggest.suggestions import Suggester
+    from jinbench.labelstudio.suggester import Suggester
 
 # What a mail address may begin with, as the login is one, and short enough for the title of a project.
 _NAME = re.compile(r"(?=.{1,30}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
@@ -174,7 +174,7 @@ def plan_text(plan: AssignmentPlan) -> str:
 def make_suggester(workspace: Workspace, wanted: bool, required: bool) -> "Suggester | None":
     """Train the tagger for suggestions; None if they are not wanted, or not required and nothing is labelled yet."""
     from jinbench.annotation.gold import read_training_labels
-    from jinbench.labelstudio.suggest.suggestions import train_suggester
+    from jinbench.labelstudio.suggester import train_suggester
 
     if not wanted:
         return None

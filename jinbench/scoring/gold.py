@@ -4,13 +4,16 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from jinbench.scoring.counts import LabelTable, index_groups, labels_to_table
+from jinbench.core.types import JsonObject
+from jinbench.scoring.counts import LabelKey, LabelTable, index_groups, labels_to_table
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 TASKS = ("ner", "sector")
 
@@ -19,8 +22,6 @@ FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted b
 NOISY = "noisy"  # the pseudo-split of the test sentences under noise
 
 LEADERBOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # at most
-
-LabelKey = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Gold:
         crosswalks: for each crosswalk what the types become in a coarser label set.
 
     Example:
-        >>> items = [("s1", "天津下雨", "a1", frozenset({(0, 2, "PLACE")}))]
+        >>> items = [("s1", "上海下雨", "a1", frozenset({(0, 2, "PLACE")}))]
         >>> Gold.from_labels("ner", ["PLACE"], items).ids
         ('s1',)
     """
@@ -122,7 +123,7 @@ class Gold:
     def select(self, mask: Sequence[bool]) -> "Gold":
         """Return the items for which `mask` is true."""
 
-        def compress(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        def compress(values: tuple[T, ...]) -> tuple[T, ...]:
             return tuple(itertools.compress(values, mask))
 
         return replace(
@@ -137,7 +138,7 @@ class Gold:
         )
 
 
-def collect_surfaces(rows: Iterable[dict[str, Any]]) -> frozenset[str]:
+def collect_surfaces(rows: Iterable[JsonObject]) -> frozenset[str]:
     """Return all surfaces that are labelled in the rows."""
     return frozenset(span["surface"] for row in rows for span in row["spans"])
 

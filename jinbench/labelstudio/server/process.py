@@ -85,11 +85,6 @@ def _server_environment() -> dict[str, str]:
         "LATEST_VERSION_CHECK": "false",
         "DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "false",
-        # `annotate assist` listens on this machine, and Label Studio asks no such address by default. With this any
-        # member can name one as the backend of a project, and Label Studio sends tasks there and shows what went wrong:
-        # who has an account can tell what listens here. Webhooks and imports stay guarded. ML_BLOCK_LOCAL_IP=true in
-        # the environment closes it, for a server that others reach; there is no assist then.
-        "ML_BLOCK_LOCAL_IP": os.environ.get("ML_BLOCK_LOCAL_IP", "false"),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -17,7 +17,7 @@ from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels, Span, Suggestion
-from jinbench.labelstudio.suggest.suggestions import Suggester, train_suggester
+from jinbench.labelstudio.suggester import Suggester, train_suggester
 from jinbench.models import active_learning
 from jinbench.models.crf import inference
 from jinbench.models.crf.estimator import CrfTagger

@@ -1,1 +1,0 @@
-"""Suggestions for annotators, and the order of their tasks."""
