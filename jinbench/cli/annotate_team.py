@@ -60,12 +60,12 @@ def annotate_setup(
     """
     from dataclasses import asdict
 
-    from jinbench.annotation.annotators import add_annotators, read_annotators
+    from jinbench.annotation.annotators import account_email, add_annotators, read_annotators
     from jinbench.annotation.assignments import assigned_passages, write_assignments
     from jinbench.core import files
     from jinbench.labelstudio import projects, push
     from jinbench.labelstudio.contents import TaskContents, withdraw_suggestions
-    from jinbench.labelstudio.server import accounts, address, process
+    from jinbench.labelstudio.server import address, process
     from jinbench.labelstudio.server.client import connect, ensure_member
     from jinbench.models.active_learning import MODEL_PREFIX
 
@@ -102,7 +102,7 @@ def annotate_setup(
             )
         if not suggester:  # suggestions of an earlier set-up would bias an independent pass
             withdraw_suggestions(client, done.project, MODEL_PREFIX)
-        results.append(row | {"login": accounts.find_login(name, address.remote_url())} | asdict(done))
+        results.append(row | {"login": account_email(name)} | asdict(done))
     record = {"url": str(client._client_wrapper.get_base_url()), "overlap": plan.overlap, "new": new,
               "projects": results, "suggestions": suggester.version if suggester else None}  # fmt: skip
     file, unused_by_gold = (

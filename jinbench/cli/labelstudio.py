@@ -99,37 +99,19 @@ def labelstudio_status(as_json: JSON = False) -> None:
 
 @labelstudio_commands.command("accounts")
 def labelstudio_accounts(
-    logins: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME=LOGIN]...",
-            help="With --url: which login an annotator has there, if it is not of our making.",
-        ),
-    ] = None,
     url: Annotated[str | None, typer.Option(help="Only the server at this address.")] = None,
     passwords: Annotated[bool, typer.Option("--passwords", help="Show the passwords too.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """List the accounts of Label Studio that are kept on this machine. Tokens are never shown.
-
-    On a server that somebody else runs, annotators often have logins already: `accounts --url https://label.example
-    a=one@lab.example` says who annotator a is there. Exports go on saying a.
-    """
+    """List the accounts of Label Studio that are kept on this machine. Tokens are never shown."""
     from jinbench.labelstudio.server import accounts, address
 
     server = address.normalize_url(url) if url else None
-    if logins and not server:
-        raise typer.BadParameter("needs --url, the server that has those logins", param_hint="NAME=LOGIN")
-    for pair in logins or ():
-        name, _, login = pair.partition("=")
-        if not name or "@" not in login:
-            raise typer.BadParameter(f"{pair!r} is not like a=one@lab.example", param_hint="NAME=LOGIN")
-        accounts.map_login(name, login, str(server))
     accounts.restrict_permissions()
     accounts_shown = [account for account in accounts.read_accounts() if server is None or account.url == server]
     rows = [
         {"name": each.name, "login": each.email, "server": each.url or "this machine"}
-        | ({"password": each.password or "(not kept here)"} if passwords else {})
+        | ({"password": each.password} if passwords else {})
         for each in accounts_shown
     ]
     emit(rows, as_json, lambda: format_table(rows) or "There are no accounts yet. Type: jinbench labelstudio start")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinbench.annotation import exports
+from jinbench.annotation.annotators import account_email, account_name
 from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
@@ -19,7 +20,6 @@ from jinbench.labelstudio.projects import (
     project_title,
     repeat_until_stable,
 )
-from jinbench.labelstudio.server import accounts, address
 from jinbench.labelstudio.server.client import (
     CHUNK_LENGTH,
     NOT_FOUND,
@@ -41,9 +41,7 @@ class OthersLabelledError(ServerError):
 
 def _user_ids(client: "LabelStudio") -> dict[str, int]:
     """Return the user ids of the server by annotator."""
-    ids = {str(user["email"]): int(user["id"]) for user in call(client, "GET", "api/users/")}
-    names = accounts.names_by_login(list(ids), address.remote_url())
-    return {names[login]: id for login, id in ids.items()}
+    return {account_name(str(user["email"])): int(user["id"]) for user in call(client, "GET", "api/users/")}
 
 
 def _stream_tasks(client: "LabelStudio", project: int, users: Mapping[str, int]) -> Iterator[JsonObject]:
@@ -114,7 +112,7 @@ def _read_own_labels(
         names = ", ".join(f"{name} ({number})" for name, number in sorted(others.items()))
         raise OthersLabelledError(
             f"In the project of {annotator} others have labelled: {names}.\n"
-            f"Log in as {accounts.find_login(annotator, address.remote_url())} and submit those passages there; "
+            f"Log in as {account_email(annotator)} and submit those passages there; "
             "then delete the others."
         )
     reader.raise_if_any()
@@ -260,7 +258,7 @@ class _Submission:
         users = _user_ids(self.client)
         if self.annotator not in users:
             raise ServerError(
-                f"The server has no account {accounts.find_login(self.annotator, address.remote_url())}. "
+                f"The server has no account {account_email(self.annotator)}. "
                 f"Type: jinbench annotate push --annotator {self.annotator}"
             )
         inventory = _Inventory()

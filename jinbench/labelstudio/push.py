@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jinbench.annotation import exports
+from jinbench.annotation.annotators import account_email
 from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -31,7 +32,6 @@ from jinbench.labelstudio.projects import (
     repeat_until_stable,
     split_batches,
 )
-from jinbench.labelstudio.server import accounts, address
 from jinbench.labelstudio.server.client import JsonObject, call, export_tasks, retry, write_lock
 
 if TYPE_CHECKING:
@@ -124,8 +124,6 @@ class _Push:
         ids = self.positions.keys() if contents.passage_ids is None else set(contents.passage_ids)
         self.wanted = {id: None for id in self.positions if id in ids}  # a set in reading order
         self.labels = {entry.passage_id: entry for entry in contents.labels}
-        names, server = {entry.annotator for entry in contents.labels}, address.remote_url()
-        self.logins = {name: accounts.find_login(name, server) for name in names}
         self.project = 0
         self.before: set[str] | None = None  # the passages that had a task when this push began
         self.updated: set[int] = set()
@@ -204,7 +202,7 @@ class _Push:
         ]
         annotations = [
             {
-                "completed_by": {"email": self.logins[entry.annotator]},
+                "completed_by": {"email": account_email(entry.annotator)},
                 "result": exports.to_regions(entry),
                 "lead_time": entry.lead_time,
                 "ground_truth": False,

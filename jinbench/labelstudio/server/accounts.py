@@ -70,21 +70,16 @@ def lock(name: str) -> contextlib.AbstractContextManager[object]:
 
 @dataclass(frozen=True)
 class Account:
-    """An account on a server.
-
-    `login`: its e-mail address, if somebody else made the account; `password` is empty then. `url`: the server,
-    None for the one of this home.
-    """
+    """An account on the server at `url`, None for the one of this home."""
 
     name: str
-    password: str = ""
+    password: str
     token: str | None = None
-    login: str | None = None
     url: str | None = None
 
     @property
     def email(self) -> str:
-        return self.login or annotators.account_email(self.name)
+        return annotators.account_email(self.name)
 
 
 def accounts_path() -> Path:
@@ -156,36 +151,6 @@ def restrict_permissions() -> bool:
     except OSError as error:
         raise ServerError(f"Others can read {path}, and that cannot be changed ({error.strerror}).") from None
     return was_open
-
-
-def map_login(name: str, login: str, url: str) -> Account:
-    """Record that annotator `name` has the account `login` on the server at `url`; exports do not show it.
-
-    Raises :class:`ServerError` if another annotator has that login: nobody could tell their labels apart.
-    """
-    taken = [name for name, account in accounts_by_name(url).items() if account.email.casefold() == login.casefold()]
-    if taken not in ([], [name]):
-        raise ServerError(f"{login} on {url} is {taken[0]} already. One login is one annotator.")
-    return save_account(Account(name, login=login, url=url))
-
-
-def find_login(name: str, url: str | None) -> str:
-    """Return the annotator's login on the server at `url`, or on the one of this home."""
-    account = accounts_by_name(url).get(name)
-    return account.email if account else annotators.account_email(name)
-
-
-def names_by_login(logins: list[str], url: str | None) -> dict[str, str]:
-    """Return the annotator's name for each login of the server at `url`; the login itself if it is no annotator's."""
-    accounts = accounts_by_name(url)
-    mapped = {account.email.casefold(): name for name, account in accounts.items()}
-
-    def name_of(login: str) -> str:
-        name = annotators.account_name(login)
-        # An annotator who is mapped to another login does not own the account of the usual name too.
-        return mapped.get(login.casefold()) or (login if name in accounts else name)
-
-    return {login: name_of(login) for login in logins}
 
 
 @contextlib.contextmanager
