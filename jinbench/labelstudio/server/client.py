@@ -24,7 +24,6 @@ _NOT_RUNNING = "No Label Studio is running. Type: jinbench labelstudio start"
 def ensure_member(name: str) -> str:
     """Return the login of annotator `name` on the server of :func:`connect`; sign it up if it has none.
 
-    A login that `accounts.map_login` recorded is not signed up: the owner of that server makes it.
     Raises :class:`ServerError`, which says what the owner has to do.
     """
     url = address.remote_url()
@@ -35,17 +34,11 @@ def ensure_member(name: str) -> str:
         return ensure_local_member(server.url, name).email
     from label_studio_sdk.core.api_error import ApiError
 
-    client, login = connect(), accounts.find_login(name, url)
-    map_command = f"jinbench labelstudio accounts --url {url} {name}=LOGIN"
+    client, login = connect(), account_email(name)
     try:
         with translate_http_errors(url):
             if login.casefold() in {str(user.email).casefold() for user in client.users.list()}:
                 return login
-            if login != account_email(name):
-                raise ServerError(
-                    f"{url} has no member {login}. Ask its owner to invite that address (Organization, Invite people), "
-                    f"or name another login: {map_command}"
-                )
             http: Any = client._client_wrapper.httpx_client
             answer = http.request("api/invite", method="GET")
             link = str(answer.json()["invite_url"]) if answer.status_code == 200 else ""
@@ -56,7 +49,7 @@ def ensure_member(name: str) -> str:
     if not link:
         raise ServerError(
             f"{url} has no member {login}, and does not let this token invite one (HTTP {answer.status_code}). Ask its "
-            f"owner to make that account, or to name one that exists; then: {map_command}"
+            "owner to make that account, then run the same command again."
         )
     if not link.startswith("/") or link.startswith("//"):
         raise ServerError(f"{url} invites people to another server. Ask its owner to invite {login}.")
