@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from jinbench.core.benchmark import find_benchmark
 from jinbench.core.errors import ErrorList, shorten
@@ -35,14 +35,16 @@ Config: TypeAlias = Literal["ner", "sector", "articles", "annotations", "ner_noi
 Scheme: TypeAlias = Literal["BIO", "BIOES", "BMES", "BILOU"]
 Repair: TypeAlias = Literal["begin", "drop"]
 # A path to JSON Lines, rows as in such a file, or labels by id of the item.
-SystemOutput: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]]
+SystemOutput: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, object]] | Mapping[str, Iterable[object]]
+# One entry per item: tags, class labels or spans.
+LabelSequences: TypeAlias = Iterable[Iterable[object]]
 
 
 @overload
 def load(config: Config = ..., split: None = None, *, root: Root = None) -> "DatasetDict": ...
 @overload
 def load(config: Config, split: str, *, root: Root = None) -> "Dataset": ...
-def load(config: Config = "ner", split: str | None = None, *, root: Root = None) -> Any:
+def load(config: Config = "ner", split: str | None = None, *, root: Root = None) -> "Dataset | DatasetDict":
     """Load the dataset of a benchmark into memory, without network or cache.
 
     Args:
@@ -113,13 +115,13 @@ def score(
 ) -> Score: ...  # fmt: skip
 @overload
 def score(
-    *, predictions: Any, gold: Any, articles: Iterable[Any] | None = None, names: Iterable[str] = (),
-    scheme: Scheme = "BIO", repair: Repair | None = None, tag_names: TagNames = (),
+    *, predictions: LabelSequences, gold: LabelSequences, articles: Iterable[object] | None = None,
+    names: Sequence[str] = (), scheme: Scheme = "BIO", repair: Repair | None = None, tag_names: TagNames = (),
 ) -> StreamingReport: ...  # fmt: skip
 def score(
-    predictions: Any, *, gold: Any = None, task: Task = "ner", split: Split = "test", crosswalk: str = "",
-    articles: Iterable[Any] | None = None, names: Any = (), scheme: Scheme = "BIO", repair: Repair | None = None,
-    tag_names: TagNames = (), root: Root = None,
+    predictions: object, *, gold: LabelSequences | None = None, task: Task = "ner", split: Split = "test",
+    crosswalk: str = "", articles: Iterable[object] | None = None, names: Sequence[str] = (), scheme: Scheme = "BIO",
+    repair: Repair | None = None, tag_names: TagNames = (), root: Root = None,
 ) -> Score | StreamingReport:  # fmt: skip
     """Score predictions, with 95 % confidence intervals.
 
@@ -168,13 +170,13 @@ def compare(
 ) -> Difference: ...  # fmt: skip
 @overload
 def compare(
-    a: Any, b: Any, *, gold: Any, articles: Iterable[Any] | None = None, names: Iterable[str] = (),
-    scheme: Scheme = "BIO", repair: Repair | None = None, tag_names: TagNames = (),
+    a: LabelSequences, b: LabelSequences, *, gold: LabelSequences, articles: Iterable[object] | None = None,
+    names: Sequence[str] = (), scheme: Scheme = "BIO", repair: Repair | None = None, tag_names: TagNames = (),
 ) -> Difference: ...  # fmt: skip
 def compare(
-    a: Any, b: Any, *, gold: Any = None, task: Task = "ner", split: Split = "test", crosswalk: str = "",
-    articles: Iterable[Any] | None = None, names: Any = (), scheme: Scheme = "BIO", repair: Repair | None = None,
-    tag_names: TagNames = (), root: Root = None,
+    a: object, b: object, *, gold: LabelSequences | None = None, task: Task = "ner", split: Split = "test",
+    crosswalk: str = "", articles: Iterable[object] | None = None, names: Sequence[str] = (), scheme: Scheme = "BIO",
+    repair: Repair | None = None, tag_names: TagNames = (), root: Root = None,
 ) -> Difference:  # fmt: skip
     """Compare two systems: the difference in micro-F1, a minus b, and whether it is significant.
 
@@ -235,7 +237,7 @@ def rank(
 
 
 def _read_systems(
-    task: str, split: str, crosswalk: str, root: Root, scheme: str, repair: str | None, *outputs: Any
+    task: str, split: str, crosswalk: str, root: Root, scheme: str, repair: str | None, *outputs: object
 ) -> tuple[Gold, list[Predictions]]:
     benchmark = find_benchmark(root)
     gold = read_task_gold(benchmark, task, split, crosswalk)
@@ -250,7 +252,7 @@ def _read_systems(
     return gold, systems
 
 
-def _to_rows(output: Any, task: str, problems: ErrorList) -> Iterable[tuple[str, dict[str, Any]]]:
+def _to_rows(output: object, task: str, problems: ErrorList) -> Iterable[tuple[str, dict[str, object]]]:
     """Yield rows of a prediction file with their locations, from rows or from labels by id."""
     fix = "pass rows, a path, or labels by id; or gold too"
     if isinstance(output, Mapping):
@@ -268,8 +270,8 @@ def _to_rows(output: Any, task: str, problems: ErrorList) -> Iterable[tuple[str,
 
 
 def _mapping_to_rows(
-    labels_by_id: Mapping[Any, Any], task: str, problems: ErrorList, fix: str
-) -> Iterable[tuple[str, dict[str, Any]]]:
+    labels_by_id: Mapping[object, object], task: str, problems: ErrorList, fix: str
+) -> Iterable[tuple[str, dict[str, object]]]:
     for id, labels in labels_by_id.items():
         location = f"predictions[{shorten(id)}]"
         if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
@@ -277,7 +279,7 @@ def _mapping_to_rows(
             expected = f"a list of labels, such as {example}; an empty one if there are none"
             problems.add("wrong-shape", location, expected=expected, found=shorten(labels), fix=fix)
             continue
-        values: Sequence[Any] = list(labels)
+        values: list[object] = list(labels)
         is_tagged = task == "ner" and bool(values) and isinstance(values[0], str)
         if task == "ner" and not is_tagged:
             values = list(map(span_to_row, values))

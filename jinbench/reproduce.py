@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinbench.annotation import agreement, exports
 from jinbench.annotation.annotators import read_annotators
@@ -23,7 +22,7 @@ from jinbench.baselines import learning_curve, run
 from jinbench.baselines.recipe import Recipe, find_recipes, install_command, load_recipe
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.types import Step
+from jinbench.core.types import JsonObject, Step
 from jinbench.dataset import build, split_search
 from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects, push
 from jinbench.labelstudio.contents import TaskContents
@@ -109,7 +108,7 @@ def copy_inputs(benchmark: Benchmark, folder: Path) -> Benchmark:
 
 
 @contextmanager
-def temporary_server(step: Step) -> Iterator[Any]:
+def temporary_server(step: Step) -> Iterator[process.Server]:
     """Start a Label Studio with an empty database in a temporary folder."""
     with (
         tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder,
@@ -211,7 +210,7 @@ def compare_file(benchmark: Benchmark, rebuilt: Benchmark, name: str) -> Check:
     return Check(FAIL, name, f"expected sha256 {files.sha256(before)[:12]}, made {files.sha256(after)[:12]} ({new})")
 
 
-def strip_run(data: bytes) -> Any:
+def strip_run(data: bytes) -> JsonObject | None:
     try:
         return run.strip_costs(data.decode())
     except (ValueError, AttributeError):
@@ -263,7 +262,7 @@ def compare_scores(benchmark: Benchmark, rebuilt: Benchmark, name: str) -> Check
     return Check(FAIL, name, f"expected micro-F1 within {TOLERANCE} of the committed, it moved by {moved:.4f}")
 
 
-def micro_f1_scores(record: dict[str, Any]) -> dict[str, float]:
+def micro_f1_scores(record: JsonObject) -> dict[str, float]:
     """Every micro-F1 of a recipe, those under noise too."""
     scores = {split: score["micro"]["f1"] or 0.0 for split, score in record["scores"].items()}
     return scores | {

@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from jinbench.annotation.coefficients import Estimate, cohen_kappa, krippendorff_alphas
 from jinbench.annotation.exports import read_annotator_export, read_labels
@@ -16,13 +15,13 @@ from jinbench.annotation.workspace import Workspace
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ErrorList, fail
-from jinbench.core.types import PassageLabels, slice_spans
+from jinbench.core.types import JsonObject, PassageLabels, slice_spans
 from jinbench.scoring import counts
 from jinbench.scoring.gold import TASKS, Gold, LabelKey
 from jinbench.scoring.results import Cell, Score, round_floats
 from jinbench.scoring.score import score_predictions
 
-Record = dict[str, Any]  # agreement.json, or a part of it
+Record = JsonObject  # agreement.json, or a part of it
 
 NO_SPAN = "–"  # in the confusion table: the other has no span with these boundaries
 

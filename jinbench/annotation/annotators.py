@@ -4,15 +4,15 @@ import datetime
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinbench.annotation.labels import LabelSet
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ErrorList
+from jinbench.core.types import JsonObject
 
 DOMAIN = "@jinbench.localhost"
 ADJUDICATOR = "adjudicator"
@@ -154,7 +154,7 @@ def read_annotators(benchmark: Benchmark) -> Annotators:
     )
 
 
-def _to_annotator(entry: Mapping[str, Any]) -> Annotator:
+def _to_annotator(entry: JsonObject) -> Annotator:
     return Annotator(
         entry["name"],
         entry["kind"],

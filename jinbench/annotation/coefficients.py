@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
 from jinbench.scoring import significance
-from jinbench.scoring.gold import Gold
-from jinbench.scoring.results import format_interval, round_floats
+from jinbench.scoring.gold import Gold, LabelKey
+from jinbench.scoring.results import format_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ def _alpha(units: "Units", level: Any) -> float:
     return float(krippendorff.alpha(value_counts=units, level_of_measurement=level))
 
 
-def masi_distance(first: frozenset[Any], second: frozenset[Any]) -> float:
+def masi_distance(first: frozenset[LabelKey], second: frozenset[LabelKey]) -> float:
     """Return the MASI distance: 1 - Jaccard × (1 equal, 2/3 nested, 1/3 crossing, 0 disjoint).
 
     Passonneau 2006, "Measuring agreement on set-valued items (MASI)", LREC.
@@ -129,4 +129,6 @@ def _estimate(name: str, gold: Gold, units: "Units", coefficient: "Callable[[Uni
     for draw in significance.draw_articles(len(articles)):
         sample = np.concatenate([np.tile(indices, times) for indices, times in zip(rows, draw, strict=True)])
         values.append(coefficient(units[sample]))
-    return Estimate(name, *round_floats((float(value), *significance.reliable_interval(np.array(values), sizes))))
+    low, high = significance.reliable_interval(np.array(values), sizes)
+    bounds = (None, None) if low is None or high is None else (round(low, 6), round(high, 6))
+    return Estimate(name, round(float(value), 6), *bounds)

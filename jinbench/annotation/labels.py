@@ -1,13 +1,13 @@
 """The label set (labels.toml)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ErrorList
+from jinbench.core.types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def read_label_set(benchmark: Benchmark) -> LabelSet:
             if times > 1:
                 place, found = f"{location} [[{kind}]] {name}", f"{times} times"
                 problems.add("label-set", place, expected="names that differ", found=found, fix="rename one of them")
-    release = table.get("release", table["version"])
+    release = str(table.get("release", table["version"]))
     if not release.endswith(".0"):
         expected, fix = "a version as 1.0.0", "the last part counts the errata and is 0 here"
         problems.add("label-set", f"{location} release", expected=expected, found=repr(release), fix=fix)
@@ -131,7 +131,7 @@ def read_label_set(benchmark: Benchmark) -> LabelSet:
     return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
 
 
-def _to_definition(entry: Mapping[str, Any]) -> LabelDefinition:
+def _to_definition(entry: JsonObject) -> LabelDefinition:
     return LabelDefinition(
         name=entry["name"],
         zh=entry["zh"],

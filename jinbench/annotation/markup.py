@@ -8,7 +8,7 @@ from pathlib import Path
 from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.validation import LabelValidator
 from jinbench.core import files, jsonl, schemas
-from jinbench.core.types import Passage, PassageLabels, Span
+from jinbench.core.types import JsonObject, Passage, PassageLabels, Span
 
 _REASON = re.compile(r".+?[:\uff1a]\s*\S", re.DOTALL)
 _MARK = re.compile(r"\[([^\[\]|]+)\|([A-Za-z][A-Za-z0-9_]*)\]")
@@ -45,7 +45,8 @@ def read_markup(path: Path, passages: Iterable[Passage], label_set: LabelSet, an
     counts = Counter(str(row.get("id")) for _, row in rows)
     for number, row in rows:
         schemas.check_shape(row, "marked", f"{files.display_path(path)}:{number}")
-        id, place = row["id"], f"line {number} ({row['id']})"
+        fields: JsonObject = row
+        id, place = fields["id"], f"line {number} ({row['id']})"
         passage = by_id.get(id)
         if passage is None:
             expected, fix = "the id of a passage", "see: jinbench annotate sheet"
@@ -55,7 +56,7 @@ def read_markup(path: Path, passages: Iterable[Passage], label_set: LabelSet, an
             expected, found = "each passage once", f"{counts[id]} times"
             validator.add("duplicate-id", place, expected=expected, found=found, fix="keep one of the lines")
             continue
-        plain, spans = from_markup(row["marked"])
+        plain, spans = from_markup(fields["marked"])
         if plain != passage.text:
             at = next(
                 (i for i, (a, b) in enumerate(zip(plain, passage.text, strict=False)) if a != b),
@@ -66,7 +67,7 @@ def read_markup(path: Path, passages: Iterable[Passage], label_set: LabelSet, an
             validator.add("markup-differs", f"{place} character {at}", expected=expected, found=found, fix=fix)
             continue
         valid = [span for s in spans if (span := validator.check_span(passage, *s, place)) is not None]
-        sectors, reasons = row["sectors"], tuple(row.get("reasons", ()))
+        sectors, reasons = fields["sectors"], tuple(fields.get("reasons", ()))
         if label_set.sectors and not sectors:
             lone = " or ".join(sorted(label_set.lone_sectors))
             fix = f"name one, or several{f'; {lone} if no other holds' if lone else ''}"

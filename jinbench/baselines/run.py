@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from jinbench.baselines import robustness, sandbox
 from jinbench.baselines.recipe import Recipe
@@ -21,7 +20,7 @@ from jinbench.baselines.worker import Row
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
-from jinbench.core.types import Step
+from jinbench.core.types import JsonObject, Step
 from jinbench.dataset import load
 from jinbench.dataset.gold import FOLD_COLUMN, crosswalk_types, main_crosswalk, read_task_gold, task_config
 from jinbench.scoring.gold import FOLDS, NOISY, Gold, LabelKey, apply_crosswalk, coarsen_gold
@@ -29,7 +28,7 @@ from jinbench.scoring.predictions import predictions_file_name, to_rows
 from jinbench.scoring.results import Score, round_floats
 from jinbench.scoring.score import score_predictions
 
-Record = dict[str, Any]  # an object of scores.json
+Record = JsonObject  # an object of scores.json
 
 SPLITS = ("test", FOLDS)  # what a recipe is run on by default
 SCORES_FILE, COSTS_KEY = "scores.json", "run"  # the record, and its key that differs from run to run

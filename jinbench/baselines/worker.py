@@ -25,10 +25,10 @@ from typing import Any, Protocol
 
 from jinbench.core import tags
 from jinbench.core.errors import DataError, ErrorList, Problem
-from jinbench.core.types import Span
+from jinbench.core.types import JsonObject, Span
 
-Row = dict[str, Any]
-Message = dict[str, Any]
+Row = JsonObject
+Message = JsonObject
 
 HEADER_BYTES = 8  # the length of a message
 EXIT_ANSWERED = 77  # exit code of a fork that has sent its reply; a recipe that ends its process gives another
@@ -260,15 +260,15 @@ def _convert_predictions(
     return values
 
 
-def _convert_labels(task: str, text: str, labels: Any, location: str) -> list[object]:
-    if isinstance(labels, str):
+def _convert_labels(task: str, text: str, labels: object, location: str) -> list[object]:
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise TypeError
-    labels = list(labels)
+    values = list(labels)
     if task == "sector":
-        return [str(name) for name in labels]
-    if len(labels) == len(text) and all(isinstance(tag, str) for tag in labels):
-        labels = tags.from_bio(labels, text, location)
-    return [{"start": operator.index(span[0]), "end": operator.index(span[1]), "type": str(span[2])} for span in labels]
+        return [str(name) for name in values]
+    if len(values) == len(text) and all(isinstance(tag, str) for tag in values):
+        values = tags.from_bio(values, text, location)
+    return [{"start": operator.index(span[0]), "end": operator.index(span[1]), "type": str(span[2])} for span in values]
 
 
 if __name__ == "__main__":

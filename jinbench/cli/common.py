@@ -1,11 +1,11 @@
 """Shared options, tables, progress bars, exit codes."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -44,7 +44,7 @@ def writable_benchmark(ctx: typer.Context) -> Benchmark:
     return benchmark
 
 
-def emit(value: Any, as_json: bool, text: Callable[[], str]) -> None:
+def emit(value: object, as_json: bool, text: Callable[[], str]) -> None:
     printed = json.dumps(value, ensure_ascii=False, indent=1) if as_json else text()
     typer.echo(_escaped(printed))
 
@@ -76,7 +76,15 @@ def say(text: str) -> None:
 def progress() -> Iterator[Step]:
     """A function (what, done, of how many) that keeps a bar for each thing on standard error."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     columns = (
         SpinnerColumn(),
@@ -86,7 +94,7 @@ def progress() -> Iterator[Step]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def step(what: str, done: int, total: int) -> None:
             if what not in tasks:
@@ -98,7 +106,7 @@ def progress() -> Iterator[Step]:
         yield step
 
 
-def format_table(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Records as a plain table."""
     if not rows:
         return ""

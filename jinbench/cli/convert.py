@@ -83,14 +83,20 @@ def convert(
     if out_scheme and to != "conll":
         raise typer.BadParameter("goes with --to conll", param_hint="--out-scheme")
     corpora = [parse_source(source) for source in sources]
-    reading = {"scheme": scheme, "repair": repair, "join": join, "group": group, "offsets": offsets,
-               "passages": passages}  # fmt: skip
+    reading: dict[str, str | int | None] = {
+        "scheme": scheme,
+        "repair": repair,
+        "join": join,
+        "group": group,
+        "offsets": offsets,
+        "passages": passages,
+    }
     names = [f"{source.split}={source.path.name}" if source.split else source.path.name for source in corpora]
     command_options = {name: value for name, value in (reading | {"seed": seed}).items() if value}
     command = ["jinbench", "convert", *names, *(["--from", origin] if origin else []), "--to", to, "--out", out.name]
     for name, value in command_options.items():
         command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    writing = {
+    writing: dict[str, str | int | None] = {
         "scheme": out_scheme or "BIO",
         "title": title or out.resolve().name,
         "command": shlex.join(command),

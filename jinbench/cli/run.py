@@ -1,12 +1,13 @@
 """Commands: run, reproduce."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, emit, format_table, progress, say, writable_benchmark
 from jinbench.core.errors import DataError, Problem
+from jinbench.core.types import JsonObject
 
 commands = typer.Typer()
 
@@ -60,7 +61,7 @@ def run(
     if curve and "folds" not in splits:
         raise typer.BadParameter("a learning curve is one of the cross-validation", param_hint="--curve")
     benchmark = benchmark_of(ctx) if files or out else writable_benchmark(ctx)
-    records: list[dict[str, Any]] = []
+    records: list[JsonObject] = []
     chosen = [(load_recipe(path), (out or path.parent) / path.stem) for path in files or find_recipes(benchmark)]
     check_folders([folder for _, folder in chosen])
     for recipe, folder in chosen:
@@ -112,7 +113,7 @@ def check_folders(folders: list[Path]) -> None:
             )
 
 
-def _summary(record: dict[str, Any]) -> dict[str, Any]:
+def _summary(record: JsonObject) -> dict[str, object]:
     """Return a table row for a recipe: scores, times, memory."""
     from jinbench.baselines import run as baselines
     from jinbench.scoring import results

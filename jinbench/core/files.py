@@ -13,6 +13,7 @@ from typing import Any
 from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
 from jinbench.core.schemas import check_shape
 from jinbench.core.text import replace_unencodable
+from jinbench.core.types import JsonObject
 
 
 def sha256(data: bytes) -> str:
@@ -58,7 +59,7 @@ def not_utf8_problem(path: Path, line: int, byte: int, offset: int) -> Problem:
     return Problem("not-utf8", location=f"{display_path(path)}:{line}", expected="UTF-8", found=found, fix=fix)
 
 
-def read_toml(path: Path, schema: str, fix: str = "check the path") -> dict[str, Any]:
+def read_toml(path: Path, schema: str, fix: str = "check the path") -> JsonObject:
     """Read a TOML file and validate it against a schema.
 
     Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape).
@@ -73,7 +74,7 @@ def read_toml(path: Path, schema: str, fix: str = "check the path") -> dict[str,
     return table
 
 
-def date_problems(value: Any, location: str) -> list[Problem]:
+def date_problems(value: object, location: str) -> list[Problem]:
     """Return a problem (wrong-shape) if a value of a TOML file is not a date."""
     problems = ErrorList()
     if type(value) is not datetime.date:
@@ -95,12 +96,12 @@ def read_json(path: Path, fix: str = "check the path") -> Any:
         fail("broken-json", location, expected="JSON", found=shorten(str(error), 100), fix="regenerate the file")
 
 
-def dump_json(value: Any) -> str:
+def dump_json(value: object) -> str:
     """Serialize as JSON that diffs well: sorted keys, indent of one space, characters unescaped."""
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def dump_jsonl(rows: Iterable[Any]) -> str:
+def dump_jsonl(rows: Iterable[object]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
 
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from jinbench.core import files
 from jinbench.core.errors import ErrorList, Problem, shorten
@@ -37,11 +37,11 @@ class _InvalidJsonError(ValueError):
         super().__init__(message)
 
 
-def _reject_constant(name: str) -> Any:
+def _reject_constant(name: str) -> NoReturn:
     raise _InvalidJsonError(f"{name}, which JSON does not have", "write a finite number, or leave the field out")
 
 
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         name = Counter(name for name, _ in pairs).most_common(1)[0][0]
@@ -52,7 +52,7 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_make_object)
 
 
-def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+def read_rows(path: Path) -> list[tuple[int, dict[str, object]]]:
     """Read all rows: (line number, object) for every line that is not blank.
 
     Raises :class:`DataError` with all broken lines at once, or with the errors of :func:`stream_rows`.
@@ -65,7 +65,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 def stream_rows(
     path: Path, problems: list[Problem], limit: int | None = None, longest: int | None = None
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, dict[str, object]]]:
     """Iterate over (line number, object) for every line that is not blank; at most `limit` bytes are read.
 
     With `limit`, no line may have more than `longest` bytes either: a line is in memory whole.
@@ -120,7 +120,7 @@ def stream_rows(
         problems.append(files.unreadable_problem(path, error))
 
 
-def parse_row(line: str, location: str) -> dict[str, Any] | Problem:
+def parse_row(line: str, location: str) -> dict[str, object] | Problem:
     """Parse the object on a line, or return its problem (broken-json)."""
     expected, fix = "one JSON object", "write one JSON object on each line"
     try:

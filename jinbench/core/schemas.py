@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.core.errors import ErrorList, shorten
+from jinbench.core.types import JsonObject
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -16,13 +17,13 @@ _SCHEMAS = Path(__file__).parent.parent / "schemas"
 _NONE = "no field of this name"
 
 
-def read_schema(name: str) -> dict[str, Any]:
+def read_schema(name: str) -> JsonObject:
     """Read `jinbench/schemas/<name>.json`."""
-    rules: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    rules: JsonObject = json.loads((_SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
     return rules
 
 
-def check_shape(value: Any, schema: str, location: str) -> None:
+def check_shape(value: object, schema: str, location: str) -> None:
     """Validate `value` against `jinbench/schemas/<schema>.json`.
 
     Raises :class:`DataError` (wrong-shape) with all errors.

@@ -2,21 +2,25 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeGuard
 
 from jinbench.core.errors import Problem, shorten
 from jinbench.core.types import Span
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def validate_span(
-    text: str, names: Sequence[str], start: Any, end: Any, type: Any, surface: Any, location: str,
+    text: str, names: Sequence[str], start: object, end: object, type: object, surface: object, location: str,
     problems: list[Problem],
 ) -> Span | None:  # fmt: skip
     """Return the span if it lies in `text` with one of `names` and the right surface.
 
     Otherwise a problem is added (unknown-label, span-outside-text, span-text-differs).
     """
-    if type not in names:
+    if not isinstance(type, str) or type not in names:
         problems.append(_unknown_label(names, type, location))
         return None
     code, expected, found = (
@@ -25,7 +29,7 @@ def validate_span(
         f"[{shorten(start)}, {shorten(end)})",
     )
     fix = "offsets count Unicode code points of the text from 0, the end is exclusive"
-    if not all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end)):
+    if not (is_integer(start) and is_integer(end)):
         expected, fix = f"whole numbers, {expected}", f"write 3, not 3.0 or '3'; {fix}"
     elif not 0 <= start < end <= len(text):
         found += ", which is empty" if start == end else ""
@@ -48,11 +52,11 @@ def check_overlaps(spans: Sequence[Span], location: str, problems: list[Problem]
             problems.append(Problem("spans-overlap", location=location, expected=expected, found=found, fix=fix))
 
 
-def validate_sectors(sectors: Sequence[Any], names: Sequence[str], location: str, problems: list[Problem]) -> None:
+def validate_sectors(sectors: Sequence[object], names: Sequence[str], location: str, problems: list[Problem]) -> None:
     """Report sectors that do not exist (unknown-label)."""
     problems += [_unknown_label(names, sector, location) for sector in sectors if sector not in names]
 
 
-def _unknown_label(names: Sequence[str], label: Any, location: str) -> Problem:
+def _unknown_label(names: Sequence[str], label: object, location: str) -> Problem:
     expected, fix = f"one of {', '.join(names)}", "use a label of this set; a new one goes into labels.toml first"
     return Problem("unknown-label", location=location, expected=expected, found=shorten(label), fix=fix)

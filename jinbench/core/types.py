@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+JsonObject: TypeAlias = dict[str, Any]  # of JSON or TOML, after its form was checked against a schema
 Step = Callable[[str, int, int], None]  # called with the name of a stage, the number done, the total
 Progress = Callable[[int], None]  # called with the number done
 

@@ -1,8 +1,10 @@
 """Near-duplicates and entity overlap between parts of a corpus."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from jinbench.core.types import JsonObject
 
 SHINGLE = 3  # characters
 MIN_SHARED = 20  # shingles that two near-duplicates share at least, and
@@ -80,7 +82,7 @@ def connect_groups(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> d
 
 
 def count_entity_overlap(
-    train: Iterable[Mapping[str, Any]], test: Iterable[Mapping[str, Any]], names: Iterable[str]
+    train: Iterable[JsonObject], test: Iterable[JsonObject], names: Iterable[str]
 ) -> dict[str, dict[str, int]]:
     """Count the mentions of `test` with a surface that `train` has too, by type and in all.
 

@@ -4,13 +4,14 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinbench.annotation.labels import LabelSet, bio_tag_names
+from jinbench.core.types import JsonObject
 from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 
 if TYPE_CHECKING:
     import datasets
 
 Feature = Any  # a feature of `datasets`, or a dict of them
-Row = dict[str, Any]  # an item as a plain record
+Row = JsonObject  # an item as a plain record
 Rows = dict[str, dict[str, list[Row]]]  # by config, then by split
 
 # The splits of each config; the first config is the default one.

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
@@ -16,6 +16,7 @@ from jinbench.scoring.gold import FOLDS, TASKS, Gold
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import Dataset, DatasetDict
 
     from jinbench.dataset.statistics import Statistics
 
@@ -102,7 +103,7 @@ def select_splits(manifest: Manifest, config: str, split: str | None) -> tuple[s
     return (split,)
 
 
-def load_configs(benchmark: Benchmark, config: str, split: str | None = None) -> Any:
+def load_configs(benchmark: Benchmark, config: str, split: str | None = None) -> "Dataset | DatasetDict":
     """Load a config into memory, see :func:`jinbench.api.load`.
 
     Args:

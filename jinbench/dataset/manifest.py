@@ -2,14 +2,29 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from jinbench.annotation.errata import Erratum
 from jinbench.annotation.labels import LabelSet
 from jinbench.core import files
 from jinbench.dataset.features import Row, Rows
 
-Manifest = dict[str, Any]  # contents of manifest.json, see schemas/manifest.json
+ItemHashes = dict[str, dict[str, dict[str, str]]]  # by config, split and id
+
+
+class Manifest(TypedDict):
+    """Contents of manifest.json, see schemas/manifest.json."""
+
+    version: str
+    errata: list[str]
+    gold: str
+    labels: dict[str, list[str]]
+    configs: dict[str, str]
+    items: ItemHashes
+    sha256: NotRequired[str]
+    files: NotRequired[dict[str, str]]
+    leaks: NotRequired[dict[str, int]]
+
 
 STAMP = b"jinbench"  # key of a Parquet file's metadata for its version
 
@@ -19,7 +34,7 @@ def hash_item(row: Row) -> str:
     return files.sha256(files.dump_jsonl([row]).encode())
 
 
-def hash_configs(items: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[str, str]:
+def hash_configs(items: ItemHashes, names: Mapping[str, list[str]]) -> dict[str, str]:
     """Return one hash per config, over those of its items and the names of its labels."""
     return {
         config: files.sha256(files.dump_json([splits, names.get(config)]).encode()) for config, splits in items.items()

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from jinbench.annotation.labels import LabelSet
+from jinbench.core.types import JsonObject
 from jinbench.dataset import duplicates, noise
 from jinbench.dataset.features import Rows
 from jinbench.seeds.articles import LAYOUTS
 
-Statistics = dict[str, Any]  # contents of stats.json, see schemas/stats.json
+Statistics = JsonObject  # contents of stats.json, see schemas/stats.json
 
 
 def compute_statistics(table: Rows, label_set: LabelSet) -> Statistics:

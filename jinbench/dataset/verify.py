@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -49,7 +49,7 @@ class VerificationReport:
     short_repeats: int
     repeats: dict[str, int] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:
@@ -271,7 +271,7 @@ def _find_leaks(names: Sequence[str], texts: Sequence[str], groups: Sequence[str
     return problems
 
 
-def verify_loaded(benchmark: Benchmark, rows: Any) -> int:
+def verify_loaded(benchmark: Benchmark, rows: object) -> int:
     """Verify loaded rows against the manifest, see :func:`jinbench.api.verify`.
 
     Args:
@@ -287,9 +287,10 @@ def verify_loaded(benchmark: Benchmark, rows: Any) -> int:
     from datasets import Dataset
 
     manifest = read_manifest(benchmark)
-    parts = dict(rows) if isinstance(rows, dict) else {str(getattr(rows, "split", None) or ""): rows}
+    by_split = dict(rows) if isinstance(rows, dict) else {str(getattr(rows, "split", None) or ""): rows}
+    parts = {split: part for split, part in by_split.items() if isinstance(part, Dataset)}
     fix = "give it what load_dataset gives, without streaming, before columns are added or dropped"
-    if not parts or not all(isinstance(part, Dataset) for part in parts.values()):
+    if not parts or len(parts) < len(by_split):
         expected, found = "a datasets.Dataset, or a DatasetDict of one config", type(rows).__name__
         fail("wrong-shape", "the rows", expected=expected, found=found, fix=fix)
     types = {name: of for name, of in features_from_labels(manifest["labels"]).items() if name in manifest["items"]}

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, TypeAlias, TypeGuard
+from typing import TypeAlias
 
 from jinbench.core.errors import Problem, raise_if_any, shorten
-from jinbench.core.types import Span
+from jinbench.core.spans import is_integer
+from jinbench.core.types import JsonObject, Span
 
-Row: TypeAlias = dict[str, Any]  # an object of a JSON file
+Row: TypeAlias = JsonObject  # an object of a JSON file
 RawSpan: TypeAlias = tuple[object, object, object, object]  # start, end, type, surface or None; not validated
 
 # What one format says and another cannot. A code never changes.
@@ -113,10 +114,6 @@ class ConversionLog:
     def raise_fatal(self) -> None:
         """Raise :class:`DataError` if a file cannot be relied on."""
         raise_if_any(self.fatal)
-
-
-def is_integer(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def validate_spans(

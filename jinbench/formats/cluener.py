@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jinbench.core.errors import shorten
+from jinbench.core.spans import is_integer
 from jinbench.formats.base import (
     OTHER_FORMAT,
     ConversionLog,
     Document,
     RawSpan,
     Row,
-    is_integer,
     log_unsupported,
     read_id_and_group,
     validate_spans,

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypedDict
 
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem, fail
@@ -18,7 +18,7 @@ SPLIT_NAMES = {"train": "train", "validation": "validation", "dev": "validation"
                "val": "validation", "test": "test"}  # fmt: skip
 PROBLEMS_PRINTED = 3  # of each code
 
-Options: TypeAlias = Mapping[str, Any]
+Options: TypeAlias = Mapping[str, str | int | None]
 
 
 class CorpusSource(NamedTuple):
@@ -26,6 +26,14 @@ class CorpusSource(NamedTuple):
 
     path: Path
     split: str | None = None
+
+
+class LossRecord(TypedDict):
+    """Number of losses of a kind, what they are, and the `place` and `what` of the first."""
+
+    count: int
+    what: str
+    examples: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,12 @@ class ConversionReport:
     texts: int
     spans: int
     files: tuple[str, ...]
-    losses: dict[str, dict[str, Any]]
+    losses: dict[str, LossRecord]
     counts: dict[str, int]
     problems: tuple[Problem, ...]
     remarks: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:
@@ -246,7 +254,7 @@ def _unusable_source(path: Path, format: Format, log: ConversionLog) -> Problem:
 
 def _write(
     documents: Iterator[Document], target: Format, path: Path, by_split: bool, log: ConversionLog,
-    options: dict[str, Any],
+    options: dict[str, str | int | None],
 ) -> None:  # fmt: skip
     """Write documents as they are read; with `by_split` a file or folder per split."""
     options["suffix"] = path.suffix if path.suffix in (".json", ".jsonl") else target.suffix
@@ -274,7 +282,7 @@ def _write_file(path: Path, chunks: Iterable[bytes]) -> None:
         file.writelines(chunks)
 
 
-def _losses_to_dict(log: ConversionLog) -> dict[str, dict[str, Any]]:
+def _losses_to_dict(log: ConversionLog) -> dict[str, LossRecord]:
     return {
         code: {
             "count": loss.count,

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
@@ -258,7 +257,7 @@ def _dataset_files(
 
 def _compute_statistics(
     table: features.Rows, label_set: LabelSet, assignments: Mapping[str, SplitAssignment]
-) -> dict[str, Any]:
+) -> statistics.Statistics:
     """Count as for a benchmark from pages; layouts and noise are empty."""
     ner = table["ner"]
     articles = {split: [{"layout": ""} for place in assignments.values() if place.split == split] for split in ner}
@@ -316,9 +315,11 @@ def _text_files(
     }
 
 
-def write_benchmark(documents: Iterable[Document], log: ConversionLog, **options: Any) -> Iterator[tuple[str, bytes]]:
+def write_benchmark(
+    documents: Iterable[Document], log: ConversionLog, title: str = "corpus", command: str = "", source: str = "",
+    seed: int = 0, **_: object,
+) -> Iterator[tuple[str, bytes]]:  # fmt: skip
     """Yield (name, contents) of every file of a benchmark."""
-    names = ("title", "command", "source", "seed")
-    benchmark = from_corpus(documents, log, **{name: options[name] for name in names if name in options})
+    benchmark = from_corpus(documents, log, title, command, source, seed)
     log.remarks += benchmark.remarks
     yield from benchmark.files.items()

@@ -1,14 +1,18 @@
 """Records of a leaderboard table: systems, ranks, scores, paired differences."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jinbench.core.errors import fail
+from jinbench.core.types import JsonObject
 from jinbench.scoring.compare import Difference
 from jinbench.scoring.error_analysis import ErrorAnalysis
 from jinbench.scoring.gold import FOLDS, NOISY
 from jinbench.scoring.html import html_table
 from jinbench.scoring.results import Score, round_floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "rank",
@@ -150,16 +154,16 @@ class Board:
         """Number of articles that the scores are computed on."""
         return self.rows[0].score.articles if self.rows else 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return the record that is stored: everything except example items of error analyses."""
-        record: dict[str, Any] = round_floats(asdict(self))
+        record: JsonObject = round_floats(asdict(self))
         for row in record["rows"]:
             del row["mistakes"]["examples"]
         for pair, stored in zip(self.pairs, record["pairs"], strict=True):
             stored["difference"] = pair.difference.to_dict()
         return record
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """Return a `pandas.DataFrame` with a row per system."""
         import pandas
 

@@ -1,10 +1,10 @@
 """Format of an entry: its description, JSON Schema and template, with an item of the dataset as example."""
 
 import json
-from typing import Any
 
 from jinbench.core import schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.types import JsonObject
 from jinbench.dataset.gold import GoldReader
 from jinbench.dataset.load import read_manifest
 from jinbench.leaderboard.entries import PREDICTIONS_FILE, EntryReader
@@ -14,12 +14,12 @@ from jinbench.scoring.predictions import LABEL_FIELDS, predictions_file_name, to
 KINDS = (*LEADERBOARD_SPLITS, "system")
 
 
-def build_schema(benchmark: Benchmark, kind: str) -> dict[str, Any]:
+def build_schema(benchmark: Benchmark, kind: str) -> JsonObject:
     """Return the JSON Schema of system.toml ("system"), or of a line of predictions for a task with its labels."""
     if kind == "system":
         return schemas.read_schema("system")
     schema = schemas.read_schema("prediction")
-    line: dict[str, Any] = schema["$defs"][kind]
+    line: JsonObject = schema["$defs"][kind]
     names = {"enum": list(read_manifest(benchmark)["labels"][kind])}
     if kind == "ner":
         line["properties"]["spans"]["items"]["properties"]["type"] |= names
@@ -41,7 +41,8 @@ def describe_format(benchmark: Benchmark, kind: str) -> str:
     labelled = [i for i, labels in enumerate(gold.labels) if labels] or list(range(len(gold.ids)))
     best = min(labelled, key=lambda i: len(gold.texts[i]))
     (row,) = to_rows(kind, [(gold.ids[best], gold.labels[best])])
-    for span in row.get("spans", ()):
+    spans = row.get("spans")
+    for span in spans if isinstance(spans, list) else ():
         span["surface"] = gold.texts[best][span["start"] : span["end"]]
     field = LABEL_FIELDS[kind]
     remark = {

@@ -11,11 +11,11 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import JsonObject
 from jinbench.leaderboard.board import Board, BoardRow
 from jinbench.leaderboard.tables import REMARKS, format_board_files, list_remarks
 from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell, round_floats
@@ -108,14 +108,16 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def _flatten(table: JsonObject, prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in table.items():
         flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
 
 
-def _data(boards: Sequence[Board], title: str, labelled_by: str, strings: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _data(
+    boards: Sequence[Board], title: str, labelled_by: str, strings: dict[str, dict[str, str]]
+) -> dict[str, object]:
     """Return the data of the page's script: the records of leaderboard.json with examples, and the texts."""
     return {
         "title": title,
@@ -127,7 +129,7 @@ def _data(boards: Sequence[Board], title: str, labelled_by: str, strings: dict[s
     }
 
 
-def _board(board: Board) -> dict[str, Any]:
+def _board(board: Board) -> JsonObject:
     record = board.to_dict()
     record |= {"key": board.key, "articles": board.articles, "signature": board.rows[0].score.signature_text}
     record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in list_remarks(board)]
@@ -136,7 +138,7 @@ def _board(board: Board) -> dict[str, Any]:
             del stored["score"][name]
         stored["rank_range"] = row.rank_range
         stored["about"]["url"] = safe_link(row.about.link)
-        stored["mistakes"]["examples"] = round_floats([asdict(example) for example in row.mistakes.examples])
+        stored["mistakes"]["examples"] = [round_floats(asdict(example)) for example in row.mistakes.examples]
     return record
 
 

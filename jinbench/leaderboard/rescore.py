@@ -1,7 +1,6 @@
 """Effect of errata on scores and ranks."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from jinbench.annotation.errata import read_errata
 from jinbench.annotation.workspace import Workspace
@@ -31,10 +30,9 @@ class RankChange:
         """True if the rank changed."""
         return self.old_rank != self.new_rank
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the record that `--json` prints."""
-        record: dict[str, Any] = round_floats(asdict(self))
-        return record | {"moved": self.moved}
+        return round_floats(asdict(self)) | {"moved": self.moved}
 
     def __str__(self) -> str:
         old, new = self.old.micro, self.new.micro

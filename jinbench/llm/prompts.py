@@ -23,6 +23,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Span
 from jinbench.dataset import load
 from jinbench.dataset.gold import gold_from_rows, read_task_gold
+from jinbench.dataset.manifest import Manifest
 from jinbench.dataset.splits import FOLD_COLUMNS
 from jinbench.llm import align
 from jinbench.scoring.gold import FOLDS, TASKS, LabelKey
@@ -160,7 +161,7 @@ def _to_row(id: str, system: str, item: str) -> JsonObject:
     return {"id": id, "prompt": f"{system}\n\n{item}", "messages": messages}
 
 
-def _to_examples(task: str, rows: Sequence[JsonObject], manifest: JsonObject) -> list[Example]:
+def _to_examples(task: str, rows: Sequence[JsonObject], manifest: Manifest) -> list[Example]:
     gold = gold_from_rows(task, "train", rows, manifest)
     return [
         Example(row["id"], row["article_id"], row.get("title", ""), row["text"], labels)

@@ -8,7 +8,7 @@ from typing import Any
 from jinbench.core.tags import from_bio
 from jinbench.core.types import Span
 
-TextInput = Iterable[str | Mapping[str, Any]]  # texts, or rows of the dataset
+TextInput = Iterable[str | Mapping[str, object]]  # texts, or rows of the dataset
 LabelInput = Iterable[Iterable[Any]]  # for each text its spans, or its BIO tags
 
 _KEYS = ("start", "end", "type")

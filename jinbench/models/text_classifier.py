@@ -1,7 +1,7 @@
 """Multi-label text classifier over character n-grams, with one threshold per label."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,13 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 
+from jinbench.core.types import JsonObject
+
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
 BoolArray = NDArray[np.bool_]
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[JsonObject]
+_Model = tuple[FeatureUnion, FloatArray, FloatArray]
 
 _BATCH_SIZE = 2**12  # texts whose n-grams are counted together: few enough for the processor's cache
 _UNREACHABLE = 1e6  # a threshold above every score
@@ -155,7 +158,7 @@ class MultiLabelTextClassifier(BaseEstimator):  # type: ignore[misc]
         """Return how far each score is above its threshold, (rows, labels) in the order of `classes_`."""
         return self._scores(self.model_, X) - self.thresholds_
 
-    def _fit_model(self, X: Rows, truth: IntArray) -> Any:
+    def _fit_model(self, X: Rows, truth: IntArray) -> "_Model":
         """Return what `_scores` needs: here the features, and a column of weights and a bias for each label."""
         names = [str(number) for number in range(len(self.extractors))]
         steps = [
@@ -172,7 +175,7 @@ class MultiLabelTextClassifier(BaseEstimator):  # type: ignore[misc]
             weights[:, label], biases[label] = classifier.coef_[0], classifier.intercept_[0]
         return features, weights, biases
 
-    def _scores(self, model: Any, X: Rows) -> FloatArray:
+    def _scores(self, model: "_Model", X: Rows) -> FloatArray:
         """Return scores (rows, labels)."""
         features, weights, biases = model
         scores: FloatArray = features.transform(X) @ weights + biases  # all labels at once, which is fast

@@ -18,6 +18,7 @@ from jinbench.baselines.run import read_stored_results
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
+from jinbench.core.types import JsonObject
 from jinbench.dataset.features import CONFIGS, dataset_features, features_markdown
 from jinbench.dataset.load import read_statistics
 from jinbench.dataset.noise import KINDS
@@ -27,7 +28,6 @@ from jinbench.leaderboard.ranking import build_boards
 from jinbench.leaderboard.tables import format_markdown
 from jinbench.publish import plots
 from jinbench.publish.croissant import build_croissant
-from jinbench.publish.rai import Record
 from jinbench.scoring.gold import FOLDS
 from jinbench.scoring.results import MIN_GOLD_MENTIONS, format_interval
 
@@ -177,11 +177,11 @@ def _conditions(benchmark: Benchmark) -> str:
     return f"{text}\n{_table(['test micro-F1, and its change at the highest level of noise', *names], rows)}"
 
 
-def _f1_or_count(cell: Record) -> str:
+def _f1_or_count(cell: JsonObject) -> str:
     return f"{cell['correct']} correct" if cell["gold"] < MIN_GOLD_MENTIONS else _f1(cell)
 
 
-def _change(tier: Record | None) -> str:
+def _change(tier: JsonObject | None) -> str:
     if not tier or not tier["change"]:
         return "–"
     change = tier["change"]
@@ -265,7 +265,7 @@ def _agreement(benchmark: Benchmark) -> str:
     return text + (_table(head, rows) if rows else "")
 
 
-def _pair_agreement(pair: Record) -> str:
+def _pair_agreement(pair: JsonObject) -> str:
     strict, overlap = pair["strict"], pair["overlap"]
     cells = zip([strict["micro"], *strict["labels"]], [overlap["micro"], *overlap["labels"]], strict=True)
     rows = [
@@ -287,11 +287,11 @@ def _pair_agreement(pair: Record) -> str:
     )
 
 
-def _f1(cell: Record) -> str:
+def _f1(cell: JsonObject) -> str:
     return "–" if cell["f1"] is None else format_interval(cell["f1"], cell["low"], cell["high"])
 
 
-def _estimate(value: Record) -> str:
+def _estimate(value: JsonObject) -> str:
     return "–" if value["value"] is None else format_interval(value["value"], value["low"], value["high"])
 
 

@@ -6,7 +6,7 @@ fields are left out. The file lists the hashes of the others, so it is made last
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.annotation import agreement
 from jinbench.annotation.annotators import Annotators, read_annotators
@@ -14,12 +14,13 @@ from jinbench.annotation.errata import Erratum, read_errata
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.types import JsonObject
 from jinbench.dataset import load
-from jinbench.dataset.features import ITEMS, dataset_features, describe_fields, element_feature, label_names
+from jinbench.dataset.features import ITEMS, Feature, dataset_features, describe_fields, element_feature, label_names
+from jinbench.dataset.manifest import Manifest
 from jinbench.dataset.splits import SPLITS
 from jinbench.publish import markdown, rai
 from jinbench.publish.markdown import Documents, Sections
-from jinbench.publish.rai import Record
 
 if TYPE_CHECKING:
     import datasets
@@ -28,7 +29,6 @@ FILE_NAME = "croissant.json"
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 SPLIT_NAMES = "splits"  # the record set that lists the splits
 
-JsonObject = dict[str, Any]
 
 # The context of the standard, complete, because consumers compare it with theirs.
 _TERMS = re.findall(
@@ -58,7 +58,7 @@ _FORMATS = {"csv": "text/csv", "json": "application/json", "parquet": "applicati
 _TYPES = {"string": "sc:Text", "bool": "sc:Boolean", "int": "sc:Integer", "uint": "sc:Integer", "float": "sc:Float"}
 
 
-def build_croissant(benchmark: Benchmark, manifest: Record | None = None, card: str | None = None) -> JsonObject:
+def build_croissant(benchmark: Benchmark, manifest: Manifest | None = None, card: str | None = None) -> JsonObject:
     """Describe the dataset of a benchmark in Croissant.
 
     Args:
@@ -94,11 +94,11 @@ def _read_if_present(benchmark: Benchmark, name: str) -> str:
 
 
 def describe_dataset(
-    manifest: Record,
+    manifest: Manifest,
     features: "Mapping[str, datasets.Features]",
     annotators: Annotators,
     documents: Documents,
-    agreement_record: Record | None = None,
+    agreement_record: JsonObject | None = None,
     errata: Sequence[Erratum] = (),
 ) -> JsonObject:
     """Return the JSON-LD object. `features`: types by config; `agreement_record`: the contents of agreement.json."""
@@ -139,7 +139,7 @@ def _drop_empty(fields: JsonObject) -> JsonObject:
     return {key: value for key, value in fields.items() if value or value is False}
 
 
-def _creator(author: Record) -> dict[str, str]:
+def _creator(author: JsonObject) -> dict[str, str]:
     """Convert an author of CITATION.cff: `name` for an organization, two names for a person."""
     if "name" in author:
         return {"@type": "sc:Organization", "name": author["name"]}
@@ -147,7 +147,7 @@ def _creator(author: Record) -> dict[str, str]:
     return {"@type": "sc:Person", "name": " ".join(name for name in names if name)}
 
 
-def _license(head: Record, sections: Sections) -> list[JsonObject]:
+def _license(head: JsonObject, sections: Sections) -> list[JsonObject]:
     """Describe the license in words too: an address alone would license the whole."""
     description = " ".join(sections.get("Rights and citation", ()))
     url = head.get("license_link") or head.get("license")
@@ -155,7 +155,7 @@ def _license(head: Record, sections: Sections) -> list[JsonObject]:
     return [{"@type": "sc:CreativeWork"} | fields] if fields else []
 
 
-def _to_bibtex(citation: Record, manifest: Record) -> str:
+def _to_bibtex(citation: JsonObject, manifest: Manifest) -> str:
     """Return a BibTeX entry with the version and hash that scores refer to."""
     if not citation.get("title"):
         return ""
@@ -175,7 +175,7 @@ def _to_bibtex(citation: Record, manifest: Record) -> str:
 ItemHashes = Mapping[str, Mapping[str, Mapping[str, str]]]  # hashes by config, split and id
 
 
-def _ordered_hashes(manifest: Record, features: "Mapping[str, datasets.Features]") -> ItemHashes:
+def _ordered_hashes(manifest: Manifest, features: "Mapping[str, datasets.Features]") -> ItemHashes:
     """Return the item hashes of the manifest in the order of `features` and `SPLITS`."""
     items = manifest["items"]
     return {
@@ -193,7 +193,7 @@ def _describe_sizes(hashes: ItemHashes) -> list[str]:
     return [f"Config {config}, {_describe_counts(splits)}." for config, splits in hashes.items()]
 
 
-def _file_objects(manifest: Record) -> list[JsonObject]:
+def _file_objects(manifest: Manifest) -> list[JsonObject]:
     """List the files of the manifest with their hashes; addresses are relative to the folder of croissant.json."""
     return [
         {
@@ -230,7 +230,7 @@ def _file_sets(hashes: ItemHashes) -> list[JsonObject]:
 def _split_record_set(hashes: ItemHashes) -> JsonObject:
     names = dict.fromkeys(split for splits in hashes.values() for split in splits)
     return {
-        "@type": "cr:RecordSet",
+        "@type": "cr:JsonObjectSet",
         "@id": SPLIT_NAMES,
         "name": SPLIT_NAMES,
         "description": "The names of the splits.",
@@ -245,7 +245,7 @@ def _record_sets(hashes: ItemHashes, features: "Mapping[str, datasets.Features]"
     descriptions = describe_fields(features)
     return [
         {
-            "@type": "cr:RecordSet",
+            "@type": "cr:JsonObjectSet",
             "@id": config,
             "name": config,
             "description": f"An item is {ITEMS[config].replace('`', '')}. {_describe_counts(splits)}.",
@@ -280,7 +280,7 @@ def _split_field(config: str, splits: Iterable[str]) -> JsonObject:
     }
 
 
-def _field(config: str, name: str, feature: Any, descriptions: Mapping[str, str]) -> JsonObject:
+def _field(config: str, name: str, feature: Feature, descriptions: Mapping[str, str]) -> JsonObject:
     """Describe a column; the parts of a struct become sub-fields."""
     element = element_feature(feature)
     source = {"fileSet": {"@id": _file_set_id(config)}, "extract": {"column": name}}
@@ -307,12 +307,12 @@ def _field(config: str, name: str, feature: Any, descriptions: Mapping[str, str]
     return field | {"subField": parts}
 
 
-def _shape(feature: Any) -> JsonObject:
+def _shape(feature: Feature) -> JsonObject:
     """Return the shape of a list: -1 if it may have any length."""
     return {} if element_feature(feature) is feature else {"isArray": True, "arrayShape": str(feature.length)}
 
 
-def _data_type(feature: Any) -> str | list[str]:
+def _data_type(feature: Feature) -> str | list[str]:
     """Return the name of an atomic type: int32 and int64 are both integers."""
     name = _TYPES[str(feature.dtype).rstrip("0123456789")]
     return [name, "cr:Label"] if label_names(feature) else name

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jinbench.core import files
 from jinbench.core.errors import fail, shorten
 from jinbench.core.types import Step
 from jinbench.dataset.load import read_manifest_in
+from jinbench.dataset.manifest import Manifest
 from jinbench.dataset.verify import STANDOFF
 from jinbench.publish.hub_errors import (
     REPO_TYPE,
@@ -76,7 +77,7 @@ class UploadPlan:
     def count(self, *states: str) -> int:
         return sum(change.state in states for change in self.changes)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:
@@ -107,7 +108,7 @@ class PublishedVersion:
         """The line of Python that loads it."""
         return f'load_dataset("{self.repo_id}", "ner", revision="{self.tag}")'
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self) | {"load": self.load}
 
 
@@ -262,7 +263,7 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in files.list_files(folder).items()}
 
 
-def _data_names(listing: dict[str, Any]) -> set[str]:
+def _data_names(listing: Manifest) -> set[str]:
     """Return the names of the files that a version never changes; the others are documents."""
     return {*listing["files"], "manifest.json"}
 

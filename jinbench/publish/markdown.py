@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jinbench.core.errors import fail, shorten
+from jinbench.core.types import JsonObject
 
 _HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
 _GENERATED_OR_CODE = re.compile(
@@ -26,7 +26,7 @@ class Documents:
     rights: str = ""
 
 
-def parse_front_matter(text: str, name: str) -> dict[str, Any]:
+def parse_front_matter(text: str, name: str) -> JsonObject:
     """Parse YAML as the Hub reads it at the top of a card.
 
     Raises :class:`DataError` (wrong-shape), naming the file `name`.
@@ -37,7 +37,7 @@ def parse_front_matter(text: str, name: str) -> dict[str, Any]:
     from huggingface_hub import RepoCard
 
     try:
-        front_matter: dict[str, Any] = RepoCard(f"---\n{text}\n---\n").data.to_dict()  # type: ignore[no-untyped-call]
+        front_matter: JsonObject = RepoCard(f"---\n{text}\n---\n").data.to_dict()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, yaml.YAMLError) as error:
         message = shorten(" ".join(str(error).split()), 100)
         fail("wrong-shape", name, expected="YAML: names with values", found=message, fix="correct the YAML")

@@ -3,7 +3,7 @@
 import io
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.baselines.learning_curve import LearningCurve
 from jinbench.core.benchmark import Benchmark
@@ -136,7 +136,7 @@ def _figure(bars: int, columns: int = 1) -> "Figure":
         raise JinbenchError("matplotlib is not installed. Type: pip install 'jinbench[publish]'") from None
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         figure = Figure(figsize=(9, BAR_HEIGHT * bars + 1.2), layout="constrained")
-        axes: Any = figure.subplots(1, columns, squeeze=False)
+        axes = figure.subplots(1, columns, squeeze=False)
     for ax in axes[0]:
         _remove_frame(ax)
     return figure

@@ -3,18 +3,17 @@
 Facts come from annotators.toml, errata and agreement.json; prose from the sections of the card.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
 
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import Annotators
 from jinbench.annotation.errata import Erratum
+from jinbench.core.types import JsonObject
+from jinbench.dataset.manifest import Manifest
 from jinbench.publish import markdown
 from jinbench.publish.markdown import Documents, Sections
 from jinbench.scoring.results import format_interval
-
-Record = Mapping[str, Any]  # an object of a JSON or YAML file
 
 # Headings of the card whose section fills an RAI field; the first that the card has.
 _SECTIONS = {
@@ -67,9 +66,9 @@ def build_rai_fields(
     sections: Sections,
     documents: Documents,
     annotators: Annotators,
-    agreement_record: Record | None,
+    agreement_record: JsonObject | None,
     errata: Sequence[Erratum],
-    manifest: Record,
+    manifest: Manifest,
 ) -> dict[str, str | list[str]]:
     """Build the RAI fields: first the facts, then the matching section of the card."""
     prose = {
@@ -97,7 +96,7 @@ def build_rai_fields(
     return {name: " ".join(texts) if name in _SINGLE else texts for name, texts in fields.items()}
 
 
-def _describe_protocol(annotators: Annotators, errata: Sequence[Erratum], manifest: Record) -> list[str]:
+def _describe_protocol(annotators: Annotators, errata: Sequence[Erratum], manifest: Manifest) -> list[str]:
     entries, reviewers = annotators.entries, annotators.reviewers
     kinds = list(dict.fromkeys([*(e.kind for e in entries), *(e.kind for e in reviewers), *(e.by for e in errata)]))
     who = f"Made, decided and tested by: {', '.join(kinds)}."
@@ -127,7 +126,7 @@ def _describe_demographics(name: str, kind: str) -> str:
     return f"{name}: {kind}. {'Nothing else is recorded.' if kind == 'person' else 'Not a person: no demographics.'}"
 
 
-def _describe_agreement(record: Record) -> list[str]:
+def _describe_agreement(record: JsonObject) -> list[str]:
     """Return a sentence for each pair of annotators and each reviewer of a sample."""
     pairs = [(pair, "") for pair in record["pairs"]] + [(pair, "Reviewer of a sample, ") for pair in record["readers"]]
     return [
@@ -140,6 +139,6 @@ def _describe_agreement(record: Record) -> list[str]:
     ]
 
 
-def _format_estimate(estimate: Record, key: str = "value") -> str:
+def _format_estimate(estimate: JsonObject, key: str = "value") -> str:
     value = estimate[key]
     return "not defined" if value is None else format_interval(value, estimate["low"], estimate["high"])

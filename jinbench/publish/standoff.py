@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import TypedDict
 
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import read_label_set
@@ -20,7 +20,7 @@ from jinbench.core.errors import DataError, ErrorList, Problem, fail
 from jinbench.core.types import Passage, PassageLabels, Span
 from jinbench.dataset import features, load, manifest, verify
 from jinbench.dataset.build import build_parquet_files, build_rows, to_parquet
-from jinbench.dataset.features import CONFIGS
+from jinbench.dataset.features import CONFIGS, Row
 from jinbench.dataset.splits import read_splits
 from jinbench.dataset.verify import STANDOFF
 from jinbench.publish import croissant
@@ -69,7 +69,7 @@ def build_standoff(benchmark: Benchmark) -> dict[str, bytes]:
     for config, splits in CONFIGS.items():
         types_without_text = features.drop_fields(types[config], TEXT_FIELDS)
         for split in splits:
-            rows = [_without_text(row) for row in load.read_rows(benchmark, config, split)]
+            rows = [_drop_text(row) for row in load.read_rows(benchmark, config, split)]
             contents[f"{config}/{split}.parquet"] = to_parquet(
                 rows, types_without_text, manifest.make_stamp(listing, config)
             )
@@ -103,11 +103,15 @@ def write_standoff(benchmark: Benchmark, folder: Path) -> None:
         shutil.move(written, folder)
 
 
-def _without_text(value: Any) -> Any:
+def _drop_text(row: Row) -> Row:
     """Remove the fields that hold text of a page, at any depth."""
-    if isinstance(value, dict):
-        return {key: _without_text(field) for key, field in value.items() if key not in TEXT_FIELDS}
-    return [_without_text(entry) for entry in value] if isinstance(value, list) else value
+    return {key: _drop_text_inside(value) for key, value in row.items() if key not in TEXT_FIELDS}
+
+
+def _drop_text_inside(value: object) -> object:
+    if isinstance(value, list):
+        return [_drop_text_inside(entry) for entry in value]
+    return _drop_text(value) if isinstance(value, dict) else value
 
 
 def _add_notice(card: str) -> str:
@@ -117,7 +121,7 @@ def _add_notice(card: str) -> str:
     return NOTICE + card
 
 
-def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
+def hydrate(folder: Path, pages_folder: Path, out: Path) -> manifest.Manifest:
     """Rebuild a dataset from its standoff form and the pages, byte for byte.
 
     `out` is created only after every Parquet file was verified against the manifest.
@@ -150,7 +154,7 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> dict[str, Any]:
             problems = [_explain(problem, benchmark, out, record["made_with"]) for problem in error.problems]
             raise DataError(problems) from None
         files.move_into_place(benchmark.dataset, out, OTHER_FOLDER)
-    return cast("dict[str, Any]", files.read_json(out / "manifest.json"))
+    return load.read_manifest_in(out)
 
 
 def _explain(problem: Problem, benchmark: Benchmark, out: Path, made_with: dict[str, str]) -> Problem:
@@ -267,7 +271,7 @@ def _rebuild_parquet(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     return build_parquet_files(table, label_set, load.read_manifest(benchmark))
 
 
-def _read_rows(folder: Path, config: str) -> list[dict[str, Any]]:
+def _read_rows(folder: Path, config: str) -> list[Row]:
     import pyarrow.parquet as pq
 
     return [
@@ -277,7 +281,7 @@ def _read_rows(folder: Path, config: str) -> list[dict[str, Any]]:
     ]
 
 
-def _to_spans(row: dict[str, Any], passage: Passage, offset: int) -> list[Span]:
+def _to_spans(row: Row, passage: Passage, offset: int) -> list[Span]:
     """Convert the spans of a row, whose text begins at `offset` of the passage, to spans of the passage."""
     return [
         Span(start, end, span["type"], passage.text[start:end])

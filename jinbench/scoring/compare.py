@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.scoring.gold import FOLDS, Gold
 from jinbench.scoring.html import format_bounds, html_table
@@ -87,10 +87,9 @@ class Difference:
             return f"{self.articles} articles are too few for a significance test"
         return "significantly different" if self.significant else "not significantly different on this gold"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the record that is stored, floats rounded to six places."""
-        record: dict[str, Any] = round_floats(asdict(self))
-        return record | {"significant": self.significant}
+        return round_floats(asdict(self)) | {"significant": self.significant}
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a table of one row."""

@@ -5,11 +5,13 @@ Labels of many items stand side by side as columns: `schemes` makes them of tags
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Number = TypeVar("Number", np.int64, np.float64)
 
 GOLD, PREDICTED, CORRECT = 0, 1, 2
 # What makes a predicted span correct. The types must be the same for the first two; the boundaries for 1 and 3.
@@ -34,7 +36,7 @@ class LabelTable:
     def __len__(self) -> int:
         return len(self.item)
 
-    def select(self, mask: "NDArray[Any]") -> "LabelTable":
+    def select(self, mask: "NDArray[np.bool_] | NDArray[np.intp]") -> "LabelTable":
         """Return the labels that `mask` (labels,), booleans or indices, selects."""
         return LabelTable(self.items, self.item[mask], self.start[mask], self.end[mask], self.type[mask], self.tokens)
 
@@ -80,7 +82,7 @@ def _sort(table: LabelTable) -> LabelTable:
     return table.select(np.unique(keys, return_index=True)[1])
 
 
-def labels_to_table(labels: Sequence[Iterable[Sequence[Any]]], names: Sequence[str]) -> LabelTable:
+def labels_to_table(labels: Sequence[Iterable[tuple[Any, ...]]], names: Sequence[str]) -> LabelTable:
     """Convert the (start, end, type) or (sector,) of each item; types are numbered by `names`."""
     import numpy as np
 
@@ -175,12 +177,12 @@ def _is_flat(table: LabelTable) -> bool:
     return bool((later | (table.item[1:] != table.item[:-1])).all())
 
 
-def sum_by_group(values: "NDArray[Any]", groups: Sequence[Any]) -> "NDArray[Any]":
+def sum_by_group(values: "NDArray[Number]", groups: Sequence[object]) -> "NDArray[Number]":
     """Sum counts or shares (items, …) by group: (groups, …), groups in order of their ids."""
     return sum_by_index(values, index_groups(groups))
 
 
-def index_groups(groups: Sequence[Any]) -> "NDArray[np.int64]":
+def index_groups(groups: Sequence[object]) -> "NDArray[np.int64]":
     """Return the rank (items,) of the group of each item in the order of their ids."""
     import numpy as np
 
@@ -188,7 +190,7 @@ def index_groups(groups: Sequence[Any]) -> "NDArray[np.int64]":
     return index
 
 
-def sum_by_index(values: "NDArray[Any]", index: "NDArray[np.int64]") -> "NDArray[Any]":
+def sum_by_index(values: "NDArray[Number]", index: "NDArray[np.int64]") -> "NDArray[Number]":
     """Sum counts or shares (items, …) by group: (groups, …); `index` (items,) is the group of each item."""
     import numpy as np
 

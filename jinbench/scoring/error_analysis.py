@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from jinbench.scoring.gold import Gold, LabelKey
 from jinbench.scoring.score import Predicted
@@ -62,7 +61,7 @@ class ErrorAnalysis:
     confused: tuple[tuple[str, str, int], ...]
     examples: tuple[Example, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     def __str__(self) -> str:

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jinbench.core.types import JsonObject
-from jinbench.scoring.counts import LabelKey, LabelTable, index_groups, labels_to_table
+from jinbench.scoring.counts import LabelTable, index_groups, labels_to_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,8 @@ FOLDS = "folds"  # the pseudo-split of cross-validation: every item, predicted b
 NOISY = "noisy"  # the pseudo-split of the test sentences under noise
 
 LEADERBOARD_SPLITS = {"ner": (FOLDS, "test", NOISY), "sector": (FOLDS, "test")}  # at most
+
+LabelKey = tuple[Any, ...]  # (start, end, type) of a span, or (sector,); the last part is the row of the table
 
 
 @dataclass(frozen=True)

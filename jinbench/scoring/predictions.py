@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import DataError, ErrorList, Problem, shorten
@@ -75,7 +74,7 @@ def read_predictions(
 
 
 def parse_predictions(
-    rows: Iterable[tuple[str, dict[str, Any]]], gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO",
+    rows: Iterable[tuple[str, Mapping[str, object]]], gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO",
     repair: str | None = None, problems: ErrorList | None = None,
 ) -> Predictions:  # fmt: skip
     """Parse rows, each with its location; `problems` are errors that they already have.
@@ -90,7 +89,7 @@ def parse_predictions(
     check_scheme(scheme, repair)
     predictions = Predictions()
     first: dict[str, str] = {}
-    checked: list[tuple[str, list[Any]]] = []
+    checked: list[tuple[str, list[object]]] = []
     for location, row in rows:
         id, values = row.get("id"), row.get(key)
         tagged = gold.task == "ner" and "tags" in row
@@ -127,8 +126,8 @@ def parse_predictions(
 
 
 def _decode_tags(
-    tags: Any, text: str, names: Sequence[str], scheme: str, repair: str | None, location: str, problems: ErrorList
-) -> list[dict[str, Any]]:
+    tags: object, text: str, names: Sequence[str], scheme: str, repair: str | None, location: str, problems: ErrorList
+) -> list[dict[str, object]]:
     """Return the spans of tags, or add to `problems`."""
     if not isinstance(tags, list) or len(tags) != len(text):
         expected = f"{len(text)} tags, one per character"
@@ -149,7 +148,7 @@ def _decode_tags(
     return [{"start": start, "end": end, "type": names[type]} for start, end, type in zip(*columns, strict=True)]
 
 
-def _unknown_id(id: Any, gold: Gold, places: Mapping[str, str], location: str) -> Problem:
+def _unknown_id(id: object, gold: Gold, places: Mapping[str, str], location: str) -> Problem:
     """Return the problem of an id that `gold` does not have."""
     found = shorten(id) if id is not None else "no id"
     fix = f"predict the items of {gold.task}/{gold.split}, each under its id"
@@ -163,7 +162,7 @@ def _unknown_id(id: Any, gold: Gold, places: Mapping[str, str], location: str) -
     return Problem("unknown-id", location=location, expected=expected, found=found, fix=fix)
 
 
-def _check_scores(value: Any, names: Sequence[str], location: str, problems: ErrorList) -> dict[str, float]:
+def _check_scores(value: object, names: Sequence[str], location: str, problems: ErrorList) -> dict[str, float]:
     """Return the scores of the sectors of an item, or add to `problems`."""
     if not isinstance(value, dict) or len(value) > len(names):
         expected = f'"scores": {{"{names[0] if names else "…"}": 0.5, …}}, each sector once'
@@ -210,7 +209,7 @@ _UNITS: dict[str, Converter] = {
 }
 
 
-def _explain_offsets(checked: Sequence[tuple[str, list[Any]]], problems: ErrorList) -> ErrorList:
+def _explain_offsets(checked: Sequence[tuple[str, list[object]]], problems: ErrorList) -> ErrorList:
     """Name the unit in problems of offsets, if one explains every span of the file.
 
     Where a span has no surface, only bytes and UTF-16 units are tried: anything could begin at 1.
@@ -228,7 +227,7 @@ def _explain_offsets(checked: Sequence[tuple[str, list[Any]]], problems: ErrorLi
     return problems
 
 
-def _fits(text: str, convert: Callable[[int, int], Offsets], value: dict[str, Any]) -> bool:
+def _fits(text: str, convert: Callable[[int, int], Offsets], value: Mapping[str, object]) -> bool:
     start, end = value.get("start"), value.get("end")
     offsets = convert(start, end) if type(start) is int and type(end) is int else None
     if offsets is None or not 0 <= offsets[0] < offsets[1] <= len(text):
@@ -237,7 +236,7 @@ def _fits(text: str, convert: Callable[[int, int], Offsets], value: dict[str, An
 
 
 def check_labels(
-    task: str, values: list[Any], text: str, names: Sequence[str], location: str, problems: list[Problem]
+    task: str, values: Sequence[object], text: str, names: Sequence[str], location: str, problems: list[Problem]
 ) -> frozenset[LabelKey]:
     """Return the labels of one item from the values of a submission; errors are added to `problems`."""
     new = ErrorList()
@@ -252,7 +251,7 @@ def _replace_fix(problem: Problem) -> Problem:
 
 
 def _check_spans(
-    values: list[Any], text: str, names: Sequence[str], location: str, problems: ErrorList
+    values: Sequence[object], text: str, names: Sequence[str], location: str, problems: ErrorList
 ) -> frozenset[LabelKey]:
     if len(values) > len(text):
         expected, found = f"{len(text)} spans or fewer: the text has no more characters", f"{len(values):,} spans"
@@ -278,7 +277,7 @@ def _check_spans(
 
 
 def _check_sectors(
-    values: list[Any], text: str, names: Sequence[str], location: str, problems: ErrorList
+    values: Sequence[object], text: str, names: Sequence[str], location: str, problems: ErrorList
 ) -> frozenset[LabelKey]:
     if len(values) > len(names):
         expected = f"{len(names)} sectors or fewer: there are no more"
@@ -293,7 +292,7 @@ def _check_sectors(
     return frozenset((name,) for name in sectors)
 
 
-def to_rows(task: str, predicted: Iterable[tuple[str, Iterable[LabelKey]]]) -> list[dict[str, Any]]:
+def to_rows(task: str, predicted: Iterable[tuple[str, Iterable[LabelKey]]]) -> list[dict[str, object]]:
     """Convert predictions to the records of a submission, in the same order."""
     if task == "ner":
         return [

@@ -1,7 +1,8 @@
 """Result records and their text tables: each number with the counts behind it and its interval."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.scoring.html import format_bounds, html_table
 
@@ -109,15 +110,17 @@ class Macro:
         return f"{format_interval(self.f1, self.low, self.high)} ({self.labels} of {self.of})"
 
 
-def round_floats(value: Any) -> Any:
-    """Round floats to six places: enough for any score, and the same on every machine."""
+def round_floats(record: Mapping[str, object]) -> dict[str, object]:
+    """Round floats to six places, in lists too: enough for any score, and the same on every machine."""
+    return {key: _round(value) for key, value in record.items()}
+
+
+def _round(value: object) -> object:
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, dict):
-        return {key: round_floats(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [round_floats(entry) for entry in value]
-    return value
+        return round_floats(value)
+    return [_round(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def format_signature(signature: dict[str, str]) -> str:
@@ -163,10 +166,9 @@ class Score:
     manifest: str
     signature: dict[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the record that is stored, floats rounded to six places."""
-        record: dict[str, Any] = round_floats(asdict(self))
-        return record
+        return round_floats(asdict(self))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a table with a row per cell: `part` is a key of `cells`, `name` the name of the cell."""

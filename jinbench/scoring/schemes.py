@@ -5,14 +5,17 @@ What a scheme forbids is refused, or corrected by a named repair. Tags that are 
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.core.errors import DataError, Problem, fail
 from jinbench.scoring.counts import LabelTable
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
+
+    CodeArray = NDArray[np.integer]
 
 # The letters of each scheme, with their names in BIOES; a scheme with E and S must close each span.
 SCHEMES = {
@@ -29,7 +32,7 @@ _OUTSIDE, _BEGIN, _INSIDE, _END, _SINGLE = range(5)
 _NUMBER = {"B": _BEGIN, "I": _INSIDE, "E": _END, "S": _SINGLE}
 
 
-def encode_tags(tags: Sequence[Sequence[str]]) -> tuple["NDArray[Any]", "NDArray[np.int64]", list[str]]:
+def encode_tags(tags: Sequence[Sequence[str]]) -> tuple["CodeArray", "NDArray[np.int64]", list[str]]:
     """Return the tags of all items as numbers, the length of each item, and the tag names.
 
     Raises :class:`DataError` (wrong-tags) for what is not a string.
@@ -44,7 +47,7 @@ def encode_tags(tags: Sequence[Sequence[str]]) -> tuple["NDArray[Any]", "NDArray
     code = Codes()
     lengths = np.fromiter(map(len, tags), np.int64, len(tags))
     try:
-        codes: NDArray[Any] = np.frombuffer(bytes(map(code.__getitem__, chain.from_iterable(tags))), np.uint8)
+        codes: CodeArray = np.frombuffer(bytes(map(code.__getitem__, chain.from_iterable(tags))), np.uint8)
     except (ValueError, TypeError):  # more than 256 tags, or one that is no key
         try:
             codes = np.fromiter(map(code.__getitem__, chain.from_iterable(tags)), np.int64, int(lengths.sum()))
@@ -77,8 +80,9 @@ def tags_to_table(
 
 
 def arrow_to_table(
-    column: Any, tag_names: Sequence[str], names: Sequence[str], scheme: str = "BIO", repair: str | None = None
-) -> LabelTable:
+    column: "pa.Array | pa.ChunkedArray", tag_names: Sequence[str], names: Sequence[str], scheme: str = "BIO",
+    repair: str | None = None,
+) -> LabelTable:  # fmt: skip
     """Decode an Arrow list array of class labels (indices into `tag_names`) or of tags.
 
     Raises :class:`DataError` (wrong-scheme, wrong-tags).
@@ -122,7 +126,7 @@ def check_scheme(scheme: str, repair: str | None = None) -> None:
 
 
 def codes_to_table(
-    codes: "NDArray[Any]", lengths: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
+    codes: "CodeArray", lengths: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
     scheme: str = "BIO", repair: str | None = None,
 ) -> LabelTable:  # fmt: skip
     """Decode the tags of all items in a row as integers (tokens,), each an index into `tag_names`.
@@ -137,7 +141,7 @@ def codes_to_table(
     ends = np.cumsum(lengths)
     small = np.uint8 if len(names) <= 32 else np.uint32
     table = np.asarray(_tag_table(codes, ends, tag_names, names, scheme), dtype=small)
-    tags: NDArray[Any] = table.take(codes)
+    tags: CodeArray = np.asarray(table.take(codes))
     # conlleval's rules (Tjong Kim Sang and Buchholz 2000): what begins a span if one takes tags as they come. I and E
     # go on with a B or an I of their type; since B, I, E are 1, 2, 3, that is a tag one less, or the same, or two less.
     before, now = tags[:-1], tags[1:]
@@ -170,7 +174,7 @@ def codes_to_table(
 
 
 def _tag_table(
-    codes: "NDArray[Any]", ends: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
+    codes: "CodeArray", ends: "NDArray[np.int64]", tag_names: Sequence[str], names: Sequence[str],
     scheme: str,
 ) -> list[int]:  # fmt: skip
     """Return for each tag 8 × type + role, 0 for outside."""
@@ -196,9 +200,7 @@ def _tag_table(
     return table
 
 
-def _invalid_span(
-    columns: LabelTable, i: int, codes: "NDArray[Any]", tag_names: Sequence[str], scheme: str
-) -> DataError:
+def _invalid_span(columns: LabelTable, i: int, codes: "CodeArray", tag_names: Sequence[str], scheme: str) -> DataError:
     closed = ", the last E, or S alone" if "E" in SCHEMES[scheme].values() else ""
     return DataError(
         Problem(

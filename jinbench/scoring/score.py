@@ -7,7 +7,7 @@ where other scorers differ: docs/scoring.md. A missing prediction counts as wron
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinbench.scoring.counts import (
     BOUNDARY,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from jinbench.scoring.counts import Number
+
 RELAXED = (BOUNDARY, TYPE, OVERLAP)
 Predicted = Mapping[str, frozenset[LabelKey]]
 
@@ -55,7 +57,7 @@ def count_predictions(gold: Gold, predicted: Predicted, match: str = EXACT) -> "
     return count_labels(gold.columns, _predicted_columns(gold, predicted), len(gold.names), match)
 
 
-def sum_by_article(gold: Gold, values: "NDArray[Any]") -> "NDArray[Any]":
+def sum_by_article(gold: Gold, values: "NDArray[Number]") -> "NDArray[Number]":
     """Sum counts or shares (items, …) by article: (articles, …), articles in order of their ids."""
     return sum_by_index(values, gold.article_index)
 
@@ -228,7 +230,7 @@ def _document_mean(sums: "NDArray[np.int64]") -> Mean:
     return _article_mean(scores, np.ones(len(scores)))
 
 
-def _item_mean(gold: Gold, values: "NDArray[Any]") -> Mean:
+def _item_mean(gold: Gold, values: "NDArray[np.bool_] | NDArray[np.float64]") -> Mean:
     """Return the mean of a value per item, resampled by article."""
     import numpy as np
 

@@ -8,11 +8,13 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
@@ -52,7 +54,7 @@ def _draw_weights(articles: int, times: int, seed: int) -> "NDArray[np.float64]"
     return draw_articles(articles, times, seed).astype(float)
 
 
-def resample(sums: "NDArray[Any]", times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.float64]":
+def resample(sums: "Numbers", times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.float64]":
     """Return sums (times, …) over articles drawn from `sums` (articles, …): the cluster bootstrap.
 
     Articles are drawn with replacement. Two systems get the same draws, so that their difference is paired.
@@ -94,7 +96,7 @@ def resample_patterns(
     return np.stack([both >> 32, both & 0xFFFFFFFF], axis=1)
 
 
-def effective_size(sizes: "NDArray[Any]") -> "NDArray[np.float64]":
+def effective_size(sizes: "Numbers") -> "NDArray[np.float64]":
     """Return the effective number of articles of `sizes` (articles, …): (Σ size)² / Σ size² (Kish 1965).
 
     0 where all are empty.
@@ -107,7 +109,7 @@ def effective_size(sizes: "NDArray[Any]") -> "NDArray[np.float64]":
 
 
 @lru_cache(maxsize=2)
-def _cosines(most: float) -> tuple["NDArray[Any]", "NDArray[Any]"]:
+def _cosines(most: float) -> tuple["NDArray[np.floating]", "NDArray[np.floating]"]:
     """Angles from -most to most, and their cosines; the same for all up to 40 degrees of freedom."""
     import numpy as np
 
@@ -116,7 +118,7 @@ def _cosines(most: float) -> tuple["NDArray[Any]", "NDArray[Any]"]:
 
 
 @lru_cache(maxsize=4)  # the tests of one difference have the same degrees of freedom
-def _student(freedom: float) -> tuple["NDArray[Any]", "NDArray[Any]"]:
+def _student(freedom: float) -> tuple["NDArray[np.floating]", "NDArray[np.floating]"]:
     """Tabulate Student's t: angles θ with t = √freedom · tan θ, and P(T <= t).
 
     In the angle the density is cos(θ)^(freedom - 1): smooth, and on a finite range. Its spread is 1/√freedom: beyond
@@ -173,7 +175,7 @@ def percentile_interval(values: "NDArray[np.float64]", articles: float, level: f
     return float(low), float(high)
 
 
-def reliable_interval(values: "NDArray[np.float64]", sizes: "NDArray[Any]") -> tuple[float, float] | tuple[None, None]:
+def reliable_interval(values: "NDArray[np.float64]", sizes: "Numbers") -> tuple[float, float] | tuple[None, None]:
     """Return the interval of resampled values (times,), or None where it means nothing.
 
     `sizes` (articles,) are those of the articles. It means nothing with fewer than `MIN_ARTICLES_INTERVAL` articles
@@ -197,7 +199,7 @@ def wald_p_value(value: float, error: float, articles: float) -> float:
     return t_p_value(value / error * math.sqrt((articles - 1) / articles), articles - 1)
 
 
-def f1(sums: "NDArray[Any]") -> "NDArray[np.float64]":
+def f1(sums: "Numbers") -> "NDArray[np.float64]":
     """Return F1 = 2 correct / (gold + predicted) from sums (…, 3), NaN for 0 / 0."""
     import numpy as np
 

@@ -4,12 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import ErrorList, fail, shorten
-from jinbench.core.types import Article, Passage, Piece
+from jinbench.core.types import Article, JsonObject, Passage, Piece
 from jinbench.seeds.pages import Correction, Page, read_pages
 from jinbench.seeds.repairs import (
     REPAIR_NAMES,
@@ -116,7 +115,7 @@ class ArticleAssembler:
                               fix="put it into an [[article]]")  # fmt: skip
         return tuple(pieces)
 
-    def _assemble_article(self, entry: dict[str, Any], pages: dict[str, Page], seen_ids: set[str]) -> Article | None:
+    def _assemble_article(self, entry: JsonObject, pages: dict[str, Page], seen_ids: set[str]) -> Article | None:
         id = entry["id"]
         location = f"{self.location} [[article]] {id}"
         page = pages.get(entry["page"])
@@ -133,7 +132,7 @@ class ArticleAssembler:
                 )  # fmt: skip
             return None
         pieces, passages = self._assemble_pieces(page, entry["lines"], id, location)
-        return Article(id, page.id, entry.get("story", id), _layout(page, pieces), tuple(pieces), tuple(passages))
+        return Article(id, page.id, str(entry.get("story", id)), _layout(page, pieces), tuple(pieces), tuple(passages))
 
     def _assemble_pieces(
         self, page: Page, items: list[str], article_id: str, location: str
@@ -291,25 +290,23 @@ def read_seeds(benchmark: Benchmark) -> Seeds:
     return ArticleAssembler(benchmark).assemble()
 
 
-def summarize_pages(seeds: Seeds) -> list[dict[str, Any]]:
+def summarize_pages(seeds: Seeds) -> list[dict[str, str | int]]:
     """Return a row per page: its lines by kind, and its articles, passages and characters."""
-    rows = []
+    rows: list[dict[str, str | int]] = []
     for page in seeds.pages:
         articles = [article for article in seeds.articles if article.page_id == page.id]
         pieces = [*seeds.unassigned[page.id], *(piece for article in articles for piece in article.pieces)]
         kinds = Counter({kind: sum(len(piece.lines) for piece in pieces if piece.kind == kind) for kind in KINDS})
         passages = [passage for article in articles for passage in article.passages]
-        rows.append(
-            {
-                "page": page.id,
-                "lines": sum(1 for line in page.text.split("\n") if line.strip()),
-                **kinds,
-                "boilerplate": seeds.boilerplate_lines[page.id],
-                "articles": len(articles),
-                "passages": len(passages),
-                "joined": sum(len(passage.lines) > 1 for passage in passages),
-                "truncated": sum(passage.truncated_start or passage.truncated_end for passage in passages),
-                "characters": sum(len(passage.text) for passage in passages),
-            }
-        )
+        counts = {
+            "lines": sum(1 for line in page.text.split("\n") if line.strip()),
+            **kinds,
+            "boilerplate": seeds.boilerplate_lines[page.id],
+            "articles": len(articles),
+            "passages": len(passages),
+            "joined": sum(len(passage.lines) > 1 for passage in passages),
+            "truncated": sum(passage.truncated_start or passage.truncated_end for passage in passages),
+            "characters": sum(len(passage.text) for passage in passages),
+        }
+        rows.append({"page": page.id, **counts})
     return rows

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList
+from jinbench.core.types import JsonObject
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -35,7 +36,7 @@ class Page:
     corrections: tuple[Correction, ...]
 
     @classmethod
-    def from_text(cls, id: str, file: str, text: str, entry: dict[str, Any]) -> "Page":
+    def from_text(cls, id: str, file: str, text: str, entry: JsonObject) -> "Page":
         """Make a page of its text and its [[page]] entry."""
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         ends = [*(start - 1 for start in starts[1:]), len(text)]
@@ -51,7 +52,7 @@ class Page:
         return self.text[self.line_starts[number - 1] : self.line_ends[number - 1]]
 
 
-def read_pages(benchmark: Benchmark, entries: list[dict[str, Any]]) -> tuple[dict[str, Page], ErrorList]:
+def read_pages(benchmark: Benchmark, entries: list[JsonObject]) -> tuple[dict[str, Page], ErrorList]:
     """Read the pages of the [[page]] entries of articles.toml; return them by id, and all problems."""
     listing = files.display_path(benchmark.articles)
     problems = ErrorList()

@@ -3,7 +3,7 @@
 What each number means: docs/scoring.md.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import datasets
 import evaluate
@@ -47,8 +47,8 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]
         references: list[list[str]],
         scheme: Literal["BIO", "BIOES", "BMES", "BILOU"] = "BIO",
         repair: Literal["begin", "drop"] | None = None,
-        articles: list[Any] | None = None,
-    ) -> dict[str, Any]:
+        articles: list[str] | list[int] | None = None,
+    ) -> dict[str, object]:
         report = jinbench.score(
             predictions=predictions, gold=references, scheme=scheme, repair=repair, articles=articles
         )

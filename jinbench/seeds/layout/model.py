@@ -4,7 +4,9 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jinbench.core.types import JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +59,7 @@ class LayoutModel:
     join_calibration: tuple[float, float]
     start_threshold: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the models as layouts.json has them."""
         models = {
             "forms": self.line_classes, "begins": self.article_starts, "main": self.headlines, "joins": self.joins,
@@ -70,10 +72,10 @@ class LayoutModel:
         return {**tables, "margin": list(self.join_calibration), "threshold": self.start_threshold}
 
     @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> "LayoutModel":
+    def from_dict(cls, table: JsonObject) -> "LayoutModel":
         """Return the models that :meth:`to_dict` wrote."""
 
-        def linear(part: dict[str, Any]) -> LinearModel:
+        def linear(part: JsonObject) -> LinearModel:
             return LinearModel(
                 tuple(part["weights"]), tuple(part["features"]), tuple(map(tuple, part["weights"].values()))
             )
