@@ -230,7 +230,7 @@ def _file_sets(hashes: ItemHashes) -> list[JsonObject]:
 def _split_record_set(hashes: ItemHashes) -> JsonObject:
     names = dict.fromkeys(split for splits in hashes.values() for split in splits)
     return {
-        "@type": "cr:JsonObjectSet",
+        "@type": "cr:RecordSet",
         "@id": SPLIT_NAMES,
         "name": SPLIT_NAMES,
         "description": "The names of the splits.",
@@ -245,7 +245,7 @@ def _record_sets(hashes: ItemHashes, features: "Mapping[str, datasets.Features]"
     descriptions = describe_fields(features)
     return [
         {
-            "@type": "cr:JsonObjectSet",
+            "@type": "cr:RecordSet",
             "@id": config,
             "name": config,
             "description": f"An item is {ITEMS[config].replace('`', '')}. {_describe_counts(splits)}.",
