@@ -1,6 +1,10 @@
 """The documents: commands, generated sections, links and required statements."""
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +95,18 @@ def test_every_target_of_the_makefile_is_explained() -> None:
     text = (ROOT / "Makefile").read_text()
     phony = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)[0].split()
     assert set(phony) == set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
+
+
+@pytest.mark.slow
+def test_the_snippets_pass_type_checkers(tmp_path: Path) -> None:
+    """As a user's own files, beside an installed package."""
+    for document in (ROOT / "README.md", ROOT / "DATASET_CARD.md", *(ROOT / "docs").glob("*.md")):
+        for n, snippet in enumerate(re.findall(r"^```py(?:thon)?\n(.*?)^```$", document.read_text(), re.S | re.M)):
+            (tmp_path / f"{document.stem.lower()}_{n}.py").write_text(snippet)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) >= 10
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "basic"}))
+    mypy = ["mypy", "--strict", "--allow-untyped-defs", "--ignore-missing-imports", "--cache-dir", ".cache", *names]
+    for command in (mypy, ["basedpyright", "--pythonpath", sys.executable]):
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
