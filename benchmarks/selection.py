@@ -52,7 +52,7 @@ UNCERTAINTY: dict[str, Callable[[Sequence[Any]], float]] = {
         1 - float(np.concatenate([entry.character_confidence for entry in tagged]).mean())
     ),
     "sum over characters": lambda tagged: float(sum((1 - entry.character_confidence).sum() for entry in tagged)),
-    "least sure character": lambda tagged: (
+    "least confident character": lambda tagged: (
         1 - min(float(entry.character_confidence.min(initial=1)) for entry in tagged)
     ),
     "least likely span": least_likely_span,

@@ -304,7 +304,7 @@ def _text_files(
         "jinbench --root . verify                               # every item is what the manifest lists",
         "jinbench --root . run RECIPE.py --on test --out baselines   # fit on train, predict test, score",
         "jinbench --root . score predictions.jsonl              # JSON Lines; jinbench --root . format ner says how",
-        "jinbench --root . leaderboard                          # tables and a page, in leaderboard/",
+        "jinbench --root . rank                                 # tables and a page, in leaderboard/",
         "```",
         "",
     ]

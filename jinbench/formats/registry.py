@@ -94,7 +94,7 @@ def detect_format(path: Path) -> Format:
     names = match_formats(path)
     if len(names) != 1:
         summaries = "; ".join(f"{format.name}: {format.summary}" for format in FORMATS.values())
-        found = f"what could be {' or '.join(names)}" if names else "none of them for sure"
+        found = f"what could be {' or '.join(names)}" if names else "none of them with certainty"
         fix = "name its format: --from FORMAT"
         fix = f"name the files in it (train=FILE test=FILE), or {fix}" if path.is_dir() else fix
         expected = f"a known format ({summaries})"

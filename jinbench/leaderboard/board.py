@@ -97,7 +97,7 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Two systems of a board and their difference, its p-value adjusted for all pairs of the board."""
+    """Two systems of a table and their difference, its p-value adjusted for all pairs of the table."""
 
     a: str
     b: str

@@ -35,7 +35,7 @@ class SystemDescription:
         id: Name of the folder.
         saw_test_articles: "no", "yes" or "unknown".
         data: Version of the dataset that was predicted.
-        task, split, crosswalk: The board of predictions.jsonl.
+        task, split, crosswalk: The leaderboard table of predictions.jsonl.
     """
 
     id: str
@@ -58,7 +58,7 @@ class SystemDescription:
 
 @dataclass(frozen=True)
 class Entry:
-    """A system and its prediction files by board; `ignored` are names of other files in the folder."""
+    """A system and its prediction files by leaderboard table; `ignored` are names of other files in the folder."""
 
     system: SystemDescription
     folder: Path
@@ -101,7 +101,7 @@ class EntryReader:
 
     @cached_property
     def boards_by_file(self) -> dict[str, BoardKey]:
-        """Boards that an entry can be on, by name of the prediction file."""
+        """Leaderboard tables that an entry can be in, by name of the prediction file."""
         boards = [(task, split, "") for task, splits in LEADERBOARD_SPLITS.items() for split in splits]
         boards += [("ner", split, name) for name in self.reader.crosswalks for split in LEADERBOARD_SPLITS["ner"]]
         return {
@@ -203,7 +203,7 @@ class EntryReader:
         return system
 
     def _find_predictions(self, folder: Path, system: SystemDescription, problems: ErrorList) -> dict[BoardKey, Path]:
-        """Return the prediction files by board, in the order of the boards."""
+        """Return the prediction files by leaderboard table, in the order of the tables."""
         paths: dict[BoardKey, Path] = {}
         plain = folder / PREDICTIONS_FILE
         if os.path.lexists(plain) and (board := _plain_board(folder, system, problems)):
@@ -218,7 +218,7 @@ class EntryReader:
             elif named in paths:
                 twice, fix = "/".join(filter(None, named or ())), f"keep this one or {paths[named].name}"
                 problems.add(
-                    "duplicate-id", location, expected="one file for each board", found=f"two for {twice}", fix=fix
+                    "duplicate-id", location, expected="one file for each leaderboard table", found=f"two for {twice}", fix=fix
                 )
             elif named:
                 paths[named] = path
@@ -237,7 +237,7 @@ class EntryReader:
 
 
 def _plain_board(folder: Path, system: SystemDescription, problems: ErrorList) -> BoardKey | None:
-    """Return the board of predictions.jsonl, which system.toml names."""
+    """Return the leaderboard table of predictions.jsonl, which system.toml names."""
     location, before = files.display_path(folder / SYSTEM_FILE), len(problems)
     for field, value in (("task", system.task), ("split", system.split)):
         if not value:
@@ -251,7 +251,7 @@ def _plain_board(folder: Path, system: SystemDescription, problems: ErrorList) -
         return None
     splits = LEADERBOARD_SPLITS[system.task]
     if system.split not in splits:
-        expected = f"a split that {system.task} has a board for: {', '.join(splits)}"
+        expected = f"a split that {system.task} has a leaderboard table for: {', '.join(splits)}"
         fix = "correct the name"
         problems.add("unknown-id", f"{location} split", expected=expected, found=shorten(system.split), fix=fix)
     if system.crosswalk and system.task != "ner":

@@ -38,10 +38,10 @@ def build_page(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
 
 
 def render_page(boards: Sequence[Board], title: str, labelled_by: str = "") -> str:
-    """Return the HTML of the page; the same boards give the same text.
+    """Return the HTML of the page; the same tables give the same text.
 
     Args:
-        boards: The boards; those without rows are left out.
+        boards: The leaderboard tables; those without rows are left out.
         title: Heading of the page.
         labelled_by: Kind of the annotators, see :func:`annotator_kind`; empty if there are none.
     """
@@ -134,7 +134,7 @@ def _board(board: Board) -> JsonObject:
     record |= {"key": board.key, "articles": board.articles, "signature": board.rows[0].score.signature_text}
     record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in list_remarks(board)]
     for row, stored in zip(board.rows, record["rows"], strict=True):
-        for name in ("task", "manifest", "signature", "articles"):  # the same for all of a board
+        for name in ("task", "manifest", "signature", "articles"):  # the same for all rows of a table
             del stored["score"][name]
         stored["rank_range"] = row.rank_range
         stored["about"]["url"] = safe_link(row.about.link)

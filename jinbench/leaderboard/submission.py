@@ -22,7 +22,7 @@ class PredictionFile:
     """A validated prediction file, and the gold to score it on.
 
     Attributes:
-        narrower_split: The split that all predictions are of, where the board has items of others too.
+        narrower_split: The split that all predictions are of, where the table has items of others too.
     """
 
     board: BoardKey
@@ -33,7 +33,7 @@ class PredictionFile:
 
     @property
     def items(self) -> int:
-        """Number of items of the board."""
+        """Number of items of the table."""
         return len(self.gold.ids)
 
     @property

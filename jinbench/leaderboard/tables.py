@@ -33,7 +33,7 @@ class Remark(NamedTuple):
 
 
 def list_remarks(board: Board) -> list[Remark]:
-    """Return the remarks that apply to a board."""
+    """Return the remarks that apply to a leaderboard table."""
     difference = "" if board.minimum_detectable is None else f"{board.minimum_detectable:.3f}"
     applies = {
         "few": board.articles < MIN_ARTICLES_TEST,
@@ -53,7 +53,7 @@ def list_remarks(board: Board) -> list[Remark]:
 
 
 def format_markdown(boards: Iterable[Board]) -> str:
-    """Return the boards as Markdown tables with their signatures and remarks."""
+    """Return leaderboard tables as Markdown with their signatures and remarks."""
     lines = []
     for board in boards:
         lines += [f"**{board.title}**", "", _line(COLUMNS), "|---" * len(COLUMNS) + "|"]

@@ -159,7 +159,7 @@ def _conditions(benchmark: Benchmark) -> str:
             **{f"layout {cell['name']}": cell for cell in folds[name]["parts"]["layout"]},
             **{
                 f"{status} entities": cell
-                for status, cell in zip(("seen", "unseen"), folds[name]["parts"]["familiarity"], strict=True)
+                for status, cell in zip(("seen", "unseen"), folds[name]["parts"]["seen_unseen"], strict=True)
             },
         }
         for name in names

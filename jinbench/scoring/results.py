@@ -15,7 +15,7 @@ TITLES = {
     "coarse": "coarser labels, after a crosswalk",
     "layout": "by layout of the article on its page",
     "sector": "by sector of the passage",
-    "familiarity": "seen entities (surface labelled in training) and unseen ones",
+    "seen_unseen": "seen entities (surface labelled in training) and unseen ones",
     "noise": "by kind and level of noise",
 }
 

@@ -105,7 +105,7 @@ def score_with_sums(
     facets = gold.facets if repeats == 1 else ("noise",)
     parts = {facet: _score_facet(gold, totals, facet) for facet in facets}
     if gold.training_surfaces and repeats == 1:
-        parts["familiarity"] = score_seen_unseen(gold, predicted_table, match)
+        parts["seen_unseen"] = score_seen_unseen(gold, predicted_table, match)
     relaxed = RELAXED if gold.task == "ner" and match == EXACT else ()
     score = Score(
         gold.task,

@@ -159,7 +159,7 @@ class NewPage:
         if row["boilerplate"]:
             least = min((proposal.confidences[i] for i in proposal.boilerplate), default=1.0)
             refs = ", ".join(map(toml_string, row["boilerplate"]))
-            lines.append(f"furniture = [{refs}]  {_comment(least < DOUBTFUL)}{least:.2f} the least sure")
+            lines.append(f"furniture = [{refs}]  {_comment(least < DOUBTFUL)}{least:.2f} the lowest confidence")
         if self.repairs:
             lines.append("# ? repairs that the page seems to need; `jinbench seeds show` prints the result")
             lines.append(f"repairs = [{', '.join(map(toml_string, self.repairs))}]")

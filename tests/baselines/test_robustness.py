@@ -39,7 +39,7 @@ def test_seen_and_unseen_by_hand() -> None:
     gold = replace(gold_of([{(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "X"), (1, 2, "X")}]), texts=texts)
     predicted = guesses({(0, 1, "X"), (1, 2, "Y")}, {(0, 1, "Y")})
     scores = score.score_predictions(replace(gold, training_surfaces=(frozenset("一"),) * 2), predicted)
-    seen, unseen = scores.parts["familiarity"]
+    seen, unseen = scores.parts["seen_unseen"]
     assert (seen.name, seen.gold, seen.predicted, seen.correct) == ("seen", 2, 2, 1)
     assert (unseen.name, unseen.gold, unseen.predicted, unseen.correct) == ("unseen", 2, 1, 1)
     assert (unseen.precision, unseen.recall) == (1.0, 0.5)
@@ -49,7 +49,7 @@ def test_surface_is_seen_in_the_folds_that_had_it_in_training(benchmark: Benchma
     """A surface labelled in one fold alone is unseen in that fold, and seen in all others."""
     result = run_and_store(benchmark, "memory", MEMORIZING_RECIPE.format(more=""))
     for split in SPLITS:
-        seen, unseen = result.scores[split].parts["familiarity"]
+        seen, unseen = result.scores[split].parts["seen_unseen"]
         micro = result.scores[split].micro
         for key in ("gold", "predicted", "correct"):
             assert getattr(seen, key) + getattr(unseen, key) == getattr(micro, key)

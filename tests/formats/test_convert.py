@@ -353,7 +353,7 @@ BAD = [
     (COLUMNS, "conll", {"group": "page"}, "format-unknown", ["--group", "a format that has it", "conll"]),
     ([GOOD], "cluener", {"scheme": "BMES"}, "format-unknown", ["--scheme", "--out-scheme"]),
     ([GOOD], "zip", {}, "format-unknown", ["--from", "cluener", "correct the name"]),
-    (["text"], None, {}, "format-unknown", ["none of them for sure", "--from FORMAT"]),
+    (["text"], None, {}, "format-unknown", ["none of them with certainty", "--from FORMAT"]),
     ([GOOD], "brat", {}, "file-missing", ["a folder, as brat is"]),
 ]
 

@@ -270,7 +270,7 @@ def test_comparison_shows_the_stored_difference(browser: Browser, boards: dict[s
         "...[...row.querySelectorAll('.figure')].map(cell => cell.innerText.trim())])"
     )
     compared = browser.run(cells)
-    assert {key.partition(":")[0] for key, *_ in compared} >= {"micro", "label", "layout", "familiarity"}
+    assert {key.partition(":")[0] for key, *_ in compared} >= {"micro", "label", "layout", "seen_unseen"}
     for key, first, second in compared:
         for system, text in (("rules", first), ("lexicon", second)):
             figure = expected_figure(rows[system], key)

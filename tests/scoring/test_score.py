@@ -180,12 +180,12 @@ def test_seen_and_unseen_go_by_the_surface_of_each_side() -> None:
         texts=("天津在北京港",),
         training_surfaces=(frozenset({"天津", "北京港"}),),
     )
-    seen, unseen = scoring.score_predictions(gold, guesses({(0, 2, "X"), (3, 6, "Y")})).parts["familiarity"]
+    seen, unseen = scoring.score_predictions(gold, guesses({(0, 2, "X"), (3, 6, "Y")})).parts["seen_unseen"]
     assert (seen.name, counts(seen)) == ("seen", [1, 2, 1])  # 北京港 is predicted, and known
     assert (unseen.name, counts(unseen)) == ("unseen", [1, 0, 0])  # 北京 is gold, and is not known
-    wider = scoring.score_predictions(gold, guesses({(0, 1, "X"), (3, 6, "Y")}), TYPE).parts["familiarity"]
+    wider = scoring.score_predictions(gold, guesses({(0, 1, "X"), (3, 6, "Y")}), TYPE).parts["seen_unseen"]
     assert [counts(cell) for cell in wider] == [[1, 1, 0], [1, 1, 0]]  # each half is paired alone
-    assert "familiarity" not in scoring.score_predictions(replace(gold, training_surfaces=()), {}).parts
+    assert "seen_unseen" not in scoring.score_predictions(replace(gold, training_surfaces=()), {}).parts
 
 
 def test_parts_follow_the_rule_that_is_asked_for() -> None:
@@ -193,7 +193,7 @@ def test_parts_follow_the_rule_that_is_asked_for() -> None:
     predicted = guesses({(0, 1, "X")}, {(3, 5, "Y")})
     for rule, right in ((EXACT, 1), (TYPE, 2), (OVERLAP, 2)):
         score = scoring.score_predictions(gold, predicted, rule)
-        assert counts(score.parts["familiarity"][0]) == counts(score.parts["layout"][0]) == [2, 2, right]
+        assert counts(score.parts["seen_unseen"][0]) == counts(score.parts["layout"][0]) == [2, 2, right]
 
 
 def test_coarse_labels_are_those_of_the_crosswalk() -> None:
