@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 STANDOFF = "standoff.json"  # marks a folder without texts
 DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists
 PICTURES = "plots/"  # the folder beside them
-MAX_PROBLEMS = 5  # of one kind in one file; of more only the number is reported
 _FIX = "fetch the dataset again; if you changed pages or labels: jinbench build"
 _TWO = "in two splits or two folds"
 
@@ -99,15 +98,15 @@ def verify_folder(folder: Path) -> VerificationReport:
         for split in splits:
             file = _ItemFile(folder, config, split, manifest)
             rows[config][split] = file.read(types[config])
-            problems += _abridge(file.problems)
-    raise_if_any(_abridge([problem for problem in problems if problem.code == "wrong-version"]))
+            problems += file.problems
+    raise_if_any(problem for problem in problems if problem.code == "wrong-version")
     short_repeats = 0
     repeats: dict[str, int] = {}
     for config in (name for name in ("ner", "sector") if name in rows):
         names, texts, groups = _flatten(rows[config])
         leaks = _find_leaks(names, texts, groups, files.display_path(folder / config))
         if len(leaks) > manifest.get("leaks", {}).get(config, 0):
-            problems += _abridge(leaks)
+            problems += leaks
         elif leaks:
             repeats[config] = len(leaks)
         repeated = {texts[pair.first] for pair in duplicates.find_repeated_texts(texts, groups)}
@@ -135,18 +134,6 @@ def _check_manifest(manifest: Manifest, location: str) -> list[Problem]:
         expected = "a sha256 that fits version, errata, gold and configs"
         problems.add("item-changed", location, expected=expected, found="another", fix=_FIX)
     return problems
-
-
-def _abridge(problems: Sequence[Problem]) -> list[Problem]:
-    """Return the first problems of each kind, the last of them with the number of those left out."""
-    abridged: list[Problem] = []
-    for code in dict.fromkeys(problem.code for problem in problems):
-        same = [problem for problem in problems if problem.code == code]
-        abridged += same[:MAX_PROBLEMS]
-        if len(same) > MAX_PROBLEMS:
-            found = f"{abridged[-1].found}; and {len(same) - MAX_PROBLEMS} more like this"
-            abridged[-1] = replace(abridged[-1], found=found)
-    return abridged
 
 
 class _ItemFile:
@@ -247,7 +234,7 @@ def _check_other_files(folder: Path, manifest: Manifest) -> list[Problem]:
         if name not in manifest["files"] and name not in DOCUMENTS and not name.startswith(PICTURES):
             expected, fix = "files of a dataset, and no others", "remove it: it would be published with the dataset"
             problems.add("item-unknown", files.display_path(path), expected=expected, found=name, fix=fix)
-    return _abridge(problems)
+    return problems
 
 
 def _flatten(rows: Mapping[str, Sequence[Row]]) -> tuple[list[str], list[str], list[str]]:
@@ -266,7 +253,7 @@ def _find_leaks(names: Sequence[str], texts: Sequence[str], groups: Sequence[str
         what = "the same text" if identical else f"{pair.shared} {duplicates.SHINGLE}-grams of characters in common"
         expected = "a text, and its near duplicates, in one split and one fold"
         found = f"{what}: {names[pair.first]}, {names[pair.second]}"
-        fix = "give their articles one story in articles.toml, then: jinbench split --write"
+        fix = "give their articles one story in articles.toml, then: jinbench build --search-splits --write"
         problems.add("leak", location, expected=expected, found=found, fix=fix)
     return problems
 
@@ -306,7 +293,7 @@ def verify_loaded(benchmark: Benchmark, rows: object) -> int:
         name = f"{config} of version {manifest['version']}, sha256 {manifest['sha256'][:8]}…"
         location = f"the rows {split}".strip()
         problems += _check_loaded(part, types[config], hashes, size, name, location)
-    raise_if_any(_abridge(problems))
+    raise_if_any(problems)
     return sum(map(len, parts.values()))
 
 

@@ -178,7 +178,7 @@ class EntryReader:
         path = folder / SYSTEM_FILE
         location = files.display_path(path)
         if not path.is_file():
-            expected, fix = "a file that describes the system", "print one to start from: jinbench format system"
+            expected, fix = "a file that describes the system", "print one to start from: jinbench submit --template system"
             problems.add("file-missing", location, expected=expected, found="none", fix=fix)
             return None
         if problem := jsonl.size_problem(path, _SYSTEM_LIMIT):
@@ -218,7 +218,11 @@ class EntryReader:
             elif named in paths:
                 twice, fix = "/".join(filter(None, named or ())), f"keep this one or {paths[named].name}"
                 problems.add(
-                    "duplicate-id", location, expected="one file for each leaderboard table", found=f"two for {twice}", fix=fix
+                    "duplicate-id",
+                    location,
+                    expected="one file for each leaderboard table",
+                    found=f"two for {twice}",
+                    fix=fix,
                 )
             elif named:
                 paths[named] = path
@@ -231,7 +235,7 @@ class EntryReader:
             expected = f"{PREDICTIONS_FILE}, or files such as {' and '.join(list(self.boards_by_file)[:2])}"
             others = [path.name for path in sorted(folder.iterdir()) if path.name != SYSTEM_FILE]
             found = shorten(", ".join(others), 80) if others else "none"
-            fix = "put the predictions there; jinbench format prints what they look like"
+            fix = "put the predictions there; jinbench submit --template prints what they look like"
             problems.add("file-missing", files.display_path(folder), expected=expected, found=found, fix=fix)
         return {board: paths[board] for board in self.boards_by_file.values() if board in paths}
 
