@@ -146,20 +146,12 @@ def seeds_add(
     Text is kept byte for byte; of HTML the text of the article (needs: pip install 'jinbench[pages]').
     """
     from jinbench.seeds.extract import is_text_encoding
-    from jinbench.seeds.importer import import_pages
+    from jinbench.seeds.importer import ImportOptions, import_pages
 
     if encoding is not None and not is_text_encoding(encoding):
         raise typer.BadParameter(f"{encoding!r} is no encoding that Python knows", param_hint="--encoding")
-    plan = import_pages(
-        writable_benchmark(ctx),
-        files,
-        dry_run=dry_run,
-        encoding=encoding,
-        text_field=field,
-        title_field=title,
-        seconds=seconds,
-        strict=strict,
-    )
+    options = ImportOptions(encoding, field, title, seconds, strict)
+    plan = import_pages(writable_benchmark(ctx), files, options, dry_run=dry_run)
     if plan.skipped:
         say(format_problems(plan.skipped))
         done = "proposed" if dry_run else "added"

@@ -1,4 +1,4 @@
 from .articles import Seeds, read_seeds
-from .importer import import_pages
+from .importer import ImportOptions, import_pages
 
-__all__ = ["Seeds", "import_pages", "read_seeds"]
+__all__ = ["ImportOptions", "Seeds", "import_pages", "read_seeds"]

@@ -6,14 +6,14 @@ import shutil
 import tempfile
 import tomllib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, fail
 from jinbench.core.text import replace_unencodable
+from jinbench.core.types import JsonObject
 from jinbench.seeds.articles import read_seeds
 from jinbench.seeds.extract import TIMEOUT_SECONDS, ExtractedPage, extract_pages
 from jinbench.seeds.import_plan import ImportPlan, NewPage
@@ -23,28 +23,35 @@ from jinbench.seeds.layout.propose import propose_articles
 _NUMBER = re.compile(r"\d{1,9}\Z")
 
 
+@dataclass(frozen=True)
+class ImportOptions:
+    """How pages are read.
+
+    Args:
+        encoding: Encoding of the files, if not UTF-8.
+        text_field: Of JSON Lines: the field with the text.
+        title_field: Of JSON Lines: the field with the title.
+        seconds: Time limit for the extraction of a web page.
+        strict: Add nothing if a row of JSON Lines has a problem, instead of skipping it.
+    """
+
+    encoding: str | None = None
+    text_field: str = "text"
+    title_field: str = "title"
+    seconds: float = TIMEOUT_SECONDS
+    strict: bool = False
+
+
 def import_pages(
-    benchmark: Benchmark,
-    paths: Sequence[Path],
-    *,
-    dry_run: bool = False,
-    encoding: str | None = None,
-    text_field: str = "text",
-    title_field: str = "title",
-    seconds: float = TIMEOUT_SECONDS,
-    strict: bool = False,
+    benchmark: Benchmark, paths: Sequence[Path], options: ImportOptions = ImportOptions(), *, dry_run: bool = False
 ) -> ImportPlan:
     """Add pages to `seeds/` with proposed articles; all of them, or none.
 
     Args:
         benchmark: The benchmark that gets the pages.
         paths: Text, HTML (.html, .htm), or JSON Lines (.jsonl), each row of which is an article.
+        options: How they are read.
         dry_run: Write nothing.
-        encoding: Encoding of the files, if not UTF-8.
-        text_field: Of JSON Lines: the field with the text.
-        title_field: Of JSON Lines: the field with the title.
-        seconds: Time limit for the extraction of a web page.
-        strict: Add nothing if a row of JSON Lines has a problem, instead of skipping it.
 
     Returns:
         The pages, their proposals, what is appended to articles.toml, and the problems of skipped rows.
@@ -53,25 +60,13 @@ def import_pages(
         DataError: The problems of the files, see :func:`jinbench.seeds.extract.extract_pages`; pages that exist already
             [duplicate-id]; problems of articles.toml as it is; articles.toml changed in the meantime [file-changed].
     """
-    plan = plan_import(
-        benchmark, paths, encoding=encoding, text_field=text_field, title_field=title_field, seconds=seconds,
-        strict=strict,
-    )  # fmt: skip
+    plan = plan_import(benchmark, paths, options)
     if not dry_run:
         write_import(plan)
     return plan
 
 
-def plan_import(
-    benchmark: Benchmark,
-    paths: Sequence[Path],
-    *,
-    encoding: str | None = None,
-    text_field: str = "text",
-    title_field: str = "title",
-    seconds: float = TIMEOUT_SECONDS,
-    strict: bool = False,
-) -> ImportPlan:
+def plan_import(benchmark: Benchmark, paths: Sequence[Path], options: ImportOptions = ImportOptions()) -> ImportPlan:
     """Read files, propose articles, and check the result as `jinbench seeds check` does. Writes nothing."""
     before = files.read_bytes(benchmark.articles) if benchmark.articles.exists() else b""
     table = _read_table(benchmark, before)
@@ -82,7 +77,11 @@ def plan_import(
     for path in paths:
         try:
             extracted, row_problems = extract_pages(
-                path, encoding=encoding, text_field=text_field, title_field=title_field, seconds=seconds
+                path,
+                encoding=options.encoding,
+                text_field=options.text_field,
+                title_field=options.title_field,
+                seconds=options.seconds,
             )
         except DataError as error:
             problems += error.problems
@@ -100,7 +99,7 @@ def plan_import(
                 "duplicate-id", source.location, expected="a new page", found=f"the page {twin}", fix=fix
             )
     problems.raise_if_any()
-    if strict or not sources:
+    if options.strict or not sources:
         skipped.raise_if_any()
     pages = _propose_pages(benchmark, table, sources)
     text = "\n".join(["", *(page.to_toml() for page in pages)])
@@ -134,9 +133,9 @@ def write_import(plan: ImportPlan) -> None:
         raise
 
 
-def _read_table(benchmark: Benchmark, before: bytes) -> dict[str, list[dict[str, Any]]]:
+def _read_table(benchmark: Benchmark, before: bytes) -> dict[str, list[JsonObject]]:
     """Return the entries of articles.toml; none if it has only comments."""
-    empty: dict[str, list[dict[str, Any]]] = {"page": [], "article": []}
+    empty: dict[str, list[JsonObject]] = {"page": [], "article": []}
     if not before:
         return empty
     text = files.read_text(benchmark.articles)
@@ -148,7 +147,7 @@ def _read_table(benchmark: Benchmark, before: bytes) -> dict[str, list[dict[str,
 
 
 def _propose_pages(
-    benchmark: Benchmark, table: dict[str, list[dict[str, Any]]], sources: Sequence[ExtractedPage]
+    benchmark: Benchmark, table: dict[str, list[JsonObject]], sources: Sequence[ExtractedPage]
 ) -> list[NewPage]:
     ids = {entry["id"] for entry in table["page"]}
     article_ids = {entry["id"] for entry in table["article"]}
