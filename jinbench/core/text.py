@@ -1,13 +1,20 @@
 """Sentence segmentation; text that UTF-8 can encode."""
 
 import re
-
-from jinbench.core.types import Sentence
+from typing import NamedTuple
 
 
 def replace_unencodable(text: str) -> str:
     """Replace what UTF-8 cannot encode, such as half a surrogate pair, with "?"."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class Sentence(NamedTuple):
+    """A slice `[start, end)` of a passage: the unit of entity recognition."""
+
+    id: str
+    start: int
+    end: int
 
 
 _SENTENCE_END = re.compile(r"(?:[。！？!?]+|…+)[”’」』）)》]*")

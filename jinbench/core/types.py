@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
+from jinbench.core.text import Sentence, split_sentences
+
 JsonObject: TypeAlias = dict[str, Any]  # of JSON or TOML, after its form was checked against a schema
 Step = Callable[[str, int, int], None]  # called with the name of a stage, the number done, the total
 Progress = Callable[[int], None]  # called with the number done
@@ -61,10 +63,8 @@ class Passage:
     truncated_end: bool = False
 
     @cached_property
-    def sentences(self) -> tuple["Sentence", ...]:
+    def sentences(self) -> tuple[Sentence, ...]:
         """The sentences, as :func:`jinbench.core.text.split_sentences` cuts them."""
-        from jinbench.core.text import split_sentences  # which imports this module
-
         return tuple(split_sentences(self.id, self.text))
 
 
@@ -96,14 +96,6 @@ class Article:
     @property
     def title(self) -> str:
         return " ".join(self.texts("headline"))
-
-
-class Sentence(NamedTuple):
-    """A slice `[start, end)` of a passage: the unit of entity recognition."""
-
-    id: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)

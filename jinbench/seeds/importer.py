@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"\d{1,9}\Z")
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How pages are read.
+    """Settings for reading page files.
 
     Args:
         encoding: Encoding of the files, if not UTF-8.
