@@ -1,7 +1,9 @@
 """Records of a leaderboard table: systems, ranks, scores, paired differences."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinbench.core.errors import fail
 from jinbench.core.types import JsonObject
@@ -10,6 +12,7 @@ from jinbench.scoring.error_analysis import ErrorAnalysis
 from jinbench.scoring.gold import FOLDS, NOISY
 from jinbench.scoring.html import html_table
 from jinbench.scoring.results import Score, round_floats
+from jinbench.scoring.significance import MIN_ARTICLES_TEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,28 @@ COLUMNS = (
     "missing",
 )
 NAME_COLUMNS = (COLUMNS[1], COLUMNS[4])  # their text is a submitter's
+REMARKS = {
+    "few": "{articles} articles are too few for any difference to be significant: no ranks.",
+    "ties": "A rank such as 2–4 is the range of ranks that these articles leave open: "
+    "the system is not significantly different from those named beside it.",
+    "annotators": "Annotators have no rank: the gold is made from labels like theirs.",
+    "oracle": "A system with gold labels as oracle input has no rank.",
+    "saw": "A system that saw the test articles has no rank.",
+    "crosswalk": "Systems for all labels were trained on all labels, and their predictions were mapped. "
+    "A system for the coarse labels alone may have been trained elsewhere: its recipe says where.",
+    "detectable": "Minimum detectable difference (80 % power) with {articles} articles: about {difference}; "
+    "now and then a smaller one is significant too.",
+}
+
+
+class Remark(NamedTuple):
+    """A sentence below a table; `kind` is a key of `REMARKS`, so that it can be translated."""
+
+    kind: str
+    values: dict[str, str]
+
+    def __str__(self) -> str:
+        return REMARKS[self.kind].format(**self.values)
 
 
 @dataclass(frozen=True)
@@ -201,10 +226,34 @@ class Board:
         )
         return [dict(zip(COLUMNS, cells, strict=True)) for cells in rows]
 
-    def __str__(self) -> str:
-        from jinbench.leaderboard.tables import format_markdown  # which imports this module
+    @property
+    def remarks(self) -> list[Remark]:
+        """The remarks that apply to the table."""
+        difference = "" if self.minimum_detectable is None else f"{self.minimum_detectable:.3f}"
+        applies = {
+            "few": self.articles < MIN_ARTICLES_TEST,
+            "ties": any(row.ties for row in self.rows),
+            "annotators": any(row.about.annotator for row in self.rows),
+            "oracle": any(row.about.oracle_inputs for row in self.rows),
+            "saw": any(row.about.saw_test_articles == "yes" for row in self.rows),
+            "crosswalk": bool(self.crosswalk),
+            "detectable": bool(difference),
+        }
+        values = {"articles": str(self.articles), "difference": difference}
+        return [
+            Remark(kind, {key: value for key, value in values.items() if f"{{{key}}}" in REMARKS[kind]})
+            for kind, is_true in applies.items()
+            if is_true
+        ]
 
-        return format_markdown([self])
+    def __str__(self) -> str:
+        lines = [f"**{self.title}**", "", _line(COLUMNS), "|---" * len(COLUMNS) + "|"]
+        lines += [
+            _line(_escape(text) if name in NAME_COLUMNS else text for name, text in row.items()) for row in self.table
+        ]
+        if self.rows:
+            lines += ["", f"`{self.rows[0].score.signature_text}`", *map(str, self.remarks)]
+        return "\n".join(lines) + "\n"
 
     def __repr__(self) -> str:
         ranked = next((row for row in self.rows if row.rank is not None), None)
@@ -212,7 +261,15 @@ class Board:
         return f"<Board {self.title}: {len(self.rows)} systems, {self.articles} articles{best}>"
 
     def _repr_html_(self) -> str:
-        from jinbench.leaderboard.tables import list_remarks
-
-        notes = [row.score.signature_text for row in self.rows[:1]] + list(map(str, list_remarks(self)))
+        notes = [row.score.signature_text for row in self.rows[:1]] + list(map(str, self.remarks))
         return html_table(self.table, self.title, notes)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Escape text of a submitter for a Markdown cell: no markup, link or picture."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("://", "&#58;//")
+    return re.sub(r"([\\`*\[\]|!])", r"\\\1", text)

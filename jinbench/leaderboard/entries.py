@@ -178,7 +178,10 @@ class EntryReader:
         path = folder / SYSTEM_FILE
         location = files.display_path(path)
         if not path.is_file():
-            expected, fix = "a file that describes the system", "print one to start from: jinbench submit --template system"
+            expected, fix = (
+                "a file that describes the system",
+                "print one to start from: jinbench submit --template system",
+            )
             problems.add("file-missing", location, expected=expected, found="none", fix=fix)
             return None
         if problem := jsonl.size_problem(path, _SYSTEM_LIMIT):

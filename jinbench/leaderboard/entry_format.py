@@ -78,7 +78,7 @@ def describe_format(benchmark: Benchmark, kind: str) -> str:
             f"items    {load}: {len(gold.ids)} of them; ids {gold.ids[0]} … {gold.ids[-1]}",
             f"splits   {splits}",
             f"files    {file_names}",
-            f"schema   jinbench format {kind} --json",
+            f"schema   jinbench submit --schema {kind}",
         ]
     )
 

@@ -16,8 +16,8 @@ from jinbench.annotation.annotators import Annotators, read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import JsonObject
-from jinbench.leaderboard.board import Board, BoardRow
-from jinbench.leaderboard.tables import REMARKS, format_board_files, list_remarks
+from jinbench.leaderboard.board import REMARKS, Board, BoardRow
+from jinbench.leaderboard.tables import format_board_files
 from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell, round_floats
 
 PAGE_FILE = "index.html"
@@ -70,7 +70,6 @@ def render_page(boards: Sequence[Board], title: str, labelled_by: str = "") -> s
         strings=strings,
         languages=LANGUAGES,
         labelled_by=labelled_by,
-        remarks=list_remarks,
         figure=_figure,
         unranked=_unranked,
         few=MIN_GOLD_MENTIONS,
@@ -132,7 +131,7 @@ def _data(
 def _board(board: Board) -> JsonObject:
     record = board.to_dict()
     record |= {"key": board.key, "articles": board.articles, "signature": board.rows[0].score.signature_text}
-    record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in list_remarks(board)]
+    record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in board.remarks]
     for row, stored in zip(board.rows, record["rows"], strict=True):
         for name in ("task", "manifest", "signature", "articles"):  # the same for all rows of a table
             del stored["score"][name]
