@@ -25,10 +25,9 @@ def read_gold(workspace: Workspace, errata: Sequence[Erratum] | None = None) -> 
         DataError: With every problem in the export [passage-unlabelled, span-text-differs, …] or in an erratum
             [erratum-differs, …].
     """
-    passages = workspace.passages  # first: without pages nothing else that is missing matters
     labels = read_annotator_export(workspace, workspace.annotators.gold, required=True)
     errata = read_errata(workspace.benchmark) if errata is None else errata
-    return apply_errata(labels, errata, passages, workspace.label_set)
+    return apply_errata(labels, errata, workspace.passages, workspace.label_set)
 
 
 def read_training_labels(workspace: Workspace) -> list[PassageLabels]:

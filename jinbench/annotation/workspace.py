@@ -51,7 +51,8 @@ class Workspace:
 
     @cached_property
     def annotators(self) -> Annotators:
-        """annotators.toml."""
+        """annotators.toml, after the pages: without them nothing else that is missing matters."""
+        _ = self.seeds
         return read_annotators(self.benchmark)
 
     @cached_property
