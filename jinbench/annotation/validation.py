@@ -27,7 +27,7 @@ class LabelValidator:
     ) -> Span | None:
         """Return a span of the passage, or None if it is invalid."""
         names, location = self.label_set.entity_names, f"{self.location} {place}"
-        return validate_span(passage.text, names, start, end, type, surface, location, self.problems)
+        return validate_span(passage.text, names, (start, end, type, surface), location, self.problems)
 
     def check_spans(self, passage: Passage, spans: Iterable[Span], place: str) -> tuple[Span, ...]:
         """Return spans in order; overlaps and spans across sentences are problems."""

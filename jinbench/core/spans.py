@@ -2,10 +2,12 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from jinbench.core.errors import Problem, shorten
 from jinbench.core.types import Span
+
+RawSpan: TypeAlias = tuple[object, object, object, object]  # start, end, type, surface or None; not validated
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -13,13 +15,13 @@ def is_integer(value: object) -> TypeGuard[int]:
 
 
 def validate_span(
-    text: str, names: Sequence[str], start: object, end: object, type: object, surface: object, location: str,
-    problems: list[Problem],
-) -> Span | None:  # fmt: skip
+    text: str, names: Sequence[str], raw_span: RawSpan, location: str, problems: list[Problem]
+) -> Span | None:
     """Return the span if it lies in `text` with one of `names` and the right surface.
 
     Otherwise a problem is added (unknown-label, span-outside-text, span-text-differs).
     """
+    start, end, type, surface = raw_span
     if not isinstance(type, str) or type not in names:
         problems.append(_unknown_label(names, type, location))
         return None

@@ -8,11 +8,10 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from jinbench.core.errors import Problem, raise_if_any, shorten
-from jinbench.core.spans import is_integer
+from jinbench.core.spans import RawSpan, is_integer
 from jinbench.core.types import JsonObject, Span
 
 Row: TypeAlias = JsonObject  # an object of a JSON file
-RawSpan: TypeAlias = tuple[object, object, object, object]  # start, end, type, surface or None; not validated
 
 # What one format says and another cannot. A code never changes.
 LOSSES = {

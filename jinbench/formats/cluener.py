@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jinbench.core.errors import shorten
-from jinbench.core.spans import is_integer
+from jinbench.core.spans import RawSpan, is_integer
 from jinbench.formats.base import (
     OTHER_FORMAT,
     ConversionLog,
     Document,
-    RawSpan,
     Row,
     log_unsupported,
     read_id_and_group,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from jinbench.core import files
 from jinbench.core.errors import shorten
+from jinbench.core.spans import RawSpan
 from jinbench.formats.base import (
     ConversionLog,
     Document,
-    RawSpan,
     Row,
     has_astral,
     read_id_and_group,

@@ -11,10 +11,10 @@ from typing import TypeGuard
 from jinbench.annotation.exports import SECTORS, SPANS, TEXT
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
+from jinbench.core.spans import RawSpan
 from jinbench.formats.base import (
     ConversionLog,
     Document,
-    RawSpan,
     Row,
     read_id_and_group,
     validate_spans,

@@ -5,16 +5,19 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import DataError, ErrorList, Problem, shorten
 from jinbench.core.spans import check_overlaps, validate_sectors, validate_span
 from jinbench.core.types import Span
+from jinbench.scoring.counts import LabelTable
 from jinbench.scoring.gold import FOLDS, TASKS, Gold, LabelKey
 from jinbench.scoring.schemes import check_scheme, tags_to_table
 
 LocateIds = Callable[[], Mapping[str, str]]  # returns for every id of a benchmark its "config/split"
+DecodeTags = Callable[[list[list[str]]], LabelTable]
 LABEL_FIELDS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
 
 
@@ -87,6 +90,7 @@ def parse_predictions(
     places: Mapping[str, str] | None = None
     problems = ErrorList() if problems is None else problems
     check_scheme(scheme, repair)
+    decode = partial(tags_to_table, names=gold.names, scheme=scheme, repair=repair)
     predictions = Predictions()
     first: dict[str, str] = {}
     checked: list[tuple[str, list[object]]] = []
@@ -113,7 +117,7 @@ def parse_predictions(
         else:
             first[id] = location
             if tagged:
-                values = _decode_tags(row["tags"], texts[id], gold.names, scheme, repair, location, problems)
+                values = _decode_tags(row["tags"], texts[id], gold.names, decode, location, problems)
             assert isinstance(values, list)
             checked.append((texts[id], values))
             predictions[id] = check_labels(gold.task, values, texts[id], gold.names, location, problems)
@@ -126,7 +130,7 @@ def parse_predictions(
 
 
 def _decode_tags(
-    tags: object, text: str, names: Sequence[str], scheme: str, repair: str | None, location: str, problems: ErrorList
+    tags: object, text: str, names: Sequence[str], decode: DecodeTags, location: str, problems: ErrorList
 ) -> list[dict[str, object]]:
     """Return the spans of tags, or add to `problems`."""
     if not isinstance(tags, list) or len(tags) != len(text):
@@ -137,7 +141,7 @@ def _decode_tags(
         )
         return []
     try:
-        table = tags_to_table([tags], names, scheme, repair)
+        table = decode([tags])
     except DataError as error:
         problems += [
             replace(problem, location=f"{location} {problem.location.partition(', ')[2]}".strip())
@@ -265,7 +269,7 @@ def _check_spans(
             problems.add("wrong-shape", location, expected=expected, found=shorten(value), fix=fix)
             continue
         fields = (value["start"], value["end"], value["type"], value.get("surface"))
-        if span := validate_span(text, names, *fields, location, problems):
+        if span := validate_span(text, names, fields, location, problems):
             spans.append(span)
     spans.sort()
     for span, times in Counter(spans).items() if len(set(spans)) < len(spans) else ():
