@@ -116,6 +116,9 @@ class Annotators:
 def read_annotators(benchmark: Benchmark) -> Annotators:
     """Read annotators.toml.
 
+    Args:
+        benchmark: The benchmark.
+
     Returns:
         Annotators, reviewers, and whose labels are the gold.
 

@@ -88,6 +88,9 @@ def bio_tag_names(entity_names: Iterable[str]) -> tuple[str, ...]:
 def read_label_set(benchmark: Benchmark) -> LabelSet:
     """Read labels.toml.
 
+    Args:
+        benchmark: The benchmark.
+
     Returns:
         Entity types and sectors in the order of the file.
 

@@ -13,7 +13,14 @@ Progress = Callable[[int], None]  # called with the number done
 
 
 class Span(NamedTuple):
-    """A labelled span of a text: `text[start:end] == surface`."""
+    """A labelled span of a text: `text[start:end] == surface`.
+
+    Args:
+        start: Where it begins, in code points.
+        end: Where it ends, half-open.
+        type: Its entity type.
+        surface: Its text.
+    """
 
     start: int
     end: int
@@ -21,7 +28,7 @@ class Span(NamedTuple):
     surface: str
 
     def relative_to(self, offset: int) -> "Span":
-        """Return the span in the text that begins at `offset`."""
+        """Return the span in the text that begins at `offset` (code points)."""
         return self._replace(start=self.start - offset, end=self.end - offset)
 
 

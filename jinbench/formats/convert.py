@@ -22,7 +22,12 @@ Options: TypeAlias = Mapping[str, str | int | None]
 
 
 class CorpusSource(NamedTuple):
-    """A file or folder to read, and the split that it is, if one was named."""
+    """A file or folder to read.
+
+    Args:
+        path: the file or folder.
+        split: train, validation or test, if it is one of them; None if it is the whole corpus.
+    """
 
     path: Path
     split: str | None = None

@@ -39,9 +39,15 @@ def build_board(
 
 
 def build_boards(benchmark: Benchmark) -> list[Board]:
-    """Return all boards that have a row: of the label set, and coarse ones where there is a system for them.
+    """Return all leaderboard tables that have a row: of the label set, and coarse ones if there is a system for them.
 
-    The first crosswalk has a cross-validated board in any case: fine and coarse systems stand on it together.
+    The first crosswalk has a cross-validated table in any case: fine and coarse systems are in it together.
+
+    Args:
+        benchmark: The benchmark with its dataset and the predictions of its systems.
+
+    Returns:
+        The tables, those of the whole label set first in each task.
 
     Raises:
         DataError: As :func:`build_board`.

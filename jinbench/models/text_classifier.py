@@ -145,7 +145,14 @@ class MultiLabelTextClassifier(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Rows) -> list[list[str]]:
-        """Return the labels of each row, at least one."""
+        """Predict.
+
+        Args:
+            X: Rows, as in :meth:`fit`.
+
+        Returns:
+            The labels of each row, at least one.
+        """
         if not len(X):
             return []
         chosen = self._choose(self.decision_function(X))
@@ -155,7 +162,14 @@ class MultiLabelTextClassifier(BaseEstimator):  # type: ignore[misc]
         return labels
 
     def decision_function(self, X: Rows) -> FloatArray:
-        """Return how far each score is above its threshold, (rows, labels) in the order of `classes_`."""
+        """Score every label.
+
+        Args:
+            X: Rows, as in :meth:`fit`.
+
+        Returns:
+            How far each score is above its threshold: (rows, labels) float, in the order of `classes_`.
+        """
         return self._scores(self.model_, X) - self.thresholds_
 
     def _fit_model(self, X: Rows, truth: IntArray) -> "_Model":

@@ -78,7 +78,14 @@ class Gold:
         items: Iterable[tuple[str, str, str, frozenset[LabelKey]]],
         facets: Mapping[str, tuple[tuple[str, ...], ...]] | None = None,
     ) -> "Gold":
-        """Make gold of (id, text, article, labels) of each item, of no dataset version."""
+        """Make gold of no dataset version, all of it in one fold.
+
+        Args:
+            task: `ner` or `sector`.
+            names: entity types or sectors, in the order of the tables.
+            items: (id, text, article, labels) of each item; labels are (start, end, type) or (sector,).
+            facets: for each way to divide the items the parts that each item belongs to, in the order of `items`.
+        """
         rows = list(items)
         ids, texts, groups, labels = zip(*rows, strict=True) if rows else ((), (), (), ())
         return cls(
