@@ -1,4 +1,13 @@
-"""A page of two articles with a torn column, and pieces of lines to make random pages of."""
+"""A page of two articles with a torn column, pieces of lines to make random pages of, and `jinbench seeds add`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jinbench.core.benchmark import Benchmark
+from tests.helpers.commands import contents, run
 
 PAGE = (
     "新码头昨天正式开工建设",
@@ -14,3 +23,29 @@ PAGE = (
 
 BITS = ("新码头开工", "。", ",", "“", "”", "(上接第1版)", "(下转第2版)", "记者 王明 摄", "图为码头", " ", "3万平方米",
         "本报讯(记者 王明)", "首页>", "……", "abc", "12", "电话:022-12345678", "的码头工程")  # fmt: skip
+
+TEXT = "\n\n".join(PAGE) + "\n"
+
+
+def add(benchmark: Benchmark, *arguments: object) -> int:
+    return run(["--root", str(benchmark.root), "seeds", "add", *map(str, arguments)])
+
+
+def put(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def entries(benchmark: Benchmark) -> dict[str, Any]:
+    """Return articles.toml as it is."""
+    return tomllib.loads(benchmark.articles.read_text())
+
+
+def refused(benchmark: Benchmark, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Return the error output of a command that must not add anything."""
+    before = contents(benchmark.root)
+    assert add(benchmark, *arguments) == 1
+    error = capsys.readouterr().err
+    assert contents(benchmark.root) == before
+    assert "Traceback" not in error
+    return error

@@ -15,6 +15,10 @@ from tests.helpers.paths import ROOT
 
 VECTORS = ROOT / "tests" / "vectors"
 
+# Tags of three items, and as a system guesses them.
+GOLD = [["B-P", "I-P", "O"], ["B-L", "I-L"], ["O"]]
+GUESS = [["B-P", "I-P", "O"], ["O", "B-L"], ["B-P"]]
+
 NAMES = ("X", "Y", "Z")
 
 Triple = tuple[int, int, str]
