@@ -18,9 +18,6 @@ DOCUMENT = ROOT / "docs" / "scoring.md"
 RIGHT, SPURIOUS = 0.6, 0.4  # how many of the gold mentions are found, and how many others for each of them
 
 
-# A newspaper: articles of very different length, on which a system is better or worse as a whole
-
-
 def draw_rates(rng: np.random.Generator, mean: float, alike: float, shape: tuple[int, ...]) -> Any:
     """Shares by article with this mean; `alike` is the correlation of two mentions of one article."""
     both = 1 / alike - 1
