@@ -5,7 +5,7 @@
     python benchmarks/layout.py --check             # checks that layouts.json is what is learnt from the pages
 
 For a page, everything is learnt from the others: the coefficients of the models (kinds of lines, where an article
-begins, what a torn line continues in), and, by leaving out each of these others in turn once more, the regularisation,
+begins, what an unfinished line continues in), and, by leaving out each of these others in turn once more, the regularisation,
 the two thresholds, and the line from the margin of a join to its confidence. How often words occur on the page itself
 is evidence for its joins: it comes with a page and has no labels; `--without-own` leaves that out too. The features,
 the rules that make articles of lines, and their constants (COPIES_WEIGHT among them) were written by somebody who knew
@@ -127,10 +127,10 @@ def count_neighbours(page: AssembledPage, proposal: PageProposal) -> tuple[int, 
 
 
 def join_to_next(page: AssembledPage) -> set[tuple[int, int]]:
-    """Return the joins of the baseline: every torn line continues in the next line of body text."""
-    torn, _ = find_join_candidates(page.lines, page.body)
+    """Return the joins of the baseline: every unfinished line continues in the next line of body text."""
+    unfinished, _ = find_join_candidates(page.lines, page.body)
     following = dict(itertools.pairwise(page.body))
-    return {(i, following[i]) for i in torn if i in following}
+    return {(i, following[i]) for i in unfinished if i in following}
 
 
 def measure_page(page: AssembledPage, model: LayoutModel) -> dict[str, Any]:

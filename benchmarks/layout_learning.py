@@ -30,7 +30,7 @@ from jinbench.seeds.layout.propose import find_displaced_lines
 
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # scikit-learn's C, the inverse of the regularisation
 DIGITS = 3
-COPIES = 6  # of every page, torn up at random
+COPIES = 6  # of every page, cut up at random
 COPIES_WEIGHT = 0.3  # of all copies of a line together
 COUNT_PAGE = True  # whether words of the page itself are evidence for its joins
 
@@ -156,7 +156,7 @@ def learn_headlines(pages: Sequence[AssembledPage]) -> LinearModel:
 class JoinMatrix:
     """The join candidates of a page with their features, and the joins that are right."""
 
-    torn: list[int]
+    unfinished: list[int]
     pairs: list[tuple[int, int]]
     names: list[str]
     matrix: Any
@@ -164,20 +164,20 @@ class JoinMatrix:
 
 
 def _make_join_matrix(lines: Sequence[Line], body: Sequence[int], joins: set[tuple[int, int]]) -> JoinMatrix:
-    torn, pairs = find_join_candidates(lines, body)
+    unfinished, pairs = find_join_candidates(lines, body)
     names, matrix = extract_join_features(lines, body, pairs, JoinEvidence(lines, COUNT_PAGE))
-    return JoinMatrix(torn, pairs, names, matrix, joins)
+    return JoinMatrix(unfinished, pairs, names, matrix, joins)
 
 
 @cache
 def _join_matrices(page: AssembledPage) -> list[JoinMatrix]:
-    """Return the candidates of the page, and of its torn-up copies, which have many more joins."""
+    """Return the candidates of the page, and of its cut-up copies, which have many more joins."""
     own = _make_join_matrix(page.lines, page.body, page.joins)
     return [own, *(copy.candidates for copy in _make_copies(page))]
 
 
 def learn_joins(pages: Sequence[AssembledPage], strength: float, shift: float = 0.0) -> LinearModel:
-    """Learn from the joins of the pages and of their torn-up copies; `shift` is added to the constant."""
+    """Learn from the joins of the pages and of their cut-up copies; `shift` is added to the constant."""
     parts = [part for page in pages for part in _join_matrices(page) if part.pairs]
     labels = [pair in part.joins for part in parts for pair in part.pairs]
     fitted = _fit_logistic(np.vstack([part.matrix for part in parts]), labels, strength)
@@ -188,7 +188,7 @@ def learn_joins(pages: Sequence[AssembledPage], strength: float, shift: float = 
 
 @dataclass(frozen=True, eq=False)
 class TornCopy:
-    """A torn-up page: classes and features of its lines, and its join candidates."""
+    """A cut-up page: classes and features of its lines, and its join candidates."""
 
     line_classes: list[str]
     matrix: Any
@@ -283,7 +283,7 @@ def learn_model(pages: Sequence[AssembledPage]) -> LayoutModel:
             linear = learn_joins(others, strength, shift)
             for part in _join_matrices(page):
                 scores = linear.scores(part.matrix)[:, 0] if part.pairs else np.zeros(0)
-                for join in select_joins(part.torn, part.pairs, scores):
+                for join in select_joins(part.unfinished, part.pairs, scores):
                     is_right = (join.first, join.second) in part.joins
                     n_proposed, n_correct = n_proposed + 1, n_correct + is_right
                     margins.append((join.margin, is_right))

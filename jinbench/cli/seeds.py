@@ -137,7 +137,7 @@ def seeds_add(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the proposal, and write nothing.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Add pages, and propose what articles they fall into: kinds of lines, order, and how torn columns go on.
+    """Add pages, and propose what articles they fall into: kinds of lines, order, and how broken columns continue.
 
     The pages are copied to seeds/pages, and the proposal is put behind what seeds/articles.toml holds, of which nothing
     is changed. It passes `jinbench seeds check`, but it is a draft: every line has its confidence beside it as a

@@ -1,4 +1,4 @@
-"""A page of two articles with a torn column, pieces of lines to make random pages of, and `jinbench seeds add`."""
+"""A page of two articles with a broken column, pieces of lines to make random pages of, and `jinbench seeds add`."""
 
 import tomllib
 from pathlib import Path

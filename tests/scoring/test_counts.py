@@ -173,7 +173,7 @@ def test_order_batches_and_sides_do_not_matter(rule: str, make: Callable[[random
 
 @pytest.mark.parametrize("rule", RULES)
 def test_labels_that_do_not_fit_into_one_number(rule: str) -> None:
-    """Offsets so large that item, start, end and type have to be told apart by their rows."""
+    """Offsets so large that item, start, end and type have to be distinguished by their rows."""
     gold, predicted = pair(random.Random(3), tangled, 400)
     far = [[{(a * 10**10, b * 10**10, t) for a, b, t in item} for item in side] for side in (gold, predicted)]
     assert int(columns(far[0]).end.max()) ** 2 > 2**62

@@ -42,9 +42,9 @@ def find_join_candidates(lines: Sequence[Line], body: Sequence[int]) -> tuple[li
     `body`: the indices of the body lines. The text after a continuation line ("continued from page 1") continues
     another page, and so no line of this one.
     """
-    torn = [i for i in body if not SENTENCE_END.search(lines[i].text)]
+    unfinished = [i for i in body if not SENTENCE_END.search(lines[i].text)]
     seconds = [j for j in body if not (lines[j].follows_continuation or (j > 0 and lines[j - 1].is_continuation))]
-    return torn, [(i, j) for i in torn for j in seconds if j != i and abs(j - i) <= WINDOW]
+    return unfinished, [(i, j) for i in unfinished for j in seconds if j != i and abs(j - i) <= WINDOW]
 
 
 class JoinEvidence:
@@ -135,17 +135,17 @@ def extract_join_features(
     return to_matrix(rows)
 
 
-def select_joins(torn: Sequence[int], pairs: Sequence[tuple[int, int]], scores: "FloatArray") -> list[Join]:
+def select_joins(unfinished: Sequence[int], pairs: Sequence[tuple[int, int]], scores: "FloatArray") -> list[Join]:
     """Return the most likely set of joins: each line at most once as first and at most once as second.
 
-    A line may also stay torn, at a score of 0 (as likely as not). A pair that closes a circle is dropped.
+    A line may also stay unfinished, at a score of 0 (as likely as not). A pair that closes a circle is dropped.
     """
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
     if not pairs:
         return []
-    rows = {i: n for n, i in enumerate(torn)}
+    rows = {i: n for n, i in enumerate(unfinished)}
     seconds = sorted({j for _, j in pairs})
     columns = {j: n for n, j in enumerate(seconds)}
     never = -1e6
@@ -161,7 +161,7 @@ def select_joins(torn: Sequence[int], pairs: Sequence[tuple[int, int]], scores: 
         best_second = max(np.delete(table[r, : len(columns)], c).max(initial=0.0), 0.0)
         best_first = max(np.delete(table[:, c], r).max(initial=0.0), 0.0)
         margin = min(table[r, c] - best_second, table[r, c] - best_first)
-        joins.append(Join(torn[r], seconds[c], float(margin)))
+        joins.append(Join(unfinished[r], seconds[c], float(margin)))
     return _drop_circles(joins)
 
 
@@ -180,8 +180,8 @@ def predict_joins(
     lines: Sequence[Line], body: Sequence[int], model: LinearModel, count_page: bool = True
 ) -> list[Join]:
     """Return the joins of a page. `body`: the indices of its body lines, in the order of the page."""
-    torn, pairs = find_join_candidates(lines, body)
+    unfinished, pairs = find_join_candidates(lines, body)
     if not pairs:
         return []
     _, matrix = extract_join_features(lines, body, pairs, JoinEvidence(lines, count_page))
-    return select_joins(torn, pairs, model.scores(matrix)[:, 0])
+    return select_joins(unfinished, pairs, model.scores(matrix)[:, 0])
