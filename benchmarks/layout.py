@@ -6,10 +6,10 @@
 
 For a page, everything is learnt from the others: the coefficients of the models (kinds of lines, where an article
 begins, what an unfinished line continues in), and, by leaving out each of these others in turn once more, the
-regularisation, the two thresholds, and the line from the margin of a join to its confidence. How often words occur on the page itself
-is evidence for its joins: it comes with a page and has no labels; `--without-own` leaves that out too. The features,
-the rules that make articles of lines, and their constants (COPIES_WEIGHT among them) were written by somebody who knew
-all five pages: of that nothing can be held out.
+regularisation, the two thresholds, and the line from the margin of a join to its confidence. How often words occur on
+the page itself is evidence for its joins: it comes with a page and has no labels; `--without-own` leaves that out
+too. The features, the rules that make articles of lines, and their constants (COPIES_WEIGHT among them) were written
+by somebody who knew all five pages: of that nothing can be held out.
 """
 
 import itertools
