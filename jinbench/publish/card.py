@@ -327,7 +327,7 @@ BLOCKS: dict[str, Callable[[Benchmark], str]] = {
     "agreement": _agreement,
     "errata": _errata,
 }
-BOARD_BLOCKS: dict[str, Callable[[list[Board]], str]] = {"scores": _scores, "gaps": _detectable_differences}
+BOARD_BLOCKS: dict[str, Callable[[list[Board]], str]] = {"scores": _scores, "differences": _detectable_differences}
 
 
 def build_card(benchmark: Benchmark) -> dict[str, bytes]:
