@@ -87,7 +87,7 @@ def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> No
     assert str(site) in said
     assert " 3 " in said
     assert "ClassLabel" in said
-    assert "sha256" in run(str(environment / "bin" / "jinbench"), "info")
+    assert "sha256" in run(str(environment / "bin" / "jinbench"), "verify", "--info")
     assert "each is what manifest.json lists" in run(str(environment / "bin" / "jinbench"), "verify")
     assert "jinbench" in run(str(environment / "bin" / "jinbench"), "run", "--help")
     assert list(empty.iterdir()) == []

@@ -202,7 +202,7 @@ def test_what_the_command_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = told(capsys, "init", "my paper", "--title", "The Paper")
-    for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate setup"), 1):
+    for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate push"), 1):
         assert re.search(rf"^  {number}\. .*{re.escape(part)}", said, re.MULTILINE)
     record = json.loads(told(capsys, "init", "other", "--example", "--json"))
     assert sorted(contents(tmp_path / "other")) == record["files"]
@@ -217,14 +217,14 @@ def test_each_step_names_the_one_before(
     """Whoever types a step too early is told which one is missing."""
     where = scaffold.create_benchmark(tmp_path / "paper")
     monkeypatch.chdir(where.root)
-    steps = ["annotate setup", "annotate pull", "split --write", "build", "run"]
-    missing = ["jinbench seeds add", "annotate setup --annotators", "jinbench annotate pull",
-               "make it with: jinbench split --write", "jinbench build makes it"]  # fmt: skip
+    steps = ["annotate push", "annotate pull", "build --search-splits --write", "build", "run"]
+    missing = ["jinbench seeds add", "annotate push --annotators", "jinbench annotate pull",
+               "make it with: jinbench build --search-splits --write", "jinbench build makes it"]  # fmt: skip
     after: list[Callable[[], object]] = [
         lambda: add_pages(where),
         lambda: add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
         lambda: write_export(where, "ann"),
-        lambda: told(capsys, "split", "--write"),
+        lambda: told(capsys, "build", "--search-splits", "--write"),
     ]
     for step, says, done in zip(steps, missing, [*after, lambda: None], strict=True):
         assert says in told(capsys, *step.split(), code=1), step
@@ -239,7 +239,7 @@ def test_two_articles_are_too_few_to_split(
     add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     write_export(where, "ann")
     monkeypatch.chdir(where.root)
-    said = told(capsys, "split", code=1)
+    said = told(capsys, "build", "--search-splits", code=1)
     assert ": split-mismatch\n" in said
     assert "3 groups of stories or more" in said
 
@@ -294,14 +294,14 @@ def leave_out_curves(benchmark: Benchmark) -> None:
 
 
 STEPS = [
-    "seeds check", "labels config", "labels config --check", "annotate check", "annotate lint", "split --write",
-    "build", "info", "verify", "run", "rank", "card", "card --check", "rescore",
+    "seeds check", "labels config", "labels config --check", "annotate check", "build --search-splits --write",
+    "build", "verify --info", "verify", "run", "rank", "card", "card --check", "rank --errata-impact", "check",
     "publish --standoff --out OUT/bare", "hydrate OUT/bare --pages seeds/pages --out OUT/again", "verify OUT/again",
 ]  # fmt: skip
 OF_TASKS = {
-    "ner": ["format ner", "prompt --task ner --shots 1 --out OUT/ner",
+    "ner": ["submit --template ner", "prompt --task ner --shots 1 --out OUT/ner",
             "score baselines/tagger/predictions-ner-test.jsonl"],
-    "sector": ["format sector", "prompt --task sector --shots 1 --lang en --out OUT/sector",
+    "sector": ["submit --schema sector", "prompt --task sector --shots 1 --lang en --out OUT/sector",
                "score baselines/majority/predictions-sector-folds.jsonl --task sector --split folds"],
 }  # fmt: skip
 
@@ -332,7 +332,7 @@ def test_every_step_with_any_label_set(
             assert f"**{gone}" not in said
             assert ("coarse (LOC)" in said) == (not kind)
     if gone:
-        assert ": wrong-task\n" in told(capsys, "format", gone, code=1)
+        assert ": wrong-task\n" in told(capsys, "submit", "--template", gone, code=1)
     stored = {path.parent.name for path in where.baselines.glob("*/scores.json")}
     assert len(stored) == (2 if kind else 4)
     page = files.read_text(where.leaderboard / "index.html")
@@ -435,19 +435,19 @@ def test_from_an_empty_folder_to_a_leaderboard(
     labelling = [
         ["labels", "config"],
         ["seeds", "check"],
-        ["annotate", "setup", "--annotators", f"{first},{second}", "--kind", "test data"],
-        *(["annotate", "enter", sources[name], "-a", name] for name in (first, second)),
+        ["annotate", "push", "--annotators", f"{first},{second}", "--kind", "test data"],
+        *(["annotate", "import", sources[name], "-a", name] for name in (first, second)),
         ["annotate", "status"],
         ["annotate", "pull", "-a", first, "-a", second],
         ["annotate", "adjudicate"],
-        ["annotate", "enter", sources[ADJUDICATOR], "-a", ADJUDICATOR, "--replace"],
+        ["annotate", "import", sources[ADJUDICATOR], "-a", ADJUDICATOR, "--replace"],
         ["annotate", "pull"],
         ["annotate", "check"],
-        ["annotate", "decisions"],
+        ["annotate", "adjudicate", "--list"],
         ["agreement"],
     ]
     scoring = [
-        ["split", "--write"],
+        ["build", "--search-splits", "--write"],
         ["build"],
         ["run"],
         ["score", "baselines/tagger/predictions-ner-test.jsonl"],

@@ -250,7 +250,7 @@ def measure_agreement(workspace: Workspace) -> Agreement:
     labels = {name: read_annotator_export(workspace, name) for name in annotators.adjudicated}
     if not labels:
         expected = "adjudicates = [two annotators or more]"
-        fix = "have a second one label: jinbench annotate setup --annotators a,b; then let `gold` name who adjudicates"
+        fix = "have a second one label: jinbench annotate push --annotators a,b; then let `gold` name who adjudicates"
         fail("nothing-in-common", location, expected=expected, found="none", fix=fix)
     pairs = tuple(
         measure_pair(workspace, labels[a].values(), labels[b].values(), (a, b))

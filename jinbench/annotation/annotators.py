@@ -126,7 +126,7 @@ def read_annotators(benchmark: Benchmark) -> Annotators:
         DataError: [file-missing, broken-toml, wrong-shape].
     """
     path, location = benchmark.annotators, files.display_path(benchmark.annotators)
-    table = files.read_toml(path, "annotators", "who labels? jinbench annotate setup --annotators a,b writes it")
+    table = files.read_toml(path, "annotators", "who labels? jinbench annotate push --annotators a,b writes it")
     entries, reviewers = table["annotator"], table.get("reader", ())
     problems = ErrorList()
     names = [entry["name"] for entry in entries]

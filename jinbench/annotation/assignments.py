@@ -11,12 +11,13 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.annotators import ADJUDICATOR, Annotators, find_login_clash, read_annotators
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import ErrorList
+from jinbench.core.errors import ErrorList, UsageError
 from jinbench.core.types import Article
 from jinbench.seeds.articles import Seeds
 
@@ -122,7 +123,7 @@ def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Assignments:
                 f"{files.display_path(path)}:{number}",
                 expected=",".join(COLUMNS) if number == 1 else "an article, and one of annotators.toml, each pair once",
                 found=",".join(row) or "nothing",
-                fix="correct the line, or move the file away and assign anew: jinbench annotate setup",
+                fix="correct the line, or move the file away and assign anew: jinbench annotate push",
             )
         else:
             assignments[id] = (*assignments.get(id, ()), name)
@@ -155,3 +156,60 @@ def summarize_assignments(assignments: Assignments, seeds: Seeds, names: Iterabl
         characters = sum(len(passage.text) for passage in passages)
         rows.append({"annotator": name, "articles": len(articles), "passages": len(passages), "characters": characters})
     return rows
+
+
+@dataclass(frozen=True)
+class AssignmentPlan:
+    """Assignments as they are (`current`) and as they will be (`planned`), with a table row for each annotator."""
+
+    names: list[str]
+    overlap: int
+    current: Assignments
+    planned: Assignments
+    rows: list[dict[str, object]]
+
+
+def plan_assignments(
+    benchmark: Benchmark, seeds: Seeds, chosen: Sequence[str] = (), overlap: int | None = None
+) -> AssignmentPlan:
+    """Plan who labels what; nothing is written.
+
+    Args:
+        benchmark: Its annotators.toml and shares.csv count, where there are any.
+        seeds: The articles.
+        chosen: Annotators; by default those of shares.csv, else of annotators.toml, else annotator-a.
+        overlap: Number of annotators of each article; by default as assigned, else 2, or 1 for a single annotator.
+
+    Returns:
+        The plan. Without assignments everybody labels everything.
+
+    Raises:
+        UsageError: Two names are one login, the adjudicator would label too, `overlap` is too large, or nothing is
+            left for an annotator.
+        DataError: annotators.toml or shares.csv is invalid.
+    """
+    listed: Annotators | None = read_annotators(benchmark) if benchmark.annotators.is_file() else None
+    current = read_assignments(benchmark, seeds) if listed else {}
+    names = list(dict.fromkeys(chosen))
+    if not names:
+        independent = [entry.name for entry in listed.independent] if listed else ["annotator-a"]
+        assigned = {name for names in current.values() for name in names}
+        names = [name for name in independent if name in assigned] or independent
+    if clash := find_login_clash((*(listed.names if listed else ()), *names)):
+        raise UsageError(f"{' and '.join(clash)} would be one login")
+    adjudicators = [name for name in names if (listed.adjudicated_by(name) if listed else name == ADJUDICATOR)]
+    if adjudicators and (listed or len(names) > 1):
+        raise UsageError(f"{adjudicators[0]} decides between the others. Its project: jinbench annotate adjudicate")
+    number = overlap or max(map(len, current.values()), default=0) or min(2, len(names))
+    if number > len(names):
+        raise UsageError(f"--overlap: {number} of {len(names)} annotators")
+    planned = current
+    if current or chosen or overlap or not listed:
+        planned = assign_articles(seeds.articles, names, number, current)
+    rows = summarize_assignments(planned, seeds, names)
+    if idle := [str(row["annotator"]) for row in rows if not row["articles"]]:
+        raise UsageError(
+            f"Nothing is left for {', '.join(idle)}: every passage has {number} annotators. Raise --overlap; or, "
+            f"before anybody has begun, move {files.display_path(benchmark.assignments)} away to assign anew."
+        )
+    return AssignmentPlan(names, number, current, planned, rows)

@@ -63,3 +63,14 @@ class Workspace:
     def assigned_passages(self, annotator: str) -> list[str] | None:
         """Return the ids of the passages assigned to an annotator, in reading order; None for all of them."""
         return assignments.assigned_passages(self.assignments, self.seeds, annotator)
+
+    def labels_independently(self, annotator: str) -> bool:
+        """Return whether others label the annotator's passages too, or the gold is made from its labels.
+
+        Suggestions would bias such a pass: two who see the same ones agree with each other more than with the text.
+        """
+        if self.annotators.is_gold_source(annotator):
+            return True
+        if annotator not in {name for names in self.assignments.values() for name in names}:
+            return len(self.annotators.independent) > 1
+        return any(len(names) > 1 for names in self.assignments.values() if annotator in names)

@@ -122,6 +122,7 @@ class RunResult:
         recipe = self.recipe
         record: Record = {
             "recipe": recipe.name,
+            "recipe_sha256": files.sha256(recipe.path.read_bytes()),
             "task": recipe.task,
             "seed": recipe.seed,
             "needs": recipe.needs,
@@ -285,6 +286,20 @@ def _measure_costs(recipe: Recipe, fits: list[FitResult], characters: int) -> Re
         "settings": {name: os.environ.get(name, value) for name, value in sandbox.ENVIRONMENT.items()},
         "versions": {name: metadata.version(name) for name in (*VERSIONS, *recipe.needs)},
     }
+
+
+def is_stale(benchmark: Benchmark, recipe: Recipe) -> bool:
+    """Return whether the stored results are missing, or of another version of the recipe or of the data."""
+    path = benchmark.baselines / recipe.name / SCORES_FILE
+    if not path.is_file():
+        return True
+    record = files.read_json(path)
+    manifest = load.read_manifest(benchmark)["sha256"]
+    try:
+        of_data = {score["manifest"] for score in record["scores"].values()}
+        return of_data != {manifest} or record["recipe_sha256"] != files.sha256(recipe.path.read_bytes())
+    except (AttributeError, KeyError, TypeError):
+        return True
 
 
 def write_result(result: RunResult, folder: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from jinbench.annotation.workspace import Workspace
 from jinbench.cli.annotate import annotate_commands, select_annotators
-from jinbench.cli.common import ANNOTATOR, JSON, emit, say, writable_benchmark
+from jinbench.cli.common import ANNOTATOR, DRY_RUN, JSON, emit, say, writable_benchmark
 from jinbench.core.errors import ServerError
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def annotate_suggest(
     by: Annotated[
         By, typer.Option(help="uncertainty: what the tagger is least confident of first; order: as the pages are read.")
     ] = By.uncertainty,
-    even_for_gold: Annotated[
-        bool, typer.Option("--even-for-gold", help="Show suggestions also to those whose labels the gold is made from.")
-    ] = False,
+    show: Annotated[
+        bool | None, typer.Option("--show/--hide", help="Show suggestions. [default: not in independent passes]")
+    ] = None,
     every: Annotated[
         int | None,
         typer.Option(parser=parse_duration, metavar="10m", help="Repeat at this interval, until ended with Ctrl-C."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the order; change nothing.")] = False,
+    dry_run: DRY_RUN = False,
     as_json: JSON = False,
 ) -> None:
     """Renew suggestions and the order of the passages that are still to be labelled.
@@ -58,8 +58,9 @@ def annotate_suggest(
     its confidence go to the open tasks of each annotator; what is least certain is handed out first. No passage gets
     suggestions from a model that has seen another annotator's labels in its story.
 
-    Annotators whose labels the gold is made from get the order alone and see no suggestion: who labels with suggestions
-    in sight agrees with the tagger more than with the text, and two who see the same ones agree with each other.
+    Where passages are labelled by several, or for the gold, annotators get the order alone and see no suggestion: who
+    labels with suggestions in sight agrees with the tagger more than with the text, and two who see the same ones agree
+    with each other.
 
     Repeat it when more has been submitted, or let --every 10m do it. Safe to repeat and to cut off.
     """
@@ -74,7 +75,7 @@ def annotate_suggest(
 
     def renew() -> None:
         results = suggest.suggest(
-            client, workspace, names, even_for_gold=even_for_gold, by_uncertainty=by is By.uncertainty, dry_run=dry_run,
+            client, workspace, names, show=show, by_uncertainty=by is By.uncertainty, dry_run=dry_run,
             say=say,
         )  # fmt: skip
         emit([to_record(tasks) for tasks in results], as_json, lambda: "\n".join(map(format_open_tasks, results)))
@@ -101,7 +102,7 @@ def to_record(tasks: "OpenTasks") -> dict[str, Any]:
 
 def format_open_tasks(tasks: "OpenTasks") -> str:
     """Return the open passages of an annotator as a line each."""
-    what = "suggestions and order" if tasks.shown else "the order alone, as the gold is made from these labels"
+    what = "suggestions and order" if tasks.shown else "the order alone, as the pass is independent"
     lines = [f"{tasks.annotator}: {len(tasks.passages)} passages to label ({what})"]
     shown = tasks.passages[:FIRST]
     lines += [f"  {'–' if value is None else f'{value:.3f}':<6}  {id}" for id, value in shown]

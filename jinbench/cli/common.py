@@ -1,21 +1,24 @@
 """Shared options, tables, progress bars, exit codes."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jinbench.core.benchmark import Benchmark, is_installed
-from jinbench.core.errors import DataError, Problem, abridge_problems
-from jinbench.core.types import Step
+from jinbench.core.errors import Problem, abridge_problems, fail
+from jinbench.core.types import JsonObject, Step
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
 
+commands = typer.Typer()  # those that are one word
+
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write and send nothing.")]
 ANNOTATOR = Annotated[
     list[str] | None,
     typer.Option("--annotator", "-a", help="Whose project; may be repeated. [default: all of annotators.toml]"),
@@ -28,19 +31,14 @@ def benchmark_of(ctx: typer.Context) -> Benchmark:
 
 
 def writable_benchmark(ctx: typer.Context) -> Benchmark:
-    """The rooms, for a command that writes into them. Raises :class:`DataError` for those of an installed package."""
+    """Return the benchmark, for a command that writes into it.
+
+    Raises :class:`DataError` (file-missing) for that of an installed package.
+    """
     benchmark = benchmark_of(ctx)
     if is_installed(benchmark):
-        hint = "go to the benchmark's folder, or: jinbench --root DIR …"
-        raise DataError(
-            Problem(
-                "file-missing",
-                location=str(Path.cwd()),
-                expected="a benchmark (annotation/labels.toml)",
-                found="none",
-                fix=hint,
-            )
-        )
+        fail("file-missing", str(Path.cwd()), expected="a benchmark (annotation/labels.toml)", found="none",
+             fix="go to the benchmark's folder, or: jinbench --root DIR …")  # fmt: skip
     return benchmark
 
 
@@ -70,6 +68,11 @@ def problems_as_json(problems: Sequence[Problem]) -> str:
 
 def say(text: str) -> None:
     typer.echo(text, err=True)
+
+
+def to_dicts(records: Iterable[Any]) -> list[JsonObject]:
+    """Return dataclass instances as dictionaries, for --json."""
+    return [asdict(record) for record in records]
 
 
 @contextmanager

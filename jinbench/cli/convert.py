@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jinbench.cli.common import JSON, emit
+from jinbench.cli.common import JSON, commands, emit
 
 if TYPE_CHECKING:
     from jinbench.formats.convert import ConversionReport
-
-commands = typer.Typer()
 
 
 @commands.command()
@@ -68,7 +66,7 @@ def convert(
       jinbench convert train=train.jsonl test=dev.jsonl --from cluener --to jinbench --out mycorpus
       jinbench --root mycorpus run baselines/tagger.py --on test --out mycorpus/baselines
       jinbench --root mycorpus score mycorpus/baselines/tagger/predictions-ner-test.jsonl
-      jinbench --root mycorpus leaderboard
+      jinbench --root mycorpus rank
 
     SPLIT is train, validation (or dev, valid) or test. A benchmark keeps the splits that are given, and draws some
     where none are; it draws the folds in any case. Without --group each text is an article of its own.
@@ -113,6 +111,6 @@ def _next(report: "ConversionReport") -> str:
     return (
         f"\nNext: jinbench --root {folder} verify"
         f"\n      jinbench --root {folder} run RECIPE.py --on test --out {shlex.quote(f'{report.out}/baselines')}"
-        f"\n      jinbench --root {folder} leaderboard"
+        f"\n      jinbench --root {folder} rank"
         "\nRecipes to begin with: those of jinbench init, in baselines/. More: README.md there."
     )

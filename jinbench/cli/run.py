@@ -1,15 +1,13 @@
-"""Commands: run, reproduce."""
+"""Command: run."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, emit, format_table, progress, say, writable_benchmark
+from jinbench.cli.common import JSON, benchmark_of, commands, emit, format_table, progress, say, writable_benchmark
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import JsonObject
-
-commands = typer.Typer()
 
 
 @commands.command()
@@ -127,43 +125,3 @@ def _summary(record: JsonObject) -> dict[str, object]:
     seconds = {what: f"{took[f'{what}_seconds']['wall']:.2f} s" for what in ("fit", "predict")}
     return {"recipe": record["recipe"], "task": record["task"], **intervals, **seconds,
             "peak memory": f"{took['memory_mb']['peak']:.0f} MB"}  # fmt: skip
-
-
-@commands.command()
-def reproduce(
-    ctx: typer.Context,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where to make everything again. [default: build/reproduced]")
-    ] = None,
-    as_json: JSON = False,
-) -> None:
-    """Do the main job again from the pages, with a Label Studio of its own, and compare with what is committed."""
-    from dataclasses import asdict
-
-    from jinbench import reproduce as job
-    from jinbench.leaderboard.ranking import build_boards
-    from jinbench.leaderboard.tables import format_markdown
-
-    benchmark = writable_benchmark(ctx)
-    target = folder or benchmark.root / "build" / "reproduced"
-    checks = []
-    with progress() as step:
-        for check in job.reproduce(benchmark, target.resolve(), step):
-            checks.append(check)
-            if not as_json:
-                typer.echo(str(check))
-    failed = sum(check.status == job.FAIL for check in checks)
-    counts = {status: sum(check.status == status for check in checks) for status in (job.OK, job.OKISH, job.FAIL)}
-    emit(
-        [asdict(check) for check in checks],
-        as_json,
-        lambda: (
-            "\n"
-            + format_markdown(build_boards(benchmark))
-            + "\n"
-            + ", ".join(f"{count} [{status}]" for status, count in counts.items())
-            + f". Made again in {target}."
-        ),
-    )
-    if failed:
-        raise typer.Exit(EXIT_DATA)

@@ -1,8 +1,11 @@
-"""Temporary environment variables; environment without secrets."""
+"""Environment variables, temporary and without secrets; installed packages."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
+
+from jinbench.core.errors import fail
 
 
 @contextlib.contextmanager
@@ -27,3 +30,11 @@ _SECRETS = ("LABEL_STUDIO_", "HEARTEX_", "POSTGRE_", "DJANGO_DB")
 def without_secrets() -> dict[str, str]:
     """Return the environment without the variables that only this process or the server needs."""
     return {key: value for key, value in os.environ.items() if not key.startswith(_SECRETS)}
+
+
+def require_extra(extra: str, *packages: str) -> None:
+    """Raise :class:`DataError` (package-missing) unless the packages that an extra of jinbench brings are installed."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        fail("package-missing", f"jinbench[{extra}]", expected=f"the packages {', '.join(packages)}",
+             found=f"no {', '.join(missing)}", fix=f"pip install 'jinbench[{extra}]'")  # fmt: skip

@@ -74,7 +74,7 @@ CODES = {
     "split-mismatch": "splits.csv does not name each article once, or separates a story",
     "wrong-task": "a recipe or submission is for another task",
     "recipe-broken": "a recipe does not run, or predicts the wrong number of items",
-    "package-missing": "a recipe needs a package that is not installed",
+    "package-missing": "a package that is needed is not installed",
     "wrong-tags": "unknown tags, or an invalid sequence of tags",
     "wrong-scheme": "a scheme of tags, or a repair of them, that does not exist",
     "format-unknown": "an unknown corpus format, or a file whose format is ambiguous",
@@ -139,6 +139,10 @@ class DataError(JinbenchError):
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         super().__init__(problems)
+
+
+class UsageError(JinbenchError):
+    """Arguments that do not fit each other, or the benchmark."""
 
 
 class ServerError(JinbenchError):

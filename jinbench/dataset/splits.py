@@ -32,13 +32,13 @@ class SplitAssignment:
 def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, SplitAssignment]:
     """Read splits.csv, by article id. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = benchmark.splits
-    text, location = files.read_text(path, "make it with: jinbench split --write"), files.display_path(path)
+    text, location = files.read_text(path, "make it with: jinbench build --search-splits --write"), files.display_path(path)
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:
-        expected, fix = "comma-separated values", "jinbench split --write"
+        expected, fix = "comma-separated values", "jinbench build --search-splits --write"
         fail("split-mismatch", location, expected=expected, found=str(error), fix=fix)
-    fix = "jinbench split --write makes a new one; that makes older scores incomparable"
+    fix = "jinbench build --search-splits --write makes a new one; that makes older scores incomparable"
     problems = ErrorList()
     assignments: dict[str, SplitAssignment] = {}
     for number, row in enumerate(rows, 2):

@@ -156,7 +156,7 @@ def pull_labels(client: "LabelStudio", workspace: Workspace, annotator: str) -> 
             raise ServerError(
                 f"{len(missing)} passages that {files.display_path(path)} holds have no annotation on the server, "
                 f"{', '.join(sorted(missing)[:5])} among them.\nIf that is another server, enter them there first: "
-                f"jinbench annotate enter {files.display_path(path)} --annotator {annotator}. "
+                f"jinbench annotate import {files.display_path(path)} --annotator {annotator}. "
                 "If they were deleted on purpose, move the file away and pull again."
             )
         spool.write(path, passages.values())

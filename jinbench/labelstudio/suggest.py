@@ -79,8 +79,8 @@ def suggest(
     workspace: Workspace,
     annotators: Sequence[str],
     *,
-    even_for_gold: bool = False,
-    by_uncertainty: bool = True,
+    show: bool | None = None,
+    by_uncertainty: bool | None = True,
     dry_run: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[OpenTasks]:
@@ -90,9 +90,8 @@ def suggest(
         client: Client of the server.
         workspace: Articles, label set and annotators of the benchmark.
         annotators: Whose projects.
-        even_for_gold: Show suggestions also to annotators whose labels the gold is made from; they get the order alone
-            otherwise.
-        by_uncertainty: Least confident passage first; otherwise reading order.
+        show: Show suggestions, or set the order alone; by default they are shown except in independent passes.
+        by_uncertainty: Least confident passage first, or reading order; None leaves the order as it is.
         dry_run: Send nothing.
         say: Called with a line before the training.
 
@@ -103,14 +102,13 @@ def suggest(
         DataError: Nothing is labelled yet [passage-unlabelled], or labels are invalid.
         ServerError: There is no project, or the server fails.
     """
-    listed = workspace.annotators
-    labels = read_submitted_labels(client, workspace, [entry.name for entry in listed.independent])
+    labels = read_submitted_labels(client, workspace, [entry.name for entry in workspace.annotators.independent])
     say(f"The tagger learns from {len(labels)} labelled passages…")
     only_own_labels = {entry.annotator for entry in labels} == set(annotators) and len(annotators) == 1
     suggester = train_suggester(workspace.seeds.articles, labels, folds=0 if only_own_labels else FOLDS)
     return [
-        _renew(client, workspace, name, suggester, even_for_gold or not listed.is_gold_source(name), by_uncertainty,
-               dry_run)
+        _renew(client, workspace, name, suggester, not workspace.labels_independently(name) if show is None else show,
+               by_uncertainty, dry_run)
         for name in annotators
     ]  # fmt: skip
 
@@ -121,7 +119,7 @@ def _renew(
     annotator: str,
     suggester: Suggester,
     shown: bool,
-    by_uncertainty: bool,
+    by_uncertainty: bool | None,
     dry_run: bool,
 ) -> OpenTasks:
     project = annotations.find_project_id(client, workspace.label_set, annotator)
@@ -140,7 +138,9 @@ def _renew(
     contents = {id: suggestions.get(id, Suggestion((), (), 1.0)) for id in ids}
     if not shown:
         contents = {id: Suggestion((), (), suggestion.confidence) for id, suggestion in contents.items()}
-    settings: JsonObject = {"sampling": UNCERTAIN if by_uncertainty else READING}
+    settings: JsonObject = {}
+    if by_uncertainty is not None:
+        settings["sampling"] = UNCERTAIN if by_uncertainty else READING
     with write_lock():
         for model in {active_learning.MODEL_PREFIX, ORDER_PREFIX} - {version.split()[0] if version else ""}:
             withdraw_suggestions(client, project, model)

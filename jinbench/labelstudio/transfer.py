@@ -5,7 +5,6 @@ stay behind; they are counted when labels are pulled.
 """
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jinbench.annotation import exports
@@ -24,20 +23,12 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 
-@dataclass(frozen=True)
-class TransferResult:
-    """Result of a push with labels. `labelled`: number of passages of the export, all of them on the server now."""
-
-    annotator: str
-    pushed: PushResult
-    labelled: int
-
-
-def transfer_labels(client: "LabelStudio", workspace: Workspace, annotator: str, step: Step) -> TransferResult:
+def transfer_labels(client: "LabelStudio", workspace: Workspace, annotator: str, step: Step) -> tuple[PushResult, int]:
     """Push the passages assigned to an annotator with the labels of annotation/exports/, if any. Safe to repeat.
 
     Passages that the annotator has labelled are pushed even if they are not assigned. An adjudicator's project gets the
-    annotators' labels again.
+    annotators' labels again. Returns the result of the push, and the number of labelled passages, all of them on the
+    server now.
     Raises :class:`ServerError` if the annotator has labelled a passage differently here, :class:`DataError`.
     """
     path = exports.export_path(workspace.benchmark, annotator)
@@ -52,7 +43,7 @@ def transfer_labels(client: "LabelStudio", workspace: Workspace, annotator: str,
             passage_ids = [*passage_ids, *(entry.passage_id for entry in labels)]
         contents = TaskContents(passage_ids, labels=labels)
         pushed, _ = push_with_labels(client, workspace, annotator, step, contents)
-    return TransferResult(annotator, pushed, len(labels))
+    return pushed, len(labels)
 
 
 def push_with_labels(

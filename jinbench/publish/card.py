@@ -241,7 +241,7 @@ def _agreement(benchmark: Benchmark) -> str:
     overruled = sum(len(labels) == 1 for labels in alternatives)
     text += (
         f"The adjudicator took {len(decisions)} decisions; in {overruled} of them it overruled all annotators. "
-        "`jinbench annotate decisions` prints each with the annotators' labels and the reason.\n\n"
+        "`jinbench annotate adjudicate --list` prints each with the annotators' labels and the reason.\n\n"
     )
     reviewers, reviews = {reviewer.name: reviewer for reviewer in annotators.reviewers}, record["readers"]
     if reviewers.keys() != {pair["first"] for pair in reviews}:

@@ -94,7 +94,8 @@ def test_a_sample_of_the_decisions(mini: Benchmark) -> None:
             "--root",
             str(mini.root),
             "annotate",
-            "decisions",
+            "adjudicate",
+            "--list",
             "--json",
             *more,
         ]

@@ -104,7 +104,7 @@ def test_all_problems_are_reported_at_once(
 
 def test_usage_errors_are_told_from_data_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["no-such-command"]) == 2
-    assert run(["--root", "/no/such/folder", "info"]) == 2
+    assert run(["--root", "/no/such/folder", "verify", "--info"]) == 2
 
 
 SHAPES = [
@@ -116,8 +116,8 @@ SHAPES = [
     ("build", "annotation/exports/adjudicator.json", "3"),
     ("build", "annotation/exports/adjudicator.json", '[{"data": {}, "annotations": [null]}]'),
     ("build", "dataset/splits.csv", "a,b\n1,2\n"),
-    ("info", "dataset/manifest.json", "[]"),
-    ("info", "dataset/stats.json", "{}"),
+    ("verify --info", "dataset/manifest.json", "[]"),
+    ("verify --info", "dataset/stats.json", "{}"),
     ("score x", "x", "[" * 100_000),
     ("score x", "x", '{"id": "b-L3-S1", "spans": [{"start": 1, "end": ' + "9" * 5000 + "}]}"),
     ("score x", "x", '{"id": "b-L3-S1", "spans": [{"start": NaN, "end": 2, "type": "DATE"}]}'),
@@ -125,7 +125,7 @@ SHAPES = [
     ("score x --task sector", "x", '{"id": "b-L3", "sectors": [["port"]]}'),
     ("score x --task translation", "x", ""),
     ("score x --split tomorrow", "x", ""),
-    ("annotate enter x.jsonl -a a --dry-run", "x.jsonl", '{"id": "b-L3", "marked": 5, "sectors": null}'),
+    ("annotate import x.jsonl -a a --dry-run", "x.jsonl", '{"id": "b-L3", "marked": 5, "sectors": null}'),
     ("run x.py", "x.py", 'TASK, SEED = "ner", "zero"\ndef make(): ...\n'),
     ("run x.py", "x.py", 'TASK, SEED = "ner", 0\ndef make(): return 3\n'),
     ("run x.py", "x.py", "import sys\nsys.exit(0)\n"),

@@ -128,8 +128,9 @@ def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.Ca
     predictions = out / "gazetteer" / "predictions-ner-test.jsonl"
     lines = [line.replace('"ren_ming"', '"PLACE_NAM"') for line in predictions.read_text(encoding="utf-8").split("\n")]
     (tmp_path / "worse.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    for words in (["info"], ["verify"], ["score", predictions], ["compare", predictions, tmp_path / "worse.jsonl"],
-                  ["format", "ner"], ["format", "sector"], ["format", "system"],
+    for words in (["verify", "--info"], ["verify"], ["score", predictions],
+                  ["compare", predictions, tmp_path / "worse.jsonl"],
+                  ["submit", "--template", "ner"], ["submit", "--schema", "sector"], ["submit", "--template", "system"],
                   ["prompt", "--out", tmp_path / "p.jsonl", "--split", "test"], ["rank"]):  # fmt: skip
         run("--root", root, *words)
         output = capsys.readouterr().out
@@ -156,7 +157,7 @@ def test_all_folds_can_be_run_too(made: Path) -> None:
 ABSENT = [
     (["score", "x", "--split", "noisy"], ["one of ner, sector", "'ner_noisy'", "made without it"]),
     (["score", "x", "--split", "validation"], ["a split of ner: train, test", "'validation'"]),
-    (["rescore"], ["articles.toml"]),
+    (["rank", "--errata-impact"], ["articles.toml"]),
     (["build"], ["articles.toml"]),
 ]
 

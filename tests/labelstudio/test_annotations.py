@@ -170,8 +170,8 @@ def test_unassigned_labels_are_transferred_too(project: AnnotationProject) -> No
     projects.delete_if_exists(project.client, f"api/projects/{project.push().project}/")
     ids = [article.id for article in project.seeds.articles]
     write_assignments(project.benchmark, {id: (project.annotator if id == ids[0] else "annotator-b",) for id in ids})
-    moved = transfer_labels(project.client, project.workspace, project.annotator, lambda *a: None)
-    assert (moved.pushed.created, moved.labelled) == (8, 8)
+    pushed, labelled = transfer_labels(project.client, project.workspace, project.annotator, lambda *a: None)
+    assert (pushed.created, labelled) == (8, 8)
     assert len(annotations.fetch_labels(project.client, project.workspace, project.annotator)) == 8
 
 

@@ -99,13 +99,13 @@ def test_suggestions_are_renewed_with_what_is_submitted(project: AnnotationProje
     for path in project.benchmark.exports.glob("*.json"):
         path.unlink()
     with pytest.raises(DataError, match="passage-unlabelled"):
-        renew(project, even_for_gold=True)
+        renew(project, show=True)
     ids = list(labels)
     project.submit([labels[id] for id in ids[:2]])
-    first = renew(project, even_for_gold=True)
+    first = renew(project, show=True)
     assert first.shown
     project.submit([labels[id] for id in ids[2:4]])
-    second = renew(project, even_for_gold=True)
+    second = renew(project, show=True)
     submitted = read_submitted_labels(project.client, project.workspace, [project.annotator])
     assert sorted(entry.passage_id for entry in submitted) == sorted(ids[:4])
     assert second.version == suggester_version(project.seeds.articles, submitted, 0) != first.version

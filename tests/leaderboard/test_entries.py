@@ -26,7 +26,7 @@ BAD_SYSTEMS = [
     ("trained_on", '" "', "wrong-shape", "all that it learnt from"),
     ("saw_test_articles", "true", "wrong-shape", "one of no, yes, unknown\n  found    True"),
     ("data", "", "wrong-shape", "system.toml data: wrong-shape\n  expected the version of the dataset"),
-    ("data", '"1.0"', "wrong-shape", "jinbench info"),
+    ("data", '"1.0"', "wrong-shape", "jinbench verify --info"),
     ("data", '"1.1.0"', "wrong-version", 'data = "1.0.0"'),
     ("data", '"2.0.0"', "wrong-version", "1.0.…, as the data at hand (1.0.0)"),
     ("task", '"translation"', "wrong-shape", "sector"),
@@ -99,7 +99,7 @@ def test_missing_files_are_refused(stable: Benchmark, tmp_path: Path) -> None:
     (made / "system.toml").unlink()
     (found,) = entry_problems(stable, made)
     assert found.location.endswith("system.toml")
-    assert "jinbench format system" in found.fix
+    assert "jinbench submit --template system" in found.fix
 
 
 def test_pipe_is_refused(stable: Benchmark, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def fill_in(template: str) -> str:
 
 
 def test_template_is_refused_until_filled_in(stable: Benchmark, tmp_path: Path) -> None:
-    """As `jinbench format system` prints it, it is refused, and the fields to fill in are named."""
+    """As `jinbench submit --template system` prints it, it is refused, and the fields to fill in are named."""
     found = entry_problems(stable, write_entry(tmp_path, system=entry_format.describe_format(stable, "system")))
     hints = [problem.fix.partition(";")[0] for problem in found]
     assert hints == ["fill in name", "fill in who", "fill in trained_on"]
@@ -33,7 +33,7 @@ def test_template_is_refused_until_filled_in(stable: Benchmark, tmp_path: Path) 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_example_is_a_valid_entry(task: str, stable: Benchmark, tmp_path: Path) -> None:
-    """What `jinbench format` prints is taken once its empty fields are filled in, and its example is right."""
+    """What `jinbench submit --template` prints is taken once its empty fields are filled in."""
     text = fill_in(entry_format.describe_format(stable, "system")).replace('task = "ner"', f'task = "{task}"')
     line = entry_format.describe_format(stable, task).splitlines()[2]
     (part,) = submission.check_entry(stable, write_entry(tmp_path, system=text, predictions__jsonl=line)).files
@@ -67,14 +67,14 @@ def test_committed_predictions_match_the_schema(real: Benchmark) -> None:
 
 def test_format_command_prints_description_or_schema(stable: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     root = ["--root", str(stable.root)]
-    assert run([*root, "format"]) == 0
+    assert run([*root, "submit", "--template"]) == 0
     said = capsys.readouterr().out
     for part in ('"id": "b-', "PLACE, DATE, QUANTITY", "port, water, general", "load_dataset(", 'data = "1.0.0"'):
         assert part in said
-    assert run([*root, "format", "sector", "--json"]) == 0
+    assert run([*root, "submit", "--schema", "sector"]) == 0
     schema = json.loads(capsys.readouterr().out)
     Draft202012Validator.check_schema(schema)
     assert schema["properties"]["sectors"]["items"]["enum"] == ["port", "water", "general"]
-    assert run([*root, "format", "--json"]) == 0
+    assert run([*root, "submit", "--schema"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == set(entry_format.KINDS)
-    assert run([*root, "format", "poem"]) == 2
+    assert run([*root, "submit", "--template", "poem"]) == 2

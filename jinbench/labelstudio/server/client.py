@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jinbench.annotation.annotators import account_email
+from jinbench.core.environment import require_extra
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio.server import accounts, address, process
 from jinbench.labelstudio.server.accounts import ensure_local_member, sign_up, translate_http_errors
@@ -58,6 +59,14 @@ def ensure_member(name: str) -> str:
     return login
 
 
+def connect_or_start(say: Callable[[str], None]) -> "LabelStudio":
+    """Return the client of :func:`connect`, after starting the local server if it is needed and not running."""
+    require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
+    if address.remote_url() is None:
+        process.start_server(say=say)
+    return connect()
+
+
 def connect() -> "LabelStudio":
     """Make a client of the server that the environment names, or of the local one.
 
@@ -68,13 +77,13 @@ def connect() -> "LabelStudio":
 
     Raises:
         ServerError: If there is no server, or it is no Label Studio, or the token is missing or out of date.
+        DataError: If the extra `annotate` is not installed [package-missing].
     """
-    try:
-        import httpx
-        from label_studio_sdk import LabelStudio
-        from label_studio_sdk.core.api_error import ApiError
-    except ImportError:
-        raise ServerError("Label Studio's SDK is not installed. Type: pip install 'jinbench[annotate]'") from None
+    require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
+    import httpx
+    from label_studio_sdk import LabelStudio
+    from label_studio_sdk.core.api_error import ApiError
+
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every address, also that of an invitation
     url = address.remote_url()
     if url is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jinbench.annotation.exports import VERSION
 from jinbench.core import files
-from jinbench.core.environment import without_secrets
+from jinbench.core.environment import require_extra, without_secrets
 from jinbench.core.errors import ServerError
 from jinbench.labelstudio.server import accounts
 from jinbench.labelstudio.server.accounts import login_administrator
@@ -172,6 +172,7 @@ def start_server(port: int | None = None, wait: float = 600, say: Say = print, h
     Raises:
         ServerError: If it does not answer in time, or runs already with another host or database.
     """
+    require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
     address, database = _resolve_host(host), database_from_environment()
     python = ensure_installed(say)
     accounts.open_home()

@@ -110,7 +110,7 @@ def test_no_address_in_the_database_holds_a_token(server: Server, server_home: P
 
 COMMANDS = ("labelstudio start", "labelstudio status", "labelstudio accounts", "annotate push",
             "annotate push --with-labels", "annotate pull",
-            "annotate enter FILE -a annotator-a", "annotate enter FILE -a nobody", "annotate adjudicate --dry-run",
+            "annotate import FILE -a annotator-a", "annotate import FILE -a nobody", "annotate adjudicate --dry-run",
             "annotate adjudicate", "annotate check")  # fmt: skip
 STATES = {
     "all is well": {},
@@ -344,7 +344,7 @@ def test_labels_go_to_a_server_of_somebody_else_and_back(
     export = mini.exports / "annotator-a.json"
     steps = (
         f"annotate --url {guest.url} push -a guest-c",
-        f"annotate --url {guest.url} enter {export} -a guest-c",
+        f"annotate --url {guest.url} import {export} -a guest-c",
         f"annotate --url {guest.url} pull -a guest-c",
     )
     for step in steps:

@@ -1,4 +1,4 @@
-"""`annotate setup` and `status` on a real server: an empty folder, assignments, progress, agreement."""
+"""`annotate push` and `status` on a real server: an empty folder, assignments, progress, agreement."""
 
 import csv
 import subprocess
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.server
 
 def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_path: Path) -> None:
     """Nothing but what the command itself prints is needed. The browser's part is played by the same account."""
-    said = run_command(tmp_path, "annotate", "setup", "--annotators", "newcomer")
+    said = run_command(tmp_path, "annotate", "push", "--annotators", "newcomer")
     assert "log in as newcomer@jinbench.localhost" in said
     assert "Label All Tasks" in said
     where = Benchmark(tmp_path)
@@ -50,7 +50,7 @@ def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_pat
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    said = run_command(tmp_path, "annotate", "setup", code=1)
+    said = run_command(tmp_path, "annotate", "push", code=1)
     assert "folder-taken" in said
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 ) -> None:
     before = mini.annotators.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "setup", *options],
+        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "push", *options],
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode in (1, 2)
@@ -87,38 +87,38 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 
 def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
     names = ["ann-1", "ann-2", "ann-3"]
-    options = ["annotate", "setup", "--annotators", ",".join(names), "--kind", "test data"]
+    options = ["annotate", "push", "--annotators", ",".join(names), "--kind", "test data"]
     planned = run_command(mini.root, *options, "--dry-run", "--json")
     assert not mini.assignments.exists()
     made = run_command(mini.root, *options, "--json")
     seed = articles.read_seeds(mini)
     dealt = read_assignments(mini, seed)
     assert all(len(having) == 2 for having in dealt.values())
-    assert [project["passages"] for project in made["projects"]] == [row["passages"] for row in planned["assignments"]]
+    assert [project["created"] for project in made["projects"]] == [row["passages"] for row in planned["assignments"]]
     assert made["new"] == names
     client = connect()
     for project in made["projects"]:
         there = set(projects.list_tasks_by_passage(client, project["project"]))
         assert there == set(assigned_passages(dealt, seed, project["annotator"]) or [])
         assert project["created"] == len(there)
-    again = run_command(mini.root, "annotate", "setup", "--json")
+    again = run_command(mini.root, "annotate", "push", "--json")
     assert [(project["annotator"], project["created"]) for project in again["projects"]] == [
         (name, 0) for name in names
     ]
-    assert (again["overlap"], again["new"]) == (2, [])
+    assert again["new"] == []
     before = mini.annotators.read_bytes()
-    late = run_command(mini.root, "annotate", "setup", "--annotators", "ann-1,ann-4", code=2)
-    assert "nothing is left for ann-4" in " ".join(late.split())
+    late = run_command(mini.root, "annotate", "push", "--annotators", "ann-1,ann-4", code=2)
+    assert "Nothing is left for ann-4" in " ".join(late.split())
     assert mini.annotators.read_bytes() == before
-    pushed = run_command(mini.root, "annotate", "push", "-a", "ann-1", "--json")  # keeps to the share too
-    assert (pushed[0]["created"], pushed[0]["removed"]) == (0, 0)
+    pushed = run_command(mini.root, "annotate", "push", "-a", "ann-1", "--json")["projects"]
+    assert [(project["annotator"], project["created"], project["removed"]) for project in pushed] == [("ann-1", 0, 0)]
     with mini.assignments.open() as file:
         assert {row["annotator"] for row in csv.DictReader(file)} == set(names)
 
 
 def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
     """An overlap that is asked for is dealt; what was dealt to more stays with them, and is said so."""
-    plan = ["annotate", "setup", "--dry-run"]
+    plan = ["annotate", "push", "--dry-run"]
     assert "labelled by 2." in run_command(mini.root, *plan)
     once = run_command(mini.root, *plan, "--overlap", "1", "--json")
     whole = sum(len(passage.text) for passage in articles.read_seeds(mini).passages())
@@ -130,11 +130,11 @@ def test_how_many_label_a_passage_is_as_dealt(mini: Benchmark) -> None:
 
 def test_whose_labels_the_gold_does_not_take(mini: Benchmark, server: process.Server) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "setup",
+        [sys.executable, "-m", "jinbench", "--root", str(mini.root), "annotate", "push",
          "--kind", "test data", "--annotators", "annotator-a,unheard"],
         capture_output=True, text=True,
     )  # fmt: skip
-    assert "The gold (adjudicator) takes nothing from unheard: adjudicates" in done.stderr
+    assert "The gold (adjudicator) takes nothing from unheard: adjudicates" in done.stdout
 
 
 def test_how_far_everybody_is(project: AnnotationProject) -> None:
@@ -181,42 +181,42 @@ def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(project: Annot
 
 def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: process.Server) -> None:
     """From the gold, but never from the labels of the same story; nobody's blind pass has any unless asked for."""
-    once = run_command(mini.root, "annotate", "setup", "--annotators", "once", "--kind", "test data", "--json")
-    assert once["suggestions"].startswith("tagger ")
+    once = run_command(mini.root, "annotate", "push", "--annotators", "once", "--kind", "test data", "--json")
     (project,) = once["projects"]
+    assert project["suggestions"].startswith("tagger ")
     client = connect()
     found = list(client.predictions.list(project=project["project"]))
-    assert {prediction.model_version for prediction in found} == {once["suggestions"]}
+    assert {prediction.model_version for prediction in found} == {project["suggestions"]}
     assert len({prediction.task for prediction in found}) == len(found) == 8
     assert all(0 <= float(prediction.score or 0) <= 1 for prediction in found)
-    assert client.projects.get(id=project["project"]).model_version == once["suggestions"]
-    run_command(mini.root, "annotate", "setup", "--json")
+    assert client.projects.get(id=project["project"]).model_version == project["suggestions"]
+    run_command(mini.root, "annotate", "push", "--json")
     assert len(list(client.predictions.list(project=project["project"]))) == 8
-    twice = run_command(mini.root, "annotate", "setup", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
+    twice = run_command(mini.root, "annotate", "push", "--annotators", "x,y", "--overlap", "2", "--dry-run", "--json")
     assert twice["overlap"] == 2
     mini.assignments.unlink()
     blind = run_command(
-        mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json"
+        mini.root, "annotate", "push", "--annotators", "blind-1,blind-2", "--kind", "test data", "--json"
     )
-    assert blind["suggestions"] is None
+    assert not any(project["suggestions"] for project in blind["projects"])
     assert not [p for project in blind["projects"] for p in client.predictions.list(project=project["project"])]
-    asked = run_command(mini.root, "annotate", "setup", "--annotators", "blind-1,blind-2", "--suggest", "--json")
+    asked = run_command(mini.root, "annotate", "push", "--annotators", "blind-1,blind-2", "--suggest", "--json")
     assert all(list(client.predictions.list(project=project["project"])) for project in asked["projects"])
 
 
 def test_a_blind_pass_does_not_keep_earlier_suggestions(mini: Benchmark, server: process.Server) -> None:
-    once = run_command(mini.root, "annotate", "setup", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
+    once = run_command(mini.root, "annotate", "push", "--annotators", "kept-1,kept-2", "--overlap", "1", "--json")
     client = connect()
     assert any(list(client.predictions.list(project=project["project"])) for project in once["projects"])
-    twice = run_command(mini.root, "annotate", "setup", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
+    twice = run_command(mini.root, "annotate", "push", "--annotators", "kept-1,kept-2", "--overlap", "2", "--json")
     assert [project["project"] for project in twice["projects"]] == [project["project"] for project in once["projects"]]
     assert not any(list(client.predictions.list(project=project["project"])) for project in twice["projects"])
     assert not any(client.projects.get(id=project["project"]).model_version for project in twice["projects"])
 
 
 def test_whoever_labels_for_the_gold_is_shown_nothing_by_default(mini: Benchmark, server: process.Server) -> None:
-    made = run_command(mini.root, "annotate", "setup", "--annotators", "annotator-a", "--overlap", "1", "--json")
-    assert made["suggestions"] is None
+    made = run_command(mini.root, "annotate", "push", "--annotators", "annotator-a", "--overlap", "1", "--json")
+    assert made["projects"][0]["suggestions"] is None
 
 
 def test_a_foreign_label_is_listed_and_the_rest_stands(project: AnnotationProject) -> None:

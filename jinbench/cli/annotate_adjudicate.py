@@ -1,0 +1,72 @@
+"""Command: annotate adjudicate."""
+
+import random
+from typing import Annotated
+
+import typer
+
+from jinbench.annotation.workspace import Workspace
+from jinbench.cli.annotate import annotate_commands
+from jinbench.cli.common import DRY_RUN, JSON, benchmark_of, emit, progress, to_dicts, writable_benchmark
+
+
+@annotate_commands.command("adjudicate")
+def annotate_adjudicate(
+    ctx: typer.Context,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Print disagreements, decisions and reasons; send nothing.")
+    ] = False,
+    sample: Annotated[int | None, typer.Option(help="With --list: only so many, drawn at random.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="The random seed of the sample.")] = 0,
+    dry_run: DRY_RUN = False,
+    as_json: JSON = False,
+) -> None:
+    """Make the project in which annotators' labels stand side by side and the adjudicator decides.
+
+    Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
+    prediction to start from; every decision is given a reason there. Safe to repeat.
+
+    With --list it prints what the annotators labelled differently, and, once the adjudicator's labels are pulled, what
+    was decided and why. Exit code 1 if a decision has no reason. --dry-run prints what is still to decide.
+    """
+    from jinbench.annotation import adjudication, exports
+    from jinbench.labelstudio import adjudicate
+    from jinbench.labelstudio.server.client import connect, ensure_member
+
+    if sample and not list_only:
+        raise typer.BadParameter("goes with --list", param_hint="--sample")
+    benchmark = benchmark_of(ctx) if list_only else writable_benchmark(ctx)
+    workspace = Workspace(benchmark)
+    adjudicator = workspace.annotators.gold
+    if list_only and exports.export_path(benchmark, adjudicator).is_file():
+        decisions = adjudication.check_decisions(workspace, adjudicator)
+        chosen = decisions
+        if sample is not None and sample < len(decisions):
+            chosen = [decisions[i] for i in sorted(random.Random(seed).sample(range(len(decisions)), sample))]
+        count = f"{len(chosen)} of {len(decisions)} decisions."
+        emit(to_dicts(chosen), as_json, lambda: "\n\n".join([*map(str, chosen), count]))
+        return
+    if list_only or dry_run:
+        disagreements = adjudication.find_open_disagreements(workspace, adjudicator)
+        count = f"{len(disagreements)} disagreements."
+        emit(to_dicts(disagreements), as_json, lambda: "\n".join([*map(str, disagreements), count]))
+        return
+    client = connect()
+    ensure_member(adjudicator)
+    with progress() as step:
+        done = adjudicate.push_adjudication(client, workspace, adjudicator, step)
+    passages = len({disagreement.passage_id for disagreement in done.to_decide})
+    left = f" {len(done.left)} passages were skipped or are drafts, and stay so." if done.left else ""
+    record = {"project": done.pushed.project, "url": done.pushed.url, "accepted": done.accepted,
+              "passages_to_decide": passages, "to_decide": to_dicts(done.to_decide), "left": done.left,
+              "urls": done.urls}  # fmt: skip
+    emit(
+        record,
+        as_json,
+        lambda: (
+            f"{adjudicator}: {done.accepted} passages accepted now, because all agree; "
+            f"{len(done.to_decide)} disagreements in {passages} passages to decide at {done.pushed.url}{left}\n"
+            + "".join(f"  {id}  {url}\n" for id, url in done.urls.items())
+            + f"Then: jinbench annotate pull --annotator {adjudicator}"
+        ),
+    )

@@ -1,0 +1,55 @@
+"""Command: annotate sheet."""
+
+from typing import Annotated, Any
+
+import typer
+
+from jinbench.annotation.workspace import Workspace
+from jinbench.cli.annotate import annotate_commands
+from jinbench.cli.common import benchmark_of, emit
+
+
+@annotate_commands.command("sheet")
+def annotate_sheet(
+    ctx: typer.Context,
+    adjudicate: Annotated[
+        bool, typer.Option("--adjudicate", help="Only passages on which annotators differ, with their readings.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
+) -> None:
+    """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
+    from jinbench.annotation import adjudication, annotators, markup
+    from jinbench.annotation.adjudication import find_disagreements
+    from jinbench.core import files
+
+    benchmark = benchmark_of(ctx)
+    workspace = Workspace(benchmark)
+    if not adjudicate:
+        rows = [
+            {"id": p.id, "title": a.title, "marked": p.text, "sectors": []}
+            for a in workspace.seeds.articles
+            for p in a.passages
+        ]
+        emit(rows, as_json, files.dump_jsonl(rows).rstrip)
+        return
+    adjudicator = annotators.read_annotators(benchmark).gold
+    readings = adjudication.labels_to_adjudicate(workspace, adjudicator)
+    common = adjudication.intersect_labels(readings, adjudicator)
+    open_questions = find_disagreements(workspace.seeds.passages(), readings, {})
+    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
+    to_decide: list[dict[str, Any]] = []
+    for id in dict.fromkeys(question.passage_id for question in open_questions):
+        to_decide.append(
+            {
+                "id": id,
+                "marked": markup.to_markup(texts[id], common[id].spans),
+                "sectors": list(common[id].sectors),
+                "reasons": [f"{question.subject}: " for question in open_questions if question.passage_id == id],
+                "readings": {
+                    name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
+                    for name, found in readings.items()
+                    if id in found
+                },
+            }
+        )
+    emit(to_decide, as_json, files.dump_jsonl(to_decide).rstrip)
