@@ -32,7 +32,7 @@ BAD_SYSTEMS = [
     ("task", '"translation"', "wrong-shape", "sector"),
     ("task", "", "wrong-shape", "which task predictions.jsonl is for"),
     ("split", "", "wrong-shape", "which split predictions.jsonl is for: folds, test, noisy"),
-    ("split", '"train"', "unknown-id", "a split that ner has a board for: folds, test, noisy"),
+    ("split", '"train"', "unknown-id", "a split that ner has a leaderboard table for: folds, test, noisy"),
     ("crosswalk", '"conll"', "declaration-unknown", "a crosswalk of"),
     ("rank", "1", "wrong-shape", "system.toml rank: wrong-shape\n  expected no field of this name\n  found    1"),
     ("rank", "1", "wrong-shape", "try      correct its name, or remove rank"),
