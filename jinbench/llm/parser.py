@@ -5,9 +5,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinbench.llm import align, lenient_json
+from jinbench.llm import align
 from jinbench.llm.align import FoldedText, Quote
-from jinbench.llm.lenient_json import KeyValuePairs
+from jinbench.llm.json_values import KeyValuePairs, find_values
 from jinbench.llm.report import ParseReport
 from jinbench.scoring.gold import LabelKey
 
@@ -70,15 +70,16 @@ class _ReplyParser:
         In this order: the last whole list that has a known label; all labels that are alone or in a broken list; the
         last whole list with anything in it; markup; an empty list.
         """
-        values = lenient_json.find_values(reply)
+        values = find_values(reply)
+        truncated = any(value.truncated for value in values)
         lists: list[list[Quote | None]] = []
         loose: list[Quote | None] = []
         for value in values:
             answer = self.read_value(value.value)
-            if answer and value.whole and not answer.single:
+            if answer and not value.truncated and not answer.single:
                 lists.append(answer.labels)
                 loose = loose if answer.labels else []  # what came before “[]” was talk
-            elif answer and (value.whole or not answer.single):
+            elif answer and not (value.truncated and answer.single):
                 loose += answer.labels
         with_labels = [labels for labels in lists if self.has_known_label(labels)]
         chosen: list[Quote | None] | None = None
@@ -87,14 +88,13 @@ class _ReplyParser:
             self.report.notes["several"] += any(labels != chosen for labels in with_labels)
         elif any(loose):
             chosen = loose
-            self.report.notes["salvaged"] += any(not value.whole for value in values)
+            self.report.notes["salvaged"] += truncated
         elif filled := [labels for labels in lists if labels]:
             chosen = filled[-1]
         if chosen is not None:
             return self.accept(chosen)
         if (unstructured := self.parse_unstructured(reply)) is not None:
             return unstructured
-        truncated = any(value.truncated for value in values)
         if lists and not truncated:
             return self.accept([])
         self.report.leave_out("truncated" if truncated else "unreadable", self.id, reply.strip())
@@ -356,7 +356,7 @@ class SectorParser(_ReplyParser):
         A line with anything else may as well deny what it names, so that none of it is taken.
         """
         outside, end = [], 0
-        for value in lenient_json.find_values(reply):
+        for value in find_values(reply):
             outside += [reply[end : value.start], "\N{OBJECT REPLACEMENT CHARACTER}"]
             end = value.end
         labels: list[Quote | None] = []

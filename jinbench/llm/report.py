@@ -25,7 +25,7 @@ DROPPED = {
     "shapeless": "an element without surface and type",
 }
 NOTES = {
-    "salvaged": "replies that break off or are broken, of which the complete elements were read",
+    "salvaged": "replies that break off, of which the complete elements were read",
     "several": "replies with several lists, of which the last was taken",
     "altered": "marked-up texts that differ from that of the item, whose marks were aligned in order",
     "outside": "marks outside of the text, in what the model says about it",
