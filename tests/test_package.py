@@ -1,23 +1,27 @@
-"""The shape of the house: reading order, rooms without code, a light start, a wheel that keeps to itself."""
+"""The package: no Python among the data, a light start, a wheel that keeps to itself, nothing of one benchmark."""
 
 import ast
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from jinbench.baselines import recipe
+from jinbench.core import files
+from jinbench.formats import registry
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "jinbench"
+TEMPLATE = PACKAGE / "starter"
 
 
-def test_rooms_hold_no_python_but_recipes() -> None:
-    rooms = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
-    found = [path.relative_to(ROOT) for room in rooms for path in (ROOT / room).rglob("*.py")]
+def test_data_folders_hold_no_python_but_recipes() -> None:
+    folders = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
+    found = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py")]
     assert found
     assert all(path.parent == Path("baselines") for path in found)
 
@@ -115,3 +119,48 @@ print(*{name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_
                           capture_output=True, text=True, check=True)  # fmt: skip
     found = {name for name in done.stdout.split() if not name.startswith("_")}
     assert found - {"cython_runtime"} == {"jinbench", "lazy_loader", "numpy"}  # that one comes with numpy
+
+
+def package_files() -> list[Path]:
+    return [path for path in files.walk_files(PACKAGE) if not {"_rooms", "__pycache__"} & {*path.parts}]
+
+
+def test_nothing_of_one_city_is_in_the_package() -> None:
+    for path in package_files():
+        data = path.read_bytes()
+        for word in ("天津", "津"):
+            assert word.encode() not in data, (path, word)
+        assert b"tianjin" not in data.lower(), path
+
+
+def ours() -> set[str]:
+    """What names a label, a crosswalk, a page or an article of the benchmark that lies beside the package."""
+    with (ROOT / "annotation" / "labels.toml").open("rb") as file:
+        found = tomllib.load(file)
+    entries = [*found["entity"], *found["sector"]]
+    names = {entry[key] for entry in entries for key in ("name", "zh")}
+    names |= {name for entry in entries for name in entry.get("crosswalk", ())}
+    with (ROOT / "seeds" / "articles.toml").open("rb") as file:
+        listing = tomllib.load(file)
+    names |= {entry[key] for entry in listing["page"] for key in ("id", "file")}
+    names |= {entry["id"] for entry in listing["article"]} | {entry.get("story", "") for entry in listing["article"]}
+    return names - {""}
+
+
+def literals(path: Path) -> set[str]:
+    """The texts in quotation marks in a file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return {node.value for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
+    return {part for mark in "\"'`" for part in re.findall(rf"{mark}([^{mark}\n]*){mark}", text)}
+
+
+def test_no_code_is_bound_to_our_labels_or_pages() -> None:
+    """The template has labels of its own, and some of these are called as anyone would call them."""
+    names = ours() - registry.FORMATS.keys()  # a crosswalk and a format may be called after one corpus
+    assert {"COMPANY", "general", "msra"} <= names
+    for path in package_files():
+        if path.is_relative_to(TEMPLATE) or path.suffix in (".lock", ".tsv", ".typed"):
+            continue
+        assert literals(path) & names <= set(), path

@@ -1,12 +1,10 @@
 """A new benchmark from the template: whole or not at all, with any label set, and every step of it works."""
 
-import ast
 import json
 import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,27 +21,18 @@ from jinbench.cli import app
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import DataError
-from jinbench.formats import registry
 from jinbench.labelstudio import labeling_config
 from jinbench.labelstudio.server import process
 from jinbench.publish import card
 from jinbench.seeds import articles
 from tests.helpers import hub
 from tests.helpers.benchmarks import add_pages, label_by_rules, write_export, write_pages
-from tests.helpers.commands import contents, run
+from tests.helpers.commands import contents, run_and_capture
 from tests.helpers.labelstudio import run_command
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "jinbench"
 TEMPLATE = PACKAGE / "starter"
-
-
-def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    """What a command prints, in this process."""
-    capsys.readouterr()
-    assert run(list(arguments)) == code
-    said = capsys.readouterr()
-    return said.out + said.err
 
 
 # What is there
@@ -147,9 +136,9 @@ def test_a_title_that_is_none(title: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["thesis.txt", ".hidden"])
 def test_a_folder_that_holds_something(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / name).write_text("years of work")
-    assert ": folder-taken\n" in told(capsys, "init", str(tmp_path), code=1)
+    assert ": folder-taken\n" in run_and_capture(capsys, "init", str(tmp_path), code=1)
     assert contents(tmp_path) == {name: b"years of work"}
-    assert ": folder-taken\n" in told(capsys, "init", str(tmp_path / name), code=1)
+    assert ": folder-taken\n" in run_and_capture(capsys, "init", str(tmp_path / name), code=1)
     assert contents(tmp_path) == {name: b"years of work"}
 
 
@@ -201,14 +190,14 @@ def test_what_the_command_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = told(capsys, "init", "my paper", "--title", "The Paper")
+    said = run_and_capture(capsys, "init", "my paper", "--title", "The Paper")
     for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate push"), 1):
         assert re.search(rf"^  {number}\. .*{re.escape(part)}", said, re.MULTILINE)
-    record = json.loads(told(capsys, "init", "other", "--example", "--json"))
+    record = json.loads(run_and_capture(capsys, "init", "other", "--example", "--json"))
     assert sorted(contents(tmp_path / "other")) == record["files"]
     assert len(record["next"]) == 3
     monkeypatch.chdir(tmp_path / "my paper")
-    assert ": pages-missing\n" in told(capsys, "annotate", "push", "--dry-run", code=1)
+    assert ": pages-missing\n" in run_and_capture(capsys, "annotate", "push", "--dry-run", code=1)
 
 
 def test_each_step_names_the_one_before(
@@ -224,12 +213,12 @@ def test_each_step_names_the_one_before(
         lambda: add_pages(where),
         lambda: add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
         lambda: write_export(where, "ann"),
-        lambda: told(capsys, "build", "--search-splits", "--write"),
+        lambda: run_and_capture(capsys, "build", "--search-splits", "--write"),
     ]
     for step, says, done in zip(steps, missing, [*after, lambda: None], strict=True):
-        assert says in told(capsys, *step.split(), code=1), step
+        assert says in run_and_capture(capsys, *step.split(), code=1), step
         done()
-    told(capsys, "build")
+    run_and_capture(capsys, "build")
 
 
 def test_two_articles_are_too_few_to_split(
@@ -239,45 +228,12 @@ def test_two_articles_are_too_few_to_split(
     add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
     write_export(where, "ann")
     monkeypatch.chdir(where.root)
-    said = told(capsys, "build", "--search-splits", code=1)
+    said = run_and_capture(capsys, "build", "--search-splits", code=1)
     assert ": split-mismatch\n" in said
     assert "3 groups of stories or more" in said
 
 
 # Any label set
-
-
-def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    text = files.read_text(where.labels)
-    before = where.labeling_config.read_bytes()
-    where.labels.write_text(text.replace('hotkey = "shift+s"', 'hotkey = "2"'), encoding="utf-8")
-    said = told(capsys, "--root", str(where.root), "labels", "config", code=1)
-    assert "labels.toml [[entity]] DATE and [[sector]] culture: label-set\n" in said
-    assert "'2' for DATE and culture" in said
-    assert where.labeling_config.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ('unit = true\n', 'unit = true\nholds_no = ["PERSON"]\n', "[[entity]] QUANTITY holds_no: label-set"),
-        ("[[entity]]\nname", "[[entitty]]\nname", "labels.toml entitty: wrong-shape"),
-    ],
-)  # fmt: skip
-def test_labels_that_contradict_themselves(
-    old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    where.labels.write_text(files.read_text(where.labels).replace(old, new), encoding="utf-8")
-    assert says in told(capsys, "--root", str(where.root), "labels", "config", code=1)
-
-
-def test_no_label_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    where.labels.write_text('version = "1.0.0"\ntitle = "Nothing"\n')
-    said = told(capsys, "--root", str(where.root), "labels", "config", code=1)
-    assert "an [[entity]] or a [[sector]]" in said
 
 
 def without(kind: str, benchmark: Benchmark) -> None:
@@ -325,14 +281,14 @@ def test_every_step_with_any_label_set(
     out = str(tmp_path / "out")
     gone = {"entity": "ner", "sector": "sector"}.get(kind)
     for step in [*STEPS, *(step for task, steps in OF_TASKS.items() if task != gone for step in steps)]:
-        said = told(capsys, *step.replace("OUT", out).split())
+        said = run_and_capture(capsys, *step.replace("OUT", out).split())
         if step == "run":
             assert ("skipped, it is for" in said) == bool(kind)
         if step == "rank":
             assert f"**{gone}" not in said
             assert ("coarse (LOC)" in said) == (not kind)
     if gone:
-        assert ": wrong-task\n" in told(capsys, "submit", "--template", gone, code=1)
+        assert ": wrong-task\n" in run_and_capture(capsys, "submit", "--template", gone, code=1)
     stored = {path.parent.name for path in where.baselines.glob("*/scores.json")}
     assert len(stored) == (2 if kind else 4)
     page = files.read_text(where.leaderboard / "index.html")
@@ -342,54 +298,6 @@ def test_every_step_with_any_label_set(
     assert again == {path.name: path.read_bytes() for path in files.walk_files(where.dataset / "sector")}
     for name, data in contents(where.root).items():
         assert b"JinBench" not in data, name
-
-
-# Nothing of ours
-
-
-def package_files() -> list[Path]:
-    return [path for path in files.walk_files(PACKAGE) if not {"_rooms", "__pycache__"} & {*path.parts}]
-
-
-def test_nothing_of_one_city_is_in_the_package() -> None:
-    for path in package_files():
-        data = path.read_bytes()
-        for word in ("天津", "津"):
-            assert word.encode() not in data, (path, word)
-        assert b"tianjin" not in data.lower(), path
-
-
-def ours() -> set[str]:
-    """What names a label, a crosswalk, a page or an article of the benchmark that lies beside the package."""
-    with (ROOT / "annotation" / "labels.toml").open("rb") as file:
-        found = tomllib.load(file)
-    entries = [*found["entity"], *found["sector"]]
-    names = {entry[key] for entry in entries for key in ("name", "zh")}
-    names |= {name for entry in entries for name in entry.get("crosswalk", ())}
-    with (ROOT / "seeds" / "articles.toml").open("rb") as file:
-        listing = tomllib.load(file)
-    names |= {entry[key] for entry in listing["page"] for key in ("id", "file")}
-    names |= {entry["id"] for entry in listing["article"]} | {entry.get("story", "") for entry in listing["article"]}
-    return names - {""}
-
-
-def literals(path: Path) -> set[str]:
-    """The texts in quotation marks in a file."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".py":
-        return {node.value for node in ast.walk(ast.parse(text))
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
-    return {part for mark in "\"'`" for part in re.findall(rf"{mark}([^{mark}\n]*){mark}", text)}
-
-
-def test_no_code_is_bound_to_our_labels_or_pages() -> None:
-    """The template has labels of its own, and some of these are called as anyone would call them."""
-    names = ours() - registry.FORMATS.keys()  # a crosswalk and a format may be called after one corpus
-    assert {"COMPANY", "general", "msra"} <= names
-    for path in package_files():
-        if path.is_relative_to(TEMPLATE) or path.suffix in (".lock", ".tsv", ".typed"):
-            continue
-        assert literals(path) & names <= set(), path
 
 
 # With a real Label Studio

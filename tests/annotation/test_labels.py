@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from jinbench import scaffold
 from jinbench.annotation.labels import LabelDefinition, LabelSet, read_label_set
 from jinbench.cli.app import app
+from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.labelstudio import colours, labeling_config
+from tests.helpers.commands import run_and_capture
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +154,36 @@ def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: P
     assert "does not mention \u94c1\u8def: explain them there" in done.stderr
     benchmark.guidelines.unlink()
     assert labeling_config.find_unexplained_labels(benchmark, read_label_set(benchmark)) == []
+
+
+def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    text = files.read_text(where.labels)
+    before = where.labeling_config.read_bytes()
+    where.labels.write_text(text.replace('hotkey = "shift+s"', 'hotkey = "2"'), encoding="utf-8")
+    said = run_and_capture(capsys, "--root", str(where.root), "labels", "config", code=1)
+    assert "labels.toml [[entity]] DATE and [[sector]] culture: label-set\n" in said
+    assert "'2' for DATE and culture" in said
+    assert where.labeling_config.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('unit = true\n', 'unit = true\nholds_no = ["PERSON"]\n', "[[entity]] QUANTITY holds_no: label-set"),
+        ("[[entity]]\nname", "[[entitty]]\nname", "labels.toml entitty: wrong-shape"),
+    ],
+)  # fmt: skip
+def test_labels_that_contradict_themselves(
+    old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    where.labels.write_text(files.read_text(where.labels).replace(old, new), encoding="utf-8")
+    assert says in run_and_capture(capsys, "--root", str(where.root), "labels", "config", code=1)
+
+
+def test_no_label_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = scaffold.create_benchmark(tmp_path / "paper")
+    where.labels.write_text('version = "1.0.0"\ntitle = "Nothing"\n')
+    said = run_and_capture(capsys, "--root", str(where.root), "labels", "config", code=1)
+    assert "an [[entity]] or a [[sector]]" in said
