@@ -57,7 +57,7 @@ def convert(
       labelstudio   an export of any project as JSON or JSON_MIN; written, tasks to import
       doccano       JSON Lines: {"text", "label": [[start, end, type], …]}, or "entities" and "cats"
       brat          a folder of .txt and .ann
-      spacy         a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl); spacy-json writes that alone
+      spacy         a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl)
       jinbench      a benchmark: a folder with dataset/, labels, splits and manifest
 
     \b

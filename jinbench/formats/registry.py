@@ -69,8 +69,6 @@ FORMATS = {
         Format("spacy", "a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl)", spacy.read, spacy.write,
                ".spacy", options=_JSON_OPTIONS, matches_row=spacy.is_row,
                matches_path=lambda path, head: path.suffix == ".spacy"),
-        Format("spacy-json", "the same, written as JSON where a folder is written", spacy.read, spacy.write,
-               ".json", options=_JSON_OPTIONS),
         Format("jinbench", "a benchmark: dataset/, labels, splits, manifest", jinbench.read_benchmark,
                jinbench.write_benchmark, is_folder=True, has_splits=True, options=("passages",),
                matches_path=lambda path, head: jinbench.is_benchmark(path)),
