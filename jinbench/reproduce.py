@@ -92,8 +92,8 @@ def copy_inputs(benchmark: Benchmark, folder: Path) -> Benchmark:
     shutil.rmtree(folder, ignore_errors=True)
     files.write_text(folder / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
     rebuilt = Benchmark(folder)
-    for room in (benchmark.seeds, benchmark.annotation):
-        shutil.copytree(room, folder / room.name)
+    for source in (benchmark.seeds, benchmark.annotation):
+        shutil.copytree(source, folder / source.name)
     for path in [
         *find_recipes(benchmark),
         *(benchmark.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),

@@ -30,7 +30,7 @@ def submit(
     DIR holds
       system.toml                                    what the system is: jinbench submit --template system
       predictions.jsonl                              for the task and split that system.toml names, or
-      predictions-<task>[-<crosswalk>]-<split>.jsonl one for each board, as jinbench run leaves them
+      predictions-<task>[-<crosswalk>]-<split>.jsonl one for each leaderboard table, as jinbench run leaves them
 
     Every problem of every file is printed at once, with its line. An item without a prediction is no error: it counts
     as wrong. What else lies in DIR is named, and not copied. An entry that lies in leaderboard/entries is only checked.
