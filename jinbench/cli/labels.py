@@ -18,6 +18,7 @@ def labels_config(
     """Write labeling_config.xml, the page that annotators see, from labels.toml."""
     from jinbench.annotation.labels import read_label_set
     from jinbench.core import files
+    from jinbench.core.errors import DataError
     from jinbench.labelstudio import labeling_config
 
     benchmark = writable_benchmark(ctx)
@@ -31,7 +32,11 @@ def labels_config(
         len(label_set.entities),
         len(label_set.sectors),
     )
-    alike = labeling_config.find_similar_colours(label_set)
+    try:
+        alike = labeling_config.find_similar_colours(label_set)
+    except DataError as error:  # the file is written without it
+        alike = []
+        say(f"The colours were not compared: {error.problems[0].fix}")
     worst = min(alike, default=None)
     if worst is not None and worst.distance < labeling_config.MIN_DISTANCE:
         say(

@@ -1,19 +1,21 @@
 """Labeling configuration (XML) from the label set."""
 
+import itertools
 import re
+from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
 
 from jinbench.annotation.exports import REASONS, SECTORS, SPANS, TEXT
 from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.environment import require_extra
 from jinbench.core.errors import fail
-from jinbench.labelstudio import colours
-from jinbench.labelstudio.colours import ColourPair
 
 TINT = 0.3  # opacity with which Label Studio paints the background of a span
 
 MIN_DISTANCE = 10.0  # CIEDE2000: closer colours are easily confused
+VISIONS = {"normal": None, "protanopia": "protan", "deuteranopia": "deutan", "tritanopia": "tritan"}
 
 # Compact enough for a passage of median length at 1280 x 800. Label Studio sanitizes this text as HTML, so it must not
 # contain & < >. A selected type turns dark, as white on its own colour would be too faint for some. The dialog with the
@@ -123,10 +125,34 @@ def _underline(entry: LabelDefinition) -> str:
     return f"    {selector} {{ box-shadow: inset 0 -3px {entry.colour}; }}\n" if entry.colour else ""
 
 
+class ColourPair(NamedTuple):
+    """Two types, and the distance (CIEDE2000) of their colours for a kind of vision, a key of `VISIONS`."""
+
+    distance: float
+    first: str
+    second: str
+    vision: str
+
+
 def find_similar_colours(label_set: LabelSet) -> list[ColourPair]:
-    """Return for each kind of vision the two types with the most similar colours; empty without two colours."""
-    colour_of = {entry.name: entry.colour for entry in label_set.entities if entry.colour}
-    return [pair for vision in colours.VISIONS if (pair := colours.find_closest_pair(colour_of, vision)) is not None]
+    """Return for each kind of vision the two types with the most similar colours; empty without two colours.
+
+    Raise :class:`DataError` (package-missing) without the extra `annotate`.
+    """
+    require_extra("annotate", "coloraide")
+    from coloraide import Color
+
+    closest = []
+    for vision, deficiency in VISIONS.items():
+        colours = {entry.name: Color(entry.colour) for entry in label_set.entities if entry.colour}
+        if deficiency:
+            colours = {name: colour.filter(deficiency, method="machado").clip() for name, colour in colours.items()}
+        pairs = (
+            ColourPair(colours[first].delta_e(colours[second], method="2000"), first, second, vision)
+            for first, second in itertools.combinations(colours, 2)
+        )
+        closest += [min(pairs)] if len(colours) > 1 else []
+    return closest
 
 
 def find_unexplained_labels(benchmark: Benchmark, label_set: LabelSet) -> list[str]:

@@ -1,11 +1,13 @@
 """The label set and the page that is made from it."""
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from coloraide import Color
 from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
@@ -17,7 +19,7 @@ from jinbench.cli.app import app
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
-from jinbench.labelstudio import colours, labeling_config
+from jinbench.labelstudio import labeling_config
 from tests.helpers.commands import run_and_capture
 
 
@@ -74,21 +76,36 @@ def test_the_colours_are_told_apart_by_colour_blind_readers_too(label_set: Label
     alike = labeling_config.find_similar_colours(label_set)
     assert [pair.vision for pair in alike] == ["normal", "protanopia", "deuteranopia", "tritanopia"]
     assert min(pair.distance for pair in alike) > 11.6 > labeling_config.MIN_DISTANCE
-    tints = {label.name: colours.blend(label.colour, labeling_config.TINT) for label in label_set.entities}
-    for vision in colours.VISIONS:
-        pair = colours.find_closest_pair(tints, vision)
-        assert pair is not None
-        assert pair.distance > 5.5
+    tints = [replace(label, colour=tint(label.colour, labeling_config.TINT)) for label in label_set.entities]
+    alike = labeling_config.find_similar_colours(replace(label_set, entities=tuple(tints)))
+    assert min(pair.distance for pair in alike) > 5.4
+
+
+def test_the_distance_of_colours_depends_on_the_vision(label_set: LabelSet) -> None:
+    """Two colours that differ by what protanopes and deuteranopes lack."""
+    first, second, *_ = label_set.entities
+    pair = replace(first, colour="#A06A50"), replace(second, colour="#758050")
+    alike = labeling_config.find_similar_colours(replace(label_set, entities=pair))
+    distances = {closest.vision: closest.distance for closest in alike}
+    assert distances["normal"] > 25
+    assert distances["tritanopia"] > 25
+    assert distances["deuteranopia"] < 8
+    assert labeling_config.find_similar_colours(replace(label_set, entities=pair[:1])) == []
+
+
+def tint(colour: str, opacity: float) -> str:
+    """Return the colour of a layer of `colour` on white, as a browser mixes them."""
+    return Color.layer([Color(colour).set("alpha", opacity), "white"], space="srgb").to_string(hex=True)
 
 
 def test_what_is_written_on_a_colour_is_legible(label_set: LabelSet) -> None:
     for label in label_set.entities:
-        assert colours.contrast_ratio(label.colour, colours.WHITE) > 3  # the line
-        assert colours.contrast_ratio(colours.blend(label.colour, labeling_config.TINT), "#000000") > 10
-        picked = colours.blend(label.colour, 0.8)  # where Label Studio writes in black or white, as the brightness is
-        red, green, blue = colours.to_rgb(picked)
-        ink = "#000000" if 255 * (0.299 * red + 0.587 * green + 0.114 * blue) >= 128 else "#FFFFFF"
-        assert colours.contrast_ratio(picked, ink) > 4.5
+        assert Color(label.colour).contrast("white") > 3  # the line
+        assert Color(tint(label.colour, labeling_config.TINT)).contrast("black") > 10
+        picked = Color(tint(label.colour, 0.8))  # where Label Studio writes in black or white, as the brightness is
+        red, green, blue = picked.coords()
+        ink = "black" if 255 * (0.299 * red + 0.587 * green + 0.114 * blue) >= 128 else "white"
+        assert picked.contrast(ink) > 4.5
 
 
 def test_colours_that_look_alike_are_named(mini: Benchmark) -> None:
@@ -100,6 +117,15 @@ def test_colours_that_look_alike_are_named(mini: Benchmark) -> None:
     mini.labels.write_text(listing)
     done = CliRunner().invoke(app, ["--root", str(mini.root), "labels", "config"])
     assert "too much alike" not in done.output
+
+
+def test_colours_are_not_compared_without_the_extra(mini: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "coloraide", None)
+    mini.labeling_config.unlink()
+    done = CliRunner().invoke(app, ["--root", str(mini.root), "labels", "config"])
+    assert done.exit_code == 0
+    assert "The colours were not compared: pip install 'jinbench[annotate]'" in done.output
+    labeling_config.check_labeling_config(mini, read_label_set(mini))
 
 
 def test_two_labels_that_are_shown_alike_are_refused(mini: Benchmark) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from coloraide import Color
 from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -18,7 +19,7 @@ from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import PassageLabels
-from jinbench.labelstudio import adjudicate, annotations, colours, labeling_config, projects
+from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects
 from jinbench.labelstudio.server import process
 from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import connect
@@ -48,11 +49,9 @@ def real_copy(tmp_path: Path) -> Benchmark:
     return Benchmark(tmp_path / "real")
 
 
-def as_hex(colour: str, ground: str) -> str:
-    """Convert rgb(…) or rgba(…) of a browser, on `ground`, to #RRGGBB."""
-    red, green, blue, *opacity = (float(number) for number in re.findall(r"[\d.]+", colour))
-    named = "#" + "".join(f"{round(value):02X}" for value in (red, green, blue))
-    return colours.blend(named, opacity[0], ground) if opacity else named
+def on_white(colour: str) -> Color:
+    """Return rgb(…) or rgba(…) of a browser as it looks on white."""
+    return Color.layer([colour, "white"], space="srgb")
 
 
 def only(project: AnnotationProject, article: str, passages: int | None = None) -> None:
@@ -341,7 +340,7 @@ def test_the_page_of_an_annotator_fits_one_screen(
         assert line.startswith(f"rgb({red}, {green}, {blue})")
         assert after != "none"
     for ink, ground in annotator.browser.run(WRITTEN):
-        assert colours.contrast_ratio(as_hex(ink, colours.WHITE), as_hex(ground, colours.WHITE)) > 4.5
+        assert on_white(ink).contrast(on_white(ground)) > 4.5
     annotator.picture("annotating.png", tmp_path)
     annotator.submit()
     (labels,) = fetched(project)
