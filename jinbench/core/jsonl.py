@@ -11,9 +11,10 @@ from typing import NoReturn
 
 from jinbench.core import files
 from jinbench.core.errors import ErrorList, Problem, shorten
+from jinbench.core.text import CONTROL
 
 MAX_PROBLEMS = 10_000  # of one file; after so many, the rest of it is not read
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_CONTROL = re.compile(CONTROL.encode())
 _BINARY = {  # first bytes of a file, and its kind
     b"\x1f\x8b": "a gzip file",
     b"PK\x03\x04": "a zip archive",

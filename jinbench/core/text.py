@@ -1,7 +1,9 @@
-"""Sentence segmentation; text that UTF-8 can encode."""
+"""Sentence segmentation; control characters; text that UTF-8 can encode."""
 
 import re
 from typing import NamedTuple
+
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # characters that no text has
 
 
 def replace_unencodable(text: str) -> str:

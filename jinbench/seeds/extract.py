@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import DataError, ErrorList, Problem, fail
-from jinbench.core.text import replace_unencodable
+from jinbench.core.text import CONTROL, replace_unencodable
 
 MAX_TEXT_BYTES, MAX_HTML_BYTES = 1_000_000, 20_000_000  # of one page: more is no page of a newspaper
 MAX_LINES = 2_000  # of one page, without blank ones
@@ -27,7 +27,7 @@ _MARKUP = re.compile(
     rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype html|html\b)", re.I | re.S
 )
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,30})", re.I)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")  # as in `pages`, and old line ends
+_CONTROL = re.compile(rf"{CONTROL}|\r(?!\n)")  # and old line ends
 _GUESSES = {"gb18030": "GB18030 (or GBK, GB2312)", "big5hkscs": "Big5", "shift_jis": "Shift-JIS", "euc_kr": "EUC-KR"}
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _CHILD = """

@@ -7,9 +7,10 @@ from typing import TypedDict
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList
+from jinbench.core.text import CONTROL
 from jinbench.core.types import JsonObject
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(CONTROL)
 
 
 class Correction(TypedDict):

@@ -128,14 +128,7 @@ def save_account(account: Account) -> Account:
         if clash:
             raise ServerError(f"{clash[0]} has the login that {account.name} would have. Rename one of the two.")
         entries = {(entry.name, entry.url): entry for entry in read_accounts()} | {(account.name, account.url): account}
-        path = accounts_path()
-        new = path.with_name(f".accounts.{os.getpid()}.json")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(files.dump_json([asdict(entry) for entry in entries.values()]))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        files.write_text(accounts_path(), files.dump_json([asdict(entry) for entry in entries.values()]), mode=0o600)
     return account
 
 
