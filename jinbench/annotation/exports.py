@@ -3,14 +3,10 @@
 Label Studio accepts almost anything (unknown labels, offsets outside the text), so everything is validated here.
 """
 
-import contextlib
-import io
-import tempfile
-import textwrap
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinbench.annotation import markup
 from jinbench.annotation.annotators import account_email, account_name
@@ -35,7 +31,11 @@ def export_path(benchmark: Benchmark, annotator: str) -> Path:
 
 
 def read_export(
-    path: Path, workspace: Workspace, annotator: str | None = None, required: bool | Collection[str] = False
+    path: Path,
+    workspace: Workspace,
+    annotator: str | None = None,
+    required: bool | Collection[str] = False,
+    current: bool = False,
 ) -> list[PassageLabels]:
     """Read the labels in an export, in the order of the passages.
 
@@ -44,7 +44,7 @@ def read_export(
     """
     tasks = files.read_json(path, "check the path; jinbench annotate pull writes the exports of a benchmark")
     location, passages = files.display_path(path), workspace.seeds.passages()
-    return parse_export(tasks, location, passages, workspace.label_set, annotator, required)
+    return parse_export(tasks, location, passages, workspace.label_set, annotator, required, current)
 
 
 def read_annotator_export(
@@ -69,12 +69,14 @@ def parse_export(
     label_set: LabelSet,
     annotator: str | None = None,
     required: bool | Collection[str] = False,
+    current: bool = False,
 ) -> list[PassageLabels]:
     """Return the labels in an export that is in memory, see :func:`read_export`."""
-    if not (isinstance(tasks, list) and all(map(_has_export_form, tasks))):
-        schemas.check_shape(tasks, "export", location)
+    schemas.check_shape(tasks, "export", location)
     assert isinstance(tasks, list)  # by the schema
     reader = ExportReader(location, passages, label_set, annotator)
+    if current:
+        tasks = [task for task in tasks if reader.is_current(task)]
     labels = {entry.passage_id: entry for entry in map(reader.read, tasks) if entry is not None}
     if required:
         reader.check_complete(labels, reader.passages if required is True else required)
@@ -94,11 +96,9 @@ class ExportReader:
         self.tasks = 0
         self.annotated: set[str] = set()
 
-    def read(self, task: Any) -> PassageLabels | None:
-        """Return the labels in a task; None if there are none. Raises :class:`DataError` (wrong-shape)."""
+    def read(self, task: Task) -> PassageLabels | None:
+        """Return the labels in a task that has the form of schemas/export.json; None if there are none."""
         self.tasks += 1
-        if not _has_export_form(task):
-            schemas.check_shape([task], "export", f"{self.validator.location} task {self.tasks}")
         id, text = task["data"].get("passage_id"), task["data"].get("text")
         place = f"task {id or self.tasks}"
         passage = self.passages.get(id) if isinstance(id, str) else None
@@ -161,11 +161,10 @@ class ExportReader:
             annotation.get("updated_at"),
         )
 
-    def is_current(self, task: Any) -> bool:
-        """Return whether a task has the text of a present passage; also of a malformed task, which `read` refuses."""
-        data = task.get("data") if isinstance(task, dict) else None
-        passage = self.passages.get(str(data.get("passage_id"))) if isinstance(data, dict) else None
-        return not isinstance(data, dict) or (passage is not None and data.get("text") == passage.text)
+    def is_current(self, task: Task) -> bool:
+        """Return whether a task has the text of a present passage."""
+        passage = self.passages.get(str(task["data"].get("passage_id")))
+        return passage is not None and task["data"].get("text") == passage.text
 
     def check_complete(self, labels: Mapping[str, PassageLabels], required: Collection[str]) -> None:
         """Report `required` passages without an annotation, and labels without a sector where there are sectors."""
@@ -181,40 +180,6 @@ class ExportReader:
     def raise_if_any(self) -> None:
         """Raise :class:`DataError` with all problems, by location."""
         raise_if_any(sorted(self.validator.problems, key=lambda problem: problem.location))
-
-
-def _has_export_form(task: Any) -> bool:
-    """Return whether a task has the form of schemas/export.json: faster than the schema, which explains."""
-    try:
-        annotations = task.get("annotations", [])
-        return (
-            type(task["data"]) is dict
-            and type(annotations) is list
-            and all(
-                type(annotation["completed_by"]) in (str, int, dict)
-                and type(annotation.get("was_cancelled", False)) is bool
-                and type(annotation.get("created_at")) in (str, type(None))
-                and type(annotation.get("updated_at")) in (str, type(None))
-                and type(annotation.get("lead_time")) in (int, float, type(None))
-                and type(annotation["result"]) is list
-                and all(map(_has_region_form, annotation["result"]))
-                for annotation in annotations
-            )
-        )
-    except (AttributeError, KeyError, TypeError):
-        return False
-
-
-def _has_region_form(region: Region) -> bool:
-    value = region["value"]
-    text = value.get("text", "")
-    lists = value.get("labels", []), value.get("choices", []), [text] if type(text) is str else text
-    return (
-        type(region["from_name"]) is str
-        and type(region.get("id", "")) is str
-        and type(value) is dict
-        and all(type(names) is list and all(type(name) is str for name in names) for names in lists)
-    )
 
 
 def annotator_name(completed_by: object) -> str:
@@ -294,73 +259,9 @@ def to_export(labels: Iterable[PassageLabels], passages: Iterable[Passage], titl
     ]
 
 
-class ExportSpool:
-    """An export that is put together on disk: labels come in any order and go out in that of the passages.
+def keep_unchanged(labels: Iterable[PassageLabels], previous: Mapping[str, PassageLabels]) -> list[PassageLabels]:
+    """Return `labels` with the previous record, by passage id, of those that are the same.
 
-    Unchanged labels keep their previous record with its times: importing an annotation into another server gives it
-    today's date, and what was not changed was made when it was made. In memory are a few words a task.
+    Importing into another server gives an annotation today's date; what was not changed was made when it was made.
     """
-
-    def __init__(self, titles: Mapping[str, str]) -> None:
-        self.titles = titles
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 (closed on the way out)
-        self.previous: dict[str, _Record] = {}
-        self.current: dict[str, _Record] = {}
-        self.changed = 0
-
-    def add_previous(self, entry: PassageLabels, passage: Passage) -> None:
-        """Add labels of the previous export."""
-        self.previous[entry.passage_id] = self._store(entry, passage)
-
-    def add(self, entry: PassageLabels, passage: Passage) -> None:
-        """Add current labels."""
-        previous = self.previous.get(entry.passage_id)
-        if previous is not None and previous.digest == _labels_digest(entry):
-            self.current[entry.passage_id] = previous
-        else:
-            self.current[entry.passage_id] = self._store(entry, passage)
-            self.changed += 1
-
-    def reset(self) -> None:
-        """Drop the current labels."""
-        self.current, self.changed = {}, 0
-
-    def missing(self) -> set[str]:
-        """Return the passages that had labels and have none now."""
-        return self.previous.keys() - self.current.keys()
-
-    def write(self, path: Path, passages: Iterable[Passage]) -> None:
-        """Write the export, whole or not at all, byte for byte as `files.dump_json` of :func:`to_export`."""
-        files.write_chunks(path, self._chunks([passage.id for passage in passages if passage.id in self.current]))
-
-    def _chunks(self, ids: Sequence[str]) -> Iterator[bytes]:
-        for number, id in enumerate(ids):
-            self.file.seek(self.current[id].start)
-            yield (b",\n" if number else b"[\n") + self.file.read(self.current[id].length)
-        yield b"\n]\n" if ids else b"[]\n"
-
-    def _store(self, entry: PassageLabels, passage: Passage) -> "_Record":
-        (task,) = to_export([entry], [passage], self.titles)
-        text = textwrap.indent(files.dump_json(task).rstrip("\n"), " ").encode()
-        start = self.file.seek(0, io.SEEK_END)
-        self.file.write(text)
-        return _Record(start, len(text), _labels_digest(entry))
-
-    def __enter__(self) -> "ExportSpool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # what could not be written for want of room is not wanted any more
-            self.file.close()
-
-
-class _Record(NamedTuple):
-    """Bytes of a task in the spool file, and a digest of its labels."""
-
-    start: int
-    length: int
-    digest: str
-
-
-def _labels_digest(entry: PassageLabels) -> str:
-    return files.sha256(repr((entry.spans, entry.sectors, entry.reasons)).encode())
+    return [kept if (kept := previous.get(entry.passage_id)) and entry.same_labels(kept) else entry for entry in labels]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from jinbench.core.errors import ErrorList, shorten
 from jinbench.core.types import JsonObject
 
 if TYPE_CHECKING:
-    from jsonschema import ValidationError
+    from jsonschema import Draft202012Validator, ValidationError
 
 _SCHEMAS = Path(__file__).parent.parent / "schemas"
 
@@ -23,15 +24,20 @@ def read_schema(name: str) -> JsonObject:
     return rules
 
 
+@cache
+def _make_validator(schema: str) -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(read_schema(schema))
+
+
 def check_shape(value: object, schema: str, location: str) -> None:
     """Validate `value` against `jinbench/schemas/<schema>.json`.
 
     Raises :class:`DataError` (wrong-shape) with all errors.
     """
-    from jsonschema import Draft202012Validator
-
     problems = ErrorList()
-    for error in Draft202012Validator(read_schema(schema)).iter_errors(value):
+    for error in _make_validator(schema).iter_errors(value):
         path = error.json_path.removeprefix("$").removeprefix(".")
         for inside, expected, found in _explain(error):
             field = ".".join(filter(None, (path, inside)))

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinbench.annotation import exports
 from jinbench.annotation.annotators import account_email, account_name
 from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.workspace import Workspace
-from jinbench.core import files
+from jinbench.core import files, schemas
 from jinbench.core.errors import ServerError
 from jinbench.core.types import PassageLabels, Progress
 from jinbench.labelstudio.projects import (
@@ -21,12 +20,10 @@ from jinbench.labelstudio.projects import (
     repeat_until_stable,
 )
 from jinbench.labelstudio.server.client import (
-    CHUNK_LENGTH,
     NOT_FOUND,
     JsonObject,
     call,
     export_tasks,
-    iterate_json_array,
     retry,
     write_lock,
 )
@@ -104,6 +101,7 @@ def _read_own_labels(
     for task in tasks:
         if task["data"].get("passage_id") in reader.passages:
             others.update(exports.annotator_name(entry["completed_by"]) for entry in _list_submitted(task))
+            schemas.check_shape([task], "export", f"project {project} {task['data']['passage_id']}")
             labels = reader.read(task)
             if labels is not None:
                 yield labels
@@ -121,7 +119,7 @@ def _read_own_labels(
 def pull_labels(client: "LabelStudio", workspace: Workspace, annotator: str) -> tuple[int, int]:
     """Write the annotator's labels to annotation/exports/.
 
-    Unchanged labels keep their record, with its times. Memory hardly grows with the number of passages.
+    Unchanged labels keep their record, with its times.
 
     Args:
         client: Client of the server.
@@ -136,49 +134,23 @@ def pull_labels(client: "LabelStudio", workspace: Workspace, annotator: str) -> 
             annotation any more.
         DataError: With all invalid labels, as :func:`jinbench.annotation.exports.read_export`.
     """
-    project = find_project_id(client, workspace.label_set, annotator)
     path = exports.export_path(workspace.benchmark, annotator)
-    passages = workspace.passages
-    with exports.ExportSpool({article.id: article.title for article in workspace.seeds.articles}) as spool:
-        if path.is_file():
-            for entry in _read_previous(path, workspace, annotator):
-                spool.add_previous(entry, passages[entry.passage_id])
-
-        def act() -> None:
-            spool.reset()
-            tasks = _stream_tasks(client, project, _user_ids(client))
-            for entry in _read_own_labels(tasks, project, workspace, annotator):
-                spool.add(entry, passages[entry.passage_id])
-
-        retry(client, act)
-        missing = spool.missing()
-        if missing:
-            raise ServerError(
-                f"{len(missing)} passages that {files.display_path(path)} holds have no annotation on the server, "
-                f"{', '.join(sorted(missing)[:5])} among them.\nIf that is another server, enter them there first: "
-                f"jinbench annotate import {files.display_path(path)} --annotator {annotator}. "
-                "If they were deleted on purpose, move the file away and pull again."
-            )
-        spool.write(path, passages.values())
-        return len(spool.current), spool.changed
-
-
-def _read_previous(path: Path, workspace: Workspace, annotator: str) -> Iterator[PassageLabels]:
-    """Yield the labels of an export, without those on a text that has changed since."""
-    location = files.display_path(path)
-    reader = exports.ExportReader(location, workspace.seeds.passages(), workspace.label_set, annotator)
-    try:
-        with path.open(encoding="utf-8") as file:
-            for task in iterate_json_array(iter(lambda: file.read(CHUNK_LENGTH), "")):
-                entry = reader.read(task) if reader.is_current(task) else None
-                if entry is not None:
-                    yield entry
-    except ValueError:  # parsed as a whole, its error names the line
-        exports.parse_export(
-            files.read_json(path), location, workspace.seeds.passages(), workspace.label_set, annotator
+    previous: dict[str, PassageLabels] = {}
+    if path.is_file():
+        previous = {entry.passage_id: entry for entry in exports.read_export(path, workspace, annotator, current=True)}
+    labels = fetch_labels(client, workspace, annotator)
+    missing = previous.keys() - {entry.passage_id for entry in labels}
+    if missing:
+        raise ServerError(
+            f"{len(missing)} passages that {files.display_path(path)} holds have no annotation on the server, "
+            f"{', '.join(sorted(missing)[:5])} among them.\nIf that is another server, enter them there first: "
+            f"jinbench annotate import {files.display_path(path)} --annotator {annotator}. "
+            "If they were deleted on purpose, move the file away and pull again."
         )
-        raise
-    reader.raise_if_any()
+    labels = exports.keep_unchanged(labels, previous)
+    titles = {article.id: article.title for article in workspace.seeds.articles}
+    files.write_text(path, files.dump_json(exports.to_export(labels, workspace.passages.values(), titles)))
+    return len(labels), sum(entry is not previous.get(entry.passage_id) for entry in labels)
 
 
 def submit_labels(

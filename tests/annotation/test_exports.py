@@ -49,24 +49,21 @@ def test_a_task_that_somebody_else_made(mini: Benchmark, id: object) -> None:
 
 
 def test_unchanged_labels_keep_their_times(mini: Benchmark) -> None:
-    seeds, _, before = read_all(mini)
+    before = read_all(mini)[2]
     later = [dataclasses.replace(entry, created_at="2030-01-01T00:00:00Z") for entry in before]
     later[0] = dataclasses.replace(later[0], sectors=("water",))
-    passages = {passage.id: passage for passage in seeds.passages()}
-    path = mini.root / "kept.json"
-    with exports.ExportSpool({article.id: article.title for article in seeds.articles}) as spool:
-        for entry in before:
-            spool.add_previous(entry, passages[entry.passage_id])
-        for entry in reversed(later):
-            spool.add(entry, passages[entry.passage_id])
-        spool.write(path, passages.values())
-    written = exports.read_export(path, Workspace(mini))
-    assert [entry.created_at for entry in written] == ["2030-01-01T00:00:00Z"] + [before[0].created_at] * (
-        len(before) - 1
-    )
-    assert (written[0].sectors, spool.changed, spool.missing()) == (("water",), 1, set())
-    titles = {article.id: article.title for article in seeds.articles}
-    assert path.read_text() == files.dump_json(exports.to_export(written, passages.values(), titles))
+    kept = exports.keep_unchanged(later, {entry.passage_id: entry for entry in before[:-1]})
+    assert kept == [later[0], *before[1:-1], later[-1]]
+
+
+def test_tasks_on_a_former_text_are_left_out_where_that_is_asked(mini: Benchmark) -> None:
+    path = exports.export_path(mini, "annotator-a")
+    tasks = json.loads(path.read_text())
+    tasks[0]["data"]["text"] += "。"
+    path.write_text(json.dumps(tasks))
+    assert len(exports.read_export(path, Workspace(mini), current=True)) == len(tasks) - 1
+    with pytest.raises(DataError, match="export-text-differs"):
+        exports.read_export(path, Workspace(mini))
 
 
 def test_a_region_drawn_by_hand_keeps_its_id(mini: Benchmark) -> None:
