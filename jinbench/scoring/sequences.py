@@ -1,23 +1,14 @@
 """Score plain tag or span sequences; compute_metrics for transformers."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from jinbench.core.errors import DataError, ErrorList, Problem, fail, raise_if_any, shorten
+from jinbench.core.errors import ErrorList, fail, shorten
 from jinbench.scoring.compare import Difference, compare_sums
-from jinbench.scoring.counts import LabelTable, count_labels, labels_to_table, sum_by_group
-from jinbench.scoring.schemes import arrow_to_table, codes_to_table, list_types, tags_to_table
-from jinbench.scoring.streaming import (
-    StreamingReport,
-    StreamingScorer,
-    check_same_items,
-    is_arrow,
-    list_articles,
-    to_lists,
-)
+from jinbench.scoring.counts import LabelTable, count_labels, sum_by_group
+from jinbench.scoring.inputs import check_same_items, list_articles, read_labels
+from jinbench.scoring.schemes import codes_to_table, list_types
+from jinbench.scoring.streaming import StreamingReport, StreamingScorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,18 +89,14 @@ def _align_sides(
     """
     tags = _list_names(tag_names, "tag_names")
     problems = ErrorList()
-    read = {location: _read_side(side, location, tags, problems) for location, side in sides.items()}
+    labels = [read_labels(side, location, tags, problems) for location, side in sides.items()]
     types = tuple(dict.fromkeys(_list_names(names, "names"))) or tuple(list_types(tags))
     if not types:
-        types = tuple(sorted(set().union(*(side_types for _, _, side_types in read.values()))))
-    expected = f"a span with a type that is one of {', '.join(types)}" if types else "no span: there are no types"
-    for location, (kind, rows, side_types) in read.items():
-        if kind == "spans" and not side_types <= set(types):
-            for i, span in ((i, span) for i, row in enumerate(rows) for span in row if span[2] not in types):
-                found, fix = shorten(span[2]), "name all of your types"
-                problems.add("wrong-shape", f"{location}[{i}]", expected=expected, found=found, fix=fix)
+        types = tuple(sorted(set().union(*(side.list_types() for side in labels))))
+    for side in labels:
+        side.check_types(types, problems)
     problems.raise_if_any()
-    tables = [_to_table(location, *read[location][:2], tags, types, scheme, repair) for location in sides]
+    tables = [side.to_table(types, scheme, repair) for side in labels]
     for location, table in zip(list(sides)[1:], tables[1:], strict=True):
         check_same_items(tables[0], table, location)
     return tables, types, None if articles is None else list_articles(articles, tables[0].items)
@@ -121,97 +108,6 @@ def _order_groups(groups: Sequence[Any]) -> "NDArray[np.int64]":
 
     number: dict[Any, int] = {}
     return np.argsort([number.setdefault(group, len(number)) for group in groups], kind="stable")
-
-
-def _read_side(side: Any, location: str, tag_names: Sequence[str], problems: ErrorList) -> tuple[str, Any, set[str]]:
-    """Return the kind of a side (arrow, tags, numbers, spans), its labels and types.
-
-    Errors in spans are added to `problems`.
-    """
-    if is_arrow(side):
-        if "int" not in str(side.type.value_type):
-            tags = {tag for row in side.to_pylist() if row for tag in row if tag}
-            return "arrow", side, set(list_types(tags))
-        if not tag_names:
-            _fail_unnamed(location, f"an Arrow column of {side.type}")
-        return "arrow", side, set()
-    rows = to_lists(side, location)
-    first, i = next(((row[0], i) for i, row in enumerate(rows) if len(row)), (None, 0))
-    if isinstance(first, str):
-        tags = {tag for row in rows for tag in row if isinstance(tag, str)}
-        return "tags", rows, set(list_types(tags))
-    if _is_whole(first):
-        if not tag_names:
-            _fail_unnamed(f"{location}[{i}]", shorten(rows[i]))
-        return "numbers", rows, set()
-    spans = [
-        [span for label in row if (span := _read_span(label, f"{location}[{i}]", problems))]
-        for i, row in enumerate(rows)
-    ]
-    return "spans", spans, {type for row in spans for _, _, type in row}
-
-
-def _fail_unnamed(location: str, found: str) -> NoReturn:
-    fix = "give tag_names, the tags that the numbers stand for, e.g. features['ner_tags'].feature.names"
-    fix += "; or, if these are spans, a list of them for each item"
-    fail("wrong-shape", location, expected="tags, spans, or class labels with tag_names", found=found, fix=fix)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _read_span(label: Any, location: str, problems: ErrorList) -> tuple[int, int, str] | None:
-    """Return a span as (start, end, type), or add to `problems`."""
-    parts: Sequence[Any] = ()
-    if isinstance(label, Mapping):
-        parts = [label.get(key) for key in ("start", "end", "type")]
-    elif isinstance(label, list | tuple) and len(label) in (3, 4):  # a span of the dataset has its surface too
-        parts = label[:3]
-    if len(parts) == 3 and _is_whole(parts[0]) and _is_whole(parts[1]) and isinstance(parts[2], str) and parts[2]:
-        start, end, type = int(parts[0]), int(parts[1]), str(parts[2])
-        if 0 <= start < end <= sys.maxsize:
-            return start, end, type
-    expected = "a span (start, end, type): whole numbers, 0 <= start < end, and the name of a type"
-    fix = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
-    problems.add("wrong-shape", location, expected=expected, found=shorten(label), fix=fix)
-    return None
-
-
-def _to_table(
-    location: str, kind: str, rows: Any, tag_names: Sequence[str], types: tuple[str, ...], scheme: str,
-    repair: str | None,
-) -> LabelTable:  # fmt: skip
-    if kind == "spans":
-        return labels_to_table(rows, types)
-    try:
-        if kind == "arrow":
-            return arrow_to_table(rows, tag_names, types, scheme, repair)
-        return tags_to_table(rows if kind == "tags" else _decode(rows, tag_names), types, scheme, repair)
-    except DataError as error:
-        raise DataError(
-            replace(problem, location=_locate(problem.location, location)) for problem in error.problems
-        ) from None
-
-
-def _decode(rows: Sequence[Sequence[Any]], tag_names: Sequence[str]) -> list[list[str]]:
-    """Convert class labels to tags."""
-    expected, fix = f"numbers of tags, 0 to {len(tag_names) - 1}", "name all tags, in their order"
-    raise_if_any(
-        Problem("wrong-tags", location=f"item {i}, tag {j}", expected=expected, found=shorten(code), fix=fix)
-        for i, row in enumerate(rows)
-        for j, code in enumerate(row)
-        if not _is_whole(code) or not 0 <= code < len(tag_names)
-    )
-    return [[tag_names[code] for code in row] for row in rows]
-
-
-def _locate(location: str, side: str) -> str:
-    """Return the location of a problem with tags, with the name of the side that they are on."""
-    if location.startswith("item "):
-        item, comma, rest = location.removeprefix("item ").partition(",")
-        return f"{side}[{item}]{comma}{rest}"
-    return side if location == "an Arrow column" else location
 
 
 def _list_names(names: Any, location: str) -> tuple[str, ...]:

@@ -3,16 +3,15 @@
 A few sums are kept, and how many articles have which counts; intervals come from these as from the articles themselves.
 """
 
-import os
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinbench.core.errors import Problem, fail, raise_if_any, shorten
-from jinbench.scoring import schemes
+from jinbench.core.errors import ErrorList, fail, shorten
 from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, LabelTable, count_labels, sum_counts
 from jinbench.scoring.html import html_table
+from jinbench.scoring.inputs import check_same_items, list_articles, read_labels
 from jinbench.scoring.results import HEADER, Cell, precision_recall, round_floats
 from jinbench.scoring.significance import RESAMPLES, f1, reliable_interval, resample_patterns
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-_LABELS = "write one list for each item, of tags such as B-X or of spans (start, end, type)"
 
 
 @dataclass(frozen=True)
@@ -66,84 +63,6 @@ class StreamingReport:
         return "\n".join(lines)
 
 
-def is_arrow(side: Any) -> bool:
-    """Return whether `side` is an Arrow array, chunked or not, of lists of strings or whole numbers."""
-    if type(side).__module__.partition(".")[0] != "pyarrow":
-        return False
-    import pyarrow as pa
-
-    is_type = pa.types
-    lists = isinstance(side, pa.Array | pa.ChunkedArray) and (
-        is_type.is_list(side.type) or is_type.is_large_list(side.type)
-    )
-    return bool(lists) and any(
-        fits(side.type.value_type) for fits in (is_type.is_integer, is_type.is_string, is_type.is_large_string)
-    )
-
-
-def to_lists(side: Any, location: str) -> list[Sequence[Any]]:
-    """Return the labels of each item as a list, from any iterable.
-
-    Raises :class:`DataError` (wrong-shape) that names `location` and the item.
-    """
-    if type(side).__module__.partition(".")[0] == "pyarrow" and hasattr(side, "to_pylist"):
-        side = side.to_pylist()
-    if not _is_collection(side):
-        fail("wrong-shape", location, expected="a list with one entry per item", found=shorten(side), fix=_LABELS)
-    rows = list(side)
-    expected = "the labels of an item: a list of tags or of spans"
-    raise_if_any(
-        Problem("wrong-shape", location=f"{location}[{i}]", expected=expected, found=shorten(row), fix=_LABELS)
-        for i, row in enumerate(rows)
-        if not isinstance(row, list | tuple) and not _is_collection(row)
-    )
-    return [row if isinstance(row, list | tuple) else list(row) for row in rows]
-
-
-def _is_collection(value: Any) -> bool:
-    """Return whether `value` is an iterable, but no text, path or mapping."""
-    if isinstance(value, str | bytes | os.PathLike | Mapping):
-        return False
-    try:
-        iter(value)
-    except TypeError:
-        return False
-    return True
-
-
-def check_same_items(gold: LabelTable, predicted: LabelTable, location: str = "predictions") -> None:
-    """Check that predictions have as many items as gold, and as many tags in each.
-
-    Raises :class:`DataError` (wrong-shape).
-    """
-    import numpy as np
-
-    if gold.items != predicted.items:
-        expected, fix = f"{gold.items} items, as in the gold", "predict each item, with no label if there is none"
-        fail("wrong-shape", location, expected=expected, found=f"{predicted.items} items", fix=fix)
-    if gold.tokens is not None and predicted.tokens is not None and (differs := gold.tokens != predicted.tokens).any():
-        i = int(np.flatnonzero(differs)[0])
-        expected, fix = f"{gold.tokens[i]} tags, as in the gold", "predict a tag for each token"
-        fail("wrong-shape", f"{location}[{i}]", expected=expected, found=f"{predicted.tokens[i]}", fix=fix)
-
-
-def list_articles(articles: Any, items: int) -> list[Any]:
-    """Return the article of each of `items` items as a list. Raises :class:`DataError` (wrong-shape)."""
-    expected, fix = f"the article of each of {items} items", "name one for each item"
-    if not _is_collection(articles):
-        fail("wrong-shape", "articles", expected=expected, found=shorten(articles), fix=fix)
-    ids = articles.tolist() if hasattr(articles, "tolist") else list(articles)
-    if len(ids) != items:
-        fail("wrong-shape", "articles", expected=expected, found=f"{len(ids)}", fix=fix)
-    for i, article in enumerate(ids):
-        try:
-            hash(article)
-        except TypeError:
-            fix = "name articles by strings or whole numbers"
-            fail("wrong-shape", f"articles[{i}]", expected="the id of an article", found=shorten(article), fix=fix)
-    return ids
-
-
 class StreamingScorer:
     """Scorer of tagged sentences that come in batches.
 
@@ -177,15 +96,18 @@ class StreamingScorer:
     def _to_table(self, side: Any, location: str) -> LabelTable:
         if isinstance(side, LabelTable):
             return side
-        if is_arrow(side):
-            return schemes.arrow_to_table(side, self.tag_names, self.names, self.scheme, self.repair)
-        return schemes.tags_to_table(to_lists(side, location), self.names, self.scheme, self.repair)
+        problems = ErrorList()
+        labels = read_labels(side, location, self.tag_names, problems)
+        labels.check_types(self.names, problems)
+        problems.raise_if_any()
+        return labels.to_table(self.names, self.scheme, self.repair)
 
     def add(self, gold: Any, predicted: Any, articles: Iterable[Any] | None = None) -> "StreamingScorer":
         """Count a batch.
 
         Args:
-            gold: a list of tags per item, an Arrow column of them, or a :class:`LabelTable`.
+            gold: a list of tags, class labels or spans (start, end, type) per item, an Arrow column of tags or class
+                labels, or a :class:`LabelTable`.
             predicted: the same for the predictions, in the same order.
             articles: the article of each item; without it each item stands for itself. The items of an article must be
                 adjacent, but may continue in the next batch. An article that comes back within a batch is refused;

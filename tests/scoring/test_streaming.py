@@ -82,6 +82,7 @@ def test_arrow_columns_are_the_lists(kind: str) -> None:
     expected = StreamingScorer(NAMES).add(gold, predicted).report()
     assert StreamingScorer(NAMES).add(to_arrow(gold, kind), to_arrow(predicted, kind)).report() == expected
     assert StreamingScorer(NAMES).add(to_arrow(gold, kind), predicted).report() == expected
+    assert StreamingScorer(NAMES).add(to_arrow(gold, kind).to_pylist(), predicted).report() == expected
 
 
 def test_no_items_and_no_labels() -> None:
@@ -105,10 +106,13 @@ def test_no_items_and_no_labels() -> None:
         ([["O"]], None, None, "predictions: wrong-shape"),
         ("O", [["O"]], None, "gold: wrong-shape"),
         (["O"], [["O"]], None, "gold[0]: wrong-shape"),
-        ([["O"]], [["I-X"]], None, "item 0, tags 0 to 0: wrong-tags"),
-        ([["O"]], [["B-W"]], None, "item 0, tag 0: wrong-tags"),
-        ([["O"]], [[None]], None, "item 0, tag 0: wrong-tags"),
-        ([["O"]], [[["O"]]], None, "item 0, tag 0: wrong-tags"),
+        ([["O"]], [["I-X"]], None, "predictions[0], tags 0 to 0: wrong-tags"),
+        ([["O"]], [["B-W"]], None, "predictions[0], tag 0: wrong-tags"),
+        ([["O", "O"]], [["O", None]], None, "predictions[0], tag 1: wrong-tags"),
+        ([["O"]], [[None]], None, "predictions[0]: wrong-shape"),
+        ([["O"]], [[["O"]]], None, "predictions[0]: wrong-shape"),
+        ([["O"]], [[(0, 1, "W")]], None, "predictions[0]: wrong-shape"),
+        ([["O"]], [[7]], None, "predictions[0], tag 0: wrong-tags"),
         ([["O"]], pa.array([[7]]), None, "numbers of tags, 0 to 6"),
         ([["O"]], pa.array([[-1]]), None, "found    -1"),
         ([["O"]], pa.array([None], pa.list_(pa.int64())), None, "a null"),
