@@ -1,6 +1,7 @@
 """Authenticated Label Studio client: connect, retry, stream; never leaks the token."""
 
 import contextlib
+import itertools
 import json
 import logging
 import secrets
@@ -61,7 +62,7 @@ def ensure_member(name: str) -> str:
 
 def connect_or_start(say: Callable[[str], None]) -> "LabelStudio":
     """Return the client of :func:`connect`, after starting the local server if it is needed and not running."""
-    require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
+    require_extra("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
     if address.remote_url() is None:
         process.start_server(say=say)
     return connect()
@@ -79,7 +80,7 @@ def connect() -> "LabelStudio":
         ServerError: If there is no server, or it is no Label Studio, or the token is missing or out of date.
         DataError: If the extra `annotate` is not installed [package-missing].
     """
-    require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
+    require_extra("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
     import httpx
     from label_studio_sdk import LabelStudio
     from label_studio_sdk.core.api_error import ApiError
@@ -173,7 +174,6 @@ Result = TypeVar("Result")
 
 ATTEMPTS = 5
 SETTLE_SECONDS = 1.0  # after a failure: the server may still be working on the request
-CHUNK_LENGTH = 1 << 16  # characters of a list that are read at once
 
 ONCE: Any = {"max_retries": 0}  # for calls of the SDK
 NOT_FOUND = 404  # somebody else removed it meanwhile
@@ -223,34 +223,24 @@ def export_tasks(client: "LabelStudio", project: int, ids: Iterable[int] = ()) -
 def _iterate_answer(answer: "httpx.Response") -> Iterator[JsonObject]:
     import httpx
 
-    answer.encoding = "utf-8"
     try:
-        yield from iterate_json_array(answer.iter_text(CHUNK_LENGTH))
+        yield from iterate_json_array(answer.iter_bytes())
     except ValueError as error:
         raise httpx.RemoteProtocolError(str(error)) from None
 
 
-def iterate_json_array(chunks: Iterable[str]) -> Iterator[JsonObject]:
+def iterate_json_array(chunks: Iterable[bytes]) -> Iterator[JsonObject]:
     """Yield the elements, all objects, of a JSON array that comes in chunks. Raises ValueError if it is broken."""
-    decoder = json.JSONDecoder()
-    text, is_open = "", False
-    for chunk in chunks:
-        text += chunk
-        at = 0
-        while True:
-            while at < len(text) and text[at] in " \t\r\n," + "[" * (not is_open):
-                is_open = is_open or text[at] == "["
-                at += 1
-            if not is_open or at == len(text) or text[at] == "]":
-                break
-            try:
-                element, at = decoder.raw_decode(text, at)
-            except json.JSONDecodeError:  # cut off; the rest is in the next chunk
-                break
-            yield element
-        text = text[at:]
-    if not is_open or text.strip() != "]":
-        raise ValueError(f"a JSON array that is broken or cut off at {text[:40]!r}")
+    import ijson
+
+    try:
+        events = ijson.parse(ijson.from_iter(chunks), use_float=True)
+        first = next(events)
+        if first[1] != "start_array":
+            raise ValueError("no JSON array")
+        yield from ijson.items(itertools.chain([first], events), "item")
+    except ijson.JSONError as error:
+        raise ValueError(f"a JSON array that is broken or cut off: {str(error).splitlines()[0]}") from None
 
 
 @contextlib.contextmanager
