@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Units = NDArray[np.float64] | NDArray[np.int64]
+    Tables = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def cohen_kappa(a: Gold, b: Gold, tag_names: Sequence[str]) -> Estimate:
         for first, second in zip(*tags, strict=True):
             tables[i, tag_ids[first], tag_ids[second]] += 1
 
-    def kappa(units: "Units") -> float:
-        share = units.sum(0) / units.sum()
-        expected = share.sum(0) @ share.sum(1)
-        return float((np.trace(share) - expected) / (1 - expected)) if expected < 1 else float("nan")
+    def kappa(tables: "Tables") -> "Tables":
+        shares = tables / tables.sum((1, 2), keepdims=True)
+        observed = np.trace(shares, axis1=1, axis2=2)
+        expected = (shares.sum(1) * shares.sum(2)).sum(1)
+        return (observed - expected) / (1 - expected)
 
     return _estimate("kappa", a, tables, kappa)
 
@@ -71,35 +73,50 @@ def krippendorff_alphas(a: Gold, b: Gold) -> tuple[Estimate, Estimate, tuple[Est
     sets = sorted({*a.labels, *b.labels}, key=sorted)
     set_ids = {labels: i for i, labels in enumerate(sets)}
     distances = np.array([[masi_distance(one, other) for other in sets] for one in sets])
-    chosen = np.zeros((len(a.ids), len(sets)), dtype=int)
+    chosen = np.zeros((len(a.ids), len(sets)))
     for side in (a, b):
         for i, labels in enumerate(side.labels):
             chosen[i, set_ids[labels]] += 1
     selected = np.array(
         [[sum((name,) in side.labels[i] for side in (a, b)) for name in a.names] for i in range(len(a.ids))]
     )
-    decisions = np.stack([2 - selected, selected], axis=-1)  # (passages, sectors, no or yes)
-
-    def by_set(units: "Units") -> float:
-        return _alpha(units, lambda v1, v2, i1, i2, n_v, dtype: distances[i1, i2])
-
-    def nominal(units: "Units") -> float:
-        return _alpha(units.reshape(-1, units.shape[-1]), "nominal")
-
+    decisions = np.stack([2.0 - selected, selected], axis=-1)  # (passages, sectors, no or yes)
+    by_sector = _coincidences(decisions)
     return (
-        _estimate("alpha", a, chosen, by_set),
-        _estimate("alpha of decisions", a, decisions, nominal),
-        tuple(_estimate(name, a, decisions[:, i], nominal) for i, name in enumerate(a.names)),
+        _estimate("alpha", a, _coincidences(chosen), partial(krippendorff_alpha, distances=distances)),
+        _estimate("alpha of decisions", a, by_sector.sum(1), krippendorff_alpha),
+        tuple(_estimate(name, a, by_sector[:, i], krippendorff_alpha) for i, name in enumerate(a.names)),
     )
 
 
-def _alpha(units: "Units", level: Any) -> float:
-    """Return alpha of `units` (units, values): how many annotators gave each value."""
-    import krippendorff
+def _coincidences(counts: "Tables") -> "Tables":
+    """Return the coincidences of each unit (…, values, values), of how many of two annotators gave each value."""
+    import numpy as np
 
-    if (units.sum(0) > 0).sum() < 2:
-        return float("nan")
-    return float(krippendorff.alpha(value_counts=units, level_of_measurement=level))
+    return counts[..., :, None] * counts[..., None, :] - counts[..., None] * np.eye(counts.shape[-1])
+
+
+def krippendorff_alpha(coincidences: "Tables", distances: "Tables | None" = None) -> "Tables":
+    """Return Krippendorff's alpha of each table of coincidences.
+
+    Args:
+        coincidences: (n, values, values), summed over units.
+        distances: (values, values) squared distances of values; by default 1 between different ones.
+
+    Returns:
+        (n,) coefficients; NaN where only one value was given.
+
+    References:
+        Krippendorff 2011, "Computing Krippendorff's alpha-reliability", sections B and C.
+    """
+    import numpy as np
+
+    size = coincidences.shape[-1]
+    differences = 1 - np.eye(size) if distances is None else distances
+    totals = coincidences.sum(2)
+    expected = totals[:, :, None] * totals[:, None, :] - totals[:, :, None] * np.eye(size)
+    expected /= totals.sum(1)[:, None, None] - 1
+    return 1 - (coincidences * differences).sum((1, 2)) / (expected * differences).sum((1, 2))
 
 
 def masi_distance(first: frozenset[LabelKey], second: frozenset[LabelKey]) -> float:
@@ -115,20 +132,18 @@ def masi_distance(first: frozenset[LabelKey], second: frozenset[LabelKey]) -> fl
     return 1 - len(first & second) / len(first | second) * (2 / 3 if nested else 1 / 3)
 
 
-def _estimate(name: str, gold: Gold, units: "Units", coefficient: "Callable[[Units], float]") -> Estimate:
-    """Return the coefficient of `units` (items, …), and its interval over resampled articles."""
+def _estimate(name: str, gold: Gold, tables: "Tables", coefficient: "Callable[[Tables], Tables]") -> Estimate:
+    """Return the coefficient of `tables` (items, values, values), and its interval over resampled articles."""
     import numpy as np
 
-    value = coefficient(units)
-    if np.isnan(value):
-        return Estimate(name, None, None, None)
-    articles = sorted(set(gold.groups))
-    rows = [np.flatnonzero([group == article for group in gold.groups]) for article in articles]
-    sizes = np.array([len(indices) for indices in rows])
-    values = []
-    for draw in significance.draw_articles(len(articles)):
-        sample = np.concatenate([np.tile(indices, times) for indices, times in zip(rows, draw, strict=True)])
-        values.append(coefficient(units[sample]))
-    low, high = significance.reliable_interval(np.array(values), sizes)
+    articles, item_articles = np.unique(gold.groups, return_inverse=True)
+    by_article = np.zeros((len(articles), *tables.shape[1:]))
+    np.add.at(by_article, item_articles, tables)
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where it is not defined
+        value = float(coefficient(by_article.sum(0, keepdims=True))[0])
+        if not np.isfinite(value):
+            return Estimate(name, None, None, None)
+        values = coefficient(significance.resample(by_article))
+    low, high = significance.reliable_interval(values, np.bincount(item_articles))
     bounds = (None, None) if low is None or high is None else (round(low, 6), round(high, 6))
-    return Estimate(name, round(float(value), 6), *bounds)
+    return Estimate(name, round(value, 6), *bounds)

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 
+import krippendorff
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import cohen_kappa_score
 
-from jinbench.annotation import agreement, exports
+from jinbench.annotation import agreement, coefficients, exports
 from jinbench.annotation.exports import read_labels
 from jinbench.annotation.workspace import Workspace
 from jinbench.core.benchmark import Benchmark
@@ -72,6 +73,26 @@ def test_alpha_follows_krippendorffs_formula(mini: Benchmark) -> None:
     observed = np.mean([x != y for x, y in decisions])
     expected = np.mean([x != y for i, x in enumerate(everything) for j, y in enumerate(everything) if i != j])
     assert pair(labels).alpha_decisions.value == pytest.approx(1 - observed / expected)
+
+
+def test_alpha_is_that_of_the_krippendorff_package() -> None:
+    rng = np.random.default_rng(0)
+    for values in (2, 3, 7):
+        counts = np.zeros((30, values))
+        for unit, (first, second) in enumerate(rng.integers(0, values, (30, 2))):
+            counts[unit, first] += 1
+            counts[unit, second] += 1
+        table = coefficients._coincidences(counts).sum(0, keepdims=True)
+        distances = rng.random((values, values))
+        distances = (distances + distances.T) * (1 - np.eye(values))
+        (nominal,) = coefficients.krippendorff_alpha(table)
+        (by_distance,) = coefficients.krippendorff_alpha(table, distances)
+        reference = krippendorff.alpha(value_counts=counts.astype(int), level_of_measurement="nominal")
+        assert nominal == pytest.approx(reference)
+        metric = lambda v1, v2, i1, i2, n_v, dtype, table=distances: table[i1, i2]  # noqa: E731
+        assert by_distance == pytest.approx(
+            krippendorff.alpha(value_counts=counts.astype(int), level_of_measurement=metric)
+        )
 
 
 def test_agreement_does_not_depend_on_who_comes_first(mini: Benchmark) -> None:
