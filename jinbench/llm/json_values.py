@@ -19,7 +19,7 @@ _STRINGS = [
     re.compile(
         rf"(?<=[\s\[{{(,\uff0c:\uff1a]){left}((?:[^{right}\\]|\\.|{right}(?!{_AFTER}))*)({right}|\\?\Z)", re.DOTALL
     )
-    for left, right in ('""', "''", "“”")
+    for left, right in ('""', "''", "“”", "””", "‘’", "\uff02\uff02")
 ]
 _HIDDEN = dict(zip(map(ord, "[]{}(),:'\"“”/#\uff0c\uff1a"), range(0x10FF01, 0x10FFFF), strict=False))
 _ESCAPE = "\U0010ff80"  # in place of a backslash, so that the length stays

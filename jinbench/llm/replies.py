@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.environment import require_extra
 from jinbench.core.errors import ErrorList, shorten
 from jinbench.llm.parser import NerParser, SectorParser, normalize_name, strip_thoughts
 from jinbench.llm.report import ParseReport
@@ -132,7 +133,7 @@ def _read_content(value: object) -> str | None:
 def parse_replies(
     gold: Gold, replies: Mapping[str, Reply], aliases: Mapping[str, str]
 ) -> tuple[dict[str, frozenset[LabelKey]], ParseReport]:
-    """Parse replies into predictions. Never fails: what cannot be used is in the report.
+    """Parse replies into predictions. No reply is an error: what cannot be used is in the report.
 
     Args:
         gold: The items; only their ids and texts and the names of labels are used.
@@ -141,7 +142,11 @@ def parse_replies(
 
     Returns:
         Predictions by id, for the items whose reply could be used, and a report of everything left out.
+
+    Raises:
+        DataError: If the extra `llm` is not installed [package-missing].
     """
+    require_extra("llm", "json_repair")
     report = ParseReport(gold.task, gold.split, len(gold.ids), len(replies))
     predictions: dict[str, frozenset[LabelKey]] = {}
     parser = NerParser if gold.task == "ner" else SectorParser

@@ -221,6 +221,8 @@ def _not_utf8(path: Path, data: bytes) -> list[Problem]:
             description = f"{problem.found}; it seems to be {_GUESSES[likely]}" if likely else problem.found
             if not valid:
                 fix = f"type: --encoding {likely}" if likely else "find out its encoding, and type: --encoding NAME"
+                if not _can_guess():
+                    fix += f"; where jinbench[{EXTRA}] is installed, it is guessed"
                 return [replace(problem, found=description, fix=fix)]
             description += f". {len(valid)} other lines are UTF-8, the first of them line {valid[0]}"
             fix = "the file mixes encodings: write this line as UTF-8 too"
@@ -229,8 +231,14 @@ def _not_utf8(path: Path, data: bytes) -> list[Problem]:
     return problems[: jsonl.MAX_PROBLEMS]
 
 
+def _can_guess() -> bool:
+    return importlib.util.find_spec("charset_normalizer") is not None
+
+
 def guess_encoding(data: bytes) -> str | None:
     """Return which of the encodings of East Asia `data` is probably in, or None."""
+    if not _can_guess():
+        return None
     from charset_normalizer import from_bytes
 
     best = from_bytes(data, cp_isolation=list(_GUESSES)).best()

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,12 @@ def test_refusals_are_distinguished_from_other_replies(row: dict[str, Any], tmp_
     predictions, report = replies.parse_replies(gold, replies.read_replies(tmp_path / "r.jsonl", gold), {})
     assert predictions == {}
     assert [*report.to_dict()["unusable"]] == ["refused"]
+
+
+def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "json_repair", None)
+    with pytest.raises(DataError, match=r"(?s)package-missing.*pip install 'jinbench\[llm\]'"):
+        replies.parse_replies(gold_of("天津"), {}, {})
 
 
 def test_file_of_ten_gigabytes_is_refused_unread(tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_encodings_are_guessed(encoding: str, text: str, likely: str | None) -> 
     assert extract.guess_encoding(text.encode(encoding)) == likely
 
 
+def test_encoding_is_not_guessed_without_the_extra(
+    bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
+    output = refused(bare, capsys, put(tmp_path / "page.txt", TEXT.encode("gb18030")))
+    assert "type: --encoding NAME; where jinbench[pages] is installed, it is guessed" in output
+
+
 def test_a_byte_order_mark_is_removed(bare: Benchmark, tmp_path: Path) -> None:
     assert add(bare, put(tmp_path / "page.txt", b"\xef\xbb\xbf" + TEXT.encode())) == 0
     assert (bare.pages / "page.txt").read_text() == TEXT
