@@ -150,6 +150,22 @@ def require_free_folder(folder: Path, fix: str, mark: str | None = None) -> None
         fail("folder-taken", display_path(folder), expected=expected, found=found, fix=fix)
 
 
+def replace_folder(source: Path, folder: Path) -> None:
+    """Move the folder `source` into the place of `folder`, which may exist, completely or not at all.
+
+    The old one stays beside `source`, as `old`.
+    """
+    old = source.with_name("old")
+    try:
+        if folder.exists():
+            folder.rename(old)
+        source.rename(folder)
+    except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+
+
 def move_into_place(source: Path, folder: Path, fix: str) -> None:
     """Move the folder `source` to `folder`, completely or not at all.
 

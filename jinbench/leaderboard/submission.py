@@ -152,17 +152,13 @@ def _write_entry(contents: dict[str, bytes], target: Path, replace: bool) -> Non
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new = Path(scratch) / "new"
         new.mkdir(mode=0o755)
         for name, data in contents.items():
             files.write_bytes(new / name, data)
         try:
-            if replace and target.exists():
-                target.rename(old)
-            new.rename(target)  # fails where somebody else has put one in the meantime
-        except BaseException as error:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            files.replace_folder(new, target) if replace else new.rename(target)
+        except OSError as error:  # somebody else has put one there in the meantime
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 _fail_taken(target, "one that came just now", "look at what is there, then try again")
             raise

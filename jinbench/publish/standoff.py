@@ -4,7 +4,6 @@ A standoff folder has the rows of the dataset without their texts (ids, offsets,
 that lead from the pages to the texts. With the pages, `hydrate` rebuilds the same bytes.
 """
 
-import shutil
 import tempfile
 from dataclasses import replace
 from importlib.metadata import version
@@ -96,11 +95,10 @@ def write_standoff(benchmark: Benchmark, folder: Path) -> None:
     contents = build_standoff(benchmark)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        written = Path(scratch) / folder.name
+        written = Path(scratch) / "new"
         for name, data in contents.items():
             files.write_bytes(written / name, data)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.move(written, folder)
+        files.replace_folder(written, folder)
 
 
 def _drop_text(row: Row) -> Row:
