@@ -4,22 +4,35 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser postgres run test test-fast check format lock clean
+.PHONY: help setup browser postgres run leaderboard test test-fast check format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/made-from ## make the environment from the lock file
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "JinBench needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Type: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@if [ -e $@ ] || [ ! -e $(BIN)/python ]; then $(PYTHON) -m venv --clear $(VENV); fi
+	@echo "Installing $$(grep -c '^[a-z]' $<) packages into $(VENV) …"
+	@$(PIP) --require-hashes --requirement $<
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+endef
+
+setup: $(VENV)/made-from ## make the environment of developers from the lock file
 
 $(VENV)/made-from: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "JinBench needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Type: make PYTHON=python3.11 run")'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	@touch $@
+	$(install)
 
-run: setup ## pages → Label Studio → labels → dataset → baselines → leaderboard, compared with what is committed
+$(VENV)/made-from-run: requirements-run.lock pyproject.toml
+	$(install)
+
+# The main job needs a part of the environment of developers, and is content with that where it is.
+run: leaderboard $(VENV)/made-from$(if $(wildcard $(VENV)/made-from),,-run) ## pages → Label Studio → labels → dataset → baselines → leaderboard, compared with what is committed
 	$(BIN)/jinbench reproduce
+
+leaderboard: ## print the leaderboard as committed
+	@cat leaderboard/leaderboard.md
 
 # Where CI is set the machine may be new, and the tests of pages and of PostgreSQL may not be skipped.
 test: setup check $(if $(CI),browser postgres) ## every check and every test, the ones with the real Label Studio included
@@ -44,9 +57,10 @@ format: setup ## put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## renew both lock files (needs the network)
+lock: setup ## renew the lock files (needs the network)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --all-extras --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra run --constraint requirements.lock --output-file requirements-run.lock pyproject.toml
 	echo "label-studio==$$($(BIN)/python -c 'from jinbench.annotation.exports import VERSION; print(VERSION)')" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file jinbench/labelstudio/server/labelstudio.lock -
 
 clean: ## remove the environment and everything that was made again

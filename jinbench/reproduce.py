@@ -10,22 +10,24 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinbench.annotation import agreement, exports
-from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.gold import read_gold
 from jinbench.annotation.workspace import Workspace
 from jinbench.baselines import learning_curve, run
 from jinbench.baselines.recipe import Recipe, find_recipes, install_command, load_recipe
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.environment import count_cores
+from jinbench.core.errors import DataError
 from jinbench.core.types import JsonObject, Step
 from jinbench.dataset import build, split_search
-from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects, push
-from jinbench.labelstudio.contents import TaskContents
+from jinbench.labelstudio import adjudicate, annotations, labeling_config, projects, transfer
 from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.accounts import ensure_local_member
 from jinbench.labelstudio.server.client import connect
@@ -51,8 +53,22 @@ class Check:
         return f"[{self.status}]".ljust(8) + f"{self.artefact}: {self.message}"
 
 
-def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]:
-    """Rebuild everything below `folder` and yield a check per file. Raises DataError (folder-taken)."""
+def reproduce(benchmark: Benchmark, folder: Path, step: Step, curves: bool = False) -> Iterator[Check]:
+    """Rebuild everything below `folder` and yield a check per file.
+
+    Label Studio is installed, started and worked with beside the rest, which begins with the committed exports: if
+    those that come back from it are the same, everything was made from them.
+
+    Args:
+        benchmark: The committed files, which are not touched.
+        folder: Where everything is made again.
+        step: Called with the name of a step, the number done, and of all.
+        curves: Measure learning curves again too; they take longer than everything else.
+
+    Raises:
+        DataError: `folder` holds something else [folder-taken], or an input is invalid.
+        ServerError: Label Studio does not start, or fails.
+    """
     articles.read_seeds(benchmark)  # before anything is made
     rebuilt = copy_inputs(benchmark, folder)
     workspace = Workspace(rebuilt)
@@ -64,26 +80,58 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step) -> Iterator[Check]
     )
     files.write_text(rebuilt.labeling_config, labeling_config.build_labeling_config(workspace.label_set))
     yield compare_file(benchmark, rebuilt, "annotation/labeling_config.xml")
-    yield from rebuild_exports(benchmark, workspace, step)
-    if read_annotators(rebuilt).adjudicated:
-        agreement.write_agreement(rebuilt, agreement.measure_agreement(workspace))
-        yield compare_file(benchmark, rebuilt, "annotation/agreement.json")
-    gold = read_gold(workspace, ())  # an erratum moves no article
-    files.write_text(rebuilt.splits, split_search.search_splits(workspace.seeds, gold, step=step))
-    yield compare_file(benchmark, rebuilt, "dataset/splits.csv")
-    shutil.copyfile(benchmark.splits, rebuilt.splits)
-    built = build.build_dataset(rebuilt)
-    build.write_dataset(built, rebuilt.dataset)
-    for name in built.files:
-        yield compare_file(benchmark, rebuilt, f"dataset/{name}")
-    for path in find_recipes(rebuilt):
-        yield from rerun_recipe(benchmark, rebuilt, load_recipe(path), step)
+    with temporary_home() as scratch, ThreadPoolExecutor() as pool:
+        copy = copy_inputs(benchmark, Path(scratch) / "benchmark")
+        exported = pool.submit(rebuild_exports, benchmark, copy, step)
+        yield from rebuild_dataset(benchmark, workspace, step)
+        recipes = sorted(map(load_recipe, find_recipes(rebuilt)), key=partial(fit_seconds, benchmark), reverse=True)
+        with ThreadPoolExecutor(count_cores()) as fits:  # each fit is a process of its own
+            jobs = [fits.submit(rerun_recipe, benchmark, rebuilt, recipe, step, curves) for recipe in recipes]
+            yield from rebuild_agreement(benchmark, workspace, step)
+            for done in as_completed(jobs):
+                yield from done.result()
+        yield from exported.result()
+    for path in sorted(copy.exports.glob("*.json")):
+        if path.read_bytes() != (rebuilt.exports / path.name).read_bytes():
+            yield Check(FAIL, f"annotation/exports/{path.name}", "the dataset was made from the committed one")
     for name, text in build_page(rebuilt, build_boards(rebuilt)).items():
         files.write_text(rebuilt.leaderboard / name, text)
         yield compare_file(benchmark, rebuilt, f"leaderboard/{name}")
     for name, data in card.build_card(rebuilt).items():
         files.write_bytes(rebuilt.root / name, data)
         yield compare_file(benchmark, rebuilt, name)
+
+
+def rebuild_dataset(benchmark: Benchmark, workspace: Workspace, step: Step) -> Iterator[Check]:
+    """Build dataset, agreement and splits from the exports."""
+    rebuilt = workspace.benchmark
+    shutil.copyfile(benchmark.splits, rebuilt.splits)
+    built = build.build_dataset(rebuilt)
+    build.write_dataset(built, rebuilt.dataset)
+    for name in built.files:
+        yield compare_file(benchmark, rebuilt, f"dataset/{name}")
+
+
+def rebuild_agreement(benchmark: Benchmark, workspace: Workspace, step: Step) -> list[Check]:
+    """Measure agreement, and search for the splits once more."""
+    rebuilt, checks = workspace.benchmark, []
+    if workspace.annotators.adjudicated:
+        agreement.write_agreement(rebuilt, agreement.measure_agreement(workspace))
+        checks.append(compare_file(benchmark, rebuilt, "annotation/agreement.json"))
+    gold = read_gold(workspace, ())  # an erratum moves no article
+    with tempfile.TemporaryDirectory() as scratch:
+        searched = Benchmark(Path(scratch))
+        files.write_text(searched.splits, split_search.search_splits(workspace.seeds, gold, step=step))
+        return [*checks, compare_file(benchmark, searched, "dataset/splits.csv")]
+
+
+def fit_seconds(benchmark: Benchmark, recipe: Recipe) -> float:
+    """Return how long the recipe took when its results were stored: the longest are started first."""
+    path = benchmark.baselines / recipe.name / run.SCORES_FILE
+    try:
+        return float(files.read_json(path)[run.COSTS_KEY]["fit_seconds"]["wall"]) * (5 if recipe.curve else 1)
+    except (DataError, KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def copy_inputs(benchmark: Benchmark, folder: Path) -> Benchmark:
@@ -108,77 +156,69 @@ def copy_inputs(benchmark: Benchmark, folder: Path) -> Benchmark:
 
 
 @contextmanager
-def temporary_server(step: Step) -> Iterator[process.Server]:
-    """Start a Label Studio with an empty database in a temporary folder."""
+def temporary_home() -> Iterator[str]:
+    """Use a home for Label Studio in a temporary folder, and end its server."""
     with (
         tempfile.TemporaryDirectory(prefix="jinbench-", ignore_cleanup_errors=True) as folder,
-        accounts.use_home(folder),
+        accounts.use_home(Path(folder) / "home"),
     ):
-        step("Label Studio starts", 0, 1)
         try:
-            server = process.start_server(say=lambda text: step(text, 0, 1))
-            step("Label Studio starts", 1, 1)
-            yield server
+            yield folder
         finally:
             process.stop_server()
 
 
-def rebuild_exports(benchmark: Benchmark, workspace: Workspace, step: Step) -> Iterator[Check]:
-    rebuilt, passages = workspace.benchmark, list(workspace.seeds.passages())
-    with temporary_server(step) as server:
-        client = connect()
-        annotators = workspace.annotators
-        for name in sorted(
-            annotators.names, key=lambda name: len(annotators.adjudicated_by(name))
-        ):  # adjudicators last
-            path = exports.export_path(rebuilt, name)
-            if not path.is_file():
-                continue
-            ensure_local_member(server.url, name)
-            if annotators.adjudicated_by(name):
-                pushed = adjudicate.push_adjudication(client, workspace, name, step).pushed
-            else:
-                report_progress = projects.to_progress(step, f"push {name}", len(passages))
-                assigned = workspace.assigned_passages(name)
-                pushed = push.push_passages(client, workspace, name, report_progress, TaskContents(assigned))
-            labelled = exports.read_export(path, workspace, name)
-            overruled = bool(
-                annotators.adjudicated_by(name)
-            )  # what was accepted a moment ago, the adjudicator may have overruled
-            report_progress = projects.to_progress(step, f"enter {name}", len(labelled))
-            annotations.submit_labels(client, workspace, name, labelled, report_progress, overruled)
-            count, changed = annotations.pull_labels(client, workspace, name)
-            comparison = compare_file(benchmark, rebuilt, f"annotation/exports/{name}.json")
-            spans = sum(len(entry.spans) for entry in labelled)
-            yield Check(
-                comparison.status,
-                comparison.artefact,
-                f"{pushed.created} tasks pushed, {count} passages with {spans} spans "
-                f"entered and pulled from Label Studio, {changed} differ; {comparison.message}",
-            )
+def rebuild_exports(benchmark: Benchmark, rebuilt: Benchmark, step: Step) -> list[Check]:
+    """Start Label Studio with an empty database, submit the labels of the exports there, and pull them again."""
+    step("Label Studio", 0, 1)
+    server = process.start_server(say=lambda text: step(text, 0, 1))
+    step("Label Studio", 1, 1)
+    client, workspace, checks = connect(), Workspace(rebuilt), []
+    annotators = workspace.annotators
+    for name in sorted(annotators.names, key=lambda name: len(annotators.adjudicated_by(name))):  # adjudicators last
+        path = exports.export_path(rebuilt, name)
+        if not path.is_file():
+            continue
+        ensure_local_member(server.url, name)
+        if annotators.adjudicated_by(name):
+            pushed = adjudicate.push_adjudication(client, workspace, name, step).pushed
+            labels = exports.read_export(path, workspace, name)
+            report = projects.to_progress(step, f"submit {name}", len(labels))
+            # What was accepted a moment ago, the adjudicator may have overruled.
+            annotations.submit_labels(client, workspace, name, labels, report, True)
+        else:
+            pushed, _ = transfer.transfer_labels(client, workspace, name, step)
+        count, changed = annotations.pull_labels(client, workspace, name)
+        comparison = compare_file(benchmark, rebuilt, f"annotation/exports/{name}.json")
+        message = f"{pushed.created} tasks pushed, {count} labelled passages pulled, {changed} differ"
+        checks.append(Check(comparison.status, comparison.artefact, f"{message}; {comparison.message}"))
+    return checks
 
 
-def rerun_recipe(benchmark: Benchmark, rebuilt: Benchmark, recipe: Recipe, step: Step) -> Iterator[Check]:
+def rerun_recipe(
+    benchmark: Benchmark, rebuilt: Benchmark, recipe: Recipe, step: Step, curves: bool = True
+) -> list[Check]:
     """Run a recipe again; where its packages are missing, take its committed results."""
-    folder = rebuilt.baselines / recipe.name
+    place = f"baselines/{recipe.name}"
+    committed, folder = benchmark.root / place, rebuilt.root / place
     if recipe.missing_packages:
-        committed = benchmark.baselines / recipe.name
         if not committed.is_dir():
-            yield Check(FAIL, f"baselines/{recipe.name}", f"expected {files.display_path(committed)}/ to be committed")
-            return
+            return [Check(FAIL, place, f"expected {files.display_path(committed)}/ to be committed")]
         shutil.copytree(committed, folder)
         needed = ", ".join(recipe.missing_packages)
         reason = f"not made again: it needs {needed}; type: {install_command(recipe.missing_packages)}"
-        yield Check(OKISH, f"baselines/{recipe.name}", f"{reason}. The committed predictions were scored.")
-        return
+        return [Check(OKISH, place, f"{reason}. The committed predictions were scored.")]
     result = run.run_recipe(rebuilt, recipe, step)
     run.write_result(result, folder)
-    names = list(result.to_files())
-    if recipe.curve:
+    names, skipped = list(result.to_files()), []
+    curve = learning_curve.CURVE_FILE
+    if recipe.curve and curves:
         learning_curve.write_curve(learning_curve.measure_curve(rebuilt, result, step), folder)
-        names.append(learning_curve.CURVE_FILE)
-    for name in names:
-        yield compare_file(benchmark, rebuilt, f"baselines/{recipe.name}/{name}")
+        names.append(curve)
+    elif recipe.curve and (committed / curve).is_file():
+        shutil.copyfile(committed / curve, folder / curve)
+        skipped = [Check(OKISH, f"{place}/{curve}", "as committed; to measure it again: jinbench reproduce --curves")]
+    return [*(compare_file(benchmark, rebuilt, f"{place}/{name}") for name in names), *skipped]
 
 
 def compare_file(benchmark: Benchmark, rebuilt: Benchmark, name: str) -> Check:

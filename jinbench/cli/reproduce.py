@@ -14,6 +14,9 @@ def reproduce(
     folder: Annotated[
         Path | None, typer.Option(help="Where to make everything again. [default: build/reproduced]")
     ] = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Measure the learning curves again too, which takes some minutes.")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Do the main job again from the pages, with a Label Studio of its own, and compare with what is committed."""
@@ -27,7 +30,7 @@ def reproduce(
     target = folder or benchmark.root / "build" / "reproduced"
     checks = []
     with progress() as step:
-        for check in job.reproduce(benchmark, target.resolve(), step):
+        for check in job.reproduce(benchmark, target.resolve(), step, curves):
             checks.append(check)
             if not as_json:
                 typer.echo(str(check))

@@ -38,3 +38,8 @@ def require_extra(extra: str, *packages: str) -> None:
     if missing:
         fail("package-missing", f"jinbench[{extra}]", expected=f"the packages {', '.join(packages)}",
              found=f"no {', '.join(missing)}", fix=f"pip install 'jinbench[{extra}]'")  # fmt: skip
+
+
+def count_cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
