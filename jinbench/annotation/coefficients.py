@@ -58,7 +58,8 @@ def cohen_kappa(a: Gold, b: Gold, tag_names: Sequence[str]) -> Estimate:
         shares = tables / tables.sum((1, 2), keepdims=True)
         observed = np.trace(shares, axis1=1, axis2=2)
         expected = (shares.sum(1) * shares.sum(2)).sum(1)
-        return (observed - expected) / (1 - expected)
+        coefficients: Tables = (observed - expected) / (1 - expected)
+        return coefficients
 
     return _estimate("kappa", a, tables, kappa)
 
@@ -93,7 +94,8 @@ def _coincidences(counts: "Tables") -> "Tables":
     """Return the coincidences of each unit (…, values, values), of how many of two annotators gave each value."""
     import numpy as np
 
-    return counts[..., :, None] * counts[..., None, :] - counts[..., None] * np.eye(counts.shape[-1])
+    coincidences: Tables = counts[..., :, None] * counts[..., None, :] - counts[..., None] * np.eye(counts.shape[-1])
+    return coincidences
 
 
 def krippendorff_alpha(coincidences: "Tables", distances: "Tables | None" = None) -> "Tables":
@@ -116,7 +118,8 @@ def krippendorff_alpha(coincidences: "Tables", distances: "Tables | None" = None
     totals = coincidences.sum(2)
     expected = totals[:, :, None] * totals[:, None, :] - totals[:, :, None] * np.eye(size)
     expected /= totals.sum(1)[:, None, None] - 1
-    return 1 - (coincidences * differences).sum((1, 2)) / (expected * differences).sum((1, 2))
+    alphas: Tables = 1 - (coincidences * differences).sum((1, 2)) / (expected * differences).sum((1, 2))
+    return alphas
 
 
 def masi_distance(first: frozenset[LabelKey], second: frozenset[LabelKey]) -> float:
