@@ -1,17 +1,15 @@
-"""Cost of `jinbench process` by number of articles: time, memory, profile, and an estimate for 10^9.
+"""Cost of `jinbench process` by number of articles and workers: time of each step, memory, growth.
 
-    python benchmarks/scale.py                        # 1,000, 10,000 and 100,000 articles; writes benchmarks/scale.png
-    python benchmarks/scale.py --sizes 1000,10000     # less
+    python benchmarks/scale.py                           # 1,000 and 10,000 articles; one process, and all cores
+    python benchmarks/scale.py --sizes 1000,10000,100000 --workers 2
 
 The articles are made: `SENTENCES` sentences of this benchmark in `PASSAGES` passages, in which digits and every sixth
 Han character are replaced by others. Sentences alone, put together anew, would make every passage resemble many others,
-and the stage of near duplicates would be measured on what no newspaper has. One article in twenty has a passage of an
-earlier one with three characters changed: those are to be found. Every run is a process of its own, with the same seed.
-Each way gives the same bytes, which is checked. Peak memory is VmHWM of each process, read until it ends, as the sum of
-all and of the largest alone.
+and near duplicates would be sought in what no newspaper has. One article in twenty has a passage of an earlier one with
+three characters changed: those are to be found. Every run is the command, with its own cluster; the bytes that it
+writes must be the same for any number of workers. Peak memory is VmHWM of each process, read until it ends.
 """
 
-import io
 import json
 import math
 import os
@@ -27,22 +25,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from measuring import THREADS, pin
 
 from jinbench.core import files
 from jinbench.core.benchmark import packaged_benchmark
 from jinbench.dataset import load
-from jinbench.scale import executors, minhash, outputs, pipeline
-from jinbench.scale.stages import Settings
 
-PASSAGES, SENTENCES = 4, 2
-SEED = 0
-STAGES = ("start", "learning", "blocks", "repeats", "pairs", "merging", "end")
-BILLION = 10**9
-WAYS = ("one process", "all cores", "dask")
+PASSAGES, SENTENCES, SEED = 4, 2, 0
+STEPS = ("start", "blocks", "near duplicates", "end")
 
 
-def articles(count: int) -> Iterator[dict[str, Any]]:
+def make_articles(count: int) -> Iterator[dict[str, Any]]:
     rng = random.Random(SEED)
     texts = [row["text"] for row in load.read_rows(packaged_benchmark(), "ner") if len(row["text"]) > 15]
     letters = sorted({char for text in texts for char in text if "\u4e00" <= char <= "\u9fff"})
@@ -65,27 +57,20 @@ def articles(count: int) -> Iterator[dict[str, Any]]:
         yield {"id": str(number), "title": f"{number}", "text": "\n".join(lines)}
 
 
-def run(source: str, out: str, way: str) -> dict[str, float]:
-    """One run, in this process and those that it starts. Seconds of each stage."""
-    workers = executors.count_cores()
-    if way == "one process":
-        pin()
-    engine = {
-        "one process": executors.serial_executor(),
-        "all cores": executors.process_executor(workers),
-        "dask": executors.dask_executor(workers),
-    }[way]
+def run(source: str, out: str, workers: str) -> dict[str, float]:
+    """One run. Seconds of each step."""
+    from jinbench.scale import Settings, process
+
     begin = last = time.perf_counter()
-    took, now = dict.fromkeys(STAGES, 0.0), "start"
+    took, now = dict.fromkeys(STEPS, 0.0), "start"
 
     def step(what: str, done: int, total: int) -> None:
         nonlocal last, now
-        what = "end" if (what, done) == ("merging", total) else what
-        if what != now:
-            took[now] += time.perf_counter() - last
-            last, now = time.perf_counter(), what
+        what = "end" if (what, done) == (STEPS[2], total) else what
+        took[now] += time.perf_counter() - last
+        last, now = time.perf_counter(), what
 
-    pipeline.process([Path(source)], Path(out), packaged_benchmark(), Settings(select=100), engine, step)
+    process([Path(source)], Path(out), packaged_benchmark(), Settings(select=100), workers=int(workers), progress=step)
     took[now] += time.perf_counter() - last
     return took | {"seconds": time.perf_counter() - begin}
 
@@ -101,11 +86,10 @@ def list_process_tree(root: int) -> list[int]:
     return processes
 
 
-def measured(source: Path, out: Path, way: str) -> dict[str, float]:
+def measure(source: Path, out: Path, workers: int) -> dict[str, float]:
     """A run in a process of its own, while the memory of all its processes is read."""
-    env = {**os.environ, **dict.fromkeys(THREADS, "1")}
-    words = [sys.executable, "-W", "ignore", __file__, "--only", f"{source},{out},{way}"]
-    done = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-W", "ignore", __file__, "--only", f"{source},{out},{workers}"]
+    done = subprocess.Popen(words, env=os.environ, stdout=subprocess.PIPE, text=True)
     peaks: dict[int, float] = {}
 
     def watch() -> None:
@@ -122,178 +106,39 @@ def measured(source: Path, out: Path, way: str) -> dict[str, float]:
     threading.Thread(target=watch, daemon=True).start()
     output = done.communicate()[0]
     if done.returncode:
-        raise RuntimeError(f"{way}: exit code {done.returncode}")
+        raise RuntimeError(f"{workers} workers: exit code {done.returncode}")
     figures: dict[str, float] = json.loads(output.splitlines()[-1])
-    return figures | {"mb": max(peaks.values(), default=0), "mb_all": sum(peaks.values())}
-
-
-def inside(source: Path) -> dict[str, float]:
-    """Return the share of each step in the time of a shard, in one process, from a profile."""
-    import cProfile
-    import pstats
-
-    profile = cProfile.Profile()
-    with tempfile.TemporaryDirectory() as folder:
-        profile.enable()
-        pipeline.process(
-            [source],
-            Path(folder) / "out",
-            packaged_benchmark(),
-            Settings(select=100),
-            executors.serial_executor(),
-            lambda *_: None,
-        )
-        profile.disable()
-    table: Any = pstats.Stats(profile)
-    times = {(Path(file).stem, name): row[3] for (file, _, name), row in table.stats.items()}
-    whole = times["stages", "_process_shard"]
-    parts = {
-        "tagging": times["stages", "tag_batch"],
-        "MinHash, and what is labelled": times["stages", "hash_batch"],
-        "writing": times.get(("stages", "_to_table"), 0) + times.get(("core", "write_table"), 0),
-        "sentences": times["stages", "add"],
-        "cleaning": times["clean", "split_paragraphs"],
-    }
-    return {name: part / whole for name, part in parts.items()} | {"rest": 1 - sum(parts.values()) / whole}
-
-
-def slope(x: list[float], y: list[float]) -> float:
-    """The exponent of a power law: the least-squares slope of the logarithms."""
-    a, b = [math.log(value) for value in x], [math.log(value) for value in y]
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-    return sum((p - mean_a) * (q - mean_b) for p, q in zip(a, b, strict=True)) / sum((p - mean_a) ** 2 for p in a)
-
-
-def net(row: dict[str, float]) -> float:
-    """Seconds of what grows with the input: without start, learning and end."""
-    return sum(row[stage] for stage in STAGES[2:-1])
-
-
-def bytes_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in files.walk_files(folder))
-
-
-def for_a_billion(size: int, source: int, written: int, summary: dict[str, Any], took: dict[str, float]) -> list[str]:
-    """A sum on paper from the largest run in one process."""
-    times = BILLION / size
-    block_seconds = (took["blocks"] + took["repeats"] + took["pairs"]) * times
-    passages, pairs = summary["passages"] * times, summary["near_duplicates"]["pairs"] * times
-    bands = passages * minhash.BANDS * 16
-    texts = summary["characters"] * 3 * times
-    chance = passages**2 / 2 * minhash.candidate_probability(0.02)
-    members = summary["near_duplicates"]["passages"] * times
-    lines = [
-        f"10^9 articles of {source / size:,.0f} bytes, from the {size:,} measured, if nothing but their number grows:",
-        f"  input {source * times / 1e12:.1f} TB; results {written * times / 1e12:.1f} TB",
-        f"  until the end besides: band hashes {bands / 1e12:.1f} TB, texts {texts / 1e12:.1f} TB",
-    ]
-    for cores in (1, 32, 1000):
-        hours = block_seconds / cores / 3600
-        lines.append(f"  blocks and partitions on {cores:,} cores: {hours:,.0f} hours ({hours / 24:,.1f} days)")
-    serial = took["merging"] * times / 3600
-    lines.append(
-        f"  merging, which one process does: {serial:,.1f} hours; {pairs:,.0f} pairs of {members:,.0f} passages,"
-    )
-    lines.append(f"  24 bytes of memory for each of these: {members * 24 / 1e9:.1f} GB")
-    for block, memory in ((2, 8), (256, 2048)):
-        blocks, parts = source * times / (block * 2**20), bands / (memory * 2**20)
-        lines.append(
-            f"  with --block {block} --memory {memory}: {blocks:,.0f} blocks, {parts:,.0f} partitions, "
-            f"{blocks * parts:,.0f} reads of {bands / blocks / parts:,.0f} bytes each; "
-            f"some {4 * memory / 1000:.1f} GB of memory for each worker"
-        )
-    lines.append(f"  candidates by chance, were all pairs of passages to resemble each other by 0.02: {chance:,.0f}")
-    return lines
-
-
-def plot(runs_by_way: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for (way, runs), colour in zip(runs_by_way.items(), ("#4477AA", "#EE6677", "#228833"), strict=False):
-        sizes = list(runs)
-        left.plot(sizes, [runs[size]["seconds"] for size in sizes], "o-", color=colour, label=way, markersize=5)
-        right.plot(sizes, [runs[size]["mb"] for size in sizes], "o-", color=colour, label=way, markersize=5)
-    for axes, label in ((left, "seconds"), (right, "peak memory of the largest process, MB")):
-        axes.set_xscale("log")
-        axes.set_xlabel("articles")
-        axes.set_ylabel(label)
-        axes.grid(linewidth=0.4)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-    left.set_yscale("log")
-    right.set_ylim(bottom=0)
-    left.legend(frameon=False, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, facecolor="white", metadata={"Software": None})
-    files.write_bytes(path, buffer.getvalue())
+    return figures | {"MB, largest": max(peaks.values(), default=0), "MB, all": sum(peaks.values())}
 
 
 def main(
-    sizes: Annotated[str, typer.Option(help="Numbers of articles.")] = "1000,10000,100000",
-    ways: Annotated[str, typer.Option(help="Ways to run them.")] = ",".join(WAYS),
-    out: Annotated[Path, typer.Option(help="The plot.")] = Path("benchmarks/scale.png"),
-    as_json: Annotated[bool, typer.Option("--json", help="All figures as one line of JSON.")] = False,
+    sizes: Annotated[str, typer.Option(help="Numbers of articles.")] = "1000,10000",
+    workers: Annotated[str, typer.Option(help="Numbers of workers.")] = f"1,{os.cpu_count()}",
     only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Articles per second, memory, growth, and what a billion articles would take."""
+    """Seconds by step, memory, and growth."""
     if only:
         print(json.dumps(run(*only.split(","))))
         return
-    numbers, chosen = [int(size_text) for size_text in sizes.split(",")], ways.split(",")
-    runs_by_way: dict[str, dict[int, dict[str, float]]] = {way: {} for way in chosen}
-    last: dict[str, Any] = {}
+    seconds: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="jinbench-scale-") as name:
-        folder = Path(name)
-        for size in numbers:
-            source = folder / f"{size}.jsonl"
-            with source.open("w", encoding="utf-8") as file:
-                for row in articles(size):
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            seen = set()
-            for way in chosen:
-                typer.echo(f"{size:,} articles, {way}", err=True)
-                to = folder / "out"
-                runs_by_way[way][size] = measured(source, to, way)
-                seen.add(files.sha256(b"".join(path.read_bytes() for path in files.walk_files(to))))
-                summary = json.loads((to / outputs.SUMMARY).read_text())
-                last = {"size": size, "source": source.stat().st_size, "written": bytes_below(to), "summary": summary}
-                for path in sorted(files.walk_files(to), reverse=True):
-                    path.unlink()
-                (to / "data").rmdir()
-            if len(seen) != 1:
-                raise RuntimeError("two ways of running it came to different bytes")
-            if size == numbers[0]:
-                shares = inside(source)
-    plot(runs_by_way, out)
-    if as_json:
-        typer.echo(json.dumps({"runs": runs_by_way, "shares": shares, "last": last}))
-        return
-    summary, size = last["summary"], last["size"]
-    near = summary["near_duplicates"]
-    typer.echo(f"An article has {summary['characters'] / size:.0f} characters, {last['source'] / size:,.0f} bytes.")
-    duplicates = f"{near['passages']:,} stand in {near['pairs']:,} pairs, of {near['candidates']:,} candidates"
-    typer.echo(f"Of {summary['passages']:,} passages {duplicates}.\n")
-    typer.echo(f"| articles | way | speed, {chosen[0]} = 1 | articles/s | seconds: start | learning | blocks "
-               "| candidates | comparing | merging | end | MB, largest process | MB, all |")  # fmt: skip
-    typer.echo("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
-    for number in numbers:
-        for way in chosen:
-            row = runs_by_way[way][number]
-            stages = " | ".join(f"{row[stage]:.1f}" for stage in STAGES)
-            speed, ratio = number / row["seconds"], net(runs_by_way[chosen[0]][number]) / net(row)
-            cells = [f"{ratio:.2f}", f"{speed:.0f}", stages, f"{row['mb']:.0f}", f"{row['mb_all']:.0f}"]
-            typer.echo(f"| {number:,} | {way} | {' | '.join(cells)} |")
-    if len(numbers) > 1:
-        typer.echo("\nSeconds without start, learning and end grow with the number of articles to the power of:")
-        for way in chosen:
-            took = [net(runs_by_way[way][number]) for number in numbers]
-            typer.echo(f"  {way}: {slope([float(number) for number in numbers], took):.2f}")
-    typer.echo(
-        "\nOf the time for a block: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + "\n"
-    )
-    typer.echo("\n".join(for_a_billion(size, last["source"], last["written"], summary, runs_by_way[chosen[0]][size])))
+        for size in map(int, sizes.split(",")):
+            source, written = Path(name) / f"{size}.jsonl", set()
+            source.write_text(files.dump_jsonl(make_articles(size)), encoding="utf-8")
+            for number in workers.split(","):
+                out = Path(name) / f"{size}-{number}"
+                row = measure(source, out, int(number))
+                if not seconds:
+                    typer.echo(f"| articles | workers | {' | '.join(row)} |\n|{'---|' * (len(row) + 2)}")
+                written.add(files.sha256(b"".join(path.read_bytes() for path in files.walk_files(out))))
+                seconds.setdefault(number, []).append((math.log(size), math.log(row["blocks"] + row[STEPS[2]])))
+                typer.echo(f"| {size:,} | {number} | {' | '.join(f'{value:.1f}' for value in row.values())} |")
+            if len(written) != 1:
+                raise RuntimeError("different bytes with another number of workers")
+    for number, points in seconds.items():
+        if len(points) > 1:
+            (a, b), (c, d) = points[0], points[-1]
+            typer.echo(f"{number} workers: blocks and near duplicates grow with the power {(d - b) / (c - a):.2f}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
 from .pipeline import process
-from .stages import Settings
+from .readers import Settings
 
 __all__ = ["Settings", "process"]

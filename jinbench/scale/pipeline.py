@@ -1,253 +1,194 @@
-"""Run all steps on very many articles; resume an interrupted run.
-
-The results of finished steps are files: an interrupted run is resumed by the same command and writes the same bytes as
-one that was not. An output folder belongs to one plan; a run with another plan is refused.
-"""
+"""Process very many articles on a Dask cluster. A shard that is written is not done again, by no later run either."""
 
 import contextlib
 import itertools
 import json
+import logging
+import platform
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import asdict
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, Problem, fail, raise_if_any
+from jinbench.core.errors import CODES, DataError, JinbenchError, Problem, fail, raise_if_any, shorten
 from jinbench.core.jsonl import MAX_PROBLEMS
-from jinbench.core.types import Span, Step
+from jinbench.core.types import Step
 from jinbench.dataset.load import read_rows
-from jinbench.models.active_learning import MODEL_PREFIX
-from jinbench.scale import dedup
-from jinbench.scale.dedup import Partition
-from jinbench.scale.executors import Executor
-from jinbench.scale.outputs import (
-    PROBLEMS_IN_SUMMARY,
-    SUMMARY,
-    ShardReports,
-    read_problems,
-    write_outputs,
-    write_text,
-)
-from jinbench.scale.plan import PLAN, Plan, check_plan, check_repairs, lock_folder, make_plan
-from jinbench.scale.readers import Fault, InputFile, Shard, plan_shards
-from jinbench.scale.stages import (
-    WORK,
-    Job,
-    Settings,
-    TrainedModel,
-    check_shard,
-    limit_to_one_thread,
-    process_shard,
-    save_model,
-    write_atomically,
-)
+from jinbench.models.crf.estimator import CrfTagger
+from jinbench.scale import batch, dedup
+from jinbench.scale.dedup import LABELLED, WORK, read_work
+from jinbench.scale.readers import Settings, plan_shards, read_articles
+from jinbench.seeds.repairs import REPAIR_NAMES, find_repair
 
-
-class TrainingData:
-    """The gold of a benchmark, and its labelled passages.
-
-    Raise :class:`DataError` (file-missing, file-changed) if tagging is wanted and nothing is labelled.
-    """
-
-    def __init__(self, benchmark: Benchmark, tagging: bool) -> None:
-        rows = read_rows(benchmark, "ner") if benchmark.manifest.is_file() or tagging else []
-        if tagging and not rows:
-            fail("file-missing", files.display_path(benchmark.dataset), expected="labelled passages", found="none",
-                 fix="label some, or: --no-tagging")  # fmt: skip
-        self.tagging = tagging
-        self.texts: list[str] = [row["text"] for row in rows]
-        self.spans = [[Span(*(span[name] for name in Span._fields)) for span in row["spans"]] for row in rows]
-        passages: dict[str, str] = defaultdict(str)
-        for row in rows:  # the sentences of a passage cover it
-            passages[row["passage_id"]] += row["text"]
-        self.passages = dict(passages)
-        labels = [[row["id"], row["text"], spans] for row, spans in zip(rows, self.spans, strict=True)]
-        hash = files.sha256(json.dumps(labels, ensure_ascii=False).encode())[:8]
-        self.version = f"{MODEL_PREFIX if tagging else 'labels'} {metadata.version('jinbench')} {hash}"
-
-    def train(self) -> TrainedModel:
-        """Train the tagger, if there is tagging; deterministic."""
-        tagger = None
-        if self.tagging:
-            from jinbench.models.crf.estimator import CrfTagger
-
-            with limit_to_one_thread():
-                tagger = CrfTagger(random_state=0).fit(self.texts, self.spans)
-        return TrainedModel(self.version, tagger, tuple(self.passages), tuple(self.passages.values()))
+SUMMARY, PROBLEMS, PLAN = "summary.json", "problems.jsonl", f"{WORK}/plan.json"
+RESUME_HINT = "What is finished is kept: the same command goes on from there."
+_PACKAGES = ("jinbench", "datasketch", "numpy", "opencc", "pyarrow", "scikit-learn", "scipy")  # which bytes depend on
+# Workers leave Ctrl-C to us, and import everything before two threads of theirs can do it at once.
+_PRELOAD = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import jinbench.scale.pipeline"]
 
 
 def process(
-    paths: Sequence[Path],
-    out: Path,
-    benchmark: Benchmark,
-    settings: Settings,
-    executor: "contextlib.AbstractContextManager[Executor]",
-    progress: Step,
-    strict: bool = False,
-) -> dict[str, Any]:
+    paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings, *, workers: int | None = None,
+    scheduler: str | None = None, strict: bool = False, progress: Step = lambda *_: None,
+) -> dict[str, Any]:  # fmt: skip
     """Clean, segment, tag, deduplicate and select articles; resume an interrupted run.
 
     Args:
         paths: JSON Lines, Parquet or text files, or folders of them.
-        out: output folder: new, empty, or of a run with the same plan.
+        out: output folder: new, empty, or of a run with the same settings and input.
         benchmark: whose gold trains the tagger, and whose passages are not selected again.
         settings: settings of the run.
-        executor: runs the jobs; see `jinbench.scale.executors`.
-        progress: called with the name of a step, the number done, and the total.
+        workers: number of processes; by default one for each core.
+        scheduler: address of a Dask cluster that does the work instead; its workers must see input and output.
         strict: write nothing if anything in the input cannot be used.
+        progress: called with the name of a step, the number done, and the total.
 
     Returns:
         The contents of summary.json.
 
     Raises:
-        DataError: [plan-differs] or [folder-taken] if `out` belongs to something else; [repair-unknown],
-            [file-missing], [duplicate-id], [file-binary], [broken-json], [broken-parquet], [wrong-shape] or
-            [page-empty] if the input cannot be read; with `strict`, every problem in it.
-        JinbenchError: another run is at work in `out`, or the executor failed.
+        DataError: [wrong-version] of a worker; [plan-differs, folder-taken] if `out` is of another run; [file-missing,
+            page-empty, file-binary, broken-json, broken-parquet, wrong-shape, repair-unknown]; `strict`: any.
+        JinbenchError: another run is at work in `out`, or the cluster failed.
     """
-    check_repairs(settings.repairs)
-    training_data = TrainingData(benchmark, settings.tagging)
-    sources, shards = plan_shards(paths, settings.fields, settings.block)
-    plan = make_plan(sources, settings, training_data.version)
-    if not (out.is_dir() and {path.name for path in out.iterdir()} == {WORK}):  # a run that had just begun
-        files.require_free_folder(out, "choose another --out, or empty it", PLAN)
-    check_plan(out, plan)
+    if unknown := [name for name in settings.repairs if find_repair(name) is None]:
+        fail("repair-unknown", "--repair", expected="the name of a repair", found=shorten(unknown[0]),
+             fix=f"one of {', '.join(REPAIR_NAMES)}")  # fmt: skip
+    hashes, shards = plan_shards(settings, paths)
+    gold = read_rows(benchmark, "ner") if benchmark.manifest.is_file() or settings.tagging else []
+    if settings.tagging and not gold:
+        fail("file-missing", files.display_path(benchmark.dataset), expected="labels", found="none", fix="--no-tagging")
+    plan: dict[str, Any] = {f"settings.{name}": value for name, value in asdict(settings).items()}
+    plan |= {"settings.repairs": list(settings.repairs), "versions.python": platform.python_version()}
+    plan |= {f"versions.{name}": metadata.version(name) for name in _PACKAGES}
+    plan |= {f"sources.{name}": hash for name, hash in hashes.items()}
+    plan["labels"] = files.sha256(json.dumps([[row["text"], row["spans"]] for row in gold]).encode())
+    if not (out / WORK).is_dir():
+        files.require_free_folder(out, "choose another --out, or empty it", SUMMARY)
+    _check_plan(out, plan)
+    rows = itertools.chain.from_iterable(read_articles(settings.field, shard) for shard in shards if strict)
+    raise_if_any(itertools.islice((row for row in rows if isinstance(row, Problem)), MAX_PROBLEMS))
     if (out / SUMMARY).is_file():
-        shutil.rmtree(out / WORK, ignore_errors=True)
-        if strict:
-            raise_if_any(read_problems(out))
-        summary: dict[str, Any] = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
-        return summary
-    job = Job(str(out.resolve()), settings, "")
-    with executor as execute:
-        run = _Run(execute, job, sources, shards, progress)
-        if strict:
-            raise_if_any(run.find_problems())
-        with lock_folder(out):
-            check_plan(out, plan)  # once more: another run may have begun and ended since
-            write_text(job, PLAN, [files.dump_json(plan)])
-            run.process_shards(training_data)
-            reports = ShardReports(job, sources, shards)
-            if not reports.count()[0]["articles"]:
-                first_problems = list(itertools.islice(reports.problems(), PROBLEMS_IN_SUMMARY))
-                _remove_outputs(out)
-                location = files.display_path(paths[0])
-                problem = Problem("page-empty", location=location, expected="an article", found="none",
-                                  fix="check --field")  # fmt: skip
-                raise DataError([problem, *first_problems])
-            summary = run.merge(reports, plan)
-            shutil.rmtree(out / WORK, ignore_errors=True)
+        return dict(files.read_json(out / SUMMARY))
+    with _connect(workers, scheduler) as client:
+        (out / WORK).mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(out / WORK / "lock", timeout=0):
+                _check_plan(out, plan)  # once more: another run may have begun since
+                files.write_text(out / PLAN, files.dump_json({"plan": plan}))
+                _process_shards(client, out.resolve(), settings, gold, shards, progress)
+                summary = _merge(client, paths, out.resolve(), settings, len(shards), progress) | {"plan": plan}
+                files.write_text(out / SUMMARY, files.dump_json(summary))
+        except Timeout:
+            raise JinbenchError(f"Another run is at work in {files.display_path(out)}: wait for it.") from None
+    shutil.rmtree(out / WORK)
     return summary
 
 
-def _remove_outputs(out: Path) -> None:
-    """Remove what an unfinished run has written, the plan last, and an empty folder."""
-    for name in ("data", WORK):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / PLAN).unlink()
-    with contextlib.suppress(OSError):
-        out.rmdir()
+def _check_plan(out: Path, plan: dict[str, Any]) -> None:
+    """Raise :class:`DataError` (plan-differs) with every difference to the plan of an earlier run."""
+    for path in (path for path in (out / SUMMARY, out / PLAN) if path.is_file()):
+        old, location = files.read_json(path)["plan"], files.display_path(path)
+        raise_if_any(
+            Problem("plan-differs", location=f"{location} {name}", expected=shorten(old.get(name), 80),
+                    found=shorten(plan.get(name), 80), fix="choose another --out, or give that command again")
+            for name in sorted({*old, *plan}) if old.get(name) != plan.get(name)
+        )  # fmt: skip
 
 
-@dataclass
-class _Run:
-    """Runs the steps that are not done."""
-
-    execute: Executor
-    job: Job
-    sources: Sequence[InputFile]
-    shards: Sequence[Shard]
-    progress: Step
-
-    def find_problems(self) -> list[Problem]:
-        """Return everything that would be left out, in order, up to `MAX_PROBLEMS`.
-
-        Nothing is written.
-        """
-        total = len(self.shards)
-        self.progress("checking", 0, total)
-        lines, faults = [0] * total, dict[int, list[Fault]]()
-        results = self.execute(check_shard, ((self.job, shard) for shard in self.shards))
-        for done, (number, count, shard_faults) in enumerate(results, 1):
-            lines[number] = count
-            if shard_faults:
-                faults[number] = shard_faults
-            self.progress("checking", done, total)
-        before = self._count_lines_before(lines)
-        problems = (fault.to_problem(before[number]) for number in sorted(faults) for fault in faults[number])
-        return list(itertools.islice(problems, MAX_PROBLEMS))
-
-    def _count_lines_before(self, lines: Sequence[int]) -> list[int]:
-        """Return for each shard how many lines of its source are before it."""
-        before: list[int] = []
-        for source in self.sources:
-            counts = lines[slice(*source.shards)]
-            before += [total - count for total, count in zip(itertools.accumulate(counts), counts, strict=True)]
-        return before
-
-    def process_shards(self, training_data: TrainingData) -> None:
-        remaining = [shard for shard in self.shards if not self.job.work_path("blocks", shard.number, "json").is_file()]
-        job = self.job
-        if remaining:
-            self.progress("learning", 0, 1)
-            job = replace(job, model=save_model(training_data.train(), Path(job.folder)))
-            _check_model(job)
-            self.progress("learning", 1, 1)
-        done = len(self.shards) - len(remaining)
-        self.progress("blocks", done, len(self.shards))
-        for _ in self.execute(process_shard, ((job, shard) for shard in remaining)):
-            done += 1
-            self.progress("blocks", done, len(self.shards))
-
-    def merge(self, reports: ShardReports, plan: Plan) -> dict[str, Any]:
-        """Find near duplicates, write all outputs and return the summary."""
-        job = self.job
-        n_rows = sum(_count_rows(job.work_path("bands", shard.number)) for shard in self.shards)
-        n_bands = dedup.count_partitions(n_rows, job.settings.rows)
-        self._run_step("repeats", "json", dedup.find_candidates, n_bands, len(self.shards))
-        candidates = [json.loads(job.work_path("repeats", i, "json").read_text()) for i in range(n_bands)]
-        n_candidates = sum(report["candidates"] for report in candidates)
-        n_pairs = dedup.count_partitions(n_candidates, job.settings.rows)
-        self._run_step("pairs", "npy", dedup.verify_candidates, n_pairs, n_bands)
-        self.progress("merging", 0, 1)
-        summary = write_outputs(reports, plan, candidates, [job.work_path("pairs", i) for i in range(n_pairs)])
-        self.progress("merging", 1, 1)
-        return summary
-
-    def _run_step(
-        self, kind: str, suffix: str, function: Callable[[Job, Partition], int], n_partitions: int, n_files: int
-    ) -> None:
-        """Call a function for every partition whose result is missing."""
-        partitions = [Partition(i, n_partitions, n_files) for i in range(n_partitions)]
-        remaining = [part for part in partitions if not self.job.work_path(kind, part.number, suffix).is_file()]
-        done = n_partitions - len(remaining)
-        self.progress(kind, done, n_partitions)
-        for _ in self.execute(function, ((self.job, partition) for partition in remaining)):
-            done += 1
-            self.progress(kind, done, n_partitions)
+@contextlib.contextmanager
+def _connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    """Yield a client of the cluster at an address, or of a local one of `workers` processes."""
+    config = {
+        "dataframe.shuffle.method": "p2p", "distributed.worker.preload": _PRELOAD, "distributed.admin.tick.limit": "1h",
+        # Without Dask's limit on what malloc keeps, which doubles the time of the tagger.
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1),
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(config | {"temporary-directory": folder}))
+        try:
+            cluster = scheduler or stack.enter_context(distributed.LocalCluster(
+                n_workers=workers or dask.system.CPU_COUNT, threads_per_worker=1, host="127.0.0.1", protocol="tcp",
+                dashboard_address="127.0.0.1:0", local_directory=folder, silence_logs=logging.CRITICAL,
+            ))  # fmt: skip
+            client: Any = stack.enter_context(distributed.Client(cluster, set_as_default=False, timeout="5s"))
+            client.wait_for_workers(1, timeout=10)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise JinbenchError(f"No Dask scheduler with workers at {scheduler or '127.0.0.1'}: {error}") from None
+        for worker, version in client.run(metadata.version, "jinbench", on_error="return").items():
+            if version != (ours := metadata.version("jinbench")):
+                fail("wrong-version", worker, expected=f"jinbench {ours}", found=str(version), fix="install the same")
+        try:
+            yield client
+        except (CancelledError, distributed.KilledWorker) as error:
+            raise JinbenchError(f"Dask gave up: {error} {RESUME_HINT}") from None
+        except RuntimeError as error:  # from within a shuffle
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else error from None
 
 
-def _check_model(job: Job) -> None:
-    """Compare the model with that of the beginning of the run.
+def _process_shards(client: Any, out: Path, settings: Settings, gold: Any, shards: Any, progress: Step) -> None:
+    labelled: Any = pd.DataFrame([(row["passage_id"], row["text"]) for row in gold], columns=["id", "text"])
+    rows = labelled.groupby("id", as_index=False).sum().to_dict("records")  # the sentences of a passage cover it
+    dedup.write_work(out, LABELLED, pa.Table.from_pylist(rows, batch.PASSAGE))
+    texts, spans = ([row[name] for row in gold] for name in ("text", "spans"))
+    tagger = client.submit(CrfTagger(random_state=0).fit, texts, spans, pure=False) if settings.tagging else None
+    paths = [(dedup.work_path(out, i), batch.shard_path(out, i)) for i in range(len(shards))]
+    remaining = [i for i, (work, data) in enumerate(paths) if not (work.is_file() and data.is_file())]
+    function = partial(batch.process_shard, out, settings)
+    futures = client.map(function, remaining, [shards[i] for i in remaining], tagger=tagger, pure=False)
+    done = len(shards) - len(remaining)
+    progress("blocks", done, len(shards))
+    for i, future in enumerate(distributed.as_completed(futures, loop=client.loop), done + 1):
+        future.result()
+        progress("blocks", i, len(shards))
 
-    Another processor may round differently. Raise :class:`DataError` (plan-differs).
-    """
-    path = Path(job.folder) / WORK / "model.sha256"
-    if not path.is_file():
-        with write_atomically(job.folder, path) as name:
-            name.write_text(job.model, encoding="utf-8")
-    before = path.read_text(encoding="utf-8")
-    if before != job.model:
-        fail("plan-differs", files.display_path(path), expected=f"a model {before[:8]}", found=job.model[:8],
-             fix="resume it on a machine like the one that began it, or empty the folder")  # fmt: skip
 
-
-def _count_rows(path: Path) -> int:
-    import numpy as np
-
-    return len(np.load(path, mmap_mode="r"))
+def _merge(client: Any, paths: Any, out: Path, settings: Settings, shards: int, progress: Step) -> dict[str, Any]:
+    """Write what is made of all shards together, and return the summary."""
+    counts = Counter[str]()
+    for shard in range(shards):
+        counts.update(json.loads(read_work(out, shard).schema.metadata[b"counts"]))
+    files.write_chunks(out / PROBLEMS, (read_work(out, i).schema.metadata[b"problems"] for i in range(shards)))
+    if not counts["articles"]:
+        with (out / PROBLEMS).open(encoding="utf-8") as file:
+            problems = [Problem(**json.loads(line)) for line in itertools.islice(file, 20)]
+        (out / PROBLEMS).unlink()
+        shutil.rmtree(out / "data", ignore_errors=True)
+        shutil.rmtree(out / WORK)
+        raise DataError([Problem("page-empty", location=files.display_path(paths[0]), expected="an article",
+                                 found="none", fix="check --field"), *problems])  # fmt: skip
+    progress("near duplicates", 0, 1)
+    pairs, families = dedup.find_near_duplicates(client, out, shards, counts["passages"], settings.similar)
+    progress("near duplicates", 1, 1)
+    labelled = read_work(out, LABELLED)["id"].to_pylist()
+    for name in ("first", "second", "family"):
+        pairs[name] = [dedup.format_passage_id(n) if n >= 0 else labelled[n & 0xFFFFFFFF] for n in pairs[name]]
+    files.write_bytes(out / "duplicates.parquet", pairs.to_parquet(compression="zstd", index=False))
+    names = ["id", "title", "text", "certainty", "article_id", "given_id", "source", "at"]
+    selected = [pq.read_table(batch.shard_path(out, n >> 32), columns=names).slice(n & 0xFFFFFFFF, 1).to_pylist()[0]
+                for n in dedup.select(out, settings.select, shards, families)]  # fmt: skip
+    if settings.tagging:
+        files.write_text(out / "selected.jsonl", files.dump_jsonl(selected))
+    files.write_text(out / "README.md", Path(__file__).with_name("folder.md").read_text(encoding="utf-8"))
+    for path in (out / "data").glob(".*"):  # of a worker that was killed
+        path.unlink(missing_ok=True)
+    new = families[families.index >= 0]
+    sizes, skipped = new.value_counts(), {name: counts.pop(name) for name in sorted(counts) if name in CODES}
+    near = {"pairs": len(pairs), "families": len(sizes), "passages": len(new), "largest": int(max(sizes, default=0))}
+    return {**counts, "blocks": shards, "skipped": skipped, "near_duplicates": near,
+            "like_labelled": int((new < 0).sum()), "selected": len(selected)}  # fmt: skip

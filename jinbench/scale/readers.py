@@ -1,388 +1,195 @@
-"""Read articles from files in shards.
-
-The cut into shards depends on the files alone. A shard is a range of bytes of a JSON Lines file (a line belongs to the
-shard in which it begins), rows of one row group of a Parquet file, or some of the .txt files of a folder. What cannot
-be used becomes a :class:`Fault`.
-"""
+"""Read articles from JSON Lines, Parquet and text files in shards, whose cut depends on the files and `block` alone."""
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
 from jinbench.core.text import replace_unencodable
 
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
-
 MAX_BYTES = 16 * 2**20  # of a line, a text of a table or a text file
-FULL_HASH_LIMIT = 2**28  # bytes: of a larger file only samples are hashed
-SAMPLES, SAMPLE_BYTES = 64, 2**20
-_CHUNK = 2**20
-_ROWS = 128  # rows of a table that are in memory at once
-_KINDS = {".txt": "text", ".parquet": "parquet", ".jsonl": "lines", ".ndjson": "lines", ".json": "lines"}
-_CUT_FIX = "cut the article into several"
-_FETCH_FIX = "fetch the file again"
+_KINDS = {".txt": "text", ".parquet": "table", ".jsonl": "lines", ".ndjson": "lines", ".json": "lines"}
 
-
-class FieldNames(NamedTuple):
-    """Names of the fields of a row.
-
-    None: the usual name (id, title), if the row has it.
-    """
-
-    text: str = "text"
-    id: str | None = None
-    title: str | None = None
-
-
-class Fault(NamedTuple):
-    """Input that was left out.
-
-    `line` is counted in its shard, from 1; `row` in its table, from 0.
-    """
-
-    code: str
-    source: str
-    line: int | None
-    row: int | None
-    expected: str
-    found: str
-    fix: str
-
-    def to_problem(self, lines_before: int = 0) -> Problem:
-        """Convert to a problem; `lines_before` the shard are in the file."""
-        location = f":{self.line + lines_before}" if self.line is not None else ""
-        location = f" row {self.row}" if self.row is not None else location
-        return Problem(
-            self.code, location=self.source + location, expected=self.expected, found=self.found, fix=self.fix
-        )
-
-
-class Article(NamedTuple):
-    """An article of a source.
-
-    `position` is the byte of its line, the row of its table, or 0 in a text file.
-    """
-
-    source: str
-    position: int
-    given_id: str | None
-    title: str
-    text: str
+Row: TypeAlias = dict[str, Any]
+_Rows: TypeAlias = Iterator[tuple[str, int, Row | Problem]]  # location; byte or row
 
 
 @dataclass(frozen=True)
-class Shard:
-    """A part of the input.
+class Settings:
+    """Settings that determine, with the input, the output of :func:`process`."""
 
-    `start` and `end` are bytes of a file of lines, or rows of row group `group`, which begins with row `first`.
-    `members` are name and path of each text file; `source` and `path` are empty then.
-    """
+    field: str = "text"  # that holds the text
+    repairs: tuple[str, ...] = ()  # made on each line, by name, as in articles.toml
+    tagging: bool = True  # predict entities with a tagger trained on the gold of the benchmark
+    select: int = 0  # number of passages to select for labelling
+    similar: float = 0.7  # least Jaccard index of near duplicates, 0 to 1
+    block: int = 2 * 2**20  # bytes of input in a shard
 
-    number: int
+
+class Piece(NamedTuple):
+    """A part of a file. `range`: bytes of lines, or rows of row group `group`; `before`: lines, or rows, before it."""
+
     kind: str
     source: str
     path: str
-    start: int = 0
-    end: int = 0
+    size: int  # in bytes
+    range: range
+    before: int = 0
     group: int = 0
-    first: int = 0
-    members: tuple[tuple[str, str], ...] = ()
 
 
-class InputFile(NamedTuple):
-    """A file of the input, or all text files together.
-
-    `shards`: numbers of its first shard and of the next file's.
-    """
-
-    name: str
-    kind: str
-    size: int
-    sha256: str
-    shards: tuple[int, int]
-
-
-@dataclass
-class ShardReader:
-    """Reads the articles of a shard.
-
-    Afterwards `lines` is the number of lines that begin in it, and `faults` has what failed.
-    """
-
-    shard: Shard
-    fields: FieldNames
-    lines: int = 0
-    faults: list[Fault] = field(default_factory=list)
-
-    def read_articles(self) -> Iterator[Article]:
-        """Yield the articles. Raise OSError if the source cannot be read."""
-        readers = {"lines": self._read_lines, "parquet": self._read_table, "text": self._read_texts}
-        return readers[self.shard.kind]()
-
-    def _log_fault(self, code: str, *, expected: str, found: str, fix: str, line: int | None = None,
-                   row: int | None = None, source: str = "") -> None:  # fmt: skip
-        self.faults.append(Fault(code, source or self.shard.source, line, row, expected, found, fix))
-
-    def _read_lines(self) -> Iterator[Article]:
-        shard = self.shard
-        with open(shard.path, "rb") as file:
-            position = max(shard.start - 1, 0)
-            file.seek(position)
-            if shard.start:  # a line over the border belongs to the shard before
-                position = self._skip_line(file, position, shard.end)
-            while position < shard.end:
-                raw = file.readline(MAX_BYTES + 1)
-                if not raw:
-                    return
-                self.lines += 1
-                start, position = position, position + len(raw)
-                if len(raw) > MAX_BYTES and not raw.endswith(b"\n"):
-                    position = self._skip_line(file, position, None)
-                    self._log_fault("file-too-big", expected=f"a line of {MAX_BYTES:,} bytes or fewer",
-                                    found=f"{position - start:,} bytes", fix=_CUT_FIX, line=self.lines)  # fmt: skip
-                    continue
-                row = self._parse_line(raw, start)
-                if row is not None and (article := self._to_article(row, start, self.lines, None)):
-                    yield article
-
-    @staticmethod
-    def _skip_line(file: BinaryIO, position: int, end: int | None) -> int:
-        """Read on to the next line, but not beyond `end`. Return the new position."""
-        while end is None or position < end:
-            raw = file.readline(_CHUNK)
-            position += len(raw)
-            if not raw or raw.endswith(b"\n"):
-                break
-        return position
-
-    def _decode(self, raw: bytes, start: int, line: int | None = None, source: str = "") -> str | None:
-        """Return the text of bytes from byte `start` of their file; None after a fault."""
-        try:
-            return raw.decode("utf-8" if start else "utf-8-sig")
-        except UnicodeDecodeError as error:
-            found = f"byte 0x{raw[error.start]:02x} at byte {start + error.start}"
-            fix = "convert it first, for example: iconv -f GB18030 -t UTF-8"
-            self._log_fault("not-utf8", expected="UTF-8", found=found, fix=fix, line=line, source=source)
-            return None
-
-    def _parse_line(self, raw: bytes, start: int) -> dict[str, Any] | None:
-        line = self._decode(raw, start, line=self.lines)
-        if line is None or not line.strip():
-            return None
-        row = jsonl.parse_row(line.strip(), "")
-        if isinstance(row, Problem):
-            self._log_fault(row.code, expected=row.expected, found=row.found, fix=row.fix, line=self.lines)
-            return None
-        return row
-
-    def _to_article(self, row: dict[str, Any], position: int, line: int | None, number: int | None) -> Article | None:
-        names, text = self.fields, row.get(self.fields.text)
-        if not isinstance(text, str):
-            present = ", ".join(map(shorten, list(row)[:8]))
-            found = f"no such field, but {present or 'none at all'}" if names.text not in row else shorten(text)
-            self._log_fault("wrong-shape", expected=f"a text in the field {shorten(names.text)}", found=found,
-                            fix="name the field with --field", line=line, row=number)  # fmt: skip
-            return None
-        if line is None and len(text) * 4 > MAX_BYTES and (size := len(text.encode("utf-8", "replace"))) > MAX_BYTES:
-            self._log_fault("file-too-big", expected=f"a text of {MAX_BYTES:,} bytes or fewer",
-                            found=f"{size:,} bytes", fix=_CUT_FIX, line=line, row=number)  # fmt: skip
-            return None
-        id, title = row.get(names.id or "id"), row.get(names.title or "title")
-        given_id = id if isinstance(id, str) else str(id) if isinstance(id, int) and not isinstance(id, bool) else None
-        return Article(self.shard.source, position, given_id, title if isinstance(title, str) else "", text)
-
-    def _read_table(self) -> Iterator[Article]:
-        import pyarrow as pa
-
-        shard = self.shard
-        try:
-            with _open_parquet(Path(shard.path)) as file:
-                names = (self.fields.text, self.fields.id or "id", self.fields.title or "title")
-                columns = [name for name in dict.fromkeys(names) if name in file.schema_arrow.names]
-                end = 0
-                for batch in file.iter_batches(_ROWS, row_groups=[shard.group], columns=columns):
-                    start, end = end, end + batch.num_rows
-                    if start >= shard.end:
-                        break
-                    for i, row in enumerate(batch.to_pylist(), start) if end > shard.start else ():
-                        number = shard.first + i
-                        if shard.start <= i < shard.end and (article := self._to_article(row, number, None, number)):
-                            yield article
-        except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            found = f"row group {shard.group}: {shorten(str(error), 100)}"
-            self._log_fault("broken-parquet", expected="a Parquet file", found=found, fix=_FETCH_FIX)
-
-    def _read_texts(self) -> Iterator[Article]:
-        for name, path in self.shard.members:
-            size = os.path.getsize(path)
-            if size > MAX_BYTES:
-                self._log_fault("file-too-big", expected=f"a text file of {MAX_BYTES:,} bytes or fewer",
-                                found=f"{size:,} bytes", fix="cut it into articles", source=name)  # fmt: skip
-                continue
-            text = self._decode(Path(path).read_bytes(), 0, source=name)
-            if text is not None:
-                yield Article(name, 0, name, "", text)
+def read_articles(field: str, shard: Sequence[Piece]) -> Iterator[Row | Problem]:
+    """Yield each article, or its problem; `at` is the byte of its line, or the row of its table. Raise OSError."""
+    readers = {"lines": _read_lines, "table": _read_table, "text": _read_text}
+    for piece in shard:
+        for location, at, row in readers[piece.kind](field, piece):
+            if isinstance(row, Problem):
+                yield row
+            elif not isinstance(text := row.get(field), str):
+                names = ", ".join(map(shorten, list(row)[:8])) or "none at all"
+                found = shorten(text) if field in row else f"no such field, but {names}"
+                expected, fix = f"a text in the field {shorten(field)}", "name the field with --field"
+                yield Problem("wrong-shape", location=location, expected=expected, found=found, fix=fix)
+            elif (size := len(text.encode("utf-8", "replace"))) > MAX_BYTES:
+                yield _too_big(location, size)
+            else:
+                id, title = row.get("id"), row.get("title")
+                yield {"source": piece.source, "at": at, "title": title if isinstance(title, str) else "", "text": text,
+                       "given_id": replace_unencodable(str(id)) if type(id) in (str, int) else None}  # fmt: skip
 
 
-def _open_parquet(path: Path) -> "pq.ParquetFile":
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
-
-
-def plan_shards(paths: Sequence[Path], fields: FieldNames, size: int) -> tuple[list[InputFile], list[Shard]]:
-    """Cut the input into shards of about `size` bytes, in the order of `paths`.
-
-    Of a folder, all files with a suffix in `_KINDS` are read, by name. Files are named relative to the folder that
-    holds them all. Raise :class:`DataError` with all problems of the files.
-    """
-    kinds = _list_files(paths)
-    base = Path(os.path.commonpath([path.parent for path in kinds])) if kinds else Path()
-    sources: list[InputFile] = []
-    shards: list[Shard] = []
-    problems = ErrorList()
-    for path, kind in kinds.items():
-        if kind == "text":
-            continue
-        name, first = replace_unencodable(path.relative_to(base).as_posix()), len(shards)
-        try:
-            ranges = _cut_table(path, fields, size) if kind == "parquet" else _cut_lines(path, size)
-        except DataError as error:
-            problems.extend(error.problems)
-            continue
-        shards += [Shard(first + i, kind, name, str(path), *bounds) for i, bounds in enumerate(ranges)]
-        sources.append(InputFile(name, kind, path.stat().st_size, fingerprint_file(path), (first, len(shards))))
-    texts = [path for path, kind in kinds.items() if kind == "text"]
-    if texts:
-        first, sizes = len(shards), [path.stat().st_size for path in texts]
-        members = [(replace_unencodable(path.relative_to(base).as_posix()), str(path)) for path in texts]
-        shards += [
-            Shard(first + i, "text", "", "", members=tuple(members[a:b]))
-            for i, (a, b) in enumerate(_group_sizes(sizes, size))
-        ]
-        hash = hashlib.sha256()
-        for (name, member), length in zip(members, sizes, strict=True):
-            hash.update(f"{name}\0{length}\0{fingerprint_file(Path(member))}\n".encode())
-        sources.append(
-            InputFile(f"{len(texts)} text files", "text", sum(sizes), hash.hexdigest(), (first, len(shards)))
-        )
-    problems.raise_if_any()
-    if not any(source.size for source in sources):
-        location = ", ".join(files.display_path(path) for path in paths[:3])
-        fail("page-empty", location, expected="articles", found="nothing: 0 bytes", fix="check what wrote it")
-    return sources, shards
+def _too_big(location: str, size: int) -> Problem:
+    expected, found = f"an article of {MAX_BYTES:,} bytes or fewer", f"{size:,} bytes"
+    return Problem("file-too-big", location=location, expected=expected, found=found, fix="cut it into several")
 
 
-def _list_files(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return each file with its kind.
-
-    Raise :class:`DataError` (file-missing, duplicate-id, file-binary, broken-json).
-    """
-    kinds: dict[Path, str] = {}
-    problems = ErrorList()
-    for argument in paths:
-        listed = [argument]
-        if argument.is_dir():
-            listed = [path for path in files.list_files(argument).values() if path.suffix in _KINDS]
-        if not listed:
-            problems.add("file-missing", files.display_path(argument), expected="*.jsonl, *.parquet or *.txt",
-                         found="none", fix="name files, or a folder with such files in it")  # fmt: skip
-        for path in (path.resolve() for path in listed):
-            location = files.display_path(path)
-            if path in kinds:
-                problems.add("duplicate-id", location, expected="each file once", found="twice",
-                             fix="name it once: everything in it would be a duplicate")  # fmt: skip
-                continue
-            try:
-                kinds[path] = _detect_kind(path)
-                problem = jsonl.format_problem(path) if kinds[path] == "lines" else None
-                problems += [problem] if problem else []
-            except OSError as error:
-                reason = (error.strerror or type(error).__name__).lower()
-                problems.add("file-missing", location, expected="a readable file", found=reason, fix="check the path")
-    problems.raise_if_any()
-    return kinds
-
-
-def _detect_kind(path: Path) -> str:
-    with path.open("rb") as file:
-        magic = file.read(4)
-    return _KINDS.get(path.suffix, "parquet" if magic == b"PAR1" else "lines")
-
-
-def _cut_lines(path: Path, size: int) -> list[tuple[int, int, int, int]]:
-    """Return start and end of each shard, as of :func:`_cut_table`."""
-    length = path.stat().st_size
-    return [(start, min(start + size, length), 0, 0) for start in range(0, length, size)]
-
-
-def _group_sizes(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of a list of sizes that sum to about `limit` each."""
-    start = total = 0
-    for i, size in enumerate(sizes):
-        if i > start and total + size > limit:
-            yield start, i
-            start, total = i, 0
-        total += size + 1
-    if start < len(sizes):
-        yield start, len(sizes)
-
-
-def _cut_table(path: Path, fields: FieldNames, size: int) -> list[tuple[int, int, int, int]]:
-    """Return start, end, row group and first row of each shard.
-
-    Raise :class:`DataError` (broken-parquet, wrong-shape).
-    """
-    import pyarrow as pa
-
-    location = files.display_path(path)
+def _decode(raw: bytes, source: str, number: int = 1, at: int = 0) -> str | Problem:
     try:
-        with _open_parquet(path) as file:
-            names, metadata = file.schema_arrow.names, file.metadata
-            missing = [name for name in fields if name and name not in names]
-            if missing:
-                fail("wrong-shape", location, expected=f"a column {missing[0]!r}",
-                     found=f"columns {', '.join(names[:12])}",
-                     fix="name the right one with --field, --id-field or --title-field")  # fmt: skip
-            type = file.schema_arrow.field(fields.text).type
-            type = type.value_type if pa.types.is_dictionary(type) else type
-            if not (pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type)):
-                fail("wrong-shape", f"{location} {fields.text}", expected="a column of text", found=str(type),
-                     fix="name another column with --field")  # fmt: skip
-            ranges, first = [], 0
-            for group in range(metadata.num_row_groups):
-                rows, bytes = metadata.row_group(group).num_rows, metadata.row_group(group).total_byte_size
-                step = max(1, size * rows // max(bytes, 1))
-                ranges += [(start, min(start + step, rows), group, first) for start in range(0, rows, step)]
-                first += rows
+        return raw.decode("utf-8" if at else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        return files.not_utf8_problem(Path(source), number, raw[error.start], at + error.start)
+
+
+def _read_lines(field: str, piece: Piece) -> _Rows:
+    with open(piece.path, "rb") as file:
+        file.seek(piece.range.start)
+        for number in itertools.count(piece.before + 1):
+            start, location = file.tell(), f"{piece.source}:{number}"
+            if start >= piece.range.stop or not (raw := file.readline(MAX_BYTES + 1)):
+                return
+            too_big = rest = len(raw) > MAX_BYTES and not raw.endswith(b"\n")
+            while rest:
+                rest = bool(part := file.readline(2**20)) and not part.endswith(b"\n")
+            line = _too_big(location, file.tell() - start) if too_big else _decode(raw, piece.source, number, start)
+            if isinstance(line, Problem) or line.strip():
+                yield location, start, line if isinstance(line, Problem) else jsonl.parse_row(line.strip(), location)
+
+
+def _read_table(field: str, piece: Piece) -> _Rows:
+    try:
+        with pq.ParquetFile(piece.path, memory_map=False, pre_buffer=False) as file:
+            names = sorted({field, "id", "title"}.intersection(file.schema_arrow.names))
+            batches = file.iter_batches(128, row_groups=[piece.group], columns=names)
+            rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+            for i, row in zip(piece.range, itertools.islice(rows, piece.range.start, None), strict=False):
+                yield f"{piece.source} row {piece.before + i}", piece.before + i, row
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        found = shorten(str(error), 100)
-        fail("broken-parquet", location, expected="a Parquet file", found=found, fix=_FETCH_FIX)
-    return ranges
+        yield "", 0, _unreadable_problem(f"{piece.source} row group {piece.group}", error)
 
 
-def fingerprint_file(path: Path) -> str:
-    """Return the sha256 of a file.
+def _unreadable_problem(location: str, error: Exception) -> Problem:
+    if isinstance(error, OSError) and error.errno is not None:
+        return files.unreadable_problem(Path(location), error)
+    expected, found = "a Parquet file", shorten(str(error), 100)
+    return Problem("broken-parquet", location=location, expected=expected, found=found, fix="fetch the file again")
 
-    Above `FULL_HASH_LIMIT` bytes, that of `SAMPLES` pieces at equal distances.
+
+def _read_text(field: str, piece: Piece) -> _Rows:
+    name, path = piece.source, Path(piece.path)
+    size = path.stat().st_size
+    text = _too_big(name, size) if size > MAX_BYTES else _decode(path.read_bytes(), name)
+    yield name, 0, text if isinstance(text, Problem) else {"id": name, field: text}
+
+
+def plan_shards(settings: Settings, paths: Sequence[Path]) -> tuple[dict[str, str], list[list[Piece]]]:
+    """Return the sha256 of each file, and shards of about `settings.block` bytes, in the order of `paths`.
+
+    Files are named relative to the folder that holds them all. Raise :class:`DataError` with all problems of the files.
     """
-    size, hash = path.stat().st_size, hashlib.sha256()
+    problems, kinds, hashes, pieces = ErrorList(), dict[Path, str](), dict[str, str](), list[Piece]()
+    for argument in paths:
+        in_folder = [path for path in files.list_files(argument).values() if path.suffix in _KINDS]
+        for path in in_folder if argument.is_dir() else [argument]:
+            kinds[path.resolve()] = _KINDS.get(path.suffix, "lines")
+        if argument.is_dir() and not in_folder:
+            problems.add("file-missing", files.display_path(argument), expected="*.jsonl, *.parquet or *.txt",
+                         found="none", fix="name files, or a folder with such files in it")  # fmt: skip
+    base = Path(os.path.commonpath([path.parent for path in kinds] or [Path()]))
+    for path, kind in kinds.items():
+        source = replace_unencodable(path.relative_to(base).as_posix())
+        try:
+            if kind == "lines" and (problem := jsonl.format_problem(path)):
+                problems.append(problem)
+            hashes[source], lines = _cut_lines(path, source, settings.block if kind == "lines" else 2**20)
+            pieces += lines if kind == "lines" else _cut_table(path, source, settings) if kind == "table" else [
+                Piece(kind, source, str(path), path.stat().st_size, range(0))]  # fmt: skip
+        except DataError as error:
+            problems.extend(error.problems)
+        except (pa.ArrowException, OSError) as error:
+            problems.append(_unreadable_problem(files.display_path(path), error))
+    problems.raise_if_any()
+    shards, total = list[list[Piece]](), settings.block
+    for piece in pieces:
+        total += piece.size
+        if total > settings.block:
+            shards.append([])
+            total = piece.size
+        shards[-1].append(piece)
+    return hashes, shards
+
+
+def _cut_lines(path: Path, source: str, size: int) -> tuple[str, list[Piece]]:
+    """Return the sha256 of a file, and pieces that each begin with a line."""
+    hash, borders = hashlib.sha256(), [(0, 0)]
+    position = lines = 0
     with path.open("rb") as file:
-        if size <= FULL_HASH_LIMIT:
-            while data := file.read(_CHUNK):
-                hash.update(data)
-            return hash.hexdigest()
-        for i in range(SAMPLES):
-            file.seek((size - SAMPLE_BYTES) * i // (SAMPLES - 1))
-            hash.update(file.read(SAMPLE_BYTES))
-    return f"{hash.hexdigest()} of {SAMPLES} pieces"
+        while data := file.read(size):
+            hash.update(data)
+            if position and (end := data.find(b"\n") + 1):
+                borders.append((position + end, lines + 1))
+            position += len(data)
+            lines += data.count(b"\n")
+    pairs = itertools.pairwise([*borders, (position, lines)])
+    pieces = [Piece("lines", source, str(path), b - a, range(a, b), before) for (a, before), (b, _) in pairs if a < b]
+    return hash.hexdigest(), pieces
+
+
+def _cut_table(path: Path, source: str, settings: Settings) -> list[Piece]:
+    """Return pieces of row groups. Raise :class:`DataError` (wrong-shape)."""
+    field = settings.field
+    with pq.ParquetFile(path) as file:
+        schema, metadata = file.schema_arrow, file.metadata
+    type = schema.field(field).type if field in schema.names else None
+    if getattr(type, "value_type", type) not in (pa.string(), pa.large_string(), pa.string_view()):
+        found = f"{field}: {type}" if type else f"columns {', '.join(schema.names[:12])}"
+        fail("wrong-shape", files.display_path(path), expected=f"a column of text {field!r}", found=found,
+             fix="name the right one with --field")  # fmt: skip
+    pieces, before = [], 0
+    for group in range(metadata.num_row_groups):
+        rows, size = metadata.row_group(group).num_rows, metadata.row_group(group).total_byte_size
+        step = max(1, settings.block * rows // max(size, 1))
+        for i in range(0, rows, step):
+            part = range(i, min(i + step, rows))
+            pieces.append(Piece("table", source, str(path), size * len(part) // rows, part, before, group))
+        before += rows
+    return pieces

@@ -1,38 +1,32 @@
 """Test helpers: scale."""
 
+import contextlib
+import itertools
 import json
 import os
 import random
 import re
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import load
-from jinbench.scale import executors, pipeline
-from jinbench.scale.stages import Settings
+from jinbench.scale import Settings, pipeline
+from jinbench.scale.dedup import WORK
 from tests.helpers.paths import ROOT
 
-PLAIN_SETTINGS = Settings(tagging=False, block=20_000, rows=2000)
+PLAIN = Settings(tagging=False, block=20_000)
 
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 PATIENCE = 600  # seconds after which something hangs; no machine is so slow
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    pass
-
-
-def process(
-    paths: Sequence[Path], out: Path, benchmark: Benchmark, settings: Settings = PLAIN_SETTINGS, strict: bool = False
-) -> Any:
-    return pipeline.process(paths, out, benchmark, settings, executors.serial_executor(), quiet, strict)
 
 
 def read_contents(folder: Path) -> dict[str, bytes]:
@@ -45,11 +39,21 @@ def command(*arguments: object) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def sentences() -> list[str]:
-    from jinbench.core.benchmark import find_benchmark
+def sentences(real: Benchmark) -> list[str]:
+    return [row["text"] for row in load.read_rows(real, "ner") if len(row["text"]) > 15]
 
-    rows = load.read_rows(find_benchmark(ROOT), "ner")
-    return [row["text"] for row in rows if len(row["text"]) > 15]
+
+def read_passages(out: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted((out / "data").iterdir()) for row in pq.read_table(path).to_pylist()]
+
+
+def list_descendants(process: int) -> list[int]:
+    processes = [process]
+    for parent in processes:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                processes += [int(child) for child in (task / "children").read_text().split()]
+    return processes[1:]
 
 
 def make_articles(sentences: Sequence[str], count: int, seed: int = 0, passages: int = 3) -> list[dict[str, Any]]:
@@ -88,3 +92,106 @@ def wait_until_gone(processes: Sequence[int]) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two workers, each with its nanny, as somebody else may have started them."""
+    with pipeline._connect(2, None) as client:
+        yield client.cluster
+
+
+Process = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def process(cluster: Any, real: Benchmark) -> Process:
+    def run(source: Path, out: Path, settings: Settings = PLAIN, **options: Any) -> dict[str, Any]:
+        return pipeline.process([source], out, real, settings, scheduler=cluster.scheduler_address, **options)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def articles(sentences: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("articles") / "many.jsonl", make_articles(sentences, 120))
+
+
+@pytest.fixture(scope="module")
+def plain(articles: Path, process: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run without tagging that nothing interrupted."""
+    out = tmp_path_factory.mktemp("plain") / "out"
+    process(articles, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tagged(articles: Path, process: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("tagged") / "out"
+    process(articles, out, Settings(select=20, block=20_000))
+    return out
+
+
+def brute_force(texts: Sequence[str], least: float) -> dict[tuple[int, int], float]:
+    sets = [{text[i : i + 3] for i in range(len(text) - 2)} for text in texts]
+    pairs = {(i, j): len(sets[i] & sets[j]) / len(sets[i] | sets[j])
+             for i, j in itertools.combinations(range(len(texts)), 2)
+             if min(len(texts[i]), len(texts[j])) >= 10}  # fmt: skip
+    return {pair: similarity for pair, similarity in pairs.items() if similarity >= least}
+
+
+HOLD = """
+import os, sys, time
+
+finished = []
+
+def wait_with_the_second_shard(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(".arrow"):
+        while finished and not os.path.exists(os.environ["RELEASED"]):
+            time.sleep(0.05)
+        finished.append(arguments)
+
+sys.addaudithook(wait_with_the_second_shard)
+"""
+
+
+@contextlib.contextmanager
+def held_run(words: list[str], out: Path, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
+    """The command at work, with its processes: a worker waits with its second shard, until `released` is there."""
+    (folder / "sitecustomize.py").write_text(HOLD)
+    env = {
+        **ENV,
+        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+        "RELEASED": str(folder / "released"),
+        "TMPDIR": str(folder),
+    }
+    run = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           start_new_session=True)  # fmt: skip
+    try:
+        while run.poll() is None and len(list((out / WORK).glob("0*.arrow"))) < 1:
+            time.sleep(0.05)
+        yield run, list_descendants(run.pid)
+    finally:
+        (folder / "released").touch()
+        run.kill()
+        run.communicate(timeout=PATIENCE)
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from jinbench.baselines.worker import peak_memory_mb
+from jinbench.scale import Settings, batch, readers
+source, out = map(Path, sys.argv[1:])
+settings = Settings(tagging=False, block=2**18)
+for number, shard in enumerate(readers.plan_shards(settings, [source])[1]):
+    batch.process_shard(out, settings, number, shard, None)
+print(number + 1, peak_memory_mb())
+"""
+
+
+def measure_memory(source: Path, out: Path) -> tuple[int, float]:
+    """Shards, and MB of a process that plans and does them all."""
+    words = [sys.executable, "-c", MEASURED, str(source), str(out)]
+    shards, peak = subprocess.run(words, env=ENV, check=True, capture_output=True, text=True).stdout.split()
+    return int(shards), float(peak)
