@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.common import JSON, benchmark_of, commands, emit, writable_benchmark
 
 
@@ -29,7 +29,7 @@ def agreement(
     if files and len(files) != 2:
         raise typer.BadParameter("two files, or none", param_hint="FILES")
     benchmark = benchmark_of(ctx) if files else writable_benchmark(ctx)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     if files:
         first, second = (exports.read_labels(path, workspace, path.stem) for path in files)
         pair = measure_pair(workspace, first, second, [path.stem for path in files])

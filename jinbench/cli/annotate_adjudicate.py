@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands
 from jinbench.cli.common import DRY_RUN, JSON, benchmark_of, emit, progress, to_dicts, writable_benchmark
 
@@ -36,7 +36,7 @@ def annotate_adjudicate(
     if sample and not list_only:
         raise typer.BadParameter("goes with --list", param_hint="--sample")
     benchmark = benchmark_of(ctx) if list_only else writable_benchmark(ctx)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     adjudicator = workspace.annotators.gold
     if list_only and exports.export_path(benchmark, adjudicator).is_file():
         decisions = adjudication.check_decisions(workspace, adjudicator)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import ANNOTATOR, EXIT_DATA, JSON, benchmark_of, emit, to_dicts
 
@@ -26,7 +26,7 @@ def annotate_check(
     """
     from jinbench.annotation.check import check_export, lint_exports
 
-    workspace = Workspace(benchmark_of(ctx))
+    workspace = annotation.Workspace(benchmark_of(ctx))
     names = select_annotators(workspace.benchmark, annotator)
     checked = [check_export(workspace, name) for name in names]
     findings, accepted = lint_exports(workspace, annotator) if lint else ([], 0)

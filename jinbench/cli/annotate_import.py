@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import DRY_RUN, JSON, emit, progress, writable_benchmark
 
@@ -25,7 +25,7 @@ def annotate_import(
     from jinbench.labelstudio.server import client as server_client
 
     benchmark = writable_benchmark(ctx)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     select_annotators(benchmark, [annotator])
     labelled = read_labels(file, workspace, annotator)
     spans = sum(len(entry.spans) for entry in labelled)

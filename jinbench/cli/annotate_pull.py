@@ -2,7 +2,7 @@
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import ANNOTATOR, JSON, emit, progress, say, writable_benchmark
 
@@ -17,7 +17,7 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
     from jinbench.labelstudio.transfer import count_unfinished
 
     benchmark = writable_benchmark(ctx)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     assigned = {name: workspace.assigned_passages(name) for name in workspace.annotators.names}
     client = server_client.connect()
     results = []

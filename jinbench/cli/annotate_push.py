@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import (
     ANNOTATOR,
@@ -82,7 +82,7 @@ def annotate_push(
             "assigns nothing anew: leave --annotators and --overlap away", param_hint="--with-labels"
         )
     chosen, benchmark = parse_names(annotators), find_or_create_benchmark(ctx, dry_run)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     tasks = projects.build_task_data(workspace.seeds)  # first: without pages nothing else that is missing matters
     if with_labels and not dry_run:
         names, new = team.order_for_transfer(workspace, select_annotators(benchmark, annotator), bool(annotator)), []
@@ -98,7 +98,7 @@ def annotate_push(
         new = annotators_file.add_annotators(benchmark, workspace.label_set, names, kind)
         if plan.planned != plan.current:
             assignments.write_assignments(benchmark, plan.planned)
-        workspace = Workspace(benchmark)
+        workspace = annotation.Workspace(benchmark)
     client = connect_or_start(say)
     with progress() as step:
         made = team.push_team(client, workspace, names, with_labels=with_labels, show=suggest, step=step, say=say)
@@ -115,7 +115,9 @@ def plan_text(plan: "AssignmentPlan", rows: "list[dict[str, object]]") -> str:
     return f"{format_table(rows)}\nEach passage is labelled by {by}. Nothing was written or sent."
 
 
-def format_projects(workspace: Workspace, made: "list[TeamProject]", new: list[str], file: str) -> Iterator[str]:
+def format_projects(
+    workspace: "annotation.Workspace", made: "list[TeamProject]", new: list[str], file: str
+) -> Iterator[str]:
     """Yield the lines that say what is where, and what to do next."""
     columns = ("annotator", "login", "created", "updated", "unchanged", "removed", "labelled", "url")
     rows = [project.to_dict() for project in made]

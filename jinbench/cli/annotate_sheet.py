@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands
 from jinbench.cli.common import benchmark_of, emit
 
@@ -23,7 +23,7 @@ def annotate_sheet(
     from jinbench.core import files
 
     benchmark = benchmark_of(ctx)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     if not adjudicate:
         rows = [
             {"id": p.id, "title": a.title, "marked": p.text, "sectors": []}

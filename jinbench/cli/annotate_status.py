@@ -1,11 +1,15 @@
 """Command: annotate status."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import ANNOTATOR, JSON, benchmark_of, emit, format_table
-from jinbench.labelstudio.progress import TeamProgress
+
+if TYPE_CHECKING:
+    from jinbench.labelstudio.progress import TeamProgress
 
 
 @annotate_commands.command("status")
@@ -19,13 +23,13 @@ def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JS
     from jinbench.labelstudio.server import client as clients
 
     benchmark = benchmark_of(ctx)
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     names = select_annotators(benchmark, annotator, independent=True)
     progress_so_far = measure_progress(clients.connect(), workspace, names)
     emit(progress_so_far.to_dict(), as_json, lambda: progress_text(progress_so_far))
 
 
-def progress_text(progress: TeamProgress) -> str:
+def progress_text(progress: "TeamProgress") -> str:
     def shown(value: float | None) -> str:
         return "–" if value is None else f"{value:.0f}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.annotate import annotate_commands, select_annotators
 from jinbench.cli.common import ANNOTATOR, DRY_RUN, JSON, emit, say, writable_benchmark
 from jinbench.core.errors import ServerError
@@ -67,7 +67,7 @@ def annotate_suggest(
     from jinbench.labelstudio import annotations, suggest
     from jinbench.labelstudio.server import client as clients
 
-    workspace = Workspace(writable_benchmark(ctx))
+    workspace = annotation.Workspace(writable_benchmark(ctx))
     names = select_annotators(workspace.benchmark, annotator, independent=True)
     client = clients.connect()
     if annotator is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.annotation.workspace import Workspace
+from jinbench import annotation
 from jinbench.cli.common import JSON, commands, emit, progress, to_dicts, writable_benchmark
 from jinbench.core.benchmark import Benchmark
 
@@ -72,7 +72,7 @@ def print_splits(benchmark: Benchmark, write: bool, as_json: bool) -> None:
     from jinbench.core import files
     from jinbench.dataset import split_search
 
-    workspace = Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark)
     gold = read_gold(workspace, ())  # an erratum moves no article
     with progress() as step:
         text = split_search.search_splits(workspace.seeds, gold, step=step)
