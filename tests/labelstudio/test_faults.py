@@ -69,7 +69,7 @@ def test_client_killed_in_a_submission(large_project: AnnotationProject) -> None
     export = exports.export_path(large_project.benchmark, "annotator-a")
     killed_after(
         large_project,
-        ["annotate", "enter", str(export), "-a", large_project.annotator],
+        ["annotate", "import", str(export), "-a", large_project.annotator],
         lambda: annotated(large_project) >= 10,
     )
     count = annotated(large_project)

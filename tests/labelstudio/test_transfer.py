@@ -107,14 +107,14 @@ def test_half_finished_work_moves(
     before = {name: path.read_bytes() for name, path in paths.items()}
 
     # There: one command, and the exports are the same to the byte.
-    sent = run_json(team, capsys, "annotate", "push", "--with-labels")
+    sent = run_json(team, capsys, "annotate", "push", "--with-labels")["projects"]
     assert [(row["annotator"], row["created"], row["labelled"]) for row in sent] == [
         ("moving-a", 8, 5),
         ("moving-b", 8, 6),
     ]
     assert [row["changed"] for row in run_json(team, capsys, "annotate", "pull")] == [0, 0]
     assert {name: path.read_bytes() for name, path in paths.items()} == before
-    again = run_json(team, capsys, "annotate", "push", "--with-labels")
+    again = run_json(team, capsys, "annotate", "push", "--with-labels")["projects"]
     assert [(row["created"], row["unchanged"], row["labelled"]) for row in again] == [(0, 8, 5), (0, 8, 6)]
 
     # The server itself says so too: each annotation once, by its author.
@@ -154,7 +154,7 @@ def test_half_finished_work_moves(
     everything = {path.name: path.read_bytes() for path in team.exports.glob("moving-*.json")}
     assert len(everything) == 3
     with accounts.use_home(server_home):
-        sent = run_json(team, capsys, "annotate", "push", "--with-labels")
+        sent = run_json(team, capsys, "annotate", "push", "--with-labels")["projects"]
         assert [(row["annotator"], row["labelled"]) for row in sent] == [
             ("moving-a", 8),
             ("moving-b", 8),
