@@ -14,6 +14,7 @@ from jinbench.scoring.gold import LabelKey
 _SURFACE = ("surface", "mention", "span", "word", "text", "原文", "文字", "实体", "entity", "name")
 _TYPE = ("type", "label", "category", "tag", "class", "entity_type", "entity_group", "类型", "类别", "标签", "sector")
 _LEFT = ("left", "before", "left_context")
+_FIELDS = {*_SURFACE, *_TYPE, *_LEFT}
 _START, _END = ("start", "start_offset", "begin"), ("end", "end_offset")
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -201,42 +202,30 @@ class NerParser(_ReplyParser):
 
     def read_mapping(self, value: KeyValuePairs) -> _LabelList | None:
         """Read {TYPE: [surface, …]}, {surface: TYPE}, or a mapping around one of the forms of a list."""
-        if not any(isinstance(part, list) for _, part in value):
-            fields = {*_SURFACE, *_TYPE, *_LEFT}
-            quotes = [
-                self.read_entry(key, part)
-                for key, part in value
-                if isinstance(part, str) and key.casefold() not in fields
-            ]
-            return _LabelList([*quotes]) if self.has_known_label(quotes) or not value else None
+        is_flat = not any(isinstance(part, list) for _, part in value)
         labels: list[Quote | None] = []
-        empty = False
+        has_list = False
         for key, part in value:
-            if not isinstance(part, list):
-                if isinstance(part, str) and self.resolve(key) is not None:
-                    labels.append(Quote(part, key))
+            is_type = self.resolve(key) is not None
+            words = [part] if isinstance(part, str) else part
+            if not isinstance(words, list):
                 continue
-            words = [word for word in part if isinstance(word, str)]
-            if not part:
-                empty = True
-            elif len(words) == len(part):
-                if len(words) == 1 and self.resolve(key) is None and self.resolve(words[0]) is not None:
-                    labels.append(Quote(key, words[0]))
-                else:
-                    labels += [Quote(word, key) for word in words]
-            elif self.resolve(key) is not None and not isinstance(part, KeyValuePairs):
+            if all(isinstance(word, str) for word in words):
+                if part is not words and (key.casefold() in _FIELDS if is_flat else not is_type):
+                    continue
+                names_type = len(words) == 1 and self.resolve(words[0]) is not None
+                swapped = names_type or not is_type if is_flat else names_type and not is_type
+                labels += [Quote(key, word) if swapped else Quote(word, key) for word in words]
+                has_list |= not words
+            elif is_type and not isinstance(part, KeyValuePairs):
                 for element in part:
                     record = self.read_record(element, key) if isinstance(element, KeyValuePairs) else None
                     labels.append(Quote(element, key) if isinstance(element, str) else record)
             elif inner := self.read_value(part):
                 labels += inner.labels
-                empty = True
-        return _LabelList(labels) if labels or empty else None
-
-    def read_entry(self, key: str, part: str) -> Quote:
-        """Read {surface: TYPE} or {TYPE: surface}."""
-        swapped = self.resolve(part) is None and self.resolve(key) is not None
-        return Quote(part, key) if swapped else Quote(key, part)
+                has_list = True
+        fits = self.has_known_label(labels) or not value if is_flat else labels or has_list
+        return _LabelList(labels) if fits else None
 
     def parse_unstructured(self, reply: str) -> frozenset[LabelKey] | None:
         """Parse markup: along the text if the reply repeats it, else as surfaces in order."""
