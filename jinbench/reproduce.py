@@ -171,7 +171,7 @@ def temporary_home() -> Iterator[str]:
 def rebuild_exports(benchmark: Benchmark, rebuilt: Benchmark, step: Step) -> list[Check]:
     """Start Label Studio with an empty database, submit the labels of the exports there, and pull them again."""
     step("Label Studio", 0, 1)
-    server = process.start_server(say=lambda text: step(text, 0, 1))
+    server = process.start_server(say=lambda text: step(text, 0, 1), step=step)
     step("Label Studio", 1, 1)
     client, workspace, checks = connect(), Workspace(rebuilt), []
     annotators = workspace.annotators

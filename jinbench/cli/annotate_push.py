@@ -99,8 +99,8 @@ def annotate_push(
         if plan.planned != plan.current:
             assignments.write_assignments(benchmark, plan.planned)
         workspace = annotation.Workspace(benchmark)
-    client = connect_or_start(say)
     with progress() as step:
+        client = connect_or_start(say, step)
         made = team.push_team(client, workspace, names, with_labels=with_labels, show=suggest, step=step, say=say)
     rows = [project.to_dict() for project in made]
     record = {"url": str(client._client_wrapper.get_base_url()), "new": new, "projects": rows}

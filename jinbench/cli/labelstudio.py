@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import EXIT_SERVER, JSON, benchmark_of, emit, format_table, say
+from jinbench.cli.common import EXIT_SERVER, JSON, benchmark_of, emit, format_table, progress, say
 
 labelstudio_commands = typer.Typer(no_args_is_help=True, help="The Label Studio server on this machine.")
 
@@ -36,7 +36,8 @@ def labelstudio_start(
     from jinbench.labelstudio.server.accounts import ensure_local_member
     from jinbench.labelstudio.server.database import recorded_database
 
-    server = process.start_server(port, say=say, host=host)
+    with progress() as step:
+        server = process.start_server(port, say=say, host=host, step=step)
     for name in read_annotators(benchmark_of(ctx)).names:
         ensure_local_member(server.url, name)
     logins = [account.email for account in accounts.accounts_by_name().values()]

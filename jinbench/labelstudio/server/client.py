@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jinbench.annotation.annotators import account_email
 from jinbench.core.environment import require_extra
 from jinbench.core.errors import ServerError
+from jinbench.core.types import Step
 from jinbench.labelstudio.server import accounts, address, process
 from jinbench.labelstudio.server.accounts import ensure_local_member, sign_up, translate_http_errors
 
@@ -60,11 +61,11 @@ def ensure_member(name: str) -> str:
     return login
 
 
-def connect_or_start(say: Callable[[str], None]) -> "LabelStudio":
+def connect_or_start(say: Callable[[str], None], step: Step) -> "LabelStudio":
     """Return the client of :func:`connect`, after starting the local server if it is needed and not running."""
     require_extra("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
     if address.remote_url() is None:
-        process.start_server(say=say)
+        process.start_server(say=say, step=step)
     return connect()
 
 

@@ -15,6 +15,7 @@ from jinbench.annotation.exports import VERSION
 from jinbench.core import files
 from jinbench.core.environment import require_extra, without_secrets
 from jinbench.core.errors import ServerError
+from jinbench.core.types import Step
 from jinbench.labelstudio.server import accounts
 from jinbench.labelstudio.server.accounts import login_administrator
 from jinbench.labelstudio.server.address import is_loopback
@@ -155,7 +156,13 @@ def find_server() -> Server | None:
     return server if server and _is_own_server(server.pid) and _is_healthy(server) else None
 
 
-def start_server(port: int | None = None, wait: float = 600, say: Say = print, host: str | None = None) -> Server:
+def start_server(
+    port: int | None = None,
+    wait: float = 600,
+    say: Say = print,
+    host: str | None = None,
+    step: Step = lambda name, done, total: None,
+) -> Server:
     """Start the server if it is not running, and make the administrator's account and token. Safe to repeat.
 
     The database is the one that the environment names (see :mod:`jinbench.labelstudio.server.database`).
@@ -165,6 +172,7 @@ def start_server(port: int | None = None, wait: float = 600, say: Say = print, h
         wait: Seconds in which it has to answer.
         say: Called with lines about the progress.
         host: Address to listen on; loopback by default, whatever it was last time.
+        step: Called while it is installed, with the number of packages that are there, and of all.
 
     Returns:
         The running server.
@@ -174,7 +182,7 @@ def start_server(port: int | None = None, wait: float = 600, say: Say = print, h
     """
     require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
     address, database = _resolve_host(host), database_from_environment()
-    python = ensure_installed(say)
+    python = ensure_installed(say, step)
     accounts.open_home()
     if accounts.restrict_permissions():
         say(
