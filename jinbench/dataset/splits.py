@@ -32,7 +32,8 @@ class SplitAssignment:
 def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, SplitAssignment]:
     """Read splits.csv, by article id. Raises :class:`DataError` (file-missing, split-mismatch)."""
     path = benchmark.splits
-    text, location = files.read_text(path, "make it with: jinbench build --search-splits --write"), files.display_path(path)
+    location = files.display_path(path)
+    text = files.read_text(path, "make it with: jinbench build --search-splits --write")
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as error:
