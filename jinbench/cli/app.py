@@ -41,6 +41,7 @@ from jinbench.cli.labels import labels_commands
 from jinbench.cli.labelstudio import labelstudio_commands
 from jinbench.cli.seeds import seeds_commands
 from jinbench.core.benchmark import Benchmark, find_benchmark
+from jinbench.core.environment import EXTRAS, install_command
 from jinbench.core.errors import JinbenchError, ServerError, UsageError
 
 PANELS = {
@@ -138,6 +139,12 @@ def main() -> None:
         app(move_root_forward(sys.argv[1:]))
     except JinbenchError as error:
         exit_with_error(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        typer.echo(f"The package {package} is not installed. Type: {install_command(EXTRAS[package])}", err=True)
+        sys.exit(EXIT_DATA)
     except OSError as error:
         typer.echo(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", err=True)
         sys.exit(EXIT_DATA)

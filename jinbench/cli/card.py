@@ -13,7 +13,7 @@ def card(
     check: Annotated[bool, typer.Option(help="Only say whether the documents are up to date.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Bring the generated parts of README.md and DATASET_CARD.md up to date, and dataset/README.md with them."""
+    """Bring the generated parts of README.md, DATASET_CARD.md and docs/dataset.md up to date, and dataset/README.md."""
     from jinbench import scaffold
     from jinbench.publish.card import find_stale_documents, write_card
 

@@ -30,6 +30,7 @@ def init(
       seeds/                articles.toml, which says how pages fall into articles; pages/, empty as yet
       baselines/            four recipes that work with any label set
       DATASET_CARD.md       the card: its tables come from `jinbench card`, what only you know is marked TODO
+      docs/dataset.md       what the card has no room for, its tables too
       LICENSE-DATA.md, Makefile, .gitignore
 
     It writes into an empty folder or not at all, and all of it or nothing. Commands that are typed in DIR, or below

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from jinbench.cli.common import JSON, benchmark_of, commands, emit, progress, say
-from jinbench.core.errors import fail
+from jinbench.core.environment import require_packages
 
 _input, _step, _dask = (partial(typer.Option, rich_help_panel=panel) for panel in ("Input", "Steps", "Dask"))
 
@@ -34,14 +34,11 @@ def process(
     is done, and however often it was stopped: the same command on the same input writes the same bytes, and goes on
     where it was. Other settings want another folder. The tagger learns from the gold of the benchmark (--root).
 
-    The folder gets data/*.parquet (passages with their entities, for load_dataset), duplicates.parquet, selected.jsonl
-    (for jinbench seeds add), problems.jsonl (what was left out, and why) and summary.json: see docs/scale.md.
+    The folder gets data/*.parquet, duplicates.parquet, selected.jsonl, problems.jsonl and summary.json: docs/scale.md.
     """
-    try:
-        from jinbench.scale import Settings, pipeline
-    except ModuleNotFoundError as error:
-        fail("package-missing", "jinbench process", expected="Dask and what it needs", found=f"no {error.name}",
-             fix="pip install 'jinbench[scale]'")  # fmt: skip
+    require_packages("dask", "distributed")
+    from jinbench.scale import Settings, pipeline
+
     if scheduler and workers:
         raise typer.BadParameter("the cluster has the workers that it has", param_hint="--workers")
     settings = Settings(field, tuple(repair or ()), tagging, select if tagging else 0, similar, int(block * 2**20))
@@ -59,8 +56,7 @@ def summary_text(summary: dict[str, Any], out: Path) -> str:
     near, skipped = summary["near_duplicates"], summary["skipped"]
     return "\n".join([
         f"{summary['articles']:,} articles, {summary['empty']:,} of them empty",
-        f"{summary['passages']:,} passages, {summary['sentences']:,} sentences, {summary['characters']:,} characters",
-        f"{summary['spans']:,} entities",
+        f"{summary['passages']:,} passages, {summary['characters']:,} characters, {summary['spans']:,} entities",
         f"{near['pairs']:,} pairs of near duplicates: {near['passages']:,} passages in {near['families']:,} families",
         f"{summary['like_labelled']:,} passages nearly repeat what is labelled already",
         *[f"left out: {count:,} {code}: see {out}/problems.jsonl" for code, count in skipped.items()],

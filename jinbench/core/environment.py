@@ -32,12 +32,26 @@ def without_secrets() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(_SECRETS)}
 
 
-def require_extra(extra: str, *packages: str) -> None:
-    """Raise :class:`DataError` (package-missing) unless the packages that an extra of jinbench brings are installed."""
+# The extra of jinbench that brings a package which not every installation has.
+EXTRAS = {
+    "opencc": "build", "pypinyin": "build", "scipy": "models", "sklearn": "models", "httpx": "annotate",
+    "label_studio_sdk": "annotate", "filelock": "annotate", "ijson": "annotate", "markdown_it": "annotate",
+    "coloraide": "annotate", "matplotlib": "publish", "trafilatura": "pages", "charset_normalizer": "pages",
+    "json_repair": "llm", "spacy": "spacy", "dask": "scale", "distributed": "scale",
+}  # fmt: skip
+
+
+def require_packages(*packages: str) -> None:
+    """Raise :class:`DataError` (package-missing) unless these packages, of one extra of jinbench, are installed."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        fail("package-missing", f"jinbench[{extra}]", expected=f"the packages {', '.join(packages)}",
-             found=f"no {', '.join(missing)}", fix=f"pip install 'jinbench[{extra}]'")  # fmt: skip
+        fail("package-missing", f"jinbench[{EXTRAS[missing[0]]}]", expected=f"the packages {', '.join(packages)}",
+             found=f"no {', '.join(missing)}", fix=install_command(EXTRAS[missing[0]]))  # fmt: skip
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of jinbench."""
+    return f"pip install 'jinbench[{extra}]'"
 
 
 def count_cores() -> int:

@@ -2,15 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinbench.core.types import JsonObject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SHINGLE = 3  # characters
 MIN_SHARED = 20  # shingles that two near-duplicates share at least, and
 MIN_CONTAINMENT = 0.4  # the part of the shorter one's shingles that these must be
 SHORT = 10  # characters: below that a text that repeats is a stock phrase
-_BLOCK = 4096  # sentences compared with all others at a time
 
 
 class TextPair(NamedTuple):
@@ -45,25 +48,31 @@ def find_repeated_texts(texts: Sequence[str], groups: Sequence[Hashable]) -> Ite
 
 def _find_similar(texts: Sequence[str], groups: Sequence[Hashable]) -> Iterator[TextPair]:
     import numpy as np
-    from sklearn.feature_extraction.text import CountVectorizer
 
     long = [i for i, text in enumerate(texts) if len(text) >= MIN_SHARED + SHINGLE - 1]
     if len({groups[i] for i in long}) < 2:
         return
-    shingles = CountVectorizer(
-        analyzer="char", ngram_range=(SHINGLE, SHINGLE), binary=True, lowercase=False, dtype=np.int32
-    ).fit_transform([texts[i] for i in long])
-    sizes = np.asarray(shingles.sum(axis=1)).ravel()
-    for start in range(0, len(long), _BLOCK):
-        common = (shingles[start : start + _BLOCK] @ shingles.T).tocoo()
-        rows = common.row + start
-        containment = common.data / np.minimum(sizes[rows], sizes[common.col])
-        similar = (common.data >= MIN_SHARED) & (containment >= MIN_CONTAINMENT) & (rows < common.col)
-        columns = rows, common.col, common.data, containment
-        for a, b, shared, part in zip(*(column[similar] for column in columns), strict=True):
-            i, j = long[a], long[b]
-            if groups[i] != groups[j] and texts[i] != texts[j]:
-                yield TextPair(i, j, int(shared), float(part))
+    shingles = [_pack_shingles(texts[i]) for i in long]
+    sizes = np.array([len(codes) for codes in shingles])
+    ids = np.unique(np.concatenate(shingles), return_inverse=True)[1]
+    # For each shingle the texts that have it: `holders[starts[id] : starts[id + 1]]`.
+    holders = np.repeat(np.arange(len(long)), sizes)[np.argsort(ids, kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(ids))]).tolist()
+    for a, own in enumerate(np.split(ids, np.cumsum(sizes)[:-1])):
+        shared = np.bincount(np.concatenate([holders[starts[id] : starts[id + 1]] for id in own.tolist()]))
+        for b in (np.flatnonzero(shared[a + 1 :] >= MIN_SHARED) + a + 1).tolist():
+            i, j, containment = long[a], long[b], shared[b] / min(sizes[a], sizes[b])
+            if containment >= MIN_CONTAINMENT and groups[i] != groups[j] and texts[i] != texts[j]:
+                yield TextPair(i, j, int(shared[b]), float(containment))
+
+
+def _pack_shingles(text: str) -> "NDArray[np.int64]":
+    """Return the different shingles of a text, three characters of 21 bits in a number."""
+    import numpy as np
+
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
+    codes: NDArray[np.int64] = np.unique(points[:-2] << 42 | points[1:-1] << 21 | points[2:])
+    return codes
 
 
 def connect_groups(groups: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinbench.core import files
+from jinbench.core.environment import require_packages
 from jinbench.core.errors import fail
 from jinbench.core.types import Span
 from jinbench.seeds import repairs
@@ -65,6 +66,7 @@ def _pinyin(char: str, *_: object) -> Replacement | None:
 
 @cache
 def _syllable(char: str) -> str:
+    require_packages("pypinyin")
     from pypinyin import Style, pinyin
 
     return str(pinyin(char, style=Style.TONE)[0][0])

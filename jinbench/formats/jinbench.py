@@ -16,6 +16,7 @@ from pathlib import Path
 from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.environment import require_packages
 from jinbench.core.errors import fail
 from jinbench.core.files import toml_string
 from jinbench.core.tags import to_bio
@@ -188,6 +189,7 @@ def _to_identifier(name: str, taken: set[str]) -> str:
     """Return a name for labels.toml: Chinese as pinyin, other characters as "_"."""
     if not _NAME.fullmatch(name):
         if any("\u3400" <= c <= "\u9fff" for c in name):
+            require_packages("pypinyin")
             from pypinyin import lazy_pinyin
 
             name = "_".join(lazy_pinyin(name))

@@ -9,7 +9,7 @@ from jinbench.annotation.exports import REASONS, SECTORS, SPANS, TEXT
 from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.environment import require_extra
+from jinbench.core.environment import require_packages
 from jinbench.core.errors import fail
 
 TINT = 0.3  # opacity with which Label Studio paints the background of a span
@@ -139,7 +139,7 @@ def find_similar_colours(label_set: LabelSet) -> list[ColourPair]:
 
     Raise :class:`DataError` (package-missing) without the extra `annotate`.
     """
-    require_extra("annotate", "coloraide")
+    require_packages("coloraide")
     from coloraide import Color
 
     closest = []

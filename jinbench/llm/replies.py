@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from jinbench.annotation.labels import read_label_set
 from jinbench.core import files, jsonl
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.environment import require_extra
+from jinbench.core.environment import require_packages
 from jinbench.core.errors import ErrorList, shorten
 from jinbench.llm.parser import NerParser, SectorParser, normalize_name, strip_thoughts
 from jinbench.llm.report import ParseReport
@@ -146,7 +146,7 @@ def parse_replies(
     Raises:
         DataError: If the extra `llm` is not installed [package-missing].
     """
-    require_extra("llm", "json_repair")
+    require_packages("json_repair")
     report = ParseReport(gold.task, gold.split, len(gold.ids), len(replies))
     predictions: dict[str, frozenset[LabelKey]] = {}
     parser = NerParser if gold.task == "ner" else SectorParser

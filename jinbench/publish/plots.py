@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinbench.baselines.learning_curve import LearningCurve
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import JinbenchError
+from jinbench.core.environment import require_packages
 from jinbench.dataset import load
 from jinbench.dataset.splits import SPLITS
 from jinbench.leaderboard.board import Board
@@ -89,7 +89,7 @@ def plot_scores(boards: Sequence[Board]) -> bytes:
         )
         axes.set_ylim(len(board.rows) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
-        axes.set_xlabel("micro-F1, 95 % confidence interval by article")
+        axes.set_xlabel("micro-F1, 95 % interval by article")
         axes.set_title(board.task, fontsize=10)
         axes.grid(axis="x", linewidth=0.4)
     from matplotlib.lines import Line2D
@@ -129,11 +129,10 @@ def plot_learning_curves(curves: Sequence[LearningCurve]) -> bytes:
 
 def _figure(bars: int, columns: int = 1) -> "Figure":
     """Return a figure with `columns` axes side by side and room for `bars` bars; no pyplot, which keeps state."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise JinbenchError("matplotlib is not installed. Type: pip install 'jinbench[publish]'") from None
+    require_packages("matplotlib")
+    import matplotlib
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
         figure = Figure(figsize=(9, BAR_HEIGHT * bars + 1.2), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from jinbench.core.environment import require_packages
 from jinbench.core.types import AlignmentRun, CharacterChange
 
 
@@ -74,6 +75,7 @@ def _curl_quotes(chars: list[Char]) -> list[Char]:
 
 @cache
 def _converter(config: str) -> Callable[[str], str]:
+    require_packages("opencc")
     import opencc
 
     convert: Callable[[str], str] = opencc.OpenCC(config).convert

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jinbench.annotation.annotators import account_email
-from jinbench.core.environment import require_extra
+from jinbench.core.environment import require_packages
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Step
 from jinbench.labelstudio.server import accounts, address, process
@@ -63,7 +63,7 @@ def ensure_member(name: str) -> str:
 
 def connect_or_start(say: Callable[[str], None], step: Step) -> "LabelStudio":
     """Return the client of :func:`connect`, after starting the local server if it is needed and not running."""
-    require_extra("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
+    require_packages("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
     if address.remote_url() is None:
         process.start_server(say=say, step=step)
     return connect()
@@ -81,7 +81,7 @@ def connect() -> "LabelStudio":
         ServerError: If there is no server, or it is no Label Studio, or the token is missing or out of date.
         DataError: If the extra `annotate` is not installed [package-missing].
     """
-    require_extra("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
+    require_packages("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
     import httpx
     from label_studio_sdk import LabelStudio
     from label_studio_sdk.core.api_error import ApiError

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jinbench.annotation.exports import VERSION
 from jinbench.core import files
-from jinbench.core.environment import require_extra, without_secrets
+from jinbench.core.environment import require_packages, without_secrets
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Step
 from jinbench.labelstudio.server import accounts
@@ -180,7 +180,7 @@ def start_server(
     Raises:
         ServerError: If it does not answer in time, or runs already with another host or database.
     """
-    require_extra("annotate", "httpx", "label_studio_sdk", "filelock")
+    require_packages("httpx", "label_studio_sdk", "filelock")
     address, database = _resolve_host(host), database_from_environment()
     python = ensure_installed(say, step)
     accounts.open_home()

@@ -8,6 +8,7 @@ from functools import cache
 from math import log
 from typing import TYPE_CHECKING
 
+from jinbench.core.environment import require_packages
 from jinbench.seeds.layout.features import SENTENCE_END, to_matrix
 from jinbench.seeds.layout.lines import Line
 from jinbench.seeds.layout.model import LinearModel
@@ -80,6 +81,7 @@ class JoinEvidence:
 @cache
 def read_words() -> frozenset[str]:
     """Return the words of two to four characters in the dictionary of pypinyin."""
+    require_packages("pypinyin")
     from pypinyin.constants import PHRASES_DICT
 
     return frozenset(word for word in PHRASES_DICT if 2 <= len(word) <= 4)
