@@ -58,7 +58,7 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / "data" / f"passages-{number:06}.parquet"
 
 
-def process_shard(folder: Path, settings: Settings, number: int, shard: Sequence[Piece], tagger: Any) -> None:
+def process_shard(number: int, shard: Sequence[Piece], *, folder: Path, settings: Settings, tagger: Any) -> None:
     """Run all steps on a shard and write two files, the second of which says that it is done. Raise OSError."""
     rows, problems = list[Row](), list[Problem]()
     counts = Counter(articles=0, empty=0, passages=0, sentences=0, characters=0)

@@ -10,8 +10,6 @@ Dask shuffles rows of band hashes, so that those of a hash come together, and th
 comes to one worker once. A passage is a number: shard * 2^32 + row. Labelled passages are shard `LABELLED`.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from datasketch import MinHash
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -34,6 +31,7 @@ NEIGHBOURS = 20  # texts before it, in one band, with which a text is compared a
 PARTITION_ROWS = 2**21  # of band hashes, in a partition
 WORK = ".work"  # folder of what a run keeps until it is finished
 
+_FACTORS, _SUMMANDS = np.random.RandomState(0).randint(2**64, size=(2, BANDS * ROWS, 1), dtype=np.uint64) | np.uint64(1)
 _PAIRS: Any = pd.DataFrame({"first": [0], "second": [0], "similarity": [0.0]})[:0]
 
 
@@ -45,14 +43,26 @@ def split_shingles(text: str) -> set[str]:
     return {text[i : i + SHINGLE] for i in range(len(text) - SHINGLE + 1)}
 
 
-def hash_bands(texts: Sequence[str]) -> Iterator[list[int] | None]:
-    """Yield the `BANDS` 64-bit band hashes of each text, None if it has fewer than `SHORT` characters."""
-    shingles = ([shingle.encode() for shingle in split_shingles(text)] for text in texts)
-    signatures = MinHash.generator(shingles, num_perm=BANDS * ROWS, seed=1, scheme="affine64")
-    for text, signature in zip(texts, signatures, strict=True):
-        bands = enumerate(signature.digest().reshape(BANDS, ROWS))
-        hashes = [hashlib.blake2b(bytes([i]) + band.tobytes(), digest_size=8).digest() for i, band in bands]
-        yield [int.from_bytes(hash) for hash in hashes] if len(text) >= SHORT else None
+def _mix_bits(values: Any) -> Any:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014): each bit of the result depends on all."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
+    return values ^ (values >> np.uint64(31))
+
+
+def hash_bands(text: str) -> list[int] | None:
+    """Return the `BANDS` 64-bit band hashes of a text, None if it has fewer than `SHORT` characters.
+
+    The minima are of the upper half of (a * h + b) mod 2^64, where a is odd and h a mixed shingle (Dietzfelbinger et
+    al. 1997, "A reliable randomized algorithm for the closest-pair problem").
+    """
+    if len(text) < SHORT:
+        return None
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    shingles = _mix_bits((codes[:-2] << np.uint64(42)) | (codes[1:-1] << np.uint64(21)) | codes[2:])
+    minima = (shingles * _FACTORS + _SUMMANDS >> np.uint64(32)).min(axis=1)
+    hashes: list[int] = _mix_bits((minima * _SUMMANDS[:, 0]).reshape(BANDS, ROWS).sum(axis=1)).tolist()
+    return hashes
 
 
 def work_path(folder: Path, shard: int) -> Path:
@@ -61,7 +71,7 @@ def work_path(folder: Path, shard: int) -> Path:
 
 def write_work(folder: Path, shard: int, table: pa.Table, **report: bytes) -> None:
     """Write what later steps need of a shard: `id`, `text`, `certainty`, `bands`, and a report in the metadata."""
-    bands = pa.array(list(hash_bands(table["text"].to_pylist())), pa.list_(pa.uint64(), BANDS))
+    bands = pa.array(map(hash_bands, table["text"].to_pylist()), pa.list_(pa.uint64(), BANDS))
     table = table.select(["id", "text", "certainty"]).append_column("bands", bands)
     table, sink = table.replace_schema_metadata(report), pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as writer:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import asdict
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from jinbench.seeds.repairs import REPAIR_NAMES, find_repair
 
 SUMMARY, PROBLEMS, PLAN = "summary.json", "problems.jsonl", f"{WORK}/plan.json"
 RESUME_HINT = "What is finished is kept: the same command goes on from there."
-_PACKAGES = ("jinbench", "datasketch", "numpy", "opencc", "pyarrow", "scikit-learn", "scipy")  # which bytes depend on
+_PACKAGES = ("jinbench", "numpy", "opencc", "pyarrow", "scikit-learn", "scipy")  # which bytes depend on
 # Workers leave Ctrl-C to us, and import everything before two threads of theirs can do it at once.
 _PRELOAD = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import jinbench.scale.pipeline"]
 
@@ -67,8 +66,7 @@ def process(
         JinbenchError: another run is at work in `out`, or the cluster failed.
     """
     if unknown := [name for name in settings.repairs if find_repair(name) is None]:
-        fail("repair-unknown", "--repair", expected="the name of a repair", found=shorten(unknown[0]),
-             fix=f"one of {', '.join(REPAIR_NAMES)}")  # fmt: skip
+        fail("repair-unknown", "--repair", expected="a repair", found=shorten(unknown[0]), fix=", ".join(REPAIR_NAMES))
     hashes, shards = plan_shards(settings, paths)
     gold = read_rows(benchmark, "ner") if benchmark.manifest.is_file() or settings.tagging else []
     if settings.tagging and not gold:
@@ -149,8 +147,8 @@ def _process_shards(client: Any, out: Path, settings: Settings, gold: Any, shard
     tagger = client.submit(CrfTagger(random_state=0).fit, texts, spans, pure=False) if settings.tagging else None
     paths = [(dedup.work_path(out, i), batch.shard_path(out, i)) for i in range(len(shards))]
     remaining = [i for i, (work, data) in enumerate(paths) if not (work.is_file() and data.is_file())]
-    function = partial(batch.process_shard, out, settings)
-    futures = client.map(function, remaining, [shards[i] for i in remaining], tagger=tagger, pure=False)
+    options = {"folder": out, "settings": settings, "tagger": tagger, "pure": False}
+    futures = client.map(batch.process_shard, remaining, [shards[i] for i in remaining], **options)
     done = len(shards) - len(remaining)
     progress("blocks", done, len(shards))
     for i, future in enumerate(distributed.as_completed(futures, loop=client.loop), done + 1):
@@ -182,8 +180,7 @@ def _merge(client: Any, paths: Any, out: Path, settings: Settings, shards: int, 
     names = ["id", "title", "text", "certainty", "article_id", "given_id", "source", "at"]
     selected = [pq.read_table(batch.shard_path(out, n >> 32), columns=names).slice(n & 0xFFFFFFFF, 1).to_pylist()[0]
                 for n in dedup.select(out, settings.select, shards, families)]  # fmt: skip
-    if settings.tagging:
-        files.write_text(out / "selected.jsonl", files.dump_jsonl(selected))
+    files.write_text(out / "selected.jsonl", files.dump_jsonl(selected))
     files.write_text(out / "README.md", Path(__file__).with_name("folder.md").read_text(encoding="utf-8"))
     for path in (out / "data").glob(".*"):  # of a worker that was killed
         path.unlink(missing_ok=True)

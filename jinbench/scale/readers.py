@@ -115,8 +115,7 @@ def _unreadable_problem(location: str, error: Exception) -> Problem:
 
 
 def _read_text(field: str, piece: Piece) -> _Rows:
-    name, path = piece.source, Path(piece.path)
-    size = path.stat().st_size
+    name, path, size = piece.source, Path(piece.path), os.path.getsize(piece.path)
     text = _too_big(name, size) if size > MAX_BYTES else _decode(path.read_bytes(), name)
     yield name, 0, text if isinstance(text, Problem) else {"id": name, field: text}
 

@@ -185,7 +185,7 @@ from jinbench.scale import Settings, batch, readers
 source, out = map(Path, sys.argv[1:])
 settings = Settings(tagging=False, block=2**18)
 for number, shard in enumerate(readers.plan_shards(settings, [source])[1]):
-    batch.process_shard(out, settings, number, shard, None)
+    batch.process_shard(number, shard, folder=out, settings=settings, tagger=None)
 print(number + 1, peak_memory_mb())
 """
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from jinbench.scale import dedup
-from tests.helpers.scale import sentences as sentences
 
 
 @pytest.mark.parametrize("similarity", [0.5, 0.7, 0.9])
@@ -20,16 +19,16 @@ def test_candidates_come_as_often_as_the_formula_says(similarity: float) -> None
 
     for _ in range(trials):
         begin = text(common + 2)
-        first, second = dedup.hash_bands([begin + text(200 - common), begin + text(200 - common)])
-        hits += any(a == b for a, b in zip(first or (), second or (), strict=True))
+        first, second = (dedup.hash_bands(begin + text(200 - common)) or [] for _ in range(2))
+        hits += any(a == b for a, b in zip(first, second, strict=True))
     chance = 1 - (1 - similarity**dedup.ROWS) ** dedup.BANDS
     assert abs(hits / trials - chance) <= 4 * (chance * (1 - chance) / trials) ** 0.5 + 0.01
 
 
-def test_a_text_has_the_same_bands_in_any_company(sentences: list[str]) -> None:
-    alone = [next(dedup.hash_bands([text])) for text in sentences[:50]]
-    assert list(dedup.hash_bands(sentences))[:50] == alone
-    assert list(dedup.hash_bands(["too short", ""])) == [None, None]
+def test_short_texts_have_no_bands_and_copies_the_same() -> None:
+    assert dedup.hash_bands("天津天津天津天津天") is None
+    assert dedup.hash_bands("天津天津天津天津天津") == dedup.hash_bands("天津天津天津天津天津天津")  # the same shingles
+    assert len(set(dedup.hash_bands("天津天津天津天津天津") or ())) == dedup.BANDS
 
 
 def test_boilerplate_makes_a_linear_number_of_candidates() -> None:

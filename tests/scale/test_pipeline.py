@@ -229,7 +229,7 @@ def test_a_worker_that_is_killed_costs_nothing(
     assert read_contents(tmp_path / "out") == read_contents(plain)
 
 
-def die(*_: Any, tagger: Any) -> None:
+def die(*_: Any, **options: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
