@@ -17,20 +17,12 @@ from jinbench.scoring.significance import MIN_ARTICLES_TEST
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    "rank",
-    "system",
-    "micro-F1 [95 % confidence interval]",
-    "macro-F1 (labels scored)",
-    "not significantly different from",
-    "missing",
-)
-NAME_COLUMNS = (COLUMNS[1], COLUMNS[4])  # their text is a submitter's
+OPTIONAL_COLUMNS = ("model", "parameters", "date", "link", "missing")  # printed where a row has a value
+SCORE_COLUMNS = ("micro-F1 [95 % confidence interval]", "macro-F1 (labels scored)")  # their text is no submitter's
 REMARKS = {
     "few": "{articles} articles are too few for any difference to be significant: no ranks.",
     "ties": "A rank such as 2–4 is the range of ranks that these articles leave open: "
     "the system is not significantly different from those named beside it.",
-    "annotators": "Annotators have no rank: the gold is made from labels like theirs.",
     "oracle": "A system with gold labels as oracle input has no rank.",
     "saw": "A system that saw the test articles has no rank.",
     "crosswalk": "Systems for all labels were trained on all labels, and their predictions were mapped. "
@@ -38,6 +30,9 @@ REMARKS = {
     "detectable": "Minimum detectable difference (80 % power) with {articles} articles: about {difference}; "
     "now and then a smaller one is significant too.",
 }
+ANNOTATORS = "Annotators ({who}): no rank and no ceiling, because the gold is made from labels like theirs."
+WHO = {"person": "people", "language model": "a language model", "mixed": "people and language models"}
+_LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 
 
 class Remark(NamedTuple):
@@ -59,6 +54,9 @@ class SystemInfo:
         saw_test_articles: "no", "yes" or "unknown".
         oracle_inputs: Names of gold labels that the system has as input.
         annotator: Whether it is an annotator of the benchmark.
+        model: Pretrained model that it builds on.
+        parameters: Their number, as "7B".
+        date: ISO date of its predictions.
     """
 
     kind: str
@@ -70,6 +68,9 @@ class SystemInfo:
     note: str = ""
     oracle_inputs: tuple[str, ...] = ()
     annotator: bool = False
+    model: str = ""
+    parameters: str = ""
+    date: str = ""
 
     @property
     def unranked_reason(self) -> str:
@@ -131,7 +132,7 @@ class PairedDifference:
 
 @dataclass(frozen=True)
 class Board:
-    """Leaderboard table of one task and split: rows best first, `str()` gives a Markdown table.
+    """Leaderboard table of one task and split: systems best first, then annotators; `str()` gives Markdown.
 
     Attributes:
         task: "ner" or "sector".
@@ -210,21 +211,51 @@ class Board:
         return pandas.DataFrame(rows)
 
     @property
+    def systems(self) -> list[BoardRow]:
+        """The rows of systems."""
+        return [row for row in self.rows if not row.about.annotator]
+
+    @property
+    def annotators(self) -> list[BoardRow]:
+        """The rows of annotators."""
+        return [row for row in self.rows if row.about.annotator]
+
+    @property
+    def annotator_kind(self) -> str:
+        """The kind of all its annotators, or "mixed"; empty if it has none."""
+        return combine_kinds(row.about.kind for row in self.annotators)
+
+    @property
+    def optional_columns(self) -> list[str]:
+        """The columns that not every table has, and this one has."""
+        return [name for name in OPTIONAL_COLUMNS if any(name in row for row in self.table + self.annotator_table)]
+
+    @property
     def table(self) -> list[dict[str, str]]:
         """The cells of the printed table by column title, a row per system."""
         names = {row.system: row.about.name for row in self.rows}
-        rows = (
-            (
-                row.rank_range,
-                row.display_name,
-                row.score.micro.formatted,
-                str(row.score.macro),
-                ", ".join(names.get(tie, tie) for tie in row.ties),
-                str(row.score.missing),
-            )
-            for row in self.rows
+        return _drop_empty_columns(
+            {
+                "rank": row.rank_range,
+                "system": row.display_name,
+                "model": row.about.model,
+                "parameters": row.about.parameters,
+                "date": row.about.date,
+                "link": safe_link(row.about.link),
+                **_score_cells(row),
+                "not significantly different from": ", ".join(names.get(tie, tie) for tie in row.ties),
+                "missing": str(row.score.missing),
+            }
+            for row in self.systems
         )
-        return [dict(zip(COLUMNS, cells, strict=True)) for cells in rows]
+
+    @property
+    def annotator_table(self) -> list[dict[str, str]]:
+        """The cells of the annotators' table by column title, a row per annotator."""
+        rows = self.annotators
+        return _drop_empty_columns(
+            {"annotator": row.about.name, **_score_cells(row), "missing": str(row.score.missing)} for row in rows
+        )
 
     @property
     def remarks(self) -> list[Remark]:
@@ -233,7 +264,6 @@ class Board:
         applies = {
             "few": self.articles < MIN_ARTICLES_TEST,
             "ties": any(row.ties for row in self.rows),
-            "annotators": any(row.about.annotator for row in self.rows),
             "oracle": any(row.about.oracle_inputs for row in self.rows),
             "saw": any(row.about.saw_test_articles == "yes" for row in self.rows),
             "crosswalk": bool(self.crosswalk),
@@ -247,13 +277,16 @@ class Board:
         ]
 
     def __str__(self) -> str:
-        lines = [f"**{self.title}**", "", _line(COLUMNS), "|---" * len(COLUMNS) + "|"]
-        lines += [
-            _line(_escape(text) if name in NAME_COLUMNS else text for name, text in row.items()) for row in self.table
-        ]
+        lines = [f"**{self.title}**", "", *_markdown_table(self.table)]
+        if self.annotators:
+            lines += ["", self._annotators_title, "", *_markdown_table(self.annotator_table)]
         if self.rows:
             lines += ["", f"`{self.rows[0].score.signature_text}`", *map(str, self.remarks)]
         return "\n".join(lines) + "\n"
+
+    @property
+    def _annotators_title(self) -> str:
+        return ANNOTATORS.format(who=WHO.get(self.annotator_kind, self.annotator_kind))
 
     def __repr__(self) -> str:
         ranked = next((row for row in self.rows if row.rank is not None), None)
@@ -262,11 +295,48 @@ class Board:
 
     def _repr_html_(self) -> str:
         notes = [row.score.signature_text for row in self.rows[:1]] + list(map(str, self.remarks))
-        return html_table(self.table, self.title, notes)
+        annotators = html_table(self.annotator_table, self._annotators_title) if self.annotators else ""
+        return html_table(self.table, self.title, notes) + annotators
+
+
+def combine_kinds(kinds: Iterable[str]) -> str:
+    """Return the one kind of all annotators, or "mixed"; empty without annotators."""
+    distinct = set(kinds)
+    return "mixed" if len(distinct) > 1 else "".join(distinct)
+
+
+def safe_link(text: str) -> str:
+    """Return `text` if it is an address that may be followed, else an empty text."""
+    return text if _LINK.fullmatch(text) else ""
+
+
+def _score_cells(row: BoardRow) -> dict[str, str]:
+    return dict(zip(SCORE_COLUMNS, (row.score.micro.formatted, str(row.score.macro)), strict=True))
+
+
+def _drop_empty_columns(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Leave out the optional columns that have no value, or only 0."""
+    rows = list(rows)
+    empty = {name for name in OPTIONAL_COLUMNS if all(row.get(name, "") in ("", "0") for row in rows)}
+    return [{name: text for name, text in row.items() if name not in empty} for row in rows]
+
+
+def _markdown_table(rows: list[dict[str, str]]) -> list[str]:
+    if not rows:
+        return ["No systems yet."]
+    return [_line(rows[0]), "|---" * len(rows[0]) + "|"] + [
+        _line(_format_cell(name, text) for name, text in row.items()) for row in rows
+    ]
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _format_cell(name: str, text: str) -> str:
+    if name == "link" and text:
+        return f"<{text.replace('|', '%7C')}>"
+    return text if name in SCORE_COLUMNS else _escape(text)
 
 
 def _escape(text: str) -> str:

@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +36,9 @@ class SystemDescription:
         saw_test_articles: "no", "yes" or "unknown".
         data: Version of the dataset that was predicted.
         task, split, crosswalk: The leaderboard table of predictions.jsonl.
+        model: Pretrained model that it builds on; empty for none.
+        parameters: Their number, as "7B".
+        date: ISO date of its predictions.
     """
 
     id: str
@@ -49,11 +52,15 @@ class SystemDescription:
     split: str = ""
     crosswalk: str = ""
     note: str = ""
+    model: str = ""
+    parameters: str = ""
+    date: str = ""
 
     @property
     def info(self) -> SystemInfo:
         """Description for a leaderboard table."""
-        return SystemInfo("entry", self.name, self.who, self.link, self.trained_on, self.saw_test_articles, self.note)
+        shared = {field.name: getattr(self, field.name) for field in fields(SystemInfo) if hasattr(self, field.name)}
+        return SystemInfo("entry", **shared)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,19 @@ Content-Security-Policy allows that script and that style by their hashes, and n
 
 import base64
 import hashlib
-import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from jinbench.annotation.annotators import Annotators, read_annotators
-from jinbench.annotation.labels import read_label_set
+from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.errata import read_errata
+from jinbench.annotation.labels import LabelDefinition, read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import JsonObject
-from jinbench.leaderboard.board import REMARKS, Board, BoardRow
+from jinbench.core.version import __version__
+from jinbench.dataset.load import read_manifest
+from jinbench.leaderboard.board import ANNOTATORS, REMARKS, WHO, Board, BoardRow, combine_kinds, safe_link
 from jinbench.leaderboard.tables import format_board_files
 from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell, round_floats
 
@@ -24,26 +26,42 @@ PAGE_FILE = "index.html"
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}  # of strings.toml, and what HTML calls them
 _TEMPLATES = Path(__file__).with_name("templates")
 _SCRIPTS = ("basics.js", "board.js", "system.js", "compare.js", "main.js")
-_LINK = re.compile(r"https?://[^\s\"'<>\\]+", re.IGNORECASE)
 
 
 def build_page(benchmark: Benchmark, boards: Sequence[Board]) -> dict[str, str]:
     """Return all generated files of `leaderboard/` by name: the tables, and the page.
 
     Raises:
-        DataError: With the problems of labels.toml or annotators.toml.
+        DataError: With the problems of labels.toml, annotators.toml, the errata, or the manifest.
     """
-    kind = annotator_kind(read_annotators(benchmark)) if benchmark.annotators.is_file() else ""
-    return format_board_files(boards) | {PAGE_FILE: render_page(boards, read_label_set(benchmark).title, kind)}
+    label_set, dates, kind = read_label_set(benchmark), [erratum.date for erratum in read_errata(benchmark)], ""
+    if benchmark.annotators.is_file():
+        annotators = read_annotators(benchmark)
+        kind, dates = combine_kinds(annotators.kinds), dates + [entry.date for entry in annotators.entries]
+    facts = [
+        ("dataset", ", ".join([read_manifest(benchmark)["version"], *sorted(dates)[-1:]])),
+        ("package", __version__),
+        *([("card", benchmark.card.name)] if benchmark.card.is_file() else []),
+    ]
+    text = render_page(boards, label_set.title, kind, (*label_set.entities, *label_set.sectors), facts)
+    return format_board_files(boards) | {PAGE_FILE: text}
 
 
-def render_page(boards: Sequence[Board], title: str, labelled_by: str = "") -> str:
+def render_page(
+    boards: Sequence[Board],
+    title: str,
+    labelled_by: str = "",
+    labels: Sequence[LabelDefinition] = (),
+    facts: Sequence[tuple[str, str]] = (),
+) -> str:
     """Return the HTML of the page; the same tables give the same text.
 
     Args:
         boards: The leaderboard tables; those without rows are left out.
         title: Heading of the page.
-        labelled_by: Kind of the annotators, see :func:`annotator_kind`; empty if there are none.
+        labelled_by: Kind of the annotators, or "mixed"; empty if there are none.
+        labels: Labels, for their names in both languages.
+        facts: What the head says: keys of the table "fact" in strings.toml, with values.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -59,18 +77,29 @@ def render_page(boards: Sequence[Board], title: str, labelled_by: str = "") -> s
     style = _read("page.css")
     script = '"use strict";\n{\n' + "\n".join(map(_read, _SCRIPTS)) + "}\n"
     strings = read_strings()
-    for texts in strings.values():
+    for language, texts in strings.items():
+        texts |= {f"label.{label.name}": getattr(label, language) for label in labels}
         names_only = texts.pop("intro_names")
         if {board.task for board in boards} == {"ner"}:  # without sectors; or a corpus that somebody else made
             texts["intro"] = names_only
     text = environment.get_template("page.html").render(
         title=title,
         boards=[board for board in boards if board.rows],
-        data=_data(boards, title, labelled_by, strings),
+        data={
+            "title": title,
+            "few": MIN_GOLD_MENTIONS,
+            "languages": LANGUAGES,
+            "strings": strings,
+            "labelled_by": labelled_by,
+            "facts": facts,
+            "boards": [_board(board) for board in boards if board.rows],
+        },
         strings=strings,
+        facts=facts,
         languages=LANGUAGES,
         labelled_by=labelled_by,
         figure=_figure,
+        safe_link=safe_link,
         unranked=_unranked,
         few=MIN_GOLD_MENTIONS,
         style=style,
@@ -84,18 +113,8 @@ def render_page(boards: Sequence[Board], title: str, labelled_by: str = "") -> s
 def read_strings() -> dict[str, dict[str, str]]:
     """Return the texts of the page by language and key; a key in a table of strings.toml is "table.key"."""
     tables = tomllib.loads(_read("strings.toml"))
-    tables["en"]["remark"] = REMARKS
+    tables["en"] |= {"annotators": ANNOTATORS, "remark": REMARKS, "who": WHO}
     return {language: _flatten(tables[language]) for language in LANGUAGES}
-
-
-def annotator_kind(annotators: Annotators) -> str:
-    """Return the kind of all annotators, or "mixed"."""
-    return next(iter(annotators.kinds)) if len(annotators.kinds) == 1 else "mixed"
-
-
-def safe_link(text: str) -> str:
-    """Return `text` if it is an address that may be followed, else an empty text."""
-    return text if _LINK.fullmatch(text) else ""
 
 
 def _read(name: str) -> str:
@@ -114,23 +133,11 @@ def _flatten(table: JsonObject, prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _data(
-    boards: Sequence[Board], title: str, labelled_by: str, strings: dict[str, dict[str, str]]
-) -> dict[str, object]:
-    """Return the data of the page's script: the records of leaderboard.json with examples, and the texts."""
-    return {
-        "title": title,
-        "few": MIN_GOLD_MENTIONS,
-        "languages": LANGUAGES,
-        "strings": strings,
-        "labelled_by": labelled_by,
-        "boards": [_board(board) for board in boards if board.rows],
-    }
-
-
 def _board(board: Board) -> JsonObject:
+    """Return the record of leaderboard.json with what the page's script needs besides."""
     record = board.to_dict()
     record |= {"key": board.key, "articles": board.articles, "signature": board.rows[0].score.signature_text}
+    record |= {"annotators": board.annotator_kind, "optional": board.optional_columns}
     record["remarks"] = [{"kind": remark.kind, "values": remark.values} for remark in board.remarks]
     for row, stored in zip(board.rows, record["rows"], strict=True):
         for name in ("task", "manifest", "signature", "articles"):  # the same for all rows of a table

@@ -18,7 +18,7 @@ EXAMPLES = 8  # items with most errors that a row keeps
 def build_board(
     benchmark: Benchmark, task: str, split: str, crosswalk: str = "", systems: Systems | None = None
 ) -> Board:
-    """Score and rank every system, with the annotators among them.
+    """Score and rank every system, with the annotators below them.
 
     Args:
         benchmark: The benchmark.
@@ -78,7 +78,7 @@ def rank_systems(
         annotators: By name and kind of an annotator, the labels by item; annotators have no rank.
 
     Returns:
-        The board, best system first.
+        The board, best system first, annotators after all systems.
     """
     about = {system: predictions.about.get(system, SystemInfo("entry", system)) for system in predictions.labels}
     labels = dict(predictions.labels)
@@ -87,7 +87,7 @@ def rank_systems(
     scores, sums = {}, {}
     for system, predicted in labels.items():
         scores[system], sums[system] = score_with_sums(gold, predicted, scores=predictions.scores.get(system))
-    order = sorted(scores, key=lambda system: (-(scores[system].micro.f1 or 0.0), system))
+    order = sorted(scores, key=lambda system: (about[system].annotator, -(scores[system].micro.f1 or 0.0), system))
     enough = len(set(gold.groups)) >= MIN_ARTICLES_TEST
     ranked = [system for system in order if enough and not about[system].unranked_reason]
     differences = compare_pairs({system: sums[system] for system in ranked})

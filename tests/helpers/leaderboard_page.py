@@ -11,7 +11,7 @@ from tests.helpers.browser import Browser
 from tests.helpers.paths import ROOT
 
 REAL = ROOT / "leaderboard" / page.PAGE_FILE
-ROWS = "return [...document.querySelectorAll('.ranking tbody tr')]"
+ROWS = "return [...document.querySelectorAll('.ranking [data-system]')]"
 
 
 def write_page(tmp_path: Path, *boards: Board) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.leaderboard import submission
-from tests.helpers.entries import GOOD, entry_problems, line_with, system_with, write_entry
+from tests.helpers.entries import GOOD, SYSTEM, entry_problems, line_with, system_with, write_entry
 
 BAD_SYSTEMS = [
     ("name", '""', "wrong-shape", "in one line"),
@@ -34,6 +34,11 @@ BAD_SYSTEMS = [
     ("split", "", "wrong-shape", "which split predictions.jsonl is for: folds, test, noisy"),
     ("split", '"train"', "unknown-id", "a split that ner has a leaderboard table for: folds, test, noisy"),
     ("crosswalk", '"conll"', "declaration-unknown", "a crosswalk of"),
+    ("model", '"a\\nb"', "wrong-shape", "in one line"),
+    ("parameters", '"seven"', "wrong-shape", "such as 110M or 7B"),
+    ("parameters", "7", "wrong-shape", "string"),
+    ("date", "2026-11-22", "wrong-shape", "string"),
+    ("date", '"2026-13-01"', "wrong-shape", "the date of its predictions"),
     ("rank", "1", "wrong-shape", "system.toml rank: wrong-shape\n  expected no field of this name\n  found    1"),
     ("rank", "1", "wrong-shape", "try      correct its name, or remove rank"),
 ]
@@ -48,6 +53,14 @@ def test_invalid_fields_of_system_toml_are_refused(
     assert says in "\n".join(map(str, found)), found
     assert not any(part in str(found) for part in ("(?=", '{"', "additionalProperties"))
     assert all("system.toml" in problem.location for problem in found)
+
+
+def test_optional_fields_are_on_the_board(stable: Benchmark, tmp_path: Path) -> None:
+    fields = {"model": "hfl/chinese-roberta-wwm-ext", "parameters": "0.1B", "date": "2026-11-22"}
+    system = "\n".join([SYSTEM, *(f'{name} = "{value}"' for name, value in fields.items())])
+    info = submission.check_entry(stable, write_entry(tmp_path, system=system)).entry.system.info
+    assert {name: getattr(info, name) for name in fields} == fields
+    assert (info.kind, info.name, info.link) == ("entry", "Mine", "https://example.org/mine")
 
 
 @pytest.mark.parametrize("data", ["1.0.0", "1.0.7"])

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.leaderboard import page, ranking
-from jinbench.leaderboard.board import Board
+from jinbench.leaderboard.board import Board, SystemInfo
 from jinbench.scoring.error_analysis import Example
 from tests.helpers.browser import Browser, browser
 from tests.helpers.leaderboard_page import (
@@ -26,6 +27,11 @@ from tests.helpers.leaderboard_page import (
 )
 
 __all__ = ["browser"]
+
+ABOUT = ["model", "parameters", "date", "link"]
+LINK = "https://example.org/"
+ANNOTATOR = SystemInfo("language model", "x", annotator=True)
+SIZES = {"": None, "900K": 9e5, "110M": 1.1e8, "7B": 7e9}
 
 
 def test_page_opens_from_a_file_and_requests_nothing(browser: Browser) -> None:
@@ -49,20 +55,40 @@ def test_same_boards_give_the_same_page(small: Board) -> None:
     assert page.render_page([small], "t") == page.render_page([small], "t")
 
 
-@pytest.mark.parametrize("key", ["rank", "system", "figure", "precision", "recall", "right", "ties", "missing"])
-def test_every_column_sorts_by_click_and_by_key(browser: Browser, boards: dict[str, Any], key: str) -> None:
+@pytest.fixture(scope="module")
+def full(small: Board) -> Board:
+    """Every system described but one, predictions missing, and an annotator that is better than all but one system."""
+    about = [
+        SystemInfo(
+            "entry", f"the {name}", model=f"m{name}", parameters=size, date=f"2026-0{n + 1}-01", link=LINK + name
+        )
+        for n, (name, size) in enumerate([("all", "110M"), ("half", "7B"), ("most", "900K")])
+    ] + [SystemInfo("baseline", "none")]
+    rows = [
+        replace(row, about=info, score=replace(row.score, missing=n))
+        for n, (row, info) in enumerate(zip(small.rows, about, strict=True))
+    ]
+    annotator = replace(rows[1], system="x", rank=None, worst_rank=None, ties=(), about=ANNOTATOR)
+    return replace(small, rows=(*rows, annotator))
+
+
+@pytest.mark.parametrize("key", ["rank", "system", "figure", "precision", "recall", "right", "ties", "missing", *ABOUT])
+def test_every_column_sorts_by_click_and_by_key(browser: Browser, full: Board, tmp_path: Path, key: str) -> None:
     def value(row: dict[str, Any]) -> Any:
         micro = row["score"]["micro"]
         return {
             "rank": row["rank"], "system": row["about"]["name"], "figure": micro["f1"], "right": micro["correct"],
             "precision": micro["precision"], "recall": micro["recall"], "ties": len(row["ties"]),
-            "missing": row["score"]["missing"],
-        }[key]  # fmt: skip
+            "missing": row["score"]["missing"], "parameters": SIZES[row["about"]["parameters"]],
+        }.get(key) if key not in ("model", "date", "link") else row["about"][key] or None  # fmt: skip
 
-    rows = boards["ner-folds"]["rows"]
-    known = {row["system"]: value(row) for row in rows}
-    browser.size(1280)
-    browser.open(REAL, "sort=system&order=up" if key != "system" else "")
+    if key not in ABOUT:  # which take the room of precision, recall and counts
+        bare = {"model": "", "parameters": "", "date": "", "link": ""}
+        full = replace(full, rows=tuple(replace(row, about=replace(row.about, **bare)) for row in full.rows))
+    rows = full.to_dict()["rows"]
+    known = {row["system"]: value(row) for row in rows if not row["about"]["annotator"]}
+    browser.size(1920)
+    browser.open(write_page(tmp_path, full), "sort=system&order=up" if key != "system" else "")
     for action in (
         lambda: browser.driver.find_element("id", f"sort-{key}").click(),
         lambda: press(browser, f"sort-{key}", Keys.ENTER),
@@ -70,12 +96,14 @@ def test_every_column_sorts_by_click_and_by_key(browser: Browser, boards: dict[s
     ):
         change_view(browser, action)
         direction = browser.run(f"return document.querySelector('.head.{key}').getAttribute('aria-sort')")
-        found = [known[name] for name in listed_systems(browser)]
+        *systems, last = listed_systems(browser)
+        assert last == "x", "annotators stand below, however the systems are sorted"
+        found = [known[name] for name in systems]
         there = [each for each in found if each is not None]
         assert direction in ("ascending", "descending")
         assert there == sorted(there, reverse=direction == "descending")
         assert found[: len(there)] == there, "what has no value stands last"
-        assert len(found) == len(rows)
+        assert len(found) == len(rows) - 1
         assert browser.run("return document.activeElement.id") == f"sort-{key}"
         assert browser.run("return document.querySelectorAll('[aria-sort]:not([aria-sort=none])').length") == 1
 
@@ -87,7 +115,7 @@ const shows = [...document.querySelectorAll('#show option')].map((each) => each.
 const next = (at) => {
   if (at === shows.length) return done(found);
   addEventListener('hashchange', () => {
-    found[shows[at]] = [...document.querySelectorAll('.ranking tbody tr')].map((row) =>
+    found[shows[at]] = [...document.querySelectorAll('.ranking [data-system]')].map((row) =>
       [row.dataset.system, row.querySelector('.figure').innerText.trim(), row.querySelector('.rank').innerText.trim()]);
     next(at + 1);
   }, { once: true });
@@ -202,6 +230,7 @@ def test_errors_are_marked_in_context(browser: Browser, real: Benchmark, key: st
     """Both readings of each item are the whole text, with exactly the stretches that were labelled marked in it."""
     task, split = key.split("-")
     (row,) = (row for row in ranking.build_board(real, task, split).rows if row.system == system)
+    names = {sector.name: sector.en for sector in read_label_set(real).sectors}
     browser.open(REAL, f"board={key}&system={system}")
     script = (
         "const marks = (item, side) => [...item.querySelectorAll(`.${side} .mark`)].map(mark =>"
@@ -222,7 +251,7 @@ def test_errors_are_marked_in_context(browser: Browser, real: Benchmark, key: st
         }
         for marks, side in ((gold, sides["gold"]), (predicted, sides["predicted"])):
             wanted = [
-                [kind, example.text[label[0] : label[1]], label[2]] if len(label) > 1 else [kind, label[0], None]
+                [kind, example.text[label[0] : label[1]], label[2]] if len(label) > 1 else [kind, names[label[0]], None]
                 for kind, label in side
             ]
             assert sorted(map(str, marks)) == sorted(map(str, wanted))
@@ -277,3 +306,39 @@ def test_comparison_shows_the_stored_difference(browser: Browser, boards: dict[s
             assert text == figure or (figure == "counts only" and " / " in text), (key, system)
     go(browser, "a=annotator-a&b=rules")
     assert "Not tested" in browser.run("return document.getElementById('verdict').innerText")
+
+
+def test_optional_columns_are_those_with_a_value(browser: Browser, full: Board, small: Board, tmp_path: Path) -> None:
+    heads = "return [...document.querySelectorAll('.ranking [id^=sort-]')].map(each => each.id.slice(5))"
+    browser.size(1920)
+    for board, optional in ((full, [*ABOUT, "missing"]), (small, [])):
+        path = write_page(tmp_path, board)
+        browser.open(path)
+        assert [name for name in browser.run(heads) if name in (*ABOUT, "missing")] == optional
+        lines = str(board).splitlines()
+        assert [name for name in lines[2].split(" | ") if name.strip(" |") in (*ABOUT, "missing")] == [
+            f"{name} |" if name == "missing" else name for name in optional
+        ]
+    browser.open(write_page(tmp_path, full))
+    shown = {key: column_texts(browser, f"{key}:is(td)") for key in (*ABOUT, "missing")}
+    assert shown["model"] == ["mall", "mhalf", "mmost", "", ""]
+    assert shown["parameters"] == ["110M", "7B", "900K", "", ""]
+    assert shown["link"] == ["Link"] * 3 + [""] * 2
+    assert shown["missing"] == ["0", "1", "2", "3", "1"]
+    links = "return [...document.querySelectorAll('td.link a')].map(a => [a.href, a.rel])"
+    assert browser.run(links)[0] == [f"{LINK}all", "noopener noreferrer nofollow"]
+    browser.open(tmp_path / page.PAGE_FILE, scripts=False)
+    assert [LINK in each for each in browser.run(links.replace("td.link", "td"))[0]] == [True, False]
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("language", page.LANGUAGES)
+def test_names_of_labels_are_in_the_language_of_the_page(browser: Browser, real: Benchmark, language: str) -> None:
+    label_set = read_label_set(real)
+    shown = "return [...document.querySelectorAll('[data-group=label] [data-name] .label')].map(e => e.textContent)"
+    options = "return [...document.querySelectorAll('#show option')].map(each => each.textContent)"
+    for task, labels in (("ner", label_set.entities), ("sector", label_set.sectors)):
+        browser.open(REAL, f"board={task}-folds&lang={language}&system={'rules' if task == 'ner' else 'tfidf'}")
+        names = [f"{getattr(label, language)} ({label.name})" for label in labels]
+        assert browser.run(shown) == names
+        assert set(names) <= set(browser.run(options))

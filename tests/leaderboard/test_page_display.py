@@ -11,8 +11,10 @@ from selenium.webdriver.common.keys import Keys
 
 from jinbench.annotation.annotators import Annotator, Annotators
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.version import __version__
+from jinbench.dataset import load
 from jinbench.leaderboard import page, ranking
-from jinbench.leaderboard.board import Board, SystemInfo
+from jinbench.leaderboard.board import Board, SystemInfo, combine_kinds
 from tests.helpers.browser import Browser, browser
 from tests.helpers.leaderboard_page import (
     REAL,
@@ -53,11 +55,19 @@ def test_no_width_scrolls_sideways(browser: Browser, boards: dict[str, Any], wid
     browser.size(1280)
 
 
-def test_long_name_does_not_overflow(browser: Browser, small: Board, tmp_path: Path) -> None:
-    browser.size(375)
-    browser.open(write_page(tmp_path, describe_systems(small, SystemInfo("entry", "x" * 300, "y" * 300))))
-    wide, there = browser.run(OVERFLOW)
-    assert wide <= there
+@pytest.mark.parametrize("width", [375, 1025, 1280])
+def test_long_description_does_not_overflow(browser: Browser, small: Board, tmp_path: Path, width: int) -> None:
+    browser.size(width)
+    about = SystemInfo("entry", "x" * 300, "y" * 300)
+    for described in (
+        about,
+        replace(about, model="z" * 80, parameters="0.125B", date="2026-11-22", link="https://a.b"),
+    ):
+        rows = describe_systems(small, described).rows
+        rows = tuple(replace(row, score=replace(row.score, missing=30)) for row in rows)
+        browser.open(write_page(tmp_path, replace(small, rows=rows)))
+        wide, there = browser.run(OVERFLOW)
+        assert wide <= there
     browser.size(1280)
 
 
@@ -105,7 +115,7 @@ def test_both_languages_have_all_texts(browser: Browser) -> None:
         re.findall(r'(?:say|both)\("([a-z_.]+)"', "".join(path.read_text() for path in page._TEMPLATES.iterdir()))
     )
     assert used
-    assert used <= set(strings["en"]) | {"kind.", "by.", "remark."}
+    assert used <= set(strings["en"]) | {"kind.", "by.", "remark.", "fact.", "column."}
 
 
 def test_language_is_kept_in_the_address(browser: Browser) -> None:
@@ -120,6 +130,56 @@ def test_language_is_kept_in_the_address(browser: Browser) -> None:
     left = browser.run("return document.querySelector('.remarks').innerText")
     assert not re.search("[a-z]{4,}", left)
     assert browser.complaints == []
+
+
+@pytest.mark.parametrize(("language", "who"), [("en", "a language model"), ("zh", "语言模型")])
+def test_annotators_stand_in_a_band_below_the_systems(
+    browser: Browser, boards: dict[str, Any], language: str, who: str
+) -> None:
+    for key in ("ner-folds", "sector-test", "ner-noisy"):
+        browser.open(REAL, f"board={key}&lang={language}")
+        bands = browser.run(
+            "return [...document.querySelectorAll('.ranking tbody')]"
+            ".map(body => [body.querySelector('.group')?.innerText,"
+            "[...body.querySelectorAll('[data-system]')].map(row => row.dataset.system)])"
+        )
+        annotators = [row["system"] for row in boards[key]["rows"] if row["about"]["annotator"]]
+        systems = [row["system"] for row in boards[key]["rows"] if not row["about"]["annotator"]]
+        assert bands[0] == [None, systems]
+        assert [names for _, names in bands[1:]] == ([annotators] if annotators else [])
+        assert all(f"({who})" in title or f"（{who}）" in title for title, _ in bands[1:])
+
+
+@pytest.mark.parametrize("language", page.LANGUAGES)
+def test_head_and_legend(browser: Browser, real: Benchmark, language: str) -> None:
+    browser.open(REAL, f"lang={language}")
+    head = browser.run("return document.querySelector('.facts').innerText")
+    for fact in (
+        load.read_manifest(real)["version"],
+        "2026-11-22",
+        f"jinbench {__version__}",
+        "DATASET_CARD.md",
+        "jinbench submit DIR --dry-run",
+        "leaderboard/README.md",
+    ):
+        assert fact in head
+    assert real.card.is_file()
+    assert (real.leaderboard / "README.md").is_file()
+    strings = page.read_strings()[language]
+    legend = browser.run("return document.querySelector('.ranking').previousElementSibling.textContent")
+    assert legend.split("≈") == [f"2–3{strings['legend.range']} ", strings["legend.tied"]]
+
+
+@pytest.mark.parametrize("language", page.LANGUAGES)
+def test_first_system_is_on_the_first_screen_of_a_phone(
+    browser: Browser, boards: dict[str, Any], language: str
+) -> None:
+    browser.size(390, 844)
+    for key in boards:
+        browser.open(REAL, f"board={key}&lang={language}")
+        end = browser.run("return document.querySelector('.ranking [data-system]').getBoundingClientRect().bottom")
+        assert end <= 844, key
+    browser.size(1280)
 
 
 def test_page_without_sectors_does_not_mention_them(real: Benchmark) -> None:
@@ -139,7 +199,8 @@ def test_annotator_kind_is_stated(boards: dict[str, Any], real: Benchmark) -> No
 
     def labelled(*kinds: str) -> str:
         entries = tuple(Annotator(kind, kind, "how", "1.0.0", "2026-11-22", ()) for kind in kinds)
-        return page.annotator_kind(Annotators(kinds[0], (replace(entries[0], adjudicates=kinds[1:]), *entries[1:])))
+        adjudicated = Annotators(kinds[0], (replace(entries[0], adjudicates=kinds[1:]), *entries[1:]))
+        return combine_kinds(adjudicated.kinds)
 
     assert [labelled("person"), labelled("person", "language model")] == ["person", "mixed"]
 

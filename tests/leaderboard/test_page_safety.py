@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jinbench.leaderboard import page
-from jinbench.leaderboard.board import Board, SystemInfo
+from jinbench.leaderboard.board import Board, SystemInfo, safe_link
 from tests.helpers.browser import Browser, browser
 from tests.helpers.leaderboard_page import change_view, describe_systems, listed_systems, write_page
 
@@ -27,7 +27,8 @@ EVIL = [
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_text_of_submitters_is_not_interpreted(browser: Browser, small: Board, tmp_path: Path, evil: str) -> None:
-    about = SystemInfo("entry", evil, evil, "javascript:window.hacked=1", evil, "unknown", evil, (evil,))
+    about = SystemInfo("entry", evil, evil, "javascript:window.hacked=1", evil, "unknown", evil, (evil,), model=evil)
+    about = replace(about, parameters=evil, date=evil)
     rows = tuple(replace(row, about=about, system=f"{evil}{n}", ties=()) for n, row in enumerate(small.rows))
     path = write_page(tmp_path, replace(small, rows=rows, pairs=()))
     shown = evil.replace("\x00", "\ufffd").replace("\ud800", "?")
@@ -70,7 +71,7 @@ def test_policy_allows_only_the_own_script(browser: Browser, small: Board, tmp_p
     ],
 )  # fmt: skip
 def test_only_http_links_are_safe(given: str, safe: bool) -> None:
-    assert page.safe_link(given) == (given if safe else "")
+    assert safe_link(given) == (given if safe else "")
 
 
 def test_a_safe_link_is_a_link(browser: Browser, small: Board, tmp_path: Path) -> None:
@@ -103,9 +104,14 @@ HOSTILE = st.text() | st.lists(
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.tuples(*[HOSTILE] * 5))
+@given(st.tuples(*[HOSTILE] * 6))
 def test_arbitrary_text_adds_no_element(small: Board, texts: tuple[str, ...]) -> None:
-    name, who, link, trained, note = texts
-    plain = page.render_page([describe_systems(small, SystemInfo("entry", "n", "w", "", "t", "no", "x"))], "t")
-    told = page.render_page([describe_systems(small, SystemInfo("entry", name, who, link, trained, "no", note))], "t")
+    name, who, link, trained, note, model = texts
+    model += "x"  # a model is a column
+    plain = page.render_page(
+        [describe_systems(small, SystemInfo("entry", "n", "w", "", "t", "no", "x", model="m"))], "t"
+    )
+    told = page.render_page(
+        [describe_systems(small, SystemInfo("entry", name, who, link, trained, "no", note, model=model))], "t"
+    )
     assert Tags(told).found == Tags(plain).found

@@ -145,7 +145,30 @@ def test_system_that_saw_the_test_articles_has_no_rank() -> None:
 def test_board_without_systems_has_no_rows() -> None:
     board = ranking.rank_systems(gold_of([{X}]), SystemPredictions())
     assert board.rows == ()
-    assert "rank" in format_markdown([board])
+    assert "No systems yet." in format_markdown([board])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "who"),
+    [
+        (("language model",) * 2, "a language model"),
+        (("person",), "people"),
+        (("person", "x"), "people and language models"),
+    ],
+)
+def test_annotators_have_a_table_below_the_systems(kinds: tuple[str, ...], who: str) -> None:
+    right = guesses(*[{X}] * 30)
+    annotators = {(f"annotator-{n}", kind): right for n, kind in enumerate(kinds)}
+    board = ranking.rank_systems(gold_of([{X}] * 30), SystemPredictions({"poor": {}}), annotators)
+    assert [row.system for row in board.rows] == ["poor", *(name for name, _ in annotators)]
+    for text in (str(board), board._repr_html_()):
+        systems, band = text.split(f"Annotators ({who}): no rank and no ceiling")
+        assert "poor" in systems
+        assert "annotator-0" not in systems
+        assert all(name in band for name, _ in annotators)
+        assert "poor" not in band
+    assert "missing" in str(board), "thirty items of the system"
+    assert "missing" not in str(board).split("Annotators")[1]
 
 
 def test_names_of_systems_are_escaped_in_markdown() -> None:

@@ -46,6 +46,18 @@ function part(name) {
   return tier ? say("part.level", { noise: say(`part.${tier[1]}`), level: tier[2] }) : say(`part.${name}`);
 }
 
+/** The name of a label in the language of the page, with the name that the data has, where they differ. */
+function labelName(name) {
+  const own = say(`label.${name}`);
+  return own === name ? name : `${own} (${name})`;
+}
+
+/** The name of a cell of a group of a score. */
+const cellName = (group, name) => (group === "label" || group === "sector" ? labelName(name) : part(name));
+
+/** A link that somebody gave. */
+const link = (url, text) => el("a", { href: url, rel: "noopener noreferrer nofollow", target: "_blank" }, text);
+
 /** An interval with its point on the axis from 0 to 1; `marks` says what it looks like. Several may share an axis. */
 function bar(figures, label) {
   const paths = figures.map(({ value, low, high, mark }, place) => {
@@ -77,7 +89,7 @@ function chips(row) {
   const why = about.oracle_inputs.length
     ? say("why.oracle", { what: about.oracle_inputs.join(", ") })
     : about.saw_test_articles !== "no" && say(`why.${about.saw_test_articles}`);
-  return [el("span", { class: "chip" }, say(`kind.${about.kind}`)), why && el("span", { class: "chip warn" }, why)];
+  return [!about.annotator && el("span", { class: "chip" }, say(`kind.${about.kind}`)), why && el("span", { class: "chip warn" }, why)];
 }
 
 /** How a system is drawn. */

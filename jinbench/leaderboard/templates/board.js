@@ -11,7 +11,7 @@ function choices(board) {
   const overall = OVERALL.filter((name) => board.rows.some((row) => has(row, name))).map((name) => ({ key: name, text: say(`figure.${name}`) }));
   const groups = [{ name: "all", entries: overall }];
   for (const [name, cells] of parts(score)) {
-    groups.push({ name, entries: cells.map((cell) => ({ key: `${name}:${cell.name}`, text: part(cell.name) })) });
+    groups.push({ name, entries: cells.map((cell) => ({ key: `${name}:${cell.name}`, text: cellName(name, cell.name) })) });
   }
   return groups;
 }
@@ -47,6 +47,10 @@ function split(show) {
 const COLUMNS = {
   rank: { value: (row) => row.rank },
   system: { value: (row) => row.about.name },
+  model: { value: (row) => row.about.model || null },
+  parameters: { value: (row) => amount(row.about.parameters), down: true },
+  date: { value: (row) => row.about.date || null, down: true },
+  link: { value: (row) => row.about.url || null },
   figure: { value: (row, found) => found.value, down: true },
   precision: { value: (row, found) => (found.cell && !found.few ? found.cell.precision : null), down: true },
   recall: { value: (row, found) => (found.cell && !found.few ? found.cell.recall : null), down: true },
@@ -55,10 +59,13 @@ const COLUMNS = {
   missing: { value: (row) => row.score.missing, down: true },
 };
 
+/** The number that is written as 7B, or null. */
+const amount = (text) => (text ? Number.parseFloat(text) * (10 ** (3 * " KMBT".indexOf(text.at(-1))) || 1) : null);
+
 /** Rows with their figures, in the order that is asked for. What has no value stands last either way. */
-function sorted(board, state) {
+function sorted(board, state, annotator) {
   const value = COLUMNS[state.sort].value;
-  const rows = board.rows.map((row) => ({ row, found: figure(row, state.show) }));
+  const rows = board.rows.filter((row) => row.about.annotator === annotator).map((row) => ({ row, found: figure(row, state.show) }));
   const keyed = rows.map((each) => ({ ...each, key: value(each.row, each.found) }));
   keyed.sort((a, b) => {
     if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
@@ -76,29 +83,37 @@ function headOf(key, text, state, go) {
   return el("th", { scope: "col", role: "columnheader", class: `head ${key}`, "aria-sort": direction }, button);
 }
 
+/** What a submitter may say of a system; each is a column where a system of the board has it. */
+const ABOUT = ["model", "parameters", "date", "link"];
+
 function table(board, state, go) {
+  const shown = (key) => board.optional.includes(key);
   const [group, name] = split(state.show);
-  const title = name === undefined ? say(`figure.${group}`) : `F1 \u00b7 ${part(name)}`;
+  const title = name === undefined ? say(`figure.${group}`) : `F1 \u00b7 ${cellName(group, name)}`;
   const heads = [
     el("th", { scope: "col", role: "columnheader", class: "head compare" }, el("span", { class: "hush" }, say("column.compare"))),
     headOf("rank", say("column.rank"), state, go),
     headOf("system", say("column.system"), state, go),
+    ABOUT.filter(shown).map((key) => headOf(key, say(`column.${key}`), state, go)),
     headOf("figure", title, state, go),
     el("th", { scope: "col", role: "columnheader", class: "head plot" }, el("span", { class: "hush" }, say("column.plot")), axis(state.show === "micro" ? board.minimum_detectable : null)),
     headOf("precision", say("column.precision"), state, go),
     headOf("recall", say("column.recall"), state, go),
     headOf("right", say("column.right"), state, go),
     headOf("ties", say("column.ties"), state, go),
-    headOf("missing", say("column.missing"), state, go),
-  ];
-  const body = el("tbody", { role: "rowgroup" }, sorted(board, state).map(({ row, found }) => line(board, row, found, state, go)));
+    shown("missing") && headOf("missing", say("column.missing"), state, go),
+  ].flat().filter(Boolean);
+  const lines = (annotator) => sorted(board, state, annotator).map(({ row, found }) => line(board, row, found, state, go));
+  const body = el("tbody", { role: "rowgroup" }, lines(false));
+  const bandTitle = el("tr", { role: "row", class: "group" }, el("th", { role: "rowheader", scope: "rowgroup", colspan: heads.length }, say("annotators", { who: say(`who.${board.annotators}`) })));
+  const band = board.annotators && el("tbody", { role: "rowgroup", class: "annotators" }, bandTitle, lines(true));
   const near = (event) => highlight(body, board, event.target.closest?.("tr")?.dataset.system);
   for (const kind of ["mouseover", "focusin"]) body.addEventListener(kind, near);
   body.addEventListener("mouseleave", () => highlight(body, board, document.activeElement?.closest?.("tr")?.dataset.system));
   body.addEventListener("focusout", (event) => highlight(body, board, event.relatedTarget?.closest?.("tr")?.dataset.system));
   const caption = el("caption", { class: "hush" }, `${titleOf(board)}: ${title}`);
   const head = el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads));
-  return el("table", { role: "table", class: "ranking" }, caption, head, body);
+  return el("table", { role: "table", class: ABOUT.some(shown) ? "ranking described" : "ranking" }, caption, head, body, band || null);
 }
 
 /** Mark the rows that are not significantly different from that of `system`. */
@@ -126,14 +141,21 @@ function line(board, row, found, state, go) {
     el("td", { role: "cell", class: "compare" }, el("input", { type: "checkbox", id: `pick-${id}`, checked: picked, "aria-label": say("compare_pick", { name: isolated(name) }), change: () => go(pick(state, row.system)) })),
     cell("rank", row.rank_range),
     el("th", { scope: "row", role: "rowheader", class: "system" }, el("button", { type: "button", id: `open-${id}`, class: "name", title: say("details_of", { name: isolated(name) }), "aria-haspopup": "dialog", click: () => go({ system: row.system }) }, el("bdi", {}, name)), el("span", { class: "chips" }, chips(row))),
+    ABOUT.filter((key) => board.optional.includes(key)).map((key) => cell(key, key === "link" ? row.about.url && link(row.about.url, say("column.link")) : el("bdi", {}, row.about[key]))),
     el("td", { role: "cell", class: "figure" }, found.few ? el("span", { class: "soft" }, say("counts_only")) : [el("b", {}, figureText(found.value)), " ", el("span", { class: "soft" }, intervalOf(found), found.mean?.of !== undefined && found.mean.labels !== undefined && ` ${say("over", found.mean)}`)]),
     el("td", { role: "cell", class: "plot" }, bar([{ ...found, mark: markOf(row) }], label)),
     cell("precision", found.cell && !found.few ? figureText(found.cell.precision) : "\u2013"),
     cell("recall", found.cell && !found.few ? figureText(found.cell.recall) : "\u2013"),
     cell("right", found.cell ? `${found.cell.correct} / ${found.cell.gold}` : "\u2013"),
     cell("ties", row.ties.flatMap((tie, place) => [place ? ", " : "", el("bdi", {}, nameOf(board, tie))])),
-    cell("missing", String(row.score.missing)),
+    board.optional.includes("missing") && cell("missing", String(row.score.missing)),
   );
+}
+
+/** What a range of ranks and the highlighting of rows mean. */
+function legend(board) {
+  const tied = board.rows.find((row) => row.ties.length);
+  return tied && el("p", { class: "ties-legend" }, el("b", {}, tied.rank_range), `${say("legend.range")} `, el("span", { class: "swatch" }, "\u2248"), say("legend.tied"));
 }
 
 /** A third choice takes the place of the first. */

@@ -46,7 +46,7 @@ function differenceBar({ value, low, high }) {
 function sides(a, b) {
   const heads = [el("th", { scope: "col" }, ""), ...[a, b].map((row, place) => el("th", { scope: "col", class: "side-head" }, el("i", { class: `key ${place ? "b" : "a"}`, "aria-hidden": "true" }), el("bdi", {}, row.about.name))), el("th", { scope: "col", class: "plot" }, axis(null)), el("th", { scope: "col", class: "minus" }, "\u0394")];
   const overall = OVERALL.filter((name) => has(a, name) && has(b, name)).map((name) => ({ key: name, text: say(`figure.${name}`) }));
-  const groups = [["all", overall], ...parts(a.score).map(([group, cells]) => [group, cells.map((cell) => ({ key: `${group}:${cell.name}`, text: part(cell.name) }))])];
+  const groups = [["all", overall], ...parts(a.score).map(([group, cells]) => [group, cells.map((cell) => ({ key: `${group}:${cell.name}`, text: cellName(group, cell.name) }))])];
   const bodies = groups.map(([group, entries]) => el("tbody", { "data-group": group }, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: 5 }, say(`group.${group}`))), entries.map((entry) => both(entry, a, b))));
   return [el("table", { class: "sides" }, el("thead", {}, el("tr", {}, heads)), bodies), el("p", { class: "soft" }, `${say("compare.single")} ${say("counts_note", DATA)}`)];
 }

@@ -78,14 +78,15 @@ function top() {
     el("button", { type: "button", id: `lang-${name}`, lang: code, "aria-pressed": String(name === language), click: () => go({ lang: name }) }, DATA.strings[name].language),
   );
   const by = DATA.labelled_by && DATA.strings.en[`by.${DATA.labelled_by}`] && el("p", { class: "honest" }, say(`by.${DATA.labelled_by}`));
+  const facts = DATA.facts.map(([key, value]) => el("li", {}, say(`fact.${key}`, { value })));
   const notes = ["how_scored", "how_interval", "how_tie", "how_detectable", "how_few"].map((key) => el("li", {}, say(key, DATA)));
   return el(
     "header",
     { class: "top" },
     el("div", { class: "title" }, el("h1", {}, el("span", { lang: "zh-Hans" }, DATA.title)), el("div", { class: "languages", role: "group", "aria-label": say("switch") }, switches)),
-    el("p", { class: "intro" }, say("intro")),
+    el("ul", { class: "facts" }, facts, el("li", {}, `${say("enter.before")} `, el("code", {}, "jinbench submit DIR --dry-run"), ` ${say("enter.after")}`)),
     by,
-    el("details", { id: "how" }, el("summary", { id: "how-summary" }, say("how")), el("ul", {}, notes)),
+    el("details", { id: "how" }, el("summary", { id: "how-summary" }, say("how")), el("p", {}, say("intro")), el("ul", {}, notes)),
   );
 }
 
@@ -98,12 +99,12 @@ function picked(board, state) {
 }
 
 function view(board, state) {
-  const remarks = board.remarks.map((remark) => el("li", { "data-remark": remark.kind }, say(`remark.${remark.kind}`, remark.values)));
+  const remarks = board.remarks.filter((remark) => remark.kind !== "ties").map((remark) => el("li", { "data-remark": remark.kind }, say(`remark.${remark.kind}`, remark.values)));
   return el(
     "main",
     {},
     controls(board, state),
-    el("section", { class: "board" }, el("h2", {}, titleOf(board), " ", el("span", { class: "soft" }, say("articles", { number: board.articles }))), table(board, state, go), picked(board, state), el("ul", { class: "remarks" }, remarks, el("li", {}, say("rank_note"))), el("p", {}, el("span", { class: "soft" }, `${say("signature")} `), el("code", {}, board.signature))),
+    el("section", { class: "board" }, el("h2", {}, titleOf(board), " ", el("span", { class: "soft" }, say("articles", { number: board.articles }))), legend(board), table(board, state, go), picked(board, state), el("ul", { class: "remarks" }, remarks, el("li", {}, say("rank_note"))), el("p", {}, el("span", { class: "soft" }, `${say("signature")} `), el("code", {}, board.signature))),
     comparison(board, state, go),
   );
 }

@@ -17,13 +17,16 @@ function about(board, row) {
     ["rank", row.rank_range],
     ["ties", row.ties.flatMap((tie, place) => [place ? ", " : "", el("bdi", {}, nameOf(board, tie))])],
     ["who", known.who],
-    ["link", known.url ? el("a", { href: known.url, rel: "noopener noreferrer nofollow", target: "_blank" }, known.link) : known.link],
+    ["link", known.url ? link(known.url, known.link) : known.link],
+    ["model", known.model],
+    ["parameters", known.parameters],
+    ["date", known.date],
     ["trained_on", known.trained_on],
     ["saw", !known.annotator && say(`saw.${known.saw_test_articles}`)],
     ["oracle", known.oracle_inputs.join(", ")],
     ["note", known.note],
   ].filter(([, value]) => (Array.isArray(value) ? value.length : value));
-  const list = entries.map(([key, value]) => el("div", {}, el("dt", {}, say(`about.${key}`)), el("dd", { id: `about-${key}` }, key === "who" || key === "note" || key === "trained_on" ? el("bdi", {}, value) : value)));
+  const list = entries.map(([key, value]) => el("div", {}, el("dt", {}, say(`about.${key}`)), el("dd", { id: `about-${key}` }, ["who", "model", "note", "trained_on"].includes(key) ? el("bdi", {}, value) : value)));
   return el("section", {}, el("h3", {}, say("about.heading")), el("dl", {}, list), el("p", {}, el("span", { class: "soft" }, `${say("signature")} `), el("code", {}, board.signature)));
 }
 
@@ -41,7 +44,7 @@ function cellTable(row) {
 
 function cellLine(group, cell, mark) {
   const found = ofCell(cell);
-  const name = group === "all" ? say("figure.micro") : part(cell.name);
+  const name = group === "all" ? say("figure.micro") : cellName(group, cell.name);
   const label = found.few ? say("plot_bare", { name, value: say("counts_only") }) : say("plot_bare", { name, value: `${figureText(found.value)} ${intervalOf(found)}` });
   return el(
     "tr",
@@ -82,7 +85,7 @@ function mistakeKinds(row, board) {
     length.style.width = `${(100 * (kinds[kind] ?? 0)) / most}%`;
     return el("tr", { "data-kind": kind }, el("th", { scope: "row" }, el("span", { class: "sign", "aria-hidden": "true" }, SIGNS[kind]), " ", say(`mistake.${kind}`)), el("td", { class: "number" }, String(kinds[kind] ?? 0)), el("td", { class: "lengths", "aria-hidden": "true" }, length));
   });
-  const pairs = confused.slice(0, 10).map(([gold, guess, times]) => el("tr", {}, el("td", {}, gold), el("td", {}, guess), el("td", { class: "number" }, String(times))));
+  const pairs = confused.slice(0, 10).map(([gold, guess, times]) => el("tr", {}, el("td", {}, labelName(gold)), el("td", {}, labelName(guess)), el("td", { class: "number" }, String(times))));
   const heads = ["gold", "predicted", "times"].map((key) => el("th", { scope: "col", class: key }, say(`confused.${key}`)));
   const types = board.task === "ner" && el("section", {}, el("h3", {}, say("confused.heading")), pairs.length ? el("table", { class: "confused" }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, pairs)) : el("p", {}, say("confused.none")));
   return el("div", { class: "two" }, el("section", {}, el("h3", {}, say("mistake.heading")), el("table", { class: "kinds" }, el("tbody", {}, list))), types);
@@ -118,10 +121,10 @@ function marked(text, labels) {
 }
 
 function chosen(labels) {
-  return labels.length ? labels.map(([kind, [name]]) => [mark(kind, name), " "]) : el("span", { class: "soft" }, say("example.nothing"));
+  return labels.length ? labels.map(([kind, [name]]) => [mark(kind, say(`label.${name}`)), " "]) : el("span", { class: "soft" }, say("example.nothing"));
 }
 
-/** A stretch, how it is judged, and its type: by a sign and the form of the line below it, not by colour alone. */
+/** A stretch, how it is judged, and its type: by a sign and the form of the line below it, not by colour alone. Names in the data are English. */
 function mark(kind, text, type) {
-  return el("mark", { class: `mark ${kind}`, title: say(`mistake.${kind}`) }, el("span", { class: "sign" }, SIGNS[kind]), el("span", { class: "stretch" }, text), type && el("small", {}, type));
+  return el("mark", { class: `mark ${kind}`, title: say(`mistake.${kind}`) }, el("span", { class: "sign" }, SIGNS[kind]), el("span", { class: "stretch" }, text), type && el("small", {}, language === "en" ? type : say(`label.${type}`)));
 }
