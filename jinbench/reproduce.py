@@ -144,7 +144,7 @@ def copy_inputs(benchmark: Benchmark, folder: Path) -> Benchmark:
         shutil.copytree(source, folder / source.name)
     for path in [
         *find_recipes(benchmark),
-        *(benchmark.root / name for name in ("README.md", "DATASET_CARD.md", "CITATION.cff", "LICENSE-DATA.md")),
+        *(benchmark.root / name for name in (*card.DOCUMENTS, "CITATION.cff", "LICENSE-DATA.md")),
         benchmark.splits,
         *files.walk_files(benchmark.leaderboard / "entries"),
     ]:

@@ -198,8 +198,8 @@ def test_invalid_predictions_are_refused(world: Benchmark, predictions: Any, sai
         jinbench.score(predictions, root=world.root)
 
 
-def test_readme_example_runs() -> None:
-    match = re.search(r"## In scripts\n\n```py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_example_of_the_documents_runs() -> None:
+    match = re.search(r"## Scoring\n\n```py\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
     assert match
     done = subprocess.run([sys.executable, "-c", match[1]], cwd=ROOT, capture_output=True, text=True, check=True)
     for part in (

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import features, load
 from jinbench.publish import card
 from tests.helpers.paths import ROOT
+from tools import make_cli_docs
 
 
 def list_commands() -> list[tuple[str, Any]]:
@@ -32,15 +34,49 @@ def list_commands() -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(("name", "command"), list_commands(), ids=[name for name, _ in list_commands()])
-def test_every_command_is_explained_and_in_the_readme(name: str, command: Any) -> None:
+def test_every_command_is_explained_and_in_the_documents(name: str, command: Any) -> None:
     assert len(command.help or "") > 30
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
     assert any("--json" in parameter.opts for parameter in command.params), f"{name} has no --json"
-    readme = (ROOT / "README.md").read_text()
-    group, _, sub = name.rpartition(" ")
-    row = next(line for line in readme.splitlines() if line.startswith("| `") and f"`jinbench {group or sub}" in line)
-    assert f"`{sub}`" in row or f" {name}" in readme, f"jinbench {name} is not in the README"
+    assert f"\n## jinbench {name}\n" in (ROOT / "docs" / "cli.md").read_text()
+
+
+def test_the_help_of_all_commands_is_up_to_date() -> None:
+    assert make_cli_docs.PATH.read_text() == make_cli_docs.build_cli_docs(), "type: python tools/make_cli_docs.py"
+
+
+def list_documents() -> list[Path]:
+    folders = ("seeds", "annotation", "baselines", "leaderboard", "benchmarks")
+    readmes = (ROOT / folder / "README.md" for folder in folders)
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *readmes]
+
+
+def test_every_command_that_the_documents_type_exists() -> None:
+    """With its options, in every block of shell code."""
+    known = dict(list_commands())
+    typed = 0
+    for path in list_documents():
+        code = "\n".join(re.findall(r"^```sh\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE))
+        for line in re.findall(r"^jinbench (\S.*)$", re.sub(r" *(#|&&).*", "", code), re.MULTILINE):
+            words = re.sub(r"--(root|url|token-file) \S+", "", line).split()
+            name = next((name for name in (" ".join(words[:2]), words[0]) if name in known), None)
+            assert name, f"{path.name}: jinbench {line}"
+            options = {option for parameter in known[name].params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= options, f"{path.name}: jinbench {line}"
+            typed += 1
+    assert typed > 50
+
+
+def test_the_readme_lists_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    table = (ROOT / "README.md").read_text().split("## Extras\n")[1].split("\n## ")[0]
+    assert {*re.findall(r"`([a-z]+)`(?=[^|]* \|.* \|$)", table, re.MULTILINE)} == {*project["optional-dependencies"]}
+
+
+@pytest.mark.parametrize(("name", "most"), [("README.md", 9), ("DATASET_CARD.md", 14)])
+def test_a_document_stays_short(name: str, most: int) -> None:
+    assert (ROOT / name).stat().st_size <= most * 1000, "there is room in docs/"
 
 
 def test_generated_sections_are_up_to_date(real: Benchmark) -> None:
@@ -80,15 +116,18 @@ def test_the_first_screen_of_the_readme_has_the_two_commands() -> None:
 
 
 def test_links_between_the_documents_work() -> None:
-    folders = ("seeds", "annotation", "baselines", "leaderboard", "benchmarks")
-    for path in [
-        *ROOT.glob("*.md"),
-        *(ROOT / "docs").glob("*.md"),
-        *(ROOT / folder / "README.md" for folder in folders),
-    ]:
+    for path in list_documents():
         prose = re.sub(r"`[^`\n]*`", "", path.read_text())
-        for link in re.findall(r"\]\(([^)#:]+)\)", prose):
-            assert (path.parent / link).exists(), f"{path.name}: {link}"
+        for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", prose):
+            target = path.parent / link if link else path
+            assert target.exists(), f"{path.name}: {link}"
+            assert not anchor or anchor in list_anchors(target), f"{path.name}: {link}#{anchor}"
+
+
+def list_anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_target_of_the_makefile_is_explained() -> None:
@@ -101,10 +140,12 @@ def test_every_target_of_the_makefile_is_explained() -> None:
 def test_the_snippets_pass_type_checkers(tmp_path: Path) -> None:
     """As a user's own files, beside an installed package."""
     for document in (ROOT / "README.md", ROOT / "DATASET_CARD.md", *(ROOT / "docs").glob("*.md")):
-        for n, snippet in enumerate(re.findall(r"^```py(?:thon)?\n(.*?)^```$", document.read_text(), re.S | re.M)):
+        for n, snippet in enumerate(re.findall(r"^```py\n(.*?)^```$", document.read_text(), re.S | re.M)):
             (tmp_path / f"{document.stem.lower()}_{n}.py").write_text(snippet)
+        if program := re.findall(r"^```python\n(.*?)^```$", document.read_text(), re.S | re.M):  # one after the other
+            (tmp_path / f"{document.stem.lower()}.py").write_text("\n".join(program))
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert len(names) >= 10
+    assert len(names) >= 7
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "basic"}))
     mypy = ["mypy", "--strict", "--allow-untyped-defs", "--ignore-missing-imports", "--cache-dir", ".cache", *names]
     for command in (mypy, ["basedpyright", "--pythonpath", sys.executable]):

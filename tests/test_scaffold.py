@@ -49,13 +49,13 @@ def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
     (problem,) = caught.value.problems
     assert (problem.code, problem.found) == ("pages-missing", "0 pages, 0 articles")
     assert "jinbench seeds add" in problem.fix
-    for document in ("README.md", "DATASET_CARD.md"):
+    sections = set()
+    for document in card.DOCUMENTS:
         text = files.read_text(where.root / document)
-        blocks = re.findall(r"<!-- generated:([a-z-]+) -->", text)
-        assert set(blocks) <= card.BLOCKS.keys() | card.BOARD_BLOCKS.keys()
-        assert "# The Paper\n" in text
+        assert re.search(r"^# The Paper(: the dataset in detail)?$", text, re.MULTILINE)
         assert "{{" not in text
-    assert set(blocks) == card.BLOCKS.keys() | card.BOARD_BLOCKS.keys()  # the card leaves none out
+        sections |= set(re.findall(r"<!-- generated:([a-z-]+) -->", text))
+    assert sections == card.section_names()  # the documents leave none out
     assert 'pretty_name: "The Paper"\n' in files.read_text(where.card)
     assert scaffold.count_todos(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
 
@@ -84,7 +84,9 @@ def test_every_field_of_a_label_is_explained() -> None:
         assert re.search(rf"^#   {name} |^# .*\b{name}\b", after, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("document", ["README.md", "Makefile", "annotation/README.md", "DATASET_CARD.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "Makefile", "annotation/README.md", "DATASET_CARD.md", "docs/dataset.md"]
+)
 def test_every_command_that_it_names_exists(document: str) -> None:
     text = files.read_text(TEMPLATE / document)
     named = re.findall(r"(?:jinbench|\$\(JINBENCH\)) ([a-z]+)(?: ([a-z]+))?", text)
@@ -100,7 +102,7 @@ def test_the_same_in_two_places(tmp_path: Path) -> None:
         scaffold.create_benchmark(tmp_path / name / "paper", "The Paper", example=True) for name in ("a", "b")
     )
     assert contents(first.root) == contents(second.root)
-    assert len(contents(first.root)) == 18
+    assert len(contents(first.root)) == 19
     assert (first.root / ".gitignore").is_file()
     for name, data in contents(first.root).items():
         assert str(tmp_path).encode() not in data, name

@@ -1,7 +1,7 @@
 """Croissant 1.1 metadata with RAI fields (JSON-LD): `dataset/croissant.json`.
 
-Facts come from the manifest, the features, annotators.toml and agreement.json; prose from the card, by heading. Empty
-fields are left out. The file lists the hashes of the others, so it is made last and is in no list itself.
+Facts come from the manifest, the features, annotators.toml and agreement.json; prose from the card and docs/dataset.md,
+by heading. Empty fields are left out. The file lists the hashes of the others, so it is made last and is in no list.
 """
 
 import re
@@ -80,9 +80,10 @@ def build_croissant(benchmark: Benchmark, manifest: Manifest | None = None, card
         read_annotators(benchmark),
         Documents(
             label_set.title,
-            _read_if_present(benchmark, "DATASET_CARD.md") if card is None else card,
-            _read_if_present(benchmark, "CITATION.cff"),
-            _read_if_present(benchmark, "LICENSE-DATA.md"),
+            card=_read_if_present(benchmark, markdown.CARD) if card is None else card,
+            details=_read_if_present(benchmark, markdown.DETAILS),
+            citation=_read_if_present(benchmark, "CITATION.cff"),
+            rights=_read_if_present(benchmark, "LICENSE-DATA.md"),
         ),
         agreement_record=agreement.read_agreement(benchmark) if agreement.agreement_path(benchmark).is_file() else None,
         errata=read_errata(benchmark),
@@ -104,12 +105,12 @@ def describe_dataset(
     """Return the JSON-LD object. `features`: types by config; `agreement_record`: the contents of agreement.json."""
     hashes = _ordered_hashes(manifest, features)
     head = (
-        markdown.parse_front_matter(documents.card.split("---\n")[1], "DATASET_CARD.md")
+        markdown.parse_front_matter(documents.card.split("---\n")[1], markdown.CARD)
         if documents.card.startswith("---\n")
         else {}
     )
     citation = markdown.parse_front_matter(documents.citation, "CITATION.cff")
-    sections = markdown.split_sections(documents.card)
+    sections = markdown.split_sections(f"{documents.card}\n{documents.details}")
     creators = [_creator(author) for author in citation.get("authors", ())]
     tasks = [*head.get("task_categories", ()), *head.get("task_ids", ()), *head.get("tags", ())]
     fields = {

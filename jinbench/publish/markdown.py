@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from jinbench.core.errors import fail, shorten
 from jinbench.core.types import JsonObject
 
+CARD, DETAILS = "DATASET_CARD.md", "docs/dataset.md"  # what the Hub shows, and what it has no room for
+
 _HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
 _GENERATED_OR_CODE = re.compile(
     r"\A---\n.*?\n---\n|<!-- generated:.*?<!-- end:[a-z-]+ -->|^```.*?^```$|<!--.*?-->", re.DOTALL | re.M
@@ -22,6 +24,7 @@ class Documents:
 
     title: str
     card: str = ""
+    details: str = ""
     citation: str = ""
     rights: str = ""
 

@@ -1,6 +1,6 @@
 """RAI fields of Croissant: collection, annotation, quality, uses and limits of the data.
 
-Facts come from annotators.toml, errata and agreement.json; prose from the sections of the card.
+Facts come from annotators.toml, errata and agreement.json; prose from the sections of the card and docs/dataset.md.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from jinbench.publish import markdown
 from jinbench.publish.markdown import Documents, Sections
 from jinbench.scoring.results import format_interval
 
-# Headings of the card whose section fills an RAI field; the first that the card has.
+# Headings of the two documents whose section fills an RAI field; the first that they have.
 _SECTIONS = {
     "dataCollection": ("Where the text comes from",),
     "dataPreprocessingProtocol": ("What the pages did to the text",),

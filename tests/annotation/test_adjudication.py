@@ -154,7 +154,8 @@ after = "昨天开工"
 """,
     )
     files.write_text(mini.root / "README.md", "<!-- generated:errata -->\n<!-- end:errata -->\n")
-    mini.card.unlink()
+    for document in ("DATASET_CARD.md", "docs/dataset.md"):
+        (mini.root / document).unlink()
     assert card.write_card(mini) == ["README.md"]
     assert card.write_card(mini) == []
     text = (mini.root / "README.md").read_text()

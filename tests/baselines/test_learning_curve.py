@@ -87,17 +87,17 @@ def test_verdict_follows_the_last_step(benchmark: Benchmark) -> None:
 
 
 def test_card_shows_the_stored_curves_and_their_plot(benchmark: Benchmark) -> None:
-    assert "No learning curve" in card.BLOCKS["curve"](benchmark)
+    assert "No learning curve" in card.render_section(benchmark, "curve")
     curve = measure(benchmark)
     learning_curve.write_curve(curve, benchmark.baselines / "memory")
     assert (
         learning_curve.read_curves(benchmark) == [curve]
         or json.loads(json.dumps(curve.to_dict())) == learning_curve.read_curves(benchmark)[0].to_dict()
     )
-    text = card.BLOCKS["curve"](benchmark)
+    text = card.render_section(benchmark, "curve")
     assert text.startswith("![Micro-F1 over the number of training articles: memory (ner) 0.")
     assert learning_curve.read_curves(benchmark)[0].verdict in text
-    assert "| unseen entities |" in card.BLOCKS["conditions"](benchmark)
+    assert "| unseen entities |" in card.render_section(benchmark, "conditions")
 
     files.write_text(benchmark.root / "DATASET_CARD.md", "<!-- generated:curve -->\n<!-- end:curve -->\n")
     path = benchmark.baselines / "memory" / "curve.json"

@@ -242,4 +242,4 @@ def test_recipe_without_its_packages_is_skipped(
 
 
 def test_card_needs_no_recipe(benchmark: Benchmark) -> None:
-    assert "no system" in card.BLOCKS["conditions"](benchmark).lower()
+    assert "no system" in card.render_section(benchmark, "conditions").lower()

@@ -84,14 +84,15 @@ def test_too_few_predictions_are_refused(world: Benchmark, tmp_path: Path) -> No
         run.run_recipe(world, write_recipe(tmp_path, PREDICTING_RECIPE.replace("WHAT", "[]")))
 
 
-def test_example_of_the_readme_runs_in_an_empty_folder(tmp_path: Path, real: Benchmark) -> None:
-    match = re.search(r"<!-- example:my_model.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_example_of_the_documents_runs_in_an_empty_folder(tmp_path: Path, real: Benchmark) -> None:
+    text = (ROOT / "docs" / "submitting.md").read_text()
+    match = re.search(r"<!-- example:my_model.py -->\n```python\n(.*?)```", text, re.DOTALL)
     assert match
     result = run.run_recipe(real, write_recipe(tmp_path, match[1]))
     assert (result.scores["folds"].micro.f1 or 0) > 0.02
 
 
-def test_run_writes_the_files_that_the_readme_names(world: Benchmark, tmp_path: Path) -> None:
+def test_run_writes_the_files_that_the_documents_name(world: Benchmark, tmp_path: Path) -> None:
     shutil.copy(ROOT / "baselines" / "gazetteer.py", tmp_path / "mine.py")
     result = run.run_recipe(world, load_recipe(tmp_path / "mine.py"))
     run.write_result(result, tmp_path / "mine")

@@ -83,8 +83,16 @@ def snippets(name: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize(("name", "number"), [("DATASET_CARD.md", 5), ("README.md", 2)])
-def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "number", "says"),
+    [
+        ("README.md", 3, "106 sentences"),
+        ("DATASET_CARD.md", 2, "B-PERSON"),
+        ("docs/dataset.md", 3, "column-broken"),
+        ("docs/api.md", 2, "B-PERSON"),
+    ],
+)
+def test_the_snippets_run(name: str, number: int, says: str, tmp_path: Path) -> None:
     """As a reader would paste them, one after the other, beside the folder, without a network."""
     (tmp_path / "dataset").symlink_to(ROOT / "dataset")
     runnable = [snippet for snippet in snippets(name) if not snippet.startswith('"""')]  # that is a recipe
@@ -94,7 +102,9 @@ def test_the_snippets_run(name: str, number: int, tmp_path: Path) -> None:
         [sys.executable, "-c", "\n".join(runnable)], cwd=tmp_path, env=offline, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "B-PERSON" in done.stdout
+    assert says in done.stdout
+    for output in re.findall(r"```text\n(.*?)```", (ROOT / name).read_text(), re.DOTALL):
+        assert output in done.stdout, f"{name} shows another output"
     assert (jinbench.info().sha256 in done.stdout) == ("jinbench.info()" in "".join(runnable))
 
 

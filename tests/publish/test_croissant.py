@@ -189,7 +189,7 @@ def test_rights_and_version_are_described(described: dict[str, Any], real: Bench
 
 def test_another_benchmark_has_only_its_own_fields(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> None:
     """Other labels, other annotators, no card, no citation."""
-    for document in (mini.card, mini.root / "LICENSE-DATA.md"):
+    for document in (mini.card, mini.root / "docs" / "dataset.md", mini.root / "LICENSE-DATA.md"):
         document.unlink()
     path = write_croissant(mini, mini.dataset)
     text = path.read_text()
@@ -284,7 +284,7 @@ def test_fields_and_descriptions_must_match(field: dict[str, Any], says: str) ->
 
 def test_fields_come_from_the_card_and_the_citation() -> None:
     manifest = {"version": "1.0.0", "sha256": "0", "labels": {}, "items": {}, "files": {}}
-    documents = Documents("B", CARD, "title: C\nauthors: [{name: D}]\n")
+    documents = Documents("B", CARD, citation="title: C\nauthors: [{name: D}]\n")
     described = croissant.describe_dataset(manifest, {}, ANNOTATORS, documents)
     assert described["name"] == "A"
     assert described["rai:dataLimitations"] == ["first, which goes on", "second", "page: 1; publisher: none."]
