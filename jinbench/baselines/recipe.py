@@ -22,7 +22,7 @@ from jinbench.core.errors import ErrorList, fail
 from jinbench.scoring.gold import TASKS
 
 ORACLE_INPUTS = {"ner": (), "sector": ("entities",)}
-EXTRA = "baselines"  # the extra of jinbench with the packages of its own recipes
+EXTRA = "recipes"  # the extra of jinbench with the packages of its own recipes
 _REQUIRED = ("TASK", "SEED", "make")
 _TYPES = {
     "SEED": (int, "a whole number"),
@@ -143,6 +143,27 @@ def _read_definitions(tree: ast.Module) -> dict[str, ast.AST]:
             for target in node.targets:
                 definitions |= _unpack_assignment(target, node.value)
     return definitions
+
+
+def list_imports(recipe: Recipe) -> list[str]:
+    """Return what a recipe imports at its top level from packages, as "module" or "module:attribute".
+
+    Those of the standard library and of files beside it are left out: only a fit may run what is not in a package.
+    """
+    packages = {
+        "jinbench",
+        "numpy",
+        "scipy",
+        "sklearn",
+        *(re.sub(r"[-.]+", "_", name).lower() for name in recipe.needs),
+    }
+    imports: list[str] = []
+    for node in ast.parse(files.read_text(recipe.path)).body:
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imports += [f"{node.module}:{alias.name}" for alias in node.names]
+    return [name for name in imports if name.partition(":")[0].partition(".")[0].lower() in packages]
 
 
 def _unpack_assignment(target: ast.expr, value: ast.expr) -> dict[str, ast.AST]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from jinbench.baselines import robustness, sandbox
 from jinbench.baselines.recipe import Recipe
 from jinbench.baselines.robustness import NoiseResult
-from jinbench.baselines.sandbox import FitResult, Sandbox
+from jinbench.baselines.sandbox import NO_LIMITS, FitResult, Limits, Sandbox
 from jinbench.baselines.worker import Row
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -55,6 +55,7 @@ class Experiment:
     label_names: tuple[str, ...]  # that the recipe may predict
     sector_names: tuple[str, ...]
     splits: tuple[str, ...] = SPLITS
+    limits: Limits = NO_LIMITS
 
     def training_labels(self, rows: list[Row]) -> list[list[object]]:
         """Return the labels of `rows` as `fit` gets them: spans as lists, or names of sectors."""
@@ -87,10 +88,12 @@ class Experiment:
             yield Fold(FOLDS, *sides)
 
     def create_sandbox(self) -> Sandbox:
-        return Sandbox(self.recipe, self.label_names)
+        return Sandbox(self.recipe, self.label_names, self.limits)
 
 
-def read_experiment(benchmark: Benchmark, recipe: Recipe, splits: Sequence[str] = SPLITS) -> Experiment:
+def read_experiment(
+    benchmark: Benchmark, recipe: Recipe, splits: Sequence[str] = SPLITS, limits: Limits = NO_LIMITS
+) -> Experiment:
     """Read rows and gold for a recipe.
 
     Raises DataError [file-missing], [file-changed], [declaration-unknown], or [unknown-id] for a task or a split that
@@ -103,7 +106,9 @@ def read_experiment(benchmark: Benchmark, recipe: Recipe, splits: Sequence[str] 
     sector_names = tuple(load.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.oracle_inputs:
         rows = robustness.add_gold_entities(benchmark, rows)
-    return Experiment(benchmark, recipe, rows, gold, next(iter(gold.values())).names, sector_names, tuple(splits))
+    return Experiment(
+        benchmark, recipe, rows, gold, next(iter(gold.values())).names, sector_names, tuple(splits), limits
+    )
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,11 @@ def read_stored_results(benchmark: Benchmark) -> dict[str, Record]:
 
 
 def run_recipe(
-    benchmark: Benchmark, recipe: Recipe, progress: Step = lambda name, done, of: None, splits: Sequence[str] = SPLITS
+    benchmark: Benchmark,
+    recipe: Recipe,
+    progress: Step = lambda name, done, of: None,
+    splits: Sequence[str] = SPLITS,
+    limits: Limits = NO_LIMITS,
 ) -> RunResult:
     """Fit a recipe, predict and score: on the fixed split and in the cross-validation.
 
@@ -193,6 +202,7 @@ def run_recipe(
         recipe: A recipe, as `load_recipe` reads it.
         progress: Called with the name of the recipe, the number of fits done, and of all.
         splits: "test" for the fixed split, "folds" for the cross-validation.
+        limits: Limits of each fit.
 
     Returns:
         Predictions, scores by split, scores under noise (ner, with "test"), coarse scores (ner, with "folds"), costs.
@@ -201,7 +211,7 @@ def run_recipe(
         DataError: [package-missing], [recipe-broken], [declaration-unknown], [unknown-label] and the other checks of
             a submission; [file-missing], [file-changed], [unknown-id] if the benchmark lacks the task or a split.
     """
-    experiment = read_experiment(benchmark, recipe, splits)
+    experiment = read_experiment(benchmark, recipe, splits, limits)
     has_noise = recipe.task == "ner" and "test" in splits and load.has_config(benchmark, task_config("ner", NOISY))
     n_fits = len(experiment.folds) + has_noise
     predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in splits}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from jinbench.baselines import worker
-from jinbench.baselines.recipe import ORACLE_INPUTS, Recipe, require_packages
+from jinbench.baselines.recipe import ORACLE_INPUTS, Recipe, list_imports, require_packages
 from jinbench.baselines.worker import Message, Row
 from jinbench.core import environment, files
 from jinbench.core.errors import DataError, JinbenchError, Problem, fail, raise_if_any
@@ -42,23 +42,35 @@ class FitResult:
     memory_mb: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a fit with its predictions: `timeout` in seconds, `memory` in MB of address space; None for none."""
+
+    timeout: float | None = None
+    memory: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
 class Sandbox:
     """Context manager that runs a recipe in a subprocess, which forks once for every fit.
 
     Args:
         recipe: The recipe to run.
         label_names: Labels that it may predict.
+        limits: Limits of a fit with its predictions.
 
     Raises:
         DataError: [package-missing].
         JinbenchError: This system has no fork.
     """
 
-    def __init__(self, recipe: Recipe, label_names: Sequence[str]) -> None:
+    def __init__(self, recipe: Recipe, label_names: Sequence[str], limits: Limits = NO_LIMITS) -> None:
         require_packages(recipe)
         if not hasattr(os, "fork"):
             raise JinbenchError("Recipes run in forks, which this system does not have. Use Linux, macOS or WSL.")
-        self.recipe, self.label_names = recipe, label_names
+        self.recipe, self.label_names, self.limits = recipe, label_names, limits
         self.is_ready = False
 
     def __enter__(self) -> "Sandbox":
@@ -66,11 +78,20 @@ class Sandbox:
         self.replies, child_replies = os.pipe()
         recipe = self.recipe
         file, shown_path = str(recipe.path.resolve()), files.display_path(recipe.path)
-        arguments = [file, shown_path, recipe.task, str(recipe.seed), str(child_jobs), str(child_replies)]
+        limits = [str(self.limits.timeout or 0), str(self.limits.memory or 0)]
+        arguments = [file, shown_path, recipe.task, str(recipe.seed), *limits, ",".join(list_imports(recipe))]
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "jinbench.baselines.worker", *arguments],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "jinbench.baselines.worker",
+                    *arguments,
+                    str(child_jobs),
+                    str(child_replies),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a recipe prints is no result
                 pass_fds=(child_jobs, child_replies),
@@ -111,6 +132,8 @@ class Sandbox:
         while "next" in (reply := self._receive()):
             with contextlib.suppress(BrokenPipeError):
                 worker.send_message(self.jobs, [select_visible(row) for row in next(waiting)])
+        if "ended" not in self._read_reply():
+            self._fail("it answered twice")
         problems: list[Problem] = []
         predicted = [
             {row["id"]: self._check(row, values, problems) for row, values in zip(rows, answers, strict=True)}
@@ -121,16 +144,19 @@ class Sandbox:
         return FitResult(predicted, fit, predict, memory)
 
     def _receive(self) -> Message:
+        reply = self._read_reply()
+        if "problems" in reply:
+            self._read_reply()  # that the fit has ended
+            raise DataError(_truncate([Problem(**problem) for problem in reply["problems"]]))
+        if "ended" in reply:
+            self._fail(str(reply["ended"]))
+        return reply
+
+    def _read_reply(self) -> Message:
         try:
             reply: Message = worker.receive_message(self.replies)
         except (EOFError, ValueError):
             self._fail("no answer came")
-        if "problems" in reply:
-            raise DataError(_truncate([Problem(**problem) for problem in reply["problems"]]))
-        if "ended" in reply:
-            code = int(reply["ended"])
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code} before it answered"
-            self._fail(how)
         return reply
 
     def _fail(self, how: str) -> NoReturn:

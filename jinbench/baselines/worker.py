@@ -1,10 +1,12 @@
 """Run a recipe in an isolated subprocess: the child side, which never holds a label of what is to be predicted.
 
-`main` loads the recipe and then forks once for every fit. The rows and training labels of a fit are read by the fork
-alone and go with it, so that no fit leaves anything in memory to the next. `sandbox` is the parent side.
+`main` imports packages and then forks once for every fit. The fork alone loads the recipe and reads the rows and
+training labels of the fit, in an empty folder that is gone after it, and takes all that with it: nothing of a fit is
+left to the next in memory, in the working, home or temporary folder, or in a process. `sandbox` is the parent side.
 """
 
 import contextlib
+import ctypes
 import importlib.util
 import json
 import operator
@@ -15,13 +17,14 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from jinbench.core import tags
 from jinbench.core.environment import EXTRAS, install_command
@@ -32,7 +35,7 @@ Row = JsonObject
 Message = JsonObject
 
 HEADER_BYTES = 8  # the length of a message
-EXIT_ANSWERED = 77  # exit code of a fork that has sent its reply; a recipe that ends its process gives another
+PR_SET_CHILD_SUBREAPER = 36  # of Linux: processes that lose their parent become children of this one
 MAX_ERROR_CHARACTERS = 300  # of a recipe's own error that are shown
 
 
@@ -73,58 +76,88 @@ class _RecipeFile:
     shown_path: str  # as messages name it
     task: str
     seed: int
+    timeout: float  # seconds of a fit with its predictions; 0 for any number
+    memory: int  # MB of address space; 0 for any number
 
 
-def main(recipe: _RecipeFile, jobs: int, replies: int) -> None:
-    """Load the recipe, report that it is ready, and fork for each byte on the pipe `jobs`."""
+def main(recipe: _RecipeFile, imports: Iterable[str], jobs: int, replies: int) -> None:
+    """Import the packages of the recipe, report that this is done, and fork for each byte on the pipe `jobs`.
+
+    After each fork, whatever it left running is killed, and the reply {"ended": how} is sent.
+    """
     warnings.simplefilter("ignore")
-    try:
-        make = _load_make(recipe.path)
-    except BaseException as error:
-        send_message(replies, {"problems": [vars(problem) for problem in _to_problems(recipe, error)]})
-        return
+    for name in imports:
+        with contextlib.suppress(Exception):  # the recipe meets the same error, and reports it
+            module, _, attribute = name.partition(":")
+            loaded = importlib.import_module(module)
+            if attribute:
+                getattr(loaded, attribute)
+    with contextlib.suppress(OSError, AttributeError):  # elsewhere than on Linux
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with contextlib.suppress(BrokenPipeError):  # nobody is waiting any more
         send_message(replies, {"ready": True})
         while os.read(jobs, 1):
-            ended, fork_end = os.pipe()
-            child = os.fork()
-            if not child:
-                _run_in_fork(lambda: send_message(replies, _fit_predict(recipe, make, jobs, replies)))
-            os.close(fork_end)
-            status = _wait_for_fork(child, ended, replies)
-            os.close(ended)
-            if status != EXIT_ANSWERED:
-                send_message(replies, {"ended": status})
-                return  # what is left on the pipe belongs to no fit
+            with tempfile.TemporaryDirectory(prefix="jinbench-recipe-", ignore_cleanup_errors=True) as folder:
+                child = os.fork()
+                if not child:
+                    _run_in_fork(recipe, folder, jobs, replies)
+                how = _wait_for_fork(child, recipe.timeout, replies)
+                _kill_descendants()
+            send_message(replies, {"ended": how})
 
 
-def _wait_for_fork(child: int, ended: int, replies: int) -> int:
-    """Return the exit code of the fork. If the parent has gone before, kill everything in this process group."""
-    poll = select.poll()
-    poll.register(ended, 0)  # hangs up when the fork has gone, and whatever it started
+def _wait_for_fork(child: int, timeout: float, replies: int) -> str:
+    """Return how the fork ended. If the parent has gone before, kill everything in this process group."""
+    poll, deadline = select.poll(), time.monotonic() + timeout
     poll.register(replies, 0)  # hangs up when nobody reads any more
+    pause = 1.0  # milliseconds
     while True:
-        hung_up = {descriptor for descriptor, _ in poll.poll(500)}
-        if replies in hung_up:
-            os.killpg(0, signal.SIGKILL)
-        pid, status = os.waitpid(child, os.WNOHANG if ended not in hung_up else 0)
+        pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if poll.poll(pause):
+            _kill_descendants()
+            os.killpg(0, signal.SIGKILL)
+        if timeout and time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return f"no answer in {timeout:g} s (--timeout)"
+        pause = min(2 * pause, 50.0)
 
 
-def _run_in_fork(action: Callable[[], None]) -> None:
-    """Call `action` and end the fork, so that it never goes on with the work of its parent."""
-    code = 1
-    try:
-        action()
-        code = EXIT_ANSWERED
-    except (BrokenPipeError, EOFError):
-        pass  # nobody is waiting any more
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+def _kill_descendants() -> None:
+    """Kill every process that a fork has left, also one in a session of its own."""
+    while True:
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                children = [int(pid) for pid in file.read().split()]
+        except OSError:  # not Linux: what is in the process group ends with this process
+            return
+        if not children:
+            return
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _run_in_fork(recipe: _RecipeFile, folder: str, jobs: int, replies: int) -> NoReturn:
+    """Load the recipe, fit and predict; end the fork, so that it never goes on with the work of its parent."""
+    with contextlib.suppress(BrokenPipeError, EOFError):  # nobody is waiting any more
+        os.chdir(folder)
+        os.environ.setdefault("HF_HOME", str(Path.home() / ".cache" / "huggingface"))  # models that are there already
+        os.environ |= {"HOME": folder, "TMPDIR": folder}
+        tempfile.tempdir = folder
+        if recipe.memory:
+            limit = recipe.memory * 2**20
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        send_message(replies, _fit_predict(recipe, jobs, replies))
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)
 
 
 def _load_make(path: Path) -> Callable[[], Estimator]:
@@ -162,21 +195,22 @@ def _to_problems(recipe: _RecipeFile, error: BaseException) -> tuple[Problem, ..
     return (Problem("recipe-broken", location=location, expected="a recipe that runs", found=found, fix=fix),)
 
 
-def _fit_predict(recipe: _RecipeFile, make: Callable[[], Estimator], jobs: int, replies: int) -> Message:
-    """Fit on the rows of a job and predict its batches, asking for one batch after the other."""
+def _fit_predict(recipe: _RecipeFile, jobs: int, replies: int) -> Message:
+    """Load the recipe, fit on the rows of a job and predict its batches, asking for one batch after the other."""
     before, process = peak_memory_mb(), os.getpid()
     job = receive_message(jobs)
     rows, n_batches = [_parse_row(row) for row in job["rows"]], job["batches"]
     labels = job["labels"]
     if recipe.task == "ner":
         labels = [[Span(*label) for label in item] for item in labels]
-    random.seed(recipe.seed)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(recipe.seed % 2**32)
     batches: list[list[object]] = []
     problems = ErrorList()
     predict_seconds = [0.0, 0.0]
     try:
+        make = _load_make(recipe.path)
+        random.seed(recipe.seed)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(recipe.seed % 2**32)
         timer = _Timer()
         estimator = make()
         estimator.fit(rows, labels)
@@ -275,5 +309,6 @@ def _convert_labels(task: str, text: str, labels: object, location: str) -> list
 
 
 if __name__ == "__main__":
-    path, shown_path, task, seed, *pipes = sys.argv[1:]
-    main(_RecipeFile(Path(path), shown_path, task, int(seed)), *map(int, pipes))
+    path, shown_path, task, seed, timeout, memory, imports, *pipes = sys.argv[1:]
+    recipe = _RecipeFile(Path(path), shown_path, task, int(seed), float(timeout), int(memory))
+    main(recipe, filter(None, imports.split(",")), *map(int, pipes))

@@ -23,6 +23,12 @@ def run(
     on: Annotated[
         str, typer.Option(help="test: the fixed split alone; folds: the cross-validation alone; all: both.")
     ] = "all",
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds after which a fit with its predictions is ended. [none]")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(min=100, help="MB of address space that a fit may have. [no limit]")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Fit and score recipes: fixed split and cross-validation. Yours is treated as ours.
@@ -45,12 +51,15 @@ def run(
       GIVEN = ("entities",)    sector: its rows have the gold entities; no rank
       CURVE = True             always measure the learning curve
 
-    Each round runs in a process of its own, which never has the labels of what it predicts. It can still read your
-    disk: do not run a file that you would not run otherwise.
+    Each fit runs in a process of its own, which loads the recipe anew in an empty folder (working, home and temporary
+    folder in one) and never has the labels of what it predicts; all that is gone after it. It can still read your disk,
+    where the labels of the dataset lie, and it is no security boundary: do not run a file that you would not run
+    otherwise. So a score is the recipe's word, and an entry is predictions plus trust.
     """
     from jinbench.baselines import learning_curve
     from jinbench.baselines.recipe import find_recipes, install_command, load_recipe
     from jinbench.baselines.run import SPLITS, run_recipe, write_result
+    from jinbench.baselines.sandbox import Limits
     from jinbench.dataset.gold import board_splits
 
     splits = SPLITS if on == "all" else tuple(split for split in SPLITS if split == on)
@@ -74,7 +83,7 @@ def run(
             records.append({"recipe": recipe.name, "skipped": reason})
             continue
         with progress() as step:
-            result = run_recipe(benchmark, recipe, step, splits)
+            result = run_recipe(benchmark, recipe, step, splits, Limits(timeout, memory))
             wanted = (curve or recipe.curve) and "folds" in splits
             measured_curve = learning_curve.measure_curve(benchmark, result, step) if wanted else None
         write_result(result, folder)

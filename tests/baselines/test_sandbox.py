@@ -94,13 +94,14 @@ def make(): return M()
     ("before", "fit", "message"),
     [
         ("", "os._exit(3)", "exit code 3"),
+        ("", "os._exit(77)", "exit code 77"),
         ("", "os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
         ("", "os.kill(os.getppid(), signal.SIGKILL); os.kill(os.getpid(), signal.SIGKILL)", "no answer came"),
-        ("os._exit(0)", "pass", "no answer came"),
+        ("os._exit(0)", "pass", "exit code 0"),
         ("", "raise ValueError('no\\nsense')", "model.py:6"),
         ("", "[][1]", "IndexError"),
         ("", "raise KeyboardInterrupt('no')", "model.py:6(.|\\n)*KeyboardInterrupt: no"),
-        ("", "os._exit(0)", "exit code 0 before it answered"),
+        ("", "os._exit(0)", "exit code 0"),
         ("", "import json; json.loads('{')", r"JSONDecodeError: .* \(in .*json/decoder.py:\d+\)"),
         ("", "import no_such_package", "NEEDS"),
         ("", "raise ValueError('x' * 5000)", "x{300} …"),
@@ -172,7 +173,7 @@ def test_output_of_a_recipe_goes_to_stderr(world: Benchmark, tmp_path: Path) -> 
     )  # fmt: skip
     (record,) = json.loads(done.stdout)
     assert record["recipe"] == "model"
-    assert done.stderr.count("loading") == 1
+    assert done.stderr.count("loading") == 5
     assert done.stderr.count("fitting") == 5
 
 
@@ -219,6 +220,93 @@ def test_no_recipe_outlives_the_command(world: Benchmark, tmp_path: Path, number
     process.communicate(timeout=20)
     time.sleep(1.5)
     assert not is_growing(pulse)
+
+
+# Each remembers the labels that `fit` is given, where a later fit may find them; one that finds any answers with them.
+STORES = {
+    "shared memory": """
+import mmap
+SHARED = mmap.mmap(-1, 1 << 16)
+def read(): return SHARED[:].rstrip(b"\\0").decode()
+def write(text): SHARED[: len(text)] = text.encode()
+""",
+    "pipe": """
+import os
+READ, WRITE = os.pipe()
+os.set_blocking(READ, False)
+def read():
+    try: return os.read(READ, 1 << 16).decode()
+    except BlockingIOError: return ""
+def write(text): os.write(WRITE, text.encode())
+""",
+    "working folder": """
+from pathlib import Path
+def read(): return Path("kept").read_text() if Path("kept").exists() else ""
+def write(text): Path("kept").write_text(text)
+""",
+    "home": """
+from pathlib import Path
+PLACE = Path.home() / "kept"
+def read(): return PLACE.read_text() if PLACE.exists() else ""
+def write(text): PLACE.write_text(text)
+""",
+    "temporary folder": """
+import tempfile
+from pathlib import Path
+PLACE = Path(tempfile.gettempdir()) / "kept"
+def read(): return PLACE.read_text() if PLACE.exists() else ""
+def write(text): PLACE.write_text(text)
+""",
+    "module": """
+import json
+def read(): return getattr(json, "KEPT", "")
+def write(text): json.KEPT = text
+""",
+    "process of its own": """
+import os, socket, tempfile, time
+ADDRESS = "\\0jinbench-test-" + str(os.getppid())
+def read():
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(ADDRESS)
+            return client.recv(1 << 16).decode()
+    except OSError: return ""
+def write(text):
+    server = socket.socket(socket.AF_UNIX)
+    try: server.bind(ADDRESS)
+    except OSError: return
+    server.listen()
+    if os.fork() == 0:
+        os.setsid()
+        while True:
+            server.accept()[0].sendall(text.encode())
+""",
+}
+REMEMBERS = """
+TASK, SEED = "sector", 0
+class M:
+    def fit(self, X, y):
+        self.found = read()
+        write("port")
+    def predict(self, X): return [["port"] if self.found else [] for _ in X]
+def make(): return M()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to the process that started the fit")
+@pytest.mark.parametrize("store", STORES)
+def test_nothing_of_an_earlier_fit_is_left(world: Benchmark, tmp_path: Path, store: str) -> None:
+    result = run.run_recipe(world, write_recipe(tmp_path, STORES[store] + REMEMBERS))
+    assert not any(labels for rows in result.predictions.values() for _, labels in rows)
+
+
+def test_limits_of_time_and_memory(world: Benchmark, tmp_path: Path) -> None:
+    endless = write_recipe(tmp_path, ENDS.format(before="import time", fit="time.sleep(600)"))
+    with pytest.raises(DataError, match=r"no answer in 0.5 s \(--timeout\)"):
+        run.run_recipe(world, endless, limits=sandbox.Limits(timeout=0.5))
+    large = write_recipe(tmp_path, ENDS.format(before="", fit="self.big = b'x' * (4 << 30)"))
+    with pytest.raises(DataError, match="MemoryError"):
+        run.run_recipe(world, large, limits=sandbox.Limits(memory=2000))
 
 
 def test_fork_of_a_recipe_does_not_answer(world: Benchmark, tmp_path: Path) -> None:
