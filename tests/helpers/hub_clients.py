@@ -67,6 +67,7 @@ def build_benchmark(root: Path, head: str) -> Benchmark:
     """Build the three-page benchmark, with a card that has the configs of the real one."""
     benchmark = create_mini_benchmark(root)
     benchmark.card.write_text(f"---\n{head}---\n\n# Mini\n")
+    (root / "docs" / "dataset.md").unlink()  # its tables want agreement.json
     build.write_dataset(build.build_dataset(benchmark), benchmark.dataset)
     card.write_card(benchmark)
     return benchmark
