@@ -130,7 +130,7 @@ def test_from_the_login_to_a_pulled_label(annotator: AnnotatorBrowser, project: 
 
 def test_a_new_annotator_in_an_empty_folder(annotator: AnnotatorBrowser, tmp_path: Path) -> None:
     """By what the commands print alone: from nothing to a first passage that is submitted and pulled."""
-    output = run_command(tmp_path, "annotate", "setup", "--annotators", "first-day")
+    output = run_command(tmp_path, "annotate", "push", "--annotators", "first-day")
     url, login = re.findall(r"Open (\S+), log in as (\S+);", output)[0]
     (command,) = re.findall(r"the passwords: jinbench (.*)", output)
     (mine,) = (row for row in run_command(tmp_path, *command.split(), "--json") if row["login"] == login)
@@ -157,7 +157,7 @@ def test_suggestions_are_filled_in_and_can_be_taken_back(annotator: AnnotatorBro
     """Passages are labelled once. The suggestions as corrected are submitted."""
     gold = exports.export_path(real_copy, "adjudicator")
     gold.write_text(json.dumps(json.loads(gold.read_text())[:12]))  # to learn from; more would take longer
-    made = run_command(real_copy.root, "annotate", "setup", "--annotators", "helped", "--json")
+    made = run_command(real_copy.root, "annotate", "push", "--annotators", "helped", "--json")
     first = next(articles.read_seeds(real_copy).passages())
     client = connect()
     tasks = projects.list_tasks_by_passage(client, made["projects"][0]["project"])

@@ -383,3 +383,12 @@ def test_offsets_behind_wide_characters(project: AnnotationProject) -> None:
     (labels,) = annotations.fetch_labels(project.client, project.workspace, project.annotator)
     assert labels.spans[0].surface == "受益"
     assert labels.spans[0].start > start
+
+
+def test_a_token_that_ends_in_mid_request_is_renewed(project: AnnotationProject) -> None:
+    tokens = project.client._client_wrapper._tokens_client
+    assert tokens.api_key
+    ended = tokens._access_token
+    tokens._access_token = f"{ended[:-4]}AAAA"  # to the client it has time left, to the server it is not valid
+    assert project.push().created == 8
+    assert tokens._access_token not in (None, ended, f"{ended[:-4]}AAAA")

@@ -63,7 +63,7 @@ def ensure_member(name: str) -> str:
 
 def connect_or_start(say: Callable[[str], None], step: Step) -> "LabelStudio":
     """Return the client of :func:`connect`, after starting the local server if it is needed and not running."""
-    require_packages("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
+    require_packages("httpx", "label_studio_sdk", "filelock", "ijson")
     if address.remote_url() is None:
         process.start_server(say=say, step=step)
     return connect()
@@ -81,7 +81,7 @@ def connect() -> "LabelStudio":
         ServerError: If there is no server, or it is no Label Studio, or the token is missing or out of date.
         DataError: If the extra `annotate` is not installed [package-missing].
     """
-    require_packages("annotate", "httpx", "label_studio_sdk", "filelock", "ijson")
+    require_packages("httpx", "label_studio_sdk", "filelock", "ijson")
     import httpx
     from label_studio_sdk import LabelStudio
     from label_studio_sdk.core.api_error import ApiError
@@ -177,7 +177,7 @@ ATTEMPTS = 5
 SETTLE_SECONDS = 1.0  # after a failure: the server may still be working on the request
 
 ONCE: Any = {"max_retries": 0}  # for calls of the SDK
-NOT_FOUND = 404  # somebody else removed it meanwhile
+UNAUTHORIZED, NOT_FOUND = 401, 404  # somebody else removed it meanwhile
 
 
 def call(client: "LabelStudio", method: str, path: str, **options: Any) -> Any:
@@ -266,6 +266,7 @@ def _open_response(client: "LabelStudio", method: str, path: str, options: JsonO
 def retry(client: "LabelStudio", act: Callable[[], Result], wait: float = 60) -> Result:
     """Return `act()`, repeated until it succeeds: it has to read the state of the server and do what is missing.
 
+    A first 401 is repeated too: the access token, which lasts five minutes, may end between its check and the server's.
     Raises :class:`ServerError` if the server refuses, is silent for `wait` seconds, or fails ATTEMPTS times.
     """
     import httpx
@@ -276,9 +277,13 @@ def retry(client: "LabelStudio", act: Callable[[], Result], wait: float = 60) ->
             return act()
         except (httpx.HTTPError, ApiError) as error:
             status = getattr(error, "status_code", None)
-            if attempt == ATTEMPTS or (status is not None and status < 500 and status != NOT_FOUND):
+            is_expired = status == UNAUTHORIZED and attempt == 1
+            is_final = status is not None and status < 500 and status != NOT_FOUND and not is_expired
+            if attempt == ATTEMPTS or is_final:
                 raise ServerError(_describe_error(error)) from None
-            if status != NOT_FOUND:
+            if is_expired:
+                client._client_wrapper._tokens_client._access_token = None
+            elif status != NOT_FOUND:
                 time.sleep(SETTLE_SECONDS)
                 wait_until_up(client, wait)
     raise AssertionError("the last attempt returns or raises")
