@@ -47,6 +47,7 @@ def sector_rows(benchmark: Benchmark, split: str) -> tuple[list[dict[str, Any]],
     return inputs, [[names[number] for number in row["sectors"]] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECTOR)
 def test_sector_recipe_is_deterministic_and_predicts_training_labels_only(real: Benchmark, name: str) -> None:
     module = load_module(name)

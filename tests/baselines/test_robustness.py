@@ -223,6 +223,7 @@ def test_every_gold_entity_is_added(real: Benchmark) -> None:
 # ---- packages -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_recipe_without_its_packages_is_skipped(
     benchmark: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ def test_committed_results_are_reproduced(real: Benchmark, name: str) -> None:
         assert same, f"{name}/{file} is stale: jinbench run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tagger", "tfidf"])
 def test_learnt_recipe_is_deterministic(world: Benchmark, name: str) -> None:
     path = ROOT / "baselines" / f"{name}.py"

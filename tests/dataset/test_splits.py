@@ -18,6 +18,7 @@ from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
 from jinbench.seeds import articles
 
 
+@pytest.mark.slow
 def test_the_committed_split_is_the_one_that_is_found(real: Benchmark) -> None:
     workspace = Workspace(real)
     gold = read_gold(workspace, ())
@@ -81,6 +82,7 @@ def test_the_five_partitions_differ(real: Benchmark) -> None:
         assert len(pairs[0] & pairs[1]) < 0.6 * len(pairs[0] | pairs[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [list(TARGETS.values()), [FOLD_TARGET] * splits.FOLDS])
 def test_what_the_descent_thinks_it_gains_is_what_it_gains(parts: list[split_search.SplitTarget]) -> None:
     """The sums are updated move by move; from scratch they must give the same cost, and no single move a lower one."""

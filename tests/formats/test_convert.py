@@ -253,6 +253,7 @@ def test_a_benchmark_made_says_what_comes_next(tmp_path: Path, capsys: pytest.Ca
     assert "made of a corpus (jinbench convert) has no pages" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_file_of_lines(tmp_path: Path) -> None:
     import tracemalloc
 

@@ -113,6 +113,7 @@ def test_load_dataset_reads_it(made: Path, tmp_path: Path, monkeypatch: pytest.M
     assert verify.verify_loaded(Benchmark(made), ner) == 80
 
 
+@pytest.mark.slow
 def test_every_command_works_on_it(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "made"
     import shutil

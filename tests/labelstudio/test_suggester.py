@@ -127,6 +127,7 @@ def test_suggestions_are_complete_and_deterministic(mini: Benchmark) -> None:
     assert re.fullmatch(r"tagger \d+\.\d+\.\d+\S* [0-9a-f]{8}", first.version)
 
 
+@pytest.mark.slow
 def test_suggestions_do_not_depend_on_labels_of_their_story(mini: Benchmark) -> None:
     """Removing the labels of a story changes no suggestion for it, and many for others."""
     seeds, labels = read_training_data(mini)

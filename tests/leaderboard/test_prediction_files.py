@@ -135,9 +135,9 @@ def test_zip_archive_is_refused(stable: Benchmark, tmp_path: Path) -> None:
 def test_huge_file_is_refused_without_reading_it(name: str, stable: Benchmark, tmp_path: Path) -> None:
     made = write_entry(tmp_path)
     os.truncate(made / name, 10 * 2**30)
-    start = time.monotonic()
+    start = time.process_time()
     (found,) = entry_problems(stable, made)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     assert (found.code, found.found) == ("file-too-big", "10,737,418,240 bytes")
 
 
@@ -332,6 +332,7 @@ def test_arbitrary_bytes_are_read_or_refused(
         entries.read_entry(stable, write_entry(tmp_path_factory.mktemp("any"), system=data.decode("utf-8", "replace")))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(TASKS))
 def test_arbitrary_json_is_read_or_refused(

@@ -62,6 +62,7 @@ def test_every_reason_and_note_has_an_example() -> None:
     assert unusable == set(UNUSABLE) - {"refused", "no-reply"}  # which replies files have: see test_replies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["[", "{", '["', '["a', '[{"a": \'', "[/*", "[[],", '[{"a":', "“", "<a>", "[a|", "</think>", ",、", "(["]
 )

@@ -161,6 +161,7 @@ def test_threshold_is_exceeded_as_often_as_asked() -> None:
     assert (scores >= thresholds).sum(axis=0).tolist() == [5, 20, 1]
 
 
+@pytest.mark.slow
 def test_benchmark_runs(tmp_path: Path) -> None:
     pytest.importorskip("fasttext")
     lines = [f"{labels[0]}\t{row['text']}" for row, labels in zip(ROWS, LABELS, strict=True)]

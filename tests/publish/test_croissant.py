@@ -102,6 +102,7 @@ def test_croissant_is_valid_without_a_warning(path: Path) -> None:
     assert "WARNING" not in done.stderr
 
 
+@pytest.mark.slow
 def test_every_record_loads(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert_loads(path, caplog)
 
@@ -187,6 +188,7 @@ def test_rights_and_version_are_described(described: dict[str, Any], real: Bench
     assert described["isLiveDataset"] is False
 
 
+@pytest.mark.slow
 def test_another_benchmark_has_only_its_own_fields(mini: Benchmark, caplog: pytest.LogCaptureFixture) -> None:
     """Other labels, other annotators, no card, no citation."""
     for document in (mini.card, mini.root / "docs" / "dataset.md", mini.root / "LICENSE-DATA.md"):

@@ -28,6 +28,8 @@ from tests.helpers.paths import ROOT
 
 # Publishing.
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_dry_run_sends_nothing(server: Hub, old: Benchmark, new: Benchmark, run: Run) -> None:
     assert f"then the tag {OLD}" in run(old, "publish", "--to", REPO, "--dry-run").stdout

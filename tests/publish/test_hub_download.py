@@ -27,6 +27,8 @@ from tests.helpers.hub_clients import (
 
 # Verifying by name.
 
+pytestmark = pytest.mark.slow
+
 
 def test_verify_takes_the_name_of_a_dataset(
     server: Hub, old: Benchmark, new: Benchmark, run: Run, tmp_path: Path

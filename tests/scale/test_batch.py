@@ -3,6 +3,8 @@
 import random
 from pathlib import Path
 
+import pytest
+
 from jinbench.scale import batch
 from tests.helpers.scale import measure_memory, write_rows
 
@@ -25,6 +27,7 @@ def test_a_line_without_end_is_cut_where_sentences_end() -> None:
     assert lines[0][2].endswith("。”")
 
 
+@pytest.mark.slow
 def test_memory_grows_neither_with_the_input_nor_with_a_line(tmp_path: Path) -> None:
     rng = random.Random(3)
     rows = [{"text": "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(60))} for _ in range(15_000)]

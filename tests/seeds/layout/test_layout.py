@@ -128,6 +128,7 @@ def test_features_are_those_of_the_committed_model() -> None:
     assert LayoutModel.from_dict(json.loads(json.dumps(model.to_dict()))) == model
 
 
+@pytest.mark.slow
 def test_the_committed_model_is_learnt_from_the_pages(learning: ModuleType) -> None:
     """To within what rounding may do on another machine."""
     learnt, committed = learning.learn_model(learning.read_assembled_pages(ROOT)), load_model()
