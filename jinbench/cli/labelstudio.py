@@ -111,8 +111,8 @@ def labelstudio_accounts(
     accounts.restrict_permissions()
     accounts_shown = [account for account in accounts.read_accounts() if server is None or account.url == server]
     rows = [
-        {"name": each.name, "login": each.email, "server": each.url or "this machine"}
-        | ({"password": each.password} if passwords else {})
-        for each in accounts_shown
+        {"name": account.name, "login": account.email, "server": account.url or "this machine"}
+        | ({"password": account.password} if passwords else {})
+        for account in accounts_shown
     ]
     emit(rows, as_json, lambda: format_table(rows) or "There are no accounts yet. Type: jinbench labelstudio start")
