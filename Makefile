@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser postgres run leaderboard test test-fast check format lock clean
+.PHONY: help setup browser postgres run leaderboard test test-fast versions check format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,7 +35,7 @@ leaderboard: ## print the leaderboard as committed
 	@cat leaderboard/leaderboard.md
 
 # Where CI is set the machine may be new, and the tests of pages and of PostgreSQL may not be skipped.
-test: setup check $(if $(CI),browser postgres) ## every check and every test, the ones with the real Label Studio included
+test: setup check $(if $(CI),browser postgres versions) ## every check and every test, the ones with the real Label Studio included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## the tests that need no server, browser or database, and are not slow
@@ -46,6 +46,9 @@ browser: ## install Chromium, its driver and a Chinese font, for the tests of pa
 
 postgres: ## install PostgreSQL, for the tests of a server that keeps its labels in it
 	@tools/install_system_packages.sh postgres
+
+versions: setup ## the lowest and the newest versions of the dependencies, on each Python that is here
+	$(BIN)/python tools/check_versions.py
 
 check: setup ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check --quiet .
