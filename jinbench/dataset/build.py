@@ -21,6 +21,7 @@ from jinbench.core.tags import to_bio
 from jinbench.core.types import Article, Passage, PassageLabels, Span, slice_spans
 from jinbench.dataset import noise
 from jinbench.dataset.features import CONFIGS, Row, Rows, dataset_features
+from jinbench.dataset.front_matter import update_card
 from jinbench.dataset.manifest import STAMP, Manifest, build_manifest, make_stamp
 from jinbench.dataset.splits import SplitAssignment, read_splits
 from jinbench.dataset.statistics import Statistics, compute_statistics
@@ -95,7 +96,7 @@ def build_parquet_files(rows: Rows, label_set: LabelSet, manifest: Manifest) -> 
 
 
 def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
-    """Write the files that differ; return their names.
+    """Write the files that differ, and the configs of README.md; return their names.
 
     Args:
         built: The dataset in memory.
@@ -111,6 +112,8 @@ def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
     ]
     for name in changed:
         files.write_bytes(folder / name, built.files[name])
+    if update_card(folder, built.manifest):
+        changed.append("README.md")
     return changed
 
 

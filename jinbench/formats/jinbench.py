@@ -21,7 +21,7 @@ from jinbench.core.errors import fail
 from jinbench.core.files import toml_string
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Span
-from jinbench.dataset import build, duplicates, features, load, manifest, statistics
+from jinbench.dataset import build, duplicates, features, front_matter, load, manifest, statistics
 from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS, SplitAssignment
 from jinbench.formats.base import OTHER_FORMAT, ConversionLog, Document, Row, remove_overlaps
 from jinbench.formats.corpus_splits import PAIRWISE_LIMIT, assign_groups, assign_ids, assign_splits
@@ -155,7 +155,9 @@ def from_corpus(
     repeats = len(duplicates.find_near_duplicates(texts, parts))  # as `verify` counts
     remarks = _make_remarks(documents, len(set(groups)), repeats, n_divided)
     contents = _dataset_files(table, label_set, assignments, repeats)
-    contents |= _text_files(label_set, remarks, command, source, splits)
+    configs = contents["dataset/README.md"]
+    contents |= _text_files(label_set, remarks, command, source)
+    contents["dataset/README.md"] = configs + contents["dataset/README.md"]
     return NewBenchmark(contents, remarks)
 
 
@@ -254,6 +256,7 @@ def _dataset_files(
     contents["splits.csv"] = out.getvalue().encode()
     listing["files"] = {name: files.sha256(data) for name, data in contents.items()}
     contents["manifest.json"] = files.dump_json(listing).encode()
+    contents["README.md"] = front_matter.make_card(listing).encode()
     return {f"dataset/{name}": data for name, data in contents.items()}
 
 
@@ -268,9 +271,7 @@ def _compute_statistics(
     return counts | {"layouts": {}, "noise": []}
 
 
-def _text_files(
-    label_set: LabelSet, remarks: Sequence[str], command: str, source: str, splits: Sequence[str]
-) -> dict[str, bytes]:
+def _text_files(label_set: LabelSet, remarks: Sequence[str], command: str, source: str) -> dict[str, bytes]:
     """Return labels.toml and the READMEs."""
     title = label_set.title
     toml = ["# Made by jinbench convert from what was found in the corpus. The order is that of frequency."]
@@ -281,11 +282,6 @@ def _text_files(
                      f"en = {toml_string(label.en)}", f"hotkey = {toml_string(label.hotkey)}"]  # fmt: skip
             toml += [f"colour = {toml_string(label.colour)}"] if kind == "entity" else []
             toml += [f"definition = {toml_string(label.definition)}"]
-    front_matter = ["---", "configs:"]
-    for config in ["ner", *(["sector"] if label_set.sectors else [])]:
-        front_matter += [f"- config_name: {config}", *(["  default: true"] if config == "ner" else []), "  data_files:"]
-        for split in splits:
-            front_matter += [f"  - split: {split}", f"    path: {config}/{split}.parquet"]
     about = [
         f"# {title}",
         "",
@@ -302,17 +298,18 @@ def _text_files(
     ]
     usage = [
         "```sh",
-        "jinbench --root . info                                 # counts, version, hash",
+        "jinbench --root . verify --info                        # counts, version, hash",
         "jinbench --root . verify                               # every item is what the manifest lists",
         "jinbench --root . run RECIPE.py --on test --out baselines   # fit on train, predict test, score",
-        "jinbench --root . score predictions.jsonl              # JSON Lines; jinbench --root . format ner says how",
+        "jinbench --root . submit --template ner                # what predictions look like",
+        "jinbench --root . score predictions.jsonl",
         "jinbench --root . rank                                 # tables and a page, in leaderboard/",
         "```",
         "",
     ]
     return {
         "annotation/labels.toml": ("\n".join(toml) + "\n").encode(),
-        "dataset/README.md": "\n".join([*front_matter, "---", "", *about]).encode(),
+        "dataset/README.md": "\n".join(["", *about]).encode(),
         "README.md": "\n".join([*about, *usage]).encode(),
     }
 

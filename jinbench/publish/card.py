@@ -25,7 +25,8 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
 from jinbench.core.types import JsonObject
 from jinbench.dataset.features import CONFIGS, dataset_features, features_markdown
-from jinbench.dataset.load import read_statistics
+from jinbench.dataset.front_matter import stamp_configs
+from jinbench.dataset.load import read_manifest, read_statistics
 from jinbench.dataset.noise import KINDS, NoiseKind
 from jinbench.dataset.splits import SPLITS
 from jinbench.leaderboard.board import Board
@@ -231,7 +232,7 @@ def build_card(benchmark: Benchmark) -> dict[str, bytes]:
     texts = {name: fill(name) for name in DOCUMENTS if (benchmark.root / name).is_file()}
     documents = {name: text.encode() for name, text in texts.items()}
     if CARD in texts:
-        documents["dataset/README.md"] = documents[CARD]
+        documents["dataset/README.md"] = stamp_configs(texts[CARD], read_manifest(benchmark)).encode()
         if (benchmark.root / "LICENSE-DATA.md").is_file():
             documents["dataset/LICENSE-DATA.md"] = files.read_bytes(benchmark.root / "LICENSE-DATA.md")
         croissant = build_croissant(benchmark, card=texts[CARD])
