@@ -104,7 +104,7 @@ class _Assignment:
 
 
 def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Assignments:
-    """Read shares.csv; empty if there is none. Raises :class:`DataError` (share-unknown)."""
+    """Read shares.csv; empty if there is none. Raises :class:`DataError` (assignment-unknown)."""
     path = benchmark.assignments
     if not path.is_file():
         return {}
@@ -119,7 +119,7 @@ def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Assignments:
         id, name = row if len(row) == 2 else ("", "")
         if id not in articles or name not in names or name in assignments.get(id, ()) or number == 1:
             problems.add(
-                "share-unknown",
+                "assignment-unknown",
                 f"{files.display_path(path)}:{number}",
                 expected=",".join(COLUMNS) if number == 1 else "an article, and one of annotators.toml, each pair once",
                 found=",".join(row) or "nothing",

@@ -87,7 +87,7 @@ class TeamProgress:
 
 
 def measure_progress(client: "LabelStudio", workspace: Workspace, names: Sequence[str]) -> TeamProgress:
-    """Measure the progress on the server. Raises :class:`ServerError`, :class:`DataError` (share-unknown)."""
+    """Measure the progress on the server. Raises :class:`ServerError`, :class:`DataError` (assignment-unknown)."""
     people, labels = [], {}
     for name in names:
         person, labels[name] = _measure_annotator(client, workspace, name)

@@ -181,7 +181,7 @@ class ArticleAssembler:
         truncated_start, truncated_end = ref.startswith("…"), ref.endswith("…")
         if not truncated_end and not SENTENCE_END.search(text):
             self.problems.add(
-                "passage-torn", location, expected="a passage that ends with its sentence",
+                "passage-truncated", location, expected="a passage that ends with its sentence",
                 found=f"it ends in {text[-12:]!r}",
                 fix=f'join the line where it continues ("{bare}+…"); if the page does not have it, mark the end '
                 f'as truncated: "{bare}…"',
@@ -236,7 +236,7 @@ class ArticleAssembler:
     def _report_correction(self, page: Page, correction: Correction, occurrences: int) -> None:
         wrong, right = correction["wrong"], correction["right"]
         self.problems.add(
-            "mend-fails", f"{self.location} page {page.id} line {correction['line']} mend {wrong!r}",
+            "correction-fails", f"{self.location} page {page.id} line {correction['line']} mend {wrong!r}",
             expected="text that occurs once in its line after the repairs, and a replacement of the same length",
             found=f"{wrong!r} occurs {occurrences} times; {len(wrong)} characters become {len(right)}",
             fix="write the line as it reads after the repairs, or a longer part of it",
@@ -285,7 +285,7 @@ def read_seeds(benchmark: Benchmark) -> Seeds:
     Raises:
         DataError: Every problem that `jinbench seeds check` prints [file-missing, broken-toml, wrong-shape,
             pages-missing, page-empty, page-changed, page-unlisted, page-control-character, line-outside-page,
-            line-used-twice, line-unused, passage-torn, mend-fails, repair-unknown, duplicate-id, unknown-id].
+            line-used-twice, line-unused, passage-truncated, correction-fails, repair-unknown, duplicate-id, unknown-id].
     """
     return ArticleAssembler(benchmark).assemble()
 
