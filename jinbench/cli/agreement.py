@@ -18,7 +18,9 @@ def agreement(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Say how far annotators agree: spans, characters, sectors, confused types; and each of them with the gold.
+    """Measure agreement between annotators.
+
+    On spans, characters, sectors and confused types; and of each of them with the gold.
 
     Without files it measures the annotators between whose labels the gold decides, and writes agreement.json.
     With two files it measures those on the passages that both hold, and writes nothing.

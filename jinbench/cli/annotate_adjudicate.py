@@ -21,7 +21,9 @@ def annotate_adjudicate(
     dry_run: DRY_RUN = False,
     as_json: JSON = False,
 ) -> None:
-    """Make the project in which annotators' labels stand side by side and the adjudicator decides.
+    """Make the project in which the adjudicator decides.
+
+    Annotators' labels stand there side by side.
 
     Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
     prediction to start from; every decision is given a reason there. Safe to repeat.

@@ -16,7 +16,9 @@ def annotate_check(
     lint: Annotated[bool, typer.Option("--lint/--no-lint", help="Look for likely mistakes too.")] = True,
     as_json: JSON = False,
 ) -> None:
-    """Check the exports in annotation/exports/ without a server, and look for likely mistakes in the gold.
+    """Check the exports, and look for likely mistakes.
+
+    No server is needed.
 
     Errors: texts, labels, offsets, sentences, reasons that do not fit. Likely mistakes: a surface with two types or
     labelled here and not there, odd edges, brackets, and what labels.toml rules out. What is right all the same is

@@ -19,7 +19,10 @@ def annotate_import(
     dry_run: DRY_RUN = False,
     as_json: JSON = False,
 ) -> None:
-    """Submit labels from a file to Label Studio as annotations. Whatever is there already is left as it is."""
+    """Submit labels from a file to Label Studio.
+
+    Whatever is there already is left as it is.
+    """
     from jinbench.annotation.exports import read_labels
     from jinbench.labelstudio import annotations, projects
     from jinbench.labelstudio.server import client as server_client

@@ -9,7 +9,10 @@ from jinbench.cli.common import ANNOTATOR, JSON, emit, progress, say, writable_b
 
 @annotate_commands.command("pull")
 def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
-    """Export each annotator's labels to annotation/exports/, every span checked against its text."""
+    """Export the labels to annotation/exports/.
+
+    Every span is checked against its text.
+    """
     from jinbench.annotation import exports
     from jinbench.core import files
     from jinbench.labelstudio.annotations import has_project, pull_labels

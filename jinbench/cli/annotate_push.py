@@ -58,7 +58,9 @@ def annotate_push(
     dry_run: DRY_RUN = False,
     as_json: JSON = False,
 ) -> None:
-    """Make a project for each annotator, with an account and a task for each assigned passage. Safe to repeat.
+    """Make a project for each annotator.
+
+    With an account, and a task for each assigned passage. Safe to repeat.
 
     Starts Label Studio where none is running. With --annotators or --overlap each article is assigned to `--overlap`
     annotators, so that all have about as much to read and every two have articles in common; annotation/shares.csv

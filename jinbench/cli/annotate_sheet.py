@@ -17,7 +17,10 @@ def annotate_sheet(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of JSON Lines.")] = False,
 ) -> None:
-    """Print all passages as JSON Lines to mark up in a text editor, or by a model: [surface|TYPE]."""
+    """Print all passages to mark up in a text editor.
+
+    JSON Lines with inline markup, [surface|TYPE], also for a model.
+    """
     from jinbench.annotation import adjudication, annotators, markup
     from jinbench.annotation.adjudication import find_disagreements
     from jinbench.core import files

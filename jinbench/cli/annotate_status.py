@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @annotate_commands.command("status")
 def annotate_status(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON = False) -> None:
-    """Show progress, speed, agreement so far, and types on which annotators disagree.
+    """Show progress, speed and agreement so far.
+
+    And the types on which annotators disagree.
 
     Counts are of assigned passages, as the server has them now. Speed is the median over passages labelled in the
     browser. Agreement is strict: the same characters and the same type.

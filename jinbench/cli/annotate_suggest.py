@@ -52,7 +52,7 @@ def annotate_suggest(
     dry_run: DRY_RUN = False,
     as_json: JSON = False,
 ) -> None:
-    """Renew suggestions and the order of the passages that are still to be labelled.
+    """Renew suggestions and the order of open passages.
 
     The tagger learns from what has been submitted so far (and from the gold, where there is one). Its suggestions and
     its confidence go to the open tasks of each annotator; what is least certain is handed out first. No passage gets

@@ -13,7 +13,10 @@ def card(
     check: Annotated[bool, typer.Option(help="Only say whether the documents are up to date.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Bring the generated parts of README.md, DATASET_CARD.md and docs/dataset.md up to date, and dataset/README.md."""
+    """Bring the generated parts of the documents up to date.
+
+    In README.md, DATASET_CARD.md and docs/dataset.md; and dataset/README.md, the copy of the card.
+    """
     from jinbench import scaffold
     from jinbench.publish.card import find_stale_documents, write_card
 

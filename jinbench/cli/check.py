@@ -7,7 +7,9 @@ from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, commands, emit, t
 
 @commands.command()
 def check(ctx: typer.Context, as_json: JSON = False) -> None:
-    """Run every check that needs no server: pages, labeling config, exports, dataset, results, documents.
+    """Run every check that needs no server.
+
+    Pages, labeling config, exports, likely mistakes, dataset, results, documents.
 
     Exit code 1 if one of them fails. Each line names the command that does the check alone, or mends what it finds.
     """

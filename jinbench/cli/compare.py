@@ -21,7 +21,9 @@ def compare(
     repair: REPAIR = None,
     as_json: JSON = False,
 ) -> None:
-    """Compare systems: is the difference significant? Paired, by article; with more than two, every pair after Holm.
+    """Compare systems: is the difference significant?
+
+    Paired, by article; with more than two systems every pair, after the Holm correction.
 
     A difference is significant only if its 95 % confidence interval, a bootstrap over articles, leaves out 0, its
     p-value after the Holm correction is below 0.05, and an approximate randomization test agrees. With --split folds

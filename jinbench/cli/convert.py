@@ -48,7 +48,9 @@ def convert(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Convert a corpus from one format to another, or make a benchmark of it. What is lost on the way is told.
+    """Convert a corpus to another format, or to a benchmark.
+
+    What is lost on the way is listed.
 
     \b
     FORMAT is one of

@@ -20,7 +20,9 @@ def hydrate(
     revision: Annotated[str | None, typer.Option(help="Of OWNER/NAME: a tag, a branch or a commit.")] = None,
     as_json: JSON = False,
 ) -> None:
-    """Put the dataset together again from its standoff form and the pages: byte for byte the same Parquet.
+    """Rebuild a dataset from its standoff form and the pages.
+
+    Every Parquet file is the same, byte for byte.
 
     A page is known by its name, or by its contents under another name. Nothing is written before everything fits.
     """

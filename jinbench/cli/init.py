@@ -21,7 +21,9 @@ def init(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Make a new benchmark of your own in DIR: folders, a label set to edit, guidelines, recipes, a card, a Makefile.
+    """Make a new benchmark of your own in DIR.
+
+    Folders, a label set to edit, guidelines, recipes, a card, a Makefile.
 
     \b
     What is there then, and yours to change:

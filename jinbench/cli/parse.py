@@ -26,7 +26,9 @@ def parse(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Turn replies of a language model into predictions, and say what could not be used, and why.
+    """Turn replies of a language model into predictions.
+
+    What could not be used is listed, with the reason.
 
     \b
     A line of the file is one of

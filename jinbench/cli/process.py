@@ -28,7 +28,9 @@ def process(
     scheduler: Annotated[str | None, _dask(help="tcp://HOST:PORT of a cluster. [default: this machine]")] = None,
     as_json: JSON = False,
 ) -> None:
-    """Take any number of articles: clean, cut, tag, find near duplicates, and select what is worth labelling.
+    """Clean, tag and select from any number of articles.
+
+    Clean, cut, tag, find near duplicates, and select what is worth labelling.
 
     Dask does the work: on all cores, or on a cluster, whose workers must all see the files and the folder. However it
     is done, and however often it was stopped: the same command on the same input writes the same bytes, and goes on

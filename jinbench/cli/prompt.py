@@ -25,7 +25,7 @@ def prompt(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Write a prompt for every item, for a language model that is to be entered.
+    """Write a prompt for every item, for a language model.
 
     \b
     JSON Lines, an item on each line:

@@ -35,7 +35,9 @@ def publish(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Send dataset/ to a Hugging Face Hub, tag it with its version, and read back what arrived.
+    """Publish dataset/ on a Hugging Face Hub.
+
+    It is sent, tagged with its version, and read back.
 
     First: jinbench publish --to OWNER/NAME --dry-run. It shows what is new, changed, the same, or gone.
 

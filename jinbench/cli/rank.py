@@ -19,7 +19,7 @@ def rank(
     ] = 0,
     as_json: JSON = False,
 ) -> None:
-    """Score and rank all baselines and entries, print the leaderboard and write it to leaderboard/.
+    """Score and rank all systems; write leaderboard/.
 
     index.html is the page to open: every table to sort and switch, every system's errors in context, any two side by
     side. It needs no server and no network. The same as Markdown and JSON: leaderboard.md and leaderboard.json.

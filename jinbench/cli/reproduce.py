@@ -19,7 +19,10 @@ def reproduce(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Do the main job again from the pages, with a Label Studio of its own, and compare with what is committed."""
+    """Rebuild everything from the pages and compare.
+
+    The main job is done again, with a Label Studio of its own, and compared with what is committed.
+    """
     from dataclasses import asdict
 
     from jinbench import reproduce as job

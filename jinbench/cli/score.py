@@ -43,7 +43,9 @@ def score(
     ] = 0,
     as_json: JSON = False,
 ) -> None:
-    """Score predictions: micro-F1 with 95 % confidence interval and signature; by label, layout, seen entities.
+    """Score predictions, with confidence intervals.
+
+    Micro-F1 with its 95 % confidence interval and signature; by label, layout, seen and unseen entities.
 
     An item without a prediction counts as wrong. What each number means stands in docs/scoring.md.
     """

@@ -24,7 +24,9 @@ def submit(
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of the entry that has this id.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Check an entry, say what it scores, and copy it to leaderboard/entries/.
+    """Check and score an entry, and enter it.
+
+    It is copied to leaderboard/entries/.
 
     \b
     DIR holds

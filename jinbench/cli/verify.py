@@ -21,7 +21,9 @@ def verify(
     info: Annotated[bool, typer.Option("--info", help="Only print version, hash and counts.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Hold every item of a dataset against its manifest, every text against the other splits and folds; show overlap.
+    """Verify a dataset against its manifest.
+
+    Every item is compared with the manifest, every text with the other splits and folds; overlap is shown.
 
     A folder that exists wins over a name on the Hub. What comes from the Hub is kept in the cache of its client, and
     without a connection it is what that cache holds. HF_ENDPOINT names another Hub than huggingface.co.
