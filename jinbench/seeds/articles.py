@@ -285,7 +285,8 @@ def read_seeds(benchmark: Benchmark) -> Seeds:
     Raises:
         DataError: Every problem that `jinbench seeds check` prints [file-missing, broken-toml, wrong-shape,
             pages-missing, page-empty, page-changed, page-unlisted, page-control-character, line-outside-page,
-            line-used-twice, line-unused, passage-truncated, correction-fails, repair-unknown, duplicate-id, unknown-id].
+            line-used-twice, line-unused, passage-truncated, correction-fails, repair-unknown, duplicate-id,
+            unknown-id].
     """
     return ArticleAssembler(benchmark).assemble()
 
