@@ -31,11 +31,11 @@ def test_all_forms_of_predictions_give_the_same_score(real: Benchmark) -> None:
     texts = dict(zip(gold.ids, gold.texts, strict=True))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     triples = {row["id"]: [(s["start"], s["end"], s["type"]) for s in row["spans"]] for row in rows}
-    spans = {id: [Span(*found, texts[id][found[0] : found[1]]) for found in each] for id, each in triples.items()}
-    tags = {id: to_bio(len(texts[id]), each) for id, each in spans.items()}
+    spans = {id: [Span(*result, texts[id][result[0] : result[1]]) for result in item] for id, item in triples.items()}
+    tags = {id: to_bio(len(texts[id]), item) for id, item in spans.items()}
     expected = score.score_predictions(gold, read_predictions(path, gold))
     forms: list[Any] = [path, str(path), rows, iter(rows), triples, spans, tags,
-                        {id: [span._asdict() for span in each] for id, each in spans.items()}]  # fmt: skip
+                        {id: [span._asdict() for span in item] for id, item in spans.items()}]  # fmt: skip
     for form in forms:
         assert jinbench.score(form, root=real.root) == expected
     assert isinstance(expected, Score)
@@ -105,11 +105,11 @@ def test_help_is_a_page_with_examples() -> None:
 
 def test_sectors_are_scored_with_their_ranking(real: Benchmark) -> None:
     gold = read_task_gold(real, "sector", "test")
-    said = {id: sorted(label[0] for label in labels) for id, labels in zip(gold.ids, gold.labels, strict=True)}
-    perfect = jinbench.score(said, task="sector", root=real.root)
+    output = {id: sorted(label[0] for label in labels) for id, labels in zip(gold.ids, gold.labels, strict=True)}
+    perfect = jinbench.score(output, task="sector", root=real.root)
     assert isinstance(perfect, Score)
     assert (perfect.micro.f1, perfect.exact.value, perfect.ranking) == (1.0, 1.0, None)
-    rows = [{"id": id, "sectors": names, "scores": dict.fromkeys(names, 0.5)} for id, names in said.items()]
+    rows = [{"id": id, "sectors": names, "scores": dict.fromkeys(names, 0.5)} for id, names in output.items()]
     ranked = jinbench.score(rows, task="sector", root=real.root)
     assert isinstance(ranked, Score)
     assert ranked.ranking is not None
@@ -119,14 +119,14 @@ def test_sectors_are_scored_with_their_ranking(real: Benchmark) -> None:
 
 def test_compare_equals_the_command(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [real.baselines / name / "predictions-ner-folds.jsonl" for name in ("tagger", "rules")]
-    found = jinbench.compare(*paths, split="folds", root=real.root)
+    result = jinbench.compare(*paths, split="folds", root=real.root)
     assert run(["--root", str(real.root), "compare", *map(str, paths), "--split", "folds", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
-    assert found.to_dict() == {key: value for key, value in record.items() if key not in ("a", "b", "signature")}
-    assert found.folds is not None
-    assert found.folds.folds == 5
-    assert "from fold to fold" in str(found)
-    assert len(found.to_pandas()) == 1
+    assert result.to_dict() == {key: value for key, value in record.items() if key not in ("a", "b", "signature")}
+    assert result.folds is not None
+    assert result.folds.folds == 5
+    assert "from fold to fold" in str(result)
+    assert len(result.to_pandas()) == 1
 
 
 def test_command_compares_all_pairs_of_systems(real: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,23 +134,23 @@ def test_command_compares_all_pairs_of_systems(real: Benchmark, capsys: pytest.C
     paths = [str(real.baselines / name / "predictions-ner-test.jsonl") for name in names]
     assert run(["--root", str(real.root), "compare", *paths, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert [(each["a"], each["b"]) for each in record] == [
+    assert [(item["a"], item["b"]) for item in record] == [
         (paths[0], paths[1]),
         (paths[0], paths[2]),
         (paths[1], paths[2]),
     ]
     gold = read_task_gold(real, "ner", "test")
-    single = [compare.compare_systems(gold, *(read_predictions(Path(each[key]), gold) for key in "ab")).p
-              for each in record]  # fmt: skip
-    assert [each["p"] for each in record] == [round(p, 6) for p in single]
-    assert max(each["adjusted"] for each in record) >= round(max(single), 6)
+    single = [compare.compare_systems(gold, *(read_predictions(Path(item[key]), gold) for key in "ab")).p
+              for item in record]  # fmt: skip
+    assert [item["p"] for item in record] == [round(p, 6) for p in single]
+    assert max(item["adjusted"] for item in record) >= round(max(single), 6)
     assert run(["--root", str(real.root), "compare", paths[0]]) == 2
     assert run(["--root", str(real.root), "compare", paths[0], paths[1], paths[0]]) == 2
     assert run(["--root", str(real.root), "compare", *paths]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("[task:ner|data:")
-    assert "after Holm" in said
-    assert said.count("minimum detectable difference (80 % power)") == 3
+    output = capsys.readouterr().out
+    assert output.startswith("[task:ner|data:")
+    assert "after Holm" in output
+    assert output.count("minimum detectable difference (80 % power)") == 3
 
 
 def test_rank_equals_the_committed_board(real: Benchmark) -> None:
@@ -162,7 +162,7 @@ def test_rank_equals_the_committed_board(real: Benchmark) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (None, "predictions: wrong-shape"),
         (3, "predictions: wrong-shape"),
@@ -175,15 +175,15 @@ def test_rank_equals_the_committed_board(real: Benchmark) -> None:
         ([3, None], "predictions[1]: wrong-shape"),
     ],
 )
-def test_values_that_are_no_predictions_are_refused(world: Benchmark, given: Any, said: str) -> None:
-    with pytest.raises(DataError, match=re.escape(said)):
+def test_values_that_are_no_predictions_are_refused(world: Benchmark, given: Any, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
         jinbench.score(given, root=world.root)
-    with pytest.raises(DataError, match=re.escape(said)):
+    with pytest.raises(DataError, match=re.escape(message)):
         jinbench.compare({}, given, root=world.root)
 
 
 @pytest.mark.parametrize(
-    ("predictions", "said"),
+    ("predictions", "message"),
     [
         ({"b-L3-S1": [(0, 999, "DATE")]}, r"predictions\['b-L3-S1'\]: span-outside-text"),
         ({"b-L3-S1": ["B-DATE"]}, "one per character"),
@@ -193,8 +193,8 @@ def test_values_that_are_no_predictions_are_refused(world: Benchmark, given: Any
         ("no/such/file.jsonl", "file-missing"),
     ],
 )
-def test_invalid_predictions_are_refused(world: Benchmark, predictions: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_invalid_predictions_are_refused(world: Benchmark, predictions: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         jinbench.score(predictions, root=world.root)
 
 
@@ -228,7 +228,7 @@ print(json.dumps([metric.compute(predictions=guess, references=gold), apart]))
         env={"HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": "", **nowhere},
         capture_output=True, text=True, check=True, cwd=tmp_path,
     ).stdout  # fmt: skip
-    (found, apart), report = json.loads(out), jinbench.score(predictions=GUESS, gold=GOLD)
+    (result, apart), report = json.loads(out), jinbench.score(predictions=GUESS, gold=GOLD)
     ours, theirs = ([row for row in side for _ in range(39)] for side in (GUESS, GOLD))
     grouped = jinbench.score(
         predictions=ours, gold=theirs, articles=[13 * k + i // 3 for k in range(3) for i in range(39)]
@@ -236,8 +236,8 @@ print(json.dumps([metric.compute(predictions=guess, references=gold), apart]))
     assert grouped.articles == 39
     assert (apart["low"], apart["high"]) == (grouped.micro.low, grouped.micro.high)
     assert apart["low"] != jinbench.score(predictions=ours, gold=theirs).micro.low
-    assert (found["precision"], found["recall"], found["f1"]) == (report.micro.precision, 0.5, report.micro.f1)
-    assert found["L"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "low": None, "high": None, "number": 1}
+    assert (result["precision"], result["recall"], result["f1"]) == (report.micro.precision, 0.5, report.micro.f1)
+    assert result["L"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "low": None, "high": None, "number": 1}
 
 
 def test_score_command_reads_tags(world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

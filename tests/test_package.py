@@ -21,9 +21,9 @@ TEMPLATE = PACKAGE / "starter"
 
 def test_data_folders_hold_no_python_but_recipes() -> None:
     folders = ("seeds", "annotation", "dataset", "baselines", "leaderboard")
-    found = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    assert found
-    assert all(path.parent == Path("baselines") for path in found)
+    result = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert result
+    assert all(path.parent == Path("baselines") for path in result)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "baselines").glob("*.py")), ids=lambda path: path.stem)
@@ -87,10 +87,10 @@ def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> No
         return done.stdout
 
     code = "import jinbench; d = jinbench.load('ner'); print(jinbench.__file__, len(d), d['test'].features['ner_tags'])"
-    said = run(str(environment / "bin" / "python"), "-c", code)
-    assert str(site) in said
-    assert " 3 " in said
-    assert "ClassLabel" in said
+    output = run(str(environment / "bin" / "python"), "-c", code)
+    assert str(site) in output
+    assert " 3 " in output
+    assert "ClassLabel" in output
     assert "sha256" in run(str(environment / "bin" / "jinbench"), "verify", "--info")
     assert "each is what manifest.json lists" in run(str(environment / "bin" / "jinbench"), "verify")
     assert "jinbench" in run(str(environment / "bin" / "jinbench"), "run", "--help")
@@ -117,8 +117,8 @@ print(*{name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_
 """
     done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"],
                           capture_output=True, text=True, check=True)  # fmt: skip
-    found = {name for name in done.stdout.split() if not name.startswith("_")}
-    assert found - {"cython_runtime"} == {"jinbench", "lazy_loader", "numpy"}  # that one comes with numpy
+    result = {name for name in done.stdout.split() if not name.startswith("_")}
+    assert result - {"cython_runtime"} == {"jinbench", "lazy_loader", "numpy"}  # that one comes with numpy
 
 
 def package_files() -> list[Path]:
@@ -136,8 +136,8 @@ def test_nothing_of_one_city_is_in_the_package() -> None:
 def ours() -> set[str]:
     """What names a label, a crosswalk, a page or an article of the benchmark that lies beside the package."""
     with (ROOT / "annotation" / "labels.toml").open("rb") as file:
-        found = tomllib.load(file)
-    entries = [*found["entity"], *found["sector"]]
+        result = tomllib.load(file)
+    entries = [*result["entity"], *result["sector"]]
     names = {entry[key] for entry in entries for key in ("name", "zh")}
     names |= {name for entry in entries for name in entry.get("crosswalk", ())}
     with (ROOT / "seeds" / "articles.toml").open("rb") as file:

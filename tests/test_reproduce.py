@@ -133,34 +133,34 @@ def silent(what: str, done: int, of: int) -> None:
 
 
 def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -> None:
-    where = add_crosswalk(mini)
-    found = run_and_store(where, "memory", MEMORIZING_RECIPE.format(more="CURVE = True"))
-    learning_curve.write_curve(learning_curve.measure_curve(where, found), where.baselines / "memory")
+    benchmark = add_crosswalk(mini)
+    result = run_and_store(benchmark, "memory", MEMORIZING_RECIPE.format(more="CURVE = True"))
+    learning_curve.write_curve(learning_curve.measure_curve(benchmark, result), benchmark.baselines / "memory")
     again = Benchmark(tmp_path / "again")
-    shutil.copytree(where.root, again.root)
+    shutil.copytree(benchmark.root, again.root)
     shutil.rmtree(again.baselines / "memory")
     recipe = load_recipe(again.baselines / "memory.py")
-    checks = {check.artefact: check for check in reproduce.rerun_recipe(where, again, recipe, silent)}
+    checks = {check.artefact: check for check in reproduce.rerun_recipe(benchmark, again, recipe, silent)}
     assert {name.rpartition("/")[2]: check.status for name, check in checks.items()} == dict.fromkeys(
         (*(f"predictions-ner-{split}.jsonl" for split in ("test", "folds", "noisy")), "scores.json", "curve.json"), "OK"
     )
-    path = where.baselines / "memory" / "curve.json"
+    path = benchmark.baselines / "memory" / "curve.json"
     for shift, status in ((0.001, "OKish"), (0.5, "FAIL")):
         record = json.loads(path.read_text())
         record["points"][0]["f1"] += shift
         data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
         files.write_bytes(again.root / "baselines/memory/curve.json", data)
-        assert reproduce.compare_file(where, again, "baselines/memory/curve.json").status == status
+        assert reproduce.compare_file(benchmark, again, "baselines/memory/curve.json").status == status
 
 
 def test_a_recipe_without_its_packages_is_taken_as_committed(mini: Benchmark, tmp_path: Path) -> None:
-    where, again = add_crosswalk(mini), Benchmark(tmp_path / "again")
-    path = where.baselines / "memory.py"
+    benchmark, again = add_crosswalk(mini), Benchmark(tmp_path / "again")
+    path = benchmark.baselines / "memory.py"
     files.write_text(path, MEMORIZING_RECIPE.format(more='NEEDS = ("no-such-package",)'))
-    (check,) = reproduce.rerun_recipe(where, again, load_recipe(path), silent)
+    (check,) = reproduce.rerun_recipe(benchmark, again, load_recipe(path), silent)
     assert check.status == "FAIL"
-    files.write_text(where.baselines / "memory" / "scores.json", "kept")
-    (check,) = reproduce.rerun_recipe(where, again, load_recipe(path), silent)
+    files.write_text(benchmark.baselines / "memory" / "scores.json", "kept")
+    (check,) = reproduce.rerun_recipe(benchmark, again, load_recipe(path), silent)
     assert check.status == "OKish"
     assert "needs no-such-package" in check.message
     assert (again.baselines / "memory" / "scores.json").read_text() == "kept"

@@ -39,37 +39,37 @@ TEMPLATE = PACKAGE / "starter"
 
 
 def test_what_a_new_benchmark_has(tmp_path: Path) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
-    label_set = labels.read_label_set(where)
+    benchmark = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
+    label_set = labels.read_label_set(benchmark)
     assert label_set.title == "The Paper"
-    labeling_config.check_labeling_config(where, label_set)
-    assert where.pages.is_dir()
+    labeling_config.check_labeling_config(benchmark, label_set)
+    assert benchmark.pages.is_dir()
     with pytest.raises(DataError) as caught:
-        articles.read_seeds(where)
+        articles.read_seeds(benchmark)
     (problem,) = caught.value.problems
     assert (problem.code, problem.found) == ("pages-missing", "0 pages, 0 articles")
     assert "jinbench seeds add" in problem.fix
     sections = set()
     for document in card.DOCUMENTS:
-        text = files.read_text(where.root / document)
+        text = files.read_text(benchmark.root / document)
         assert re.search(r"^# The Paper(: the dataset in detail)?$", text, re.MULTILINE)
         assert "{{" not in text
         sections |= set(re.findall(r"<!-- generated:([a-z-]+) -->", text))
     assert sections == card.section_names()  # the documents leave none out
-    assert 'pretty_name: "The Paper"\n' in files.read_text(where.card)
-    assert scaffold.count_todos(where).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
+    assert 'pretty_name: "The Paper"\n' in files.read_text(benchmark.card)
+    assert scaffold.count_todos(benchmark).keys() == {"DATASET_CARD.md", "LICENSE-DATA.md"}
 
 
 def test_recipes_are_the_package_s_own(tmp_path: Path) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    made = sorted(path.name for path in where.baselines.glob("*.py"))
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    made = sorted(path.name for path in benchmark.baselines.glob("*.py"))
     assert made == sorted(f"{name}.py" for name in scaffold.RECIPES)
     for name in made:
-        assert (where.baselines / name).read_bytes() == (packaged_benchmark().baselines / name).read_bytes()
-        recipe = load_recipe(where.baselines / name)
+        assert (benchmark.baselines / name).read_bytes() == (packaged_benchmark().baselines / name).read_bytes()
+        recipe = load_recipe(benchmark.baselines / name)
         assert not recipe.needs
         assert not recipe.crosswalk
-    assert {load_recipe(where.baselines / name).task for name in made} == {"ner", "sector"}
+    assert {load_recipe(benchmark.baselines / name).task for name in made} == {"ner", "sector"}
 
 
 def test_every_field_of_a_label_is_explained() -> None:
@@ -109,20 +109,20 @@ def test_the_same_in_two_places(tmp_path: Path) -> None:
 
 
 def test_an_example_is_there_if_asked_for(tmp_path: Path) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper", example=True)
-    assert [article.id for article in articles.read_seeds(where).articles] == ["bridge", "library"]
-    assert files.read_text(where.articles).startswith("# How each page falls into articles")
-    assert labels.read_label_set(where).title == "paper"
+    benchmark = scaffold.create_benchmark(tmp_path / "paper", example=True)
+    assert [article.id for article in articles.read_seeds(benchmark).articles] == ["bridge", "library"]
+    assert files.read_text(benchmark.articles).startswith("# How each page falls into articles")
+    assert labels.read_label_set(benchmark).title == "paper"
 
 
 @pytest.mark.parametrize("title", ['A "b" \\ c', "# heading: x", "{{title}}", "'", "津\u3000门", "- [x](y)"])
 def test_any_title(title: str, tmp_path: Path) -> None:
     from huggingface_hub import RepoCard
 
-    where = scaffold.create_benchmark(tmp_path / "paper", title)
-    assert labels.read_label_set(where).title == title
-    assert RepoCard(files.read_text(where.card)).data.pretty_name == title
-    assert f"\n# {title}\n" in files.read_text(where.card)
+    benchmark = scaffold.create_benchmark(tmp_path / "paper", title)
+    assert labels.read_label_set(benchmark).title == title
+    assert RepoCard(files.read_text(benchmark.card)).data.pretty_name == title
+    assert f"\n# {title}\n" in files.read_text(benchmark.card)
 
 
 @pytest.mark.parametrize("title", ["two\nlines", "  ", "\x00", "\udce4"])
@@ -144,11 +144,11 @@ def test_a_folder_that_holds_something(name: str, tmp_path: Path, capsys: pytest
     assert contents(tmp_path) == {name: b"years of work"}
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_nothing_is_half_there(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_nothing_is_half_there(exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut off while it is put together, or while it is moved: nothing is left of it, hidden or not."""
     folder = tmp_path / "paper"
-    if there:
+    if exists:
         folder.mkdir()
 
     def broken(*_: object) -> str:
@@ -158,29 +158,29 @@ def test_nothing_is_half_there(there: bool, tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         scaffold.create_benchmark(folder)
     monkeypatch.undo()
-    assert [*tmp_path.rglob("*")] == [folder][: int(there)]
+    assert [*tmp_path.rglob("*")] == [folder][: int(exists)]
     real: Callable[..., None] = os.rename
     moved: list[object] = []
 
     def fails(source: Path, target: Path) -> None:
         moved.append(source)
-        if len(moved) == (4 if there else 1):
+        if len(moved) == (4 if exists else 1):
             raise OSError(28, "No space left on device")
         real(source, target)
 
     monkeypatch.setattr(os, "rename", fails)
     with pytest.raises(OSError, match="No space left"):
         scaffold.create_benchmark(folder)
-    assert [*tmp_path.rglob("*")] == [folder][: int(there)]
+    assert [*tmp_path.rglob("*")] == [folder][: int(exists)]
 
 
 def test_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays the same folder, and what is in it is readable for others as any other file."""
     before = tmp_path.stat().st_ino
     monkeypatch.chdir(tmp_path)
-    where = scaffold.create_benchmark(Path("."))
+    benchmark = scaffold.create_benchmark(Path("."))
     assert tmp_path.stat().st_ino == before
-    assert labels.read_label_set(where).title == tmp_path.name
+    assert labels.read_label_set(benchmark).title == tmp_path.name
     mask = os.umask(0)
     os.umask(mask)
     for path in tmp_path.rglob("*"):
@@ -192,9 +192,9 @@ def test_what_the_command_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = run_and_capture(capsys, "init", "my paper", "--title", "The Paper")
+    output = run_and_capture(capsys, "init", "my paper", "--title", "The Paper")
     for number, part in enumerate(("cd 'my paper'", "jinbench seeds add", "jinbench annotate push"), 1):
-        assert re.search(rf"^  {number}\. .*{re.escape(part)}", said, re.MULTILINE)
+        assert re.search(rf"^  {number}\. .*{re.escape(part)}", output, re.MULTILINE)
     record = json.loads(run_and_capture(capsys, "init", "other", "--example", "--json"))
     assert sorted(contents(tmp_path / "other")) == record["files"]
     assert len(record["next"]) == 3
@@ -206,15 +206,15 @@ def test_each_step_names_the_one_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever types a step too early is told which one is missing."""
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    monkeypatch.chdir(where.root)
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    monkeypatch.chdir(benchmark.root)
     steps = ["annotate push", "annotate pull", "build --search-splits --write", "build", "run"]
     missing = ["jinbench seeds add", "annotate push --annotators", "jinbench annotate pull",
                "make it with: jinbench build --search-splits --write", "jinbench build makes it"]  # fmt: skip
     after: list[Callable[[], object]] = [
-        lambda: add_pages(where),
-        lambda: add_annotators(where, labels.read_label_set(where), ["ann"], "test data"),
-        lambda: write_export(where, "ann"),
+        lambda: add_pages(benchmark),
+        lambda: add_annotators(benchmark, labels.read_label_set(benchmark), ["ann"], "test data"),
+        lambda: write_export(benchmark, "ann"),
         lambda: run_and_capture(capsys, "build", "--search-splits", "--write"),
     ]
     for step, says, done in zip(steps, missing, [*after, lambda: None], strict=True):
@@ -226,13 +226,13 @@ def test_each_step_names_the_one_before(
 def test_two_articles_are_too_few_to_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper", example=True)
-    add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
-    write_export(where, "ann")
-    monkeypatch.chdir(where.root)
-    said = run_and_capture(capsys, "build", "--search-splits", code=1)
-    assert ": split-mismatch\n" in said
-    assert "3 groups of stories or more" in said
+    benchmark = scaffold.create_benchmark(tmp_path / "paper", example=True)
+    add_annotators(benchmark, labels.read_label_set(benchmark), ["ann"], "test data")
+    write_export(benchmark, "ann")
+    monkeypatch.chdir(benchmark.root)
+    output = run_and_capture(capsys, "build", "--search-splits", code=1)
+    assert ": split-mismatch\n" in output
+    assert "3 groups of stories or more" in output
 
 
 # Any label set
@@ -270,36 +270,36 @@ def test_every_step_with_any_label_set(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three articles, one annotator, and the labels of the template: all of them, only sectors, only entities."""
-    where = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
+    benchmark = scaffold.create_benchmark(tmp_path / "paper", "The Paper")
     if kind:
-        without(kind, where)
-        leave_out_curves(where)
+        without(kind, benchmark)
+        leave_out_curves(benchmark)
     else:  # whose coarse labels have a name of their own
-        text = files.read_text(where.labels)
-        where.labels.write_text(text.replace('name = "PLACE"', 'name = "PLACE"\ncrosswalk = { coarse = "LOC" }'))
-    add_pages(where)
-    add_annotators(where, labels.read_label_set(where), ["ann"], "test data")
-    write_export(where, "ann")
-    monkeypatch.chdir(where.root)
+        text = files.read_text(benchmark.labels)
+        benchmark.labels.write_text(text.replace('name = "PLACE"', 'name = "PLACE"\ncrosswalk = { coarse = "LOC" }'))
+    add_pages(benchmark)
+    add_annotators(benchmark, labels.read_label_set(benchmark), ["ann"], "test data")
+    write_export(benchmark, "ann")
+    monkeypatch.chdir(benchmark.root)
     out = str(tmp_path / "out")
     gone = {"entity": "ner", "sector": "sector"}.get(kind)
     for step in [*STEPS, *(step for task, steps in OF_TASKS.items() if task != gone for step in steps)]:
-        said = run_and_capture(capsys, *step.replace("OUT", out).split())
+        output = run_and_capture(capsys, *step.replace("OUT", out).split())
         if step == "run":
-            assert ("skipped, it is for" in said) == bool(kind)
+            assert ("skipped, it is for" in output) == bool(kind)
         if step == "rank":
-            assert f"**{gone}" not in said
-            assert ("coarse (LOC)" in said) == (not kind)
+            assert f"**{gone}" not in output
+            assert ("coarse (LOC)" in output) == (not kind)
     if gone:
         assert ": wrong-task\n" in run_and_capture(capsys, "submit", "--template", gone, code=1)
-    stored = {path.parent.name for path in where.baselines.glob("*/scores.json")}
+    stored = {path.parent.name for path in benchmark.baselines.glob("*/scores.json")}
     assert len(stored) == (2 if kind else 4)
-    page = files.read_text(where.leaderboard / "index.html")
+    page = files.read_text(benchmark.leaderboard / "index.html")
     assert "<title>The Paper</title>" in page
-    assert files.read_json(where.dataset / "croissant.json")["name"] == "The Paper"
+    assert files.read_json(benchmark.dataset / "croissant.json")["name"] == "The Paper"
     again = {path.name: path.read_bytes() for path in files.walk_files(tmp_path / "out" / "again" / "sector")}
-    assert again == {path.name: path.read_bytes() for path in files.walk_files(where.dataset / "sector")}
-    for name, data in contents(where.root).items():
+    assert again == {path.name: path.read_bytes() for path in files.walk_files(benchmark.dataset / "sector")}
+    for name, data in contents(benchmark.root).items():
         assert b"JinBench" not in data, name
 
 
@@ -323,14 +323,14 @@ def test_from_an_empty_folder_to_a_leaderboard(
 ) -> None:
     """Two annotators and an adjudicator, all through the server; each command as it is typed."""
     run_command(tmp_path, "init", "demo", "--title", "Demo")
-    where = Benchmark(tmp_path / "demo")
+    benchmark = Benchmark(tmp_path / "demo")
     first, second = (f"init-{name}" for name in "ab")
-    leave_out_curves(where)
-    run_command(where.root, "seeds", "add", *write_pages(tmp_path / "from"))
-    expected = label_by_rules(where, first)
+    leave_out_curves(benchmark)
+    run_command(benchmark.root, "seeds", "add", *write_pages(tmp_path / "from"))
+    expected = label_by_rules(benchmark, first)
     differing = replace(expected[0], spans=expected[0].spans[1:], sectors=("culture",))
-    passages = list(articles.read_seeds(where).passages())
-    titles = {article.id: article.title for article in articles.read_seeds(where).articles}
+    passages = list(articles.read_seeds(benchmark).passages())
+    titles = {article.id: article.title for article in articles.read_seeds(benchmark).articles}
 
     def labelled(name: str, *more: object) -> str:
         path = tmp_path / "from" / f"{name}.json"
@@ -342,7 +342,7 @@ def test_from_an_empty_folder_to_a_leaderboard(
         return str(path)
 
     sources = {name: labelled(name) for name in (first, second, ADJUDICATOR)}
-    before = outside(where.root)
+    before = outside(benchmark.root)
     labelling = [
         ["labels", "config"],
         ["seeds", "check"],
@@ -367,16 +367,16 @@ def test_from_an_empty_folder_to_a_leaderboard(
         ["verify"],
     ]
     for command in [*labelling, *scoring]:
-        run_command(where.root, *command)
-    gold = exports.read_export(exports.export_path(where, ADJUDICATOR), Workspace(where))
+        run_command(benchmark.root, *command)
+    gold = exports.read_export(exports.export_path(benchmark, ADJUDICATOR), Workspace(benchmark))
     assert [(entry.spans, entry.sectors) for entry in gold] == [(entry.spans, entry.sectors) for entry in expected]
     with hub.run_hub() as server:
         home = tmp_path_factory.mktemp("home")
         done = subprocess.run(
             [sys.executable, "-m", "jinbench", "publish", "--to", "owner/demo", "--dry-run"],
-            cwd=where.root, env=server.environment(home) | {"PYTHONPATH": str(ROOT)},
+            cwd=benchmark.root, env=server.environment(home) | {"PYTHONPATH": str(ROOT)},
             capture_output=True, text=True,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "a repository to be created" in done.stdout
-    assert outside(where.root) == before
+    assert outside(benchmark.root) == before

@@ -183,14 +183,14 @@ def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: P
 
 
 def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    text = files.read_text(where.labels)
-    before = where.labeling_config.read_bytes()
-    where.labels.write_text(text.replace('hotkey = "shift+s"', 'hotkey = "2"'), encoding="utf-8")
-    said = run_and_capture(capsys, "--root", str(where.root), "labels", "config", code=1)
-    assert "labels.toml [[entity]] DATE and [[sector]] culture: label-set\n" in said
-    assert "'2' for DATE and culture" in said
-    assert where.labeling_config.read_bytes() == before
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    text = files.read_text(benchmark.labels)
+    before = benchmark.labeling_config.read_bytes()
+    benchmark.labels.write_text(text.replace('hotkey = "shift+s"', 'hotkey = "2"'), encoding="utf-8")
+    output = run_and_capture(capsys, "--root", str(benchmark.root), "labels", "config", code=1)
+    assert "labels.toml [[entity]] DATE and [[sector]] culture: label-set\n" in output
+    assert "'2' for DATE and culture" in output
+    assert benchmark.labeling_config.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -203,13 +203,13 @@ def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_labels_that_contradict_themselves(
     old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    where.labels.write_text(files.read_text(where.labels).replace(old, new), encoding="utf-8")
-    assert says in run_and_capture(capsys, "--root", str(where.root), "labels", "config", code=1)
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    benchmark.labels.write_text(files.read_text(benchmark.labels).replace(old, new), encoding="utf-8")
+    assert says in run_and_capture(capsys, "--root", str(benchmark.root), "labels", "config", code=1)
 
 
 def test_no_label_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = scaffold.create_benchmark(tmp_path / "paper")
-    where.labels.write_text('version = "1.0.0"\ntitle = "Nothing"\n')
-    said = run_and_capture(capsys, "--root", str(where.root), "labels", "config", code=1)
-    assert "an [[entity]] or a [[sector]]" in said
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    benchmark.labels.write_text('version = "1.0.0"\ntitle = "Nothing"\n')
+    output = run_and_capture(capsys, "--root", str(benchmark.root), "labels", "config", code=1)
+    assert "an [[entity]] or a [[sector]]" in output

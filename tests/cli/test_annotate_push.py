@@ -25,18 +25,18 @@ pytestmark = pytest.mark.server
 
 def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_path: Path) -> None:
     """Nothing but what the command itself prints is needed. The browser's part is played by the same account."""
-    said = run_command(tmp_path, "annotate", "push", "--annotators", "newcomer")
-    assert "log in as newcomer@jinbench.localhost" in said
-    assert "Label All Tasks" in said
-    where = Benchmark(tmp_path)
-    assert len(list(articles.read_seeds(where).passages())) == 4
-    workspace = Workspace(where)
-    labeling_config.check_labeling_config(where, workspace.label_set)
+    output = run_command(tmp_path, "annotate", "push", "--annotators", "newcomer")
+    assert "log in as newcomer@jinbench.localhost" in output
+    assert "Label All Tasks" in output
+    benchmark = Benchmark(tmp_path)
+    assert len(list(articles.read_seeds(benchmark).passages())) == 4
+    workspace = Workspace(benchmark)
+    labeling_config.check_labeling_config(benchmark, workspace.label_set)
     client = connect()
     project = projects.find_project(client, projects.project_title(workspace.label_set, "newcomer"))
     assert project is not None
-    assert f"/projects/{project.id}/data" in said
-    text = next(articles.read_seeds(where).passages()).text
+    assert f"/projects/{project.id}/data" in output
+    text = next(articles.read_seeds(benchmark).passages()).text
     start = text.index("昨天")
     span = Span(start, start + 2, "DATE", "昨天")
     first = PassageLabels("example-L5", "newcomer", (span,), ("transport",))
@@ -44,14 +44,14 @@ def test_from_an_empty_folder_to_a_first_passage(server: process.Server, tmp_pat
     (person,) = run_command(tmp_path, "annotate", "status", "--json")["people"]
     assert (person["submitted"], person["left"], person["passages"]) == (1, 3, 4)
     run_command(tmp_path, "annotate", "pull")
-    (found,) = exports.read_export(exports.export_path(where, "newcomer"), Workspace(where))
-    assert (found.spans, found.sectors) == ((span,), ("transport",))
+    (result,) = exports.read_export(exports.export_path(benchmark, "newcomer"), Workspace(benchmark))
+    assert (result.spans, result.sectors) == ((span,), ("transport",))
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    said = run_command(tmp_path, "annotate", "push", code=1)
-    assert "folder-taken" in said
+    output = run_command(tmp_path, "annotate", "push", code=1)
+    assert "folder-taken" in output
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -98,9 +98,9 @@ def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:
     assert made["new"] == names
     client = connect()
     for project in made["projects"]:
-        there = set(projects.list_tasks_by_passage(client, project["project"]))
-        assert there == set(assigned_passages(dealt, seed, project["annotator"]) or [])
-        assert project["created"] == len(there)
+        present = set(projects.list_tasks_by_passage(client, project["project"]))
+        assert present == set(assigned_passages(dealt, seed, project["annotator"]) or [])
+        assert project["created"] == len(present)
     again = run_command(mini.root, "annotate", "push", "--json")
     assert [(project["annotator"], project["created"]) for project in again["projects"]] == [
         (name, 0) for name in names
@@ -152,18 +152,18 @@ def test_how_far_everybody_is(project: AnnotationProject) -> None:
     push.push_passages(project.client, project.workspace, other, lambda done: None)
     theirs = read_labels(exports.export_path(project.benchmark, "annotator-b"), project.workspace, other)
     annotations.submit_labels(project.client, project.workspace, other, theirs, lambda done: None)
-    found = progress.measure_progress(project.client, project.workspace, [project.annotator, other])
-    first, second = found.people
+    result = progress.measure_progress(project.client, project.workspace, [project.annotator, other])
+    first, second = result.people
     assert (first.submitted, first.skipped, first.left, first.passages) == (5, 1, 2, 8)
     assert (second.submitted, second.left, second.characters_per_minute) == (8, 0, None)
     lengths = sorted(len(p.text) for p in project.seeds.passages() if p.id in {e.passage_id for e in timed})
     assert first.characters_per_minute == lengths[2] * 2
     assert first.seconds_per_passage == 30
-    (pair,) = found.pairs
+    (pair,) = result.pairs
     whole = agreement.measure_pair(project.workspace, timed, theirs, ("a", "b"))
     assert (pair.passages, pair.spans.micro) == (5, whole.strict.micro)
     differing = [cell.name for cell in whole.strict.labels if not cell.gold == cell.predicted == cell.correct]
-    assert {drift.name for drift in found.type_disagreements} <= set(differing)
+    assert {drift.name for drift in result.type_disagreements} <= set(differing)
 
 
 def test_a_label_that_cannot_be_used_is_named_and_the_rest_stands(project: AnnotationProject) -> None:
@@ -185,10 +185,10 @@ def test_suggestions_where_passages_are_labelled_once(mini: Benchmark, server: p
     (project,) = once["projects"]
     assert project["suggestions"].startswith("tagger ")
     client = connect()
-    found = list(client.predictions.list(project=project["project"]))
-    assert {prediction.model_version for prediction in found} == {project["suggestions"]}
-    assert len({prediction.task for prediction in found}) == len(found) == 8
-    assert all(0 <= float(prediction.score or 0) <= 1 for prediction in found)
+    result = list(client.predictions.list(project=project["project"]))
+    assert {prediction.model_version for prediction in result} == {project["suggestions"]}
+    assert len({prediction.task for prediction in result}) == len(result) == 8
+    assert all(0 <= float(prediction.score or 0) <= 1 for prediction in result)
     assert client.projects.get(id=project["project"]).model_version == project["suggestions"]
     run_command(mini.root, "annotate", "push", "--json")
     assert len(list(client.predictions.list(project=project["project"]))) == 8

@@ -80,14 +80,14 @@ def test_bad_input(
     monkeypatch.chdir(world)
     capsys.readouterr()
     if "hub" in case:
-        said = against_hub(case, tmp_path / "home")
+        output = against_hub(case, tmp_path / "home")
     else:
         assert run(case["command"].split()) == 1
-        said = capsys.readouterr().err
-    assert f": {code}\n" in said
+        output = capsys.readouterr().err
+    assert f": {code}\n" in output
     for part in ("expected ", "found ", "try ", *case["says"]):
-        assert part in said, said
-    assert "Traceback" not in said
+        assert part in output, output
+    assert "Traceback" not in output
     assert contents(world, sparse) == before
 
 
@@ -96,10 +96,10 @@ def test_all_problems_are_reported_at_once(
 ) -> None:
     (tmp_path / "bad.jsonl").write_text('{"id": "x", "spans": []}\n{"id": "y", "spans": []}\n')
     assert run(["--root", str(built), "score", str(tmp_path / "bad.jsonl")]) == 1
-    said = capsys.readouterr().err
-    assert "bad.jsonl:1: unknown-id" in said
-    assert "bad.jsonl:2: unknown-id" in said
-    assert "2 problems." in said
+    output = capsys.readouterr().err
+    assert "bad.jsonl:1: unknown-id" in output
+    assert "bad.jsonl:2: unknown-id" in output
+    assert "2 problems." in output
 
 
 def test_usage_errors_are_told_from_data_errors(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,11 +48,11 @@ BAD_SYSTEMS = [
 def test_invalid_fields_of_system_toml_are_refused(
     field: str, value: str, code: str, says: str, stable: Benchmark, tmp_path: Path
 ) -> None:
-    found = entry_problems(stable, write_entry(tmp_path, system=system_with(field, value)))
-    assert code in {problem.code for problem in found}
-    assert says in "\n".join(map(str, found)), found
-    assert not any(part in str(found) for part in ("(?=", '{"', "additionalProperties"))
-    assert all("system.toml" in problem.location for problem in found)
+    result = entry_problems(stable, write_entry(tmp_path, system=system_with(field, value)))
+    assert code in {problem.code for problem in result}
+    assert says in "\n".join(map(str, result)), result
+    assert not any(part in str(result) for part in ("(?=", '{"', "additionalProperties"))
+    assert all("system.toml" in problem.location for problem in result)
 
 
 def test_optional_fields_are_on_the_board(stable: Benchmark, tmp_path: Path) -> None:
@@ -70,14 +70,14 @@ def test_entry_stays_valid_after_errata(data: str, stable: Benchmark, tmp_path: 
 
 @pytest.mark.parametrize("text", ["", "name =", "\0", "x = " + "[" * 10_000])
 def test_system_toml_that_is_no_toml_is_refused(text: str, stable: Benchmark, tmp_path: Path) -> None:
-    (found, *_) = entry_problems(stable, write_entry(tmp_path, system=text))
-    assert found.code in ("broken-toml", "wrong-shape")
+    (result, *_) = entry_problems(stable, write_entry(tmp_path, system=text))
+    assert result.code in ("broken-toml", "wrong-shape")
 
 
 @pytest.mark.parametrize("name", ["Mine", "mine!", ".mine", "-mine", "my system", "n" * 65, "天津"])
 def test_invalid_ids_are_refused(name: str, stable: Benchmark, tmp_path: Path) -> None:
-    (found,) = entry_problems(stable, write_entry(tmp_path, name))
-    assert (found.code, found.fix[:17]) == ("wrong-shape", "rename the folder")
+    (result,) = entry_problems(stable, write_entry(tmp_path, name))
+    assert (result.code, result.fix[:17]) == ("wrong-shape", "rename the folder")
 
 
 @pytest.mark.parametrize("name", ["m", "my-system_2.1", "0", "n" * 64])
@@ -91,36 +91,36 @@ def test_valid_ids_are_accepted(name: str, stable: Benchmark, tmp_path: Path) ->
 def test_id_of_a_baseline_or_annotator_is_refused(name: str, whose: str, world: Benchmark, tmp_path: Path) -> None:
     files.write_text(world.baselines / "rules.py", "")
     (world.baselines / "kept").mkdir()
-    (found,) = entry_problems(world, write_entry(tmp_path / "in", name))
-    assert (found.code, found.found) == ("duplicate-id", f"that of {whose}")
+    (result,) = entry_problems(world, write_entry(tmp_path / "in", name))
+    assert (result.code, result.found) == ("duplicate-id", f"that of {whose}")
 
 
 def test_missing_folder_is_refused(stable: Benchmark, tmp_path: Path) -> None:
     made = write_entry(tmp_path)
     for path, what in ((made / "predictions.jsonl", "a file"), (tmp_path / "nowhere", "nothing")):
-        (found,) = entry_problems(stable, path)
-        assert (found.code, found.expected, found.found) == ("file-missing", "a folder", what)
+        (result,) = entry_problems(stable, path)
+        assert (result.code, result.expected, result.found) == ("file-missing", "a folder", what)
 
 
 def test_missing_files_are_refused(stable: Benchmark, tmp_path: Path) -> None:
     made = write_entry(tmp_path, predictions__jsonl__gz=b"\x1f\x8b")
-    (found,) = entry_problems(stable, made)
-    assert (found.code, found.found) == ("file-missing", "'predictions.jsonl.gz'")
+    (result,) = entry_problems(stable, made)
+    assert (result.code, result.found) == ("file-missing", "'predictions.jsonl.gz'")
     (made / "predictions.jsonl").mkdir()
-    (found,) = entry_problems(stable, made)
-    assert (found.code, found.found) == ("file-missing", "a folder")
+    (result,) = entry_problems(stable, made)
+    assert (result.code, result.found) == ("file-missing", "a folder")
     (made / "system.toml").unlink()
-    (found,) = entry_problems(stable, made)
-    assert found.location.endswith("system.toml")
-    assert "jinbench submit --template system" in found.fix
+    (result,) = entry_problems(stable, made)
+    assert result.location.endswith("system.toml")
+    assert "jinbench submit --template system" in result.fix
 
 
 def test_pipe_is_refused(stable: Benchmark, tmp_path: Path) -> None:
     made = write_entry(tmp_path)
     (made / "predictions.jsonl").unlink()
     os.mkfifo(made / "predictions.jsonl")
-    (found,) = entry_problems(stable, made)
-    assert (found.code, found.found) == ("file-missing", "something that cannot be copied")
+    (result,) = entry_problems(stable, made)
+    assert (result.code, result.found) == ("file-missing", "something that cannot be copied")
 
 
 def test_file_names_determine_the_board(stable: Benchmark, tmp_path: Path) -> None:
@@ -141,14 +141,14 @@ def test_file_names_determine_the_board(stable: Benchmark, tmp_path: Path) -> No
 
 def test_misspelt_file_name_is_refused_with_a_suggestion(stable: Benchmark, tmp_path: Path) -> None:
     made = write_entry(tmp_path, predictions_ner_tset__jsonl=GOOD, predictions_ner_train__jsonl=GOOD)
-    found = entry_problems(stable, made)
-    assert [problem.code for problem in found] == ["unknown-id", "unknown-id"]
-    assert "rename it to predictions-ner-test.jsonl" in found[1].fix
+    result = entry_problems(stable, made)
+    assert [problem.code for problem in result] == ["unknown-id", "unknown-id"]
+    assert "rename it to predictions-ner-test.jsonl" in result[1].fix
 
 
 def test_two_files_for_one_board_are_refused(stable: Benchmark, tmp_path: Path) -> None:
-    (found,) = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=GOOD, predictions_ner_test__jsonl=GOOD))
-    assert (found.code, found.found) == ("duplicate-id", "two for ner/test")
+    (result,) = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=GOOD, predictions_ner_test__jsonl=GOOD))
+    assert (result.code, result.found) == ("duplicate-id", "two for ner/test")
 
 
 def test_problems_of_all_files_are_raised_at_once(stable: Benchmark, tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_problems_of_all_files_are_raised_at_once(stable: Benchmark, tmp_path: P
         predictions_ner_test__jsonl="{]\n" + line_with((9, 99, "DATE")),
         predictions_sector_folds__jsonl="5",
     )
-    found = entry_problems(stable, made)
-    assert [(Path(p.location).name, p.code) for p in found] == [
+    result = entry_problems(stable, made)
+    assert [(Path(p.location).name, p.code) for p in result] == [
         ("predictions-ner-test.jsonl:1", "broken-json"),
         ("predictions-ner-test.jsonl:2", "span-outside-text"),
         ("predictions-sector-folds.jsonl:1", "broken-json"),

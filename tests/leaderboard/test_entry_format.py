@@ -25,10 +25,10 @@ def fill_in(template: str) -> str:
 
 def test_template_is_refused_until_filled_in(stable: Benchmark, tmp_path: Path) -> None:
     """As `jinbench submit --template system` prints it, it is refused, and the fields to fill in are named."""
-    found = entry_problems(stable, write_entry(tmp_path, system=entry_format.describe_format(stable, "system")))
-    hints = [problem.fix.partition(";")[0] for problem in found]
+    result = entry_problems(stable, write_entry(tmp_path, system=entry_format.describe_format(stable, "system")))
+    hints = [problem.fix.partition(";")[0] for problem in result]
     assert hints == ["fill in name", "fill in who", "fill in trained_on"]
-    assert {problem.found for problem in found} == {"nothing"}
+    assert {problem.found for problem in result} == {"nothing"}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -68,9 +68,9 @@ def test_committed_predictions_match_the_schema(real: Benchmark) -> None:
 def test_format_command_prints_description_or_schema(stable: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     root = ["--root", str(stable.root)]
     assert run([*root, "submit", "--template"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for part in ('"id": "b-', "PLACE, DATE, QUANTITY", "port, water, general", "load_dataset(", 'data = "1.0.0"'):
-        assert part in said
+        assert part in output
     assert run([*root, "submit", "--schema", "sector"]) == 0
     schema = json.loads(capsys.readouterr().out)
     Draft202012Validator.check_schema(schema)

@@ -98,12 +98,12 @@ def test_every_column_sorts_by_click_and_by_key(browser: Browser, full: Board, t
         direction = browser.run(f"return document.querySelector('.head.{key}').getAttribute('aria-sort')")
         *systems, last = listed_systems(browser)
         assert last == "x", "annotators stand below, however the systems are sorted"
-        found = [known[name] for name in systems]
-        there = [each for each in found if each is not None]
+        result = [known[name] for name in systems]
+        present = [item for item in result if item is not None]
         assert direction in ("ascending", "descending")
-        assert there == sorted(there, reverse=direction == "descending")
-        assert found[: len(there)] == there, "what has no value stands last"
-        assert len(found) == len(rows) - 1
+        assert present == sorted(present, reverse=direction == "descending")
+        assert result[: len(present)] == present, "what has no value stands last"
+        assert len(result) == len(rows) - 1
         assert browser.run("return document.activeElement.id") == f"sort-{key}"
         assert browser.run("return document.querySelectorAll('[aria-sort]:not([aria-sort=none])').length") == 1
 
@@ -138,10 +138,10 @@ def test_every_board_shows_every_figure(browser: Browser, boards: dict[str, Any]
         browser.open(REAL, f"board={key}")
         rows = {row["system"]: row for row in board["rows"]}
         places = {name: rank_range(row) for name, row in rows.items()}
-        found = browser.driver.execute_async_script(EVERY_FIGURE, key)
+        result = browser.driver.execute_async_script(EVERY_FIGURE, key)
         parts = {part for part, cells in board["rows"][0]["score"]["parts"].items() if cells}
-        assert parts | {"micro", "exact"} <= {show.partition(":")[0] for show in found}
-        for show, shown in found.items():
+        assert parts | {"micro", "exact"} <= {show.partition(":")[0] for show in result}
+        for show, shown in result.items():
             assert {name: place for name, _, place in shown} == places, "the rank stays that of micro-F1"
             for name, text, _ in shown:
                 assert text.startswith(expected_figure(rows[name], show)), (key, show, name)
@@ -206,10 +206,10 @@ def test_details_open_by_keyboard_with_figures_by_type(browser: Browser, boards:
         "[row.dataset.name, ...['figure', 'precision', 'recall', 'right', 'predicted']"
         ".map(key => row.querySelector('.' + key).innerText.trim())])"
     )
-    found = {name: cells for name, *cells in browser.run(script)}
-    assert list(found) == boards["ner-folds"]["labels"]
+    result = {name: cells for name, *cells in browser.run(script)}
+    assert list(result) == boards["ner-folds"]["labels"]
     for cell in row["score"]["labels"]:
-        assert found[cell["name"]] == [
+        assert result[cell["name"]] == [
             expected_figure(row, f"label:{cell['name']}"), f"{cell['precision']:.3f}", f"{cell['recall']:.3f}",
             f"{cell['correct']} / {cell['gold']}", str(cell["predicted"]),
         ]  # fmt: skip
@@ -240,14 +240,14 @@ def test_errors_are_marked_in_context(browser: Browser, real: Benchmark, key: st
         "marks(item, 'gold'), marks(item, 'predicted'), item.querySelector('.gold p').textContent,"
         "item.querySelector('.text')?.textContent ?? null])"
     )
-    found = browser.run(script)
-    assert [each[0] for each in found] == [example.id for example in row.mistakes.examples]
-    for (_, gold, predicted, line, whole), example in zip(found, row.mistakes.examples, strict=True):
+    result = browser.run(script)
+    assert [item[0] for item in result] == [example.id for example in row.mistakes.examples]
+    for (_, gold, predicted, line, whole), example in zip(result, row.mistakes.examples, strict=True):
         sides = {
             "gold": [("correct", label) for label in example.correct]
-            + [(each.kind, each.gold) for each in example.mistakes if each.gold],
+            + [(item.kind, item.gold) for item in example.mistakes if item.gold],
             "predicted": [("correct", label) for label in example.correct]
-            + [(each.kind, each.predicted) for each in example.mistakes if each.predicted],
+            + [(item.kind, item.predicted) for item in example.mistakes if item.predicted],
         }
         for marks, side in ((gold, sides["gold"]), (predicted, sides["predicted"])):
             wanted = [
@@ -280,7 +280,7 @@ def test_comparison_shows_the_stored_difference(browser: Browser, boards: dict[s
     for system in ("rules", "lexicon"):
         place = [row["system"] for row in board["rows"]].index(system)
         change_view(browser, lambda place=place: press(browser, f"pick-{place}", Keys.SPACE))
-    (pair,) = [each for each in board["pairs"] if {each["a"], each["b"]} == {"rules", "lexicon"}]
+    (pair,) = [item for item in board["pairs"] if {item["a"], item["b"]} == {"rules", "lexicon"}]
     known = pair["difference"]
     sign = 1 if pair["a"] == "rules" else -1
 
@@ -328,7 +328,7 @@ def test_optional_columns_are_those_with_a_value(browser: Browser, full: Board, 
     links = "return [...document.querySelectorAll('td.link a')].map(a => [a.href, a.rel])"
     assert browser.run(links)[0] == [f"{LINK}all", "noopener noreferrer nofollow"]
     browser.open(tmp_path / page.PAGE_FILE, scripts=False)
-    assert [LINK in each for each in browser.run(links.replace("td.link", "td"))[0]] == [True, False]
+    assert [LINK in item for item in browser.run(links.replace("td.link", "td"))[0]] == [True, False]
     assert browser.complaints == []
 
 

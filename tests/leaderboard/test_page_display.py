@@ -43,8 +43,8 @@ def test_no_width_scrolls_sideways(browser: Browser, boards: dict[str, Any], wid
         "board=sector-folds&lang=zh",
     ):
         go(browser, fragment)
-        wide, there = browser.run(OVERFLOW)
-        assert wide <= there, fragment
+        wide, present = browser.run(OVERFLOW)
+        assert wide <= present, fragment
     go(browser, "system=tagger")
     inside = browser.run(
         "const box = document.querySelector('.inside'), edge = box.getBoundingClientRect().right;"
@@ -66,8 +66,8 @@ def test_long_description_does_not_overflow(browser: Browser, small: Board, tmp_
         rows = describe_systems(small, described).rows
         rows = tuple(replace(row, score=replace(row.score, missing=30)) for row in rows)
         browser.open(write_page(tmp_path, replace(small, rows=rows)))
-        wide, there = browser.run(OVERFLOW)
-        assert wide <= there
+        wide, present = browser.run(OVERFLOW)
+        assert wide <= present
     browser.size(1280)
 
 
@@ -93,15 +93,15 @@ def test_contrast_is_sufficient_in_light_and_dark(browser: Browser, scheme: str)
     try:
         browser.open(REAL, "a=rules&b=tagger")
         browser.run("document.getElementById('open-5').focus()")  # with rows marked as tied
-        found = browser.run(CONTRAST, "#app *")
+        result = browser.run(CONTRAST, "#app *")
         go(browser, "board=sector-folds&system=entities")
-        found += browser.run(CONTRAST, "#system *")
+        result += browser.run(CONTRAST, "#system *")
         paper = browser.run("return getComputedStyle(document.documentElement).backgroundColor")
     finally:
         browser.media("light")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
-    assert len(found) > 200
-    assert [each for each in found if each[0] < 4.5] == []
+    assert len(result) > 200
+    assert [item for item in result if item[0] < 4.5] == []
 
 
 def test_both_languages_have_all_texts(browser: Browser) -> None:
@@ -184,7 +184,7 @@ def test_first_system_is_on_the_first_screen_of_a_phone(
 
 def test_page_without_sectors_does_not_mention_them(real: Benchmark) -> None:
     boards = [board for board in ranking.build_boards(real) if board.split == "test" and not board.crosswalk]
-    both, names = (page.render_page(found, "x") for found in (boards, [b for b in boards if b.task == "ner"]))
+    both, names = (page.render_page(result, "x") for result in (boards, [b for b in boards if b.task == "ner"]))
     strings = page.read_strings()
     for language in page.LANGUAGES:
         intro, names_alone = strings[language]["intro"], strings[language]["intro_names"]

@@ -111,7 +111,7 @@ def test_arbitrary_text_adds_no_element(small: Board, texts: tuple[str, ...]) ->
     plain = page.render_page(
         [describe_systems(small, SystemInfo("entry", "n", "w", "", "t", "no", "x", model="m"))], "t"
     )
-    told = page.render_page(
+    shown = page.render_page(
         [describe_systems(small, SystemInfo("entry", name, who, link, trained, "no", note, model=model))], "t"
     )
-    assert Tags(told).found == Tags(plain).found
+    assert Tags(shown).found == Tags(plain).found

@@ -115,20 +115,20 @@ BAD: list[tuple[str, str | bytes, str, list[str]]] = [
 def test_invalid_prediction_files_are_refused_with_code_and_place(
     text: str | bytes, code: str, says: list[str], stable: Benchmark, tmp_path: Path
 ) -> None:
-    found = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=text))
-    assert {problem.code for problem in found} == {code}
-    said = "\n".join(map(str, found))
-    assert "predictions.jsonl" in said
+    result = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=text))
+    assert {problem.code for problem in result} == {code}
+    output = "\n".join(map(str, result))
+    assert "predictions.jsonl" in output
     for part in says:
-        assert part in said, said
+        assert part in output, output
 
 
 def test_zip_archive_is_refused(stable: Benchmark, tmp_path: Path) -> None:
     made = write_entry(tmp_path)
     with zipfile.ZipFile(made / "predictions.jsonl", "w") as archive:
         archive.writestr("predictions.jsonl", GOOD)
-    (found,) = entry_problems(stable, made)
-    assert (found.code, found.fix) == ("file-binary", "unpack it first: unzip predictions.jsonl")
+    (result,) = entry_problems(stable, made)
+    assert (result.code, result.fix) == ("file-binary", "unpack it first: unzip predictions.jsonl")
 
 
 @pytest.mark.parametrize("name", ["predictions.jsonl", "system.toml"])
@@ -136,23 +136,23 @@ def test_huge_file_is_refused_without_reading_it(name: str, stable: Benchmark, t
     made = write_entry(tmp_path)
     os.truncate(made / name, 10 * 2**30)
     start = time.process_time()
-    (found,) = entry_problems(stable, made)
+    (result,) = entry_problems(stable, made)
     assert time.process_time() - start < 5
-    assert (found.code, found.found) == ("file-too-big", "10,737,418,240 bytes")
+    assert (result.code, result.found) == ("file-too-big", "10,737,418,240 bytes")
 
 
 def test_endless_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
     """A pipe that never ends."""
     os.mkfifo(tmp_path / "endless")
     writer = subprocess.Popen(["sh", "-c", f"exec yes > '{tmp_path}/endless'"])
-    found: list[Problem] = []
+    result: list[Problem] = []
     try:
-        rows = list(jsonl.stream_rows(tmp_path / "endless", found, limit=1000))
+        rows = list(jsonl.stream_rows(tmp_path / "endless", result, limit=1000))
     finally:
         writer.kill()
         writer.wait()
     assert rows == []
-    assert (found[-1].code, found[-1].expected) == ("file-too-big", "1,000 bytes or fewer")
+    assert (result[-1].code, result[-1].expected) == ("file-too-big", "1,000 bytes or fewer")
 
 
 def test_size_limit_is_far_above_real_predictions(real: Benchmark) -> None:
@@ -196,11 +196,11 @@ def counted(benchmark: Benchmark, row: dict[str, Any], count: Any = len, surface
     """A line of predictions whose offsets count something else."""
     gold = read_task_gold(benchmark, "ner", "test")
     text = gold.texts[gold.ids.index(row["id"])]
-    found = []
+    result = []
     for span in row["spans"]:
         ends = {key: count(text[: span[key]]) for key in ("start", "end")}
-        found.append(span | ends | ({"surface": text[span["start"] : span["end"]]} if surface else {}))
-    return {"id": row["id"], "spans": found}
+        result.append(span | ends | ({"surface": text[span["start"] : span["end"]]} if surface else {}))
+    return {"id": row["id"], "spans": result}
 
 
 @pytest.mark.parametrize("surface", [True, False])
@@ -212,11 +212,11 @@ def test_offsets_in_other_units_are_recognised(
     name: str, count: Any, given: list[dict[str, Any]], surface: bool, stable: Benchmark, tmp_path: Path
 ) -> None:
     rows = [counted(stable, row, count, surface) for row in given]
-    found = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=files.dump_jsonl(rows)))
-    assert all(f"offsets count {name}: " in problem.fix for problem in found), found
+    result = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=files.dump_jsonl(rows)))
+    assert all(f"offsets count {name}: " in problem.fix for problem in result), result
     rows[0]["spans"][0]["end"] = 99  # one span that is not so, and nothing is known
-    found = entry_problems(stable, write_entry(tmp_path, "other", predictions__jsonl=files.dump_jsonl(rows)))
-    assert not any("every span of the file" in problem.fix for problem in found)
+    result = entry_problems(stable, write_entry(tmp_path, "other", predictions__jsonl=files.dump_jsonl(rows)))
+    assert not any("every span of the file" in problem.fix for problem in result)
 
 
 @pytest.mark.parametrize(
@@ -233,15 +233,15 @@ def test_offsets_from_one_or_with_inclusive_end_are_recognised(
     row = counted(stable, LATE)
     for span in row["spans"]:
         span["start"], span["end"] = span["start"] + move[0], span["end"] + move[1]
-    found = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=files.dump_jsonl([row])))
-    assert {problem.code for problem in found} == {"span-text-differs"}
-    assert all(f"offsets count {name}: " in problem.fix for problem in found)
+    result = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=files.dump_jsonl([row])))
+    assert {problem.code for problem in result} == {"span-text-differs"}
+    assert all(f"offsets count {name}: " in problem.fix for problem in result)
 
 
 def test_offset_shift_is_not_guessed_without_surfaces(stable: Benchmark, tmp_path: Path) -> None:
     """One past the end would fit if offsets began at 1: that says nothing."""
-    (found,) = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=line_with((24, 26, "DATE"))))
-    assert found.fix == "offsets count Unicode code points of the text from 0, the end is exclusive"
+    (result,) = entry_problems(stable, write_entry(tmp_path, predictions__jsonl=line_with((24, 26, "DATE"))))
+    assert result.fix == "offsets count Unicode code points of the text from 0, the end is exclusive"
 
 
 SECTORS = system_with("task", '"sector"')
@@ -265,11 +265,11 @@ BAD_SECTORS = [
 
 @pytest.mark.parametrize(("fields", "code", "says"), BAD_SECTORS)
 def test_invalid_sectors_are_refused(fields: str, code: str, says: str, stable: Benchmark, tmp_path: Path) -> None:
-    found = entry_problems(
+    result = entry_problems(
         stable, write_entry(tmp_path, system=SECTORS, predictions__jsonl=f'{{"id": "b-L3", {fields}}}')
     )
-    assert [problem.code for problem in found] == [code]
-    assert says in str(found[0])
+    assert [problem.code for problem in result] == [code]
+    assert says in str(result[0])
 
 
 def test_scores_of_sectors_are_read(stable: Benchmark, tmp_path: Path) -> None:
@@ -280,10 +280,10 @@ def test_scores_of_sectors_are_read(stable: Benchmark, tmp_path: Path) -> None:
 
 
 def test_reading_ends_after_the_maximum_of_problems(stable: Benchmark, tmp_path: Path) -> None:
-    found = entry_problems(stable, write_entry(tmp_path, predictions__jsonl="{}\n" * (jsonl.MAX_PROBLEMS + 500)))
-    assert len(found) == jsonl.MAX_PROBLEMS + 1
-    assert found[-1].location.endswith(f":{jsonl.MAX_PROBLEMS}")
-    assert "were not read" in found[-1].fix
+    result = entry_problems(stable, write_entry(tmp_path, predictions__jsonl="{}\n" * (jsonl.MAX_PROBLEMS + 500)))
+    assert len(result) == jsonl.MAX_PROBLEMS + 1
+    assert result[-1].location.endswith(f":{jsonl.MAX_PROBLEMS}")
+    assert "were not read" in result[-1].fix
 
 
 # ---- arbitrary input ------------------------------------------------------------------------------------------
@@ -314,9 +314,9 @@ def read_or_refuse(benchmark: Benchmark, task: str, path: Path) -> predictions.P
     try:
         return predictions.read_predictions(path, gold, partial(load.locate_ids, benchmark))
     except DataError as error:
-        said = common.format_problems(error.problems)
+        output = common.format_problems(error.problems)
         common.problems_as_json(error.problems).encode()
-    assert "expected " in said
+    assert "expected " in output
     return None
 
 
@@ -341,13 +341,13 @@ def test_arbitrary_json_is_read_or_refused(
     """Either it is refused, or every line of it is what the schema allows, and it can be scored."""
     path = tmp_path_factory.getbasetemp() / "any-json.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = read_or_refuse(stable, task, path)
-    if found is None:
+    result = read_or_refuse(stable, task, path)
+    if result is None:
         return
     validator = Draft202012Validator(entry_format.build_schema(stable, task))
     for row in rows:
         assert list(validator.iter_errors(row)) == []
-    assert score.score_predictions(read_task_gold(stable, task, "test"), found).items - len(found) >= 0
+    assert score.score_predictions(read_task_gold(stable, task, "test"), result).items - len(result) >= 0
 
 
 def test_values_without_a_repr_are_abbreviated() -> None:
@@ -355,8 +355,8 @@ def test_values_without_a_repr_are_abbreviated() -> None:
     for _ in range(100_000):
         layers = [layers]
     assert shorten(layers) == "a list in many layers"
-    said = common.problems_as_json([Problem("unknown-id", location="\udcff.jsonl", expected="x", found="y", fix="z")])
-    assert json.loads(said.encode())["problems"][0]["location"] == "\udcff.jsonl"
+    output = common.problems_as_json([Problem("unknown-id", location="\udcff.jsonl", expected="x", found="y", fix="z")])
+    assert json.loads(output.encode())["problems"][0]["location"] == "\udcff.jsonl"
 
 
 def test_lone_surrogate_is_refused_without_traceback(stable: Benchmark, tmp_path: Path) -> None:

@@ -179,12 +179,12 @@ def test_names_of_systems_are_escaped_in_markdown() -> None:
 
 
 def test_entry_with_the_gold_scores_one(real: Benchmark, tmp_path: Path) -> None:
-    where = Benchmark(tmp_path)
+    benchmark = Benchmark(tmp_path)
     for room in ("dataset", "annotation"):
         (tmp_path / room).symlink_to(real.root / room)
     gold = read_task_gold(real, "ner", "test")
     rows = predictions.to_rows("ner", zip(gold.ids, gold.labels, strict=True))
-    enter(where, "oracle", files.dump_jsonl(rows))
-    board = ranking.build_board(where, "ner", "test")
-    found = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]
-    assert found == [("oracle", 1.0)]
+    enter(benchmark, "oracle", files.dump_jsonl(rows))
+    board = ranking.build_board(benchmark, "ner", "test")
+    result = [(row.system, row.score.micro.f1) for row in board.rows if not row.about.annotator]
+    assert result == [("oracle", 1.0)]

@@ -44,38 +44,38 @@ def test_submitted_entry_is_copied_and_ranked(
     made = write_entry(tmp_path / "in", predictions__jsonl=GOOD, scores__json="{}", curve__json="{}", notes__txt="…")
     before = contents(world.root)
     assert submit(world, made, "--dry-run") == 0
-    assert "would go to" in (said := capsys.readouterr().out)
-    assert "Not read and not copied: notes.txt" in said
-    assert "scores.json" not in said
+    assert "would go to" in (output := capsys.readouterr().out)
+    assert "Not read and not copied: notes.txt" in output
+    assert "scores.json" not in output
     assert contents(world.root) == before
 
     assert submit(world, made) == 0
-    said = capsys.readouterr().out
-    assert "Copied to" in said
-    assert "ner:micro-F1 = 0.800" in said
-    assert "Next: jinbench rank" in said
+    output = capsys.readouterr().out
+    assert "Copied to" in output
+    assert "ner:micro-F1 = 0.800" in output
+    assert "Next: jinbench rank" in output
     target = world.leaderboard / "entries" / "mine"
     assert sorted(path.name for path in target.iterdir()) == ["predictions.jsonl", "system.toml"]
     (entry,) = entries.read_all_entries(world)
     assert (entry.system.name, entry.system.saw_test_articles) == ("Mine", "no")
     assert entry.files == {("ner", "test", ""): target / "predictions.jsonl"}
 
-    there = contents(world.root)
+    present = contents(world.root)
     for again, says in ((made, "Nothing to do"), (target, "is in order")):
         assert submit(world, again) == 0
         assert says in capsys.readouterr().out
-    assert contents(world.root) == there
+    assert contents(world.root) == present
 
     (made / "predictions.jsonl").write_text(files.dump_jsonl([FIRST]))
     assert submit(world, made) == 1
     assert "--replace" in capsys.readouterr().err
     assert submit(world, made, "--replace", "--dry-run") == 0
     assert "would replace" in capsys.readouterr().out
-    assert contents(world.root) == there
+    assert contents(world.root) == present
     assert submit(world, made, "--replace") == 0
-    said = capsys.readouterr().out
-    assert "Replaced" in said
-    assert "2 of 3 items have no prediction: each of their mentions counts as missed" in said
+    output = capsys.readouterr().out
+    assert "Replaced" in output
+    assert "2 of 3 items have no prediction: each of their mentions counts as missed" in output
     assert (target / "predictions.jsonl").read_text() == files.dump_jsonl([FIRST])
     assert sorted(os.listdir(target.parent)) == ["mine"]
 
@@ -86,10 +86,10 @@ def test_empty_prediction_file_counts_all_items_as_missing(
 ) -> None:
     made = write_entry(tmp_path / "in", system=system_with("task", f'"{task}"'), predictions__jsonl="")
     assert submit(world, made) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     number, labels = {"ner": (3, "mentions"), "sector": (2, "sectors")}[task]
-    assert f"{number} of {number} items have no prediction: each of their {labels} counts as missed" in said
-    assert f"{task}:micro-F1 = 0.000" in said
+    assert f"{number} of {number} items have no prediction: each of their {labels} counts as missed" in output
+    assert f"{task}:micro-F1 = 0.000" in output
     assert submit(world, made, "--json") == 0
     record = json.loads(capsys.readouterr().out)
     (part,) = record["files"]
@@ -117,16 +117,16 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("at", range(1, 8))
-@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("exists", [False, True])
 def test_interrupted_copy_leaves_a_whole_entry_or_none(
-    at: int, there: bool, world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, exists: bool, world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted at any of its moves: what was there before, or the whole of what is new, and nothing beside it."""
     made = write_entry(tmp_path / "in")
     target = entries.entries_dir(world) / "mine"
-    if there:
+    if exists:
         submission.submit(world, made)
-    before = contents(target) if there else {}
+    before = contents(target) if exists else {}
     new = line_with((0, 3, "PLACE"))
     (made / "predictions.jsonl").write_text(new)
     moves = 0
@@ -154,12 +154,12 @@ def test_interrupted_copy_leaves_a_whole_entry_or_none(
     except Stop:
         stopped = True
     monkeypatch.undo()
-    found = contents(target) if target.exists() else {}
+    result = contents(target) if target.exists() else {}
     whole = {"system.toml": SYSTEM.encode(), "predictions.jsonl": new.encode()}
-    assert found in ([before, whole] if stopped else [whole])
-    assert os.listdir(target.parent) == (["mine"] if found else [])
-    assert [entry.system.id for entry in entries.read_all_entries(world)] == (["mine"] if found else [])
-    assert stopped == (at <= (5 if there else 4))
+    assert result in ([before, whole] if stopped else [whole])
+    assert os.listdir(target.parent) == (["mine"] if result else [])
+    assert [entry.system.id for entry in entries.read_all_entries(world)] == (["mine"] if result else [])
+    assert stopped == (at <= (5 if exists else 4))
 
 
 def test_killed_copy_leaves_no_entry(world: Benchmark, tmp_path: Path) -> None:
@@ -224,10 +224,10 @@ def test_entry_can_be_checked_with_the_installed_package_alone(
     assert run([*root, "submit", str(made)]) == 1
     assert "a benchmark" in capsys.readouterr().err
     assert run([*root, "submit", str(made), "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "It is in order; nothing was written.\n" in said
-    assert f"in a checkout of the benchmark, jinbench submit {made}" in said
-    assert "_rooms" not in said
+    output = capsys.readouterr().out
+    assert "It is in order; nothing was written.\n" in output
+    assert f"in a checkout of the benchmark, jinbench submit {made}" in output
+    assert "_rooms" not in output
     assert run([*root, "submit", str(made), "--dry-run", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["folder"], record["written"]) == (None, False)
@@ -242,8 +242,8 @@ def test_predictions_of_a_single_split_are_noted(
 ) -> None:
     made = write_entry(tmp_path, system=system_with("split", f'"{split}"'), predictions__jsonl=GOOD + more)
     assert submit(stable, made, "--dry-run") == 0
-    said = capsys.readouterr().out
-    assert ("All of them are items of the split test: is the file for that?" in said) == bool(narrower)
+    output = capsys.readouterr().out
+    assert ("All of them are items of the split test: is the file for that?" in output) == bool(narrower)
     assert submit(stable, made, "--dry-run", "--json") == 0
     assert json.loads(capsys.readouterr().out)["files"][0]["all_of_split"] == narrower
 
@@ -272,29 +272,29 @@ def many(tmp_path: Path) -> Path:
 
 def test_many_problems_are_abridged(many: Path, stable: Benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit(stable, many, "--dry-run") == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count(": unknown-id\n") == IN_TERMINAL
-    assert f"predictions.jsonl: unknown-id, {1234 - IN_TERMINAL:,} more" in said.err
-    assert ": span-outside-text\n" in said.err
-    assert "1,235 problems." in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count(": unknown-id\n") == IN_TERMINAL
+    assert f"predictions.jsonl: unknown-id, {1234 - IN_TERMINAL:,} more" in output.err
+    assert ": span-outside-text\n" in output.err
+    assert "1,235 problems." in output.err
     assert submit(stable, many, "--dry-run", "--json") == 1
-    found = json.loads(capsys.readouterr().out)["problems"]
-    assert len(found) == 1235
-    assert set(found[0]) == {"code", "location", "expected", "found", "fix"}
+    result = json.loads(capsys.readouterr().out)["problems"]
+    assert len(result) == 1235
+    assert set(result[0]) == {"code", "location", "expected", "found", "fix"}
 
 
 @pytest.mark.parametrize("number", [1, MANY, MANY + 1])
 def test_few_problems_are_printed_in_full(number: int) -> None:
-    said = common.format_problems(
+    output = common.format_problems(
         [Problem("unknown-id", location=f"a file:{i}", expected="x", found="y", fix="z") for i in range(number)]
     )
-    assert said.count(": unknown-id\n") == (number if number <= MANY else IN_TERMINAL)
-    assert ("a file: unknown-id, 31 more" in said) == (number > MANY)
-    said = common.format_problems(
+    assert output.count(": unknown-id\n") == (number if number <= MANY else IN_TERMINAL)
+    assert ("a file: unknown-id, 31 more" in output) == (number > MANY)
+    output = common.format_problems(
         [
             Problem("passage-unlabelled", location=f"a.json task {i}", expected="x", found="y", fix="z")
             for i in range(number)
         ]
     )
-    assert ("a.json: passage-unlabelled, 31 more" in said) == (number > MANY)
+    assert ("a.json: passage-unlabelled, 31 more" in output) == (number > MANY)

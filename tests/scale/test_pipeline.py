@@ -98,16 +98,16 @@ def test_near_duplicates_are_those_of_comparing_all(plain: Path) -> None:
     rows = read_passages(plain)
     place = {row["id"]: i for i, row in enumerate(rows)}
     pairs = pq.read_table(plain / "duplicates.parquet").to_pylist()
-    found = {(place[row["first"]], place[row["second"]]): row["similarity"] for row in pairs}
+    result = {(place[row["first"]], place[row["second"]]): row["similarity"] for row in pairs}
     everything = scale.brute_force([row["text"] for row in rows], 0.7)
-    assert found == {pair: pytest.approx(everything[pair], abs=1e-6) for pair in found}
+    assert result == {pair: pytest.approx(everything[pair], abs=1e-6) for pair in result}
     sure = {pair for pair, similarity in everything.items() if similarity >= 0.85}
     assert len(sure) > 8
     first: dict[str, int] = {}
     heads = [first.setdefault(row["text"], i) for i, row in enumerate(rows)]  # the first of copies stands for all
     assert sum(i != head for i, head in enumerate(heads)) > 3
-    assert {(head, i) for i, head in enumerate(heads) if head != i} <= found.keys()
-    assert {(heads[i], heads[j]) for i, j in sure if heads[i] < heads[j]} <= found.keys()
+    assert {(head, i) for i, head in enumerate(heads) if head != i} <= result.keys()
+    assert {(heads[i], heads[j]) for i, j in sure if heads[i] < heads[j]} <= result.keys()
     members = sorted({row[end] for row in pairs for end in ("first", "second")})
     families = connect_groups(members, [(row["first"], row["second"]) for row in pairs])
     assert {row["first"]: row["family"] for row in pairs} == {row["first"]: families[row["first"]] for row in pairs}

@@ -40,8 +40,8 @@ def test_own_gold_is_scored_in_every_form() -> None:
 
 def test_systems_are_compared_on_own_gold() -> None:
     gold = [["B-P", "I-P", "O"]] * 30
-    found = jinbench.compare(gold, [["O"] * 3] * 30, gold=gold)
-    assert (found.value, found.articles, found.significant) == (1.0, 30, True)
+    result = jinbench.compare(gold, [["O"] * 3] * 30, gold=gold)
+    assert (result.value, result.articles, result.significant) == (1.0, 30, True)
     assert not jinbench.compare(gold, [["O"] * 3] * 30, gold=gold, articles=[i // 10 for i in range(30)]).significant
 
 
@@ -55,17 +55,17 @@ def test_order_of_items_does_not_matter() -> None:
     order = list(range(48))
     rng.shuffle(order)
     mixed = [[side[i] for i in order] for side in (guess, other, gold)]
-    where = [articles[i] for i in order]
+    benchmark = [articles[i] for i in order]
     report = jinbench.score(predictions=guess, gold=gold, articles=articles)
     assert report.articles == 4
-    assert jinbench.score(predictions=mixed[0], gold=mixed[2], articles=where) == report
+    assert jinbench.score(predictions=mixed[0], gold=mixed[2], articles=benchmark) == report
     assert jinbench.score(predictions=mixed[0], gold=mixed[2]) != report
     spans = [[[(i, i + 1, tag[2:]) for i, tag in enumerate(row) if tag != "O"] for row in side] for side in mixed]
-    assert jinbench.score(predictions=spans[0], gold=spans[2], articles=np.array(where)) == report
-    assert jinbench.score(predictions=mixed[0], gold=spans[2], articles=iter(where)) == report
-    found = jinbench.compare(guess, other, gold=gold, articles=articles)
-    assert found.articles == 4
-    assert jinbench.compare(mixed[0], spans[1], gold=mixed[2], articles=where) == found
+    assert jinbench.score(predictions=spans[0], gold=spans[2], articles=np.array(benchmark)) == report
+    assert jinbench.score(predictions=mixed[0], gold=spans[2], articles=iter(benchmark)) == report
+    result = jinbench.compare(guess, other, gold=gold, articles=articles)
+    assert result.articles == 4
+    assert jinbench.compare(mixed[0], spans[1], gold=mixed[2], articles=benchmark) == result
     assert jinbench.compare(GUESS, GUESS, gold=GOLD, articles=[1, "1", 1]).articles == 2
     assert jinbench.score(predictions=GUESS, gold=GOLD, articles=[1, "1", 1]).articles == 2
 
@@ -111,7 +111,7 @@ SPAN = [[(0, 2, "P")]]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (Path("gold.jsonl"), "{}: wrong-shape"),
         ({"b-L3-S1": [(0, 2, "P")]}, "{}: wrong-shape"),
@@ -140,7 +140,7 @@ SPAN = [[(0, 2, "P")]]
         ([["B-P", []]], "{}[0], tag 1: wrong-tags"),
     ],
 )
-def test_invalid_sequences_are_refused_on_every_side(wrong: Any, said: str) -> None:
+def test_invalid_sequences_are_refused_on_every_side(wrong: Any, message: str) -> None:
     """On each side."""
     calls = {
         "gold": lambda: jinbench.score(predictions=SPAN, gold=wrong, names=["P"]),
@@ -149,7 +149,7 @@ def test_invalid_sequences_are_refused_on_every_side(wrong: Any, said: str) -> N
         "b": lambda: jinbench.compare(SPAN, wrong, gold=SPAN, names=["P"]),
     }
     for place, call in calls.items():
-        with pytest.raises(DataError, match=re.escape(said.format(place))):
+        with pytest.raises(DataError, match=re.escape(message.format(place))):
             call()
 
 
@@ -161,7 +161,7 @@ def test_problems_of_both_sides_are_raised_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "articles", "said"),
+    ("a", "articles", "message"),
     [
         (GUESS[:2], None, "a: wrong-shape\n  expected 3 items"),
         ([*GUESS, ["O"]], None, "a: wrong-shape\n  expected 3 items"),
@@ -171,10 +171,10 @@ def test_problems_of_both_sides_are_raised_at_once() -> None:
         (GUESS, [1, 2, {}], "articles[2]: wrong-shape"),
     ],
 )
-def test_compare_validates_like_score(a: Any, articles: Any, said: str) -> None:
-    with pytest.raises(DataError, match=re.escape(said)):
+def test_compare_validates_like_score(a: Any, articles: Any, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
         jinbench.compare(a, GOLD, gold=GOLD, articles=articles)
-    of_b, of_score = (re.sub(r"^a(?=[:\[])", place, said) for place in ("b", "predictions"))
+    of_b, of_score = (re.sub(r"^a(?=[:\[])", place, message) for place in ("b", "predictions"))
     with pytest.raises(DataError, match=re.escape(of_b)):
         jinbench.compare(GOLD, a, gold=GOLD, articles=articles)
     with pytest.raises(DataError, match=re.escape(of_score)):
@@ -224,18 +224,18 @@ def test_compute_metrics_takes_predictions_of_a_trainer() -> None:
     predicted = np.array([[4, 1, 2, 0, 1], [0, 0, 4, 3, 3]])  # the second: an I that goes on with nothing
     logits = np.eye(len(names))[predicted]
     compute = jinbench.compute_metrics(names)
-    found = compute(EvalPrediction(predictions=logits, label_ids=labels))
-    assert found == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_L": 0.0, "f1_P": 1.0}
-    assert compute(EvalPrediction(predictions=predicted, label_ids=labels)) == found
-    assert compute(EvalPrediction(predictions=(logits, None), label_ids=labels)) == found
+    result = compute(EvalPrediction(predictions=logits, label_ids=labels))
+    assert result == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_L": 0.0, "f1_P": 1.0}
+    assert compute(EvalPrediction(predictions=predicted, label_ids=labels)) == result
+    assert compute(EvalPrediction(predictions=(logits, None), label_ids=labels)) == result
     with pytest.raises(DataError, match="wrong-tags"):
         jinbench.compute_metrics(names, repair=None)(EvalPrediction(predictions=logits, label_ids=labels))
     for mapping in (dict(enumerate(names)), {str(i): name for i, name in reversed(list(enumerate(names)))}):
-        assert jinbench.compute_metrics(mapping)(EvalPrediction(predictions=logits, label_ids=labels)) == found
+        assert jinbench.compute_metrics(mapping)(EvalPrediction(predictions=logits, label_ids=labels)) == result
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (["O", None], "tag_names[1]: wrong-shape"),
         ({0: "O", 1: None}, "tag_names[1]: wrong-shape"),
@@ -244,15 +244,15 @@ def test_compute_metrics_takes_predictions_of_a_trainer() -> None:
         ("O", "tag_names: wrong-shape"),
     ],
 )
-def test_invalid_tag_names_are_refused(names: Any, said: str) -> None:
-    with pytest.raises(DataError, match=re.escape(said)):
+def test_invalid_tag_names_are_refused(names: Any, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
         jinbench.compute_metrics(names)
-    with pytest.raises(DataError, match=re.escape(said)):
+    with pytest.raises(DataError, match=re.escape(message)):
         jinbench.score(predictions=GUESS, gold=GOLD, tag_names=names)
 
 
 @pytest.mark.parametrize(
-    ("predicted", "labels", "said"),
+    ("predicted", "labels", "message"),
     [
         (np.zeros((2, 3, 3)), np.zeros((2, 4), int), "predictions and labels: wrong-shape"),
         (np.zeros((2, 3), int), np.zeros((2, 4), int), "(2, 3) and (2, 4)"),
@@ -265,6 +265,6 @@ def test_invalid_tag_names_are_refused(names: Any, said: str) -> None:
         (None, np.zeros((1, 1), int), "predictions: wrong-shape"),
     ],
 )
-def test_invalid_arrays_of_a_trainer_are_refused(predicted: Any, labels: Any, said: str) -> None:
-    with pytest.raises(DataError, match=re.escape(said)):
+def test_invalid_arrays_of_a_trainer_are_refused(predicted: Any, labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
         jinbench.compute_metrics(["O", "B-P", "I-P"])((predicted, labels))  # type: ignore[arg-type]

@@ -152,9 +152,9 @@ def test_a_line_of_200_megabytes_is_refused_unread(name: str, bare: Benchmark, t
         "    print(error.problems[0].code, error.problems[0].found.split()[0], peak() - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, bare.root, page], capture_output=True, text=True, cwd=ROOT)
-    code, found, kilobytes = done.stdout.split()
+    code, result, kilobytes = done.stdout.split()
     assert code == "file-too-big"
-    assert found == ("more" if name.endswith("jsonl") else f"{page.stat().st_size:,}")
+    assert result == ("more" if name.endswith("jsonl") else f"{page.stat().st_size:,}")
     assert int(kilobytes) < 12_000
     page.unlink()
 
