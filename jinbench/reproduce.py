@@ -83,7 +83,7 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step, curves: bool = Fal
     with temporary_home() as scratch, ThreadPoolExecutor() as pool:
         copy = copy_inputs(benchmark, Path(scratch) / "benchmark")
         exported = pool.submit(rebuild_exports, benchmark, copy, step)
-        yield from rebuild_dataset(benchmark, workspace, step)
+        yield from rebuild_dataset(benchmark, rebuilt)
         recipes = sorted(map(load_recipe, find_recipes(rebuilt)), key=partial(fit_seconds, benchmark), reverse=True)
         with ThreadPoolExecutor(count_cores()) as fits:  # each fit is a process of its own
             jobs = [fits.submit(rerun_recipe, benchmark, rebuilt, recipe, step, curves) for recipe in recipes]
@@ -102,9 +102,8 @@ def reproduce(benchmark: Benchmark, folder: Path, step: Step, curves: bool = Fal
         yield compare_file(benchmark, rebuilt, name)
 
 
-def rebuild_dataset(benchmark: Benchmark, workspace: Workspace, step: Step) -> Iterator[Check]:
-    """Build dataset, agreement and splits from the exports."""
-    rebuilt = workspace.benchmark
+def rebuild_dataset(benchmark: Benchmark, rebuilt: Benchmark) -> Iterator[Check]:
+    """Build the dataset from the exports, with the committed splits."""
     shutil.copyfile(benchmark.splits, rebuilt.splits)
     built = build.build_dataset(rebuilt)
     build.write_dataset(built, rebuilt.dataset)

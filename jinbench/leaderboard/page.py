@@ -15,6 +15,7 @@ from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.errata import read_errata
 from jinbench.annotation.labels import LabelDefinition, read_label_set
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.templates import make_environment
 from jinbench.core.types import JsonObject
 from jinbench.core.version import __version__
 from jinbench.dataset.load import read_manifest
@@ -63,16 +64,7 @@ def render_page(
         labels: Labels, for their names in both languages.
         facts: What the head says: keys of the table "fact" in strings.toml, with values.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = make_environment(_TEMPLATES, autoescape=True)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "ensure_ascii": False, "separators": (",", ":")}
     style = _read("page.css")
     script = '"use strict";\n{\n' + "\n".join(map(_read, _SCRIPTS)) + "}\n"

@@ -23,6 +23,7 @@ from jinbench.baselines.run import read_stored_results
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
+from jinbench.core.templates import make_environment
 from jinbench.core.types import JsonObject
 from jinbench.dataset.features import CONFIGS, dataset_features, features_markdown
 from jinbench.dataset.front_matter import stamp_configs
@@ -123,15 +124,7 @@ FILTERS = {
 
 @cache
 def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = make_environment(_TEMPLATES, autoescape=False)
     environment.filters |= FILTERS
     environment.tests["overrules"] = _overrules
     environment.globals |= {"head": _head, "row": _row, "per_split": _per_split, "top_five": _top_five}

@@ -21,7 +21,7 @@ from jinbench.publish.card import write_card
 
 @dataclass(frozen=True)
 class RebuildResult:
-    """What was rebuilt. `state`: "rebuilt", "up to date", or "skipped: " with the reason."""
+    """A product of the benchmark. `state`: "rebuilt", "up to date", or "skipped: " with the reason."""
 
     name: str
     state: str
