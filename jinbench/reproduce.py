@@ -207,12 +207,10 @@ def rerun_recipe(
         needed = ", ".join(recipe.missing_packages)
         reason = f"not made again: it needs {needed}; type: {install_command(recipe.missing_packages)}"
         return [Check(OKISH, place, f"{reason}. The committed predictions were scored.")]
-    result = run.run_recipe(rebuilt, recipe, step)
-    run.write_result(result, folder)
+    result, measured = learning_curve.run_and_store(rebuilt, recipe, folder, step, curve=recipe.curve and curves)
     names, skipped = list(result.to_files()), []
     curve = learning_curve.CURVE_FILE
-    if recipe.curve and curves:
-        learning_curve.write_curve(learning_curve.measure_curve(rebuilt, result, step), folder)
+    if measured:
         names.append(curve)
     elif recipe.curve and (committed / curve).is_file():
         shutil.copyfile(committed / curve, folder / curve)

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinbench.baselines.run import Fold, Record, RunResult, read_experiment
+from jinbench.baselines.recipe import Recipe
+from jinbench.baselines.run import SPLITS, Fold, Record, RunResult, read_experiment, run_recipe, write_result
+from jinbench.baselines.sandbox import NO_LIMITS, Limits
 from jinbench.baselines.worker import Row
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -174,6 +176,25 @@ def _mean(arrays: "Sequence[NDArray[np.float64]]") -> "NDArray[np.float64]":
 
     mean: NDArray[np.float64] = np.mean(arrays, axis=0)
     return mean
+
+
+def run_and_store(
+    benchmark: Benchmark,
+    recipe: Recipe,
+    folder: Path,
+    step: Step,
+    *,
+    splits: Sequence[str] = SPLITS,
+    limits: Limits = NO_LIMITS,
+    curve: bool = False,
+) -> tuple[RunResult, LearningCurve | None]:
+    """Run a recipe, with `curve` measure its learning curve, and write both into a folder when all is done."""
+    result = run_recipe(benchmark, recipe, step, splits, limits)
+    measured = measure_curve(benchmark, result, step) if curve else None
+    write_result(result, folder)
+    if measured:
+        write_curve(measured, folder)
+    return result, measured
 
 
 def write_curve(curve: LearningCurve, folder: Path) -> None:

@@ -56,9 +56,9 @@ def run(
     where the labels of the dataset lie, and it is no security boundary: do not run a file that you would not run
     otherwise. So a score is the recipe's word, and an entry is predictions plus trust.
     """
-    from jinbench.baselines import learning_curve
+    from jinbench.baselines.learning_curve import run_and_store
     from jinbench.baselines.recipe import find_recipes, install_command, load_recipe
-    from jinbench.baselines.run import SPLITS, run_recipe, write_result
+    from jinbench.baselines.run import SPLITS
     from jinbench.baselines.sandbox import Limits
     from jinbench.dataset.gold import board_splits
 
@@ -83,12 +83,10 @@ def run(
             records.append({"recipe": recipe.name, "skipped": reason})
             continue
         with progress() as step:
-            result = run_recipe(benchmark, recipe, step, splits, Limits(timeout, memory))
             wanted = (curve or recipe.curve) and "folds" in splits
-            measured_curve = learning_curve.measure_curve(benchmark, result, step) if wanted else None
-        write_result(result, folder)
-        if measured_curve:
-            learning_curve.write_curve(measured_curve, folder)
+            result, measured_curve = run_and_store(
+                benchmark, recipe, folder, step, splits=splits, limits=Limits(timeout, memory), curve=wanted
+            )
         records.append(
             result.to_dict() | {"folder": str(folder)} | ({"curve": measured_curve.to_dict()} if measured_curve else {})
         )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jinbench.annotation.agreement import agreement_path, measure_agreement
 from jinbench.annotation.workspace import Workspace
-from jinbench.baselines import learning_curve
+from jinbench.baselines.learning_curve import run_and_store
 from jinbench.baselines.recipe import Recipe, find_recipes, install_command, load_recipe
-from jinbench.baselines.run import is_stale, run_recipe, write_result
+from jinbench.baselines.run import is_stale
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.types import Step
@@ -72,9 +72,5 @@ def _rerun_recipe(benchmark: Benchmark, recipe: Recipe, step: Step) -> str:
         return "up to date"
     if recipe.missing_packages:
         return f"skipped: {install_command(recipe.missing_packages)}"
-    result, folder = run_recipe(benchmark, recipe, step), benchmark.baselines / recipe.name
-    curve = learning_curve.measure_curve(benchmark, result, step) if recipe.curve else None
-    write_result(result, folder)
-    if curve:
-        learning_curve.write_curve(curve, folder)
+    run_and_store(benchmark, recipe, benchmark.baselines / recipe.name, step, curve=recipe.curve)
     return "rebuilt"
