@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.environment import extra_install_command
 from jinbench.core.errors import ErrorList, fail
 from jinbench.scoring.gold import TASKS
 
@@ -223,7 +224,7 @@ def _check_declarations(recipe: Recipe, location: str) -> None:
     problems.raise_if_any()
 
 
-def require_packages(recipe: Recipe) -> None:
+def require_recipe_packages(recipe: Recipe) -> None:
     """Raise DataError [package-missing] for each package that the recipe needs and that is not installed."""
     problems = ErrorList()
     for name in recipe.missing_packages:
@@ -242,7 +243,7 @@ def install_command(packages: tuple[str, ...]) -> str:
     lines = (line for line in metadata.requires("jinbench") or () if re.search(rf"extra == ['\"]{EXTRA}['\"]", line))
     in_extra = {_normalize_name(re.split(r"[^\w.-]", line)[0]) for line in lines}
     if {_normalize_name(name) for name in packages} <= in_extra:
-        return f"pip install 'jinbench[{EXTRA}]'"
+        return extra_install_command(EXTRA)
     return f"pip install {' '.join(packages)}"
 
 

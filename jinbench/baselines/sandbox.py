@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from jinbench.baselines import worker
-from jinbench.baselines.recipe import ORACLE_INPUTS, Recipe, list_imports, require_packages
+from jinbench.baselines.recipe import ORACLE_INPUTS, Recipe, list_imports, require_recipe_packages
 from jinbench.baselines.worker import Message, Row
 from jinbench.core import environment, files
 from jinbench.core.errors import DataError, JinbenchError, Problem, fail, raise_if_any
@@ -67,7 +67,7 @@ class Sandbox:
     """
 
     def __init__(self, recipe: Recipe, label_names: Sequence[str], limits: Limits = NO_LIMITS) -> None:
-        require_packages(recipe)
+        require_recipe_packages(recipe)
         if not hasattr(os, "fork"):
             raise JinbenchError("Recipes run in forks, which this system does not have. Use Linux, macOS or WSL.")
         self.recipe, self.label_names, self.limits = recipe, label_names, limits

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from jinbench.core import tags
-from jinbench.core.environment import EXTRAS, install_command
+from jinbench.core.environment import EXTRAS, extra_install_command
 from jinbench.core.errors import DataError, ErrorList, Problem
 from jinbench.core.types import JsonObject, Span
 
@@ -190,7 +190,7 @@ def _to_problems(recipe: _RecipeFile, error: BaseException) -> tuple[Problem, ..
     if isinstance(error, ModuleNotFoundError):
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         declare = 'a recipe is one file; declare the packages that it needs, NEEDS = ("name",), and install them'
-        fix = install_command(extra) if extra else declare
+        fix = extra_install_command(extra) if extra else declare
     location = f"{recipe.shown_path}:{lines[-1]}" if lines else recipe.shown_path
     return (Problem("recipe-broken", location=location, expected="a recipe that runs", found=found, fix=fix),)
 

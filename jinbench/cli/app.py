@@ -41,7 +41,7 @@ from jinbench.cli.labels import labels_commands
 from jinbench.cli.labelstudio import labelstudio_commands
 from jinbench.cli.seeds import seeds_commands
 from jinbench.core.benchmark import Benchmark, find_benchmark
-from jinbench.core.environment import EXTRAS, install_command
+from jinbench.core.environment import EXTRAS, extra_install_command
 from jinbench.core.errors import JinbenchError, ServerError, UsageError
 
 PANELS = {
@@ -143,7 +143,7 @@ def main() -> None:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        typer.echo(f"The package {package} is not installed. Type: {install_command(EXTRAS[package])}", err=True)
+        typer.echo(f"The package {package} is not installed. Type: {extra_install_command(EXTRAS[package])}", err=True)
         sys.exit(EXIT_DATA)
     except OSError as error:
         typer.echo(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", err=True)

@@ -46,10 +46,10 @@ def require_packages(*packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         fail("package-missing", f"jinbench[{EXTRAS[missing[0]]}]", expected=f"the packages {', '.join(packages)}",
-             found=f"no {', '.join(missing)}", fix=install_command(EXTRAS[missing[0]]))  # fmt: skip
+             found=f"no {', '.join(missing)}", fix=extra_install_command(EXTRAS[missing[0]]))  # fmt: skip
 
 
-def install_command(extra: str) -> str:
+def extra_install_command(extra: str) -> str:
     """Return the command that installs an extra of jinbench."""
     return f"pip install 'jinbench[{extra}]'"
 

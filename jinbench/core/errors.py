@@ -128,6 +128,11 @@ class JinbenchError(Exception):
         self.problems = () if isinstance(cause, str) else tuple(cause)
         super().__init__(cause if isinstance(cause, str) else self.problems)
 
+    @property
+    def codes(self) -> frozenset[str]:
+        """The codes of its problems."""
+        return frozenset(problem.code for problem in self.problems)
+
     def __str__(self) -> str:
         if not self.problems:
             return super().__str__()

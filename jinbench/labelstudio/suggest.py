@@ -65,7 +65,7 @@ def read_submitted_labels(
     try:
         stored = read_training_labels(workspace)
     except DataError as error:
-        if not submitted or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
+        if not submitted or error.codes != {"passage-unlabelled"}:
             raise
         stored = []
     has_gold = exports.export_path(workspace.benchmark, workspace.annotators.gold).is_file()

@@ -88,7 +88,7 @@ def push_team(
             open_tasks = suggest(client, workspace, shown, show=True, by_uncertainty=None, say=say)
             versions = {tasks.annotator: tasks.version for tasks in open_tasks}
         except DataError as error:
-            if show or {problem.code for problem in error.problems} != {"passage-unlabelled"}:
+            if show or error.codes != {"passage-unlabelled"}:
                 raise
     return [TeamProject(name, account_email(name), pushed[name], versions.get(name)) for name in annotators]
 
