@@ -43,6 +43,14 @@ def convert(
     ] = False,
     title: Annotated[str | None, typer.Option(help="Of a benchmark. [default: the name of --out]")] = None,
     seed: Annotated[int, typer.Option(help="From which splits and folds of a benchmark are drawn.")] = 0,
+    keep_splits: Annotated[
+        bool,
+        typer.Option(
+            "--keep-splits",
+            help="Of a benchmark: go on with the splits that a corpus came with, though too "
+            "few of its texts do not repeat each other.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if anything is lost or left out; exit code 1.")
     ] = False,
@@ -92,7 +100,9 @@ def convert(
         "passages": passages,
     }
     names = [f"{source.split}={source.path.name}" if source.split else source.path.name for source in corpora]
-    command_options = {name: value for name, value in (reading | {"seed": seed}).items() if value}
+    command_options = {
+        name: value for name, value in (reading | {"seed": seed, "keep-splits": keep_splits}).items() if value
+    }
     command = ["jinbench", "convert", *names, *(["--from", origin] if origin else []), "--to", to, "--out", out.name]
     for name, value in command_options.items():
         command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
@@ -102,6 +112,7 @@ def convert(
         "command": shlex.join(command),
         "source": ", ".join(names),
         "seed": seed,
+        "keep_splits": keep_splits,
     }
     report = convert_corpus(corpora, to, out, origin, strict, reading, writing)
     emit(report.to_dict(), as_json, lambda: f"{report}{_next(report) if to == 'jinbench' else ''}")

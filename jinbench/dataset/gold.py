@@ -12,7 +12,7 @@ from jinbench.core.types import Span, slice_spans
 from jinbench.dataset import load
 from jinbench.dataset.features import Row
 from jinbench.dataset.manifest import Manifest
-from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS
+from jinbench.dataset.splits import FOLD_COLUMNS, SPLITS, normalize_split
 from jinbench.scoring.gold import (
     FOLDS,
     LEADERBOARD_SPLITS,
@@ -76,7 +76,8 @@ class GoldReader:
 
     def gold(self, task: str, split: str, crosswalk: str = "") -> Gold:
         """Return the gold of a task and split, see :func:`read_task_gold`."""
-        key = task, split, crosswalk
+        split = normalize_split(str(split))
+        key = str(task), split, str(crosswalk)
         if key not in self._gold:
             if crosswalk and task == "ner":
                 fine = self.gold(task, split)

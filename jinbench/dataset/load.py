@@ -11,7 +11,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
 from jinbench.dataset.features import CONFIGS, Row
 from jinbench.dataset.manifest import Manifest
-from jinbench.dataset.splits import SPLITS
+from jinbench.dataset.splits import SPLITS, normalize_split
 from jinbench.scoring.gold import FOLDS, TASKS, Gold
 
 if TYPE_CHECKING:
@@ -91,9 +91,11 @@ def has_config(benchmark: Benchmark, config: str) -> bool:
 
 def select_splits(manifest: Manifest, config: str, split: str | None) -> tuple[str, ...]:
     """Return the splits of a config, or only `split`. Raises :class:`DataError` (unknown-id) if there is none."""
-    configs = listed_configs(manifest)
+    configs, split = listed_configs(manifest), split if split is None else normalize_split(split)
     if config not in tuple(configs):  # whatever it is
         fix = "this benchmark was made without it" if config in tuple(CONFIGS) else "correct the name"
+        if normalize_split(config) in SPLITS:
+            fix = f'name the config first, then the split: load("ner", "{config}")'
         fail("unknown-id", "dataset", expected=f"one of {', '.join(configs)}", found=repr(config), fix=fix)
     if split is None:
         return configs[config]
@@ -121,7 +123,7 @@ def load_configs(benchmark: Benchmark, config: str, split: str | None = None) ->
     from datasets import Dataset, DatasetDict, NamedSplit
 
     loaded = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
-    return loaded if split is None else loaded[split]
+    return loaded if split is None else loaded[normalize_split(split)]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from jinbench.core.errors import ErrorList, fail
 from jinbench.core.types import Article
 
 SPLITS = ("train", "validation", "test")
+SPLIT_NAMES = {name: name for name in SPLITS} | dict.fromkeys(("dev", "valid", "val"), "validation")
 FOLDS, REPEATS = 5, 5
 FOLD_COLUMNS = tuple(f"fold_{repeat + 1}" for repeat in range(REPEATS))
 
@@ -27,6 +28,11 @@ class SplitAssignment:
     def fold_fields(self) -> dict[str, int]:
         """Folds as fields of an item: fold_1 to fold_5."""
         return dict(zip(FOLD_COLUMNS, self.folds, strict=True))
+
+
+def normalize_split(name: str) -> str:
+    """Return the split that a name such as "dev" means; a name that means none is returned as it is."""
+    return SPLIT_NAMES.get(name, name) if isinstance(name, str) else name
 
 
 def read_splits(benchmark: Benchmark, articles: Iterable[Article]) -> dict[str, SplitAssignment]:

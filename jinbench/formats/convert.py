@@ -10,12 +10,10 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 
 from jinbench.core import files
 from jinbench.core.errors import DataError, Problem, fail
-from jinbench.dataset.splits import SPLITS
+from jinbench.dataset.splits import SPLIT_NAMES, SPLITS
 from jinbench.formats.base import LOSSES, OTHER_FORMAT, ConversionLog, Document, is_encodable, join_names
 from jinbench.formats.registry import FORMATS, Format, detect_format, get_format, match_formats
 
-SPLIT_NAMES = {"train": "train", "validation": "validation", "dev": "validation", "valid": "validation",
-               "val": "validation", "test": "test"}  # fmt: skip
 PROBLEMS_PRINTED = 3  # of each code
 
 Options: TypeAlias = Mapping[str, str | int | None]
@@ -110,7 +108,7 @@ def convert_corpus(
         source_format: name in :data:`FORMATS`; without it, detected from the content.
         strict: raise if anything would be lost or left out.
         reader_options: scheme, repair, join (conll); group, offsets (JSON); passages (jinbench).
-        writer_options: scheme (conll); title, command, source, seed (jinbench).
+        writer_options: scheme (conll); title, command, source, seed, keep_splits (jinbench).
 
     Returns:
         What was read and written, with losses and problems counted.

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from jinbench.core.errors import ErrorList, fail
 from jinbench.core.types import Span
@@ -57,23 +58,25 @@ def assign_groups(documents: Sequence[Document], ids: Sequence[str]) -> tuple[li
 
 
 def assign_splits(
-    documents: Sequence[Document], spans: Sequence[Sequence[Span]], groups: Sequence[str], seed: int
-) -> dict[str, SplitAssignment]:
+    documents: Sequence[Document], spans: Sequence[Sequence[Span]], groups: Sequence[str], seed: int,
+    keep_splits: bool = False,
+) -> dict[str, SplitAssignment]:  # fmt: skip
     """Return the split and the folds of each group.
 
-    Groups with near-duplicate texts share them. Raise :class:`DataError` (split-mismatch).
+    Groups with near-duplicate texts share them, but for a corpus that repeats itself too much for that: with
+    `keep_splits` the folds are drawn as if it did not. Raise :class:`DataError` (split-mismatch).
     """
     corpus_splits = {group: document.split for document, group in zip(documents, groups, strict=True)}
     has_splits = _has_splits(corpus_splits)
     components = _link_groups(documents, groups)
+    if (apart := len(set(components.values()))) < FOLDS:
+        if not (keep_splits and has_splits):
+            _fail_repeats(apart, len(components), has_splits)
+        components = dict(zip(groups, groups, strict=True))
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for document, document_spans, group in zip(documents, spans, groups, strict=True):
         counts[components[group]].update(["texts", *(f"entity {s.type}" for s in document_spans),
                                           *(f"class {name}" for name in document.classes)])  # fmt: skip
-    if len(counts) < FOLDS:
-        expected = f"{FOLDS} documents or more that do not repeat each other, one a fold"
-        fail("split-mismatch", "the corpus", expected=expected, found=str(len(counts)),
-             fix="add texts, or name a finer --group")  # fmt: skip
     folds = [stratify(counts, [1 / FOLDS] * FOLDS, f"{seed}:fold:{n}") for n in range(len(FOLD_COLUMNS))]
     drawn = {} if has_splits else stratify(counts, list(SHARES.values()), f"{seed}:split")
     return {
@@ -83,6 +86,17 @@ def assign_splits(
         )
         for group in dict.fromkeys(groups)
     }
+
+
+def _fail_repeats(apart: int, groups: int, has_splits: bool) -> NoReturn:
+    """Refuse a corpus of which only so many documents do not repeat another one."""
+    expected = f"{FOLDS} documents or more that do not repeat each other, one a fold"
+    found = f"{apart} of {groups:,}"
+    found += f": the other {groups - apart:,} repeat one of these, or nearly" if groups > apart else ""
+    fix = "add texts, or name a finer --group"
+    fix += "; or go on with the splits that it has, --keep-splits" if has_splits else ""
+    fix += "; or name the split of each file, and --keep-splits" if not has_splits and groups > apart else ""
+    fail("split-mismatch", "the corpus", expected=expected, found=found, fix=fix)
 
 
 def _has_splits(corpus_splits: Mapping[str, str | None]) -> bool:

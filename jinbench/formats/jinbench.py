@@ -105,7 +105,7 @@ class NewBenchmark:
 
 def from_corpus(
     documents: Iterable[Document], log: ConversionLog, title: str = "corpus", command: str = "", source: str = "",
-    seed: int = 0,
+    seed: int = 0, keep_splits: bool = False,
 ) -> NewBenchmark:  # fmt: skip
     """Build a benchmark from a corpus.
 
@@ -116,6 +116,7 @@ def from_corpus(
         command: shown in its README.
         source: shown in its README.
         seed: random seed of the splits and folds.
+        keep_splits: take a corpus with splits as it is, though too much of it repeats itself for folds without leaks.
 
     Raises:
         DataError: [wrong-shape] if no document has a span, [split-mismatch], [duplicate-id].
@@ -129,7 +130,7 @@ def from_corpus(
     label_set, names = _make_label_set(documents, spans, title, log)
     ids = assign_ids(documents)
     groups, n_divided = assign_groups(documents, ids)
-    assignments = assign_splits(documents, spans, groups, seed)
+    assignments = assign_splits(documents, spans, groups, seed, keep_splits)
     splits = tuple(split for split in SPLITS if any(assignments[group].split == split for group in groups))
     tag_ids = {tag: number for number, tag in enumerate(label_set.tag_names)}
     table: features.Rows = {"ner": {split: [] for split in splits}}
@@ -153,7 +154,7 @@ def from_corpus(
     parts = [str((assignments[group].split, *assignments[group].folds)) for group in groups]
     texts = [document.text for document in documents]
     repeats = len(duplicates.find_near_duplicates(texts, parts))  # as `verify` counts
-    remarks = _make_remarks(documents, len(set(groups)), repeats, n_divided)
+    remarks = _make_remarks(documents, len(set(groups)), repeats, n_divided, keep_splits)
     contents = _dataset_files(table, label_set, assignments, repeats)
     configs = contents["dataset/README.md"]
     contents |= _text_files(label_set, remarks, command, source)
@@ -209,7 +210,9 @@ def _to_colour(number: int) -> str:
     return "#" + "".join(f"{round(255 * channel):02X}" for channel in rgb)
 
 
-def _make_remarks(documents: Sequence[Document], n_groups: int, repeats: int, n_divided: int) -> tuple[str, ...]:
+def _make_remarks(
+    documents: Sequence[Document], n_groups: int, repeats: int, n_divided: int, keep_splits: bool
+) -> tuple[str, ...]:
     count = len(documents)
     if any(document.group is not None for document in documents):
         groups = f"{count} texts of {n_groups} documents: a document is what is resampled, and moves whole."
@@ -220,7 +223,8 @@ def _make_remarks(documents: Sequence[Document], n_groups: int, repeats: int, n_
         )
     has_splits = any(document.split for document in documents)
     splits = "The splits are those of the corpus." if has_splits else "The splits were drawn, as the corpus has none."
-    folds = "The folds were drawn, each with its share of every type, near repetitions together."
+    together = "together" if not keep_splits else "together if enough texts are left"
+    folds = f"The folds were drawn, each with its share of every type, near repetitions {together}."
     remarks = [groups, f"{splits} {folds}"]
     if n_divided:
         remarks.append(
@@ -316,9 +320,9 @@ def _text_files(label_set: LabelSet, remarks: Sequence[str], command: str, sourc
 
 def write_benchmark(
     documents: Iterable[Document], log: ConversionLog, title: str = "corpus", command: str = "", source: str = "",
-    seed: int = 0, **_: object,
+    seed: int = 0, keep_splits: bool = False, **_: object,
 ) -> Iterator[tuple[str, bytes]]:  # fmt: skip
     """Yield (name, contents) of every file of a benchmark."""
-    benchmark = from_corpus(documents, log, title, command, source, seed)
+    benchmark = from_corpus(documents, log, title, command, source, seed, keep_splits)
     log.remarks += benchmark.remarks
     yield from benchmark.files.items()

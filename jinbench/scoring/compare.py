@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinbench.scoring.gold import FOLDS, Gold
 from jinbench.scoring.html import format_bounds, html_table
-from jinbench.scoring.results import round_floats
+from jinbench.scoring.results import count_articles, round_floats
 from jinbench.scoring.score import Predicted, article_sizes, count_predictions, sum_by_article
 from jinbench.scoring.significance import (
     LEVEL,
@@ -84,7 +84,7 @@ class Difference:
     @property
     def verdict(self) -> str:
         if self.articles < MIN_ARTICLES_TEST:
-            return f"{self.articles} articles are too few for a significance test"
+            return f"{count_articles(self.articles)}: too few for an interval or a significance test"
         return "significantly different" if self.significant else "not significantly different on this gold"
 
     def to_dict(self) -> dict[str, object]:
@@ -98,28 +98,32 @@ class Difference:
         return pd.json_normalize(self.to_dict())
 
     def __repr__(self) -> str:
+        if self.articles < MIN_ARTICLES_TEST:
+            return f"<Difference {self.value:+.3f} micro-F1: {self.verdict}>"
         interval = format_bounds(self.low, self.high, "+")
         return f"<Difference {self.value:+.3f} micro-F1 {interval}, p = {self.adjusted:.4f}: {self.verdict}>"
 
     def _repr_html_(self) -> str:
-        row = {
-            "micro-F1": f"{self.value:+.3f}",
-            "95 % confidence interval": format_bounds(self.low, self.high, "+"),
-            "p": f"{self.adjusted:.4f}",
-            "p (approximate randomization test)": f"{self.randomization_p:.4f}",
-            "minimum detectable difference (80 % power)": f"{self.minimum_detectable:.3f}",
-            "articles": str(self.articles),
-        }
+        row = {"micro-F1": f"{self.value:+.3f}", "articles": str(self.articles)}
+        if self.articles >= MIN_ARTICLES_TEST:
+            row |= {
+                "95 % confidence interval": format_bounds(self.low, self.high, "+"),
+                "p": f"{self.adjusted:.4f}",
+                "p (approximate randomization test)": f"{self.randomization_p:.4f}",
+                "minimum detectable difference (80 % power)": f"{self.minimum_detectable:.3f}",
+            }
         return html_table([row], "Difference in micro-F1", [self.verdict])
 
     def __str__(self) -> str:
+        if self.articles < MIN_ARTICLES_TEST:
+            return f"{self.value:+.3f} micro-F1: {self.verdict}"
         holm = " after Holm's correction" if self.adjusted != self.p else ""
         text = (
             f"{self.value:+.3f} micro-F1, 95 % confidence interval {self.low:+.3f} to {self.high:+.3f}, "
             f"p = {self.adjusted:.4f}{holm}, {self.randomization_p:.4f} by approximate randomization test, "
             f"over {self.articles} articles: {self.verdict}"
         )
-        if self.articles >= MIN_ARTICLES_TEST and self.minimum_detectable > 0:
+        if self.minimum_detectable > 0:
             text += f"\nminimum detectable difference (80 % power): about {self.minimum_detectable:.3f}"
         if self.folds:
             text += (

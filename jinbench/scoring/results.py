@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from jinbench.scoring.html import format_bounds, html_table
+from jinbench.scoring.significance import MIN_ARTICLES_INTERVAL
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_GOLD_MENTIONS = 30  # below this number of gold mentions a table shows counts, not scores
+MIN_GOLD_MENTIONS = 30  # a label with fewer gold mentions is in no macro-F1; the page and the card show its counts
 TITLES = {
     "relaxed": "relaxed matching, only this must be correct",
     "coarse": "coarser labels, after a crosswalk",
@@ -25,6 +26,10 @@ def format_interval(value: float, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return f"{value:.3f} (no interval)"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def count_articles(number: int) -> str:
+    return f"{number} article{'s' * (number != 1)}"
 
 
 HEADER = f"{'gold':>8}{'pred':>8}{'correct':>8}   precision  recall   F1 [95 % confidence interval]"
@@ -55,7 +60,7 @@ class Cell:
 
     @property
     def table_row(self) -> dict[str, str]:
-        """The cells of an HTML table by column title; counts alone with fewer than `MIN_GOLD_MENTIONS` in gold."""
+        """The cells of an HTML table by column title."""
         row = {
             "name": self.name,
             "gold": str(self.gold),
@@ -63,7 +68,7 @@ class Cell:
             "correct": str(self.correct),
         }
         titles = ("precision", "recall", "F1", "95 % confidence interval")
-        if self.gold < MIN_GOLD_MENTIONS or self.f1 is None:
+        if self.f1 is None:
             return row | dict.fromkeys(titles, "–")
         values = (f"{self.precision:.3f}", f"{self.recall:.3f}", f"{self.f1:.3f}", format_bounds(self.low, self.high))
         return row | dict(zip(titles, values, strict=True))
@@ -71,9 +76,17 @@ class Cell:
     def format_row(self, width: int) -> str:
         """Format a row below :data:`HEADER`, with the name in `width` columns."""
         start = f"{self.name:{width}}{self.gold:8}{self.predicted:8}{self.correct:8}"
-        if self.gold < MIN_GOLD_MENTIONS:
-            return f"{start}   (fewer than {MIN_GOLD_MENTIONS} in gold: counts only)"
-        return f"{start}      {self.precision:.3f}   {self.recall:.3f}    {self.formatted}"
+        if self.f1 is None:
+            return f"{start}   (neither in gold nor predicted)"
+        interval = self.formatted.replace("no interval", f"no interval: {self._interval_obstacle}")
+        return f"{start}      {self.precision:.3f}   {self.recall:.3f}    {interval}"
+
+    @property
+    def _interval_obstacle(self) -> str:
+        """Why there is no interval: too few articles have any of it, or all of them are alike."""
+        if self.articles >= MIN_ARTICLES_INTERVAL:
+            return "no variance among the articles, or none asked for"
+        return f"{count_articles(self.articles)} of {MIN_ARTICLES_INTERVAL} that it takes"
 
 
 def precision_recall(gold: int, predicted: int, correct: int) -> tuple[float, float]:
@@ -214,7 +227,6 @@ class Score:
             + (f" labels with {MIN_GOLD_MENTIONS} in gold or more" if self.macro.f1 is not None else ""),
             f"mean F1 of the articles {self.documents}; exact matches {self.exact} of the items",
             f"{self.items} items of {self.articles} articles",
-            "no interval: fewer than five articles with labels, or no variance among them",
         ]
         if self.ranking:
             lines += [f"label-ranking average precision {self.ranking}"]

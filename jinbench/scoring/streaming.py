@@ -12,7 +12,7 @@ from jinbench.core.errors import ErrorList, fail, shorten
 from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, LabelTable, count_labels, sum_counts
 from jinbench.scoring.html import html_table
 from jinbench.scoring.inputs import check_same_items, list_articles, read_labels
-from jinbench.scoring.results import HEADER, Cell, precision_recall, round_floats
+from jinbench.scoring.results import HEADER, Cell, count_articles, precision_recall, round_floats
 from jinbench.scoring.significance import RESAMPLES, f1, reliable_interval, resample_patterns
 
 if TYPE_CHECKING:
@@ -47,17 +47,22 @@ class StreamingReport:
 
         return pd.DataFrame([asdict(cell) for cell in (self.micro, *self.labels)])
 
+    @property
+    def _exact_text(self) -> str:
+        return f"{self.exact} of {self.items} items are exact matches; {count_articles(self.articles)}"
+
     def __repr__(self) -> str:
-        return f"<StreamingReport micro-F1 = {self.micro.formatted}, {self.items} items of {self.articles} articles>"
+        articles = count_articles(self.articles)
+        return f"<StreamingReport micro-F1 = {self.micro.formatted}, {self.items} items of {articles}>"
 
     def _repr_html_(self) -> str:
-        notes = [f"{self.exact} of {self.items} items are exact matches; {self.articles} articles"]
+        notes = [self._exact_text]
         return html_table([cell.table_row for cell in (self.micro, *self.labels)], "micro-F1 and F1 by label", notes)
 
     def __str__(self) -> str:
         width = 2 + max(len(cell.name) for cell in (self.micro, *self.labels))
         lines = [" " * width + HEADER, *(cell.format_row(width) for cell in (self.micro, *self.labels))]
-        lines += ["", f"{self.exact} of {self.items} items are exact matches; {self.articles} articles"]
+        lines += ["", self._exact_text]
         if self.articles and not self.grouped:
             lines.append("each item counts as an article of its own: the interval is too narrow where items are alike")
         return "\n".join(lines)

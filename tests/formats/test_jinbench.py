@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from jinbench.dataset import gold, load, verify
 from jinbench.formats import convert, corpus_splits, jinbench
 from jinbench.formats.base import ConversionLog, Document
 from jinbench.leaderboard import ranking
+from tests.helpers import commands
 from tests.helpers.paths import ROOT
 
 PLACES, PEOPLE = ["天津", "塘沽", "武清", "静海", "蓟州"], ["张三", "李四", "王五", "赵六"]
@@ -337,3 +339,37 @@ def test_what_overlaps_is_told_on_the_way_in() -> None:
     benchmark = jinbench.from_corpus(documents, log)
     assert log.losses["overlaps"].count == 6
     assert json.loads(benchmark.files["dataset/stats.json"])["entities"].keys() == {"ORG"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "message"),
+    [
+        (("train=8", "test=4"), (), "1 of 12: the other 11 repeat one of these, or nearly.*--keep-splits"),
+        (("12",), (), "1 of 12: the other 11 repeat .*name the split of each file, and --keep-splits"),
+        (("12",), ("--keep-splits",), "1 of 12"),
+        (("2",), (), "1 of 2: the other 1 "),
+        (("train=8", "test=4"), ("--keep-splits",), ""),
+        (("train=1", "test=2"), ("--keep-splits",), ""),
+    ],
+)
+def test_a_corpus_that_repeats_itself(
+    tmp_path: Path, sources: tuple[str, ...], options: tuple[str, ...], message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """It is refused with how many texts of how many, or taken with the splits that it came with."""
+    text, number, names = "张三第一次去塘沽看了很久很久的港口和码头的船只来往", 0, []
+    for source in sources:
+        split, _, count = source.rpartition("=")
+        names.append(f"{split}={tmp_path / split}.jsonl" if split else str(tmp_path / "all.jsonl"))
+        lines = [{"text": f"{text}{number + n}", "label": [[0, 2, "人名"]]} for n in range(int(count))]
+        number += len(write(tmp_path / f"{split or 'all'}.jsonl", lines).read_text().splitlines())
+    code = commands.run(["convert", *names, "--to", "jinbench", "--out", str(tmp_path / "made"), *options])
+    printed = capsys.readouterr()
+    assert code == bool(message)
+    assert re.search(message, printed.err, re.DOTALL)
+    if not message:
+        items = load.describe_dataset(Benchmark(tmp_path / "made")).items["ner"]
+        assert items == {source.split("=")[0]: int(source.split("=")[1]) for source in sources}
+        assert "near repetitions together if enough texts are left" in printed.out
+        run("--root", tmp_path / "made", "verify")
+        run("--root", tmp_path / "made", "rank")

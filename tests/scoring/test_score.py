@@ -330,7 +330,7 @@ def test_few_articles_are_never_significantly_different() -> None:
     items: list[set[LabelKey]] = [{X}] * (MIN_ARTICLES_TEST - 1)
     few = compare.compare_systems(gold_of(items), guesses(*items), {})
     assert not few.significant
-    assert few.verdict == "5 articles are too few for a significance test"
+    assert few.verdict == "5 articles: too few for an interval or a significance test"
     assert compare.compare_systems(gold_of([*items, {X}]), guesses(*items, {X}), {}).significant
 
 
