@@ -21,7 +21,7 @@ from jinbench.annotation.gold import read_gold
 from jinbench.annotation.workspace import Workspace
 from jinbench.baselines import learning_curve, run
 from jinbench.baselines.recipe import Recipe, find_recipes, install_command, load_recipe
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.environment import count_cores
 from jinbench.core.errors import DataError
@@ -135,9 +135,14 @@ def fit_seconds(benchmark: Benchmark, recipe: Recipe) -> float:
 
 def copy_inputs(benchmark: Benchmark, folder: Path) -> Benchmark:
     """Copy the hand-made files to a new folder, with the exports for the times that they keep."""
-    files.require_free_folder(folder, "name a folder that does not exist yet, or is empty", MARK)
-    shutil.rmtree(folder, ignore_errors=True)
-    files.write_text(folder / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
+    fix = "name a folder that does not exist yet, or is empty"
+    was_made = (folder / MARK).is_file()
+    with folders.temporary_folder(folder) as temporary:
+        empty = temporary / "new"
+        files.write_text(empty / MARK, "Made again by `jinbench reproduce`, which may delete this folder.\n")
+        folders.place_folder(
+            empty, folder, fix, lambda path: was_made and not path.is_symlink() and ".git" not in path.parts
+        )
     rebuilt = Benchmark(folder)
     for source in (benchmark.seeds, benchmark.annotation):
         shutil.copytree(source, folder / source.name)

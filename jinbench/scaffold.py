@@ -4,12 +4,11 @@ In a file of the template `{{title}}` stands for the title, quoted where the fil
 `starter/example/` is added with `--example`; where both have a file, the second is appended to the first.
 """
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from jinbench.annotation.labels import read_label_set
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
 from jinbench.core.errors import fail
 from jinbench.labelstudio import labeling_config
@@ -40,18 +39,14 @@ def create_benchmark(folder: Path, title: str = "", example: bool = False) -> Be
     title = (title or folder.resolve().name).strip()
     if not title or not title.replace("\u3000", " ").isprintable():
         fail("wrong-shape", "the title", expected="a line of text", found=repr(title), fix="give another --title")
-    files.require_free_folder(folder, _FIX)
-    home = folder if folder.is_dir() else folder.parent
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=home) as scratch:
-        made = Benchmark(Path(scratch) / "made")
+    folders.require_free_folder(folder, _FIX)
+    with folders.temporary_folder(folder) as temporary:
+        made = Benchmark(temporary / "made")
         for name, data in template_files(title, example).items():
-            path = made.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            files.write_bytes(made.root / name, data)
         made.pages.mkdir(exist_ok=True)
         files.write_text(made.labeling_config, labeling_config.build_labeling_config(read_label_set(made)))
-        files.move_into_place(made.root, folder, _FIX)
+        folders.place_folder(made.root, folder, _FIX)
     return Benchmark(folder)
 
 

@@ -73,7 +73,7 @@ def publish(
         send_folder(benchmark.dataset, str(to), dry_run, private, as_json)
         return
     with tempfile.TemporaryDirectory() as scratch:
-        target = (out or benchmark.root / "build" / "standoff").resolve()
+        target = (out or benchmark.root / "build" / "standoff").absolute()
         folder = Path(scratch) / "standoff" if dry_run else target
         write_standoff(benchmark, folder)
         if to:

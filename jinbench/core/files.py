@@ -1,19 +1,29 @@
 """File I/O: helpful read errors, atomic writes."""
 
+import contextlib
 import datetime
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there, and nothing swept
+    fcntl = None  # type: ignore[assignment]
 
 from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
 from jinbench.core.schemas import check_shape
 from jinbench.core.text import replace_unencodable
 from jinbench.core.types import JsonObject
+
+UNFINISHED = ".jinbench-unfinished-"  # begins the name of what is not finished; eight characters follow
 
 
 def sha256(data: bytes) -> str:
@@ -31,9 +41,21 @@ def display_path(path: Path) -> str:
 def read_bytes(path: Path, fix: str = "check the path") -> bytes:
     """Read a file. Raises :class:`DataError` (file-missing)."""
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            return file.read()
     except OSError as error:
         raise DataError(unreadable_problem(path, error, fix)) from None
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read its bytes. Raises OSError, and of a pipe, a socket or a device too, which may never end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+    raise OSError(code, "a folder" if stat.S_ISDIR(mode) else "neither a file nor a folder", str(path))
 
 
 def unreadable_problem(path: Path, error: OSError, fix: str = "check the path") -> Problem:
@@ -42,9 +64,9 @@ def unreadable_problem(path: Path, error: OSError, fix: str = "check the path") 
     return Problem("file-missing", location=display_path(path), expected="a readable file", found=reason, fix=fix)
 
 
-def read_text(path: Path, fix: str = "check the path") -> str:
-    """Read a text file, line ends as they are. Raises :class:`DataError` (file-missing, not-utf8)."""
-    data = read_bytes(path, fix)
+def read_text(path: Path, fix: str = "check the path", data: bytes | None = None) -> str:
+    """Read a text file, or its bytes `data`, line ends kept. Raises :class:`DataError` (file-missing, not-utf8)."""
+    data = read_bytes(path, fix) if data is None else data
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -59,12 +81,12 @@ def not_utf8_problem(path: Path, line: int, byte: int, offset: int) -> Problem:
     return Problem("not-utf8", location=f"{display_path(path)}:{line}", expected="UTF-8", found=found, fix=fix)
 
 
-def read_toml(path: Path, schema: str, fix: str = "check the path") -> JsonObject:
-    """Read a TOML file and validate it against a schema.
+def read_toml(path: Path, schema: str, fix: str = "check the path", data: bytes | None = None) -> JsonObject:
+    """Read a TOML file, or its bytes `data`, and validate it against a schema.
 
     Raises :class:`DataError` (file-missing, not-utf8, broken-toml, wrong-shape).
     """
-    text = read_text(path, fix)
+    text = read_text(path, fix, data)
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: TOML errors, and a number of thousands of digits
@@ -117,18 +139,42 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def write_chunks(path: Path, chunks: Iterable[bytes], mode: int = 0o644) -> None:
     """Write as :func:`write_bytes`, from chunks, for what is too long to be held at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    name = None
     try:
-        with os.fdopen(handle, "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as locks:
+            with lock(path.parent):
+                handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
+                locks.enter_context(lock(Path(name)))
+            file = locks.enter_context(os.fdopen(handle, "wb"))
             file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+            os.chmod(name, mode)
+            os.replace(name, path)
+    except BaseException as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):  # such as a full disk, which names no file
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a file or folder, which ends with the process. Where there are no locks, do without.
+
+    Without `wait`, OSError is raised in both cases: if another process has it, and if there are none.
+    """
+    handle = None
+    try:
+        with contextlib.suppress(OSError, AttributeError) if wait else contextlib.nullcontext():
+            handle = os.open(path, os.O_RDONLY | (0 if wait else os.O_NOFOLLOW | os.O_NONBLOCK))
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def write_text(path: Path, text: str, mode: int = 0o644) -> None:
@@ -139,55 +185,6 @@ def list_files(folder: Path) -> dict[str, Path]:
     """List the files below `folder` by relative name, without hidden ones (unfinished, or of a tool)."""
     names = {path.relative_to(folder): path for path in walk_files(folder)}
     return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
-
-
-def require_free_folder(folder: Path, fix: str, mark: str | None = None) -> None:
-    """Raise (folder-taken) unless `folder` is empty, missing, or has a file `mark`."""
-    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if taken and not (mark and (folder / mark).is_file()):
-        found = "other files in it" if folder.is_dir() else "a file"
-        expected = f"a folder that does not exist yet, or is empty{f', or has {mark} in it' if mark else ''}"
-        fail("folder-taken", display_path(folder), expected=expected, found=found, fix=fix)
-
-
-def replace_folder(source: Path, folder: Path) -> None:
-    """Move the folder `source` into the place of `folder`, which may exist, completely or not at all.
-
-    The old one stays beside `source`, as `old`.
-    """
-    old = source.with_name("old")
-    try:
-        if folder.exists():
-            folder.rename(old)
-        source.rename(folder)
-    except BaseException:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-
-
-def move_into_place(source: Path, folder: Path, fix: str) -> None:
-    """Move the folder `source` to `folder`, completely or not at all.
-
-    An existing folder stays the same one, since it may be some process's current folder; it must hold no more than
-    `source` itself. Raises :class:`DataError` (folder-taken) if another one was made there in the meantime.
-    """
-    if not folder.is_dir():
-        try:
-            os.rename(source, folder)
-        except OSError:
-            require_free_folder(folder, fix)  # another process was quicker
-            raise
-        return
-    moved: list[Path] = []
-    try:
-        for path in sorted(source.iterdir()):
-            os.rename(path, folder / path.name)
-            moved.append(path)
-    except BaseException:
-        for path in moved:
-            os.rename(folder / path.name, path)
-        raise
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Read untrusted JSON Lines as a stream and collect errors by line."""
 
+import io
 import itertools
 import json
 import os
@@ -65,19 +66,22 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, object]]]:
 
 
 def stream_rows(
-    path: Path, problems: list[Problem], limit: int | None = None, longest: int | None = None
-) -> Iterator[tuple[int, dict[str, object]]]:
+    path: Path, problems: list[Problem], limit: int | None = None, longest: int | None = None,
+    data: bytes | None = None,
+) -> Iterator[tuple[int, dict[str, object]]]:  # fmt: skip
     """Iterate over (line number, object) for every line that is not blank; at most `limit` bytes are read.
 
-    With `limit`, no line may have more than `longest` bytes either: a line is in memory whole.
+    With `limit`, no line may have more than `longest` bytes either: a line is in memory whole. `data` are the bytes of
+    the file, if they have been read already.
 
     A byte order mark before the first line is skipped, and a line may end with CR and LF. Errors are added to
     `problems`. After a broken line (broken-json) reading continues, until there are `MAX_PROBLEMS`; it ends where the
     file is invalid as a whole (file-missing, file-too-big, file-binary, not-utf8, and broken-json for an array).
     """
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        with files.open_file(path) if data is None else io.BytesIO(data) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             if limit is not None and size > limit:
                 problems.append(_too_big_problem(path, limit, f"{size:,} bytes"))
                 return
@@ -194,7 +198,7 @@ def format_problem(path: Path) -> Problem | None:
 
     Raises OSError if it cannot be read.
     """
-    with path.open("rb") as file:
+    with files.open_file(path) as file:
         raw = file.readline(1 << 16)
     if raw.startswith(tuple(_BINARY)):
         return text_problem(path, raw, 1, 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinbench.core.errors import ErrorList, shorten
+from jinbench.core.text import is_file_name
 from jinbench.core.types import JsonObject
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ def read_schema(name: str) -> JsonObject:
 
 @cache
 def _make_validator(schema: str) -> "Draft202012Validator":
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, FormatChecker
 
-    return Draft202012Validator(read_schema(schema))
+    formats = FormatChecker(())
+    formats.checks("file-name")(lambda value: not isinstance(value, str) or is_file_name(value))
+    return Draft202012Validator(read_schema(schema), format_checker=formats)
 
 
 def check_shape(value: object, schema: str, location: str) -> None:

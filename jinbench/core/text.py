@@ -1,6 +1,7 @@
-"""Sentence segmentation; control characters; text that UTF-8 can encode."""
+"""Sentence segmentation; control characters; text that UTF-8 can encode; names of files."""
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # characters that no text has
@@ -9,6 +10,27 @@ CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # characters that no text has
 def replace_unencodable(text: str) -> str:
     """Replace what UTF-8 cannot encode, such as half a surrogate pair, with "?"."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+_SEPARATORS = set("\\:∕⁄⧸╱⫽⟋∖⧵⧹╲⟍")  # and what NFKC makes a slash or a backslash
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether every system can have a file of that name, with "/" between folders, inside some folder.
+
+    No name is hidden, absolute or reserved, or has a character that is not seen or looks like a separator.
+    """
+    return len(name) <= 1000 and all(map(_is_name_part, name.split("/")))
+
+
+def _is_name_part(part: str) -> bool:
+    if not 0 < len(part.encode("utf-8", "replace")) <= 255 or part != part.strip() or part.endswith("."):
+        return False
+    plain = unicodedata.normalize("NFKC", part)
+    if plain.startswith(".") or _SEPARATORS & {*part} or {"/", "\\"} & {*plain} or _RESERVED.fullmatch(plain):
+        return False
+    return not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in part)
 
 
 class Sentence(NamedTuple):

@@ -15,7 +15,7 @@ from jinbench.annotation.errata import Erratum, read_errata
 from jinbench.annotation.gold import labels_by_annotator, read_gold
 from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.workspace import Workspace
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.tags import to_bio
 from jinbench.core.types import Article, Passage, PassageLabels, Span, slice_spans
@@ -111,7 +111,8 @@ def write_dataset(built: BuiltDataset, folder: Path) -> list[str]:
         if not (folder / name).is_file() or (folder / name).read_bytes() != data
     ]
     for name in changed:
-        files.write_bytes(folder / name, built.files[name])
+        folders.sweep_leftovers((folder / name).parent)
+        files.write_bytes(folders.resolve_inside(folder, name), built.files[name])
     if update_card(folder, built.manifest):
         changed.append("README.md")
     return changed

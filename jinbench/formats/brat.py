@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
+from jinbench.core.text import is_file_name
 from jinbench.core.types import Span
 from jinbench.formats.base import (
     ConversionLog,
@@ -98,7 +99,7 @@ def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Ite
             replace_characters(part, _IN_FILE_NAME, document.location, log).strip(". ") or "_"
             for part in document.id.split("/")
         )  # fmt: skip
-        if name.casefold() in used or len(name.encode()) > 200:
+        if name.casefold() in used or len(name.encode()) > 200 or not is_file_name(f"{name}.txt"):
             candidates = (f"{number:06d}{'_' * n}" for n in itertools.count())
             name = next(candidate for candidate in candidates if candidate not in used)
             if document.id is not None:

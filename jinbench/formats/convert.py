@@ -2,13 +2,12 @@
 
 import itertools
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypedDict
 
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.errors import DataError, Problem, fail
 from jinbench.dataset.splits import SPLIT_NAMES, SPLITS
 from jinbench.formats.base import LOSSES, OTHER_FORMAT, ConversionLog, Document, is_encodable, join_names
@@ -128,9 +127,8 @@ def convert_corpus(
     reader = _CountingReader()
     inputs.sort(key=lambda pair: [None, *SPLITS].index(pair[0].split))
     documents = reader.read_documents(inputs, log, options)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".jinbench-", dir=out if out.is_dir() else out.parent) as temporary:
-        result = Path(temporary) / "made"
+    with folders.temporary_folder(out) as temporary:
+        result = temporary / "made"
         path = result if makes_folder else result / f"x{out.suffix}"
         _write(documents, target, path, by_split, log, dict(writer_options or {}))
         report = ConversionReport(
@@ -152,7 +150,7 @@ def convert_corpus(
         if strict and (log.losses or log.counts):
             raise DataError([*log.problems, *_losses_to_problems(log, target)])
         if makes_folder:
-            files.move_into_place(result, out, fix)
+            folders.place_folder(result, out, fix)
         else:
             path.replace(out)
     return report
@@ -178,7 +176,7 @@ def _check_out(out: Path, makes_folder: bool, sources: Sequence[CorpusSource], f
     """Raise :class:`DataError` (folder-taken) if `out` cannot be written."""
     location = files.display_path(out)
     if makes_folder:
-        files.require_free_folder(out, fix)
+        folders.require_free_folder(out, fix)
     elif out.is_dir():
         fail("folder-taken", location, expected="the name of a file", found="a folder", fix=fix)
     elif out.exists() and any(out.samefile(source.path) for source in sources):
@@ -273,7 +271,7 @@ def _write(
 def _write_output(output: Iterator[Any], target: Format, path: Path) -> None:
     if target.is_folder:
         for name, data in output:
-            _write_file(path / name, [data])
+            _write_file(folders.resolve_inside(path, name), [data])
     else:
         _write_file(path, output)
 

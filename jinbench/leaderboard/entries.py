@@ -65,9 +65,13 @@ class SystemDescription:
 
 @dataclass(frozen=True)
 class Entry:
-    """A system and its prediction files by leaderboard table; `ignored` are names of other files in the folder."""
+    """A system and its prediction files by leaderboard table; `ignored` are names of other files in the folder.
+
+    `system_toml`: the bytes that `system` was read from.
+    """
 
     system: SystemDescription
+    system_toml: bytes
     folder: Path
     files: dict[BoardKey, Path]
     ignored: tuple[str, ...] = ()
@@ -136,6 +140,7 @@ class EntryReader:
         """
         problems = ErrorList()
         entries = []
+        _refuse_links(entries_dir(self.benchmark), "[!.]*")
         for folder in sorted(entries_dir(self.benchmark).glob("[!.]*/")):
             try:
                 entries.append(self.read(folder))
@@ -146,22 +151,24 @@ class EntryReader:
 
     def read(self, folder: Path) -> Entry:
         """Read one entry, see :func:`read_entry`."""
-        folder = Path(os.path.abspath(folder))  # a link keeps the name that it has
+        folder = Path(os.path.abspath(folder))
+        _refuse_links(folder)
         if not folder.is_dir():
             found = "a file" if folder.exists() else "nothing"
             fix = f"put {SYSTEM_FILE} and predictions into a folder, and name that"
             fail("file-missing", files.display_path(folder), expected="a folder", found=found, fix=fix)
         problems = ErrorList()
         self._check_id(folder, problems)
-        system = self._read_system(folder, problems)
-        if system is None:
+        data = self._read_bytes(folder, problems)
+        system = None if data is None else self._read_system(folder, data, problems)
+        if data is None or system is None:
             raise DataError(problems)
         paths = self._find_predictions(folder, system, problems)
         problems.raise_if_any()
         used = {SYSTEM_FILE, *(path.name for path in paths.values()), *REMADE_FILES}
         names = (f"{path.name}/" if path.is_dir() else path.name for path in sorted(folder.iterdir()))
         ignored = tuple(name for name in names if name not in used and not name.startswith("."))
-        return Entry(system, folder, paths, ignored)
+        return Entry(system, data, folder, paths, ignored)
 
     def _check_id(self, folder: Path, problems: ErrorList) -> None:
         """Check the name of the folder, which is the id of the system."""
@@ -180,8 +187,8 @@ class EntryReader:
                 fix="rename the folder",
             )
 
-    def _read_system(self, folder: Path, problems: ErrorList) -> SystemDescription | None:
-        """Read system.toml; None if it cannot be read."""
+    def _read_bytes(self, folder: Path, problems: ErrorList) -> bytes | None:
+        """Read the bytes of system.toml; None if they cannot be read."""
         path = folder / SYSTEM_FILE
         location = files.display_path(path)
         if not path.is_file():
@@ -194,8 +201,14 @@ class EntryReader:
         if problem := jsonl.size_problem(path, _SYSTEM_LIMIT):
             problems.append(problem)
             return None
+        return files.read_bytes(path)
+
+    def _read_system(self, folder: Path, data: bytes, problems: ErrorList) -> SystemDescription | None:
+        """Read system.toml; None if it cannot be read."""
+        path = folder / SYSTEM_FILE
+        location = files.display_path(path)
         try:
-            system = SystemDescription(folder.name, **files.read_toml(path, "system"))
+            system = SystemDescription(folder.name, **files.read_toml(path, "system", data=data))
         except DataError as error:
             problems.extend(error.problems)
             return None
@@ -248,6 +261,16 @@ class EntryReader:
             fix = "put the predictions there; jinbench submit --template prints what they look like"
             problems.add("file-missing", files.display_path(folder), expected=expected, found=found, fix=fix)
         return {board: paths[board] for board in self.boards_by_file.values() if board in paths}
+
+
+def _refuse_links(folder: Path, pattern: str = "*") -> None:
+    """Raise (file-missing) if a folder or something in it is a link: what it leads to is not the submitter's."""
+    problems = ErrorList()
+    for path in (folder, *sorted(folder.glob(pattern))) if not folder.is_symlink() else (folder,):
+        if path.is_symlink():
+            location, fix = files.display_path(path.parent), "put the file or folder itself there"
+            problems.add("file-missing", f"{location}/{path.name}", expected="no link", found="a link", fix=fix)
+    problems.raise_if_any()
 
 
 def _plain_board(folder: Path, system: SystemDescription, problems: ErrorList) -> BoardKey | None:

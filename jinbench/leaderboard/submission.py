@@ -1,20 +1,18 @@
 """Submission of entries: validate every file, then copy to leaderboard/entries/, whole or not at all."""
 
-import errno
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from jinbench.baselines.run import SCORES_FILE
-from jinbench.core import files, jsonl
+from jinbench.core import files, folders, jsonl
 from jinbench.core.benchmark import Benchmark
-from jinbench.core.errors import DataError, ErrorList, fail, shorten
+from jinbench.core.errors import DataError, ErrorList, shorten
 from jinbench.dataset.gold import GoldReader
 from jinbench.dataset.load import find_split, locate_ids
 from jinbench.leaderboard.entries import SYSTEM_FILE, BoardKey, Entry, EntryReader, entries_dir
 from jinbench.scoring.gold import Gold
-from jinbench.scoring.predictions import Predictions, read_predictions
+from jinbench.scoring.predictions import Predictions, read_predictions, size_limit
 
 
 @dataclass(frozen=True)
@@ -22,11 +20,13 @@ class PredictionFile:
     """A validated prediction file, and the gold to score it on.
 
     Attributes:
+        data: The bytes that were validated.
         narrower_split: The split that all predictions are of, where the table has items of others too.
     """
 
     board: BoardKey
     path: Path
+    data: bytes
     gold: Gold
     predictions: Predictions
     narrower_split: str = ""
@@ -82,9 +82,14 @@ def check_entry(benchmark: Benchmark, folder: Path) -> CheckedEntry:
     checked = []
     for board, path in entry.files.items():
         gold = reader.gold(*board)
+        if problem := jsonl.size_problem(path, size_limit(gold)):
+            problems.append(problem)
+            continue
         try:
-            predictions = read_predictions(path, gold, partial(locate_ids, benchmark))
-            checked.append(PredictionFile(board, path, gold, predictions, find_split(predictions, gold, benchmark)))
+            data = files.read_bytes(path)
+            predictions = read_predictions(path, gold, partial(locate_ids, benchmark), data=data)
+            split = find_split(predictions, gold, benchmark)
+            checked.append(PredictionFile(board, path, data, gold, predictions, split))
         except DataError as error:
             problems.extend(error.problems)
     _check_oracle_inputs(entry, problems)
@@ -128,37 +133,20 @@ def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: b
     target = entries_dir(benchmark) / entry.system.id
     if entry.folder.resolve() == target.resolve():
         return Submission(checked, target, "checked")
-    paths = (entry.folder / SYSTEM_FILE, *entry.files.values())
-    contents = {path.name: files.read_bytes(path) for path in paths}
+    contents = {SYSTEM_FILE: entry.system_toml, **{part.path.name: part.data for part in checked.files}}
     exists = target.exists()
     if target.is_dir() and contents == {name: path.read_bytes() for name, path in files.list_files(target).items()}:
         return Submission(checked, target, "the same")
-    if exists and not replace:
-        _fail_taken(target, "another entry", "if it is yours and you mean it: --replace; else rename yours")
+
+    def is_ours(path: Path) -> bool:
+        is_of_entry = path.name == SYSTEM_FILE or path.match("predictions*.jsonl")
+        return replace and path.parent == target and is_of_entry and path.is_file() and not path.is_symlink()
+
+    fix = "look at what is there" if replace else "if it is yours and you mean it: --replace; else rename yours"
+    folders.require_free_folder(target, fix, is_ours)
     if not dry_run:
-        _write_entry(contents, target, replace)
+        with folders.temporary_folder(target) as temporary:
+            for name, data in contents.items():
+                files.write_bytes(temporary / "new" / name, data)
+            folders.place_folder(temporary / "new", target, fix, is_ours)
     return Submission(checked, target, "replaced" if exists else "new")
-
-
-def _fail_taken(target: Path, found: str, fix: str) -> None:
-    location = files.display_path(target)
-    fail("folder-taken", location, expected="an id that no entry has yet", found=found, fix=fix)
-
-
-def _write_entry(contents: dict[str, bytes], target: Path, replace: bool) -> None:
-    """Write a folder beside `target` under a hidden name, then move it there.
-
-    A hidden folder is no entry, so an end at any moment leaves the old entry, or none, or the new one whole.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir(mode=0o755)
-        for name, data in contents.items():
-            files.write_bytes(new / name, data)
-        try:
-            files.replace_folder(new, target) if replace else new.rename(target)
-        except OSError as error:  # somebody else has put one there in the meantime
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                _fail_taken(target, "one that came just now", "look at what is there, then try again")
-            raise

@@ -4,7 +4,6 @@ A standoff folder has the rows of the dataset without their texts (ids, offsets,
 that lead from the pages to the texts. With the pages, `hydrate` rebuilds the same bytes.
 """
 
-import tempfile
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TypedDict
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.labels import read_label_set
 from jinbench.annotation.workspace import Workspace
-from jinbench.core import files, schemas
+from jinbench.core import files, folders, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, Problem, fail
 from jinbench.core.types import Passage, PassageLabels, Span
@@ -89,16 +88,28 @@ def _library_versions() -> dict[str, str]:
 def write_standoff(benchmark: Benchmark, folder: Path) -> None:
     """Write the standoff form of `dataset/` into `folder`, replacing an earlier one.
 
-    Raises :class:`DataError` (folder-taken if the folder holds anything else; see also :func:`build_standoff`).
+    Raises :class:`DataError` (folder-taken if the folder holds anything that its standoff.json does not list; see also
+    :func:`build_standoff`).
     """
-    files.require_free_folder(folder, OTHER_FOLDER, STANDOFF)
+    listed = _list_files(folder)
+
+    def is_ours(path: Path) -> bool:
+        name = path.relative_to(folder).as_posix()
+        is_listed = name in listed and path.is_file() and not path.is_symlink()
+        return is_listed and listed[name] in (None, files.sha256(files.read_bytes(path)))
+
+    folders.require_free_folder(folder, OTHER_FOLDER, is_ours)
     contents = build_standoff(benchmark)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        written = Path(scratch) / "new"
+    with folders.temporary_folder(folder) as temporary:
+        written = temporary / "new"
         for name, data in contents.items():
-            files.write_bytes(written / name, data)
-        files.replace_folder(written, folder)
+            files.write_bytes(folders.resolve_inside(written, name), data)
+        folders.place_folder(written, folder, OTHER_FOLDER, is_ours)
+
+
+def _list_files(folder: Path) -> dict[str, str | None]:
+    """Return the sha256 of each file that the standoff.json of a folder lists, and None for itself."""
+    return {STANDOFF: None, **_read_listing(folder)["files"]} if (folder / STANDOFF).is_file() else {}
 
 
 def _drop_text(row: Row) -> Row:
@@ -137,13 +148,11 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> manifest.Manifest:
             `out` not empty [folder-taken], labels of unknown passages [unknown-id], and the errors of
             :func:`jinbench.dataset.verify.verify_folder`, such as [item-changed].
     """
-    files.require_free_folder(out, OTHER_FOLDER)
-    out = out.resolve()
+    folders.require_free_folder(out, OTHER_FOLDER)
     record = _read_record(folder)
     pages = _read_pages(record["pages"], pages_folder)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        benchmark = _write_benchmark(folder, record, pages, Path(scratch))
+    with folders.temporary_folder(out) as temporary:
+        benchmark = _write_benchmark(folder, record, pages, temporary)
         try:
             for name, data in _rebuild_parquet(folder, benchmark).items():
                 files.write_bytes(benchmark.dataset / name, data)
@@ -151,7 +160,7 @@ def hydrate(folder: Path, pages_folder: Path, out: Path) -> manifest.Manifest:
         except DataError as error:
             problems = [_explain(problem, benchmark, out, record["made_with"]) for problem in error.problems]
             raise DataError(problems) from None
-        files.move_into_place(benchmark.dataset, out, OTHER_FOLDER)
+        folders.place_folder(benchmark.dataset, out, OTHER_FOLDER)
     return load.read_manifest_in(out)
 
 
@@ -174,11 +183,16 @@ def _explain(problem: Problem, benchmark: Benchmark, out: Path, made_with: dict[
     )
 
 
-def _read_record(folder: Path) -> StandoffRecord:
-    """Read standoff.json and check the hash of every file that it lists."""
+def _read_listing(folder: Path) -> StandoffRecord:
     path = folder / STANDOFF
     record: StandoffRecord = files.read_json(path, "name a folder made by: jinbench publish --standoff --out DIR")
     schemas.check_shape(record, "standoff", files.display_path(path))
+    return record
+
+
+def _read_record(folder: Path) -> StandoffRecord:
+    """Read standoff.json and check the hash of every file that it lists."""
+    record = _read_listing(folder)
     problems = ErrorList()
     for name, sha in record["files"].items():
         try:
@@ -219,7 +233,7 @@ def _write_benchmark(folder: Path, record: StandoffRecord, pages: dict[str, byte
     """Write a benchmark with the pages, the source files and everything of the dataset but Parquet."""
     benchmark = Benchmark(root)
     for name, data in pages.items():
-        files.write_bytes(benchmark.pages / name, data)
+        files.write_bytes(folders.resolve_inside(benchmark.pages, name), data)
     for path in (benchmark.articles, benchmark.labels, benchmark.annotators):
         files.write_bytes(path, (folder / SOURCE / path.name).read_bytes())
     for name in record["files"]:
@@ -230,7 +244,7 @@ def _write_benchmark(folder: Path, record: StandoffRecord, pages: dict[str, byte
             name = croissant.FILE_NAME
         elif name.endswith(".parquet") or name.startswith(f"{SOURCE}/"):
             continue
-        files.write_bytes(benchmark.dataset / name, data)
+        files.write_bytes(folders.resolve_inside(benchmark.dataset, name), data)
     return benchmark
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import CODES, DataError, JinbenchError, Problem, fail, raise_if_any, shorten
 from jinbench.core.jsonl import MAX_PROBLEMS
@@ -76,8 +76,10 @@ def process(
     plan |= {f"versions.{name}": metadata.version(name) for name in _PACKAGES}
     plan |= {f"sources.{name}": hash for name, hash in hashes.items()}
     plan["labels"] = files.sha256(json.dumps([[row["text"], row["spans"]] for row in gold]).encode())
-    if not (out / WORK).is_dir():
-        files.require_free_folder(out, "choose another --out, or empty it", SUMMARY)
+    has_run = (out / WORK).is_dir() or (out / SUMMARY).is_file()
+    folders.require_free_folder(
+        out, "choose another --out, or empty it", lambda path: has_run and not path.is_symlink()
+    )
     _check_plan(out, plan)
     rows = itertools.chain.from_iterable(read_articles(settings.field, shard) for shard in shards if strict)
     raise_if_any(itertools.islice((row for row in rows if isinstance(row, Problem)), MAX_PROBLEMS))
@@ -182,8 +184,7 @@ def _merge(client: Any, paths: Any, out: Path, settings: Settings, shards: int, 
                 for n in dedup.select(out, settings.select, shards, families)]  # fmt: skip
     files.write_text(out / "selected.jsonl", files.dump_jsonl(selected))
     files.write_text(out / "README.md", Path(__file__).with_name("folder.md").read_text(encoding="utf-8"))
-    for path in (out / "data").glob(".*"):  # of a worker that was killed
-        path.unlink(missing_ok=True)
+    folders.sweep_leftovers(out / "data")  # of a worker that was killed
     new = families[families.index >= 0]
     sizes, skipped = new.value_counts(), {name: counts.pop(name) for name in sorted(counts) if name in CODES}
     near = {"pairs": len(pairs), "families": len(sizes), "passages": len(new), "largest": int(max(sizes, default=0))}

@@ -40,8 +40,9 @@ def size_limit(gold: Gold) -> int:
 
 
 def read_predictions(
-    path: Path, gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO", repair: str | None = None
-) -> Predictions:
+    path: Path, gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO", repair: str | None = None,
+    data: bytes | None = None,
+) -> Predictions:  # fmt: skip
     """Read predictions by id from JSON Lines.
 
     A row is `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`. In place of `spans`, `tags` may
@@ -53,6 +54,7 @@ def read_predictions(
         locate: returns for every id of a benchmark its "config/split", to explain unknown ids.
         scheme: scheme of tags: `BIO`, `BIOES`, `BMES` or `BILOU`.
         repair: how to read tags that the scheme forbids: `begin` (as conlleval) or `drop`; None refuses them.
+        data: the bytes of the file, if they have been read already.
 
     Returns:
         Labels by id, and the scores of sectors if there are any.
@@ -71,7 +73,7 @@ def read_predictions(
         {'s1': frozenset({(0, 2, 'PLACE')})}
     """
     problems = ErrorList()
-    rows = jsonl.stream_rows(path, problems, size_limit(gold))
+    rows = jsonl.stream_rows(path, problems, size_limit(gold), data=data)
     name = files.display_path(path)
     return parse_predictions(((f"{name}:{n}", row) for n, row in rows), gold, locate, scheme, repair, problems)
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, fail
-from jinbench.core.text import replace_unencodable
+from jinbench.core.text import is_file_name, replace_unencodable
 from jinbench.core.types import JsonObject
 from jinbench.seeds.articles import read_seeds
 from jinbench.seeds.extract import TIMEOUT_SECONDS, ExtractedPage, extract_pages
@@ -68,6 +68,8 @@ def import_pages(
 
 def plan_import(benchmark: Benchmark, paths: Sequence[Path], options: ImportOptions = ImportOptions()) -> ImportPlan:
     """Read files, propose articles, and check the result as `jinbench seeds check` does. Writes nothing."""
+    for folder in (benchmark.pages, benchmark.articles.parent):
+        folders.sweep_leftovers(folder)
     before = files.read_bytes(benchmark.articles) if benchmark.articles.exists() else b""
     table = _read_table(benchmark, before)
     owners = {entry["sha256"]: entry["id"] for entry in table["page"]}
@@ -118,7 +120,7 @@ def write_import(plan: ImportPlan) -> None:
     benchmark, written = plan.benchmark, []
     try:
         for page in plan.pages:
-            path = benchmark.pages / page.file
+            path = folders.resolve_inside(benchmark.pages, page.file)
             if not path.exists():
                 written.append(path)
                 files.write_bytes(path, page.data)
@@ -188,10 +190,12 @@ def _find_free(name: str, taken: set[str]) -> str:
 
 def _choose_file_name(benchmark: Benchmark, source: ExtractedPage, id: str, data: bytes, taken: set[str]) -> str:
     """Return the name of the file in `seeds/pages`: its own, unless another page has it."""
-    name = re.sub(r"[^\w.() +-]", "_", replace_unencodable(source.name))[-80:].lstrip(".") or "page.txt"
-    existing = benchmark.pages / source.name
-    if existing.is_file() and existing.read_bytes() == data:
-        return source.name  # in seeds/pages already, but not in articles.toml
+    name = re.sub(r"[^\w.() +-]", "_", replace_unencodable(source.name))[-80:].strip(". ")
+    name = name if is_file_name(name) else f"{id}.txt"
+    for existing in (source.name, name):
+        path = benchmark.pages / existing
+        if is_file_name(existing) and path.is_file() and files.read_bytes(path) == data:
+            return existing  # in seeds/pages already, but not in articles.toml
     return name if name not in taken else _find_free(f"{id}_{name}", taken)
 
 

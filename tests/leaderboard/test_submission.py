@@ -1,5 +1,6 @@
 """Submission: entries are copied whole or not at all."""
 
+import io
 import json
 import os
 import shutil
@@ -26,7 +27,6 @@ from tests.helpers.entries import (
     DATE,
     FIRST,
     GOOD,
-    SYSTEM,
     line_with,
     system_with,
     write_entry,
@@ -98,68 +98,62 @@ def test_empty_prediction_file_counts_all_items_as_missing(
     assert (record["state"], record["written"]) == ("the same", False)
 
 
-def test_symlinked_folder_keeps_its_name(world: Benchmark, tmp_path: Path) -> None:
-    write_entry(tmp_path / "in", "Results 7")
-    (tmp_path / "in" / "mine").symlink_to("Results 7")
-    assert submit(world, tmp_path / "in" / "mine") == 0
-    assert not (world.leaderboard / "entries" / "mine").is_symlink()
-    assert [entry.system.id for entry in entries.read_all_entries(world)] == ["mine"]
+@pytest.mark.parametrize("name", ["", "system.toml", "predictions.jsonl", "scores.json", "notes", "loop"])
+def test_links_are_refused_and_what_they_lead_to_is_not_quoted(
+    name: str, world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("root:x:0:0\n")
+    made = write_entry(tmp_path / "in")
+    link = made / name if name else tmp_path / "mine"
+    link.unlink(missing_ok=True)
+    link.symlink_to(made if not name else link if name == "loop" else secret)
+    target = entries.entries_dir(world) / "mine"
+    assert submit(world, made if name else link) == 1
+    said = capsys.readouterr().err
+    assert "found    a link" in said
+    assert "root:" not in said
+    assert not target.exists()
+    target.parent.mkdir()
+    subprocess.run(["cp", "-a", str(made if name else link), str(target)], check=True)  # as a pull request brings it
+    with pytest.raises(DataError, match="a link"):
+        entries.read_all_entries(world)
+
+
+@pytest.mark.parametrize("name", [".git/config", "notes.txt", "data/predictions.jsonl", "predictions.txt"])
+def test_other_files_are_not_replaced(name: str, world: Benchmark, tmp_path: Path) -> None:
+    made = write_entry(tmp_path / "in")
+    submission.submit(world, made)
+    (made / "predictions.jsonl").write_text(line_with((0, 3, "PLACE")))
+    files.write_bytes(entries.entries_dir(world) / "mine" / name, b"mine")
+    before = contents(world.root)
+    assert submit(world, made, "--replace") == 1
+    assert contents(world.root) == before
+
+
+def test_what_is_checked_is_what_is_written(world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files change while they are looked at, right behind every time that one is opened."""
+    made, open_file = write_entry(tmp_path / "in"), files.open_file
+    whole = contents(made)
+
+    def swap(path: Path) -> Any:
+        file = open_file(path)
+        if path.parent == made:
+            data = file.read()
+            path.unlink()
+            path.write_bytes(b"garbage")
+            return io.BytesIO(data)
+        return file
+
+    monkeypatch.setattr(files, "open_file", swap)
+    submission.submit(world, made)
+    assert contents(entries.entries_dir(world) / "mine") == whole
 
 
 def test_invalid_entry_is_not_copied(world: Benchmark, tmp_path: Path) -> None:
     before = contents(world.root)
     assert submit(world, write_entry(tmp_path / "in", predictions__jsonl="{]"), "--replace") == 1
     assert contents(world.root) == before
-
-
-class Stop(BaseException):
-    pass
-
-
-@pytest.mark.parametrize("at", range(1, 8))
-@pytest.mark.parametrize("exists", [False, True])
-def test_interrupted_copy_leaves_a_whole_entry_or_none(
-    at: int, exists: bool, world: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Interrupted at any of its moves: what was there before, or the whole of what is new, and nothing beside it."""
-    made = write_entry(tmp_path / "in")
-    target = entries.entries_dir(world) / "mine"
-    if exists:
-        submission.submit(world, made)
-    before = contents(target) if exists else {}
-    new = line_with((0, 3, "PLACE"))
-    (made / "predictions.jsonl").write_text(new)
-    moves = 0
-
-    def counted(original: Any) -> Any:
-        def move(*arguments: Any, **named: Any) -> Any:
-            nonlocal moves
-            moves += 1
-            if moves == at:
-                raise Stop
-            done = original(*arguments, **named)
-            if moves == at - 1 and original is rename:
-                moves += 1
-                raise Stop  # right behind it
-            return done
-
-        return move
-
-    rename = Path.rename
-    monkeypatch.setattr(Path, "rename", counted(rename))
-    monkeypatch.setattr(os, "fsync", counted(os.fsync))
-    stopped = False
-    try:
-        submission.submit(world, made, replace=True)
-    except Stop:
-        stopped = True
-    monkeypatch.undo()
-    result = contents(target) if target.exists() else {}
-    whole = {"system.toml": SYSTEM.encode(), "predictions.jsonl": new.encode()}
-    assert result in ([before, whole] if stopped else [whole])
-    assert os.listdir(target.parent) == (["mine"] if result else [])
-    assert [entry.system.id for entry in entries.read_all_entries(world)] == (["mine"] if result else [])
-    assert stopped == (at <= (5 if exists else 4))
 
 
 def test_killed_copy_leaves_no_entry(world: Benchmark, tmp_path: Path) -> None:
@@ -176,9 +170,10 @@ def test_killed_copy_leaves_no_entry(world: Benchmark, tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     left = os.listdir(entries.entries_dir(world))
     assert len(left) == 1
-    assert left[0].startswith(".mine.")
+    assert left[0].startswith(files.UNFINISHED)
     assert entries.read_all_entries(world) == ()
     assert submit(world, made) == 0
+    assert os.listdir(entries.entries_dir(world)) == ["mine"]
     assert [entry.system.id for entry in entries.read_all_entries(world)] == ["mine"]
 
 
@@ -195,7 +190,7 @@ def test_concurrent_submission_is_not_overwritten(
         (target / "system.toml").write_text("theirs")
 
     monkeypatch.setattr(os, "fsync", meanwhile)
-    with pytest.raises(DataError, match="one that came just now"):
+    with pytest.raises(DataError, match="found    other files in it"):
         submission.submit(world, made)
     assert contents(target) == {"system.toml": b"theirs"}
     assert os.listdir(target.parent) == ["mine"]

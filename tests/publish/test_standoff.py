@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from jinbench.dataset import verify
 from jinbench.publish import standoff
+from tests.helpers.commands import contents
 from tests.helpers.paths import ROOT
 
 
@@ -119,10 +122,11 @@ def test_changed_labels_with_a_matching_hash_are_noticed(copy: Path, real: Bench
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/b.txt", ".."])
-def test_a_page_name_cannot_leave_the_folder(copy: Path, real: Benchmark, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "..", "x\n/../../evil.txt", ".git/config", "a\\b"])
+@pytest.mark.parametrize("field", ["pages", "files"])
+def test_a_name_cannot_leave_the_folder(copy: Path, real: Benchmark, tmp_path: Path, field: str, name: str) -> None:
     record = json.loads((copy / "standoff.json").read_text())
-    record["pages"][name] = next(iter(record["pages"].values()))
+    record[field][name] = next(iter(record[field].values()))
     (copy / "standoff.json").write_text(json.dumps(record))
     with pytest.raises(DataError, match="wrong-shape"):
         standoff.hydrate(copy, real.pages, tmp_path / "again")
@@ -148,6 +152,43 @@ def test_existing_files_are_left_alone(bare: Path, real: Benchmark, tmp_path: Pa
     with pytest.raises(DataError, match="folder-taken"):
         standoff.hydrate(bare, real.pages, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", [".git/config", "notes.txt", "README.md", "empty/notes/", "link", ""])
+def test_a_standoff_folder_is_replaced_if_all_of_it_is_listed(
+    name: str, copy: Path, bare: Path, real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = contents(bare) | {"stats.json": b"{}"}
+    monkeypatch.setattr(standoff, "build_standoff", lambda _: made)
+    if name == "link":
+        (copy / name).symlink_to(tmp_path)
+    elif name.endswith("/"):
+        (copy / name).mkdir(parents=True)
+    elif name:
+        files.write_bytes(copy / name, b"mine")
+    before = contents(copy)
+    if not name:
+        standoff.write_standoff(real, copy)
+        assert contents(copy) == made
+        return
+    (tmp_path / "a-link").symlink_to(copy)
+    for folder in (copy, tmp_path / "a-link"):
+        with pytest.raises(DataError, match="folder-taken"):
+            standoff.write_standoff(real, folder)
+        assert contents(copy) == before
+
+
+def test_a_killed_hydrate_leaves_no_text_behind_the_next(bare: Path, real: Benchmark, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from jinbench.publish import standoff, hub; "
+        "sys.addaudithook(lambda event, of: event == 'os.rename' and str(of[1]).endswith('again') and os._exit(9)); "
+        "standoff.hydrate(*map(Path, sys.argv[1:]))"
+    )
+    arguments = [str(bare), str(real.pages), str(tmp_path / "again")]
+    assert subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT).returncode == 9
+    assert [path.name.startswith(files.UNFINISHED) for path in tmp_path.iterdir()] == [True]
+    standoff.hydrate(*map(Path, arguments))
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
 def test_a_standoff_folder_asks_to_be_hydrated(bare: Path) -> None:

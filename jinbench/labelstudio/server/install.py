@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from jinbench.annotation.exports import VERSION
-from jinbench.core import files
+from jinbench.core import files, folders
 from jinbench.core.environment import without_secrets
 from jinbench.core.errors import ServerError
 from jinbench.core.types import Step
@@ -40,7 +40,12 @@ def ensure_installed(say: Say = print, step: Step = lambda name, done, total: No
             f"Installing Label Studio {VERSION} into {folder}: {total} packages, a download of about {DOWNLOAD} MB, "
             f"{DISK / 1000:g} GB on the disk; once."
         )
-        for _ in _run([sys.executable, "-m", "venv", "--clear", str(folder)], folder):
+        is_ours = stamp.is_file()
+        with folders.temporary_folder(folder) as temporary:
+            files.write_text(temporary / "new" / stamp.name, "unfinished")
+            fix = "delete it, or name another folder in JINBENCH_LABELSTUDIO_ENV"
+            folders.place_folder(temporary / "new", folder, fix, lambda _: is_ours)
+        for _ in _run([sys.executable, "-m", "venv", str(folder)], folder):
             pass
         count = itertools.count(1)
         for line in _run([str(python), *PIP, str(LOCK)], folder):
