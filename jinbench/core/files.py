@@ -34,7 +34,7 @@ def display_path(path: Path) -> str:
     """Return `path` for a message: relative to the current folder if it is below it."""
     try:
         return replace_unencodable(str(path.resolve().relative_to(Path.cwd())))
-    except ValueError:
+    except (ValueError, RuntimeError, OSError):  # outside of it; a link to itself
         return replace_unencodable(str(path))
 
 

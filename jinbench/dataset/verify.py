@@ -23,6 +23,7 @@ STANDOFF = "standoff.json"  # marks a folder without texts
 DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists
 PICTURES = "plots/"  # the folder beside them
 _FIX = "fetch the dataset again; if you changed pages or labels: jinbench build"
+MAX_MORE, MAX_ITEM_BYTES = 100, 1_000_000  # items of a file that the manifest does not list; bytes of an item
 _TWO = "in two splits or two folds"
 
 
@@ -154,7 +155,14 @@ class _ItemFile:
 
         try:
             data = files.read_bytes(self.path, _FIX)
-            table = pq.ParquetFile(io.BytesIO(data)).read()
+            parquet = pq.ParquetFile(io.BytesIO(data))
+            items, found = len(self.manifest["items"].get(self.config, {}).get(self.split, {})), parquet.metadata
+            size = sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
+            if found.num_rows > 2 * items + MAX_MORE or size > MAX_ITEM_BYTES * (items + MAX_MORE):
+                expected = f"{items:,} items, as in manifest.json"
+                self._add("file-too-big", expected, f"{found.num_rows:,} rows, unpacked {size:,} bytes")
+                return []
+            table = parquet.read()
             rows = list(table.to_pylist())
         except DataError as error:
             self.problems += error.problems
@@ -172,6 +180,9 @@ class _ItemFile:
             return []
         if table.column_names != list(features):
             self._add("wrong-shape", f"the columns {', '.join(features)}", ", ".join(table.column_names))
+            return []
+        if problem := _find_foreign_type(table.schema):
+            self._add("wrong-shape", "columns of text, numbers, and lists of them", problem)
             return []
         self._check_items(rows)
         if not self.problems and b"huggingface" in (table.schema.metadata or {}):
@@ -211,6 +222,26 @@ class _ItemFile:
         for id in listed:
             if id not in seen:
                 self._add("item-missing", f"{id}, as in manifest.json", "nothing")
+
+
+def _find_foreign_type(schema: "pa.Schema") -> str:
+    """Describe a column that JSON has no values for, such as bytes or times; an empty text if there is none."""
+    import pyarrow.types as types
+
+    plain = (
+        types.is_string,
+        types.is_large_string,
+        types.is_integer,
+        types.is_floating,
+        types.is_boolean,
+        types.is_null,
+    )
+
+    def is_plain(type: "pa.DataType") -> bool:
+        parts = [type.field(i).type for i in range(type.num_fields)]
+        return all(map(is_plain, parts)) if parts else any(check(type) for check in plain)
+
+    return ", ".join(f"{field.name}: {field.type}" for field in schema if not is_plain(field.type))
 
 
 def _check_bytes(path: Path, data: bytes, listed: str | None, remark: str = "") -> list[Problem]:

@@ -88,7 +88,7 @@ def _read_sentences(path: Path, log: ConversionLog) -> Iterator[list[Line]]:
     """
     file_location, columns = files.display_path(path), 0
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             lines: list[Line] = []
             valid = True
             for number, line in _decode_lines(path, file, log):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jinbench.core import files
-from jinbench.core.errors import fail
+from jinbench.core.errors import DataError, fail
 from jinbench.formats import brat, cluener, conll, doccano, jinbench, labelstudio, spacy
 from jinbench.formats.base import Document, Row
 
@@ -105,13 +105,13 @@ def match_formats(path: Path) -> list[str]:
 
     Raise :class:`DataError` (file-missing).
     """
-    if not path.exists():
-        fail("file-missing", files.display_path(path), expected="a file or a folder", found="nothing",
-             fix="check the path")  # fmt: skip
     head = ""
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES).decode("utf-8-sig", "ignore")
+    if not path.is_dir():
+        try:
+            with files.open_file(path) as file:
+                head = file.read(HEAD_BYTES).decode("utf-8-sig", "ignore")
+        except OSError as error:
+            raise DataError(files.unreadable_problem(path, error)) from None
     rows = _read_sample(path, head)
 
     def matches(format: Format) -> bool:

@@ -74,7 +74,7 @@ def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str 
 
 
 def _read_json(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
-    with path.open("rb") as file:
+    with files.open_file(path) as file:
         first = file.read(1)
     if first != b"[":
         yield from read_rows(path, log)

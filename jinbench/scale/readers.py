@@ -79,7 +79,7 @@ def _decode(raw: bytes, source: str, number: int = 1, at: int = 0) -> str | Prob
 
 
 def _read_lines(field: str, piece: Piece) -> _Rows:
-    with open(piece.path, "rb") as file:
+    with files.open_file(Path(piece.path)) as file:
         file.seek(piece.range.start)
         for number in itertools.count(piece.before + 1):
             start, location = file.tell(), f"{piece.source}:{number}"
@@ -161,7 +161,7 @@ def _cut_lines(path: Path, source: str, size: int) -> tuple[str, list[Piece]]:
     """Return the sha256 of a file, and pieces that each begin with a line."""
     hash, borders = hashlib.sha256(), [(0, 0)]
     position = lines = 0
-    with path.open("rb") as file:
+    with files.open_file(path) as file:
         while data := file.read(size):
             hash.update(data)
             if position and (end := data.find(b"\n") + 1):

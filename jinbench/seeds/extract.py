@@ -146,7 +146,7 @@ def _read_limited(path: Path, limit: int) -> bytes:
             limit = max(MAX_TEXT_BYTES, limit if _begins_with_markup(path) else 0)
         if path.stat().st_size > limit:
             raise DataError(_too_big(path, limit))
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             data = file.read(limit + 1)
     except OSError as error:
         fix = "name the files in it, one by one or as DIR/*.txt" if path.is_dir() else "check the path"
@@ -157,7 +157,7 @@ def _read_limited(path: Path, limit: int) -> bytes:
 
 
 def _begins_with_markup(path: Path) -> bool:
-    with path.open("rb") as file:
+    with files.open_file(path) as file:
         return bool(_MARKUP.match(file.read(4096)))
 
 

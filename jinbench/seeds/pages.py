@@ -86,7 +86,7 @@ def read_pages(benchmark: Benchmark, entries: list[JsonObject]) -> tuple[dict[st
             problems.add("page-control-character", line, expected="text", found=repr(control[0]),
                          fix="save the page as plain text")  # fmt: skip
             continue
-        sha256 = files.sha256(path.read_bytes())
+        sha256 = files.sha256(text.encode())
         if sha256 != entry["sha256"]:
             problems.add(
                 "page-changed", location, expected=f"sha256 {entry.get('sha256')}", found=f"sha256 {sha256}",
