@@ -6,21 +6,17 @@ folder (or named by the environment variable JINBENCH_ROOT), else the one that c
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from jinbench.core.benchmark import find_benchmark
-from jinbench.core.errors import ErrorList, shorten
-from jinbench.dataset.gold import read_task_gold
-from jinbench.dataset.load import DatasetInfo, describe_dataset, load_configs, locate_ids
+from jinbench.dataset.load import DatasetInfo, describe_dataset, load_configs
 from jinbench.dataset.verify import verify_loaded
 from jinbench.scoring.compare import Difference, compare_systems
 from jinbench.scoring.gold import Gold
-from jinbench.scoring.predictions import LABEL_FIELDS, Predictions, parse_predictions, read_predictions
+from jinbench.scoring.predictions import Predictions, TagOptions
 from jinbench.scoring.results import Score
 from jinbench.scoring.score import score_predictions
-from jinbench.scoring.sequences import TagNames, compare_sequences, score_sequences, span_to_row
+from jinbench.scoring.sequences import TagNames, compare_sequences, score_sequences
 from jinbench.scoring.streaming import StreamingReport
 
 if TYPE_CHECKING:
@@ -30,11 +26,12 @@ if TYPE_CHECKING:
 
 Root: TypeAlias = str | os.PathLike[str] | None
 Task: TypeAlias = Literal["ner", "sector"]
-Split: TypeAlias = Literal["train", "validation", "test", "folds", "noisy"]
+Split: TypeAlias = Literal["train", "validation", "dev", "test", "folds", "noisy"]
 Config: TypeAlias = Literal["ner", "sector", "articles", "annotations", "ner_noisy"]
 Scheme: TypeAlias = Literal["BIO", "BIOES", "BMES", "BILOU"]
 Repair: TypeAlias = Literal["begin", "drop"]
-# A path to JSON Lines, rows as in such a file, or labels by id of the item.
+Unit: TypeAlias = Literal["character", "word"]
+# A path to JSON Lines, the name of a stored system, rows as in such a file, or labels by id of the item.
 SystemOutput: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, object]] | Mapping[str, Iterable[object]]
 # One entry per item: tags, class labels or spans.
 LabelSequences: TypeAlias = Iterable[Iterable[object]]
@@ -49,7 +46,7 @@ def load(config: Config = "ner", split: str | None = None, *, root: Root = None)
 
     Args:
         config: "ner", "sector", "articles", "annotations" or "ner_noisy".
-        split: "train", "validation" or "test" (ner_noisy: "test" alone); without it, all splits.
+        split: "train", "validation" (or "dev") or "test" (ner_noisy: "test" alone); without it, all splits.
         root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
 
     Returns:
@@ -111,7 +108,7 @@ def verify(rows: "Dataset | DatasetDict", root: Root = None) -> int:
 @overload
 def score(
     predictions: SystemOutput, *, task: Task = "ner", split: Split = "test", crosswalk: str = "",
-    scheme: Scheme = "BIO", repair: Repair | None = None, root: Root = None,
+    scheme: Scheme = "BIO", repair: Repair | None = None, unit: Unit = "character", root: Root = None,
 ) -> Score: ...  # fmt: skip
 @overload
 def score(
@@ -121,14 +118,14 @@ def score(
 def score(
     predictions: object, *, gold: LabelSequences | None = None, task: Task = "ner", split: Split = "test",
     crosswalk: str = "", articles: Iterable[object] | None = None, names: Sequence[str] = (), scheme: Scheme = "BIO",
-    repair: Repair | None = None, tag_names: TagNames = (), root: Root = None,
+    repair: Repair | None = None, unit: Unit = "character", tag_names: TagNames = (), root: Root = None,
 ) -> Score | StreamingReport:  # fmt: skip
     """Score predictions, with 95 % confidence intervals.
 
     Without `gold`: predictions for items of a benchmark, by id. With `gold`: any sequences, item by item.
 
     Args:
-        predictions: Without `gold` a path to JSON Lines, rows as in such a file, or labels by id: a list of
+        predictions: Without `gold` a path to JSON Lines, the name of a stored system, rows, or labels by id: a list of
             (start, end, type), of :class:`jinbench.Span`, of tags, or of sectors. With `gold` one entry per item:
             tags, class labels or spans, as lists, other iterables, or Arrow columns of tags or class labels.
         gold: The gold, one entry per item in the order of `predictions`.
@@ -140,6 +137,7 @@ def score(
         scheme: Scheme of tags: "BIO", "BIOES", "BMES" or "BILOU".
         repair: How to read tags that the scheme forbids: "begin" (a span begins there, as in conlleval) or "drop";
             by default they are refused.
+        unit: Without `gold`, what a tag is for: a "character", or a "word", of `tokens` in its row or between spaces.
         tag_names: With `gold`, names of the class labels, e.g. `features["ner_tags"].feature.names`.
         root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
 
@@ -156,7 +154,9 @@ def score(
         (1.0, 0.5)
     """
     if gold is None:
-        benchmark_gold, (system,) = _read_systems(task, split, crosswalk, root, scheme, repair, predictions)
+        benchmark_gold, (system,) = _read_systems(
+            task, split, crosswalk, root, TagOptions(scheme, repair, unit), predictions
+        )
         return score_predictions(benchmark_gold, system, scores=system.scores)
     return score_sequences(
         predictions, gold, articles=articles, names=names, scheme=scheme, repair=repair, tag_names=tag_names
@@ -166,7 +166,7 @@ def score(
 @overload
 def compare(
     a: SystemOutput, b: SystemOutput, *, task: Task = "ner", split: Split = "test", crosswalk: str = "",
-    scheme: Scheme = "BIO", repair: Repair | None = None, root: Root = None,
+    scheme: Scheme = "BIO", repair: Repair | None = None, unit: Unit = "character", root: Root = None,
 ) -> Difference: ...  # fmt: skip
 @overload
 def compare(
@@ -176,7 +176,7 @@ def compare(
 def compare(
     a: object, b: object, *, gold: LabelSequences | None = None, task: Task = "ner", split: Split = "test",
     crosswalk: str = "", articles: Iterable[object] | None = None, names: Sequence[str] = (), scheme: Scheme = "BIO",
-    repair: Repair | None = None, tag_names: TagNames = (), root: Root = None,
+    repair: Repair | None = None, unit: Unit = "character", tag_names: TagNames = (), root: Root = None,
 ) -> Difference:  # fmt: skip
     """Compare two systems: the difference in micro-F1, a minus b, and whether it is significant.
 
@@ -191,6 +191,7 @@ def compare(
         names: With `gold`, the labels to score.
         scheme: Of tags: BIO, BIOES, BMES or BILOU.
         repair: Of invalid tags: "begin" or "drop"; refused without it.
+        unit: Of tags: "character" or "word".
         tag_names: Of tags as numbers, their names.
         root: The folder of a benchmark.
 
@@ -207,7 +208,7 @@ def compare(
         True
     """
     if gold is None:
-        benchmark_gold, systems = _read_systems(task, split, crosswalk, root, scheme, repair, a, b)
+        benchmark_gold, systems = _read_systems(task, split, crosswalk, root, TagOptions(scheme, repair, unit), a, b)
         return compare_systems(benchmark_gold, *systems)
     return compare_sequences(
         a, b, gold, articles=articles, names=names, scheme=scheme, repair=repair, tag_names=tag_names
@@ -215,14 +216,16 @@ def compare(
 
 
 def rank(
-    task: Task = "ner", split: Literal["folds", "test", "noisy"] = "folds", crosswalk: str = "", *, root: Root = None
-) -> "Board":
+    task: Task = "ner", split: Literal["folds", "test", "noisy"] = "folds", crosswalk: str = "", *,
+    extra: Mapping[str, SystemOutput] | None = None, root: Root = None,
+) -> "Board":  # fmt: skip
     """Score and rank every system of a benchmark: one leaderboard table.
 
     Args:
         task: "ner" or "sector".
         split: "folds" (cross-validation over all items), "test", or of ner "noisy".
         crosswalk: Name of a crosswalk of labels.toml, for coarse labels.
+        extra: Systems to rank with those that are stored: predictions by name, see :func:`score`.
         root: Folder of the benchmark; by default the one around the current folder, else the packaged one.
 
     Returns:
@@ -233,54 +236,15 @@ def rank(
     """
     from jinbench.leaderboard.ranking import build_board
 
-    return build_board(find_benchmark(root), task, split, crosswalk)
+    return build_board(find_benchmark(root), task, split, crosswalk, extra=extra)
 
 
 def _read_systems(
-    task: str, split: str, crosswalk: str, root: Root, scheme: str, repair: str | None, *outputs: object
+    task: str, split: str, crosswalk: str, root: Root, options: TagOptions, *outputs: object
 ) -> tuple[Gold, list[Predictions]]:
-    benchmark = find_benchmark(root)
-    gold = read_task_gold(benchmark, task, split, crosswalk)
-    locate = partial(locate_ids, benchmark)
-    systems = []
-    for output in outputs:
-        if isinstance(output, str | os.PathLike):
-            systems.append(read_predictions(Path(output), gold, locate, scheme, repair))
-        else:
-            problems = ErrorList()
-            systems.append(parse_predictions(_to_rows(output, task, problems), gold, locate, scheme, repair, problems))
-    return gold, systems
+    from jinbench.leaderboard.outputs import read_outputs
+    from jinbench.leaderboard.systems import Systems
 
-
-def _to_rows(output: object, task: str, problems: ErrorList) -> Iterable[tuple[str, dict[str, object]]]:
-    """Yield rows of a prediction file with their locations, from rows or from labels by id."""
-    fix = "pass rows, a path, or labels by id; or gold too"
-    if isinstance(output, Mapping):
-        yield from _mapping_to_rows(output, task, problems, fix)
-    elif isinstance(output, bytes) or not isinstance(output, Iterable):
-        expected = "rows, a path, or labels by id"
-        problems.add("wrong-shape", "predictions", expected=expected, found=shorten(output), fix=fix)
-    else:
-        for i, row in enumerate(output):
-            if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
-                yield f"predictions[{i}]", dict(row)
-            else:
-                expected = f"a row: {{'id': …, {LABEL_FIELDS[task]!r}: […]}}"
-                problems.add("wrong-shape", f"predictions[{i}]", expected=expected, found=shorten(row), fix=fix)
-
-
-def _mapping_to_rows(
-    labels_by_id: Mapping[object, object], task: str, problems: ErrorList, fix: str
-) -> Iterable[tuple[str, dict[str, object]]]:
-    for id, labels in labels_by_id.items():
-        location = f"predictions[{shorten(id)}]"
-        if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
-            example = "[]" if task != "ner" else "[(0, 2, '…')]"
-            expected = f"a list of labels, such as {example}; an empty one if there are none"
-            problems.add("wrong-shape", location, expected=expected, found=shorten(labels), fix=fix)
-            continue
-        values: list[object] = list(labels)
-        is_tagged = task == "ner" and bool(values) and isinstance(values[0], str)
-        if task == "ner" and not is_tagged:
-            values = list(map(span_to_row, values))
-        yield location, {"id": id, "tags" if is_tagged else LABEL_FIELDS[task]: values}
+    systems = Systems(find_benchmark(root))
+    gold = systems.reader.gold(task, split, crosswalk)
+    return gold, read_outputs(systems, gold, outputs, options)

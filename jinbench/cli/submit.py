@@ -1,12 +1,14 @@
 """Command: submit."""
 
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jinbench.cli.common import DRY_RUN, JSON, benchmark_of, commands, emit, format_table, writable_benchmark
+from jinbench.cli.score import REPAIR, SCHEME, UNIT
 from jinbench.core.benchmark import Benchmark
 
 
@@ -22,11 +24,15 @@ def submit(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of each file instead.")] = False,
     dry_run: DRY_RUN = False,
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of the entry that has this id.")] = False,
+    scheme: SCHEME = "BIO",
+    repair: REPAIR = None,
+    unit: UNIT = "character",
     as_json: JSON = False,
 ) -> None:
     """Check and score an entry, and enter it.
 
-    It is copied to leaderboard/entries/.
+    It is copied to leaderboard/entries/. With --dry-run it is not, and the rank is told that it would have. Tags that
+    are read with --scheme, --repair or --unit are stored as spans.
 
     \b
     DIR holds
@@ -43,6 +49,7 @@ def submit(
     from jinbench.core.benchmark import is_installed
     from jinbench.leaderboard import submission
     from jinbench.scoring import score
+    from jinbench.scoring.predictions import TagOptions
 
     if template or schema:
         print_format(benchmark_of(ctx), str(folder) if folder else None, schema)
@@ -50,9 +57,11 @@ def submit(
     if folder is None:
         raise typer.BadParameter("name the folder of the entry; what it holds: --template", param_hint="DIR")
     benchmark = benchmark_of(ctx) if dry_run else writable_benchmark(ctx)
-    done = submission.submit(benchmark, folder, replace, dry_run)
+    done = submission.submit(benchmark, folder, replace, dry_run, TagOptions(scheme, repair, unit))
     system, parts = done.checked.entry.system, done.checked.files
     scores = [score.score_predictions(part.gold, part.predictions) for part in parts]
+    boards = submission.rank_entry(benchmark, done.checked) if dry_run else []
+    places = [board.describe_place(system.id) for board in boards]
     target = files.display_path(done.folder)
     states = {
         "checked": f"It lies in {target} and is in order.",
@@ -69,8 +78,10 @@ def submit(
             for part in parts
         ]
         lines = [f"{system.id}: {system.name}", "", format_table(table), ""]
-        for part, result in zip(parts, scores, strict=True):
+        for part, result, place in zip_longest(parts, scores, places):
             lines.append(result.headline)
+            if place:
+                lines.append(f"It would be {place}.".replace("be no rank", "have no rank"))
             if part.missing:
                 labels = "mentions" if part.gold.task == "ner" else "sectors"
                 lines.append(
@@ -103,8 +114,9 @@ def submit(
                 "missing": part.missing,
                 "all_of_split": part.narrower_split,
                 "score": result.to_dict(),
+                "place": place,
             }
-            for part, result in zip(parts, scores, strict=True)
+            for part, result, place in zip_longest(parts, scores, places)
         ],
         "ignored": done.checked.entry.ignored,
         "folder": None if alone else target,

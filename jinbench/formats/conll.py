@@ -41,17 +41,17 @@ def is_conll(path: Path, head: str) -> bool:
 
 
 def read(path: Path, log: ConversionLog, scheme: str = "BIO", repair: str | None = None, join: str = "",
-         **_: object) -> Iterator[Document]:  # fmt: skip
+         column: int = -1, **_: object) -> Iterator[Document]:  # fmt: skip
     """Read the sentences of a file, with `join` between tokens.
 
-    The first column is the token, the last the tag.
+    The first column is the token, the last the tag; or `column`, counted from the end.
 
     Tags that the scheme forbids are problems (wrong-tags) that end the conversion, unless a repair is named.
     """
     schemes.check_scheme(scheme, repair)
     decoder = _TagDecoder(files.display_path(path), scheme, repair, log)
     group, documents, numbered = None, 0, None
-    sentences = _read_sentences(path, log)
+    sentences = _read_sentences(path, log, column)
     while batch := list(itertools.islice(sentences, BATCH)):
         if numbered is None:  # Weibo NER writes the place in the word behind each character
             numbered = all(_is_numbered(token) for lines in batch for _, token, _ in lines if token != DOCSTART)
@@ -81,12 +81,12 @@ def _is_numbered(token: str) -> bool:
     return _NUMBERED.fullmatch(token) is not None
 
 
-def _read_sentences(path: Path, log: ConversionLog) -> Iterator[list[Line]]:
+def _read_sentences(path: Path, log: ConversionLog, column: int) -> Iterator[list[Line]]:
     """Yield the lines of each sentence.
 
     One whose lines are not all alike is left out, and a problem.
     """
-    file_location, columns = files.display_path(path), 0
+    file_location, columns, least = files.display_path(path), 0, 1 - column
     try:
         with files.open_file(path) as file:
             lines: list[Line] = []
@@ -105,15 +105,15 @@ def _read_sentences(path: Path, log: ConversionLog) -> Iterator[list[Line]]:
                     continue
                 columns = columns or len(cells)
                 if cells[0] == DOCSTART:
-                    cells = [DOCSTART, "O"]
-                elif len(cells) != columns or columns < 2:
+                    cells = [DOCSTART, *["O"] * -column]
+                elif len(cells) != columns or columns < least:
                     valid = False
                     log.log_problem(
                         "wrong-shape", location, found=f"{len(cells)}: {line[:40]!r}",
-                        expected=f"{max(columns, 2)} columns, the first a token, the last its tag, as above",
+                        expected=f"{max(columns, least)} columns, the first a token, the last its tag, as above",
                         fix="correct the line (its sentence is left out), or name another format: --from FORMAT",
                     )  # fmt: skip
-                lines.append((number, cells[0], cells[-1]))
+                lines.append((number, cells[0], cells[column] if len(cells) >= least else "O"))
             if lines and valid:
                 yield lines
     except OSError as error:

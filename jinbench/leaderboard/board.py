@@ -11,7 +11,7 @@ from jinbench.scoring.compare import Difference
 from jinbench.scoring.error_analysis import ErrorAnalysis
 from jinbench.scoring.gold import FOLDS, NOISY
 from jinbench.scoring.html import html_table
-from jinbench.scoring.results import Score, round_floats
+from jinbench.scoring.results import Score, count_articles, round_floats
 from jinbench.scoring.significance import MIN_ARTICLES_TEST
 
 if TYPE_CHECKING:
@@ -175,6 +175,19 @@ class Board:
         coarse = f"coarse ({', '.join(self.labels)}), " if self.crosswalk else ""
         return f"{self.task}, {coarse}{names.get(self.split, f'{self.split} split')}"
 
+    def describe_place(self, system: str) -> str:
+        """Return in words which rank a system has, or why none, and which systems are not different from it."""
+        row = next(row for row in self.rows if row.system == system)
+        ranked = [row for row in self.rows if row.rank is not None]
+        if row.rank is None or row.worst_rank is None:
+            return f"no rank: {row.about.unranked_reason or f'{count_articles(self.articles)} are too few for any'}"
+        place = " to ".join(map(_to_ordinal, dict.fromkeys((row.rank, row.worst_rank))))
+        names = [other.about.name for other in ranked if other.system in row.ties]
+        different = f", not significantly different from {', '.join(names)}" if names else ""
+        if not names and len(ranked) > 1:
+            different = ", significantly different from all others"
+        return f"{place} of {len(ranked)}{different}"
+
     @property
     def articles(self) -> int:
         """Number of articles that the scores are computed on."""
@@ -297,6 +310,11 @@ class Board:
         notes = [row.score.signature_text for row in self.rows[:1]] + list(map(str, self.remarks))
         annotators = html_table(self.annotator_table, self._annotators_title) if self.annotators else ""
         return html_table(self.table, self.title, notes) + annotators
+
+
+def _to_ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number // 10 % 10 != 1 else 0, "th")
+    return f"{number}{ending}"
 
 
 def combine_kinds(kinds: Iterable[str]) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from jinbench.core.benchmark import Benchmark
+from jinbench.core.errors import fail, shorten
 from jinbench.dataset.gold import GoldReader
 from jinbench.leaderboard.board import Board, BoardRow, PairedDifference, SystemInfo
+from jinbench.leaderboard.outputs import read_outputs
 from jinbench.leaderboard.systems import Labels, SystemPredictions, Systems
 from jinbench.scoring.compare import compare_pairs, median_detectable_difference
 from jinbench.scoring.error_analysis import analyze_errors
@@ -16,8 +18,9 @@ EXAMPLES = 8  # items with most errors that a row keeps
 
 
 def build_board(
-    benchmark: Benchmark, task: str, split: str, crosswalk: str = "", systems: Systems | None = None
-) -> Board:
+    benchmark: Benchmark, task: str, split: str, crosswalk: str = "", systems: Systems | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> Board:  # fmt: skip
     """Score and rank every system, with the annotators below them.
 
     Args:
@@ -26,16 +29,27 @@ def build_board(
         split: A split of that task that has a board: "folds", "test", or of ner "noisy".
         crosswalk: Name of a crosswalk of labels.toml, for coarse labels.
         systems: The systems of the benchmark, if they are loaded already.
+        extra: By name, the output of systems that are not stored: a path, rows, or labels by id.
 
     Returns:
         The table of one task and split.
 
     Raises:
-        DataError: With the problems of the gold, or of all prediction files.
+        DataError: With the problems of the gold, or of all prediction files; [duplicate-id] if a stored system or an
+            annotator has a name of `extra`.
     """
     systems = systems or Systems(benchmark)
     gold = systems.reader.gold(task, split, crosswalk)
-    return rank_systems(gold, systems.predictions(gold), systems.reader.annotator_predictions(gold))
+    predictions, annotators = systems.predictions(gold), systems.reader.annotator_predictions(gold)
+    taken = [*predictions.labels, *(name for name, _ in annotators)]
+    extra = extra or {}
+    for name in extra:
+        if name in taken:
+            expected = f"a name that none of these has: {', '.join(taken)}"
+            fail("duplicate-id", "extra", expected=expected, found=shorten(name), fix="give it a name of its own")
+    for name, labels in zip(extra, read_outputs(systems, gold, extra.values()), strict=True):
+        predictions.add(name, SystemInfo("entry", name), labels)
+    return rank_systems(gold, predictions, annotators)
 
 
 def build_boards(benchmark: Benchmark) -> list[Board]:
@@ -81,7 +95,7 @@ def rank_systems(
         The board, best system first, annotators after all systems.
     """
     about = {system: predictions.about.get(system, SystemInfo("entry", system)) for system in predictions.labels}
-    labels = dict(predictions.labels)
+    labels: dict[str, Labels] = dict(predictions.labels)
     for (name, kind), annotated in (annotators or {}).items():
         labels[name], about[name] = annotated, SystemInfo(kind, name, annotator=True)
     scores, sums = {}, {}

@@ -10,9 +10,12 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, shorten
 from jinbench.dataset.gold import GoldReader
 from jinbench.dataset.load import find_split, locate_ids
+from jinbench.leaderboard.board import Board
 from jinbench.leaderboard.entries import SYSTEM_FILE, BoardKey, Entry, EntryReader, entries_dir
+from jinbench.leaderboard.ranking import rank_systems
+from jinbench.leaderboard.systems import Systems
 from jinbench.scoring.gold import Gold
-from jinbench.scoring.predictions import Predictions, read_predictions, size_limit
+from jinbench.scoring.predictions import BIO_TAGS, Predictions, TagOptions, read_predictions, size_limit, to_rows
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ class Submission:
     state: str
 
 
-def check_entry(benchmark: Benchmark, folder: Path) -> CheckedEntry:
-    """Read an entry and validate every prediction file against its gold.
+def check_entry(benchmark: Benchmark, folder: Path, options: TagOptions = BIO_TAGS) -> CheckedEntry:
+    """Read an entry and validate every prediction file against its gold; `options` say how to read tags.
 
     Raises:
         DataError: As :func:`jinbench.leaderboard.entries.read_entry`, and with the problems of all files at once.
@@ -87,7 +90,7 @@ def check_entry(benchmark: Benchmark, folder: Path) -> CheckedEntry:
             continue
         try:
             data = files.read_bytes(path)
-            predictions = read_predictions(path, gold, partial(locate_ids, benchmark), data=data)
+            predictions = read_predictions(path, gold, partial(locate_ids, benchmark), options, data)
             split = find_split(predictions, gold, benchmark)
             checked.append(PredictionFile(board, path, data, gold, predictions, split))
         except DataError as error:
@@ -111,16 +114,31 @@ def _check_oracle_inputs(entry: Entry, problems: ErrorList) -> None:
         problems.add("declaration-unknown", location, expected=expected, found=shorten(inputs), fix=fix)
 
 
-def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: bool = False) -> Submission:
+def rank_entry(benchmark: Benchmark, checked: CheckedEntry) -> list[Board]:
+    """Return the leaderboard tables, one per prediction file, as they would be with the entry in them."""
+    systems, system = Systems(benchmark), checked.entry.system
+    boards = []
+    for part in checked.files:
+        predictions = systems.predictions(part.gold)
+        predictions.add(system.id, system.info, part.predictions)
+        boards.append(rank_systems(part.gold, predictions))
+    return boards
+
+
+def submit(
+    benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: bool = False, options: TagOptions = BIO_TAGS
+) -> Submission:
     """Validate an entry and copy it to leaderboard/entries/<id>/: system.toml and the predictions, nothing else.
 
-    An entry that lies there already is only validated.
+    An entry that lies there already is only validated, as it is. Where `options` are not the usual ones, predictions
+    that are tags are stored as the spans that they mean.
 
     Args:
         benchmark: The benchmark.
         folder: Folder of the entry.
         replace: Replace another entry of the same id.
         dry_run: Copy nothing.
+        options: How to read tags.
 
     Returns:
         The checked entry, its folder, and what was done.
@@ -128,12 +146,15 @@ def submit(benchmark: Benchmark, folder: Path, replace: bool = False, dry_run: b
     Raises:
         DataError: [folder-taken], and as :func:`check_entry`.
     """
-    checked = check_entry(benchmark, folder)
+    target = entries_dir(benchmark) / folder.absolute().name
+    if folder.resolve() == target.resolve():
+        return Submission(check_entry(benchmark, folder), target, "checked")
+    checked = check_entry(benchmark, folder, options)
     entry = checked.entry
-    target = entries_dir(benchmark) / entry.system.id
-    if entry.folder.resolve() == target.resolve():
-        return Submission(checked, target, "checked")
     contents = {SYSTEM_FILE: entry.system_toml, **{part.path.name: part.data for part in checked.files}}
+    for part in checked.files:
+        if part.predictions.tagged and options != BIO_TAGS:
+            contents[part.path.name] = files.dump_jsonl(to_rows("ner", part.predictions.items())).encode()
     exists = target.exists()
     if target.is_dir() and contents == {name: path.read_bytes() for name, path in files.list_files(target).items()}:
         return Submission(checked, target, "the same")

@@ -1,6 +1,6 @@
 """Systems of a benchmark: baselines and entries, with their predictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,9 +30,13 @@ class SystemPredictions:
         scores: By system, item and sector, the confidence, where a system has any.
     """
 
-    labels: dict[str, Labels] = field(default_factory=dict)
+    labels: dict[str, Predictions] = field(default_factory=dict)
     about: dict[str, SystemInfo] = field(default_factory=dict)
     scores: dict[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+
+    def add(self, system: str, info: SystemInfo, labels: Predictions) -> None:
+        """Add a system, in place of one of the same id."""
+        self.labels[system], self.about[system], self.scores[system] = labels, info, labels.scores
 
 
 class Systems:
@@ -61,8 +65,12 @@ class Systems:
                 systems[entry.system.id] = entry.system.info, path
         return systems
 
-    def predictions(self, gold: Gold) -> SystemPredictions:
-        """Return what every system predicts for `gold`; on coarse gold also fine predictions, mapped.
+    def names(self, gold: Gold) -> list[str]:
+        """Return the ids of all systems that :meth:`predictions` reads."""
+        return sorted({name for part in {gold.crosswalk, ""} for name in self.files(gold.task, gold.split, part)})
+
+    def predictions(self, gold: Gold, names: Collection[str] | None = None) -> SystemPredictions:
+        """Return what every system, or those of `names`, predicts for `gold`; on coarse gold also fine ones, mapped.
 
         Raises:
             DataError: With the problems of all prediction files.
@@ -72,13 +80,16 @@ class Systems:
 
         def add(gold: Gold, convert: Callable[[frozenset[LabelKey]], frozenset[LabelKey]] | None = None) -> None:
             for system, (info, path) in self.files(gold.task, gold.split, gold.crosswalk).items():
+                if names is not None and system not in names:
+                    continue
                 try:
                     labels = self._read(path, gold)
                 except DataError as error:
                     problems.extend(error.problems)
                     continue
-                predictions.about[system], predictions.scores[system] = info, labels.scores
-                predictions.labels[system] = {id: convert(item) for id, item in labels.items()} if convert else labels
+                if convert:
+                    labels = Predictions({id: convert(item) for id, item in labels.items()})
+                predictions.add(system, info, labels)
 
         if gold.crosswalk:
             types = self.reader.crosswalk_types(gold.crosswalk)

@@ -93,7 +93,7 @@ def _read_span(label: Any, location: str, problems: ErrorList) -> tuple[int, int
     """Return a span as (start, end, type), or add to `problems`."""
     parts: Sequence[Any] = ()
     if isinstance(label, Mapping):
-        parts = [label.get(key) for key in ("start", "end", "type")]
+        parts = [label.get("start"), label.get("end"), label.get("type", label.get("label"))]
     elif isinstance(label, list | tuple) and len(label) in (3, 4):  # a span of the dataset has its surface too
         parts = label[:3]
     if len(parts) == 3 and _is_whole(parts[0]) and _is_whole(parts[1]) and isinstance(parts[2], str) and parts[2]:

@@ -4,21 +4,44 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinbench.core import files, jsonl
-from jinbench.core.errors import DataError, ErrorList, Problem, shorten
+from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
 from jinbench.core.spans import check_overlaps, validate_sectors, validate_span
 from jinbench.core.types import Span
-from jinbench.scoring.counts import LabelTable
 from jinbench.scoring.gold import FOLDS, TASKS, Gold, LabelKey
 from jinbench.scoring.schemes import check_scheme, tags_to_table
 
 LocateIds = Callable[[], Mapping[str, str]]  # returns for every id of a benchmark its "config/split"
-DecodeTags = Callable[[list[list[str]]], LabelTable]
 LABEL_FIELDS = {"ner": "spans", "sector": "sectors"}  # the field of a submission that holds the labels
+UNITS = ("character", "word")
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How to read `tags` in place of `spans`.
+
+    Args:
+        scheme: `BIO`, `BIOES`, `BMES` or `BILOU`.
+        repair: how to read tags that the scheme forbids: `begin` (as conlleval) or `drop`; None refuses them.
+        unit: what a tag is for: a `character`, or a `word`, of `tokens` in the row or between white space.
+    """
+
+    scheme: str = "BIO"
+    repair: str | None = None
+    unit: str = "character"
+
+    def check(self) -> None:
+        """Raise :class:`DataError` (wrong-scheme) for a name that does not exist."""
+        check_scheme(self.scheme, self.repair)
+        if self.unit not in UNITS:
+            expected = f"one of {', '.join(UNITS)}"
+            fail("wrong-scheme", "unit", expected=expected, found=repr(self.unit), fix="correct the name")
+
+
+BIO_TAGS = TagOptions()
 
 
 def predictions_file_name(task: str, split: str, crosswalk: str = "") -> str:
@@ -27,11 +50,12 @@ def predictions_file_name(task: str, split: str, crosswalk: str = "") -> str:
 
 
 class Predictions(dict[str, frozenset[LabelKey]]):
-    """Labels by id that a system predicts; `scores`: confidence by id and sector."""
+    """Labels by id that a system predicts; `scores`: confidence by id and sector; `tagged`: whether any were tags."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, labels: Mapping[str, frozenset[LabelKey]] | None = None) -> None:
+        super().__init__(labels or {})
         self.scores: dict[str, dict[str, float]] = {}
+        self.tagged = False
 
 
 def size_limit(gold: Gold) -> int:
@@ -40,20 +64,18 @@ def size_limit(gold: Gold) -> int:
 
 
 def read_predictions(
-    path: Path, gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO", repair: str | None = None,
-    data: bytes | None = None,
-) -> Predictions:  # fmt: skip
+    path: Path, gold: Gold, locate: LocateIds | None = None, options: TagOptions = BIO_TAGS, data: bytes | None = None
+) -> Predictions:
     """Read predictions by id from JSON Lines.
 
     A row is `{"id", "spans": [{"start", "end", "type"}]}` or `{"id", "sectors": […]}`. In place of `spans`, `tags` may
-    have one tag per character.
+    have one tag per character, or per word.
 
     Args:
         path: the file.
         gold: the items that may be predicted.
         locate: returns for every id of a benchmark its "config/split", to explain unknown ids.
-        scheme: scheme of tags: `BIO`, `BIOES`, `BMES` or `BILOU`.
-        repair: how to read tags that the scheme forbids: `begin` (as conlleval) or `drop`; None refuses them.
+        options: how to read tags.
         data: the bytes of the file, if they have been read already.
 
     Returns:
@@ -75,24 +97,23 @@ def read_predictions(
     problems = ErrorList()
     rows = jsonl.stream_rows(path, problems, size_limit(gold), data=data)
     name = files.display_path(path)
-    return parse_predictions(((f"{name}:{n}", row) for n, row in rows), gold, locate, scheme, repair, problems)
+    return parse_predictions(((f"{name}:{n}", row) for n, row in rows), gold, locate, options, problems)
 
 
 def parse_predictions(
-    rows: Iterable[tuple[str, Mapping[str, object]]], gold: Gold, locate: LocateIds | None = None, scheme: str = "BIO",
-    repair: str | None = None, problems: ErrorList | None = None,
+    rows: Iterable[tuple[str, Mapping[str, object]]], gold: Gold, locate: LocateIds | None = None,
+    options: TagOptions = BIO_TAGS, problems: ErrorList | None = None,
 ) -> Predictions:  # fmt: skip
     """Parse rows, each with its location; `problems` are errors that they already have.
 
     Raises :class:`DataError` with all errors (wrong-task, wrong-shape, wrong-tags, wrong-scheme, unknown-id,
-    duplicate-id, and those of the labels).
+    duplicate-id, wrong-version, and those of the labels).
     """
     key = LABEL_FIELDS[gold.task]
     texts = dict(zip(gold.ids, gold.texts, strict=True))
     places: Mapping[str, str] | None = None
     problems = ErrorList() if problems is None else problems
-    check_scheme(scheme, repair)
-    decode = partial(tags_to_table, names=gold.names, scheme=scheme, repair=repair)
+    options.check()
     predictions = Predictions()
     first: dict[str, str] = {}
     checked: list[tuple[str, list[object]]] = []
@@ -118,8 +139,16 @@ def parse_predictions(
             problems.add("duplicate-id", location, expected="each id once", found=found, fix=fix)
         else:
             first[id] = location
+            if row.get("text") not in (None, texts[id]):
+                expected, fix = (
+                    f"the text of {id}: {shorten(texts[id])}",
+                    "name the benchmark that the rows are from: root",
+                )
+                problems.add("wrong-version", location, expected=expected, found=shorten(row["text"]), fix=fix)
+                continue
             if tagged:
-                values = _decode_tags(row["tags"], texts[id], gold.names, decode, location, problems)
+                predictions.tagged = True
+                values = _decode_tags(row, texts[id], gold.names, options, location, problems)
             assert isinstance(values, list)
             checked.append((texts[id], values))
             predictions[id] = check_labels(gold.task, values, texts[id], gold.names, location, problems)
@@ -132,18 +161,26 @@ def parse_predictions(
 
 
 def _decode_tags(
-    tags: object, text: str, names: Sequence[str], decode: DecodeTags, location: str, problems: ErrorList
+    row: Mapping[str, object], text: str, names: Sequence[str], options: TagOptions, location: str, problems: ErrorList
 ) -> list[dict[str, object]]:
     """Return the spans of tags, or add to `problems`."""
-    if not isinstance(tags, list) or len(tags) != len(text):
-        expected = f"{len(text)} tags, one per character"
+    tags: object = row["tags"]
+    units = [(i, i + 1) for i in range(len(text))]
+    if options.unit == "word":
+        words = row.get("tokens", text.split())
+        if (places := _place_words(words, text)) is None:
+            expected, fix = "tokens that make up the text, in its order", "tokenize the text of the item as it is"
+            problems.add("wrong-shape", location, expected=expected, found=shorten(words), fix=fix)
+            return []
+        units = places
+    if not isinstance(tags, list) or len(tags) != len(units):
+        expected = f"{len(units)} tags, one per {options.unit}"
         found = f"{len(tags)} tags" if isinstance(tags, list) else shorten(tags)
-        problems.add(
-            "wrong-shape", location, expected=expected, found=found, fix="tag characters, not words or sub-words"
-        )
+        fix = "tag characters, not sub-words; words: --unit word, with the words under tokens"
+        problems.add("wrong-shape", location, expected=expected, found=found, fix=fix)
         return []
     try:
-        table = decode([tags])
+        table = tags_to_table([tags], names, options.scheme, options.repair)
     except DataError as error:
         problems += [
             replace(problem, location=f"{location} {problem.location.partition(', ')[2]}".strip())
@@ -151,13 +188,28 @@ def _decode_tags(
         ]
         return []
     columns = (table.start.tolist(), table.end.tolist(), table.type.tolist())
-    return [{"start": start, "end": end, "type": names[type]} for start, end, type in zip(*columns, strict=True)]
+    return [
+        {"start": units[first][0], "end": units[end - 1][1], "type": names[type]}
+        for first, end, type in zip(*columns, strict=True)
+    ]
+
+
+def _place_words(words: object, text: str) -> list[tuple[int, int]] | None:
+    """Return start and end of each word in the text, which has white space between them at most; None if it differs."""
+    places, end = [], 0
+    for word in words if isinstance(words, list) else [""]:
+        start = text.find(word, end) if isinstance(word, str) and word else -1
+        if start < 0 or text[end:start].strip():
+            return None
+        end = start + len(word)
+        places.append((start, end))
+    return None if text[end:].strip() else places
 
 
 def _unknown_id(id: object, gold: Gold, places: Mapping[str, str], location: str) -> Problem:
     """Return the problem of an id that `gold` does not have."""
     found = shorten(id) if id is not None else "no id"
-    fix = f"predict the items of {gold.task}/{gold.split}, each under its id"
+    fix = f"predict the items of {gold.task}/{gold.split}, each under its id; or name their benchmark: root"
     place = places.get(id) if isinstance(id, str) else None
     if place:
         found = f"{found}, an item of {place}"
@@ -266,6 +318,8 @@ def _check_spans(
         return frozenset()
     spans: list[Span] = []
     for value in values:
+        if isinstance(value, dict) and "label" in value and "type" not in value:
+            value = value | {"type": value["label"]}
         if not isinstance(value, dict) or not {"start", "end", "type"} <= value.keys():
             expected, fix = '{"start": 0, "end": 2, "type": "…"}', "give each span its start, end and type"
             problems.add("wrong-shape", location, expected=expected, found=shorten(value), fix=fix)

@@ -247,7 +247,9 @@ def test_predictions_of_a_single_split_are_noted(
 def test_unknown_scheme_is_refused_even_if_unused(scheme: str, repair: str | None, stable: Benchmark) -> None:
     gold = read_task_gold(stable, "ner", "test")
     with pytest.raises(DataError) as caught:
-        predictions.parse_predictions([("a row", FIRST)], gold, partial(load.locate_ids, stable), scheme, repair)
+        predictions.parse_predictions(
+            [("a row", FIRST)], gold, partial(load.locate_ids, stable), predictions.TagOptions(scheme, repair)
+        )
     assert [problem.code for problem in caught.value.problems] == ["wrong-scheme"]
 
 
