@@ -20,7 +20,7 @@ from jinbench.leaderboard.tables import format_markdown
 from jinbench.scoring import compare, score
 from jinbench.scoring.predictions import read_predictions
 from jinbench.scoring.results import Score
-from tests.helpers.commands import run
+from tests.helpers.commands import contents, run
 from tests.helpers.paths import ROOT
 from tests.helpers.scoring import GOLD, GUESS
 
@@ -267,3 +267,107 @@ def test_score_command_prints_errors(real: Benchmark, capsys: pytest.CaptureFixt
     assert sum(kinds.values()) - kinds["missed"] == record["micro"]["predicted"]
     assert run(["--root", str(real.root), "score", path, "--errors", "2"]) == 0
     assert "nothing predicted there" in capsys.readouterr().out
+
+
+def test_a_stored_system_is_meant_by_its_name(real: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
+    assert jinbench.score("tagger") == jinbench.score(path)
+    assert jinbench.compare(path, "rules") == jinbench.compare("tagger", "rules")
+    coarse = jinbench.score("tagger", crosswalk="msra")
+    assert coarse.micro.f1 == next(cell.f1 for cell in jinbench.score(path).coarse if cell.name == "msra")
+    (tmp_path / "tagger").mkdir()  # a folder is no file of predictions
+    assert jinbench.score("tagger").micro.f1
+    (tmp_path / "rules").write_text("")
+    assert jinbench.score("rules").missing == jinbench.score({}).missing
+    for name in ("tager", "gpt-4.1", ""):
+        with pytest.raises(DataError, match=r"(?s)unknown-id.*gazetteer, lexicon, rules, tagger"):
+            jinbench.compare(path, name)
+
+
+def test_extra_systems_are_ranked_with_the_stored_ones(real: Benchmark) -> None:
+    path = real.baselines / "tagger" / "predictions-ner-test.jsonl"
+    board = jinbench.rank("ner", "test", extra={"mine": path, "none": {}}, root=real.root)
+    rows = {row.system: row for row in board.rows}
+    assert rows["mine"].score == rows["tagger"].score
+    assert rows["none"].score.micro.f1 == 0.0
+    assert len([row for row in board.rows if row.rank]) == 6
+    for name in ("tagger", "annotator-a"):
+        with pytest.raises(DataError, match="duplicate-id"):
+            jinbench.rank("ner", "test", extra={name: path}, root=real.root)
+    with pytest.raises(DataError, match=r"(?s)a: wrong-shape|predictions: wrong-shape"):
+        jinbench.rank("ner", "test", extra={"mine": 3}, root=real.root)  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("name", ["dev", "valid", "val", "validation"])
+def test_names_of_the_validation_split(real: Benchmark, name: Any) -> None:
+    rows = jinbench.load("ner", name, root=real.root)
+    assert list(rows["id"]) == list(jinbench.load("ner", root=real.root)["validation"]["id"])
+    assert jinbench.score(rows, split=name, root=real.root).micro.f1 == 1.0
+
+
+@pytest.mark.parametrize("split", ["x", "folds", "", 3, ["test"], "Test"])
+def test_unknown_splits_are_refused_with_the_list(real: Benchmark, split: Any) -> None:
+    with pytest.raises(DataError, match=r"(?s)unknown-id.*train, validation, test"):
+        jinbench.load("ner", split, root=real.root)
+    if split != "folds":
+        with pytest.raises(DataError, match=r"(?s)unknown-id.*train, validation, test, folds"):
+            jinbench.score({}, split=split, root=real.root)
+    with pytest.raises(DataError, match="the config first, then the split"):
+        jinbench.load("dev", root=real.root)  # type: ignore[call-overload]
+
+
+def test_rows_of_another_benchmark_are_not_scored_on_this_one(real: Benchmark) -> None:
+    """Ids may be the same; the texts are not."""
+    row = jinbench.load("ner", "test", root=real.root)[0]
+    assert jinbench.score([row], root=real.root).micro.correct == len(row["spans"])
+    with pytest.raises(DataError, match=r"(?s)wrong-version.*name the benchmark that the rows are from"):
+        jinbench.score([row | {"text": row["text"][::-1]}], root=real.root)
+    with pytest.raises(DataError, match=r"(?s)unknown-id.*name their benchmark: root"):
+        jinbench.score([row | {"id": "test-1"}], root=real.root)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"tokens": ["天津港", "今年又添"], "tags": ["B-PLACE", "O"]}, "tokens that make up the text"),
+        ({"tokens": "ab", "tags": []}, "tokens that make up the text"),
+        ({"tags": ["O", "O"]}, "1 tags, one per word"),
+        ({"tokens": [""], "tags": ["O"]}, "tokens that make up the text"),
+        ({"tokens": None, "tags": ["B-PLACE", "O"]}, ""),
+    ],
+)
+def test_tags_by_word(world: Benchmark, row: dict[str, Any], message: str) -> None:
+    gold = read_task_gold(world, "ner", "test")
+    (id, text), *_ = zip(gold.ids, gold.texts, strict=True)
+    if message:
+        with pytest.raises(DataError, match=message):
+            jinbench.score([{"id": id} | row], unit="word", root=world.root)
+        return
+    row |= {"id": id, "tokens": [text[:3], text[3:]]}
+    by_word = jinbench.score([row], unit="word", root=world.root)
+    spans = {"id": id, "spans": [{"start": 0, "end": 3, "label": "PLACE"}]}
+    assert by_word == jinbench.score([spans], root=world.root)
+    assert by_word.micro.predicted == 1
+    with pytest.raises(DataError, match=r"(?s)one per character.*--unit word"):
+        jinbench.score([row], root=world.root)
+    with pytest.raises(DataError, match=r"(?s)unit: wrong-scheme.*character, word"):
+        jinbench.score([row], unit="sentence", root=world.root)  # type: ignore[call-overload]
+
+
+def test_rank_command_with_a_file_writes_the_page_alone(
+    real: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = real.baselines / "rules" / "predictions-sector-test.jsonl"
+    path = path if path.is_file() else next(real.baselines.glob("*/predictions-sector-test.jsonl"))
+    before = contents(real.leaderboard)
+    command = ["--root", str(real.root), "rank", "--with", str(path), "--task", "sector"]
+    assert run([*command, "--out", str(tmp_path / "page.html")]) == 0
+    assert f"| {path} |" in capsys.readouterr().out.replace("\\", "")
+    assert str(path) in (tmp_path / "page.html").read_text()
+    assert run(command) == 0
+    assert "Nothing was written" in capsys.readouterr().err
+    assert contents(real.leaderboard) == before
+    for wrong in (["--split", "test", "--task", "sector"], ["--errata-impact", "--out", "x"]):
+        assert run(["--root", str(real.root), "rank", *wrong]) == 2
+    assert run([*command[:-2], "--split", "folds"]) == 1

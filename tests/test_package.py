@@ -1,7 +1,9 @@
 """The package: no Python among the data, a light start, a wheel that keeps to itself, nothing of one benchmark."""
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +15,7 @@ import pytest
 from jinbench.baselines import recipe
 from jinbench.core import files
 from jinbench.formats import registry
+from tests.helpers.entries import system_with, write_entry
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "jinbench"
@@ -93,8 +96,17 @@ def test_the_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> No
     assert "ClassLabel" in output
     assert "sha256" in run(str(environment / "bin" / "jinbench"), "verify", "--info")
     assert "each is what manifest.json lists" in run(str(environment / "bin" / "jinbench"), "verify")
-    assert "jinbench" in run(str(environment / "bin" / "jinbench"), "run", "--help")
+    command = str(environment / "bin" / "jinbench")
+    assert "jinbench" in run(command, "run", "--help")
     assert list(empty.iterdir()) == []
+    predictions = ROOT / "baselines" / "rules" / "predictions-ner-test.jsonl"
+    shutil.copy(predictions, empty / "mine.jsonl")
+    assert "mine.jsonl minus tagger:" in run(command, "compare", "mine.jsonl", "tagger")
+    assert "| mine.jsonl |" in run(command, "rank", "--with", "mine.jsonl", "--out", "page.html")
+    assert sorted(path.name for path in empty.iterdir()) == ["mine.jsonl", "page.html"]
+    version = json.loads((ROOT / "dataset" / "manifest.json").read_text())["version"]
+    made = write_entry(tmp_path, system=system_with("data", f'"{version}"'), predictions__jsonl=predictions.read_text())
+    assert "It would be 1st to 5th of 5, not sign" in run(command, "submit", str(made), "--dry-run")
 
 
 def test_nothing_committed_names_a_registry() -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jinbench.core.errors import DataError, ErrorList, Problem, raise_if_any, shorten
 from jinbench.formats.base import LOSSES, ConversionLog
 from jinbench.formats.jsonl import GROUP_FIELD, read_rows
-from jinbench.formats.registry import detect_format, match_formats
+from jinbench.formats.registry import FORMATS, detect_format, match_formats
 from jinbench.scoring.sequences import score_sequences
 from jinbench.scoring.streaming import StreamingReport
 
@@ -83,7 +83,8 @@ def _read_items(path: Path, log: ConversionLog, **options: Any) -> Iterator[Item
     if path.suffix == ".jsonl" and not match_formats(path):
         yield from _read_plain(path, log)
         return
-    format = detect_format(path)
+    is_broken = path.suffix in (".conll", ".bio", ".bmes") and not match_formats(path)  # the reader says in which line
+    format = FORMATS["conll"] if is_broken else detect_format(path)
     for document in format.read(path, log, **options):
         spans = [span[:3] for span in document.spans]
         yield Item(document.location, document.id, document.text, document.group, spans)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import IN_TERMINAL, MANY, DataError, Problem
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
-from jinbench.leaderboard import entries, submission
+from jinbench.leaderboard import board, entries, submission
 from jinbench.scoring import predictions
 from jinbench.scoring.gold import TASKS
 from tests.helpers.commands import contents, run
@@ -295,3 +296,52 @@ def test_few_problems_are_printed_in_full(number: int) -> None:
         ]
     )
     assert ("a.json: passage-unlabelled, 31 more" in output) == (number > MANY)
+
+
+@pytest.mark.parametrize(
+    ("options", "stored"),
+    [
+        ((), None),
+        (("--repair", "begin"), [FIRST["id"]]),
+        (("--repair", "drop"), []),
+        (("--repair", "guess"), None),
+    ],
+)
+def test_repaired_tags_are_stored_as_spans(
+    options: tuple[str, ...], stored: list[str] | None, world: Benchmark, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    gold = read_task_gold(world, "ner", "test")
+    tags = ["O"] * len(gold.texts[gold.ids.index(FIRST["id"])])
+    tags[3:5] = ["I-DATE", "I-DATE"]
+    made = write_entry(tmp_path, predictions__jsonl=files.dump_jsonl([{"id": FIRST["id"], "tags": tags}]))
+    assert submit(world, made, *options) == (stored is None)
+    assert ("wrong-tags" in capsys.readouterr().err) == (not options)
+    target = world.leaderboard / "entries" / "mine"
+    if stored is None:
+        assert not target.exists()
+        return
+    (row,) = map(json.loads, (target / "predictions.jsonl").read_text().splitlines())
+    spans = [{"start": 3, "end": 5, "type": "DATE"}] if stored else []
+    assert row == {"id": FIRST["id"], "spans": spans}
+    assert submit(world, target, *options) == 0
+    assert run(["--root", str(world.root), "rank"]) == 0
+
+
+def test_dry_run_says_the_rank_that_it_would_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = (ROOT / "baselines" / "rules" / "predictions-ner-test.jsonl").read_text()
+    version = json.loads((ROOT / "dataset" / "manifest.json").read_text())["version"]
+    made = write_entry(tmp_path, system=system_with("data", f'"{version}"'), predictions__jsonl=data)
+    assert run(["--root", str(ROOT), "submit", str(made), "--dry-run"]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"It would be 1st to 5th of 5, not significantly different from .*rules", output)
+    unranked = system_with("data", f'"{version}"').replace('saw_test_articles = "no"', 'saw_test_articles = "yes"')
+    made = write_entry(tmp_path / "other", system=unranked, predictions__jsonl=data)
+    assert run(["--root", str(ROOT), "submit", str(made), "--dry-run"]) == 0
+    assert "It would have no rank: saw the test articles." in capsys.readouterr().out
+
+
+def test_ranks_in_words() -> None:
+    numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)
+    words = "1st 2nd 3rd 4th 11th 12th 13th 21st 102nd 111th"
+    assert " ".join(map(board._to_ordinal, numbers)) == words
