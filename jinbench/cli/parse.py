@@ -34,17 +34,19 @@ def parse(
     A line of the file is one of
       {"id": …, "reply": "…"}                        the text of the reply, or the JSON that you read from it
       {"id": …, "messages": […]}                     the last message of the role assistant counts
-      {"custom_id": …, "response": {"body": …}}      OpenAI's batches
-      {"custom_id": …, "result": {"message": …}}     Anthropic's batches
+      {"custom_id": …, "response": {"body": …}}      batches of OpenAI (every endpoint), vLLM, Mistral and others
+      {"custom_id": …, "result": {"message": …}}     batches of Anthropic
+      {"key": …, "response": {"candidates": …}}      batches of Gemini
 
     \b
     Read are
       [{"surface": "…", "type": "…"}, …]             also under other usual names; "left", "start" and "end" if given
       [["…", "TYPE"], …], {"TYPE": ["…"]}, {"…": "TYPE"}
       the text with [surface|TYPE] or <TYPE>surface</TYPE> in it
+      lines with "surface: TYPE", "TYPE: surface; surface" or (surface, TYPE), and tables
       ["sector", …] or a line of names with commas   for sectors; a line with anything else in it is left alone
-    among chatter, behind <think>…</think>, in fences, with slips against JSON. Of several lists the last one counts;
-    of a list that breaks off, what is whole.
+    among chatter, behind reasoning, in fences and calls of functions, with slips against JSON. Of several answers the
+    last one counts; of a list that breaks off or is broken, what is whole. A request that failed counts as refused.
 
     A surface is looked for in the text as it is, then with the width of characters, the shape of quotation marks and
     white space disregarded; never by likeness. If it stands there several times it is taken from the left, the longest

@@ -1,4 +1,5 @@
+from .envelopes import Reply
 from .prompts import PromptSettings, make_prompts
-from .replies import Reply, parse_replies
+from .replies import parse_replies
 
 __all__ = ["PromptSettings", "Reply", "make_prompts", "parse_replies"]

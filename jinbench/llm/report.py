@@ -12,8 +12,8 @@ from jinbench.llm import align
 UNUSABLE = {
     "empty-reply": "the reply is empty",
     "refused": "the model, or the service that runs it, refused",
-    "unreadable": "no JSON and no markup found",
-    "truncated": "the reply breaks off before its first label is complete",
+    "unreadable": "no answer found that can be read",
+    "truncated": "the reply breaks off within its reasoning, or before a label is complete",
     "no-reply": "the item has no reply",
 }
 DROPPED = {
@@ -25,8 +25,8 @@ DROPPED = {
     "shapeless": "an element without surface and type",
 }
 NOTES = {
-    "salvaged": "replies that break off, of which the complete elements were read",
-    "several": "replies with several lists, of which the last was taken",
+    "salvaged": "replies that break off or are broken, of which the complete elements were read",
+    "several": "replies with several answers, of which the last was taken",
     "altered": "marked-up texts that differ from that of the item, whose marks were aligned in order",
     "outside": "marks outside of the text, in what the model says about it",
     "unmarked": "texts given back without a mark, taken as: no labels",

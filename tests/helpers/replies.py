@@ -6,7 +6,7 @@ from jinbench.annotation.labels import read_label_set
 from jinbench.core.benchmark import find_benchmark
 from jinbench.core.types import Span
 from jinbench.llm import replies
-from jinbench.llm.replies import Reply
+from jinbench.llm.envelopes import Reply
 from jinbench.llm.report import ParseReport
 from jinbench.scoring.gold import Gold, LabelKey
 from tests.helpers.paths import ROOT

@@ -15,7 +15,7 @@ from jinbench.core.types import Span
 from jinbench.dataset.gold import read_task_gold
 from jinbench.llm import align, prompts, replies
 from jinbench.llm.align import Alignment
-from jinbench.llm.replies import Reply
+from jinbench.llm.envelopes import Reply
 from jinbench.llm.report import DROPPED, NOTES, UNUSABLE
 from jinbench.scoring import score
 from jinbench.scoring.gold import TASKS, LabelKey
@@ -116,6 +116,7 @@ def test_perfect_json_replies_give_all_labels(
     assert labels == {span[:3] for span in spans}
 
 
+@settings(deadline=None)
 @given(labelled_texts(), CHATTER, CHATTER, st.booleans())
 def test_perfect_markup_replies_give_all_labels(
     item: tuple[str, list[Span]], before: str, after: str, change: bool

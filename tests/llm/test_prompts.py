@@ -20,8 +20,8 @@ from jinbench.core.errors import DataError
 from jinbench.dataset import load
 from jinbench.dataset.gold import read_task_gold
 from jinbench.llm import prompts, replies
+from jinbench.llm.envelopes import Reply
 from jinbench.llm.prompts import Example, PromptSettings
-from jinbench.llm.replies import Reply
 from jinbench.scoring.gold import TASKS
 from tests.helpers.commands import run
 from tests.helpers.paths import ROOT
