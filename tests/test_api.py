@@ -219,7 +219,8 @@ import json, sys, evaluate
 metric = evaluate.load(sys.argv[1])
 guess, gold = json.loads(sys.argv[2]), json.loads(sys.argv[3])
 apart = metric.compute(predictions=guess * 39, references=gold * 39, articles=[i % 39 for i in range(117)])
-print(json.dumps([metric.compute(predictions=guess, references=gold), apart]))
+named = metric.compute(predictions=[["B-f1", "B-low"]], references=[["B-f1", "O"]])
+print(json.dumps([metric.compute(predictions=guess, references=gold), apart, named]))
 """
     folder = ROOT / "jinbench" / "metrics" / "span_f1"
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
@@ -228,7 +229,7 @@ print(json.dumps([metric.compute(predictions=guess, references=gold), apart]))
         env={"HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": "", **nowhere},
         capture_output=True, text=True, check=True, cwd=tmp_path,
     ).stdout  # fmt: skip
-    (result, apart), report = json.loads(out), jinbench.score(predictions=GUESS, gold=GOLD)
+    (result, apart, named), report = json.loads(out), jinbench.score(predictions=GUESS, gold=GOLD)
     ours, theirs = ([row for row in side for _ in range(39)] for side in (GUESS, GOLD))
     grouped = jinbench.score(
         predictions=ours, gold=theirs, articles=[13 * k + i // 3 for k in range(3) for i in range(39)]
@@ -237,7 +238,8 @@ print(json.dumps([metric.compute(predictions=guess, references=gold), apart]))
     assert (apart["low"], apart["high"]) == (grouped.micro.low, grouped.micro.high)
     assert apart["low"] != jinbench.score(predictions=ours, gold=theirs).micro.low
     assert (result["precision"], result["recall"], result["f1"]) == (report.micro.precision, 0.5, report.micro.f1)
-    assert result["L"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "low": None, "high": None, "number": 1}
+    assert (named["f1"], named["low"], named["types"]["f1"]["f1"]) == (2 / 3, None, 1.0)
+    assert result["types"]["L"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "low": None, "high": None, "number": 1}
 
 
 def test_score_command_reads_tags(world: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,7 +112,7 @@ def read_assignments(benchmark: Benchmark, seeds: Seeds) -> Assignments:
     articles = {article.id for article in seeds.articles}
     problems = ErrorList()
     assignments: dict[str, tuple[str, ...]] = {}
-    text = files.read_text(path).removeprefix("\ufeff")  # spreadsheets put it there; in a message nobody would see it
+    text = files.read_text(path)
     for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), 1):
         if number == 1 and tuple(row) == COLUMNS:
             continue

@@ -18,6 +18,11 @@ class CheckedExport:
     file: str
     passages: int
     spans: int
+    others: int  # annotations of other accounts, which were passed over
+
+    def __str__(self) -> str:
+        others = f"; {self.others} of other accounts passed over" if self.others else ""
+        return f"{self.file}: {self.passages} passages, {self.spans} spans, in order{others}"
 
 
 def check_export(workspace: Workspace, annotator: str) -> CheckedExport:
@@ -27,7 +32,10 @@ def check_export(workspace: Workspace, annotator: str) -> CheckedExport:
     if workspace.annotators.adjudicated_by(annotator):
         adjudication.check_decisions(workspace, annotator)
     spans = sum(len(entry.spans) for entry in labels)
-    return CheckedExport(annotator, files.display_path(path), len(labels), spans)
+    annotations = [entry for task in files.read_json(path) for entry in task.get("annotations", ())]
+    names = [exports.annotator_name(entry["completed_by"]) for entry in annotations if not entry.get("was_cancelled")]
+    others = len(names) - names.count(annotator)
+    return CheckedExport(annotator, files.display_path(path), len(labels), spans, others)
 
 
 def lint_exports(workspace: Workspace, annotators: Sequence[str] | None = None) -> tuple[list[Finding], int]:

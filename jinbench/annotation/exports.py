@@ -3,6 +3,7 @@
 Label Studio accepts almost anything (unknown labels, offsets outside the text), so everything is validated here.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,10 @@ def parse_export(
     if current:
         tasks = [task for task in tasks if reader.is_current(task)]
     labels = {entry.passage_id: entry for entry in map(reader.read, tasks) if entry is not None}
+    if reader.others and not reader.annotated:
+        found = ", ".join(f"{count} of {shorten(name)}" for name, count in reader.others.most_common(3))
+        fix = "write it with: jinbench annotate pull; the page of Label Studio names accounts by number"
+        reader.validator.add("foreign-export", "accounts", expected=f"annotations of {annotator}", found=found, fix=fix)
     if required:
         reader.check_complete(labels, reader.passages if required is True else required)
     reader.raise_if_any()
@@ -95,6 +100,7 @@ class ExportReader:
         self.passages = {passage.id: passage for passage in passages}
         self.tasks = 0
         self.annotated: set[str] = set()
+        self.others: Counter[str] = Counter()  # annotations of other accounts than `annotator`
 
     def read(self, task: Task) -> PassageLabels | None:
         """Return the labels in a task that has the form of schemas/export.json; None if there are none."""
@@ -115,7 +121,10 @@ class ExportReader:
         labels = None
         for annotation in task.get("annotations", ()):
             name = annotator_name(annotation.get("completed_by"))
-            if annotation.get("was_cancelled") or (self.annotator is not None and name != self.annotator):
+            if annotation.get("was_cancelled"):
+                continue
+            if self.annotator is not None and name != self.annotator:
+                self.others[name] += 1
                 continue
             if id in self.annotated:
                 expected, found = "one annotation of each annotator", f"two of {name}"
@@ -132,10 +141,8 @@ class ExportReader:
         for region in annotation.get("result", ()):
             value = region.get("value", {})
             if region.get("from_name") == SPANS:
-                # Label Studio spells a line break as backslash and n.
-                surface = str(value["text"]).replace("\\n", "\n") if "text" in value else None
+                start, end, surface = (value.get(key) for key in ("start", "end", "text"))
                 for type in value.get("labels") or [""]:  # a stretch that was selected and given no label
-                    start, end = value.get("start"), value.get("end")
                     span = self.validator.check_span(passage, start, end, type, surface, place)
                     if span is not None:
                         spans.append(span)

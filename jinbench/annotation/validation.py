@@ -23,7 +23,7 @@ class LabelValidator:
         self.problems.add(code, f"{self.location} {place}", expected=expected, found=found, fix=fix)
 
     def check_span(
-        self, passage: Passage, start: object, end: object, type: str, surface: str | None, place: str
+        self, passage: Passage, start: object, end: object, type: str, surface: object, place: str
     ) -> Span | None:
         """Return a span of the passage, or None if it is invalid."""
         names, location = self.label_set.entity_names, f"{self.location} {place}"

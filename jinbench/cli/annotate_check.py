@@ -32,7 +32,7 @@ def annotate_check(
     names = select_annotators(workspace.benchmark, annotator)
     checked = [check_export(workspace, name) for name in names]
     findings, accepted = lint_exports(workspace, annotator) if lint else ([], 0)
-    lines = [f"{export.file}: {export.passages} passages, {export.spans} spans, in order" for export in checked]
+    lines = list(map(str, checked))
     if lint:
         source = ", ".join(annotator) if annotator else f"the gold ({workspace.annotators.gold})"
         lines += [*map(str, findings), f"{len(findings)} likely mistakes in {source}; {accepted} kinds accepted."]

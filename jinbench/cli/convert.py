@@ -38,6 +38,13 @@ def convert(
         str | None,
         typer.Option(help="What offsets count: code-points or utf-16. [default: utf-16 in doccano, else code-points]"),
     ] = None,
+    crlf: Annotated[
+        str | None,
+        typer.Option(help="What a line break of CR and LF counts as in offsets: one or two. [default: as spans show]"),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="labelstudio: the field with the text. [default: as spans show]")
+    ] = None,
     passages: Annotated[
         bool, typer.Option("--passages", help="jinbench: whole passages with their sectors, in place of sentences.")
     ] = False,
@@ -88,6 +95,8 @@ def convert(
 
     if offsets not in (None, "code-points", "utf-16"):
         raise typer.BadParameter("code-points or utf-16", param_hint="--offsets")
+    if crlf not in (None, "one", "two"):
+        raise typer.BadParameter("one or two", param_hint="--crlf")
     if out_scheme and to != "conll":
         raise typer.BadParameter("goes with --to conll", param_hint="--out-scheme")
     corpora = [parse_source(source) for source in sources]
@@ -97,6 +106,8 @@ def convert(
         "join": join,
         "group": group,
         "offsets": offsets,
+        "crlf": crlf,
+        "text": text,
         "passages": passages,
     }
     names = [f"{source.split}={source.path.name}" if source.split else source.path.name for source in corpora]

@@ -65,10 +65,13 @@ def unreadable_problem(path: Path, error: OSError, fix: str = "check the path") 
 
 
 def read_text(path: Path, fix: str = "check the path", data: bytes | None = None) -> str:
-    """Read a text file, or its bytes `data`, line ends kept. Raises :class:`DataError` (file-missing, not-utf8)."""
+    """Read a text file, or its bytes `data`, without a byte order mark, line ends kept.
+
+    Raises :class:`DataError` (file-missing, not-utf8).
+    """
     data = read_bytes(path, fix) if data is None else data
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(not_utf8_problem(path, line, data[error.start], error.start)) from None
@@ -76,8 +79,10 @@ def read_text(path: Path, fix: str = "check the path", data: bytes | None = None
 
 def not_utf8_problem(path: Path, line: int, byte: int, offset: int) -> Problem:
     """Return the problem (not-utf8) of a `byte` at the byte offset `offset` of a file, in `line`."""
-    fix = f"convert it first, for example: iconv -f GB18030 -t UTF-8 {path.name} > utf8.txt"
-    found = f"byte 0x{byte:02x} at byte {offset}"
+    found, encoding = f"byte 0x{byte:02x} at byte {offset}", "GB18030"
+    if offset == 0 and byte in (0xFE, 0xFF):  # its byte order mark
+        found, encoding = f"text in UTF-16 ({found})", "UTF-16"
+    fix = f"convert it first, for example: iconv -f {encoding} -t UTF-8 {path.name} > utf8.txt"
     return Problem("not-utf8", location=f"{display_path(path)}:{line}", expected="UTF-8", found=found, fix=fix)
 
 
@@ -88,7 +93,7 @@ def read_toml(path: Path, schema: str, fix: str = "check the path", data: bytes 
     """
     text = read_text(path, fix, data)
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(text if "\n" in text else text.replace("\r", "\n"))
     except (ValueError, RecursionError) as error:  # ValueError: TOML errors, and a number of thousands of digits
         found, fix = shorten(str(error), 100), "correct the file at that place"
         fail("broken-toml", display_path(path), expected="TOML", found=found, fix=fix)

@@ -145,6 +145,10 @@ def _document_problem(path: Path, line: str, location: str) -> Problem | None:
         found = "a JSON array"
     elif line == "{":
         found = "a JSON object over several lines"
+    elif "\r" in line:
+        found = "lines that end in CR alone"
+        fix = f"end lines with LF, for example: tr '\\r' '\\n' < {path.name} > lines.jsonl"
+        return Problem("broken-json", location=location, expected="one JSON object on each line", found=found, fix=fix)
     else:
         return None
     rows = "json.load(sys.stdin)" if line.startswith("[") else "[json.load(sys.stdin)]"

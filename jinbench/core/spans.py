@@ -1,8 +1,10 @@
 """Validate spans and classes against a text and a label set."""
 
 import itertools
+import operator
+import re
 from collections.abc import Sequence
-from typing import TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 from jinbench.core.errors import Problem, shorten
 from jinbench.core.types import Span
@@ -10,8 +12,27 @@ from jinbench.core.types import Span
 RawSpan: TypeAlias = tuple[object, object, object, object]  # start, end, type, surface or None; not validated
 
 
-def is_integer(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+def to_integer(value: Any) -> int | None:
+    """Return a whole number of Python, NumPy, Arrow or PyTorch as an int; None for anything else."""
+    if type(value) is int:
+        return value
+    if "bool" in f"{type(value).__name__} {getattr(value, 'dtype', '')}":
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def displays_as(text: str, surface: object) -> bool:
+    """Return whether a page displays `text` as `surface`.
+
+    Pages collapse white space, and that of Label Studio spells a line break as backslash and n.
+    """
+    if surface == text or not isinstance(surface, str):
+        return surface == text
+    spellings = ({re.sub(r"\s+", " ", form) for form in (side, side.replace("\\n", "\n"))} for side in (text, surface))
+    return not set.isdisjoint(*spellings)
 
 
 def validate_span(
@@ -21,21 +42,22 @@ def validate_span(
 
     Otherwise a problem is added (unknown-label, span-outside-text, span-text-differs).
     """
-    start, end, type, surface = raw_span
+    raw_start, raw_end, type, surface = raw_span
     if not isinstance(type, str) or type not in names:
         problems.append(_unknown_label(names, type, location))
         return None
     code, expected, found = (
         "span-outside-text",
         f"0 <= start < end <= {len(text)}",
-        f"[{shorten(start)}, {shorten(end)})",
+        f"[{shorten(raw_start)}, {shorten(raw_end)})",
     )
     fix = "offsets count Unicode code points of the text from 0, the end is exclusive"
-    if not (is_integer(start) and is_integer(end)):
+    start, end = to_integer(raw_start), to_integer(raw_end)
+    if start is None or end is None:
         expected, fix = f"whole numbers, {expected}", f"write 3, not 3.0 or '3'; {fix}"
     elif not 0 <= start < end <= len(text):
         found += ", which is empty" if start == end else ""
-    elif surface not in (None, text[start:end]):
+    elif surface is not None and not displays_as(text[start:end], surface):
         code, location = "span-text-differs", f"{location} [{start}, {end})"
         expected, found = repr(text[start:end]), shorten(surface)
         fix = "take the offsets and the surface from the same text"

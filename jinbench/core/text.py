@@ -5,6 +5,12 @@ import unicodedata
 from typing import NamedTuple
 
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # characters that no text has
+# Characters that no reader sees. Joiners stay behind emoji and scripts in which they change what is seen.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0"
+    "\ufff0-\ufffb\U000e0000-\U000e001f\U000e0080-\U000e0fff]"
+    "|(?<![\u0600-\u0dff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d\ufe0f]"
+)
 
 
 def replace_unencodable(text: str) -> str:

@@ -3,18 +3,22 @@
 Offsets count code points.
 """
 
+import codecs
 import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from jinbench.core import files
 from jinbench.core.errors import DataError, shorten
+from jinbench.core.spans import RawSpan
 from jinbench.core.text import is_file_name
 from jinbench.core.types import Span
 from jinbench.formats.base import (
     ConversionLog,
     Document,
+    index_offsets,
     log_unsupported,
     replace_characters,
     sort_spans,
@@ -28,12 +32,16 @@ _IN_TYPE = re.compile(r"[^\s;]")
 _IN_FILE_NAME = re.compile(r"[\w\-.@+ ]")
 _PIECES = re.compile(r"(?P<type>\S+) (?P<pieces>[0-9]{1,9} [0-9]{1,9}(?:;[0-9]{1,9} [0-9]{1,9})*)")
 
+# Location, line, pieces, and what is from the first piece to the last.
+_TextBound: TypeAlias = tuple[str, str, list[tuple[int, int]], RawSpan]
+
 
 def is_brat_folder(folder: Path) -> bool:
     return any(folder.rglob("*.ann"))
 
 
-def read(path: Path, log: ConversionLog, offsets: str | None = None, **_: object) -> Iterator[Document]:
+def read(path: Path, log: ConversionLog, offsets: str | None = None, crlf: str | None = None,
+         **_: object) -> Iterator[Document]:  # fmt: skip
     """Read every text of a folder and of those below it, by name; the id is the name.
 
     An annotation without its text is a problem (file-missing), which ends the conversion.
@@ -51,43 +59,46 @@ def read(path: Path, log: ConversionLog, offsets: str | None = None, **_: object
             continue
         try:
             text = validate_text(files.read_text(text_file), text_location, log)
-            annotations = files.read_text(ann_file)
+            lines = re.split("\r\n?|\n", files.read_text(ann_file))
         except DataError as error:
             log.add(*error.problems)
             continue
         if text is None:
             continue
-        spans: list[Span] = []
-        for number, line in enumerate(annotations.split("\n"), 1):
-            spans += _read_line(line.removesuffix("\r"), text, f"{ann_location}:{number}", log, offsets)
+        annotations = [
+            annotation
+            for number, line in enumerate(lines, 1)
+            if line.strip() and (annotation := _read_line(line, f"{ann_location}:{number}", log))
+        ]
+        raw_spans = [raw_span for *_, raw_span in annotations]
+        bom = files.read_bytes(text_file).startswith(codecs.BOM_UTF8)
+        index = index_offsets(text, raw_spans, text_location, log, offsets, crlf, bom)
+        spans, known = list[Span](), set(index)
+        for location, line, pieces, raw_span in annotations:
+            gaps = [text[index[a] : index[b]] for (_, a), (b, _) in itertools.pairwise(pieces) if {a, b} <= known]
+            if len(gaps) < len(pieces) - 1 or any(not gap or gap.strip() for gap in gaps):
+                log.log_loss("discontinuous", location, line[:60])  # line breaks alone divide a span
+            else:
+                spans += validate_spans(text, [raw_span], location, log, offsets, index=index)
         unique = sort_spans(dict.fromkeys(spans))
         yield Document(text, unique, id=stem.relative_to(path).as_posix(), location=text_location)
 
 
-def _read_line(line: str, text: str, location: str, log: ConversionLog, offsets: str | None) -> tuple[Span, ...]:
-    """Return the span of a line; otherwise log why there is none."""
-    if not line.strip():
-        return ()
+def _read_line(line: str, location: str, log: ConversionLog) -> _TextBound | None:
+    """Return the annotation of a line; otherwise log why there is none."""
     if line[0] in _LOST:
         log.log_loss(_LOST[line[0]], location, line[:60])
-        return ()
+        return None
     cells = line.split("\t")
     match = _PIECES.fullmatch(cells[1]) if len(cells) > 1 else None
     if line[0] != "T" or match is None:
         log.log_problem("wrong-shape", location, expected="T1<tab>Type start end<tab>surface", found=shorten(line),
                         fix="correct the line")  # fmt: skip
-        return ()
-    pieces = [tuple(map(int, piece.split())) for piece in match["pieces"].split(";")]
-    if any(text[a[1] : b[0]].strip() or a[1] >= b[0] for a, b in itertools.pairwise(pieces)):
-        log.log_loss("discontinuous", location, line[:60])
-        return ()
+        return None
+    pairs = (piece.split() for piece in match["pieces"].split(";"))
+    pieces = [(int(start), int(end)) for start, end in pairs]
     surface = cells[2] if len(cells) > 2 else None
-    # brat writes a span over a line break in pieces, with a space between them in its surface
-    joined = " ".join(text[a:b] for a, b in pieces)
-    if surface is not None and re.sub(r"\s", " ", joined) == re.sub(r"\s", " ", surface):
-        surface = None
-    raw_span = (pieces[0][0], pieces[-1][1], match["type"], surface)
-    return validate_spans(text, [raw_span], location, log, offsets or "code-points")
+    return location, line, pieces, (pieces[0][0], pieces[-1][1], match["type"], surface)
 
 
 def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Iterator[tuple[str, bytes]]:
@@ -113,5 +124,6 @@ def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Ite
                 pieces = [(span.start, span.end)]
             surface = re.sub(r"[\n\r\t]", " ", " ".join(document.text[a:b] for a, b in pieces))
             lines.append(f"T{i}\t{type} {';'.join(f'{a} {b}' for a, b in pieces)}\t{surface}\n")
-        yield f"{name}.txt", document.text.encode()
+        # A character that would be taken for a byte order mark gets one before it.
+        yield f"{name}.txt", document.text.encode("utf-8-sig" if document.text.startswith("\ufeff") else "utf-8")
         yield f"{name}.ann", "".join(lines).encode()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jinbench.core.errors import shorten
-from jinbench.core.spans import RawSpan, is_integer
+from jinbench.core.spans import RawSpan, to_integer
 from jinbench.formats.base import (
     OTHER_FORMAT,
     ConversionLog,
@@ -27,7 +27,7 @@ def is_row(row: Row) -> bool:
 
 
 def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
-         **_: object) -> Iterator[Document]:  # fmt: skip
+         crlf: str | None = None, **_: object) -> Iterator[Document]:  # fmt: skip
     """Read the lines of a file.
 
     A span whose surface is not at its offsets is left out, and a problem.
@@ -44,8 +44,8 @@ def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str 
             log.log_problem("wrong-shape", location, expected=expected, found=shorten(row["label"]), fix=OTHER_FORMAT)
             continue
         id, group_id = read_id_and_group(row, group, location, log)
-        raw_spans = _iterate_spans(row["label"], location, log)
-        spans = validate_spans(text, raw_spans, location, log, offsets or "code-points")
+        log.log_fields(row, {"text", "label", "id", group}, location)
+        spans = validate_spans(text, _iterate_spans(row["label"], location, log), location, log, offsets, crlf)
         yield Document(text, spans, (), id, group_id, location=location)
 
 
@@ -58,7 +58,8 @@ def _iterate_spans(label: Row, location: str, log: ConversionLog) -> Iterator[Ra
                                     found=shorten(pair), fix="correct the line")  # fmt: skip
                     continue
                 start, end = pair
-                yield start, end + 1 if is_integer(end) else end, type, surface
+                last = to_integer(end)
+                yield start, end if last is None else last + 1, type, surface
 
 
 def write(

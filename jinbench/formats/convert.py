@@ -1,14 +1,16 @@
 """Convert corpora between formats, and report what was read, left out and lost."""
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypedDict
+from typing import Any, NamedTuple, TypeAlias
 
 from jinbench.core import files, folders
 from jinbench.core.errors import DataError, Problem, fail
+from jinbench.core.types import JsonObject
 from jinbench.dataset.splits import SPLIT_NAMES, SPLITS
 from jinbench.formats.base import LOSSES, OTHER_FORMAT, ConversionLog, Document, is_encodable, join_names
 from jinbench.formats.registry import FORMATS, Format, detect_format, get_format, match_formats
@@ -30,14 +32,6 @@ class CorpusSource(NamedTuple):
     split: str | None = None
 
 
-class LossRecord(TypedDict):
-    """Number of losses of a kind, what they are, and the `place` and `what` of the first."""
-
-    count: int
-    what: str
-    examples: list[dict[str, str]]
-
-
 @dataclass(frozen=True)
 class ConversionReport:
     """Result of a conversion.
@@ -49,7 +43,7 @@ class ConversionReport:
         texts: number of texts read.
         spans: number of spans read.
         files: names of the files written.
-        losses: by code, `count`, `what` and the first `examples`.
+        losses: by code, `count`, `what` and the first `examples`, each with `place` and `what`.
         counts: number of problems, by code.
         problems: the input that was left out.
         remarks: what users of the result must know.
@@ -61,7 +55,7 @@ class ConversionReport:
     texts: int
     spans: int
     files: tuple[str, ...]
-    losses: dict[str, LossRecord]
+    losses: dict[str, JsonObject]
     counts: dict[str, int]
     problems: tuple[Problem, ...]
     remarks: tuple[str, ...]
@@ -106,7 +100,8 @@ def convert_corpus(
         out: the file to write; a folder for formats that are one, and with one file per split where splits are named.
         source_format: name in :data:`FORMATS`; without it, detected from the content.
         strict: raise if anything would be lost or left out.
-        reader_options: scheme, repair, join (conll); group, offsets (JSON); passages (jinbench).
+        reader_options: scheme, repair, join (conll); group (JSON); offsets, crlf (JSON, brat); text (labelstudio);
+            passages (jinbench).
         writer_options: scheme (conll); title, command, source, seed, keep_splits (jinbench).
 
     Returns:
@@ -143,10 +138,6 @@ def convert_corpus(
             problems=tuple(log.problems),
             remarks=tuple(log.remarks),
         )
-        for source, format in inputs if log.fatal else ():
-            if match_formats(source.path) not in ([], [format.name]):
-                log.fatal.append(_unusable_source(source.path, format, log))
-        log.raise_fatal()
         if strict and (log.losses or log.counts):
             raise DataError([*log.problems, *_losses_to_problems(log, target)])
         if makes_folder:
@@ -219,11 +210,13 @@ class _CountingReader:
     ) -> Iterator[Document]:
         """Yield the documents of all sources.
 
-        Raise :class:`DataError` if nothing in one of them can be used.
+        Raise :class:`DataError` if nothing in one of them can be used, or one cannot be relied on.
         """
+        parents = [os.path.dirname(source.path.resolve()) for source, _ in inputs]
         for (path, split), format in inputs:
+            name = path.resolve().relative_to(os.path.commonpath(parents)).as_posix()
             texts_before, problems_before, labels = self.texts, log.counts.total(), 0
-            for document in format.read(path, log, **options):
+            for document in format.read(path, log, name=name, **options):
                 if not is_encodable(join_names(document), document.location, log):
                     continue
                 self.texts += 1
@@ -235,6 +228,10 @@ class _CountingReader:
             mistaken = lost_labels and match_formats(path) not in ([], [format.name])
             if (self.texts == texts_before or mistaken) and not log.fatal:
                 raise DataError([*log.problems[:PROBLEMS_PRINTED], _unusable_source(path, format, log)])
+        for (path, _), format in inputs if log.fatal else ():
+            if match_formats(path) not in ([], [format.name]):
+                log.fatal.append(_unusable_source(path, format, log))
+        log.raise_fatal()
 
 
 def _unusable_source(path: Path, format: Format, log: ConversionLog) -> Problem:
@@ -283,7 +280,7 @@ def _write_file(path: Path, chunks: Iterable[bytes]) -> None:
         file.writelines(chunks)
 
 
-def _losses_to_dict(log: ConversionLog) -> dict[str, LossRecord]:
+def _losses_to_dict(log: ConversionLog) -> dict[str, JsonObject]:
     return {
         code: {
             "count": loss.count,

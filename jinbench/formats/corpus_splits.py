@@ -130,18 +130,11 @@ def _link_groups(documents: Sequence[Document], groups: Sequence[str]) -> dict[s
 
 
 def stratify(counts: Mapping[str, Counter[str]], shares: Sequence[float], salt: str) -> dict[str, int]:
-    """Divide components into parts, so that each part gets its share of every label.
+    """Divide components into parts, so that each part gets its share of every label; return the part of each.
 
-    Iterative stratification: the rarest label first, its components to the part that lacks most of it. The order is
-    drawn by a hash of `salt`, so it is the same on every machine.
-
-    Args:
-        counts: by component, its number of `texts` and of each label.
-        shares: of each part; they sum to 1.
-        salt: changes the order.
-
-    References:
-        Sechidis, Tsoumakas and Vlahavas (2011), On the stratification of multi-label data.
+    `counts`: by component, its number of `texts` and of each label. Iterative stratification (Sechidis, Tsoumakas and
+    Vlahavas 2011): the rarest label first, its components to the part that lacks most of it. The order is drawn by a
+    hash of `salt`, so it is the same on every machine.
     """
     total: Counter[str] = Counter()
     with_label: dict[str, list[str]] = defaultdict(list)

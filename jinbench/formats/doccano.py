@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jinbench.core import files
 from jinbench.core.errors import shorten
 from jinbench.core.spans import RawSpan
 from jinbench.formats.base import (
@@ -17,6 +16,7 @@ from jinbench.formats.base import (
     Document,
     Row,
     has_astral,
+    read_classes,
     read_id_and_group,
     validate_spans,
     validate_text,
@@ -31,9 +31,8 @@ def is_row(row: Row) -> bool:
 
 
 def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
-         **_: object) -> Iterator[Document]:  # fmt: skip
+         crlf: str | None = None, **_: object) -> Iterator[Document]:  # fmt: skip
     """Read the lines of a file, of a project for sequences, for classes, or for both."""
-    ambiguous = 0  # texts in which the unit of offsets makes a difference
     for location, row in read_rows(path, log):
         text = validate_text(row.get("text", row.get("data")), location, log)
         if text is None:
@@ -42,21 +41,23 @@ def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str 
             log.log_loss("unlabelled", location, "neither label, entities nor cats")
             continue
         entries = [entry for key in _SPANS if key in row for entry in _read_list(row[key], key, location, log)]
-        classes = [entry for entry in entries if isinstance(entry, str)]
-        classes += [str(entry) for entry in _read_list(row.get("cats", []), "cats", location, log)]
-        for name in ("relations", "Relations"):
-            if row.get(name):
-                log.log_loss("relations", location, shorten(row[name], 60), len(row[name]))
+        names = [entry for entry in entries if isinstance(entry, str)]
+        classes = read_classes([*names, *_read_list(row.get("cats", []), "cats", location, log)], location, log)
+        if relations := row.get("relations"):
+            count = len(relations) if isinstance(relations, list) else 1
+            log.log_loss("relations", location, shorten(relations, 60), count)
+        text_field = "text" if "text" in row else "data"
+        log.log_fields(row, {*_SPANS, text_field, "cats", "relations", "id", group}, location)
         raw_spans = (_read_span(entry, location, log) for entry in entries if not isinstance(entry, str))
-        spans = validate_spans(text, filter(None, raw_spans), location, log, offsets or "utf-16")
+        spans = validate_spans(text, filter(None, raw_spans), location, log, offsets or "utf-16", crlf)
         id, group_id = read_id_and_group(row, group, location, log)
-        ambiguous += bool(spans) and offsets is None and has_astral(text)
-        yield Document(text, spans, tuple(dict.fromkeys(filter(str.strip, classes))), id, group_id, location=location)
-    if ambiguous:
-        log.remarks.append(
-            f"{files.display_path(path)}: {ambiguous} labelled texts have characters outside the basic plane. Their "
-            "offsets were taken for UTF-16 units, as doccano's are; if they are code points: --offsets code-points"
-        )
+        if spans and offsets is None and has_astral(text):
+            log.log_remark(
+                "a character outside the basic plane: offsets were taken for UTF-16 units, as doccano's are; if they "
+                "are code points: --offsets code-points",
+                location,
+            )
+        yield Document(text, spans, classes, id, group_id, location=location)
 
 
 def _read_list(value: object, key: str, location: str, log: ConversionLog) -> list[object]:
@@ -71,6 +72,7 @@ def _read_span(entry: object, location: str, log: ConversionLog) -> RawSpan | No
     if isinstance(entry, list) and len(entry) == 3:
         return entry[0], entry[1], entry[2], None
     if isinstance(entry, dict) and {"start_offset", "end_offset", "label"} <= entry.keys():
+        log.log_fields(entry, {"id", "label", "start_offset", "end_offset"}, location, "entity ")
         return entry["start_offset"], entry["end_offset"], entry["label"], None
     expected = '[start, end, type], or {"label", "start_offset", "end_offset"}'
     log.log_problem("wrong-shape", location, expected=expected, found=shorten(entry), fix="correct the line")

@@ -10,7 +10,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jinbench.annotation.labels import LabelDefinition, LabelSet
@@ -37,17 +36,9 @@ def is_benchmark(folder: Path) -> bool:
 
 
 def read_benchmark(path: Path, log: ConversionLog, passages: bool = False, **_: object) -> Iterator[Document]:
-    """Read the items of `ner`.
+    """Read the items of `ner`, or whole passages, with the classes of `sector` where that has the same item.
 
-    They have the classes of `sector` where that has the same item. Layouts and what else no format has are left out.
-
-    Args:
-        path: a benchmark, or its folder `dataset`.
-        log: gets the classes of passages that are read as sentences.
-        passages: read whole passages.
-
-    Raises:
-        DataError: [file-missing], [file-changed], [wrong-shape].
+    `path` is a benchmark, or its folder `dataset`.
     """
     folder = path / "dataset" if (path / "dataset" / "manifest.json").is_file() else path
     benchmark = Benchmark(folder.parent) if folder.name == "dataset" else _DatasetFolder(folder)
@@ -91,35 +82,20 @@ def _to_document(
     if passage_text != text:
         log.log_loss("classes", location, f"{', '.join(classes)} of the passage: --passages", len(classes))
         classes = ()
+    log.log_fields({"layout": first["layout"]}, (), location)
     group = first["article_id"] if first["article_id"] != id else None  # else it is a group of its own
     return Document(text, tuple(spans), classes, id, group, first["split"], location)
 
 
-@dataclass(frozen=True)
-class NewBenchmark:
-    """A benchmark in memory: its files by name, and what its users must know."""
-
-    files: dict[str, bytes]
-    remarks: tuple[str, ...]
-
-
-def from_corpus(
+def write_benchmark(
     documents: Iterable[Document], log: ConversionLog, title: str = "corpus", command: str = "", source: str = "",
-    seed: int = 0, keep_splits: bool = False,
-) -> NewBenchmark:  # fmt: skip
-    """Build a benchmark from a corpus.
+    seed: int = 0, keep_splits: bool = False, **_: object,
+) -> Iterator[tuple[str, bytes]]:  # fmt: skip
+    """Yield (name, contents) of every file of a benchmark.
 
-    Args:
-        documents: all texts of the corpus; empty ones are left out.
-        log: gets what is lost.
-        title: of the benchmark.
-        command: shown in its README.
-        source: shown in its README.
-        seed: random seed of the splits and folds.
-        keep_splits: take a corpus with splits as it is, though too much of it repeats itself for folds without leaks.
-
-    Raises:
-        DataError: [wrong-shape] if no document has a span, [split-mismatch], [duplicate-id].
+    `command` and `source` are shown in its README; `seed`: of the splits and folds; `keep_splits`: take a corpus with
+    splits as it is, though too much of it repeats itself for folds without leaks. Raise :class:`DataError`
+    (wrong-shape) if no document has a span, (split-mismatch, duplicate-id).
     """
     all_documents = list(documents)
     documents = [document for document in all_documents if document.text]
@@ -159,7 +135,9 @@ def from_corpus(
     configs = contents["dataset/README.md"]
     contents |= _text_files(label_set, remarks, command, source)
     contents["dataset/README.md"] = configs + contents["dataset/README.md"]
-    return NewBenchmark(contents, remarks)
+    for remark in remarks:
+        log.log_remark(remark)
+    yield from contents.items()
 
 
 def _make_label_set(
@@ -316,13 +294,3 @@ def _text_files(label_set: LabelSet, remarks: Sequence[str], command: str, sourc
         "dataset/README.md": "\n".join(["", *about]).encode(),
         "README.md": "\n".join([*about, *usage]).encode(),
     }
-
-
-def write_benchmark(
-    documents: Iterable[Document], log: ConversionLog, title: str = "corpus", command: str = "", source: str = "",
-    seed: int = 0, keep_splits: bool = False, **_: object,
-) -> Iterator[tuple[str, bytes]]:  # fmt: skip
-    """Yield (name, contents) of every file of a benchmark."""
-    benchmark = from_corpus(documents, log, title, command, source, seed, keep_splits)
-    log.remarks += benchmark.remarks
-    yield from benchmark.files.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinbench.core import files, jsonl
 from jinbench.core.errors import Problem
-from jinbench.formats.base import ConversionLog, Document, Row, to_utf16_offsets
+from jinbench.formats.base import ConversionLog, Document, Row
 
 GROUP_FIELD = "article_id"  # the field under which every JSON format writes a document's group
 
@@ -28,7 +28,7 @@ def convert_offsets(text: str, start: int, end: int, unit: str | None) -> tuple[
     """Convert offsets in code points to `unit`, if it is utf-16."""
     if unit != "utf-16":
         return start, end
-    first, last = to_utf16_offsets(text, [start, end])
+    first, last = (offset + sum(ord(c) > 0xFFFF for c in text[:offset]) for offset in (start, end))
     return first, last
 
 

@@ -17,7 +17,7 @@ from jinbench.formats.base import Document, Row
 HEAD_BYTES = 2**16  # at the beginning of a file, by which it is recognised
 SAMPLE_ROWS = 20  # of these bytes
 
-_JSON_OPTIONS = ("group", "offsets")
+_JSON_OPTIONS = ("group", "offsets", "crlf")
 
 Reader = Callable[..., Iterator[Document]]
 Writer = Callable[..., Iterator[Any]]
@@ -61,10 +61,10 @@ FORMATS = {
         Format("cluener", "JSON Lines with surfaces, the end inclusive", cluener.read, cluener.write, ".jsonl",
                options=_JSON_OPTIONS, matches_row=cluener.is_row),
         Format("labelstudio", "an export of any project as JSON or JSON_MIN; tasks to import", labelstudio.read,
-               labelstudio.write, ".json", options=_JSON_OPTIONS, matches_row=labelstudio.is_row),
+               labelstudio.write, ".json", options=(*_JSON_OPTIONS, "text"), matches_row=labelstudio.is_row),
         Format("doccano", "JSON Lines with label, or with entities and cats; offsets in UTF-16 units", doccano.read,
                doccano.write, ".jsonl", options=_JSON_OPTIONS, matches_row=doccano.is_row),
-        Format("brat", "a folder of .txt and .ann", brat.read, brat.write, is_folder=True, options=("offsets",),
+        Format("brat", "a folder of .txt and .ann", brat.read, brat.write, is_folder=True, options=("offsets", "crlf"),
                matches_path=lambda path, head: path.is_dir() and brat.is_brat_folder(path)),
         Format("spacy", "a DocBin (.spacy), or what Doc.to_json gives (.json, .jsonl)", spacy.read, spacy.write,
                ".spacy", options=_JSON_OPTIONS, matches_row=spacy.is_row,
@@ -112,6 +112,7 @@ def match_formats(path: Path) -> list[str]:
                 head = file.read(HEAD_BYTES).decode("utf-8-sig", "ignore")
         except OSError as error:
             raise DataError(files.unreadable_problem(path, error)) from None
+        head = head if "\n" in head else head.replace("\r", "\n")
     rows = _read_sample(path, head)
 
     def matches(format: Format) -> bool:

@@ -61,7 +61,8 @@ def score_files(
         )  # fmt: skip
     except DataError as error:
         raise DataError(_explain(problem, sides) for problem in error.problems) from None
-    notes = [f"{loss.count:,}, first at {loss.examples[0][0]}: {LOSSES[code]}" for code, loss in log.losses.items()]
+    losses = {code: loss for code, loss in log.losses.items() if code != "fields"}  # which no score needs
+    notes = [f"{loss.count:,}, first at {loss.examples[0][0]}: {LOSSES[code]}" for code, loss in losses.items()]
     if missing := sum(item.location == _MISSING for item in predicted):
         notes.append(f"{missing} items have no prediction: all of their labels count as missed")
     return report, notes

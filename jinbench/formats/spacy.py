@@ -7,6 +7,7 @@ cannot overlap: where spans do, all of them are in `doc.spans["sc"]` as well, an
 `remove_overlaps`.
 """
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,9 +18,11 @@ from jinbench.core import files
 from jinbench.core.errors import DataError, fail, shorten
 from jinbench.core.types import Span
 from jinbench.formats.base import (
+    OTHER_FORMAT,
     ConversionLog,
     Document,
     Row,
+    read_classes,
     read_id_and_group,
     remove_overlaps,
     validate_spans,
@@ -29,6 +32,8 @@ from jinbench.formats.jsonl import GROUP_FIELD, read_rows, to_id_fields
 
 SPANS_KEY = "sc"  # of spans that overlap, as in spaCy's own span categorizer
 CLASS_THRESHOLD = 0.5  # least score of a class
+_FIELDS = ("text", "ents", "spans", "cats", "tokens")
+_TOKEN_ANNOTATIONS = ("TAG", "POS", "MORPH", "LEMMA", "DEP", "SENT_START")  # which have no place here
 
 
 def import_spacy() -> Any:
@@ -42,41 +47,52 @@ def import_spacy() -> Any:
 
 
 def is_row(row: object) -> bool:
-    return isinstance(row, dict) and "text" in row and "ents" in row
+    return isinstance(row, dict) and "text" in row and ("ents" in row or isinstance(row.get("tokens"), list))
 
 
 def read(path: Path, log: ConversionLog, group: str | None = None, offsets: str | None = None,
-         **_: object) -> Iterator[Document]:  # fmt: skip
+         crlf: str | None = None, **_: object) -> Iterator[Document]:  # fmt: skip
     """Read entities, spans of all keys, and classes with a score of a half or more."""
     rows = _read_docbin(path, log) if path.suffix == ".spacy" else _read_json(path, log)
     for location, row in rows:
         text = validate_text(row.get("text"), location, log)
         if text is None:
             continue
-        if not isinstance(row.get("ents"), list):
-            expected = '"ents": [{"start", "end", "label"}], as Doc.to_json gives'
-            log.log_problem("wrong-shape", location, expected=expected, found=shorten(row.get("ents")),
-                            fix="check whether it is of another format: --from FORMAT")  # fmt: skip
-            continue
-        groups, cats = row.get("spans") or {}, row.get("cats") or {}
-        are_lists = isinstance(groups, dict) and all(isinstance(entries, list) for entries in groups.values())
+        entities, groups, cats = row.get("ents", []), row.get("spans") or {}, row.get("cats") or {}
+        are_lists = isinstance(groups, dict) and all(isinstance(value, list) for value in (entities, *groups.values()))
         if not are_lists or not isinstance(cats, dict) or not all(isinstance(n, int | float) for n in cats.values()):
-            log.log_problem("wrong-shape", location, expected='"spans": {key: […]} and "cats": {name: score}',
-                            found=shorten([groups, cats], 80), fix="write what Doc.to_json gives")  # fmt: skip
+            expected = '"ents": [{"start", "end", "label"}], "spans": {key: […]} and "cats": {name: score}'
+            log.log_problem("wrong-shape", location, expected=expected, found=shorten([entities, groups, cats], 80),
+                            fix=f"write what Doc.to_json gives, or {OTHER_FORMAT}")  # fmt: skip
             continue
-        entries = [*row["ents"], *(entry for group_entries in groups.values() for entry in group_entries)]
+        if "ents" not in row and not groups and not cats:
+            log.log_loss("unlabelled", location, "neither ents, spans nor cats")
+            continue
+        _log_unread(row, group, location, log)
+        entries = [*entities, *(entry for group_entries in groups.values() for entry in group_entries)]
         entries = [entry if isinstance(entry, dict) else {} for entry in entries]
+        for entry in entries:
+            log.log_fields(entry, {"start", "end", "label"}, location, "span ")
         raw_spans = ((entry.get("start"), entry.get("end"), entry.get("label"), None) for entry in entries)
-        spans = validate_spans(text, raw_spans, location, log, offsets or "code-points")
-        classes = tuple(name for name, score in cats.items() if score >= CLASS_THRESHOLD and name.strip())
+        spans = validate_spans(text, raw_spans, location, log, offsets, crlf)
+        log.log_fields({f"score of {name}": n for name, n in cats.items() if n not in (0, 1)}, (), location)
+        names = (name for name, score in cats.items() if score >= CLASS_THRESHOLD)
         id, group_id = read_id_and_group(row, group, location, log)
-        yield Document(text, spans, classes, id, group_id, location=location)
+        yield Document(text, spans, read_classes(names, location, log), id, group_id, location=location)
+
+
+def _log_unread(row: Row, group: str | None, location: str, log: ConversionLog) -> None:
+    """Log what a document says beside spans and classes: of tokens, their attributes, not where they begin and end."""
+    log.log_fields(row, {*_FIELDS, "id", group}, location)
+    tokens = row.get("tokens")
+    for token in tokens if isinstance(tokens, list) else ():
+        log.log_fields(token if isinstance(token, dict) else {}, {"id", "start", "end"}, location, "token ")
 
 
 def _read_json(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
     with files.open_file(path) as file:
-        first = file.read(1)
-    if first != b"[":
+        head = file.read(64).removeprefix(codecs.BOM_UTF8).lstrip()
+    if not head.startswith(b"["):
         yield from read_rows(path, log)
         return
     try:
@@ -99,10 +115,21 @@ def _read_docbin(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
     try:
         docs = spacy.tokens.DocBin().from_bytes(data)
         for number, doc in enumerate(docs.get_docs(spacy.Vocab())):
-            row = {"text": doc.text, "cats": doc.cats, "ents": list(map(_from_spacy_span, doc.ents))}
+            location = f"{files.display_path(path)} document {number}"
+            extensions = {f"_.{key[1]}": value for key, value in doc.user_data.items() if isinstance(key, tuple)}
+            fields = {key: value for key, value in doc.user_data.items() if isinstance(key, str)} | extensions
+            fields = {f"user_data {key}" if key in _FIELDS else key: value for key, value in fields.items()}
+            row: Row = {key: value if isinstance(value, str | int) else shorten(value) for key, value in fields.items()}
+            row |= {"text": doc.text, "cats": doc.cats}
             row["spans"] = {key: list(map(_from_spacy_span, spans)) for key, spans in doc.spans.items()}
-            user_data = {key: value for key, value in doc.user_data.items() if isinstance(key, str)}
-            yield f"{files.display_path(path)} document {number}", user_data | row
+            missing = [token.idx for token in doc if not token.ent_iob]
+            if not missing:
+                row["ents"] = list(map(_from_spacy_span, doc.ents))
+            elif len(missing) < len(doc):
+                log.log_loss("unlabelled", location, f"{len(missing)} of {len(doc)} tokens, first at {missing[0]}")
+                continue
+            row |= {name: "set" for name in _TOKEN_ANNOTATIONS if len(doc) > 1 and doc.has_annotation(name)}
+            yield location, row
     except Exception as error:  # damaged bytes raise many kinds
         log.log_problem("file-binary", files.display_path(path), expected="a DocBin, as spaCy writes it",
                         found=f"{type(error).__name__}: {str(error)[:80]}",
@@ -110,7 +137,8 @@ def _read_docbin(path: Path, log: ConversionLog) -> Iterator[tuple[str, Row]]:
 
 
 def _from_spacy_span(span: Any) -> Row:
-    return {"start": span.start_char, "end": span.end_char, "label": span.label_}
+    return {"start": span.start_char, "end": span.end_char, "label": span.label_, "kb_id": span.kb_id_,
+            "id": span.id_}  # fmt: skip
 
 
 def write(documents: Iterable[Document], log: ConversionLog, suffix: str = ".spacy", **_: object) -> Iterator[bytes]:

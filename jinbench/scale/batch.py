@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from jinbench.core import files
 from jinbench.core.errors import Problem
-from jinbench.core.text import split_sentences
+from jinbench.core.text import INVISIBLE, split_sentences
 from jinbench.core.types import Passage
 from jinbench.labelstudio.suggester import Suggester
 from jinbench.scale.dedup import DIGITS, format_passage_id, write_work
@@ -27,8 +27,8 @@ _LINE = re.compile(
     rf"{_CHAR}{{1,{MAX_CHARACTERS}}}(?!{_CHAR})|{_CHAR}{{1,{MAX_CHARACTERS - 9}}}[。！？!?…][”’」』）)》]{{0,8}}"
     rf"|{_CHAR}{{1,{MAX_CHARACTERS}}}"
 )
-# What no reader sees and no file should hold; half a surrogate pair cannot even be written.
-_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
+# What no file should hold; half a surrogate pair cannot even be written.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _TEXT, _NUMBER, _OFFSET = pa.string(), pa.int64(), pa.int32()
 _SENTENCE = pa.struct({"start": _OFFSET, "end": _OFFSET})
 _SPAN = pa.struct({"start": _OFFSET, "end": _OFFSET, "type": _TEXT, "surface": _TEXT, "chance": pa.float64()})
@@ -40,8 +40,8 @@ PASSAGE = pa.schema({
 
 
 def clean_text(text: str, repairs: Sequence[str] = ()) -> str:
-    """Return a text on one line, without control characters, then repaired: see `jinbench.seeds.repairs`."""
-    text = " ".join(_CONTROL.sub("", text).split())
+    """Return a text on one line, without control and invisible characters, then repaired by `repairs`."""
+    text = " ".join(INVISIBLE.sub("", _CONTROL.sub("", text)).split())
     if not repairs:
         return text
     return to_text(strip_chars(apply_repairs([Char(char, i) for i, char in enumerate(text)], repairs)))

@@ -1,13 +1,14 @@
 """Gold and predictions in every form: tags, class labels, spans, Arrow columns. NumPy only."""
 
+import operator
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, NoReturn
 
 from jinbench.core.errors import DataError, ErrorList, Problem, fail, raise_if_any, shorten
+from jinbench.core.spans import to_integer
 from jinbench.scoring import schemes
 from jinbench.scoring.counts import LabelTable, labels_to_table
 
@@ -68,7 +69,7 @@ def read_labels(side: Any, location: str, tag_names: Sequence[str], problems: Er
     first, i = next(((row[0], i) for i, row in enumerate(rows) if len(row)), (None, 0))
     if isinstance(first, str):
         return SideLabels(location, "tags", rows, tag_names)
-    if _is_whole(first):
+    if to_integer(first) is not None:
         if not tag_names:
             _fail_unnamed(f"{location}[{i}]", shorten(rows[i]))
         return SideLabels(location, "codes", rows, tag_names)
@@ -85,10 +86,6 @@ def _fail_unnamed(location: str, found: str) -> NoReturn:
     fail("wrong-shape", location, expected="tags, spans, or class labels with tag_names", found=found, fix=fix)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
 def _read_span(label: Any, location: str, problems: ErrorList) -> tuple[int, int, str] | None:
     """Return a span as (start, end, type), or add to `problems`."""
     parts: Sequence[Any] = ()
@@ -96,10 +93,10 @@ def _read_span(label: Any, location: str, problems: ErrorList) -> tuple[int, int
         parts = [label.get("start"), label.get("end"), label.get("type", label.get("label"))]
     elif isinstance(label, list | tuple) and len(label) in (3, 4):  # a span of the dataset has its surface too
         parts = label[:3]
-    if len(parts) == 3 and _is_whole(parts[0]) and _is_whole(parts[1]) and isinstance(parts[2], str) and parts[2]:
-        start, end, type = int(parts[0]), int(parts[1]), str(parts[2])
-        if 0 <= start < end <= sys.maxsize:
-            return start, end, type
+    if len(parts) == 3 and isinstance(parts[2], str) and parts[2]:
+        start, end = to_integer(parts[0]), to_integer(parts[1])
+        if start is not None and end is not None and 0 <= start < end <= sys.maxsize:
+            return start, end, str(parts[2])
     expected = "a span (start, end, type): whole numbers, 0 <= start < end, and the name of a type"
     fix = "write 3, not 3.0 or '3'; offsets count from 0, the end is exclusive"
     problems.add("wrong-shape", location, expected=expected, found=shorten(label), fix=fix)
@@ -113,9 +110,9 @@ def _decode(rows: Sequence[Sequence[Any]], tag_names: Sequence[str]) -> list[lis
         Problem("wrong-tags", location=f"item {i}, tag {j}", expected=expected, found=shorten(code), fix=fix)
         for i, row in enumerate(rows)
         for j, code in enumerate(row)
-        if not _is_whole(code) or not 0 <= code < len(tag_names)
+        if (number := to_integer(code)) is None or not 0 <= number < len(tag_names)
     )
-    return [[tag_names[code] for code in row] for row in rows]
+    return [[tag_names[operator.index(code)] for code in row] for row in rows]
 
 
 def _locate(location: str, side: str) -> str:

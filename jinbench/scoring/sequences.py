@@ -140,8 +140,8 @@ def compute_metrics(
         tag_names: the names of the labels, such as `dataset.features["ner_tags"].feature.names`, or a mapping such as
             `model.config.id2label`.
         scheme: scheme of tags: `BIO`, `BIOES`, `BMES` or `BILOU`.
-        repair: how to read tags that the scheme forbids, since a model tags token by token: `begin` (as conlleval) or
-            `drop`; None refuses them.
+        repair: how to read tags that the scheme forbids, since a model tags token by token and a window of a long
+            text may begin within a span: `begin` (as conlleval) or `drop`; None refuses them.
 
     Returns:
         A function of predictions and labels, (items, tokens) or logits of them, that returns precision, recall and f1
@@ -179,8 +179,7 @@ def compute_metrics(
                 found = str(wrong[0] if wrong.size else side.dtype)
                 fail("wrong-tags", location, expected=expected, found=found, fix="name all tags, in their order")
         gold_table, predicted_table = (
-            codes_to_table(side[counted], counted.sum(1), tags, types, scheme, side_repair)
-            for side, side_repair in ((labels, None), (predicted, repair))
+            codes_to_table(side[counted], counted.sum(1), tags, types, scheme, repair) for side in (labels, predicted)
         )
         report = StreamingScorer(types, intervals=False).add(gold_table, predicted_table).report()
         scores = {"precision": report.micro.precision, "recall": report.micro.recall, "f1": report.micro.f1 or 0.0}

@@ -17,6 +17,7 @@ from jinbench.seeds.repairs import (
     apply_repairs,
     find_repair,
     strip_chars,
+    to_chars,
     to_text,
 )
 
@@ -214,8 +215,7 @@ class ArticleAssembler:
                 return [], []
             start, end = start + low, start + high
         self.uses[page.id].update(i for i in range(start, end) if not page.text[i].isspace())
-        chars = strip_chars([Char(page.text[i], i) for i in range(start, end)])
-        return chars, list(range(first, last + 1))
+        return to_chars(page.text[start:end], start), list(range(first, last + 1))
 
     def _apply_corrections(self, page: Page, chars: list[Char], lines: list[int]) -> list[Char]:
         """Apply the corrections of these lines that occur in `chars`: another part of a line may have the others."""

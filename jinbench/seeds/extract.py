@@ -262,9 +262,10 @@ def _extract_web_page(path: Path, data: bytes, encoding: str | None, seconds: fl
     markup, original_encoding = _decode(path, data, encoding)
     article = _run_extractor(markup, location, seconds)
     text, title = article["text"], " ".join(article["title"].split())
-    title_lines = int(bool(title) and bool(text.strip()) and title not in text[:500])
-    if title_lines:
-        text = f"{title}\n\n{text}"
+    begins_with_title = text.lstrip().partition("\n")[0].strip() == title
+    if title and text.strip() and title not in text[:500]:
+        text, begins_with_title = f"{title}\n\n{text}", True
+    title_lines = int(bool(title) and begins_with_title)
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
     origin: dict[str, str | int] = {"file": replace_unencodable(path.name), "sha256": files.sha256(data)}
     origin |= {"extractor": f"trafilatura {article['version']}"}

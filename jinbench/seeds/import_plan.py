@@ -3,68 +3,21 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import Problem
 from jinbench.core.files import toml_string
+from jinbench.core.types import JsonObject
 from jinbench.seeds.articles import SENTENCE_END
 from jinbench.seeds.extract import ExtractedPage
 from jinbench.seeds.layout.lines import Line
 from jinbench.seeds.layout.propose import DOUBTFUL, DraftPiece, PageProposal
 from jinbench.seeds.pages import Page
-from jinbench.seeds.repairs import Char, apply_repairs, strip_chars, to_text
+from jinbench.seeds.repairs import Char, apply_repairs, strip_chars, to_chars, to_text
 
 _RULE = f"# {'-' * 111}"
 MAX_PREVIEWED = 20  # pages whose lines are printed
-
-
-class PieceRow(TypedDict):
-    """A proposed piece; `lines`: numbers of page lines, `ref`: the same as articles.toml has it."""
-
-    kind: str
-    ref: str
-    lines: list[int]
-    confidence: float
-    joins: list[float]
-    truncated_start: bool
-    truncated_end: bool
-    doubtful: bool
-    text: str
-
-
-class ArticleRow(TypedDict):
-    """A proposed article."""
-
-    id: str
-    confidence: float
-    doubtful: bool
-    lines: list[PieceRow]
-
-
-class PageRow(TypedDict):
-    """A page to be added; `doubtful` counts pieces and articles."""
-
-    id: str
-    file: str
-    sha256: str
-    source: dict[str, str | int]
-    repairs: list[str]
-    boilerplate: list[str]
-    lines: int
-    joins: int
-    doubtful: int
-    articles: list[ArticleRow]
-
-
-class ImportRecord(TypedDict):
-    """An import as data."""
-
-    written: bool
-    pages: list[PageRow]
-    skipped: list[dict[str, str]]
-    toml: str
 
 
 @dataclass(frozen=True)
@@ -95,9 +48,9 @@ class NewPage:
         refs = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
         return refs + [line.ref for line in boilerplate if not _is_whole(line)]
 
-    def to_dict(self) -> PageRow:
-        """Return the page as data."""
-        articles: list[ArticleRow] = [
+    def to_dict(self) -> JsonObject:
+        """Return the page as data; `ref` of a line is a reference as articles.toml has it, `lines` its page lines."""
+        articles: list[JsonObject] = [
             {
                 "id": f"{self.id}-{n}",
                 "confidence": round(article.confidence, 2),
@@ -119,7 +72,7 @@ class NewPage:
             "articles": articles,
         }
 
-    def _piece_row(self, piece: DraftPiece) -> PieceRow:
+    def _piece_row(self, piece: DraftPiece) -> JsonObject:
         lines = [self.proposal.lines[i] for i in piece.lines]
         text = self._assemble_text(lines)
         truncated_start = piece.kind == "body" and lines[0].follows_continuation
@@ -145,7 +98,7 @@ class NewPage:
             raw = page.line_text(line.number)
             bounds = re.search(r"\[(\d*):(\d*)\]", line.ref)
             start, end = (int(bounds[1] or 0), int(bounds[2] or len(raw))) if bounds else (0, len(raw))
-            chars += strip_chars([Char(char, i) for i, char in enumerate(raw[start:end])])
+            chars += to_chars(raw[start:end])
         return to_text(strip_chars(apply_repairs(chars, self.repairs)))
 
     def to_toml(self) -> str:
@@ -187,7 +140,7 @@ class ImportPlan:
     toml_before: bytes
     skipped: tuple[Problem, ...]
 
-    def to_dict(self, written: bool) -> ImportRecord:
+    def to_dict(self, written: bool) -> JsonObject:
         """Return the plan as data: kind and confidence of each line, order and start of each article."""
         return {
             "written": written,
@@ -223,13 +176,13 @@ def _comment(doubtful: bool) -> str:
     return "# ? " if doubtful else "# "
 
 
-def _describe(piece: PieceRow) -> str:
+def _describe(piece: JsonObject) -> str:
     joins = "".join(f", join {confidence:.2f}" for confidence in piece["joins"])
     joins += ", no continuation found" if piece["truncated_end"] else ""
     return f"{piece['confidence']:.2f} {piece['kind']}{joins}"
 
 
-def _format_page(row: PageRow) -> list[str]:
+def _format_page(row: JsonObject) -> list[str]:
     counts = ((row["lines"], "line"), (len(row["articles"]), "article"), (row["joins"], "join"))
     totals = ", ".join(_count(n, noun) for n, noun in counts)
     lines = [f"page {row['id']}: {row['file']}, {totals}, {row['doubtful']} doubtful"]

@@ -10,6 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from jinbench.core.environment import require_packages
+from jinbench.core.text import INVISIBLE
 from jinbench.core.types import AlignmentRun, CharacterChange
 
 
@@ -25,6 +26,12 @@ Repair = Callable[[list[Char]], list[Char]]
 # A syllable with a tone mark, in brackets: what a converter left behind a character it had looked up.
 _PINYIN = re.compile(r"\([a-zü]*[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]*\)")
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def to_chars(text: str, page_offset: int = 0) -> list[Char]:
+    """Return the characters of a part of a page that a reader sees, without white space at both ends."""
+    invisible = {i for match in INVISIBLE.finditer(text) for i in range(*match.span())}
+    return strip_chars([Char(char, page_offset + i) for i, char in enumerate(text) if i not in invisible])
 
 
 def to_text(chars: Sequence[Char]) -> str:

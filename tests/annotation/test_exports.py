@@ -8,6 +8,7 @@ import pytest
 
 from jinbench.annotation import exports, markup
 from jinbench.annotation.annotators import read_annotators
+from jinbench.annotation.check import check_export
 from jinbench.annotation.labels import LabelSet, read_label_set
 from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
@@ -85,6 +86,24 @@ def test_cancelled_and_other_peoples_annotations_are_left_out(mini: Benchmark) -
     assert len(labels) == len(tasks) - 2
 
 
+@pytest.mark.parametrize("account", [1, {"id": 1}, {"id": 1, "email": ""}, "b@x.invalid"])
+def test_an_export_of_another_account_is_no_empty_one(account: object, mini: Benchmark) -> None:
+    path = exports.export_path(mini, "annotator-a")
+    tasks = json.loads(path.read_text())
+    for task in tasks[1:]:
+        task["annotations"][0]["completed_by"] = account
+    path.write_text(json.dumps(tasks))
+    assert str(check_export(Workspace(mini), "annotator-a")).endswith(
+        f"; {len(tasks) - 1} of other accounts passed over"
+    )
+    tasks[0]["annotations"][0]["completed_by"] = account
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(
+        DataError, match=f"foreign-export\n  expected annotations of annotator-a\n  found    {len(tasks)} of"
+    ):
+        check_export(Workspace(mini), "annotator-a")
+
+
 def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
     seeds, label_set = articles.read_seeds(mini), read_label_set(mini)
     path = tmp_path / "a.jsonl"
@@ -101,16 +120,19 @@ def test_markup_gives_spans(mini: Benchmark, tmp_path: Path) -> None:
 
 
 def test_a_line_break_in_a_surface_is_label_studios_own_spelling(mini: Benchmark) -> None:
-    """Label Studio writes backslash-n into `value.text`; the offsets decide."""
+    """Its page collapses white space and writes backslash-n; the offsets decide."""
     seeds, label_set = articles.read_seeds(mini), read_label_set(mini)
-    passage = dataclasses.replace(next(seeds.passages()), text="天津\n港。")
-    region = {"from_name": "entities", "value": {"start": 0, "end": 4, "text": "天津\\n港", "labels": ["PLACE"]}}
+    passage = dataclasses.replace(next(seeds.passages()), text="天津  \n港。")
+    region = {"from_name": "entities", "value": {"start": 0, "end": 6, "text": "天津 \\n港", "labels": ["PLACE"]}}
     task = {
         "data": {"passage_id": passage.id, "text": passage.text},
         "annotations": [{"completed_by": "a", "result": [region]}],
     }
     (entry,) = exports.parse_export([task], "x", [passage], label_set)
-    assert entry.spans == (Span(0, 4, "PLACE", "天津\n港"),)
+    assert entry.spans == (Span(0, 6, "PLACE", "天津  \n港"),)
+    region["value"] |= {"start": 1, "end": 7}
+    with pytest.raises(DataError, match="span-text-differs"):
+        exports.parse_export([task], "x", [passage], label_set)
 
 
 @pytest.mark.parametrize("offset", ["start", "end"])

@@ -43,7 +43,7 @@ BAD = [
     (["[]"], "labelstudio", {}, "wrong-shape", ["labels in the format labelstudio"]),
     (["{}"], "labelstudio", {}, "wrong-shape", ["a list of tasks", "export the project as JSON"]),
     (["{"], "labelstudio", {}, "broken-json", ["x.txt:2"]),
-    ([GOOD], "spacy", {}, "wrong-shape", ["ents", "it looks like cluener"]),
+    ([GOOD], "spacy", {}, "wrong-shape", ["unlabelled", "it looks like cluener"]),
     ([GOOD], "cluener", {"group": "page"}, "wrong-shape", ["--group", "'page'", "fields here: text, label"]),
     (COLUMNS, "conll", {"group": "page"}, "format-unknown", ["--group", "a format that has it", "conll"]),
     ([GOOD], "cluener", {"scheme": "BMES"}, "format-unknown", ["--scheme", "--out-scheme"]),

@@ -16,6 +16,10 @@ def test_cleaning() -> None:
     assert text[lines[1][0] : lines[1][1]].strip() == "第二行"
     assert [line for _, _, line in batch.split_lines('他说"好" A股', ("spacing", "quotes"))] == ["他说“好”A股"]
     assert batch.clean_text("體育", ("script:t2s",)) == "体育"
+    hidden = [0xAD, 0x34F, 0x200B, 0x200C, 0x200D, 0x200E, 0x202E, 0x2060, 0x2066, 0x3164, 0xFE00, 0xFEFF, 0xE0100]
+    assert batch.clean_text("天" + "".join(map(chr, hidden)) + "津") == "天津"
+    seen = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f468\u200d\U0001f469 \u2764\ufe0f"
+    assert batch.clean_text(seen) == seen
 
 
 def test_a_line_without_end_is_cut_where_sentences_end() -> None:

@@ -217,6 +217,7 @@ def test_arbitrary_input_gives_a_result_or_data_error(
 
 def test_compute_metrics_takes_predictions_of_a_trainer() -> None:
     """With the record that `transformers` gives; padding and special tokens have the label -100."""
+    from seqeval.metrics import f1_score
     from transformers import EvalPrediction
 
     names = ["O", "B-P", "I-P", "B-L", "I-L"]
@@ -230,6 +231,9 @@ def test_compute_metrics_takes_predictions_of_a_trainer() -> None:
     assert compute(EvalPrediction(predictions=(logits, None), label_ids=labels)) == result
     with pytest.raises(DataError, match="wrong-tags"):
         jinbench.compute_metrics(names, repair=None)(EvalPrediction(predictions=logits, label_ids=labels))
+    window = np.array([[-100, 2, 2, 0, 1]])  # of a long text: its first span began in the window before
+    for repair, f1 in (("begin", f1_score([["I-P", "I-P", "O", "B-P"]], [["I-P", "I-P", "O", "B-P"]])), ("drop", 1.0)):
+        assert jinbench.compute_metrics(names, repair=repair)((window.clip(0), window))["f1"] == f1
     for mapping in (dict(enumerate(names)), {str(i): name for i, name in reversed(list(enumerate(names)))}):
         assert jinbench.compute_metrics(mapping)(EvalPrediction(predictions=logits, label_ids=labels)) == result
 

@@ -181,6 +181,26 @@ def test_the_article_is_extracted_from_a_web_page(
     assert len(articles.read_seeds(bare).articles[0].passages) == 6
 
 
+@pytest.mark.parametrize("title", ["港口", "版权所有", "Port and rail", "港口与铁路 - 某报网"])
+def test_the_heading_of_a_short_web_page_is_its_headline(title: str, bare: Benchmark, tmp_path: Path) -> None:
+    heading = title.partition(" - ")[0]
+    html = f"<html><head><title>{title}</title></head><body><h1>{heading}</h1><p>今天上午,钢厂投产。</p></body></html>"
+    page = put(tmp_path / "a.html", html.encode())
+    assert add(bare, page) == 0
+    assert articles.read_seeds(bare).articles[0].title == heading
+
+
+def test_invisible_characters_of_a_page_are_left_out_of_its_passages(bare: Benchmark, tmp_path: Path) -> None:
+    text = "\u200b港口\u00ad与铁路联动发展\n\n\u2060\n今天上午,华星\u00ad钢\ufeff厂在塘\u200b沽投产,年产八百万吨。\n"
+    assert add(bare, put(tmp_path / "a.txt", text.encode())) == 0
+    seeds = articles.read_seeds(bare)
+    (passage,) = seeds.passages()
+    assert passage.text == "今天上午,华星钢厂在塘沽投产,年产八百万吨。"
+    aligned = [text[run.page_start : run.page_start + run.length] for run in passage.runs]
+    assert aligned == ["今天上午,华星", "钢", "厂在塘", "沽投产,年产八百万吨。"]
+    assert seeds.articles[0].title == "港口与铁路联动发展"
+
+
 def test_markup_is_recognised_by_its_beginning(
     bare: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

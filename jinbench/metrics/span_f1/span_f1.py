@@ -22,8 +22,8 @@ Args:
     articles: for each item the article it is from, in whatever order. Without it each item stands for itself; an
         interval that takes items of one article for independent is too narrow.
 Returns:
-    precision, recall, f1 (micro); low and high, the 95 % interval of f1; and for each type its precision, recall, f1,
-    low, high, and number in the gold.
+    precision, recall, f1 (micro); low and high, the 95 % interval of f1; and under types, for each type its precision,
+    recall, f1, low, high, and number in the gold.
 Example:
     >>> metric = evaluate.load("jinbench/metrics/span_f1")
     >>> metric.compute(predictions=[["B-X", "I-X"]], references=[["B-X", "I-X"]])["f1"]
@@ -53,7 +53,5 @@ class SpanF1(evaluate.Metric):  # type: ignore[misc]
             predictions=predictions, gold=references, scheme=scheme, repair=repair, articles=articles
         )
         keys = ("precision", "recall", "f1", "low", "high")
-        found = {key: getattr(report.micro, key) for key in keys}
-        return found | {
-            cell.name: {key: getattr(cell, key) for key in keys} | {"number": cell.gold} for cell in report.labels
-        }
+        types = {cell.name: {key: getattr(cell, key) for key in keys} | {"number": cell.gold} for cell in report.labels}
+        return {key: getattr(report.micro, key) for key in keys} | {"types": types}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinbench.seeds.repairs import HAN, Char, apply_repairs, convert_script, strip_chars, to_text
+from jinbench.seeds.repairs import HAN, apply_repairs, convert_script, strip_chars, to_chars, to_text
 
 _REFERENCE = (
     r"[（(【\[]\s*(?:上接|下转|下轉|紧接|緊接|转接|轉接|接|转|轉)[^）)】\]]{0,10}[版页頁面][^）)】\]]{0,6}[）)】\]]"
@@ -72,8 +72,7 @@ def _split_line(number: int, raw: str, repairs: Sequence[str], blank_before: int
 
 def repair_line(text: str, repairs: Sequence[str]) -> str:
     """Return `text` as `read_seeds` reads it: after the repairs, without white space at either end."""
-    chars = strip_chars([Char(char, i) for i, char in enumerate(text)])
-    return to_text(strip_chars(apply_repairs(chars, repairs)))
+    return to_text(strip_chars(apply_repairs(to_chars(text), repairs)))
 
 
 def detect_repairs(page: str) -> tuple[str, ...]:
