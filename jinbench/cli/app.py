@@ -36,13 +36,14 @@ from jinbench.cli import (  # noqa: F401  (a command is there once its module is
     verify,
 )
 from jinbench.cli.annotate import annotate_commands
-from jinbench.cli.common import EXIT_DATA, EXIT_SERVER, EXIT_USAGE, commands, format_problems, problems_as_json
+from jinbench.cli.common import EXIT_DATA, EXIT_SERVER, EXIT_USAGE, commands, echo, format_problems, problems_as_json
 from jinbench.cli.labels import labels_commands
 from jinbench.cli.labelstudio import labelstudio_commands
 from jinbench.cli.seeds import seeds_commands
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.core.environment import EXTRAS, extra_install_command
 from jinbench.core.errors import JinbenchError, ServerError, UsageError
+from jinbench.core.text import escape_invisible
 
 PANELS = {
     "Use it": ("score", "compare", "rank", "verify", "submit", "prompt", "parse"),
@@ -97,7 +98,7 @@ def _root(
         raise typer.BadParameter(f"{root} is not a folder", param_hint="--root")
     ctx.obj = find_benchmark(root)
     if version:
-        typer.echo(version_text(ctx.obj))
+        echo(version_text(ctx.obj))
         raise typer.Exit
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
@@ -117,8 +118,8 @@ def version_text(benchmark: Benchmark) -> str:
 def exit_with_error(error: JinbenchError) -> NoReturn:
     """The one place where what went wrong becomes text and an exit code."""
     if error.problems and "--json" in sys.argv:
-        typer.echo(problems_as_json(error.problems))
-    typer.echo(format_problems(error.problems) if error.problems else str(error), err=True)
+        echo(problems_as_json(error.problems))
+    echo(format_problems(error.problems) if error.problems else str(error), err=True)
     codes = {ServerError: EXIT_SERVER, UsageError: EXIT_USAGE}
     sys.exit(codes.get(type(error), EXIT_DATA))
 
@@ -146,5 +147,5 @@ def main() -> None:
         typer.echo(f"The package {package} is not installed. Type: {extra_install_command(EXTRAS[package])}", err=True)
         sys.exit(EXIT_DATA)
     except OSError as error:
-        typer.echo(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", err=True)
+        echo(f"{escape_invisible(str(error.filename or 'a file'))}: {(error.strerror or str(error)).lower()}", err=True)
         sys.exit(EXIT_DATA)

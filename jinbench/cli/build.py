@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jinbench import annotation
-from jinbench.cli.common import JSON, commands, emit, progress, to_dicts, writable_benchmark
+from jinbench.cli.common import JSON, commands, echo, emit, progress, to_dicts, writable_benchmark
 from jinbench.core.benchmark import Benchmark
 
 
@@ -62,7 +62,7 @@ def build_all(benchmark: Benchmark, as_json: bool) -> None:
         for result in rebuild(benchmark, step):
             results.append(result)
             if not as_json:
-                typer.echo(str(result))
+                echo(str(result))
     emit(to_dicts(results), as_json, lambda: f"{sum(r.state == 'rebuilt' for r in results)} rebuilt.")
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, commands, emit, to_dicts
+from jinbench.cli.common import EXIT_DATA, JSON, benchmark_of, commands, echo, emit, to_dicts
 
 
 @commands.command()
@@ -19,7 +19,7 @@ def check(ctx: typer.Context, as_json: JSON = False) -> None:
     for result in check_benchmark(benchmark_of(ctx)):
         results.append(result)
         if not as_json:
-            typer.echo(str(result))
+            echo(str(result))
     failed = sum(not result.ok for result in results)
     emit(to_dicts(results), as_json, lambda: f"{len(results) - failed} of {len(results)} checks passed.")
     if failed:

@@ -11,6 +11,7 @@ import typer
 
 from jinbench.core.benchmark import Benchmark, is_installed
 from jinbench.core.errors import Problem, abridge_problems, fail
+from jinbench.core.text import escape_invisible
 from jinbench.core.types import JsonObject, Step
 
 EXIT_DATA, EXIT_USAGE, EXIT_SERVER = 1, 2, 3
@@ -43,13 +44,12 @@ def writable_benchmark(ctx: typer.Context) -> Benchmark:
 
 
 def emit(value: object, as_json: bool, text: Callable[[], str]) -> None:
-    printed = json.dumps(value, ensure_ascii=False, indent=1) if as_json else text()
-    typer.echo(_escaped(printed))
+    echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else text())
 
 
-def _escaped(text: str) -> str:
-    """Escape what UTF-8 cannot encode, such as half a surrogate pair, as JSON does."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text in which others may have put something: nothing in it acts on the terminal."""
+    typer.echo(escape_invisible(text, keep="\n\t"), err=err, nl=nl)
 
 
 def format_problems(problems: Sequence[Problem]) -> str:
@@ -63,11 +63,11 @@ def format_problems(problems: Sequence[Problem]) -> str:
 
 def problems_as_json(problems: Sequence[Problem]) -> str:
     """`{"problems": […]}`, all of them."""
-    return _escaped(json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1))
+    return json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1)
 
 
 def say(text: str) -> None:
-    typer.echo(text, err=True)
+    echo(text, err=True)
 
 
 def to_dicts(records: Iterable[Any]) -> list[JsonObject]:
@@ -91,7 +91,7 @@ def progress() -> Iterator[Step]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -101,7 +101,7 @@ def progress() -> Iterator[Step]:
 
         def step(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
+                tasks[what] = bars.add_task(escape_invisible(what), total=total)
             bars.update(tasks[what], completed=done, total=total)
             if done >= total:
                 bars.update(tasks[what], visible=False)
@@ -113,6 +113,6 @@ def format_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Records as a plain table."""
     if not rows:
         return ""
-    table = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    table = [list(rows[0]), *([escape_invisible(str(value)) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import JSON, benchmark_of, commands, emit, say
+from jinbench.cli.common import JSON, benchmark_of, commands, echo, emit, say
 
 
 @commands.command()
@@ -56,5 +56,5 @@ def prompt(
         files.write_text(out, files.dump_jsonl(made.rows))
         emit(made.summary, as_json, lambda: f"{made}\nwrote {out}")
         return
-    typer.echo(files.dump_jsonl(made.rows), nl=False)
+    echo(files.dump_jsonl(made.rows), nl=False)
     say(json.dumps(made.summary, ensure_ascii=False, indent=1) if as_json else str(made))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import EXIT_DATA, JSON, commands, emit, progress, writable_benchmark
+from jinbench.cli.common import EXIT_DATA, JSON, commands, echo, emit, progress, writable_benchmark
 
 
 @commands.command()
@@ -36,7 +36,7 @@ def reproduce(
         for check in job.reproduce(benchmark, target.resolve(), step, curves):
             checks.append(check)
             if not as_json:
-                typer.echo(str(check))
+                echo(str(check))
     failed = sum(check.status == job.FAIL for check in checks)
     counts = {status: sum(check.status == status for check in checks) for status in (job.OK, job.OKISH, job.FAIL)}
     emit(

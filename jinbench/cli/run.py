@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from jinbench.cli.common import JSON, benchmark_of, commands, emit, format_table, progress, say, writable_benchmark
+from jinbench.cli.common import (
+    JSON,
+    benchmark_of,
+    commands,
+    echo,
+    emit,
+    format_table,
+    progress,
+    say,
+    writable_benchmark,
+)
 from jinbench.core.errors import DataError, Problem
 from jinbench.core.types import JsonObject
 
@@ -92,10 +102,10 @@ def run(
         )
         if not as_json:
             for score in result.scores.values():
-                typer.echo(f"{recipe.name:16}{score.headline}")
+                echo(f"{recipe.name:16}{score.headline}")
             if measured_curve:
-                typer.echo(f"{'':16}{measured_curve.verdict}")
-            typer.echo(f"{'':16}predictions and scores in {folder}/")
+                echo(f"{'':16}{measured_curve.verdict}")
+            echo(f"{'':16}predictions and scores in {folder}/")
     emit(records, as_json, lambda: "\n" + format_table([_summary(record) for record in records if "run" in record]))
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import NoReturn
 
+from jinbench.core.text import escape_invisible
+
 IN_EXCEPTION = 3  # problems of one code that the text of an exception shows
 MANY, IN_TERMINAL = 50, 20  # of more than `MANY` problems of one code in one file, a command prints so many
 
@@ -99,9 +101,8 @@ class Problem:
             raise KeyError(f"unregistered problem code {self.code!r}")
 
     def __str__(self) -> str:
-        return (
-            f"{self.location}: {self.code}\n  expected {self.expected}\n  found    {self.found}\n  try      {self.fix}"
-        )
+        location, expected, found, fix = map(escape_invisible, (self.location, self.expected, self.found, self.fix))
+        return f"{location}: {self.code}\n  expected {expected}\n  found    {found}\n  try      {fix}"
 
 
 class ErrorList(list[Problem]):

@@ -20,7 +20,7 @@ except ImportError:  # Windows: nothing is locked there, and nothing swept
 
 from jinbench.core.errors import DataError, ErrorList, Problem, fail, shorten
 from jinbench.core.schemas import check_shape
-from jinbench.core.text import replace_unencodable
+from jinbench.core.text import escape_invisible
 from jinbench.core.types import JsonObject
 
 UNFINISHED = ".jinbench-unfinished-"  # begins the name of what is not finished; eight characters follow
@@ -33,9 +33,9 @@ def sha256(data: bytes) -> str:
 def display_path(path: Path) -> str:
     """Return `path` for a message: relative to the current folder if it is below it."""
     try:
-        return replace_unencodable(str(path.resolve().relative_to(Path.cwd())))
+        return escape_invisible(str(path.resolve().relative_to(Path.cwd())))
     except (ValueError, RuntimeError, OSError):  # outside of it; a link to itself
-        return replace_unencodable(str(path))
+        return escape_invisible(str(path))
 
 
 def read_bytes(path: Path, fix: str = "check the path") -> bytes:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jinbench.core.text import escape_invisible
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -18,4 +20,5 @@ def make_environment(folder: Path, *, autoescape: bool) -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: escape_invisible(value, keep="\n\t") if type(value) is str else value,
     )

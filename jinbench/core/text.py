@@ -1,5 +1,6 @@
 """Sentence segmentation; control characters; text that UTF-8 can encode; names of files."""
 
+import json
 import re
 import unicodedata
 from typing import NamedTuple
@@ -36,7 +37,34 @@ def _is_name_part(part: str) -> bool:
     plain = unicodedata.normalize("NFKC", part)
     if plain.startswith(".") or _SEPARATORS & {*part} or {"/", "\\"} & {*plain} or _RESERVED.fullmatch(plain):
         return False
-    return not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in part)
+    return all(map(is_visible, part))
+
+
+_BLANK = set("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks without a glyph
+
+
+def escape_invisible(text: str, keep: str = "") -> str:
+    """Replace characters that act on a terminal or cannot be seen by escapes, as JSON writes them; but those of `keep`.
+
+    These are control and format characters, line breaks, half surrogate pairs, and letters without a glyph.
+    """
+    return "".join(char if is_visible(char) or char in keep else json.dumps(char)[1:-1] for char in text)
+
+
+_MARKUP = re.compile(r"[\\`*~\[\]|#$!>]|(?<![^\W_])_|_(?![^\W_])|^[-+=]|(?<=^\d)[.)]")
+
+
+def escape_markdown(text: str) -> str:
+    """Escape text for a line or a cell of Markdown: no markup, link, picture, mention or formula, and no line break."""
+    text = _MARKUP.sub(r"\\\g<0>", escape_invisible(" ".join(text.split())))
+    for character, reference in (("&", "&amp;"), ("<", "&lt;"), ("@", "&#64;"), ("://", "&#58;//")):
+        text = text.replace(character, reference)
+    return re.sub(r"(www)\.", r"\1&#46;", text, flags=re.IGNORECASE)
+
+
+def is_visible(char: str) -> bool:
+    """Return whether a character is seen, or is a space that takes room."""
+    return char not in _BLANK and (char.isprintable() or unicodedata.category(char) == "Zs")
 
 
 class Sentence(NamedTuple):

@@ -16,6 +16,7 @@ from jinbench.annotation.errata import read_errata
 from jinbench.annotation.labels import LabelDefinition, read_label_set
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.templates import make_environment
+from jinbench.core.text import escape_invisible, replace_unencodable
 from jinbench.core.types import JsonObject
 from jinbench.core.version import __version__
 from jinbench.dataset.load import read_manifest
@@ -99,7 +100,8 @@ def render_page(
         script=script,
         script_hash=_hash(script),
     )
-    return text.encode("utf-8", "replace").decode()  # half a surrogate pair, which JSON may hold, cannot be written
+    # Half a surrogate pair cannot stand in an address; the other escapes are those of JSON inside the data.
+    return escape_invisible(replace_unencodable(text), keep="\n\t")
 
 
 def read_strings() -> dict[str, dict[str, str]]:
