@@ -23,6 +23,10 @@ HOSTILE = {
     "tag": "a\U000e0041b",
     "separator": "a\u2028b\u2029c",
 }
+COMMANDS = (
+    "verify {}", "seeds add {}", "submit {}", "score {}", "parse {}", "run {}", "compare {} other.jsonl",
+    "hydrate {} --pages . --out o", "convert {} --to conll --out x", "convert {} --from brat --to conll --out x",
+)  # fmt: skip
 TABLE = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
@@ -40,10 +44,7 @@ def assert_harmless(output: str, text: str) -> None:
 
 
 @TABLE
-@pytest.mark.parametrize(
-    "command", ["verify {}", "seeds add {}", "submit {}", "score {}", "convert {} --to conll --out x", "parse {}",
-                "compare {} other.jsonl", "run {}", "hydrate {} --pages . --out o", "convert {} --from brat --to conll --out x"]
-)  # fmt: skip
+@pytest.mark.parametrize("command", COMMANDS)
 def test_names_of_files(
     command: str, text: str, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
