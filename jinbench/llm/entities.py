@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jinbench.llm import align
 from jinbench.llm.align import FoldedText, Quote
@@ -159,7 +159,7 @@ class NerParser(ReplyParser):
         folded = align.fold_text(surface).text
         return bool(folded) and folded in align.fold_text(self.text).text
 
-    def fits_text(self, labels: Sequence[Quote | None]) -> bool:
+    def fits_text(self, labels: Iterable[Quote | None]) -> bool:
         """Return whether one of the labels exists and has a surface of the text."""
         return any(label and self.is_label(label.type) and self.occurs(label.surface) for label in labels)
 

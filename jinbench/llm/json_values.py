@@ -32,6 +32,7 @@ _FULL_WIDTH = str.maketrans("\uff3b\uff3d\uff5b\uff5d\uff1a\uff0c\uff02【】", 
 # Lists without anything that can be read, such as [...], which are not empty.
 _PLACEHOLDER = re.compile(r"\[(?:\s*(?=[)}])|(?=[^\w\s])[^\w\"'“\[\]{}()/#]*\])")
 _OBJECT = re.compile(r"\{[^{}]*\}|\{[^{}\[\]]*,(?=\s*\{)")  # innermost; also one whose bracket is missing
+_OPEN_KEY = re.compile(r"""(\{\s*"\w+)(\s*[:\uff1a]\s*)(?=[\[{])""")  # a key without its end, before a list
 _ESCAPED = re.compile(r"""[\[{][^"]*?\\"(?:[^"\\]|\\.)*""", re.DOTALL)  # JSON in a string of JSON
 _SLIPS = [  # in an object: two colons, a key without its end, a value without its end, a key without a colon
     (re.compile(r"""(?<=")\s*[:\uff1a]{2,}(?=\s*")"""), ":"),
@@ -121,9 +122,10 @@ def _repair(text: str) -> tuple[list[Any], int, bool]:
         try:
             end = _DECODER.raw_decode(text, brace)[1]
         except (ValueError, RecursionError):
-            match = _OBJECT.match(text, brace)
+            match = _OPEN_KEY.match(text, brace) or _OBJECT.match(text, brace)
             end = match.end() if match else brace + 1
-        pieces.append(text[start:brace] + (_repair_object(match[0]) if match else text[brace:end]))
+        repaired = match.expand(r'\1"\2') if match and match.re is _OPEN_KEY else match and _repair_object(match[0])
+        pieces.append(text[start:brace] + (repaired or text[brace:end]))
         start = end
         ends.append((ends[-1][0] + len(pieces[-1]), start))
     plain = "".join([*pieces, text[start:]])

@@ -61,6 +61,9 @@ class LineReader:
             return True
         if self.columns and len(cells) == len(self.columns):
             return self.add_fields(list(zip(self.columns, cells, strict=True)))
+        if self.columns and line.strip().startswith("|"):
+            self.labels.append(Quote(text, ""))  # a row that breaks off, to be reported
+            return True
         text = BULLET.sub("", text, count=1).strip(TRIMMED)
         text = text if self.occurs(text) else text.rstrip("。.")
         fields = [_split_colon(part) for part in _COMMA.split(text)]

@@ -2,18 +2,27 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinbench.llm import align
 from jinbench.llm.align import Quote
 from jinbench.llm.json_values import JsonValue, KeyValuePairs, find_values, unpack_strings
+from jinbench.llm.lines import TYPE
 from jinbench.llm.report import ParseReport
 from jinbench.scoring.gold import LabelKey
 
 # What tells JSON that may be an answer from brackets in prose.
 _QUOTED = re.compile(r"[\"'“”「\uff02]|\{[^{}]*[:\uff1a]")
 _NEW_ANSWER = re.compile(r"[.!?。\uff01\uff1f]\s*\w|最终|答案|修正|更正|final|answer|correct", re.IGNORECASE)
+# In what is left of broken JSON: what is between its parts, before and behind a list, and the key of a type.
+_BROKEN_LIST = re.compile(r"""(?=.*[,\]}])[\s,"'\]}]+""", re.DOTALL)
+_KEY_BEFORE = re.compile(r"""["'”]\s*[:\uff1a]\s*\Z""")
+_END = re.compile(r"""\s*(?:[,}\]]|\w+["'”])""")
+_TYPE_KEY = re.compile(rf"""["'“{{,]\s*({"|".join(TYPE)})["'”]?\s*(?:[:\uff1a=]|["'“{{}}])""", re.IGNORECASE)
+_STRING = re.compile(r"""(?<=["'“”])[^"'“”\n]{1,60}(?=["'”])""")
+_STRAY_END = re.compile(r"""["'”]\s*[\]}]""")
 _REMARK = re.compile(r"[(\uff08][^()\uff08\uff09\n]*\Z")  # such as “(others: []”
 _MAX_BETWEEN = 10  # letters between two labels of one answer, such as “Entity 2:”
 
@@ -73,7 +82,13 @@ class ReplyParser:
         if chosen is None or (breaks_off and not self.has_known_label(chosen.labels)):
             self.report.leave_out("truncated" if breaks_off else "unreadable", self.id, reply.strip())
             return None
-        self.report.notes["salvaged"] += bool(breaks_off or (source and source.repaired and None in chosen.labels))
+        if source and chosen.labels:
+            read = [answer.source for answer in answers if answer.source and answer.source is not source]
+            read += [value for value in unread if not value.repaired]
+            lost = self.count_lost(reply, read, source, len(chosen.labels))
+            chosen.labels += [None] * lost
+            breaks_off = breaks_off or lost > 0 or (source.repaired and None in chosen.labels)
+        self.report.notes["salvaged"] += bool(breaks_off)
         return self.accept(chosen)
 
     def find_answers(self, reply: str) -> tuple[list[LabelList], list[JsonValue]]:
@@ -85,22 +100,44 @@ class ReplyParser:
             is_quoted = bool(_QUOTED.search(written))
             answer = self.read_value(unpack_strings(value.value))
             has_label = answer is not None and self.has_known_label(answer.labels)
-            if answer is None or (value.truncated and (answer.single or not has_label)):
+            if (
+                answer is None
+                or (value.truncated and (answer.single or not has_label))
+                or (value.repaired and answer.labels and not self.fits_text(answer.labels))
+            ):
                 if (is_quoted and not _is_metadata(value)) or (value.truncated and not written.strip("[{ \n")):
                     unread.append(value)
+            elif not answer.labels and _is_fragment(reply, value):
+                unread.append(value)
             elif not answer.labels and (_is_remark(reply, value) if answers else _is_braces(reply, value)):
                 continue
             elif is_quoted or has_label or not answer.labels:
+                last = answers[-1] if answers and answers[-1].labels and answer.labels else None
+                between = reply[last.source.end : value.start] if last and last.source else ""
+                is_single = answer.single and last is not None and last.single
+                is_broken = _BROKEN_LIST.fullmatch(between) or (answer.single and not between.strip(" "))
+                if last and last.source and (is_broken or (is_single and _is_same_answer(between))):
+                    answer = LabelList([*last.labels, *answer.labels], is_single)
+                    value = value._replace(start=last.source.start, repaired=value.repaired or last.source.repaired)
+                    answers.pop()
                 answer.source = value
-                last = answers[-1] if answers and answer.single and answers[-1].single else None
-                if last and last.source and _is_same_answer(reply[last.source.end : value.start]):
-                    answers[-1] = LabelList([*last.labels, *answer.labels], True, value)
-                else:
-                    answers.append(answer)
+                answers.append(answer)
         return answers, unread
+
+    def count_lost(self, reply: str, others: Sequence[JsonValue], source: JsonValue, labels: int) -> int:
+        """Return how many labels seem to be written in broken JSON beyond those that were read from `source`."""
+        stray = _blank_out(reply, sorted([*others, source], key=lambda value: value.start))
+        written = stray + reply[source.start : source.end] * source.repaired
+        types = sum(self.is_label(name) for name in _STRING.findall(written))
+        keys = max(Counter(_TYPE_KEY.findall(written)).values(), default=0)
+        return max(max(types, keys) - labels * source.repaired, bool(_STRAY_END.search(stray)))
 
     def has_known_label(self, labels: Iterable[Quote | None]) -> bool:
         return any(label is not None and self.is_label(label.type) for label in labels)
+
+    def fits_text(self, labels: Iterable[Quote | None]) -> bool:
+        """Return whether one of the labels can be one of the item."""
+        return self.has_known_label(labels)
 
     def resolve_types(self, labels: Sequence[Quote | None]) -> list[Quote]:
         """Return the labels whose type exists, with its name; report the others."""
@@ -150,6 +187,11 @@ def _join_mappings(values: Iterable[JsonValue], reply: str) -> list[JsonValue]:
     return joined
 
 
+def _is_fragment(reply: str, value: JsonValue) -> bool:
+    """Return whether a list stands in what is left of broken JSON."""
+    return bool(_KEY_BEFORE.search(reply[max(0, value.start - 9) : value.start])) or bool(_END.match(reply, value.end))
+
+
 def _is_remark(reply: str, value: JsonValue) -> bool:
     return bool(_REMARK.search(reply, max(0, value.start - 20), value.start))
 
@@ -174,7 +216,7 @@ def _is_metadata(value: JsonValue) -> bool:
     return is_mapping and not any(isinstance(part, str | list) for _, part in value.value)
 
 
-def _blank_out(reply: str, values: Iterable[JsonValue], start: int) -> str:
+def _blank_out(reply: str, values: Iterable[JsonValue], start: int = 0) -> str:
     """Return what follows `start`, with a character in place of each of the values."""
     pieces = []
     for value in values:

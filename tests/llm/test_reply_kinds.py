@@ -396,3 +396,19 @@ def test_json_in_strings_of_json_is_read(entities: str) -> None:
                   json.dumps([A, B]), f"结果:{json.dumps(entities)}。", entities.replace('"', '\\"'),
                   entities.replace('"', "&quot;")):  # fmt: skip
         assert parse(TEXT, reply)[0] == to_labels(BOTH), reply
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from([PAIR, f'{{"entities": {PAIR}, "relations": []}}']), st.data())
+def test_one_wrong_character_loses_no_label_in_silence(reply: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(reply) - 1))
+    written = data.draw(st.sampled_from(["", *'"{}[],:x“\n']))
+    labels, report = parse(TEXT, reply[:place] + written + reply[place + 1 :])
+    assert labels is None or labels
+    assert len(labels or "12") == 2 or report.left_out or report.notes["salvaged"] or report.notes["several"]
+
+
+def test_row_of_a_table_that_breaks_off_is_reported() -> None:
+    labels, report = parse(TEXT, "| 实体 | 类型 |\n|---|---|\n| 北京 | LOCATION |\n| 天津荣程")
+    assert labels == to_labels(OTHER)
+    assert [*report.left_out] == ["unknown-type"]
