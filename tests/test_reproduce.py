@@ -16,7 +16,7 @@ from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
 from tests.helpers.paths import ROOT
-from tests.helpers.recipes import MEMORIZING_RECIPE, add_crosswalk, run_and_store
+from tests.helpers.recipes import MEMORIZING_RECIPE, add_crosswalk, measure_curve, run_and_store
 
 
 @pytest.mark.server
@@ -135,7 +135,7 @@ def silent(what: str, done: int, of: int) -> None:
 def test_a_recipe_is_run_again_with_its_curve(mini: Benchmark, tmp_path: Path) -> None:
     benchmark = add_crosswalk(mini)
     result = run_and_store(benchmark, "memory", MEMORIZING_RECIPE.format(more="CURVE = True"))
-    learning_curve.write_curve(learning_curve.measure_curve(benchmark, result), benchmark.baselines / "memory")
+    learning_curve.write_curve(measure_curve(benchmark, result), benchmark.baselines / "memory")
     again = Benchmark(tmp_path / "again")
     shutil.copytree(benchmark.root, again.root)
     shutil.rmtree(again.baselines / "memory")

@@ -12,8 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinbench.baselines.recipe import Recipe
-from jinbench.baselines.run import SPLITS, Fold, Record, RunResult, read_experiment, run_recipe, write_result
-from jinbench.baselines.sandbox import NO_LIMITS, Limits
+from jinbench.baselines.run import (
+    SPLITS,
+    Experiment,
+    Record,
+    Round,
+    RunResult,
+    read_experiment,
+    score_fits,
+    write_result,
+)
+from jinbench.baselines.sandbox import NO_LIMITS, FitResult, Limits, run_rounds
 from jinbench.baselines.worker import Row
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -101,22 +110,26 @@ class LearningCurve:
         return f"{change}. The last step {reason}: whether more pages would help this system is open."
 
 
-def measure_curve(
-    benchmark: Benchmark, result: RunResult, progress: Step = lambda name, done, of: None
-) -> LearningCurve:
-    """Measure the learning curve of a recipe whose cross-validation is `result`. Raises what `run_recipe` raises."""
-    experiment = read_experiment(benchmark, result.recipe)
-    gold = experiment.gold[FOLDS]
-    folds = list(experiment.cross_validation_folds)
-    jobs = [(step, repeat, fold) for step in FRACTIONS[:-1] for repeat in range(REPEATS) for fold in folds]
+def list_rounds(experiment: Experiment) -> list[Round]:
+    """Return the rounds of a curve but for its last step, which is the cross-validation."""
+    folds = list(experiment.cross_validation)
+    return [
+        Round(FOLDS, _select_first_articles(fold, step, repeat), fold.batches)
+        for step in FRACTIONS[:-1]
+        for repeat in range(REPEATS)
+        for fold in folds
+    ]
+
+
+def measure_curve(benchmark: Benchmark, result: RunResult, fits: Sequence[FitResult]) -> LearningCurve:
+    """Measure the learning curve of a recipe whose cross-validation is `result`, from the fits of `list_rounds`."""
+    experiment = read_experiment(benchmark, result.recipe, (FOLDS,))
+    gold = experiment.read_golds()[FOLDS]
+    folds = list(experiment.cross_validation)
+    keys = [(step, repeat) for step in FRACTIONS[:-1] for repeat in range(REPEATS) for _ in folds]
     predicted: dict[tuple[float, int], dict[str, frozenset[LabelKey]]] = {(1.0, 0): dict(result.predictions[FOLDS])}
-    with experiment.create_sandbox() as box:
-        for done, (step, repeat, fold) in enumerate(jobs):
-            progress(f"{result.recipe.name}, learning curve", done, len(jobs))
-            train = _select_first_articles(fold, step, repeat)
-            fit = box.fit_predict(train, experiment.training_labels(train), fold.held_out)
-            predicted.setdefault((step, repeat), {}).update(fit.predictions[0])
-    progress(f"{result.recipe.name}, learning curve", len(jobs), len(jobs))
+    for key, fit in zip(keys, fits, strict=True):
+        predicted.setdefault(key, {}).update(fit.predictions[0])
 
     sums = {
         key: score.sum_by_article(gold, score.count_predictions(gold, labels).sum(1))
@@ -160,7 +173,7 @@ def measure_curve(
     )
 
 
-def _select_first_articles(fold: Fold, fraction: float, repeat: int) -> list[Row]:
+def _select_first_articles(fold: Round, fraction: float, repeat: int) -> list[Row]:
     """Return the training rows of the first articles, in their order. Which come first depends on their ids alone."""
     articles = sorted({row["article_id"] for row in fold.train}, key=lambda id: _hash_article(repeat, id))
     chosen = set(articles[: max(1, round(fraction * len(articles)))])
@@ -189,8 +202,10 @@ def run_and_store(
     curve: bool = False,
 ) -> tuple[RunResult, LearningCurve | None]:
     """Run a recipe, with `curve` measure its learning curve, and write both into a folder when all is done."""
-    result = run_recipe(benchmark, recipe, step, splits, limits)
-    measured = measure_curve(benchmark, result, step) if curve else None
+    fits = run_rounds(benchmark, recipe, splits, limits, step)
+    curve_fits = run_rounds(benchmark, recipe, splits, limits, step, curve=True) if curve else []
+    result = score_fits(benchmark, recipe, splits, fits)
+    measured = measure_curve(benchmark, result, curve_fits) if curve else None
     write_result(result, folder)
     if measured:
         write_curve(measured, folder)

@@ -27,14 +27,17 @@ class NoiseTier:
 
 
 def read_noise_tiers(benchmark: Benchmark, crosswalk: str = "") -> list[NoiseTier]:
-    """Read the noisy sentences. Raises DataError [file-missing], [file-changed], [declaration-unknown]."""
+    """Read the noisy sentences, the highest level first: what a level leaves alone, lower ones leave alone too.
+
+    Raises DataError [file-missing], [file-changed], [declaration-unknown].
+    """
     rows = load.read_rows(benchmark, task_config("ner", NOISY))
     gold = read_task_gold(benchmark, "ner", NOISY, crosswalk)
     tiers = []
     for kind, level in dict.fromkeys((row["kind"], row["level"]) for row in rows):
         mask = [(row["kind"], row["level"]) == (kind, level) for row in rows]
         tiers.append(NoiseTier(kind, level, gold.select(mask), [*_mask_ids(itertools.compress(rows, mask))]))
-    return tiers
+    return sorted(tiers, key=lambda tier: -tier.level)
 
 
 def _mask_ids(rows: Iterable[Row]) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from jinbench.baselines import robustness, sandbox
 from jinbench.baselines.recipe import Recipe
 from jinbench.baselines.robustness import NoiseResult
-from jinbench.baselines.sandbox import NO_LIMITS, FitResult, Limits, Sandbox
+from jinbench.baselines.sandbox import NO_LIMITS, FitResult, Limits
 from jinbench.baselines.worker import Row
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -36,31 +36,28 @@ VERSIONS = ("jinbench", "numpy", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True)
-class Fold:
-    """Rows to fit on and rows to predict, whose predictions count for `split`."""
+class Round:
+    """Rows to fit on and batches of rows to predict, whose predictions count for `split`."""
 
     split: str
     train: list[Row]
-    held_out: list[Row]
+    batches: list[list[Row]]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The rows and the gold that a recipe is run on; the gold never reaches the sandbox."""
+    """The rows that a recipe is run on, with all their labels: no process has it while the recipe runs."""
 
     benchmark: Benchmark
     recipe: Recipe
     rows: list[Row]
-    gold: dict[str, Gold]  # by split
-    label_names: tuple[str, ...]  # that the recipe may predict
-    sector_names: tuple[str, ...]
     splits: tuple[str, ...] = SPLITS
-    limits: Limits = NO_LIMITS
 
     def training_labels(self, rows: list[Row]) -> list[list[object]]:
         """Return the labels of `rows` as `fit` gets them: spans as lists, or names of sectors."""
         if self.recipe.task == "sector":
-            return [[self.sector_names[number] for number in row["sectors"]] for row in rows]
+            names = self._names
+            return [[names[number] for number in row["sectors"]] for row in rows]
         types = self._types
         return [
             [(s["start"], s["end"], types[s["type"]], s["surface"]) for s in row["spans"] if types[s["type"]]]
@@ -68,47 +65,62 @@ class Experiment:
         ]
 
     @cached_property
-    def _types(self) -> dict[str, str]:
-        crosswalk = self.recipe.crosswalk
-        return crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self.label_names}
+    def _names(self) -> list[str]:
+        return load.read_manifest(self.benchmark)["labels"][self.recipe.task]
 
     @cached_property
-    def folds(self) -> list[Fold]:
-        """The fixed split and the folds of the cross-validation, as far as `splits` asks for them."""
-        fixed = ([row for row in self.rows if row["split"] == split] for split in ("train", "test"))
-        return [
-            *([Fold("test", *fixed)] if "test" in self.splits else ()),
-            *(self.cross_validation_folds if FOLDS in self.splits else ()),
-        ]
+    def _types(self) -> dict[str, str]:
+        crosswalk = self.recipe.crosswalk
+        return crosswalk_types(self.benchmark, crosswalk) if crosswalk else {name: name for name in self._names}
 
     @property
-    def cross_validation_folds(self) -> Iterator[Fold]:
+    def cross_validation(self) -> Iterator[Round]:
         for fold in sorted({row[FOLD_COLUMN] for row in self.rows}):
             sides = ([row for row in self.rows if (row[FOLD_COLUMN] == fold) is held_out] for held_out in (False, True))
-            yield Fold(FOLDS, *sides)
+            yield Round(FOLDS, next(sides), [next(sides)])
 
-    def create_sandbox(self) -> Sandbox:
-        return Sandbox(self.recipe, self.label_names, self.limits)
+    @cached_property
+    def has_noise(self) -> bool:
+        return (
+            self.recipe.task == "ner"
+            and "test" in self.splits
+            and load.has_config(self.benchmark, task_config("ner", NOISY))
+        )
+
+    def read_golds(self) -> dict[str, Gold]:
+        """Read the gold of each split, and with "test" that under noise."""
+        splits = (*self.splits, *((NOISY,) if self.has_noise else ()))
+        return {
+            split: read_task_gold(self.benchmark, self.recipe.task, split, self.recipe.crosswalk) for split in splits
+        }
 
 
-def read_experiment(
-    benchmark: Benchmark, recipe: Recipe, splits: Sequence[str] = SPLITS, limits: Limits = NO_LIMITS
-) -> Experiment:
-    """Read rows and gold for a recipe.
+def read_experiment(benchmark: Benchmark, recipe: Recipe, splits: Sequence[str] = SPLITS) -> Experiment:
+    """Read the rows for a recipe.
 
-    Raises DataError [file-missing], [file-changed], [declaration-unknown], or [unknown-id] for a task or a split that
-    the benchmark does not have.
+    Raises DataError [file-missing], [file-changed], [declaration-unknown], or [unknown-id] for a task that the
+    benchmark does not have.
     """
     rows = load.read_rows(benchmark, recipe.task)
     if recipe.crosswalk:
         crosswalk_types(benchmark, recipe.crosswalk, f"{files.display_path(recipe.path)} CROSSWALK")
-    gold = {split: read_task_gold(benchmark, recipe.task, split, recipe.crosswalk) for split in splits}
-    sector_names = tuple(load.read_manifest(benchmark)["labels"]["sector"])
     if "entities" in recipe.oracle_inputs:
         rows = robustness.add_gold_entities(benchmark, rows)
-    return Experiment(
-        benchmark, recipe, rows, gold, next(iter(gold.values())).names, sector_names, tuple(splits), limits
-    )
+    return Experiment(benchmark, recipe, rows, tuple(splits))
+
+
+def list_rounds(experiment: Experiment) -> list[Round]:
+    """Return the rounds of a run; in the last, fitted on train once more, noisy sentences alone are predicted."""
+    rounds = []
+    train, test = ([row for row in experiment.rows if row["split"] == split] for split in ("train", "test"))
+    if "test" in experiment.splits:
+        rounds.append(Round("test", train, [test]))
+    if FOLDS in experiment.splits:
+        rounds += experiment.cross_validation
+    if experiment.has_noise:
+        tiers = robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk)
+        rounds.append(Round(NOISY, train, [tier.rows for tier in tiers]))
+    return rounds
 
 
 @dataclass(frozen=True)
@@ -211,55 +223,47 @@ def run_recipe(
         DataError: [package-missing], [recipe-broken], [declaration-unknown], [unknown-label] and the other checks of
             a submission; [file-missing], [file-changed], [unknown-id] if the benchmark lacks the task or a split.
     """
-    experiment = read_experiment(benchmark, recipe, splits, limits)
-    has_noise = recipe.task == "ner" and "test" in splits and load.has_config(benchmark, task_config("ner", NOISY))
-    n_fits = len(experiment.folds) + has_noise
-    predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in splits}
-    golds = dict(experiment.gold)
+    return score_fits(benchmark, recipe, splits, sandbox.run_rounds(benchmark, recipe, splits, limits, progress))
+
+
+def score_fits(benchmark: Benchmark, recipe: Recipe, splits: Sequence[str], fits: Sequence[FitResult]) -> RunResult:
+    """Read the gold and score the fits of a run, when all have ended."""
+    experiment = read_experiment(benchmark, recipe, splits)
+    golds = experiment.read_golds()
+    predicted: dict[str, dict[str, frozenset[LabelKey]]] = {split: {} for split in golds}
     noise: tuple[NoiseResult, ...] = ()
-    fits = []
-    with experiment.create_sandbox() as box:
-        for done, fold in enumerate(experiment.folds):
-            progress(recipe.name, done, n_fits)
-            fits.append(box.fit_predict(fold.train, experiment.training_labels(fold.train), fold.held_out))
-            predicted[fold.split] |= fits[-1].predictions[0]
-        progress(recipe.name, len(experiment.folds), n_fits)
-        if has_noise:
-            golds[NOISY] = read_task_gold(benchmark, recipe.task, NOISY, recipe.crosswalk)
-            predicted[NOISY], noise = _predict_under_noise(experiment, box, predicted["test"])
-    progress(recipe.name, n_fits, n_fits)
+    for fit in fits:
+        if fit.split == NOISY:
+            predicted[NOISY], noise = _score_noise(experiment, fit, golds["test"], predicted["test"])
+        else:
+            predicted[fit.split] |= fit.predictions[0]
     return RunResult(
         recipe,
         {split: [(id, predicted[split][id]) for id in gold.ids] for split, gold in golds.items()},
         {split: score_predictions(gold, predicted[split]) for split, gold in golds.items()},
         noise,
-        _score_coarse(experiment, predicted),
-        _measure_costs(recipe, fits, sum(len(row["text"]) for fold in experiment.folds for row in fold.held_out)),
+        _score_coarse(experiment, golds, predicted),
+        _measure_costs(recipe, fits),
     )
 
 
-def _predict_under_noise(
-    experiment: Experiment, box: Sandbox, clean: dict[str, frozenset[LabelKey]]
+def _score_noise(
+    experiment: Experiment, fit: FitResult, gold: Gold, clean: dict[str, frozenset[LabelKey]]
 ) -> tuple[dict[str, frozenset[LabelKey]], tuple[NoiseResult, ...]]:
-    """Fit on train once more and predict noisy sentences alone, so that they are never seen clean.
-
-    The highest level comes first, since what a level leaves alone, lower ones leave alone too.
-    """
-    tiers = sorted(
-        robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk), key=lambda tier: -tier.level
-    )
-    train = experiment.folds[0].train
-    fit = box.fit_predict(train, experiment.training_labels(train), *(tier.rows for tier in tiers))
+    """Return predictions of noisy sentences by their own ids, and the scores of their tiers."""
     predicted: dict[str, frozenset[LabelKey]] = {}
     results = []
+    tiers = robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk)
     for tier, batch in zip(tiers, fit.predictions, strict=True):
         of_tier = dict(zip(tier.gold.ids, batch.values(), strict=True))
         predicted |= of_tier
-        results.append(robustness.score_under_noise(tier, of_tier, experiment.gold["test"], clean))
+        results.append(robustness.score_under_noise(tier, of_tier, gold, clean))
     return predicted, tuple(sorted(results, key=lambda result: (result.kind, result.level)))
 
 
-def _score_coarse(experiment: Experiment, predicted: dict[str, dict[str, frozenset[LabelKey]]]) -> dict[str, Score]:
+def _score_coarse(
+    experiment: Experiment, golds: dict[str, Gold], predicted: dict[str, dict[str, frozenset[LabelKey]]]
+) -> dict[str, Score]:
     """Score the cross-validation of a recipe for the whole label set through the main crosswalk."""
     crosswalk, recipe = main_crosswalk(experiment.benchmark), experiment.recipe
     if recipe.task != "ner" or recipe.crosswalk or not crosswalk or FOLDS not in experiment.splits:
@@ -267,30 +271,30 @@ def _score_coarse(experiment: Experiment, predicted: dict[str, dict[str, frozens
     types = crosswalk_types(experiment.benchmark, crosswalk)
     convert = apply_crosswalk(types)
     coarse = {id: convert(labels) for id, labels in predicted[FOLDS].items()}
-    return {FOLDS: score_predictions(coarsen_gold(experiment.gold[FOLDS], crosswalk, types), coarse)}
+    return {FOLDS: score_predictions(coarsen_gold(golds[FOLDS], crosswalk, types), coarse)}
 
 
-def _measure_costs(recipe: Recipe, fits: list[FitResult], characters: int) -> Record:
+def _measure_costs(recipe: Recipe, fits: Sequence[FitResult]) -> Record:
     """Return time, memory and versions. Times are sums over the fits, without reading, scoring and noise.
 
-    `memory_mb` is the resident set of the process of a fit: `before` the rows came, which is Python, the recipe and
-    all that it imports; `peak`, the largest of all fits; `growth`, the largest rise of any.
+    `memory_mb` is the resident set of the process of a fit: `before`, which is Python and the packages of the recipe;
+    `peak`, the largest of all fits; `growth`, the largest rise of any. `left` is what fits left.
     """
-    fit, predict = (
-        {"wall": sum(wall for wall, _ in seconds), "cpu": sum(cpu for _, cpu in seconds)}
-        for seconds in ([fit.fit_seconds for fit in fits], [fit.predict_seconds for fit in fits])
-    )
-    memory = [fit.memory_mb for fit in fits]
+    clean = [fit for fit in fits if fit.split != NOISY]
+    predict_seconds = sum(fit.predict_seconds for fit in clean)
+    memory = [fit.memory_mb for fit in clean]
     return {
-        "fits": len(fits),
-        "fit_seconds": fit,
-        "predict_seconds": predict,
-        "characters_per_second": round(characters / max(predict["wall"], 1e-6)),
+        "fits": len(clean),
+        "fit_seconds": {"wall": sum(fit.fit_seconds for fit in clean)},
+        "predict_seconds": {"wall": predict_seconds},
+        "cpu_seconds": sum(fit.cpu_seconds for fit in clean),
+        "characters_per_second": round(sum(fit.characters for fit in clean) / max(predict_seconds, 1e-6)),
         "memory_mb": {
             "before": round(min(before for before, _ in memory), 1),
             "peak": round(max(peak for _, peak in memory), 1),
             "growth": round(max(peak - before for before, peak in memory), 1),
         },
+        "left": sorted({name for fit in fits for name in fit.left}),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "settings": {name: os.environ.get(name, value) for name, value in sandbox.ENVIRONMENT.items()},

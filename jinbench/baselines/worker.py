@@ -1,14 +1,15 @@
 """Run a recipe in an isolated subprocess: the child side, which never holds a label of what is to be predicted.
 
 `main` imports packages and then forks once for every fit. The fork alone loads the recipe and reads the rows and
-training labels of the fit, in an empty folder that is gone after it, and takes all that with it: nothing of a fit is
-left to the next in memory, in the working, home or temporary folder, or in a process. `sandbox` is the parent side.
+training labels of the fit, in a folder of its own that is gone after it, and takes all that with it: nothing of a fit
+is left to the next in memory, in the working, home or temporary folder, or in a process. `sandbox` is the parent side.
 """
 
 import contextlib
 import ctypes
 import importlib.util
 import json
+import math
 import operator
 import os
 import random
@@ -16,6 +17,8 @@ import reprlib
 import resource
 import select
 import signal
+import socket
+import struct
 import sys
 import tempfile
 import time
@@ -35,13 +38,24 @@ Row = JsonObject
 Message = JsonObject
 
 HEADER_BYTES = 8  # the length of a message
-PR_SET_CHILD_SUBREAPER = 36  # of Linux: processes that lose their parent become children of this one
+END, KILL, GRACE = b"e", b"k", 2.0  # requests to end a fit: by itself within so many seconds, or at once
+JOB_FILE = "job.json"  # in the folder of a fit: its rows and labels
+FOLDER_VARIABLES = ("HOME", "TMPDIR", "TEMP", "TMP")  # and those of the next line: folders where programs keep things
+XDG_VARIABLES = tuple(f"XDG_{kind}" for kind in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"))
 MAX_ERROR_CHARACTERS = 300  # of a recipe's own error that are shown
+# Of Linux: orphans become children of this process; no rights beyond those it has; Landlock's system calls and values.
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
+LANDLOCK_GET_VERSION, LANDLOCK_MAKE_BLOCK_DEVICE, LANDLOCK_SOCKETS_AND_SIGNALS = 1, 1 << 11, 3
+
+
+def pack_message(message: object) -> bytes:
+    data = json.dumps(message).encode()
+    return len(data).to_bytes(HEADER_BYTES, "big") + data
 
 
 def send_message(pipe: int, message: object) -> None:
-    data = json.dumps(message).encode()
-    rest = memoryview(len(data).to_bytes(HEADER_BYTES, "big") + data)
+    rest = memoryview(pack_message(message))
     while rest:
         rest = rest[os.write(pipe, rest) :]
 
@@ -71,93 +85,161 @@ class Estimator(Protocol):
 
 
 @dataclass(frozen=True)
-class _RecipeFile:
-    path: Path
+class RecipeFile:
+    """A recipe as a fit sees it."""
+
+    name: str
     shown_path: str  # as messages name it
     task: str
     seed: int
-    timeout: float  # seconds of a fit with its predictions; 0 for any number
-    memory: int  # MB of address space; 0 for any number
+    memory: int  # MB of address space that it may have; 0 for any number
 
 
-def main(recipe: _RecipeFile, imports: Iterable[str], jobs: int, replies: int) -> None:
-    """Import the packages of the recipe, report that this is done, and fork for each byte on the pipe `jobs`.
-
-    After each fork, whatever it left running is killed, and the reply {"ended": how} is sent.
-    """
+def main(control: socket.socket, imports: Iterable[str]) -> NoReturn:
+    """Import packages and report that this is done; fork for each folder that comes, with its channel and output."""
     warnings.simplefilter("ignore")
+    before = _list_shared()
     for name in imports:
         with contextlib.suppress(Exception):  # the recipe meets the same error, and reports it
             module, _, attribute = name.partition(":")
             loaded = importlib.import_module(module)
             if attribute:
                 getattr(loaded, attribute)
+    if _list_shared() != before:  # then a fit could leave something in it: each imports for itself
+        _kill_descendants()
+        os.execv(sys.executable, [*sys.orig_argv[:-1], ""])
     with contextlib.suppress(OSError, AttributeError):  # elsewhere than on Linux
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    with contextlib.suppress(BrokenPipeError):  # nobody is waiting any more
-        send_message(replies, {"ready": True})
-        while os.read(jobs, 1):
-            with tempfile.TemporaryDirectory(prefix="jinbench-recipe-", ignore_cleanup_errors=True) as folder:
-                child = os.fork()
-                if not child:
-                    _run_in_fork(recipe, folder, jobs, replies)
-                how = _wait_for_fork(child, recipe.timeout, replies)
-                _kill_descendants()
-            send_message(replies, {"ended": how})
+    with contextlib.suppress(OSError, EOFError):  # nobody is waiting any more
+        send_message(control.fileno(), {"ready": True})
+        recipe = RecipeFile(**receive_message(control.fileno()))
+        while message := socket.recv_fds(control, 1 << 12, 2):
+            if not message[0]:
+                break
+            memory, child = peak_memory_mb("VmRSS"), os.fork()
+            if not child:
+                control.close()
+                _run_in_fork(recipe, message[0].decode(), *message[1])
+            for descriptor in message[1]:
+                os.close(descriptor)
+            _wait_for_fork(child, memory, control)
+    os.killpg(0, signal.SIGKILL)  # with whatever is left in this session
+    sys.exit()
 
 
-def _wait_for_fork(child: int, timeout: float, replies: int) -> str:
-    """Return how the fork ended. If the parent has gone before, kill everything in this process group."""
-    poll, deadline = select.poll(), time.monotonic() + timeout
-    poll.register(replies, 0)  # hangs up when nobody reads any more
-    pause = 1.0  # milliseconds
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            code = os.waitstatus_to_exitcode(status)
-            return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        if poll.poll(pause):
-            _kill_descendants()
-            os.killpg(0, signal.SIGKILL)
-        if timeout and time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return f"no answer in {timeout:g} s (--timeout)"
+def _list_shared() -> list[str]:
+    """Return what all forks of this process share: its descriptors, shared memory and child processes."""
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8") as maps:
+        shared = [line for line in maps if " rw-s " in line]
+        return [*sorted(os.listdir("/proc/self/fd")), *shared, *map(str, _list_children())]
+    return []
+
+
+def _wait_for_fork(child: int, memory: float, control: socket.socket) -> None:
+    """Wait for the end of the fork, or for a byte that asks for it; kill what it left; report how it ended, its costs.
+
+    Costs are what the system counted of it and its descendants. `memory` is what this process had before.
+    """
+    poll, pause, deadline = select.poll(), 1.0, math.inf
+    poll.register(control, select.POLLIN)
+    pid, request = 0, None
+    while not pid and time.monotonic() < deadline:
+        pid, status, usage = os.wait4(child, os.WNOHANG | os.WUNTRACED)
+        if request:
+            time.sleep(0.001)
+        elif not pid and poll.poll(pause):
+            request = control.recv(1)
+            deadline = time.monotonic() + (GRACE if request == END else 0)
         pause = min(2 * pause, 50.0)
+    if not pid or os.WIFSTOPPED(status):
+        how = f"stopped by {_name_signal(os.WSTOPSIG(status))}" if pid else ""
+        os.kill(child, signal.SIGKILL)
+        _, _, usage = os.wait4(child, 0)
+    else:
+        code = os.waitstatus_to_exitcode(status)
+        how = f"signal {_name_signal(-code)}" if code < 0 else f"exit code {code}"
+    usages = [usage, *_kill_descendants()]
+    cpu = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    peak = max(_to_mb(usage.ru_maxrss) for usage in usages)
+    send_message(control.fileno(), {"how": how, "cpu": cpu, "memory": [memory, peak]})
+    if request is None:
+        control.recv(1)
 
 
-def _kill_descendants() -> None:
-    """Kill every process that a fork has left, also one in a session of its own."""
-    while True:
-        try:
-            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-                children = [int(pid) for pid in file.read().split()]
-        except OSError:  # not Linux: what is in the process group ends with this process
-            return
-        if not children:
-            return
+def _name_signal(number: int) -> str:
+    return next((known.name for known in signal.Signals if known == number), str(number))
+
+
+def _list_children() -> list[int]:
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]
+    return []  # not Linux: what is in the session ends with this process
+
+
+def _kill_descendants() -> list[resource.struct_rusage]:
+    """Kill every process that a fork has left, also one in a session of its own; return what they used."""
+    usages = []
+    while children := _list_children():
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+                usages.append(os.wait4(pid, 0)[2])
+    return usages
 
 
-def _run_in_fork(recipe: _RecipeFile, folder: str, jobs: int, replies: int) -> NoReturn:
+def has_landlock() -> bool:
+    return sys.platform == "linux" and _landlock_version() > 0
+
+
+def _landlock_version() -> int:
+    return int(ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_GET_VERSION))
+
+
+def _confine() -> None:
+    """Shut this process and its descendants off from the memory, descriptors and signals of all others."""
+    if not has_landlock():
+        return
+    libc = ctypes.CDLL(None)
+    scope = LANDLOCK_SOCKETS_AND_SIGNALS if _landlock_version() >= 6 else 0
+    rules = struct.pack("QQQ", LANDLOCK_MAKE_BLOCK_DEVICE, 0, scope)  # a ruleset must forbid something
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, rules, len(rules), 0)
+    libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _run_in_fork(recipe: RecipeFile, folder: str, channel: int, output: int) -> NoReturn:
     """Load the recipe, fit and predict; end the fork, so that it never goes on with the work of its parent."""
-    with contextlib.suppress(BrokenPipeError, EOFError):  # nobody is waiting any more
+    process = os.getpid()
+    path = Path(folder, f"{recipe.name}.py")
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # its own: flags of that of the parent would last
+        for descriptor in (1, 2):
+            os.dup2(output, descriptor)
+        os.close(output)
+        os.set_inheritable(channel, False)  # what comes through a socket is not by itself
         os.chdir(folder)
         os.environ.setdefault("HF_HOME", str(Path.home() / ".cache" / "huggingface"))  # models that are there already
-        os.environ |= {"HOME": folder, "TMPDIR": folder}
+        os.environ |= dict.fromkeys((*FOLDER_VARIABLES, *XDG_VARIABLES), folder)
         tempfile.tempdir = folder
+        _confine()
         if recipe.memory:
             limit = recipe.memory * 2**20
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        send_message(replies, _fit_predict(recipe, jobs, replies))
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(0)
+        try:
+            answer = _fit_predict(recipe, path, channel)
+        except (BrokenPipeError, EOFError):
+            raise
+        except BaseException as error:
+            answer = {"problems": [vars(problem) for problem in _to_problems(recipe, path, error)]}
+        _exit_if_forked(process)
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        send_message(channel, answer)
+    finally:
+        os._exit(1)
 
 
 def _load_make(path: Path) -> Callable[[], Estimator]:
@@ -171,12 +253,12 @@ def _load_make(path: Path) -> Callable[[], Estimator]:
     return make
 
 
-def _to_problems(recipe: _RecipeFile, error: BaseException) -> tuple[Problem, ...]:
+def _to_problems(recipe: RecipeFile, path: Path, error: BaseException) -> tuple[Problem, ...]:
     """Name the line of the recipe that failed, and the foreign line that raised, without a traceback."""
     if isinstance(error, DataError):
         return error.problems
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(recipe.path)]
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     try:
         message = str(error)
     except Exception:
@@ -184,7 +266,7 @@ def _to_problems(recipe: _RecipeFile, error: BaseException) -> tuple[Problem, ..
     if len(message) > MAX_ERROR_CHARACTERS:
         message = message[:MAX_ERROR_CHARACTERS] + " …"
     found = f"{type(error).__name__}: {message}"
-    if frames and lines and frames[-1].filename != str(recipe.path):
+    if frames and lines and frames[-1].filename != str(path):
         found += f" (in {'/'.join(Path(frames[-1].filename).parts[-3:])}:{frames[-1].lineno})"
     fix = "correct the recipe"
     if isinstance(error, ModuleNotFoundError):
@@ -195,45 +277,33 @@ def _to_problems(recipe: _RecipeFile, error: BaseException) -> tuple[Problem, ..
     return (Problem("recipe-broken", location=location, expected="a recipe that runs", found=found, fix=fix),)
 
 
-def _fit_predict(recipe: _RecipeFile, jobs: int, replies: int) -> Message:
-    """Load the recipe, fit on the rows of a job and predict its batches, asking for one batch after the other."""
-    before, process = peak_memory_mb(), os.getpid()
-    job = receive_message(jobs)
-    rows, n_batches = [_parse_row(row) for row in job["rows"]], job["batches"]
-    labels = job["labels"]
+def _fit_predict(recipe: RecipeFile, path: Path, channel: int) -> Message:
+    """Load the recipe, fit on the rows of the job and predict its batches, asking for one batch after the other."""
+    process, job_file = os.getpid(), path.with_name(JOB_FILE)
+    job = json.loads(job_file.read_bytes())
+    job_file.unlink()
+    rows, labels = [_parse_row(row) for row in job["rows"]], job["labels"]
     if recipe.task == "ner":
         labels = [[Span(*label) for label in item] for item in labels]
     batches: list[list[object]] = []
     problems = ErrorList()
-    predict_seconds = [0.0, 0.0]
-    try:
-        make = _load_make(recipe.path)
-        random.seed(recipe.seed)
-        if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed(recipe.seed % 2**32)
-        timer = _Timer()
-        estimator = make()
-        estimator.fit(rows, labels)
-        fit_seconds = timer.read()
-        predict = getattr(estimator, "predict_spans", None) or estimator.predict
-        for _ in range(n_batches):
-            _exit_if_forked(process)
-            send_message(replies, {"next": True})
-            held_out = receive_message(jobs)
-            items = [(row["id"], row["text"]) for row in held_out]  # the recipe may change its rows
-            timer = _Timer()
-            predictions = list(predict([_parse_row(row) for row in held_out]))
-            predict_seconds = [a + b for a, b in zip(predict_seconds, timer.read(), strict=True)]
-            batches.append(_convert_predictions(recipe, items, predictions, problems))
-        json.dumps(batches)  # an integer too long to write is the recipe's fault
-    except (BrokenPipeError, EOFError):
-        raise
-    except BaseException as error:
-        problems = ErrorList(_to_problems(recipe, error))
-    _exit_if_forked(process)
-    if problems:
-        return {"problems": [vars(problem) for problem in problems]}
-    return {"batches": batches, "fit": fit_seconds, "predict": predict_seconds, "memory": [before, peak_memory_mb()]}
+    make = _load_make(path)
+    random.seed(recipe.seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(recipe.seed % 2**32)
+    estimator = make()
+    estimator.fit(rows, labels)
+    predict = getattr(estimator, "predict_spans", None) or estimator.predict
+    for _ in range(job["batches"]):
+        _exit_if_forked(process)
+        send_message(channel, {"next": True})
+        held_out = receive_message(channel)
+        items = [(row["id"], row["text"]) for row in held_out]  # the recipe may change its rows
+        predictions = list(predict([_parse_row(row) for row in held_out]))
+        batches.append(_convert_predictions(recipe, items, predictions, problems))
+    problems.raise_if_any()
+    json.dumps(batches)  # an integer too long to write is the recipe's fault
+    return {"batches": batches}
 
 
 def _exit_if_forked(process: int) -> None:
@@ -242,29 +312,18 @@ def _exit_if_forked(process: int) -> None:
         os._exit(0)
 
 
-class _Timer:
-    """Seconds since it was made: [wall, CPU]."""
-
-    def __init__(self) -> None:
-        self.start = self._now()
-
-    @staticmethod
-    def _now() -> tuple[float, float]:
-        return time.perf_counter(), time.process_time()
-
-    def read(self) -> list[float]:
-        return [now - start for now, start in zip(self._now(), self.start, strict=True)]
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident set of this process so far, in MB; in a new fork, that of its parent now.
+def peak_memory_mb(field: str = "VmHWM") -> float:
+    """Return the largest resident set of this process so far, in MB; with "VmRSS", where that is known, that of now.
 
     Linux counts what a process was before exec into `ru_maxrss`, but not into `VmHWM`.
     """
     with contextlib.suppress(OSError, StopIteration), open("/proc/self/status", encoding="utf-8") as lines:
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes on macOS, kilobytes elsewhere
+        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 2**10
+    return _to_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def _to_mb(maxrss: int) -> float:
+    return maxrss / 2**20 if sys.platform == "darwin" else maxrss / 2**10  # bytes on macOS, kilobytes elsewhere
 
 
 def _parse_row(row: Row) -> Row:
@@ -272,7 +331,7 @@ def _parse_row(row: Row) -> Row:
 
 
 def _convert_predictions(
-    recipe: _RecipeFile, items: list[tuple[str, str]], predictions: list[object], problems: ErrorList
+    recipe: RecipeFile, items: list[tuple[str, str]], predictions: list[object], problems: ErrorList
 ) -> list[object]:
     """Convert the predictions for `items`, (id, text), to values of a submission; add what is wrong to `problems`."""
     if len(predictions) != len(items):
@@ -309,6 +368,4 @@ def _convert_labels(task: str, text: str, labels: object, location: str) -> list
 
 
 if __name__ == "__main__":
-    path, shown_path, task, seed, timeout, memory, imports, *pipes = sys.argv[1:]
-    recipe = _RecipeFile(Path(path), shown_path, task, int(seed), float(timeout), int(memory))
-    main(recipe, filter(None, imports.split(",")), *map(int, pipes))
+    main(socket.socket(fileno=int(sys.argv[1])), filter(None, sys.argv[2].split(",")))

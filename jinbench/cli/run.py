@@ -16,7 +16,7 @@ from jinbench.cli.common import (
     say,
     writable_benchmark,
 )
-from jinbench.core.errors import DataError, Problem
+from jinbench.core.errors import fail
 from jinbench.core.types import JsonObject
 
 
@@ -61,10 +61,10 @@ def run(
       GIVEN = ("entities",)    sector: its rows have the gold entities; no rank
       CURVE = True             always measure the learning curve
 
-    Each fit runs in a process of its own, which loads the recipe anew in an empty folder (working, home and temporary
-    folder in one) and never has the labels of what it predicts; all that is gone after it. It can still read your disk,
-    where the labels of the dataset lie, and it is no security boundary: do not run a file that you would not run
-    otherwise. So a score is the recipe's word, and an entry is predictions plus trust.
+    Each fit runs in a process of its own, which loads a copy of the recipe in an empty folder (working, home and
+    temporary folder in one), and no process has the labels of what it predicts until the last fit has ended. It can
+    still read your disk, where the labels of the dataset lie, and write to it (what is new in /tmp, /dev/shm and beside
+    the recipe is named): it is no security boundary, so an entry is predictions plus trust.
     """
     from jinbench.baselines.learning_curve import run_and_store
     from jinbench.baselines.recipe import find_recipes, install_command, load_recipe
@@ -100,6 +100,9 @@ def run(
         records.append(
             result.to_dict() | {"folder": str(folder)} | ({"curve": measured_curve.to_dict()} if measured_curve else {})
         )
+        if left := result.costs["left"]:
+            names = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+            say(f"{recipe.name}: new while it ran: {names}. If it made that, an earlier fit may have told a later one.")
         if not as_json:
             for score in result.scores.values():
                 echo(f"{recipe.name:16}{score.headline}")
@@ -116,16 +119,10 @@ def check_folders(folders: list[Path]) -> None:
     for number, folder in enumerate(folders):
         if folder in folders[:number]:
             expected, fix = "a recipe with a name of its own", "rename one of the two, or run them with another --out"
-            raise DataError(
-                Problem(
-                    "duplicate-id", location=display_path(folder), expected=expected, found="two of that name", fix=fix
-                )
-            )
+            fail("duplicate-id", display_path(folder), expected=expected, found="two of that name", fix=fix)
         if folder.exists() and not folder.is_dir():
             expected, fix = "a folder for results, or nothing yet", "move the file away, or choose another --out"
-            raise DataError(
-                Problem("folder-taken", location=display_path(folder), expected=expected, found="a file", fix=fix)
-            )
+            fail("folder-taken", display_path(folder), expected=expected, found="a file", fix=fix)
 
 
 def _summary(record: JsonObject) -> dict[str, object]:

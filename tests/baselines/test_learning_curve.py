@@ -15,7 +15,7 @@ from jinbench.dataset import load
 from jinbench.publish import card
 from jinbench.scoring.gold import FOLDS
 from tests.helpers.commands import run
-from tests.helpers.recipes import MEMORIZING_RECIPE, add_crosswalk, run_and_store
+from tests.helpers.recipes import MEMORIZING_RECIPE, add_crosswalk, measure_curve, run_and_store
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def benchmark(mini: Benchmark) -> Benchmark:
 
 
 def measure(benchmark: Benchmark, text: str = MEMORIZING_RECIPE.format(more="")) -> learning_curve.LearningCurve:
-    return learning_curve.measure_curve(benchmark, run_and_store(benchmark, "memory", text))
+    return measure_curve(benchmark, run_and_store(benchmark, "memory", text))
 
 
 def test_each_step_contains_the_articles_of_the_step_before(real: Benchmark) -> None:
     experiment = read_experiment(real, recipe.load_recipe(real.baselines / "gazetteer.py"))
     orders = set()
-    for fold in experiment.cross_validation_folds:
+    for fold in experiment.cross_validation:
         articles = len({row["article_id"] for row in fold.train})
         for repeat in range(learning_curve.REPEATS):
             steps = [
@@ -41,7 +41,7 @@ def test_each_step_contains_the_articles_of_the_step_before(real: Benchmark) -> 
                 max(1, round(step * articles)) for step in learning_curve.FRACTIONS
             ]
             assert steps[0] < steps[1] < steps[2] < steps[3]
-            assert not steps[-1] & {row["article_id"] for row in fold.held_out}
+            assert not steps[-1] & {row["article_id"] for row in fold.batches[0]}
             orders.add(tuple(sorted(steps[1])))
         whole = learning_curve._select_first_articles(fold, 0.5, 0)
         for id in {row["article_id"] for row in whole}:
@@ -51,7 +51,7 @@ def test_each_step_contains_the_articles_of_the_step_before(real: Benchmark) -> 
 
 def test_last_point_is_the_cross_validation(benchmark: Benchmark) -> None:
     result = run_and_store(benchmark, "memory", MEMORIZING_RECIPE.format(more=""))
-    curve = learning_curve.measure_curve(benchmark, result)
+    curve = measure_curve(benchmark, result)
     micro = result.scores[FOLDS].micro
     assert (curve.points[-1].f1, curve.points[-1].low, curve.points[-1].high) == (micro.f1, micro.low, micro.high)
     assert curve.points[-1].repeats == (micro.f1,)
@@ -61,7 +61,7 @@ def test_last_point_is_the_cross_validation(benchmark: Benchmark) -> None:
         assert gain.f1 == pytest.approx(after.f1 - before.f1)
         assert gain.low <= gain.f1 <= gain.high
         assert sum(gain.repeats) / len(gain.repeats) == pytest.approx(gain.f1)
-    assert curve == learning_curve.measure_curve(benchmark, result)
+    assert curve == measure_curve(benchmark, result)
 
 
 def test_system_that_learns_nothing_has_a_flat_curve(benchmark: Benchmark) -> None:

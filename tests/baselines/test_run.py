@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jinbench.baselines import run, sandbox
+from jinbench.baselines import reader, run
 from jinbench.baselines.recipe import load_recipe
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
@@ -61,7 +61,7 @@ def make():
     assert len(fits) == 1 + 4 + len(noise.TIERS)
     for trained, predicted, fields in fits:
         assert not set(trained) & set(predicted)
-        assert set(fields) <= set(sandbox.VISIBLE_FIELDS)
+        assert set(fields) <= set(reader.VISIBLE_FIELDS)
     assert len([id for _, predicted, _ in fits[1:5] for id in predicted]) == len(load.read_rows(world, "ner"))
 
 

@@ -1,5 +1,6 @@
 """Isolation of recipes: what a recipe can find in its process, and how the process may end."""
 
+import gc
 import json
 import signal
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from jinbench.baselines import run, sandbox, worker
+from jinbench.baselines import reader, run, sandbox, worker
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.scoring.gold import Gold
 from tests.helpers.paths import ROOT
 from tests.helpers.recipes import write_recipe
 
@@ -76,7 +78,7 @@ def test_recipe_finds_no_label_of_what_it_predicts_in_memory(world: Benchmark, t
         assert ids == [], "an id that says which noise it is"
         assert left == [None, None, None], "something of an earlier fit"
         assert not any(str(world.root) in argument for argument in arguments[1:] if not argument.endswith("model.py"))
-        assert set(fields) <= set(sandbox.VISIBLE_FIELDS)
+        assert set(fields) <= set(reader.VISIBLE_FIELDS)
 
 
 ENDS = """
@@ -90,13 +92,37 @@ def make(): return M()
 """
 
 
+CHANNEL = """
+import stat, time
+CHANNEL = next(number for number in range(3, 99) if os.path.exists(f"/proc/self/fd/{number}")
+               and stat.S_ISSOCK(os.fstat(number).st_mode))
+def say(text, size=None): os.write(CHANNEL, (size or len(text)).to_bytes(8, "big") + text.encode())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cases look into /proc")
 @pytest.mark.parametrize(
     ("before", "fit", "message"),
     [
         ("", "os._exit(3)", "exit code 3"),
         ("", "os._exit(77)", "exit code 77"),
         ("", "os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
-        ("", "os.kill(os.getppid(), signal.SIGKILL); os.kill(os.getpid(), signal.SIGKILL)", "no answer came"),
+        ("", "os.kill(os.getppid(), signal.SIGKILL); os.kill(os.getpid(), 9)", "PermissionError|no answer came"),
+        ("", "os.kill(os.getpid(), signal.SIGSTOP)", "stopped by SIGSTOP"),
+        ("", "os.kill(os.getpid(), 40)", "signal 40"),
+        ("", "os.execv('/bin/sleep', ['sleep', '600'])", "closed its channel"),
+        (CHANNEL, "os.close(CHANNEL); time.sleep(600)", "closed its channel|Bad file descriptor"),
+        (CHANNEL, "os.write(CHANNEL, b'junk'); os._exit(4)", "exit code 4"),
+        (CHANNEL, "os.write(CHANNEL, b'junkjunk'); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, "say('{', 90); os._exit(5)", "exit code 5"),
+        (CHANNEL, "say('[' * 200000); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, "say('5'); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, "say('{}'); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, "say('{}{}', 2); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, "say('{\"batches\": [[5]]}'); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, "say('{\"batches\": 5}'); time.sleep(600)", "something else than an answer"),
+        (CHANNEL, 'say(\'{"problems": [{"code": "x"}]}\'); time.sleep(600)', "something else than an answer"),
+        (CHANNEL, "say('{\"next\": 1}'); say('{\"next\": 1}'); time.sleep(600)", "something else than an answer"),
         ("os._exit(0)", "pass", "exit code 0"),
         ("", "raise ValueError('no\\nsense')", "model.py:6"),
         ("", "[][1]", "IndexError"),
@@ -152,11 +178,21 @@ def test_memory_is_that_of_the_recipe_alone(world: Benchmark, tmp_path: Path) ->
     assert memory["peak"] < len(ours) >> 20
 
 
-def test_costs_are_recorded(world: Benchmark, tmp_path: Path) -> None:
-    text = 'NEEDS = ("numpy",)\n' + ENDS.format(before="import time", fit="time.sleep(0.05)")
+FORGES = """
+import resource, time
+sleep = time.sleep
+time.sleep = time.time = time.monotonic = time.perf_counter = time.process_time = lambda *_: 0.0
+resource.getrusage = resource.setrlimit = lambda *_: None
+"""
+
+
+def test_costs_are_measured_from_outside(world: Benchmark, tmp_path: Path) -> None:
+    text = 'NEEDS = ("numpy",)\n' + ENDS.format(before=FORGES, fit="sleep(0.05); self.big = b'x' * (100 << 20)")
     result = run.run_recipe(world, write_recipe(tmp_path, text))
     record = json.loads(result.to_files()["scores.json"])
-    assert record["run"]["fit_seconds"]["wall"] >= 5 * 0.05 > record["run"]["fit_seconds"]["cpu"]
+    assert record["run"]["fit_seconds"]["wall"] >= 5 * 0.05
+    assert record["run"]["cpu_seconds"] > 0
+    assert record["run"]["memory_mb"]["peak"] > 100 + record["run"]["memory_mb"]["before"] - 1
     assert record["run"]["fits"] == 5
     assert record["run"]["characters_per_second"] > 0
     assert {"python", "machine", "settings", "versions"} <= record["run"].keys()
@@ -257,6 +293,44 @@ PLACE = Path(tempfile.gettempdir()) / "kept"
 def read(): return PLACE.read_text() if PLACE.exists() else ""
 def write(text): PLACE.write_text(text)
 """,
+    "cache folder": """
+import os
+from pathlib import Path
+PLACE = Path(os.environ["XDG_CACHE_HOME"]) / "kept"
+def read(): return PLACE.read_text() if PLACE.exists() else ""
+def write(text): PLACE.write_text(text)
+""",
+    "beside the recipe": """
+from pathlib import Path
+PLACE = Path(__file__).with_name("kept")
+def read(): return PLACE.read_text() if PLACE.exists() else ""
+def write(text): PLACE.write_text(text)
+""",
+    "its own text": """
+from pathlib import Path
+def read(): return "port" if "# " + "kept" in Path(__file__).read_text() else ""
+def write(text): Path(__file__).write_text(Path(__file__).read_text() + "# " + "kept")
+""",
+    "descriptor": """
+import fcntl, os
+def read():
+    flags = [fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND for number in (0, 1, 2)]
+    return "port" if any(flags) else ""
+def write(text):
+    for number in (0, 1, 2): fcntl.fcntl(number, fcntl.F_SETFL, fcntl.fcntl(number, fcntl.F_GETFL) | os.O_APPEND)
+""",
+    "memory of its parent": """
+import ctypes, os
+WORD = ctypes.create_string_buffer(b"empty")
+class Vector(ctypes.Structure): _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+import jinbench.core.tags as module
+PLACE = id(module.__doc__) + 60  # in the parent at the same address, which a fork shares
+def call(name, text):
+    ours = Vector(ctypes.cast(text, ctypes.c_void_p).value, 4)
+    return getattr(ctypes.CDLL(None), name)(os.getppid(), ctypes.byref(ours), 1, ctypes.byref(Vector(PLACE, 4)), 1, 0)
+def read(): return "port" if ctypes.string_at(PLACE, 4) == b"kept" else ""
+def write(text): call("process_vm_writev", ctypes.create_string_buffer(b"kept"))
+""",
     "module": """
 import json
 def read(): return getattr(json, "KEPT", "")
@@ -298,6 +372,95 @@ def make(): return M()
 def test_nothing_of_an_earlier_fit_is_left(world: Benchmark, tmp_path: Path, store: str) -> None:
     result = run.run_recipe(world, write_recipe(tmp_path, STORES[store] + REMEMBERS))
     assert not any(labels for rows in result.predictions.values() for _, labels in rows)
+
+
+# Places that cannot be emptied: what is new in them is named.
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm, /proc")
+@pytest.mark.parametrize(
+    ("fit", "name"),
+    [
+        ("open('/tmp/jinbench-test-kept', 'w').close()", "/tmp/jinbench-test-kept"),
+        ("open('/dev/shm/jinbench-test-kept', 'w').close()", "/dev/shm/jinbench-test-kept"),
+        ("open(FOLDER + '/model.pkl', 'w').close()", "model.pkl"),
+        ("from multiprocessing.shared_memory import SharedMemory as S; S('jinbench-test', 1, 9)", "jinbench-test"),
+        ("import ctypes; ctypes.CDLL(None).shmget(4711, 99, 0o1600)", "/proc/sysvipc/shm"),
+    ],
+)
+def test_what_a_fit_leaves_elsewhere_is_named(world: Benchmark, tmp_path: Path, fit: str, name: str) -> None:
+    recipe = write_recipe(tmp_path, ENDS.format(before=f"FOLDER = {str(tmp_path)!r}", fit=fit))
+    try:
+        left = run.run_recipe(world, recipe, splits=("test",)).costs["left"]
+        assert any(name in place for place in left)
+    finally:
+        for path in (*Path("/tmp").glob("jinbench-test*"), *Path("/dev/shm").glob("jinbench-test*")):
+            path.unlink()
+        subprocess.run(["ipcrm", "-M", "4711"], capture_output=True, check=False)
+
+
+def test_no_process_has_the_gold_while_a_recipe_runs(world: Benchmark, tmp_path: Path) -> None:
+    def check(name: str, done: int, total: int) -> None:
+        rounds.append(done)
+        objects = gc.get_objects()
+        assert not [value for value in objects if isinstance(value, Gold)]
+        assert not [value for value in objects if isinstance(value, dict) and {"text", "sectors"} <= value.keys()]
+
+    rounds: list[int] = []
+    gc.collect()
+    recipe = write_recipe(tmp_path, ENDS.format(before="", fit="pass"))
+    assert run.run_recipe(world, recipe, check).scores
+    assert rounds == [0, 1, 2, 3, 4, 5]
+
+
+OPENS = """
+import os
+TASK, SEED = "sector", 0
+def parent(pid): return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+class M:
+    def fit(self, X, y):
+        pid = parent(os.getpid())
+        while pid > 1:
+            for name in ("mem", "environ", "fd"):
+                try: os.listdir(f"/proc/{pid}/fd") if name == "fd" else open(f"/proc/{pid}/{name}", "rb").read(1)
+                except PermissionError: print("refused", name)
+                except OSError as error: print("opened", pid, name, error)
+                else: print("opened", pid, name)
+            pid = parent(pid)
+    def predict(self, X): return [["port"] for _ in X]
+def make(): return M()
+"""
+
+
+@pytest.mark.skipif(not worker.has_landlock(), reason="a kernel without Landlock")
+def test_ancestors_cannot_be_read(world: Benchmark, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run.run_recipe(world, write_recipe(tmp_path, OPENS), splits=("test",))
+    output = capfd.readouterr().err
+    assert "refused mem" in output
+    assert "opened" not in output
+
+
+LEAVES = """
+import os, threading, time
+TASK, SEED = "sector", 0
+class M:
+    def fit(self, X, y):
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                print("pid", os.getpid(), flush=True)
+                time.sleep(600)
+            os._exit(0)
+    def predict(self, X): return [["port"] for _ in X]
+def make(): return M()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to the process that started the fit")
+def test_no_process_outlives_its_fit(world: Benchmark, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run.run_recipe(world, write_recipe(tmp_path, LEAVES)).predictions["test"]
+    output = capfd.readouterr().err
+    pids = [line.split()[1] for line in output.splitlines() if line.startswith("pid ")]
+    assert not [pid for pid in pids if Path("/proc", pid).exists()]
 
 
 def test_limits_of_time_and_memory(world: Benchmark, tmp_path: Path) -> None:

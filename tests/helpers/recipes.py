@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from jinbench.baselines import learning_curve
 from jinbench.baselines.recipe import Recipe, load_recipe
-from jinbench.baselines.run import RunResult, run_recipe, write_result
+from jinbench.baselines.run import SPLITS, RunResult, run_recipe, write_result
+from jinbench.baselines.sandbox import NO_LIMITS, run_rounds
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.dataset import build
@@ -58,6 +60,11 @@ def run_and_store(benchmark: Benchmark, name: str, text: str) -> RunResult:
     result = run_recipe(benchmark, load_recipe(path))
     write_result(result, benchmark.baselines / name)
     return result
+
+
+def measure_curve(benchmark: Benchmark, result: RunResult) -> learning_curve.LearningCurve:
+    fits = run_rounds(benchmark, result.recipe, SPLITS, NO_LIMITS, lambda *_: None, curve=True)
+    return learning_curve.measure_curve(benchmark, result, fits)
 
 
 def write_recipe(tmp_path: Path, text: str) -> Recipe:
