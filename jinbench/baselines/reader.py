@@ -20,15 +20,15 @@ from jinbench.core.errors import DataError
 VISIBLE_FIELDS = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *ORACLE_INPUTS["sector"])
 
 
-def main(benchmark: Benchmark, recipe: Recipe, is_curve: bool, splits: tuple[str, ...]) -> None:
+def main(pipe: int, benchmark: Benchmark, recipe: Recipe, is_curve: bool, splits: tuple[str, ...]) -> None:
     """Answer each request, the number of a round and the folder of its fit, and say when the fork has ended."""
-    while request := receive_message(0):
+    while request := receive_message(pipe):
         if not os.fork():
             try:
-                send_message(1, _read_round(benchmark, recipe, is_curve, splits, *request))
+                send_message(pipe, _read_round(benchmark, recipe, is_curve, splits, *request))
                 os._exit(0)
             except DataError as error:
-                send_message(1, {"problems": [vars(problem) for problem in error.problems]})
+                send_message(pipe, {"problems": [vars(problem) for problem in error.problems]})
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
@@ -36,7 +36,7 @@ def main(benchmark: Benchmark, recipe: Recipe, is_curve: bool, splits: tuple[str
                 os._exit(1)
         if os.wait()[1]:
             return
-        send_message(1, {"ended": True})
+        send_message(pipe, {"ended": True})
 
 
 def _read_round(
@@ -63,6 +63,6 @@ def select_visible(row: Row) -> Row:
 
 
 if __name__ == "__main__":
-    root, path, curve, *splits = sys.argv[1:]
+    pipe, root, path, curve, *splits = sys.argv[1:]
     with contextlib.suppress(EOFError):  # nobody is waiting any more
-        main(Benchmark(Path(root)), load_recipe(Path(path)), bool(curve), tuple(splits))
+        main(int(pipe), Benchmark(Path(root)), load_recipe(Path(path)), bool(curve), tuple(splits))

@@ -33,7 +33,6 @@ from jinbench.scoring.gold import LabelKey
 # One thread and one hash seed, so that a recipe gives the same predictions everywhere. Variables that are set stay.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 MAX_PROBLEMS = 5  # shown for one fit
-WORKER, READER = "jinbench.baselines.worker", "jinbench.baselines.reader"
 SHARED_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 MAX_MESSAGE_BYTES = 1 << 28  # that a recipe may answer
 ENVIRONMENT = {**dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
@@ -105,18 +104,20 @@ class Sandbox:
         self.label_names: Sequence[str] = ()
         path = os.pathsep.join(entry for entry in sys.path if entry)
         variables = ENVIRONMENT | environment.without_secrets() | {"PYTHONPATH": path}
-        python = [sys.executable, "-P", "-m"]
+        # Sockets, which nothing can open through /proc; sessions of their own, so that all their children end with them.
         self.control, control = socket.socketpair()
-        with control:
-            # In sessions of their own, so that all their children end with them, however this process ends.
-            self.worker = subprocess.Popen(
-                [*python, WORKER, str(control.fileno()), ",".join(list_imports(recipe))],
-                stdin=subprocess.DEVNULL, stdout=2, pass_fds=(control.fileno(),), start_new_session=True, env=variables,
+        self.requests, requests = socket.socketpair()
+        with control, requests:
+            self.worker, self.reader = (
+                subprocess.Popen(
+                    [sys.executable, "-P", "-m", f"jinbench.baselines.{module}", str(far.fileno()), *arguments],
+                    stdin=subprocess.DEVNULL, stdout=2, pass_fds=(far.fileno(),), start_new_session=True, env=variables,
+                )
+                for module, far, arguments in (
+                    ("worker", control, [",".join(list_imports(recipe))]),
+                    ("reader", requests, [*map(str, (benchmark.root.resolve(), recipe.path.resolve())), "x" * curve, *splits]),
+                )
             )  # fmt: skip
-        self.reader = subprocess.Popen(
-            [*python, READER, str(benchmark.root.resolve()), str(recipe.path.resolve()), "x" * curve, *splits],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=variables, bufsize=0,
-        )  # fmt: skip
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -133,20 +134,19 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.control.close()
+        self.requests.close()
         for process in (self.worker, self.reader):
             with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone; macOS says the latter
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
 
     def read_round(self, number: int, folder: str) -> Message:
         """Have the rows and labels of a round written into a folder; return what is to be predicted."""
-        assert self.reader.stdin
-        assert self.reader.stdout
+        round: Message
         try:
-            worker.send_message(self.reader.stdin.fileno(), [number, folder])
-            round: Message
-            round, _ = (worker.receive_message(self.reader.stdout.fileno()) for _ in range(2))
-        except (BrokenPipeError, EOFError):
+            worker.send_message(self.requests.fileno(), [number, folder])
+            round, _ = (worker.receive_message(self.requests.fileno()) for _ in range(2))
+        except (OSError, EOFError):
             raise JinbenchError("The dataset cannot be read: what went wrong stands above.") from None
         if "problems" in round:
             raise DataError([Problem(**problem) for problem in round["problems"]])
@@ -164,13 +164,15 @@ class Sandbox:
         relay.start()
         reply: Message = {}
         failure, request = "", worker.KILL
-        marks = [time.perf_counter()]
         deadline = time.monotonic() + self.limits.timeout if self.limits.timeout else None
         try:
             with contextlib.suppress(OSError):  # the worker is gone, as the channel will show
                 socket.send_fds(self.control, [folder.encode()], [far_channel.fileno(), far_output])
             far_channel.close()
             os.close(far_output)
+            memory = float(self._receive(channel, deadline)["memory"])
+            channel.sendall(worker.pack_message({}))
+            marks = [time.perf_counter()]
             for batch in [*round["batches"], None]:
                 reply = self._receive(channel, deadline)
                 marks.append(time.perf_counter())
@@ -198,7 +200,7 @@ class Sandbox:
             marks[1] - marks[0],
             marks[-1] - marks[1],
             report["cpu"],
-            (report["memory"][0], report["memory"][1]),
+            (memory, report["peak"]),
             list_shared_files(self.recipe.path.parent) - before,
         )
 

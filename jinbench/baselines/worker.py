@@ -116,13 +116,13 @@ def main(control: socket.socket, imports: Iterable[str]) -> NoReturn:
         while message := socket.recv_fds(control, 1 << 12, 2):
             if not message[0]:
                 break
-            memory, child = peak_memory_mb("VmRSS"), os.fork()
+            child = os.fork()
             if not child:
                 control.close()
                 _run_in_fork(recipe, message[0].decode(), *message[1])
             for descriptor in message[1]:
                 os.close(descriptor)
-            _wait_for_fork(child, memory, control)
+            _wait_for_fork(child, control)
     os.killpg(0, signal.SIGKILL)  # with whatever is left in this session
     sys.exit()
 
@@ -135,10 +135,10 @@ def _list_shared() -> list[str]:
     return []
 
 
-def _wait_for_fork(child: int, memory: float, control: socket.socket) -> None:
+def _wait_for_fork(child: int, control: socket.socket) -> None:
     """Wait for the end of the fork, or for a byte that asks for it; kill what it left; report how it ended, its costs.
 
-    Costs are what the system counted of it and its descendants. `memory` is what this process had before.
+    Costs are what the system counted of it and its descendants.
     """
     poll, pause, deadline = select.poll(), 1.0, math.inf
     poll.register(control, select.POLLIN)
@@ -161,7 +161,7 @@ def _wait_for_fork(child: int, memory: float, control: socket.socket) -> None:
     usages = [usage, *_kill_descendants()]
     cpu = sum(usage.ru_utime + usage.ru_stime for usage in usages)
     peak = max(_to_mb(usage.ru_maxrss) for usage in usages)
-    send_message(control.fileno(), {"how": how, "cpu": cpu, "memory": [memory, peak]})
+    send_message(control.fileno(), {"how": how, "cpu": cpu, "peak": peak})
     if request is None:
         control.recv(1)
 
@@ -227,6 +227,8 @@ def _run_in_fork(recipe: RecipeFile, folder: str, channel: int, output: int) -> 
         if recipe.memory:
             limit = recipe.memory * 2**20
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        send_message(channel, {"memory": peak_memory_mb()})  # before anything of the recipe has run
+        receive_message(channel)
         try:
             answer = _fit_predict(recipe, path, channel)
         except (BrokenPipeError, EOFError):
@@ -312,13 +314,13 @@ def _exit_if_forked(process: int) -> None:
         os._exit(0)
 
 
-def peak_memory_mb(field: str = "VmHWM") -> float:
-    """Return the largest resident set of this process so far, in MB; with "VmRSS", where that is known, that of now.
+def peak_memory_mb() -> float:
+    """Return the largest resident set of this process so far, in MB; in a new fork, that of now.
 
     Linux counts what a process was before exec into `ru_maxrss`, but not into `VmHWM`.
     """
     with contextlib.suppress(OSError, StopIteration), open("/proc/self/status", encoding="utf-8") as lines:
-        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 2**10
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 2**10
     return _to_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
