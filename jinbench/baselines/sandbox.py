@@ -104,7 +104,7 @@ class Sandbox:
         self.label_names: Sequence[str] = ()
         path = os.pathsep.join(entry for entry in sys.path if entry)
         variables = ENVIRONMENT | environment.without_secrets() | {"PYTHONPATH": path}
-        # Sockets, which nothing can open through /proc; sessions of their own, so that all their children end with them.
+        # Sockets, which nothing can open through /proc; sessions of their own, so that all children end with them.
         self.control, control = socket.socketpair()
         self.requests, requests = socket.socketpair()
         with control, requests:
@@ -115,7 +115,7 @@ class Sandbox:
                 )
                 for module, far, arguments in (
                     ("worker", control, [",".join(list_imports(recipe))]),
-                    ("reader", requests, [*map(str, (benchmark.root.resolve(), recipe.path.resolve())), "x" * curve, *splits]),
+                    ("reader", requests, [*map(os.path.realpath, (benchmark.root, recipe.path)), "x" * curve, *splits]),
                 )
             )  # fmt: skip
 
