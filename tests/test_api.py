@@ -149,7 +149,7 @@ def test_command_compares_all_pairs_of_systems(real: Benchmark, capsys: pytest.C
     assert run(["--root", str(real.root), "compare", *paths]) == 0
     output = capsys.readouterr().out
     assert output.startswith("[task:ner|data:")
-    assert "after Holm" in output
+    assert "after correction for 10 comparisons" in output
     assert output.count("minimum detectable difference (80 % power)") == 3
 
 

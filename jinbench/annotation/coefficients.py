@@ -146,7 +146,8 @@ def _estimate(name: str, gold: Gold, tables: "Tables", coefficient: "Callable[[T
         value = float(coefficient(by_article.sum(0, keepdims=True))[0])
         if not np.isfinite(value):
             return Estimate(name, None, None, None)
-        values = coefficient(significance.resample(by_article))
-    low, high = significance.reliable_interval(values, np.bincount(item_articles))
+        values = significance.resample(by_article, coefficient)
+    weights = significance.resample_weights(len(articles))
+    low, high = significance.reliable_interval(values, np.bincount(item_articles), weights)
     bounds = (None, None) if low is None or high is None else (round(low, 6), round(high, 6))
     return Estimate(name, round(value, 6), *bounds)

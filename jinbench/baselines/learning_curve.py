@@ -8,6 +8,7 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,15 +137,20 @@ def measure_curve(benchmark: Benchmark, result: RunResult, fits: Sequence[FitRes
         for key, labels in predicted.items()
     }
     resampled = {
-        step: _mean([significance.f1(significance.resample(sums[key])) for key in sums if key[0] == step])
+        step: _mean([significance.resample(sums[key], significance.f1) for key in sums if key[0] == step])
         for step in FRACTIONS
     }
-    weight = float(significance.effective_size(score.article_sizes(sums[1.0, 0])))
+    sizes = score.article_sizes(sums[1.0, 0])
+    interval = partial(
+        significance.percentile_interval,
+        articles=float(significance.effective_size(sizes)),
+        weights=significance.resample_weights(len(sizes)),
+    )
     points = []
     for step in FRACTIONS:
         repeats = tuple(float(significance.f1(sums[key].sum(0))) for key in sums if key[0] == step)
         trained = [_select_first_articles(fold, step, repeat) for fold in folds for repeat in range(len(repeats))]
-        low, high = significance.percentile_interval(resampled[step], weight)
+        low, high = interval(resampled[step])
         points.append(
             CurvePoint(
                 sum(len({row["article_id"] for row in rows}) for rows in trained) / len(trained),
@@ -160,7 +166,7 @@ def measure_curve(benchmark: Benchmark, result: RunResult, fits: Sequence[FitRes
     for (step_before, before), (step_after, after) in itertools.pairwise(zip(FRACTIONS, points, strict=True)):
         gain = (
             after.f1 - before.f1,
-            *significance.percentile_interval(resampled[step_after] - resampled[step_before], weight),
+            *interval(resampled[step_after] - resampled[step_before]),
         )
         f1, low, high = (round(value, 9) + 0.0 for value in gain)  # a mean of equal numbers is not always one of them
         # The last point has a single repeat, which is paired with each of the point before.

@@ -28,11 +28,11 @@ def compare(
 ) -> None:
     """Compare systems: is the difference significant?
 
-    Paired, by article; with more than two systems every pair, after the Holm correction.
+    Paired, by article; with more than two systems every pair, at the level of a leaderboard table.
 
     A difference is significant only if its 95 % confidence interval, a bootstrap over articles, leaves out 0, its
-    p-value after the Holm correction is below 0.05, and an approximate randomization test agrees. With --split folds
-    the corrected resampled t-test over folds says what to expect if both systems were trained again.
+    p-value is below 0.05 (0.005 with more than two systems), and an approximate randomization test agrees. With
+    --split folds the corrected resampled t-test over folds says what to expect if both systems were trained again.
     """
     from jinbench.leaderboard.outputs import read_outputs
     from jinbench.leaderboard.systems import Systems

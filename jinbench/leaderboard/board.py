@@ -81,6 +81,14 @@ class SystemInfo:
             return f"oracle input: gold {' and '.join(self.oracle_inputs)}"
         return "saw the test articles" if self.saw_test_articles == "yes" else ""
 
+    @property
+    def display_name(self) -> str:
+        """The name, with the reason if it has no rank."""
+        reason = self.unranked_reason
+        if self.saw_test_articles == "unknown" and not reason:
+            reason = "may have seen the test articles"
+        return f"{self.name} ({reason})" if reason else self.name
+
 
 @dataclass(frozen=True)
 class BoardRow:
@@ -95,6 +103,7 @@ class BoardRow:
         ties: Ids of the systems that it is not significantly different from.
         system: Id of the system.
         mistakes: Its errors by class, and the items with most errors.
+        copies: Other systems with the same predictions, by id.
     """
 
     rank: int | None
@@ -104,14 +113,13 @@ class BoardRow:
     about: SystemInfo
     score: Score
     mistakes: ErrorAnalysis
+    copies: dict[str, SystemInfo] = field(default_factory=dict)
 
     @property
     def display_name(self) -> str:
-        """The name, with the reason if it has no rank."""
-        reason = self.about.unranked_reason
-        if self.about.saw_test_articles == "unknown" and not reason:
-            reason = "may have seen the test articles"
-        return f"{self.about.name} ({reason})" if reason else self.about.name
+        """The name, with the reason if it has no rank, and who has the same predictions."""
+        same = ", ".join(copy.display_name for copy in self.copies.values())
+        return self.about.display_name + (f"; same predictions as {same}" if same else "")
 
     @property
     def rank_range(self) -> str:
@@ -123,7 +131,7 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Two systems of a table and their difference, its p-value adjusted for all pairs of the table."""
+    """Two systems of a table and their difference, its p-value adjusted for the comparisons of a family."""
 
     a: str
     b: str
@@ -218,6 +226,7 @@ class Board:
                 "macro_f1": row.score.macro.f1,
                 "missing": row.score.missing,
                 "tied_with": ", ".join(row.ties),
+                "same_predictions": ", ".join(row.copies),
             }
             for row in self.rows
         ]

@@ -15,6 +15,7 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, fail, shorten
 from jinbench.dataset.gold import GoldReader
 from jinbench.leaderboard.board import SystemInfo
+from jinbench.leaderboard.names import find_illegible, fold_name
 from jinbench.scoring.gold import FOLDS, LEADERBOARD_SPLITS
 from jinbench.scoring.predictions import predictions_file_name
 
@@ -130,6 +131,17 @@ class EntryReader:
             reserved |= dict.fromkeys(names, "an annotator")
         return reserved
 
+    def check_name(self, entry: Entry, problems: ErrorList) -> None:
+        """Add a problem if the name of an entry looks like that of a baseline, an annotator or another entry."""
+        owners = {fold_name(name): owner for name, owner in self.reserved_ids.items()}
+        for folder in sorted(entries_dir(self.benchmark).glob("[!.]*/")):
+            if folder.name != entry.system.id and (other := self._read_system(folder, ErrorList())):
+                owners[fold_name(other.name)] = f"the entry {other.id}"
+        if owner := owners.get(fold_name(entry.system.name)):
+            location, found = f"{files.display_path(entry.folder / SYSTEM_FILE)} name", f"one that looks like {owner}"
+            fix = "give it a name that nobody takes for the other"
+            problems.add("duplicate-id", location, expected="a name of its own", found=found, fix=fix)
+
     def read_all(self) -> tuple[Entry, ...]:
         """Read every entry below leaderboard/entries, in order of their ids.
 
@@ -212,6 +224,10 @@ class EntryReader:
         except DataError as error:
             problems.extend(error.problems)
             return None
+        for field in ("name", "who", "model"):
+            if found := find_illegible(getattr(system, field)):
+                expected, fix = "characters that can be seen", f"take {found} out"
+                problems.add("wrong-shape", f"{location} {field}", expected=expected, found=found, fix=fix)
         version = str(self.reader.manifest["version"])
         release = version.split(".")[:2]
         if system.data.split(".")[:2] != release:

@@ -1,11 +1,14 @@
 """Rank systems, with ties where differences are not significant."""
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail, shorten
 from jinbench.dataset.gold import GoldReader
 from jinbench.leaderboard.board import Board, BoardRow, PairedDifference, SystemInfo
+from jinbench.leaderboard.names import fold_name
 from jinbench.leaderboard.outputs import read_outputs
 from jinbench.leaderboard.systems import Labels, SystemPredictions, Systems
 from jinbench.scoring.compare import compare_pairs, median_detectable_difference
@@ -95,9 +98,11 @@ def rank_systems(
         The board, best system first, annotators after all systems.
     """
     about = {system: predictions.about.get(system, SystemInfo("entry", system)) for system in predictions.labels}
-    labels: dict[str, Labels] = dict(predictions.labels)
+    copies = _find_copies(predictions, about)
+    labels: dict[str, Labels] = {system: predictions.labels[system] for system in copies}
     for (name, kind), annotated in (annotators or {}).items():
         labels[name], about[name] = annotated, SystemInfo(kind, name, annotator=True)
+    about = _tell_apart(about)
     scores, sums = {}, {}
     for system, predicted in labels.items():
         scores[system], sums[system] = score_with_sums(gold, predicted, scores=predictions.scores.get(system))
@@ -124,9 +129,41 @@ def rank_systems(
             about[system],
             scores[system],
             analyze_errors(gold, labels[system], EXAMPLES),
+            {copy: about[copy] for copy in copies.get(system, ())},
         )
         for system in order
     )
     paired = tuple(PairedDifference(a, b, difference) for (a, b), difference in differences.items())
-    detectable = median_detectable_difference(differences)
+    # Of the baselines alone, so that it does not depend on who enters; of all systems where there are no two baselines.
+    baselines = {
+        pair: value for pair, value in differences.items() if {about[name].kind for name in pair} == {"baseline"}
+    }
+    detectable = median_detectable_difference(baselines or differences)
     return Board(gold.task, gold.split, rows, detectable, gold.crosswalk, gold.names, paired)
+
+
+def _find_copies(predictions: SystemPredictions, about: Mapping[str, SystemInfo]) -> dict[str, list[str]]:
+    """Return the systems by id, each with those that have the same predictions: baselines first, then by date."""
+    copies: dict[str, list[str]] = {}
+    first: dict[object, str] = {}
+
+    def place(system: str) -> tuple[object, ...]:
+        info = about[system]
+        return bool(info.unranked_reason), info.kind != "baseline", info.date or "9999", system
+
+    for system in sorted(predictions.labels, key=place):
+        scores = predictions.scores.get(system) or {}
+        confidence = frozenset((id, frozenset(values.items())) for id, values in scores.items())
+        key = frozenset(predictions.labels[system].items()), confidence
+        copies.setdefault(first.setdefault(key, system), []).append(system)
+    return {system: same[1:] for system, same in copies.items()}
+
+
+def _tell_apart(about: Mapping[str, SystemInfo]) -> dict[str, SystemInfo]:
+    """Return the descriptions, with the id beside each name that looks like another."""
+    times = Counter(fold_name(info.name) for info in about.values())
+    return {
+        system: info if times[fold_name(info.name)] == 1 or info.name == system
+        else replace(info, name=f"{info.name} [{system}]")
+        for system, info in about.items()
+    }  # fmt: skip

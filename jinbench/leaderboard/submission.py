@@ -80,8 +80,10 @@ def check_entry(benchmark: Benchmark, folder: Path, options: TagOptions = BIO_TA
         DataError: As :func:`jinbench.leaderboard.entries.read_entry`, and with the problems of all files at once.
     """
     reader = GoldReader(benchmark)
-    entry = EntryReader(reader).read(folder)
+    entries = EntryReader(reader)
+    entry = entries.read(folder)
     problems = ErrorList()
+    entries.check_name(entry, problems)
     checked = []
     for board, path in entry.files.items():
         gold = reader.gold(*board)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,19 @@ from jinbench.scoring.html import format_bounds, html_table
 from jinbench.scoring.results import count_articles, round_floats
 from jinbench.scoring.score import Predicted, article_sizes, count_predictions, sum_by_article
 from jinbench.scoring.significance import (
+    FAMILY,
     LEVEL,
     MIN_ARTICLES_TEST,
     PERMUTATIONS,
     corrected_t_test,
     effective_size,
     f1,
-    holm_correction,
     minimum_detectable_difference,
     percentile_interval,
     randomization_test,
     resample,
+    resample_weights,
+    standard_error,
     wald_p_value,
 )
 
@@ -55,7 +58,7 @@ class Difference:
         error: standard error by the bootstrap.
         effective: effective number of articles: so many of one size would be worth as much.
         p: two-sided p-value by standard error and effective articles.
-        adjusted: `p` after Holm's correction, where several pairs were tested.
+        adjusted: `p` times the number of comparisons in the family that it is one of, at most 1.
         randomization_p: p-value of the approximate randomization test by article.
         minimum_detectable: minimum detectable difference (80 % power) of these articles.
         articles: number of articles.
@@ -117,10 +120,10 @@ class Difference:
     def __str__(self) -> str:
         if self.articles < MIN_ARTICLES_TEST:
             return f"{self.value:+.3f} micro-F1: {self.verdict}"
-        holm = " after Holm's correction" if self.adjusted != self.p else ""
+        family = f" after correction for {FAMILY} comparisons" if self.adjusted != self.p else ""
         text = (
             f"{self.value:+.3f} micro-F1, 95 % confidence interval {self.low:+.3f} to {self.high:+.3f}, "
-            f"p = {self.adjusted:.4f}{holm}, {self.randomization_p:.4f} by approximate randomization test, "
+            f"p = {self.adjusted:.4f}{family}, {self.randomization_p:.4f} by approximate randomization test, "
             f"over {self.articles} articles: {self.verdict}"
         )
         if self.minimum_detectable > 0:
@@ -175,7 +178,7 @@ def _resample_f1(sums: "NDArray[np.int64]") -> "NDArray[np.float64]":
     """Return micro-F1 in each resample; 0 where there is neither gold nor prediction."""
     import numpy as np
 
-    return np.nan_to_num(f1(resample(sums)))
+    return np.nan_to_num(resample(sums, f1))
 
 
 def _subtract_f1(a: "NDArray[np.int64]", b: "NDArray[np.int64]") -> float:
@@ -186,16 +189,19 @@ def _subtract_f1(a: "NDArray[np.int64]", b: "NDArray[np.int64]") -> float:
 
 
 def _compare_resampled(
-    a: "NDArray[np.int64]", b: "NDArray[np.int64]", differences: "NDArray[np.float64]", times: int = PERMUTATIONS
-) -> Difference:
+    a: "NDArray[np.int64]", b: "NDArray[np.int64]", differences: "NDArray[np.float64]", times: int = PERMUTATIONS,
+    family: int = 1,
+) -> Difference:  # fmt: skip
     """Return the difference; `differences` is that in each resample."""
-    value, error = _subtract_f1(a, b), float(differences.std())
+    weights = resample_weights(len(a))
+    value, error = _subtract_f1(a, b), standard_error(differences, weights)
     articles = float(effective_size(article_sizes(a) + article_sizes(b)))
-    low, high = percentile_interval(differences, articles)
+    low, high = percentile_interval(differences, articles, weights)
     p = wald_p_value(value, error, articles)
     randomization_p = randomization_test(a, b, times)
-    detectable = minimum_detectable_difference(error, articles)
-    return Difference(value, low, high, error, articles, p, p, randomization_p, detectable, len(a))
+    detectable = minimum_detectable_difference(error, articles, family)
+    adjusted = min(1.0, family * p)
+    return Difference(value, low, high, error, articles, p, adjusted, randomization_p, detectable, len(a))
 
 
 def _compare_across_folds(folds: Iterable[int], a: "NDArray[np.int64]", b: "NDArray[np.int64]") -> AcrossFolds | None:
@@ -211,9 +217,10 @@ def _compare_across_folds(folds: Iterable[int], a: "NDArray[np.int64]", b: "NDAr
 
 
 def compare_all(gold: Gold, predicted: Mapping[str, Predicted]) -> dict[tuple[str, str], Difference]:
-    """Compare every pair of systems, with Holm's correction; over folds too, if there are."""
+    """Compare every pair of systems, more than two as in a leaderboard table; over folds too, if there are."""
     counts = {name: count_predictions(gold, labels).sum(1) for name, labels in predicted.items()}
-    differences = compare_pairs({name: sum_by_article(gold, item_counts) for name, item_counts in counts.items()})
+    sums = {name: sum_by_article(gold, item_counts) for name, item_counts in counts.items()}
+    differences = compare_pairs(sums, 1 if len(sums) == 2 else FAMILY)
     if gold.split != FOLDS:
         return differences
     return {
@@ -222,20 +229,15 @@ def compare_all(gold: Gold, predicted: Mapping[str, Predicted]) -> dict[tuple[st
     }
 
 
-def compare_pairs(sums: Mapping[str, "NDArray[np.int64]"]) -> dict[tuple[str, str], Difference]:
-    """Compare every pair of systems from their sums (articles, 3), with Holm's correction over all pairs."""
-    names = list(sums)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+def compare_pairs(sums: Mapping[str, "NDArray[np.int64]"], family: int = FAMILY) -> dict[tuple[str, str], Difference]:
+    """Compare every pair of systems from their sums (articles, 3), each as one of `family` comparisons.
+
+    What is said of two systems does not depend on the others.
+    """
     resampled = {name: _resample_f1(system_sums) for name, system_sums in sums.items()}
-    differences = [_compare_resampled(sums[a], sums[b], resampled[a] - resampled[b]) for a, b in pairs]
-    adjusted = holm_correction([difference.p for difference in differences])
     return {
-        pair: replace(
-            difference,
-            adjusted=p,
-            minimum_detectable=minimum_detectable_difference(difference.error, difference.effective, len(pairs)),
-        )
-        for pair, difference, p in zip(pairs, differences, adjusted, strict=True)
+        (a, b): _compare_resampled(sums[a], sums[b], resampled[a] - resampled[b], family=family)
+        for a, b in combinations(sums, 2)
     }
 
 

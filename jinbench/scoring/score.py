@@ -4,7 +4,7 @@ Counts per item come first; every score, interval and table is made from their s
 where other scorers differ: docs/scoring.md. A missing prediction counts as wrong, an unknown id is an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -26,12 +26,13 @@ from jinbench.scoring.gold import Gold, LabelKey, coarsen_names
 from jinbench.scoring.results import MIN_GOLD_MENTIONS, Cell, Macro, Mean, Score, precision_recall
 from jinbench.scoring.significance import (
     MIN_ARTICLES_INTERVAL,
-    RESAMPLES,
     SEED,
+    count_resamples,
     effective_size,
     f1,
     reliable_interval,
     resample,
+    resample_weights,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jinbench.scoring.counts import Number
+    from jinbench.scoring.significance import Floats
 
 RELAXED = (BOUNDARY, TYPE, OVERLAP)
 Predicted = Mapping[str, frozenset[LabelKey]]
@@ -135,7 +137,7 @@ def make_signature(gold: Gold, match: str = EXACT) -> dict[str, str]:
         "gold": gold.sha256[:8],
         "split": gold.split,
         "match": match,
-        "boot": str(RESAMPLES),
+        "boot": str(count_resamples(len(set(gold.groups)))),
         "seed": str(SEED),
         "jinbench": version("jinbench"),
         "crosswalk": gold.crosswalk,
@@ -189,10 +191,18 @@ def make_cell(name: str, sums: "NDArray[np.int64]") -> Cell:
     """Return the cell of counts (articles, 3)."""
     gold, predicted, correct = (int(sums[:, kind].sum()) for kind in (GOLD, PREDICTED, CORRECT))
     sizes = article_sizes(sums)
-    low, high = reliable_interval(f1(resample(sums)), sizes) if len(sums) else (None, None)
+    low, high = _interval(sums, f1, sizes) if len(sums) else (None, None)
     value = float(f1(sums.sum(0))) if gold + predicted else None
     precision, recall = precision_recall(gold, predicted, correct)
     return Cell(name, gold, predicted, correct, precision, recall, value, low, high, int((sizes > 0).sum()))
+
+
+def _interval(
+    sums: "NDArray[np.int64] | NDArray[np.float64]", statistic: "Callable[[Floats], Floats]",
+    sizes: "NDArray[np.int64] | NDArray[np.float64]",
+) -> tuple[float, float] | tuple[None, None]:  # fmt: skip
+    """Return the interval of a statistic of sums over articles of these sizes."""
+    return reliable_interval(resample(sums, statistic), sizes, resample_weights(len(sums)))
 
 
 def article_sizes(sums: "NDArray[np.int64]") -> "NDArray[np.int64]":
@@ -216,10 +226,13 @@ def _macro(sums: "NDArray[np.int64]", min_mentions: int) -> Macro:
     rarest = min(sizes.T, key=lambda label_sizes: float(effective_size(label_sizes)))
     if (sizes > 0).sum(0).min() < MIN_ARTICLES_INTERVAL:
         return Macro(labels, of, value, None, None)
-    resampled = f1(resample(sums))  # a label that a resample does not have is in no mean
-    present = ~np.isnan(resampled)
-    means = np.nansum(resampled, axis=1) / np.maximum(present.sum(1), 1)
-    return Macro(labels, of, value, *reliable_interval(np.where(present.any(1), means, np.nan), rarest))
+
+    def mean(sums: "Floats") -> "Floats":
+        scores = f1(sums)  # a label that a resample does not have is in no mean
+        present = ~np.isnan(scores)
+        return np.where(present.any(1), np.nansum(scores, axis=1) / np.maximum(present.sum(1), 1), np.nan)
+
+    return Macro(labels, of, value, *_interval(sums, mean, rarest))
 
 
 def _document_mean(sums: "NDArray[np.int64]") -> Mean:
@@ -244,8 +257,7 @@ def _article_mean(sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]") -> 
 
     if not len(sums):
         return Mean(None, None, None, 0)
-    resampled = resample(np.stack([sums, sizes], axis=1))
-    low, high = reliable_interval(resampled[:, 0] / resampled[:, 1], sizes)
+    low, high = _interval(np.stack([sums, sizes], axis=1), lambda drawn: drawn[:, 0] / drawn[:, 1], sizes)
     return Mean(float(sums.sum() / sizes.sum()), low, high, len(sums))
 
 

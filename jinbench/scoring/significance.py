@@ -1,12 +1,13 @@
-"""Cluster bootstrap, approximate randomization, Holm's correction. NumPy only.
+"""Cluster bootstrap, approximate randomization, tests of few degrees of freedom. NumPy only.
 
 The unit is the article, because sentences of one article are alike. Articles differ much in size, so that few of them
 carry most of a score: intervals and tests go by the effective number of articles.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import combinations
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -15,73 +16,121 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64] | NDArray[np.float64]
+    Floats = NDArray[np.float64]
 
-RESAMPLES = 2000
+MAX_ENUMERATED = 10  # articles of which every resample is taken, with its probability: an interval without chance
+RESAMPLES, _DRAWS = 2000, 2_000_000  # resamples of more articles: at least so many, or so many articles drawn
+MIN_TAIL = 50  # resamples that lie beyond the end of an interval at least
 PERMUTATIONS = 9999
 SEED = 0
 LEVEL, POWER = 0.05, 0.80
+# Comparisons in the family of a leaderboard table. It is fixed, so that nobody who enters weakens or changes a
+# comparison of two others.
+FAMILY = 10
 # With fewer articles no difference is significant: of the 32 ways to swap two systems on five articles, the two most
 # extreme are more than 5 %.
 MIN_ARTICLES_TEST = 6
 # Articles that have any of what is counted. With fewer the coverage of an interval is far too low: 89 % with four,
 # 53 % with two.
 MIN_ARTICLES_INTERVAL = 5
-_BLOCK = 2_000_000  # weights that are held at a time
+_BLOCK = 2_000_000  # numbers that are held at a time
+_BINS = 4096
 
 
-def _draw_blocks(articles: int, times: int, seed: int) -> Iterator["NDArray[np.int64]"]:
+def count_resamples(articles: int) -> int:
+    """Return the number of resamples of so many articles."""
+    articles = max(articles, 1)
+    if articles <= MAX_ENUMERATED:
+        return math.comb(2 * articles - 1, articles)
+    return max(RESAMPLES, _DRAWS // articles)
+
+
+@lru_cache(maxsize=2)
+def _enumerate_draws(articles: int) -> "NDArray[np.int64]":
+    """Return every resample (resamples, articles): between `articles` stars so many bars less one."""
     import numpy as np
 
+    places = 2 * articles - 1
+    bars = np.array(list(combinations(range(places), articles - 1)), dtype=np.int64)
+    return np.diff(bars, axis=1, prepend=-1, append=places) - 1
+
+
+@lru_cache(maxsize=4)
+def resample_weights(articles: int) -> "Floats | None":
+    """Return the probability of each resample of up to `MAX_ENUMERATED` articles; None: all have the same."""
+    import numpy as np
+
+    if articles > MAX_ENUMERATED:
+        return None
+    factorials = np.array([math.factorial(times) for times in range(articles + 1)], dtype=float)
+    weights: Floats = factorials[-1] / factorials[_enumerate_draws(articles)].prod(1) / float(articles) ** articles
+    return weights
+
+
+def _draw_blocks(articles: int, seed: int) -> Iterator["Floats"]:
+    import numpy as np
+
+    if articles <= MAX_ENUMERATED:
+        yield _enumerate_draws(articles).T.astype(float, order="C")
+        return
     rng = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // articles)
+    rows, times = max(1, _BLOCK // articles), count_resamples(articles)
     for start in range(0, times, rows):
         number = min(rows, times - start)
         drawn = rng.integers(0, articles, (number, articles))
         drawn += np.arange(number)[:, None] * articles
-        yield np.bincount(drawn.ravel(), minlength=number * articles).reshape(number, articles)
+        counts = np.bincount(drawn.ravel(), minlength=number * articles).reshape(number, articles)
+        yield counts.T.astype(float, order="C")
 
 
-def draw_articles(articles: int, times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.int64]":
-    """Draw articles with replacement: (times, articles) int64, how often each is drawn."""
-    import numpy as np
-
-    return np.concatenate(list(_draw_blocks(articles, times, seed)))
+@lru_cache(maxsize=2)  # few enough to keep for the next score on the same articles
+def _draw_once(articles: int, seed: int) -> list["Floats"]:
+    return list(_draw_blocks(articles, seed))
 
 
-@lru_cache(maxsize=4)
-def _draw_weights(articles: int, times: int, seed: int) -> "NDArray[np.float64]":
-    """Return :func:`draw_articles` as floats, to multiply with."""
-    return draw_articles(articles, times, seed).astype(float)
+def draw_articles(articles: int, seed: int = SEED) -> Iterator["Floats"]:
+    """Draw articles with replacement: blocks (articles, resamples) of how often each is drawn."""
+    yield from _draw_once(articles, seed) if articles * RESAMPLES <= _BLOCK else _draw_blocks(articles, seed)
 
 
-def resample(sums: "Numbers", times: int = RESAMPLES, seed: int = SEED) -> "NDArray[np.float64]":
-    """Return sums (times, …) over articles drawn from `sums` (articles, …): the cluster bootstrap.
+def resample(sums: "Numbers", statistic: "Callable[[Floats], Floats]", seed: int = SEED) -> "Floats":
+    """Return a statistic (resamples, …) of sums over articles drawn from `sums` (articles, …): the cluster bootstrap.
 
-    Articles are drawn with replacement. Two systems get the same draws, so that their difference is paired.
+    Articles are drawn with replacement. Two systems get the same draws, so that their difference is paired. Resamples
+    of up to `MAX_ENUMERATED` articles have the probabilities :func:`resample_weights`.
     """
     import numpy as np
 
-    flat = sums.reshape(len(sums), -1).astype(float)  # sums of integers: exact in any order
-    if len(sums) * times <= _BLOCK:  # few enough to keep for the next score on the same articles
-        resampled = _draw_weights(len(sums), times, seed) @ flat
-    else:
-        resampled = np.concatenate([block @ flat for block in _draw_blocks(len(sums), times, seed)])
-    shaped: NDArray[np.float64] = resampled.reshape(times, *sums.shape[1:])
-    return shaped
+    flat = sums.reshape(len(sums), -1).T.astype(float, order="C")  # sums of integers: exact in any order
+    columns = max(1, _BLOCK // 8 // len(flat))
+
+    def compute(block: "Floats") -> "Floats":
+        return statistic(np.moveaxis((flat @ block).reshape(*sums.shape[1:], -1), -1, 0))
+
+    return np.concatenate(
+        [
+            compute(block[:, start : start + columns])
+            for block in draw_articles(len(sums), seed)
+            for start in range(0, block.shape[1], columns)
+        ]
+    )
 
 
 def resample_patterns(
     patterns: "NDArray[np.int64]", frequencies: "NDArray[np.int64]", times: int = RESAMPLES, seed: int = SEED
-) -> "NDArray[np.int64]":
+) -> "Numbers":
     """Return the bootstrap of units of which only the frequency of their counts is known: sums (times, 2).
 
     `patterns` (patterns, 2) are integers whose sums stay below 2³¹; `frequencies` (patterns,) is the number of units
-    that have each. Few patterns are drawn as one multinomial, many unit by unit, whichever is less work.
+    that have each. Few patterns are drawn as one multinomial, many unit by unit, whichever is less work. `times` is
+    for more than 1,000 units; up to that the resamples are those of :func:`resample`.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
     units = int(frequencies.sum())
+    if units * RESAMPLES <= _DRAWS:
+        return resample(np.repeat(patterns, frequencies, axis=0), lambda sums: sums, seed)
     if len(patterns) * 20 < units:  # a draw from a binomial costs as much as some twenty units
         sums: NDArray[np.int64] = rng.multinomial(units, frequencies / units, size=times) @ patterns
         return sums
@@ -166,17 +215,37 @@ def tail_probability(articles: float, level: float = LEVEL) -> float:
     return NormalDist().cdf(-wider)
 
 
-def percentile_interval(values: "NDArray[np.float64]", articles: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval of resampled values (times,), NaN left out, for an effective number of articles."""
+def percentile_interval(
+    values: "Floats", articles: float, weights: "Floats | None" = None, level: float = LEVEL
+) -> tuple[float, float]:
+    """Return the interval of resampled values (resamples,), NaN left out, for an effective number of articles."""
     import numpy as np
 
+    present = ~np.isnan(values)
+    if not present.all():
+        values, weights = values[present], None if weights is None else weights[present]
     below = tail_probability(articles, level)
-    low, high = np.nanquantile(values, [below, 1 - below])
-    return float(low), float(high)
+    if weights is None:
+        below = max(below, min(MIN_TAIL / len(values), level / 2))
+    # Sorted are only the values in the bins of the two ends.
+    first, last = float(values.min()), float(values.max())
+    bins = ((values - first) * (_BINS / max(last - first, 1e-300))).astype(np.int64)
+    mass = np.bincount(bins, weights).cumsum()
+    ends = []
+    for share in (below, 1 - below):
+        end = int(np.searchsorted(mass, share * mass[-1]))
+        inside = np.flatnonzero(bins == end)
+        inside = inside[values[inside].argsort(kind="stable")]
+        within = np.ones(len(inside)) if weights is None else weights[inside]
+        place = np.searchsorted(within.cumsum(), share * mass[-1] - (mass[end - 1] if end else 0.0))
+        ends.append(float(values[inside[min(int(place), len(inside) - 1)]]))
+    return ends[0], ends[1]
 
 
-def reliable_interval(values: "NDArray[np.float64]", sizes: "Numbers") -> tuple[float, float] | tuple[None, None]:
-    """Return the interval of resampled values (times,), or None where it means nothing.
+def reliable_interval(
+    values: "Floats", sizes: "Numbers", weights: "Floats | None" = None
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the interval of resampled values (resamples,), or None where it means nothing.
 
     `sizes` (articles,) are those of the articles. It means nothing with fewer than `MIN_ARTICLES_INTERVAL` articles
     that are not empty, or without variance among them: where all is correct, or all is wrong, a resample shows nothing
@@ -184,8 +253,16 @@ def reliable_interval(values: "NDArray[np.float64]", sizes: "Numbers") -> tuple[
     """
     if (sizes > 0).sum() < MIN_ARTICLES_INTERVAL:
         return None, None
-    low, high = percentile_interval(values, float(effective_size(sizes)))
+    low, high = percentile_interval(values, float(effective_size(sizes)), weights)
     return (low, high) if high - low > 1e-12 else (None, None)
+
+
+def standard_error(values: "Floats", weights: "Floats | None" = None) -> float:
+    """Return the standard deviation of resampled values (resamples,)."""
+    import numpy as np
+
+    mean = np.average(values, weights=weights)
+    return math.sqrt(float(np.average((values - mean) ** 2, weights=weights)))
 
 
 def wald_p_value(value: float, error: float, articles: float) -> float:
@@ -231,15 +308,6 @@ def randomization_test(
     return (1 + as_large) / (times + 1)
 
 
-def holm_correction(p: Sequence[float]) -> list[float]:
-    """Adjust the p-values of several tests so that the family-wise error rate is kept (Holm 1979)."""
-    adjusted, highest = [0.0] * len(p), 0.0
-    for rank, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
-        highest = max(highest, min(1.0, p[i] * (len(p) - rank)))
-        adjusted[i] = highest
-    return adjusted
-
-
 def corrected_t_test(differences: Sequence[float]) -> tuple[float, float, float, float]:
     """Return mean, low, high and p-value of differences on the folds of a cross-validation.
 
@@ -262,8 +330,7 @@ def corrected_t_test(differences: Sequence[float]) -> tuple[float, float, float,
 def minimum_detectable_difference(error: float, articles: float, tests: int = 1) -> float:
     """Return the minimum detectable difference at the power `POWER`, from a standard error.
 
-    Where it is one of several tests, it must hold at the level that is left for each: `LEVEL` divided by their number,
-    which is the first step of Holm's correction.
+    Where it is one of several tests, it must hold at the level that is left for each: `LEVEL` divided by their number.
     """
     freedom = articles - 1
     width = t_quantile(1 - LEVEL / tests / 2, freedom) + t_quantile(POWER, freedom)

@@ -13,7 +13,7 @@ from jinbench.scoring.counts import CORRECT, GOLD, PREDICTED, LabelTable, count_
 from jinbench.scoring.html import html_table
 from jinbench.scoring.inputs import check_same_items, list_articles, read_labels
 from jinbench.scoring.results import HEADER, Cell, count_articles, precision_recall, round_floats
-from jinbench.scoring.significance import RESAMPLES, f1, reliable_interval, resample_patterns
+from jinbench.scoring.significance import RESAMPLES, f1, reliable_interval, resample_patterns, resample_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ class StreamingScorer:
         Batches can be added afterwards, but an article that continues then counts as two.
 
         Args:
-            times: number of resamples for the intervals; 0 for none.
+            times: number of resamples over more than 1,000 articles; 0 for no intervals.
             labels: whether to compute the intervals of each label.
 
         Returns:
@@ -203,7 +203,8 @@ class StreamingScorer:
             pairs = np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
             totals, hits = resample_patterns(pairs, frequencies, times).T
             values = np.where(totals == 0, np.nan, 2 * hits / np.maximum(totals, 1))
-            low, high = reliable_interval(values, np.repeat(pairs[:, 0], frequencies))
+            sizes = np.repeat(pairs[:, 0], frequencies)
+            low, high = reliable_interval(values, sizes, resample_weights(len(sizes)))
         gold, predicted, correct = (int(sums[kind]) for kind in (GOLD, PREDICTED, CORRECT))
         value = float(f1(sums)) if gold + predicted else None
         precision, recall = precision_recall(gold, predicted, correct)

@@ -2,8 +2,8 @@
 
 import itertools
 import math
-import random
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from jinbench.scoring import compare, score, significance
-from jinbench.scoring.significance import LEVEL, MIN_ARTICLES_TEST, f1
+from jinbench.scoring.significance import FAMILY, LEVEL, MIN_ARTICLES_TEST, f1
 from tests.helpers.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "scoring.md"
@@ -57,14 +57,13 @@ def simulate_coverage(
     """Return the coverage (percent) of the interval, and of a plain percentile interval."""
     truth = true_f1(*rates)
     rng = np.random.default_rng([articles, seed])
-    held = np.zeros(2)
-    for _ in range(times // 500):
-        (sums,) = simulate_systems(rng, articles, 500, [rates], alike, **other)
-        drawn, enough = f1(significance.resample(sums)), significance.effective_size(score.article_sizes(sums))
-        plain = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-        for i in range(500):
-            low, high = significance.percentile_interval(drawn[:, i], float(enough[i]))
-            held += low <= truth <= high, plain[0, i] <= truth <= plain[1, i]
+    held, weights = np.zeros(2), significance.resample_weights(articles)
+    for _ in range(times // 100):
+        (sums,) = simulate_systems(rng, articles, 100, [rates], alike, **other)
+        drawn, enough = significance.resample(sums, f1), significance.effective_size(score.article_sizes(sums))
+        for values, size in zip(drawn.T, enough, strict=True):
+            ends = (significance.percentile_interval(values, number, weights) for number in (float(size), 1e9))
+            held += [low <= truth <= high for low, high in ends]
     expanded, percentile = 100 * held / times
     return float(expanded), float(percentile)
 
@@ -117,7 +116,7 @@ def test_the_tables_have_all_rows() -> None:
 def test_a_simulation_is_a_score() -> None:
     """What is simulated many at a time is what a score says of each alone."""
     (sums,) = simulate_systems(np.random.default_rng(0), 12, 5, [(RIGHT, SPURIOUS)])
-    drawn, enough = f1(significance.resample(sums)), significance.effective_size(score.article_sizes(sums))
+    drawn, enough = significance.resample(sums, f1), significance.effective_size(score.article_sizes(sums))
     for i in range(5):
         cell = score.make_cell("one", sums[:, i])
         assert (cell.low, cell.high) == pytest.approx(significance.percentile_interval(drawn[:, i], float(enough[i])))
@@ -129,15 +128,15 @@ def test_a_simulation_is_a_score() -> None:
 
 def simulate_verdicts(a: Any, b: Any) -> Any:
     """Return for each simulation (times, 3) whether interval, randomization test and verdict find a difference."""
-    drawn = f1(significance.resample(a)) - f1(significance.resample(b))
+    drawn = significance.resample(a, f1) - significance.resample(b, f1)
     enough = significance.effective_size(score.article_sizes(a) + score.article_sizes(b))
-    rows = []
+    weights, rows = significance.resample_weights(len(a)), []
     for i in range(a.shape[1]):
-        low, high = significance.percentile_interval(drawn[:, i], float(enough[i]))
+        low, high = significance.percentile_interval(drawn[:, i], float(enough[i]), weights)
         excludes_zero = low > 0 or high < 0
         swapped = significance.randomization_test(a[:, i], b[:, i], 999) <= LEVEL
         value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
-        p = significance.wald_p_value(value, float(drawn[:, i].std()), float(enough[i]))
+        p = significance.wald_p_value(value, significance.standard_error(drawn[:, i], weights), float(enough[i]))
         rows.append((excludes_zero, swapped, excludes_zero and swapped and p <= LEVEL))
     return np.array(rows)
 
@@ -157,13 +156,14 @@ ALIKE = {"alike": [(RIGHT, SPURIOUS)] * 2, "careful and eager": [(0.45, 0.05), (
 
 
 STRONG = (0.85, 0.15)
+SYSTEMS = (2, 5, 11, 101)  # in a table, all equally good
 
 
 def simulate_alarms(articles: int, rates: list[tuple[float, float]], times: int, seed: int = 0) -> Any:
     """Return how often (percent) interval, randomization test and verdict find a difference."""
     rng = np.random.default_rng([articles, seed])
     return 100 * np.concatenate(
-        [simulate_verdicts(*simulate_systems(rng, articles, 500, rates)) for _ in range(times // 500)]
+        [simulate_verdicts(*simulate_systems(rng, articles, 100, rates)) for _ in range(times // 100)]
     ).mean(0)
 
 
@@ -185,6 +185,37 @@ def test_the_table_of_false_alarms_begins_with_enough_articles() -> None:
     assert [row[0] for row in read_table("alarms")] == [MIN_ARTICLES_TEST, 10, 20, 40]
 
 
+def simulate_ranks(articles: int, systems: int, times: int, seed: int = 0) -> tuple[float, float]:
+    """Return how often (percent) any rank of equally good systems is wrong, and how often that of a given system."""
+    rng, weights = np.random.default_rng([articles, systems, seed]), significance.resample_weights(articles)
+    rates = [rates for i, rates in zip(range(systems), itertools.cycle(itertools.chain(*ALIKE.values())), strict=False)]
+    wrong = np.zeros((times, systems), dtype=bool)
+    for wrong_ranks in wrong:
+        sums = np.concatenate(simulate_systems(rng, articles, 1, rates), axis=1)
+        drawn, values = significance.resample(sums, f1), f1(sums.sum(0))
+        covariance = np.cov(drawn.T, aweights=weights, ddof=0)
+        for i, j in itertools.combinations(range(systems), 2):
+            a, b = sums[:, i], sums[:, j]
+            number = float(significance.effective_size(score.article_sizes(a) + score.article_sizes(b)))
+            deviation = math.sqrt(max(0.0, covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]))
+            p = significance.wald_p_value(float(values[i] - values[j]), deviation, number)
+            if p * FAMILY <= LEVEL and significance.randomization_test(a, b, 999) <= LEVEL:
+                low, high = significance.percentile_interval(drawn[:, i] - drawn[:, j], number, weights)
+                wrong_ranks[[i, j]] |= low > 0 or high < 0
+    return 100 * float(wrong.any(1).mean()), 100 * float(wrong.mean())
+
+
+@pytest.mark.parametrize("row", read_table("ranks"), ids=lambda row: f"{row[0]:.0f} articles")
+def test_ranks_are_wrong_as_rarely_as_stated(row: list[float]) -> None:
+    articles, *written = row
+    stated = dict(zip(SYSTEMS, zip(written[::2], written[1::2], strict=True), strict=True))
+    assert stated[5][0] <= 5, "any rank of five systems: ten comparisons"
+    assert stated[11][1] <= 5, "the rank of one system among eleven: ten comparisons"
+    for systems in (5, 11):
+        for simulated, percent in zip(simulate_ranks(int(articles), systems, 60), stated[systems], strict=True):
+            assert abs(simulated - percent) < error(percent, 60)
+
+
 def lower_rates(rates: tuple[float, float], gap: float) -> tuple[float, float]:
     """A system that finds less, so that its F1 in the long run is lower by `gap`."""
     wanted = true_f1(*rates) - gap
@@ -204,9 +235,9 @@ def simulate_detectable(articles: int, rates: tuple[float, float], times: int, s
 def simulate_power(articles: int, rates: tuple[float, float], gap: float, times: int, seed: int = 0) -> float:
     """Return how often (percent) a system is significantly different from one that is worse by `gap`."""
     rng = np.random.default_rng([articles, seed])
-    return float(
-        100 * simulate_verdicts(*simulate_systems(rng, articles, times, [rates, lower_rates(rates, gap)])).mean(0)[2]
-    )
+    both = [rates, lower_rates(rates, gap)]
+    blocks = [simulate_verdicts(*simulate_systems(rng, articles, 100, both)) for _ in range(times // 100)]
+    return float(100 * np.concatenate(blocks).mean(0)[2])
 
 
 @pytest.mark.parametrize("row", read_table("power"), ids=lambda row: f"{row[0]:.0f} articles")
@@ -253,7 +284,7 @@ def test_where_an_interval_ends() -> None:
     assert significance.tail_probability(5) < 0.002  # ends far further out
     assert significance.tail_probability(1.0) == significance.tail_probability(1.5)
     drawn = np.array([math.nan, *range(101)])
-    assert significance.percentile_interval(drawn, 10**6) == pytest.approx((2.5, 97.5), rel=1e-3)
+    assert significance.percentile_interval(drawn, 10**6) == (2, 98)
 
 
 def test_student_as_scipy_has_it() -> None:
@@ -267,21 +298,70 @@ def test_student_as_scipy_has_it() -> None:
     assert significance.t_quantile(0.9, 0.3) == significance.t_quantile(0.9, 1)
 
 
-def test_every_resample_has_as_many_articles() -> None:
-    drawn = significance.draw_articles(7, 500)
-    assert drawn.shape == (500, 7)
-    assert set(drawn.sum(1)) == {7}
-    assert drawn.mean(0) == pytest.approx(np.ones(7), abs=0.2)
-    sums = np.random.default_rng(0).integers(0, 9, (7, 2, 3))
-    assert (significance.resample(sums, 500) == np.tensordot(drawn, sums, 1)).all()
-    assert (significance.draw_articles(7, 500, seed=1) != drawn).any()
+@pytest.mark.parametrize("articles", [1, 2, 3, 5, 7])
+def test_all_resamples_of_few_articles_are_enumerated(articles: int) -> None:
+    """Held against the articles^articles ordered draws."""
+    expected = Counter(
+        tuple(draw.count(article) for article in range(articles))
+        for draw in itertools.product(range(articles), repeat=articles)
+    )
+    (drawn,) = significance.draw_articles(articles)
+    weights = significance.resample_weights(articles)
+    assert weights is not None
+    assert {tuple(map(int, draw)): weight for draw, weight in zip(drawn.T, weights, strict=True)} == pytest.approx(
+        {draw: times / articles**articles for draw, times in expected.items()}
+    )
+    assert drawn.shape[1] == significance.count_resamples(articles)
+
+
+@pytest.mark.parametrize(("articles", "times"), [(10, 92_378), (11, 181_818), (23, 86_956), (1000, 2000), (9999, 2000)])
+def test_every_resample_has_as_many_articles(articles: int, times: int) -> None:
+    sums = np.random.default_rng(0).integers(0, 9, (articles, 2, 3))
+    blocks = list(significance.draw_articles(articles))
+    assert {number for block in blocks for number in block.sum(0)} == {articles}
+    assert sum(block.shape[1] for block in blocks) == significance.count_resamples(articles) == times
+    resampled = significance.resample(sums, np.copy)
+    assert resampled.shape == (times, 2, 3)
+    assert (resampled[:50] == np.tensordot(blocks[0].T[:50], sums, 1)).all()
+    another = significance.resample(sums, np.copy, seed=1)
+    assert (another == resampled).all() == (articles <= significance.MAX_ENUMERATED)
 
 
 def test_blocks_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many articles that the weights are held a part at a time."""
-    whole = significance.draw_articles(50, 400)
-    monkeypatch.setattr(significance, "_BLOCK", 50 * 33)
-    assert (significance.draw_articles(50, 400) == whole).all()
+    sums = np.random.default_rng(0).integers(1, 9, (1200, 3))
+    whole = significance.resample(sums, f1)
+    monkeypatch.setattr(significance, "_BLOCK", 1200 * 33)
+    assert (significance.resample(sums, f1) == whole).all()
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_an_interval_is_that_of_all_sorted_values(weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    for articles in (1.5, 3.0, 6.5, 30.0, 1e6):
+        values = np.round(rng.beta(3, 2, 60_000), 3 if articles > 3 else 9)
+        weights = rng.random(60_000) ** 4 if weighted else None
+        below = significance.tail_probability(articles)
+        below = below if weighted else max(below, significance.MIN_TAIL / 60_000)
+        order = values.argsort()
+        mass = (np.ones(60_000) if weights is None else weights)[order].cumsum()
+        expected = [values[order[np.searchsorted(mass, share * mass[-1])]] for share in (below, 1 - below)]
+        assert list(significance.percentile_interval(values, articles, weights)) == expected
+
+
+@pytest.mark.parametrize(("articles", "most"), [(10, 0.0), (23, 0.01), (100, 0.01)])
+def test_how_far_an_interval_depends_on_the_seed(articles: int, most: float) -> None:
+    """Over up to ten articles not at all."""
+    (sums,) = (sums[:, 0] for sums in simulate_systems(np.random.default_rng(3), articles, 1, [(RIGHT, SPURIOUS)]))
+    number, weights = (
+        float(significance.effective_size(score.article_sizes(sums))),
+        significance.resample_weights(articles),
+    )
+    ends = [
+        significance.percentile_interval(significance.resample(sums, f1, seed), number, weights) for seed in range(60)
+    ]
+    assert np.ptp(ends, axis=0).max() <= most
+    assert (most == 0) == (len(set(ends)) == 1)
 
 
 def test_f1_of_sums() -> None:
@@ -320,29 +400,6 @@ def test_why_six_articles_are_enough_and_five_are_not() -> None:
         assert p == 2 / 2**articles
         assert (p <= LEVEL) == (articles == MIN_ARTICLES_TEST)
         assert (significance.randomization_test(right, wrong) <= LEVEL) == (articles == MIN_ARTICLES_TEST)
-
-
-def test_holm_by_hand() -> None:
-    """Three tests: 0.01 · 3, 0.02 · 2, then 0.04 · 1, which may not be less than the one before."""
-    assert significance.holm_correction([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
-    assert significance.holm_correction([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert significance.holm_correction([]) == []
-
-
-def test_holm_as_it_is_defined() -> None:
-    """Of p sorted upwards, the adjusted i-th is the largest of min(1, (m - j + 1) p_j) over j up to i."""
-    rng = random.Random(0)
-    for _ in range(2000):
-        p = [round(rng.random() ** 2, 2) for _ in range(rng.randint(1, 9))]
-        ranked = sorted(p)
-        steps = [min(1.0, (len(p) - j) * value) for j, value in enumerate(ranked)]
-        expected = [max(steps[: ranked.index(value) + ranked.count(value)]) for value in p]
-        adjusted = significance.holm_correction(p)
-        assert adjusted == pytest.approx(expected)
-        rejected = 0  # step down: the smallest against level / m, then level / (m - 1), until one fails
-        while rejected < len(p) and ranked[rejected] <= LEVEL / (len(p) - rejected) + 1e-12:
-            rejected += 1
-        assert sum(value <= LEVEL + 1e-12 for value in adjusted) == rejected
 
 
 def test_the_corrected_t_test_by_hand() -> None:
@@ -388,11 +445,18 @@ def make_tables(times: int) -> dict[str, str]:
         gap = round(float(simulate_detectable(articles, rates, times // 5, 1).mean()), 3)
         percent = simulate_power(articles, rates, gap, times // 2, 1)
         rows_by_table["power"].append([str(articles), f"{true_f1(*rates):.2f}", f"{gap:.3f}", f"{percent:.0f}"])
+    head = [f"{systems} systems: {what}" for systems in SYSTEMS for what in ("any rank", "a given rank")]
+    rows_by_table["ranks"] = [["articles", *head]]
+    for articles in (10, 23, 40):
+        values = np.concatenate(
+            [simulate_ranks(articles, systems, times // (10 if systems > 50 else 2), 1) for systems in SYSTEMS]
+        )
+        rows_by_table["ranks"].append([str(articles), *(f"{value:.1f}" for value in values)])
     for rows in rows_by_table.values():
         rows.insert(1, ["---"] * len(rows[0]))
     return {name: "\n".join(f"| {' | '.join(row)} |" for row in rows) for name, rows in rows_by_table.items()}
 
 
 if __name__ == "__main__":
-    for name, text in make_tables(5000).items():
+    for name, text in make_tables(2000).items():
         print(f"<!-- {name} -->\n{text}\n<!-- end:{name} -->\n")

@@ -89,7 +89,13 @@ function chips(row) {
   const why = about.oracle_inputs.length
     ? say("why.oracle", { what: about.oracle_inputs.join(", ") })
     : about.saw_test_articles !== "no" && say(`why.${about.saw_test_articles}`);
-  return [!about.annotator && el("span", { class: "chip" }, say(`kind.${about.kind}`)), why && el("span", { class: "chip warn" }, why)];
+  return [!about.annotator && el("span", { class: "chip" }, say(`kind.${about.kind}`)), why && el("span", { class: "chip warn" }, why), sameAs(row)];
+}
+
+/** The other systems with the same predictions. */
+function sameAs(row) {
+  const names = Object.values(row.copies).flatMap((copy, place) => [place ? ", " : " ", el("bdi", {}, copy.name)]);
+  return names.length > 0 && el("span", { class: "soft" }, say("same"), names);
 }
 
 /** How a system is drawn. */
