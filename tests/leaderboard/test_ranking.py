@@ -18,7 +18,10 @@ from jinbench.leaderboard.board import Board, SystemInfo
 from jinbench.leaderboard.systems import SystemPredictions
 from jinbench.leaderboard.tables import format_markdown
 from jinbench.scoring import predictions, significance
+from jinbench.scoring.gold import LabelKey
 from tests.helpers.scoring import X, Y, gold_of, guesses
+
+Z = (1, 3, "X")  # neither of the two
 
 
 def test_committed_leaderboard_is_up_to_date(real: Benchmark) -> None:
@@ -91,6 +94,71 @@ def test_every_score_names_the_manifest(real: Benchmark) -> None:
         assert {score["manifest"] for score in json.loads(path.read_text())["scores"].values()} == {sha}
     boards = json.loads((real.leaderboard / "leaderboard.json").read_text())
     assert {row["score"]["manifest"] for board in boards for row in board["rows"]} == {sha}
+
+
+def noisy_systems(articles: int) -> dict[str, dict[str, frozenset[LabelKey]]]:
+    """Systems that find each entity with a probability of their own."""
+    rng = random.Random(0)
+    shares = {"best": 0.95, "good": 0.9, "fair": 0.6, "worst": 0.05}
+    return {
+        name: guesses(*({X} if rng.random() < share else {Y} for _ in range(articles)))
+        for name, share in shares.items()
+    }
+
+
+def near_copy(labels: dict[str, frozenset[LabelKey]], place: int) -> dict[str, frozenset[LabelKey]]:
+    return labels | {list(labels)[place]: frozenset({Z})}
+
+
+@pytest.mark.parametrize(
+    "crowd", ["copies of the worst", "near-copies of the worst", "near-copies of the best", "random"]
+)
+def test_who_enters_changes_nothing_between_others(crowd: str) -> None:
+    gold, systems, rng = gold_of([{X}] * 40), noisy_systems(40), random.Random(1)
+    entrants = {
+        "copies of the worst": lambda i: dict(systems["worst"]),
+        "near-copies of the worst": lambda i: near_copy(systems["worst"], i),
+        "near-copies of the best": lambda i: near_copy(systems["best"], i),
+        "random": lambda i: guesses(*(rng.choice([{X}, {Y}, {Z}, set()]) for _ in range(40))),
+    }[crowd]
+    more = {f"z{i}": entrants(i) for i in range(20 if crowd == "random" else 6)}
+    before = ranking.rank_systems(gold, SystemPredictions(dict(systems)))
+    after = ranking.rank_systems(gold, SystemPredictions(systems | more))
+    same = {(pair.a, pair.b): pair.difference for pair in after.pairs}
+    assert all(same[pair.a, pair.b] == pair.difference for pair in before.pairs)
+    places = {row.system: row for row in after.rows}
+    for row in before.rows:
+        now, others = places[row.system], more.keys() & places.keys()
+        better = {
+            name for pair in after.pairs if pair.difference.significant and row.system in (pair.a, pair.b)
+            for name in others & {pair.a, pair.b} if (pair.difference.value > 0) == (pair.a == name)
+        }  # fmt: skip
+        assert row.rank is not None
+        assert row.worst_rank is not None
+        assert (now.rank, now.worst_rank) == (
+            row.rank + len(better),
+            row.worst_rank + len(better) + len(others & set(now.ties)),
+        )
+    if "worst" in crowd or crowd == "random":
+        assert [places[name].rank_range for name in ("best", "good", "fair")] == ["1–2", "1–2", "3"]
+
+
+def test_identical_predictions_are_one_line() -> None:
+    gold, systems = gold_of([{X}] * 40), noisy_systems(40)
+    about = {name: SystemInfo("baseline", name) for name in systems}
+    about["a-copy"] = SystemInfo("entry", "A copy", date="2026-01-01")
+    about["seen"] = SystemInfo("entry", "Seen", saw_test_articles="yes")
+    copies = dict.fromkeys(("a-copy", "seen"), systems["worst"])
+    board = ranking.rank_systems(gold, SystemPredictions(systems | copies, about))
+    assert [row.system for row in board.rows] == ["best", "good", "fair", "worst"]
+    (row,) = (row for row in board.rows if row.copies)
+    says = "worst; same predictions as A copy, Seen (saw the test articles)"
+    assert (row.system, list(row.copies), row.display_name) == ("worst", ["a-copy", "seen"], says)
+    assert says in format_markdown([board])
+    assert board.to_dict()["rows"][3]["copies"]["a-copy"]["name"] == "A copy"
+    text = page.render_page([board], "Title")
+    assert "same predictions as" in text
+    assert "<bdi>A copy</bdi>, <bdi>Seen (saw the test articles)</bdi>" in text
 
 
 @pytest.mark.parametrize("articles", [1, 2, significance.MIN_ARTICLES_TEST - 1])
