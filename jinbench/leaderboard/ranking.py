@@ -144,19 +144,16 @@ def rank_systems(
 
 def _find_copies(predictions: SystemPredictions, about: Mapping[str, SystemInfo]) -> dict[str, list[str]]:
     """Return the systems by id, each with those that have the same predictions: baselines first, then by date."""
-    copies: dict[str, list[str]] = {}
-    first: dict[object, str] = {}
-
-    def place(system: str) -> tuple[object, ...]:
-        info = about[system]
-        return bool(info.unranked_reason), info.kind != "baseline", info.date or "9999", system
-
-    for system in sorted(predictions.labels, key=place):
+    same: dict[object, list[str]] = {}
+    infos = sorted(
+        (bool(about[system].unranked_reason), about[system].kind != "baseline", about[system].date or "9999", system)
+        for system in predictions.labels
+    )
+    for *_, system in infos:
         scores = predictions.scores.get(system) or {}
         confidence = frozenset((id, frozenset(values.items())) for id, values in scores.items())
-        key = frozenset(predictions.labels[system].items()), confidence
-        copies.setdefault(first.setdefault(key, system), []).append(system)
-    return {system: same[1:] for system, same in copies.items()}
+        same.setdefault((frozenset(predictions.labels[system].items()), confidence), []).append(system)
+    return {first: others for first, *others in same.values()}
 
 
 def _tell_apart(about: Mapping[str, SystemInfo]) -> dict[str, SystemInfo]:

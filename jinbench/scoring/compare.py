@@ -1,5 +1,6 @@
 """Paired comparison of systems; minimum detectable difference."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -23,7 +24,6 @@ from jinbench.scoring.significance import (
     randomization_test,
     resample,
     resample_weights,
-    standard_error,
     wald_p_value,
 )
 
@@ -193,8 +193,10 @@ def _compare_resampled(
     family: int = 1,
 ) -> Difference:  # fmt: skip
     """Return the difference; `differences` is that in each resample."""
+    import numpy as np
+
     weights = resample_weights(len(a))
-    value, error = _subtract_f1(a, b), standard_error(differences, weights)
+    value, error = _subtract_f1(a, b), math.sqrt(float(np.cov(differences, aweights=weights, ddof=0)))
     articles = float(effective_size(article_sizes(a) + article_sizes(b)))
     low, high = percentile_interval(differences, articles, weights)
     p = wald_p_value(value, error, articles)

@@ -5,7 +5,7 @@ carry most of a score: intervals and tests go by the effective number of article
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
 from statistics import NormalDist
@@ -33,7 +33,7 @@ MIN_ARTICLES_TEST = 6
 # Articles that have any of what is counted. With fewer the coverage of an interval is far too low: 89 % with four,
 # 53 % with two.
 MIN_ARTICLES_INTERVAL = 5
-_BLOCK = 2_000_000  # numbers that are held at a time
+_BLOCK = 250_000  # sums that are held at a time
 _BINS = 4096
 
 
@@ -74,7 +74,7 @@ def _draw_blocks(articles: int, seed: int) -> Iterator["Floats"]:
         yield _enumerate_draws(articles).T.astype(float, order="C")
         return
     rng = np.random.default_rng(seed)
-    rows, times = max(1, _BLOCK // articles), count_resamples(articles)
+    rows, times = max(1, _DRAWS // articles), count_resamples(articles)
     for start in range(0, times, rows):
         number = min(rows, times - start)
         drawn = rng.integers(0, articles, (number, articles))
@@ -83,14 +83,15 @@ def _draw_blocks(articles: int, seed: int) -> Iterator["Floats"]:
         yield counts.T.astype(float, order="C")
 
 
-@lru_cache(maxsize=2)  # few enough to keep for the next score on the same articles
-def _draw_once(articles: int, seed: int) -> list["Floats"]:
-    return list(_draw_blocks(articles, seed))
+@lru_cache(maxsize=2)
+def _draw_block(articles: int, seed: int) -> "Floats":
+    return next(_draw_blocks(articles, seed))
 
 
-def draw_articles(articles: int, seed: int = SEED) -> Iterator["Floats"]:
+def draw_articles(articles: int, seed: int = SEED) -> Iterable["Floats"]:
     """Draw articles with replacement: blocks (articles, resamples) of how often each is drawn."""
-    yield from _draw_once(articles, seed) if articles * RESAMPLES <= _BLOCK else _draw_blocks(articles, seed)
+    # A single block is kept for the next score on the same articles.
+    return [_draw_block(articles, seed)] if articles * RESAMPLES <= _DRAWS else _draw_blocks(articles, seed)
 
 
 def resample(sums: "Numbers", statistic: "Callable[[Floats], Floats]", seed: int = SEED) -> "Floats":
@@ -102,7 +103,7 @@ def resample(sums: "Numbers", statistic: "Callable[[Floats], Floats]", seed: int
     import numpy as np
 
     flat = sums.reshape(len(sums), -1).T.astype(float, order="C")  # sums of integers: exact in any order
-    columns = max(1, _BLOCK // 8 // len(flat))
+    columns = max(1, _BLOCK // len(flat))
 
     def compute(block: "Floats") -> "Floats":
         return statistic(np.moveaxis((flat @ block).reshape(*sums.shape[1:], -1), -1, 0))
@@ -157,15 +158,6 @@ def effective_size(sizes: "Numbers") -> "NDArray[np.float64]":
     return articles
 
 
-@lru_cache(maxsize=2)
-def _cosines(most: float) -> tuple["NDArray[np.floating]", "NDArray[np.floating]"]:
-    """Angles from -most to most, and their cosines; the same for all up to 40 degrees of freedom."""
-    import numpy as np
-
-    angle = np.linspace(-most, most, 20001)
-    return angle, np.maximum(np.cos(angle), 0)
-
-
 @lru_cache(maxsize=4)  # the tests of one difference have the same degrees of freedom
 def _student(freedom: float) -> tuple["NDArray[np.floating]", "NDArray[np.floating]"]:
     """Tabulate Student's t: angles θ with t = √freedom · tan θ, and P(T <= t).
@@ -176,8 +168,8 @@ def _student(freedom: float) -> tuple["NDArray[np.floating]", "NDArray[np.floati
     import numpy as np
 
     most = min(math.pi / 2, 10 / math.sqrt(freedom))
-    angle, cosine = _cosines(most)
-    density = cosine ** (freedom - 1)
+    angle = np.linspace(-most, most, 20001)
+    density = np.maximum(np.cos(angle), 0) ** (freedom - 1)
     below = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
     return angle, below / below[-1]
 
@@ -257,14 +249,6 @@ def reliable_interval(
     return (low, high) if high - low > 1e-12 else (None, None)
 
 
-def standard_error(values: "Floats", weights: "Floats | None" = None) -> float:
-    """Return the standard deviation of resampled values (resamples,)."""
-    import numpy as np
-
-    mean = np.average(values, weights=weights)
-    return math.sqrt(float(np.average((values - mean) ** 2, weights=weights)))
-
-
 def wald_p_value(value: float, error: float, articles: float) -> float:
     """Return the two-sided p-value of a value and its bootstrap standard error, by Student's t.
 
@@ -299,7 +283,7 @@ def randomization_test(
 
     rng = np.random.default_rng(seed)
     observed = float(np.nan_to_num(f1(a.sum(0)) - f1(b.sum(0))))
-    rows, as_large = max(1, _BLOCK // len(a)), 0
+    rows, as_large = max(1, _DRAWS // len(a)), 0
     for start in range(0, times, rows):
         swapped = rng.integers(0, 2, (min(rows, times - start), len(a)), dtype=np.uint8)
         moved = swapped.astype(float) @ (a - b).astype(float)

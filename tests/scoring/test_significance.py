@@ -136,7 +136,7 @@ def simulate_verdicts(a: Any, b: Any) -> Any:
         excludes_zero = low > 0 or high < 0
         swapped = significance.randomization_test(a[:, i], b[:, i], 999) <= LEVEL
         value = float(f1(a[:, i].sum(0)) - f1(b[:, i].sum(0)))
-        p = significance.wald_p_value(value, significance.standard_error(drawn[:, i], weights), float(enough[i]))
+        p = significance.wald_p_value(value, math.sqrt(np.cov(drawn[:, i], aweights=weights, ddof=0)), float(enough[i]))
         rows.append((excludes_zero, swapped, excludes_zero and swapped and p <= LEVEL))
     return np.array(rows)
 
@@ -156,7 +156,7 @@ ALIKE = {"alike": [(RIGHT, SPURIOUS)] * 2, "careful and eager": [(0.45, 0.05), (
 
 
 STRONG = (0.85, 0.15)
-SYSTEMS = (2, 5, 11, 101)  # in a table, all equally good
+SYSTEMS = (2, 5, 11)  # in a table, all equally good
 
 
 def simulate_alarms(articles: int, rates: list[tuple[float, float]], times: int, seed: int = 0) -> Any:
@@ -331,7 +331,8 @@ def test_blocks_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> 
     """So many articles that the weights are held a part at a time."""
     sums = np.random.default_rng(0).integers(1, 9, (1200, 3))
     whole = significance.resample(sums, f1)
-    monkeypatch.setattr(significance, "_BLOCK", 1200 * 33)
+    monkeypatch.setattr(significance, "_DRAWS", 1200 * 33)
+    monkeypatch.setattr(significance, "_BLOCK", 33)
     assert (significance.resample(sums, f1) == whole).all()
 
 
@@ -449,7 +450,7 @@ def make_tables(times: int) -> dict[str, str]:
     rows_by_table["ranks"] = [["articles", *head]]
     for articles in (10, 23, 40):
         values = np.concatenate(
-            [simulate_ranks(articles, systems, times // (10 if systems > 50 else 2), 1) for systems in SYSTEMS]
+            [simulate_ranks(articles, systems, times // 2, 1) for systems in SYSTEMS]
         )
         rows_by_table["ranks"].append([str(articles), *(f"{value:.1f}" for value in values)])
     for rows in rows_by_table.values():
