@@ -185,7 +185,7 @@ class Board:
 
     def describe_place(self, system: str) -> str:
         """Return in words which rank a system has, or why none, and which systems are not different from it."""
-        row = next(row for row in self.rows if row.system == system)
+        row = next(row for row in self.rows if system in (row.system, *row.copies))
         ranked = [row for row in self.rows if row.rank is not None]
         if row.rank is None or row.worst_rank is None:
             return f"no rank: {row.about.unranked_reason or f'{count_articles(self.articles)} are too few for any'}"

@@ -135,7 +135,8 @@ class EntryReader:
         """Add a problem if the name of an entry looks like that of a baseline, an annotator or another entry."""
         owners = {fold_name(name): owner for name, owner in self.reserved_ids.items()}
         for folder in sorted(entries_dir(self.benchmark).glob("[!.]*/")):
-            if folder.name != entry.system.id and (other := self._read_system(folder, ErrorList())):
+            data = self._read_bytes(folder, ErrorList()) if folder.name != entry.system.id else None
+            if data is not None and (other := self._read_system(folder, data, ErrorList())):
                 owners[fold_name(other.name)] = f"the entry {other.id}"
         if owner := owners.get(fold_name(entry.system.name)):
             location, found = f"{files.display_path(entry.folder / SYSTEM_FILE)} name", f"one that looks like {owner}"

@@ -449,9 +449,7 @@ def make_tables(times: int) -> dict[str, str]:
     head = [f"{systems} systems: {what}" for systems in SYSTEMS for what in ("any rank", "a given rank")]
     rows_by_table["ranks"] = [["articles", *head]]
     for articles in (10, 23, 40):
-        values = np.concatenate(
-            [simulate_ranks(articles, systems, times // 2, 1) for systems in SYSTEMS]
-        )
+        values = np.concatenate([simulate_ranks(articles, systems, times // 2, 1) for systems in SYSTEMS])
         rows_by_table["ranks"].append([str(articles), *(f"{value:.1f}" for value in values)])
     for rows in rows_by_table.values():
         rows.insert(1, ["---"] * len(rows[0]))
