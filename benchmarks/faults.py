@@ -2,6 +2,7 @@
 
     python benchmarks/faults.py                      # 200 faults and some, against a real server of its own
     python benchmarks/faults.py --faults 1000 --seed 7
+    python benchmarks/faults.py --faults 200 --only pull        # one kind: request, client, server, race, disk, pull
 
 Each fault befalls a push, an enter, a pull or an adjudicate of the mini benchmark of the tests, in a project of its
 own: most of them through a proxy that breaks one request, chosen at random; others kill the client or the server with
@@ -11,6 +12,7 @@ annotation and every prediction once, and the export whole, or before that as it
 violation, and the script ends with 1. So does an error that is not one sentence for the user.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +41,7 @@ from tests.helpers.faults import COMMANDS, People, Trial
 from tests.helpers.proxy import KINDS, Proxy, proxy_to
 
 THROUGH, TOLD, BROKEN = 0, 3, 4  # how a process of its own ends
-CLIENT_KILLS, SERVER_KILLS, RACES, DISKS, BUSY = 24, 5, 12, 10, 6
+TIMES = {"client": 24, "server": 5, "race": 12, "disk": 10, "pull": 6}  # the rest are broken requests
 
 
 def run_in_process(trial: Trial, url: str, home: str, room: int | None, barrier: Any) -> None:
@@ -60,7 +62,7 @@ class Bench:
 
     def __init__(self, folder: Path, server: Server, proxy: Proxy, seed: int) -> None:
         self.folder, self.server, self.proxy = folder, server, proxy
-        self.random = random.Random(seed)
+        self.random, self.races = random.Random(seed), itertools.count()
         self.people = People(server)
         self.processes = multiprocessing.get_context("forkserver")
         self.processes.set_forkserver_preload(["tests.helpers.faults", "label_studio_sdk", "httpx", "markdown_it"])
@@ -84,12 +86,14 @@ class Bench:
             typer.echo(f"VIOLATION after {kind!r} in {trial.command}: {problem}", err=True)
         shutil.rmtree(trial.benchmark.root, ignore_errors=True)
 
-    def settle(self, kind: str, trial: Trial, again: bool, problem: str | None = None) -> None:
-        """Run the command again if need be, and check the invariants."""
+    def settle(
+        self, kind: str, trial: Trial, again: bool, problem: str | None = None, present: Sequence[int] = (0, 8)
+    ) -> None:
+        """Run the command again if need be, and check the invariants; `present`: numbers an export may have before."""
         self.proxy.reset()
         try:
             if trial.command == "pull" and again:
-                trial.check_export(0, 8)
+                trial.check_export(*present)
             message = trial.run_through(self.proxy.url) if again else None
             if message:
                 problem = problem or f"the same command again fails: {message}"
@@ -158,7 +162,8 @@ class Bench:
         self.server = start_server(say=lambda text: None)
         self.settle("server killed", trial, self.ended(process) is not None or process.exitcode != THROUGH)
 
-    def race(self, number: int) -> None:
+    def race(self) -> None:
+        number = next(self.races)
         command = ("push", "enter", "adjudicate")[number % 3]
         machines = 1 + number % 2
         trial = Trial(self.folder, self.people, command)
@@ -210,12 +215,13 @@ class Bench:
             trial.check_export(*range(9))
         stop.set()
         worker.join()
-        self.settle("submitting during a pull", trial, True, problem)
+        self.settle("submitting during a pull", trial, True, problem, range(9))  # some were skipped at every pull
 
 
 def main(
     faults: Annotated[int, typer.Option(min=1, help="How many faults, at least.")] = 210,
     seed: Annotated[int, typer.Option(help="Random seed of the faults.")] = 0,
+    only: Annotated[str | None, typer.Option(help=f"One kind of fault alone: request, {', '.join(TIMES)}.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The table as one line of JSON.")] = False,
 ) -> None:
     """Faults in push, enter, pull and adjudicate against a real Label Studio."""
@@ -226,11 +232,12 @@ def main(
         try:
             with proxy_to(server.url) as proxy:
                 bench = Bench(Path(name), server, proxy, seed)
-                few = CLIENT_KILLS + SERVER_KILLS + RACES + DISKS + BUSY
-                todo: list[Callable[[], None]] = [bench.break_request] * max(faults - few, 1)
-                todo += [bench.kill_client] * CLIENT_KILLS + [bench.kill_server] * SERVER_KILLS
-                todo += [lambda number=number: bench.race(number) for number in range(RACES)]
-                todo += [bench.fill_disk] * DISKS + [bench.busy] * BUSY
+                befall = {
+                    "request": bench.break_request, "client": bench.kill_client, "server": bench.kill_server,
+                    "race": bench.race, "disk": bench.fill_disk, "pull": bench.busy,
+                }  # fmt: skip
+                times = {only: faults} if only else TIMES | {"request": max(faults - sum(TIMES.values()), 1)}
+                todo = [befall[kind] for kind, number in times.items() for _ in range(number)]
                 bench.random.shuffle(todo)
                 for number, fault in enumerate(todo, 1):
                     fault()

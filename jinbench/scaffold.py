@@ -4,6 +4,7 @@ In a file of the template `{{title}}` stands for the title, quoted where the fil
 `starter/example/` is added with `--example`; where both have a file, the second is appended to the first.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ RECIPES = ("gazetteer", "majority", "tagger", "tfidf")  # of ours: bound to no l
 _STARTER = Path(__file__).with_name("starter")
 _EXAMPLE = "example"
 _TITLE = "{{title}}"
+_GUIDELINES = "annotation/guidelines.zh.md"
 _TODO = "TODO:"
 _FIX = "go to an empty folder, or name one that does not exist yet"
 
@@ -57,6 +59,8 @@ def template_files(title: str, example: bool = False) -> dict[str, bytes]:
         data = contents.pop(name)
         target = name.removeprefix(f"{_EXAMPLE}/")
         contents[target] = contents.get(target, b"") + data
+    if example:  # is complete: nothing in its guidelines is left to do
+        contents[_GUIDELINES] = re.sub(rb"(?m)^TODO: .*\n\n", b"", contents[_GUIDELINES])
     recipes = packaged_benchmark().baselines
     return contents | {f"baselines/{name}.py": files.read_bytes(recipes / f"{name}.py") for name in RECIPES}
 

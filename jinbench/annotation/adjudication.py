@@ -1,22 +1,22 @@
 """Disagreements between annotators, and the decisions on them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jinbench.annotation.exports import export_path, read_annotator_export
+from jinbench.annotation.labels import LabelSet
 from jinbench.annotation.markup import to_markup
 from jinbench.annotation.workspace import Workspace
 from jinbench.core import files
 from jinbench.core.errors import ErrorList, Problem, fail
 from jinbench.core.types import Passage, PassageLabels, Span, slice_spans
 
-SECTOR_SUBJECT = "产业"  # the subject of a disagreement about sectors
 LabelsByAnnotator = Mapping[str, Mapping[str, PassageLabels]]  # by annotator, then by passage id
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A stretch of a passage that annotators label differently, or (`subject` is 产业) its sectors.
+    """A stretch of a passage that annotators label differently, or its sectors (`subject` is what these are called).
 
     `readings` has the labels of each annotator there, marked up; `reason` why it was decided as it was.
     """
@@ -35,11 +35,15 @@ class Disagreement:
 
 
 def find_disagreements(
-    passages: Iterable[Passage], labels: LabelsByAnnotator, reasons: Mapping[str, Sequence[str]]
+    passages: Iterable[Passage],
+    labels: LabelsByAnnotator,
+    reasons: Mapping[str, Sequence[str]],
+    sector_title: str = LabelSet.sector_title,
 ) -> list[Disagreement]:
     """Return every stretch and every set of sectors that annotators label differently, in reading order.
 
-    A passage is compared between those who have it. `reasons` are by passage, each as `subject: why`.
+    A passage is compared between those who have it. `reasons` are by passage, each as `subject: why`; `sector_title`
+    is the subject of a disagreement about sectors.
     """
     disagreements = []
     for passage in passages:
@@ -57,8 +61,8 @@ def find_disagreements(
             disagreements.append(Disagreement(passage.id, subject, context, readings, reason))
         if len({entry.sectors for entry in entries.values()}) > 1:
             readings = {name: ", ".join(entry.sectors) or "–" for name, entry in entries.items()}
-            reason = assigner.find_reason(SECTOR_SUBJECT, readings)
-            disagreements.append(Disagreement(passage.id, SECTOR_SUBJECT, f"{passage.text[:40]}…", readings, reason))
+            reason = assigner.find_reason(sector_title, readings)
+            disagreements.append(Disagreement(passage.id, sector_title, f"{passage.text[:40]}…", readings, reason))
     return disagreements
 
 
@@ -162,9 +166,20 @@ def intersect_labels(labels: LabelsByAnnotator, adjudicator: str) -> dict[str, P
     return common
 
 
-def find_open_disagreements(workspace: Workspace, adjudicator: str) -> list[Disagreement]:
+def begin_decisions(
+    labels: LabelsByAnnotator, disagreements: Iterable[Disagreement], adjudicator: str
+) -> dict[str, PassageLabels]:
+    """Return what :func:`intersect_labels` does, with the beginning of a reason for each of `disagreements`."""
+    common = intersect_labels(labels, adjudicator)
+    for item in disagreements:
+        entry = common[item.passage_id]
+        common[item.passage_id] = replace(entry, reasons=(*entry.reasons, f"{item.subject}: "))
+    return common
+
+
+def find_open_disagreements(workspace: Workspace, labels: LabelsByAnnotator) -> list[Disagreement]:
     """Return every disagreement of the annotators, before any decision."""
-    return find_disagreements(workspace.passages.values(), labels_to_adjudicate(workspace, adjudicator), {})
+    return find_disagreements(workspace.passages.values(), labels, {}, workspace.label_set.sector_title)
 
 
 def find_decisions(
@@ -172,29 +187,31 @@ def find_decisions(
 ) -> list[Disagreement]:
     """Return every difference between annotators and adjudicator in the passages that it `decided`, with reasons."""
     passages = (passage for passage in workspace.passages.values() if passage.id in decided)
-    return find_disagreements(passages, {**labels, adjudicator: decided}, _reasons_by_passage(decided))
+    reasons, title = _reasons_by_passage(decided), workspace.label_set.sector_title
+    return find_disagreements(passages, {**labels, adjudicator: decided}, reasons, title)
 
 
 def _reasons_by_passage(decided: Mapping[str, PassageLabels]) -> dict[str, tuple[str, ...]]:
     return {id: entry.reasons for id, entry in decided.items()}
 
 
-def check_decisions(workspace: Workspace, adjudicator: str) -> list[Disagreement]:
+def check_decisions(workspace: Workspace, adjudicator: str, allow_open: bool = False) -> list[Disagreement]:
     """Return the decisions: every difference between annotators and adjudicator, with its reason.
 
+    With `allow_open` the disagreements without a decision follow, which have no reading of the adjudicator.
     Raises :class:`DataError`: passage-unlabelled for an open disagreement, reason-missing, reason-unused, and those of
     the exports.
     """
-    labels = labels_to_adjudicate(workspace, adjudicator)
-    decided = read_annotator_export(workspace, adjudicator)
+    labels, path = labels_to_adjudicate(workspace, adjudicator), export_path(workspace.benchmark, adjudicator)
+    decided = {} if allow_open and not path.is_file() else read_annotator_export(workspace, adjudicator)
     decisions = find_decisions(workspace, labels, adjudicator, decided)
-    disputed = dict.fromkeys(item.passage_id for item in find_disagreements(workspace.passages.values(), labels, {}))
-    location = files.display_path(export_path(workspace.benchmark, adjudicator))
+    undecided = [item for item in find_open_disagreements(workspace, labels) if item.passage_id not in decided]
+    location = files.display_path(path)
     problems = ErrorList()
-    for id in (id for id in disputed if id not in decided):
+    for id in () if allow_open else dict.fromkeys(item.passage_id for item in undecided):
         expected = f"a decision of {adjudicator}"
         fix = "decide it in Label Studio (jinbench annotate adjudicate prints the address), and pull again"
         problems.add("passage-unlabelled", f"{location} task {id}", expected=expected, found="none", fix=fix)
     problems += check_reasons(decisions, _reasons_by_passage(decided), location)
     problems.raise_if_any()
-    return decisions
+    return [*decisions, *undecided]

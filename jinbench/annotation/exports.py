@@ -150,8 +150,9 @@ class ExportReader:
             elif region.get("from_name") == SECTORS:
                 sectors += value.get("choices", ())
             elif region.get("from_name") == REASONS:
-                text = value.get("text", ())
-                reasons += [text] if isinstance(text, str) else text
+                texts = value.get("text", ())
+                texts = [texts] if isinstance(texts, str) else texts
+                reasons += [text for text in texts if not text.rstrip().endswith((":", "\uff1a"))]  # begun: no reason
             else:
                 expected, found = f"results of {SPANS!r}, {SECTORS!r} and {REASONS!r}", region.get("from_name")
                 fix = "export the project that `jinbench annotate push` made"

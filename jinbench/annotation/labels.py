@@ -54,6 +54,7 @@ class LabelSet:
         title: Title of the project.
         entities: Entity types.
         sectors: Sectors; both may be empty, one at a time.
+        sector_title: What the sectors are called on the page, and in the reasons of an adjudicator.
     """
 
     version: str
@@ -61,6 +62,7 @@ class LabelSet:
     title: str
     entities: tuple[LabelDefinition, ...]
     sectors: tuple[LabelDefinition, ...]
+    sector_title: str = "产业"
 
     @property
     def entity_names(self) -> tuple[str, ...]:
@@ -131,7 +133,8 @@ def read_label_set(benchmark: Benchmark) -> LabelSet:
             fix = "give one of them another key"
             problems.add("label-set", place, expected="hotkeys that differ", found=found, fix=fix)
     problems.raise_if_any()
-    return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors))
+    sector_title = table.get("sector_title", LabelSet.sector_title)
+    return LabelSet(table["version"], release, table["title"], tuple(entities), tuple(sectors), sector_title)
 
 
 def _to_definition(entry: JsonObject) -> LabelDefinition:

@@ -28,10 +28,10 @@ def annotate_adjudicate(
     Passages on which all agree are accepted. The others wait in Label Studio, with each annotator's labels as a
     prediction to start from; every decision is given a reason there. Safe to repeat.
 
-    With --list it prints what the annotators labelled differently, and, once the adjudicator's labels are pulled, what
-    was decided and why. Exit code 1 if a decision has no reason. --dry-run prints what is still to decide.
+    With --list it prints what was decided and why, as far as the adjudicator's labels are pulled, and then what is
+    still open. Exit code 1 if a decision has no reason. --dry-run prints only what is open.
     """
-    from jinbench.annotation import adjudication, exports
+    from jinbench.annotation import adjudication
     from jinbench.labelstudio import adjudicate
     from jinbench.labelstudio.server.client import connect, ensure_member
 
@@ -40,18 +40,16 @@ def annotate_adjudicate(
     benchmark = benchmark_of(ctx) if list_only else writable_benchmark(ctx)
     workspace = annotation.Workspace(benchmark)
     adjudicator = workspace.annotators.gold
-    if list_only and exports.export_path(benchmark, adjudicator).is_file():
-        decisions = adjudication.check_decisions(workspace, adjudicator)
-        chosen = decisions
-        if sample is not None and sample < len(decisions):
-            chosen = [decisions[i] for i in sorted(random.Random(seed).sample(range(len(decisions)), sample))]
-        count = f"{len(chosen)} of {len(decisions)} decisions."
-        emit(to_dicts(chosen), as_json, lambda: "\n\n".join([*map(str, chosen), count]))
-        return
     if list_only or dry_run:
-        disagreements = adjudication.find_open_disagreements(workspace, adjudicator)
-        count = f"{len(disagreements)} disagreements."
-        emit(to_dicts(disagreements), as_json, lambda: "\n".join([*map(str, disagreements), count]))
+        listed = adjudication.check_decisions(workspace, adjudicator, allow_open=True)
+        count_open = sum(adjudicator not in item.readings for item in listed)
+        if dry_run:
+            listed = [item for item in listed if adjudicator not in item.readings]
+        chosen = listed
+        if sample is not None and sample < len(listed):
+            chosen = [listed[i] for i in sorted(random.Random(seed).sample(range(len(listed)), sample))]
+        count = f"{len(chosen)} of {len(listed)} disagreements and decisions; {count_open} open."
+        emit(to_dicts(chosen), as_json, lambda: "\n\n".join([*map(str, chosen), count]))
         return
     client = connect()
     ensure_member(adjudicator)

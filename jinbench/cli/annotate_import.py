@@ -39,13 +39,7 @@ def annotate_import(
         return
     client = server_client.connect()
     with progress() as step:
-        imported, unchanged = annotations.submit_labels(
-            client,
-            workspace,
-            annotator,
-            labelled,
-            projects.to_progress(step, f"import {annotator}", len(labelled)),
-            replace,
-        )
+        done = projects.to_progress(step, f"import {annotator}", len(labelled))
+        imported, unchanged = annotations.submit_labels(client, workspace, annotator, labelled, done, replace)
     text = f"{annotator}: {imported} passages imported, {unchanged} were on the server already; {spans} spans in all."
     emit(record | {"imported": imported, "unchanged": unchanged}, as_json, lambda: text)

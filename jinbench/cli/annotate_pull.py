@@ -35,7 +35,7 @@ def annotate_pull(ctx: typer.Context, annotator: ANNOTATOR = None, as_json: JSON
         with progress() as step:
             step(f"pull {name}", 0, 1)
             count, changed = pull_labels(client, workspace, name)
-        skipped, drafts = count_unfinished(client, workspace.label_set, name)
+        skipped, drafts = count_unfinished(client, workspace, name)
         file, ids = files.display_path(exports.export_path(benchmark, name)), assigned[name]
         of = len(workspace.passages if ids is None else ids)
         record = {"annotator": name, "passages": count, "of": of, "changed": changed, "file": file}

@@ -23,6 +23,8 @@ from jinbench.cli.common import (
     writable_benchmark,
 )
 from jinbench.core.benchmark import Benchmark, packaged_benchmark
+from jinbench.core.environment import require_packages
+from jinbench.core.errors import DataError
 
 if TYPE_CHECKING:
     from jinbench.annotation.assignments import AssignmentPlan
@@ -75,7 +77,8 @@ def annotate_push(
     from jinbench.annotation import assignments
     from jinbench.core import files
     from jinbench.labelstudio import projects, team
-    from jinbench.labelstudio.server.client import connect_or_start
+    from jinbench.labelstudio.labeling_config import check_guidelines
+    from jinbench.labelstudio.server.client import PACKAGES, connect_or_start
 
     if annotators and annotator:
         raise typer.BadParameter("--annotator is for those who are listed already", param_hint="--annotators")
@@ -85,7 +88,15 @@ def annotate_push(
         )
     chosen, benchmark = parse_names(annotators), find_or_create_benchmark(ctx, dry_run)
     workspace = annotation.Workspace(benchmark)
-    tasks = projects.build_task_data(workspace.seeds)  # first: without pages nothing else that is missing matters
+    packages = [] if dry_run else [*PACKAGES, "markdown_it", *(("scipy", "sklearn") if suggest else ())]
+    try:
+        tasks = projects.build_task_data(workspace.seeds)  # first: without pages nothing else that is missing matters
+    except DataError as error:
+        if error.codes == {"package-missing"}:  # for a repair of the pages: named together with the others
+            require_packages("opencc", *packages)
+        raise
+    require_packages(*packages)
+    check_guidelines(benchmark, workspace.label_set)
     if with_labels and not dry_run:
         names, new = team.order_for_transfer(workspace, select_annotators(benchmark, annotator), bool(annotator)), []
     else:

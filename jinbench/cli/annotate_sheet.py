@@ -1,6 +1,6 @@
 """Command: annotate sheet."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,7 +22,6 @@ def annotate_sheet(
     JSON Lines with inline markup, [surface|TYPE], also for a model.
     """
     from jinbench.annotation import adjudication, annotators, markup
-    from jinbench.annotation.adjudication import find_disagreements
     from jinbench.core import files
 
     benchmark = benchmark_of(ctx)
@@ -37,22 +36,22 @@ def annotate_sheet(
         return
     adjudicator = annotators.read_annotators(benchmark).gold
     readings = adjudication.labels_to_adjudicate(workspace, adjudicator)
-    common = adjudication.intersect_labels(readings, adjudicator)
-    open_questions = find_disagreements(workspace.seeds.passages(), readings, {})
+    disagreements = adjudication.find_open_disagreements(workspace, readings)
+    common = adjudication.begin_decisions(readings, disagreements, adjudicator)
+    begun = {item.passage_id: common[item.passage_id] for item in disagreements}
     texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
-    to_decide: list[dict[str, Any]] = []
-    for id in dict.fromkeys(question.passage_id for question in open_questions):
-        to_decide.append(
-            {
-                "id": id,
-                "marked": markup.to_markup(texts[id], common[id].spans),
-                "sectors": list(common[id].sectors),
-                "reasons": [f"{question.subject}: " for question in open_questions if question.passage_id == id],
-                "readings": {
-                    name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
-                    for name, found in readings.items()
-                    if id in found
-                },
-            }
-        )
+    to_decide = [
+        {
+            "id": id,
+            "marked": markup.to_markup(texts[id], entry.spans),
+            "sectors": list(entry.sectors),
+            "reasons": list(entry.reasons),
+            "readings": {
+                name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
+                for name, found in readings.items()
+                if id in found
+            },
+        }
+        for id, entry in begun.items()
+    ]
     emit(to_decide, as_json, files.dump_jsonl(to_decide).rstrip)

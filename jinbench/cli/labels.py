@@ -27,11 +27,8 @@ def labels_config(
         labeling_config.check_labeling_config(benchmark, label_set)
     else:
         files.write_text(benchmark.labeling_config, labeling_config.build_labeling_config(label_set))
-    file, types, sectors = (
-        files.display_path(benchmark.labeling_config),
-        len(label_set.entities),
-        len(label_set.sectors),
-    )
+    file = files.display_path(benchmark.labeling_config)
+    types, sectors = len(label_set.entities), len(label_set.sectors)
     try:
         alike = labeling_config.find_similar_colours(label_set)
     except DataError as error:  # the file is written without it

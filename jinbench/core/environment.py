@@ -42,11 +42,12 @@ EXTRAS = {
 
 
 def require_packages(*packages: str) -> None:
-    """Raise :class:`DataError` (package-missing) unless these packages, of one extra of jinbench, are installed."""
+    """Raise :class:`DataError` (package-missing), which names all extras to install, unless these packages are."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        fail("package-missing", f"jinbench[{EXTRAS[missing[0]]}]", expected=f"the packages {', '.join(packages)}",
-             found=f"no {', '.join(missing)}", fix=extra_install_command(EXTRAS[missing[0]]))  # fmt: skip
+        extras = ",".join(dict.fromkeys(EXTRAS[name] for name in missing))
+        fail("package-missing", f"jinbench[{extras}]", expected=f"the packages {', '.join(packages)}",
+             found=f"no {', '.join(missing)}", fix=extra_install_command(extras))  # fmt: skip
 
 
 def extra_install_command(extra: str) -> str:

@@ -40,6 +40,7 @@ CODES = {
     "repair-unknown": "articles.toml asks for a repair that does not exist",
     "label-set": "labels.toml contradicts itself",
     "stale-config": "labeling_config.xml is not up to date with labels.toml",
+    "guidelines": "the guidelines still have a TODO, or their table of keys does not fit labels.toml",
     "assignment-unknown": "shares.csv assigns an unknown article, or one to nobody, or twice",
     "foreign-export": "an export comes from another project or from other pages",
     "export-text-differs": "the text of an exported task is not the text of its passage",

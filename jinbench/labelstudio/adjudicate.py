@@ -3,14 +3,18 @@
 Passages on which all agree are accepted; the others are left to the adjudicator.
 """
 
+import html
+import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jinbench.annotation.adjudication import (
     Disagreement,
-    LabelsByAnnotator,
+    begin_decisions,
     find_decisions,
-    find_disagreements,
+    find_open_disagreements,
     intersect_labels,
     labels_to_adjudicate,
 )
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
 AGREED = "agreed"  # the prediction with which an adjudicator begins
+_TYPE = re.compile(r"(?<=\|)[A-Za-z]\w*(?=\])")  # in marked-up text
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,9 @@ def push_adjudication(client: "LabelStudio", workspace: Workspace, adjudicator: 
     Tasks on which the adjudicator has worked are left alone, also skipped ones.
     Raises :class:`DataError`, :class:`ServerError`.
     """
+    pushed = create_adjudication_project(client, workspace, adjudicator, step)
     labels = labels_to_adjudicate(workspace, adjudicator)
-    common = intersect_labels(labels, adjudicator)
-    pushed = _push_project(client, workspace, adjudicator, step, {**labels, AGREED: common})
-    disagreements = find_disagreements(workspace.seeds.passages(), labels, {})
+    common, disagreements = intersect_labels(labels, adjudicator), find_open_disagreements(workspace, labels)
     tasks = retry(client, lambda: projects.list_tasks_by_passage(client, pushed.project))
     begun = {id for id, (task, *_) in tasks.items() if projects.has_work(task)}
     decided = {entry.passage_id: entry for entry in annotations.fetch_labels(client, workspace, adjudicator)}
@@ -73,13 +77,34 @@ def create_adjudication_project(
 ) -> PushResult:
     """Create or update the adjudicator's project, and accept nothing. Raises as :func:`push_adjudication`."""
     labels = labels_to_adjudicate(workspace, adjudicator)
-    labels[AGREED] = intersect_labels(labels, adjudicator)
-    return _push_project(client, workspace, adjudicator, step, labels)
-
-
-def _push_project(
-    client: "LabelStudio", workspace: Workspace, adjudicator: str, step: Step, labels: LabelsByAnnotator
-) -> PushResult:
-    progress = projects.to_progress(step, f"push {adjudicator}", len(labels[AGREED]))
-    contents = TaskContents(labels_by_annotator=labels)
+    disagreements = find_open_disagreements(workspace, labels)
+    begun = begin_decisions(labels, disagreements, adjudicator)
+    tables = _render_disagreements(workspace, disagreements)
+    contents = TaskContents(labels_by_annotator={**labels, AGREED: begun}, disagreements=tables)
+    progress = projects.to_progress(step, f"push {adjudicator}", len(begun))
     return push_passages(client, workspace, adjudicator, progress, contents)
+
+
+def _render_disagreements(workspace: Workspace, disagreements: Sequence[Disagreement]) -> dict[str, str]:
+    """Return by passage a table in HTML: a row per disagreement, a column per annotator with the labels there.
+
+    Labels have their displayed names. An annotator's kind stands below its name.
+    """
+    types = {label.name: label.zh for label in workspace.label_set.entities}
+    sectors = {label.name: label.zh for label in workspace.label_set.sectors}
+    kinds = {entry.name: entry.kind for entry in workspace.annotators.entries}
+
+    def to_cells(item: Disagreement) -> list[str]:
+        if item.subject == workspace.label_set.sector_title:
+            names_of = [labels.split(", ") for labels in item.readings.values()]
+            return [item.subject, *(", ".join(sectors.get(name, name) for name in names) for names in names_of)]
+        readings = item.readings.values()
+        return [item.context, *(_TYPE.sub(lambda match: types.get(match[0], match[0]), text) for text in readings)]
+
+    tables = {}
+    for id, group in itertools.groupby(disagreements, key=lambda item: item.passage_id):
+        items = list(group)
+        heads = "".join(f"<th>{html.escape(name)}<br>{html.escape(kinds[name])}</th>" for name in items[0].readings)
+        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in to_cells(item)) for item in items]
+        tables[id] = "".join(["<table>", *(f"<tr>{row}</tr>" for row in (f"<th></th>{heads}", *rows)), "</table>"])
+    return tables

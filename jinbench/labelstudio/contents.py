@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jinbench.annotation import exports
 from jinbench.annotation.adjudication import LabelsByAnnotator
 from jinbench.core.types import PassageLabels, Suggestion
-from jinbench.labelstudio.projects import delete_if_exists, delete_predictions, split_batches
+from jinbench.labelstudio.projects import delete_if_exists, split_batches
 from jinbench.labelstudio.server.client import JsonObject, call, retry, stream_list
 
 if TYPE_CHECKING:
@@ -25,15 +25,16 @@ class TaskContents:
         passage_ids: Ids of the passages that get a task; None for all.
         labels_by_annotator: Labels by annotator and passage, shown as predictions side by side for an adjudicator, who
             is asked for reasons; None in an annotator's project.
+        disagreements: For an adjudicator, those of a passage as HTML, by passage id.
         suggestions: Predictions of a model by passage id.
         model_version: Name of these predictions. They replace those of all versions of the model, that is, of all
             names that begin with the same word.
-        labels: Submitted as annotations together with tasks that are new on the server; for the others see
-            :func:`jinbench.labelstudio.transfer.push_with_labels`.
+        labels: Submitted as annotations together with tasks that are new on the server, and only these.
     """
 
     passage_ids: Collection[str] | None = None
     labels_by_annotator: LabelsByAnnotator | None = None
+    disagreements: Mapping[str, str] = field(default_factory=dict)
     suggestions: Mapping[str, Suggestion] = field(default_factory=dict)
     model_version: str = ""
     labels: Sequence[PassageLabels] = ()
@@ -108,7 +109,8 @@ def withdraw_suggestions(client: "LabelStudio", project: int, model: str) -> int
         predictions = stream_list(client, "api/predictions", params={"project": project})
         versions = [str(prediction["model_version"]) for prediction in predictions]
         versions = [version for version in versions if model_name(version) == model]
-        delete_predictions(client, project, versions)
+        for version in sorted(set(versions)):
+            call(client, "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version})
         if versions:
             call(client, "PATCH", f"api/projects/{project}/", json={"model_version": ""})
         return len(versions)

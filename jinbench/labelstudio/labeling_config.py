@@ -10,11 +10,12 @@ from jinbench.annotation.labels import LabelDefinition, LabelSet
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.environment import require_packages
-from jinbench.core.errors import fail
+from jinbench.core.errors import ErrorList, fail, shorten
 
 TINT = 0.3  # opacity with which Label Studio paints the background of a span
 
 MIN_DISTANCE = 10.0  # CIEDE2000: closer colours are easily confused
+_KEY_HEADINGS = ("按键", "快捷键", "键", "key", "hotkey")  # in a table of the guidelines
 VISIONS = {"normal": None, "protanopia": "protan", "deuteranopia": "deutan", "tritanopia": "tritan"}
 
 # Compact enough for a passage of median length at 1280 x 800. Label Studio sanitizes this text as HTML, so it must not
@@ -41,7 +42,10 @@ _STYLE = """
       grid-template-columns: repeat(auto-fill, minmax(212px, 1fr)); }
     .jinbench .lsf-choice { line-height: 26px; white-space: nowrap; }
     .jinbench .lsf-hint { margin-left: 4px; }
-    .jinbench .reasons [class*="typography"] { margin: 0 !important; font-size: 14px; line-height: 20px; }
+    .jinbench .word [class*="typography"] { margin: 0 !important; font-size: 14px; line-height: 20px; }
+    .jinbench .decisions { display: grid; grid-template-columns: 3fr 2fr; gap: 8px; }
+    .jinbench .decisions :is(th, td) { padding: 1px 6px; border: 1px solid var(--color-neutral-border);
+      font-size: 13px; line-height: 19px; text-align: left; vertical-align: top; }
     .lsf-modal-ls__body h2, .lsf-modal-ls__body h3 { margin-top: 1em; font-weight: bold; }
     .lsf-modal-ls__body p, .lsf-modal-ls__body table { margin: 0.5em 0; }
     .lsf-modal-ls__body ul, .lsf-modal-ls__body ol { margin: 0.5em 0; padding-left: 1.5em; list-style: disc; }
@@ -50,8 +54,8 @@ _STYLE = """
 """
 
 
-def build_labeling_config(label_set: LabelSet, reasons: bool = False) -> str:
-    """Return the annotation page as Label Studio XML; with `reasons`, the page of an adjudicator.
+def build_labeling_config(label_set: LabelSet, decisions: bool = False) -> str:
+    """Return the annotation page as Label Studio XML; with `decisions`, the page of an adjudicator.
 
     Names are stored (`alias`), Chinese is displayed. Characters are selected one by one (`granularity="symbol"`): by
     words, the selection would snap to the dictionary of the browser. Texts of labels are escaped: they are no tags, no
@@ -89,16 +93,22 @@ def build_labeling_config(label_set: LabelSet, reasons: bool = False) -> str:
     ]
     if label_set.sectors:
         lines += [
+            f'  <View className="word"><Header value={_attribute(label_set.sector_title)} size="6"/></View>',
             f'  <Choices name="{SECTORS}" toName="{TEXT}" choice="multiple" showInline="true"',
-            '           required="true" requiredMessage="至少勾选一个产业">',
+            f'           required="true" requiredMessage={_attribute(f"至少勾选一个{label_set.sector_title}")}>',
             *(choice(entry) for entry in label_set.sectors),
             "  </Choices>",
         ]
-    if reasons:
+    if decisions:
+        title = label_set.sector_title
+        explanation = f"裁定理由:每处分歧一条,接在冒号后面写;推翻一致的标注另写一条“文字: 理由”或“{title}: 理由”"
         lines += [
-            '  <View className="reasons">',
-            '    <Header value="裁定理由:每处分歧一条,写成“文字: 理由”,产业写成“产业: 理由”" size="6"/>',
-            f'    <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
+            '  <View className="decisions">',
+            '    <HyperText name="disagreements" value="$disagreements" inline="true"/>',
+            '    <View className="reasons word">',
+            f'      <Header value={_attribute(explanation)} size="6"/>',
+            f'      <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
+            "    </View>",
             "  </View>",
         ]
     return "\n".join([*lines, "</View>"]) + "\n"
@@ -161,6 +171,40 @@ def find_unexplained_labels(benchmark: Benchmark, label_set: LabelSet) -> list[s
         return []
     text = files.read_text(benchmark.guidelines)
     return [entry.zh for entry in (*label_set.entities, *label_set.sectors) if entry.zh not in text]
+
+
+def check_guidelines(benchmark: Benchmark, label_set: LabelSet) -> None:
+    """Raise :class:`DataError` (guidelines) for a TODO in the guidelines, and for a table of keys unlike labels.toml.
+
+    Such a table has labels in its first column, and another one that is called as in `_KEY_HEADINGS`.
+    """
+    if not benchmark.guidelines.is_file():
+        return
+    problems, file, listed, column = ErrorList(), files.display_path(benchmark.guidelines), set[str](), None
+    labels = (*label_set.entities, *label_set.sectors)
+    by_cell = {text: label for label in labels for text in (label.name, label.zh, f"{label.name} {label.zh}")}
+    for number, line in enumerate(files.read_text(benchmark.guidelines).splitlines(), 1):
+        if re.search(r"^\W*TODO\b|TODO\s*[:\uff1a]", line):
+            expected, fix = "finished guidelines", "write there what it asks for, and remove the word"
+            problems.add("guidelines", f"{file} line {number}", expected=expected, found=shorten(line), fix=fix)
+        cells = [cell.strip("`* ") for cell in line.strip().strip("|").split("|")]
+        if not line.strip().startswith("|"):
+            column = None
+        elif column is None:
+            column = next((i for i, cell in enumerate(cells) if cell.casefold() in _KEY_HEADINGS), 0)
+        elif column and set(line) - set("|-: "):
+            label, key = by_cell.get(cells[0]), "".join(cells[column : column + 1]).replace(" ", "")
+            listed.add(label.name if label else "")
+            if label is None or label.hotkey.casefold() != key.casefold():
+                expected = f"{label.zh} with the key {label.hotkey}" if label else "a label of labels.toml"
+                found, fix = f"{cells[0]} with the key {key}", "correct the line, or labels.toml"
+                problems.add("guidelines", f"{file} line {number}", expected=expected, found=found, fix=fix)
+    for kind in (label_set.entities, label_set.sectors):
+        missing = [label.zh for label in kind if label.name not in listed]
+        if 0 < len(missing) < len(kind):
+            found, fix = f"none for {', '.join(missing)}", "add a line for them to the table of keys"
+            problems.add("guidelines", file, expected="a key for each label", found=found, fix=fix)
+    problems.raise_if_any()
 
 
 def check_labeling_config(benchmark: Benchmark, label_set: LabelSet) -> None:

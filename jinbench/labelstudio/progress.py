@@ -12,7 +12,7 @@ from jinbench.annotation.workspace import Workspace
 from jinbench.core.errors import DataError
 from jinbench.core.types import PassageLabels
 from jinbench.labelstudio import annotations, projects
-from jinbench.labelstudio.server.client import JsonObject, as_server_error
+from jinbench.labelstudio.server.client import JsonObject, retry
 from jinbench.scoring.results import round_floats
 
 if TYPE_CHECKING:
@@ -104,12 +104,13 @@ def _measure_annotator(
 ) -> tuple[AnnotatorProgress, list[PassageLabels]]:
     assigned, passages = workspace.assigned_passages(name), workspace.passages
     ids = set(passages if assigned is None else assigned)
-    project = as_server_error(lambda: projects.find_project(client, projects.project_title(workspace.label_set, name)))
+    title = projects.project_title(workspace.label_set, name)
+    project = retry(client, lambda: projects.find_project(client, title))
     if project is None:
         return AnnotatorProgress(name, None, len(ids)), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"
-    tasks_by_passage = as_server_error(lambda: projects.list_tasks_by_passage(client, project.id))
-    groups = [tasks for id, tasks in tasks_by_passage.items() if id in ids]  # a passage may have several until a push
+    tasks_by_passage = retry(client, lambda: projects.list_tasks_by_passage(client, project.id))
+    groups = [tasks for id, tasks in tasks_by_passage.items() if id in ids]
     labels: list[PassageLabels] = []
     problems: tuple[str, ...] = ()
     try:
@@ -123,8 +124,8 @@ def _measure_annotator(
         name,
         url,
         len(ids),
-        submitted=sum(map(_is_submitted, groups)),
-        skipped=sum(any(task.cancelled_annotations for task in tasks) and not _is_submitted(tasks) for tasks in groups),
+        submitted=sum(map(projects.is_submitted, groups)),
+        skipped=sum(map(projects.is_skipped, groups)),
         drafts=sum(any(task.drafts for task in tasks) for tasks in groups),
         characters_per_minute=median(length / seconds * 60 for length, seconds in times) if times else None,
         seconds_per_passage=median(seconds for _, seconds in times) if times else None,
@@ -132,10 +133,6 @@ def _measure_annotator(
         problems=problems,
     )
     return progress, labels
-
-
-def _is_submitted(tasks: Iterable[projects.Task]) -> bool:
-    return any(task.total_annotations for task in tasks)
 
 
 def find_type_disagreements(pairs: Iterable[QuickAgreement]) -> tuple[TypeDisagreement, ...]:

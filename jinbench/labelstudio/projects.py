@@ -6,7 +6,7 @@ A task belongs to the passage whose id its `data` has; `text_sha256` there marks
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from jinbench.annotation.labels import LabelSet
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONTEXT = 120  # characters shown of the passages before and after
 # A listing shows only the drafts of its own user; its filters see all.
 HAS_DRAFT: JsonObject = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
-PAGE = 1000  # tasks in one page of a listing
+PAGE = 1000  # rows in one page of a listing; of projects the server gives 100
 BATCH = 500  # tasks in one request; nobody can submit while the server writes them
 ROUNDS = 5
 
@@ -85,16 +85,25 @@ def find_project(client: "LabelStudio", title: str) -> Project | None:
 
 
 def find_projects(client: "LabelStudio", title: str) -> list[Project]:
-    """Return the projects with exactly this title, oldest first."""
-    projects: list[Project] = []
-    page = 1
+    """Return the projects with exactly this title, oldest first.
+
+    The server has no filter by id, and a project that is created or deleted meanwhile shifts its pages: more than one
+    page is read until it comes out the same twice.
+    """
+    fields = {"title": title, "include": "id,title,task_number", "ordering": "id", "page_size": PAGE}
+    previous: set[int] = set()
     while True:
-        parameters = {"title": title, "include": "id,title,task_number", "page_size": 100, "page": page}
-        answer = call(client, "GET", "api/projects/", params=parameters)
-        projects += [Project(entry["id"], entry["title"], entry["task_number"]) for entry in answer["results"]]
-        if not answer["next"]:
-            return sorted(project for project in projects if project.title == title)
-        page += 1
+        projects: dict[int, Project] = {}
+        page, has_next = 0, True
+        while has_next:
+            page += 1
+            answer = call(client, "GET", "api/projects/", params={**fields, "page": page})
+            rows = [Project(row["id"], row["title"], row["task_number"]) for row in answer["results"]]
+            projects |= {project.id: project for project in rows}
+            has_next = bool(answer["next"])
+        if page == 1 or projects.keys() == previous:
+            return sorted(project for project in projects.values() if project.title == title)
+        previous = set(projects)
 
 
 def _filter_tasks(client: "LabelStudio", project: int, include: str, *conditions: JsonObject) -> Iterator[JsonObject]:
@@ -110,9 +119,9 @@ def _filter_tasks(client: "LabelStudio", project: int, include: str, *conditions
         answer = call(client, "GET", "api/tasks", params={**parameters, "page_size": PAGE, "query": query})
         page = answer["tasks"]
         yield from page
-        if not page or len(page) >= answer["total"]:
+        if len(page) >= answer["total"]:
             return
-        last = page[-1]["id"]
+        last = page[-1]["id"] if page else last  # all of a page may have been deleted after they were counted
 
 
 def list_tasks(client: "LabelStudio", project: int) -> Iterator[Task]:
@@ -141,6 +150,16 @@ def has_work(task: Task) -> bool:
     return bool(task.total_annotations or task.cancelled_annotations or task.drafts)
 
 
+def is_submitted(tasks: Iterable[Task]) -> bool:
+    """Return whether a passage with these tasks, of which it may have several until a push, has a submission."""
+    return any(task.total_annotations for task in tasks)
+
+
+def is_skipped(tasks: Collection[Task]) -> bool:
+    """Return whether a passage is skipped: somebody has pressed Skip, and nothing is submitted."""
+    return any(task.cancelled_annotations for task in tasks) and not is_submitted(tasks)
+
+
 def delete_if_exists(client: "LabelStudio", path: str) -> None:
     """Delete an object that may be gone already."""
     from label_studio_sdk.core.api_error import ApiError
@@ -150,12 +169,6 @@ def delete_if_exists(client: "LabelStudio", path: str) -> None:
     except ApiError as error:
         if error.status_code != NOT_FOUND:
             raise
-
-
-def delete_predictions(client: "LabelStudio", project: int, versions: Iterable[str]) -> None:
-    """Delete all predictions of these model versions."""
-    for version in sorted(set(versions)):
-        call(client, "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version})
 
 
 def split_batches(rows: Sequence[Row], size: int | None = None) -> Iterator[Sequence[Row]]:

@@ -81,7 +81,7 @@ def push_passages(
     contents = contents or TaskContents()
     settings: JsonObject = {
         "title": project_title(workspace.label_set, annotator),
-        "label_config": build_labeling_config(workspace.label_set, reasons=contents.labels_by_annotator is not None),
+        "label_config": build_labeling_config(workspace.label_set, decisions=contents.labels_by_annotator is not None),
         "expert_instruction": _render_guidelines(workspace.benchmark),
         "show_instruction": True,
         "description": f"{annotator} · guidelines and labels: see the instructions. Made by jinbench.",
@@ -141,7 +141,10 @@ class _Push:
         return PushResult(self.project, url, created, len(self.updated), unchanged, len(self.removed))
 
     def _task_data(self, id: str) -> TaskData:
-        return build_task_row(*self.positions[id])
+        data = build_task_row(*self.positions[id])
+        if self.contents.labels_by_annotator is not None:
+            data["disagreements"] = self.contents.disagreements.get(id, "")
+        return data
 
     def _reconcile(self) -> bool:
         """Run one round. Returns whether the project is as it should be."""

@@ -124,7 +124,11 @@ def _renew(
 ) -> OpenTasks:
     project = annotations.find_project_id(client, workspace.label_set, annotator)
     tasks_by_passage = retry(client, lambda: projects.list_tasks_by_passage(client, project))
-    tasks = {id: tasks[0].id for id, tasks in tasks_by_passage.items() if not tasks[0].total_annotations}
+    tasks = {
+        id: tasks[0].id
+        for id, tasks in tasks_by_passage.items()
+        if not projects.is_submitted(tasks) and not projects.is_skipped(tasks)
+    }
     suggestions = suggester.suggest(passage for passage in workspace.seeds.passages() if passage.id in tasks)
     ids = [id for id in workspace.passages if id in tasks]
     if by_uncertainty:

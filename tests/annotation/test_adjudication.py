@@ -1,12 +1,11 @@
 """Disagreements, decisions, and the reason of each decision."""
 
 import json
-import subprocess
-import sys
+from typing import Any
 
 import pytest
 
-from jinbench.annotation import adjudication, markup
+from jinbench.annotation import adjudication, exports, markup
 from jinbench.annotation.adjudication import Disagreement, check_reasons, find_disagreements
 from jinbench.annotation.annotators import read_annotators
 from jinbench.annotation.workspace import Workspace
@@ -17,6 +16,7 @@ from jinbench.core.types import Passage, PassageLabels
 from jinbench.dataset import build, load
 from jinbench.leaderboard import ranking
 from jinbench.publish import card
+from tests.helpers.labelstudio import run_command
 
 
 def find(*marked: str, reasons: tuple[str, ...] = ()) -> list[Disagreement]:
@@ -85,24 +85,42 @@ def test_what_is_still_open_is_not_in_order(mini: Benchmark) -> None:
     assert "c-L3" in str(caught.value)
 
 
+def test_what_is_open_is_listed(mini: Benchmark) -> None:
+    """Before the adjudicator's first pull, and after one of a part."""
+    path = mini.exports / "adjudicator.json"
+    tasks = json.loads(path.read_text())
+
+    def listed(*more: str) -> list[tuple[str, bool, bool]]:
+        rows = run_command(mini.root, "annotate", "adjudicate", *more, "--json")
+        return [(row["passage_id"], "adjudicator" in row["readings"], bool(row["reason"])) for row in rows]
+
+    a, b, c = (("a-L5", False, False), ("b-L11", False, False), ("c-L3", False, False))
+    path.unlink()
+    assert listed("--list") == listed("--dry-run") == [a, b, c]
+    path.write_text(json.dumps([task for task in tasks if task["data"]["passage_id"] != "b-L11"]))
+    assert listed("--list") == [("a-L5", True, True), ("c-L3", True, True), b]
+    assert listed("--dry-run") == [b]
+    assert "3 of 3 disagreements and decisions; 1 open." in run_command(mini.root, "annotate", "adjudicate", "--list")
+
+
+def test_a_reason_that_was_only_begun_is_none(mini: Benchmark) -> None:
+    workspace = Workspace(mini)
+    labels = adjudication.labels_to_adjudicate(workspace, "adjudicator")
+    begun = adjudication.begin_decisions(labels, adjudication.find_open_disagreements(workspace, labels), "adjudicator")
+    assert {id: entry.reasons for id, entry in begun.items() if entry.reasons} == {
+        "a-L5": ("3万平方米: ",), "b-L11": ("产业: ",), "c-L3": ("滦河: ",),
+    }  # fmt: skip
+    titles = {article.id: article.title for article in workspace.seeds.articles}
+    tasks = exports.to_export(begun.values(), workspace.passages.values(), titles)
+    (mini.exports / "adjudicator.json").write_text(files.dump_json(tasks))
+    with pytest.raises(DataError) as caught:
+        adjudication.check_decisions(workspace, "adjudicator", allow_open=True)
+    assert [problem.code for problem in caught.value.problems] == ["reason-missing"] * 3
+
+
 def test_a_sample_of_the_decisions(mini: Benchmark) -> None:
-    def sample(*more: str) -> list[dict[str, str]]:
-        command = [
-            sys.executable,
-            "-m",
-            "jinbench",
-            "--root",
-            str(mini.root),
-            "annotate",
-            "adjudicate",
-            "--list",
-            "--json",
-            *more,
-        ]
-        rows: list[dict[str, str]] = json.loads(
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        )
-        return rows
+    def sample(*more: str) -> Any:
+        return run_command(mini.root, "annotate", "adjudicate", "--list", "--json", *more)
 
     everything = sample()
     assert len(everything) == 3

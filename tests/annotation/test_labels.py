@@ -14,7 +14,9 @@ from label_studio_sdk.label_interface import LabelInterface
 from typer.testing import CliRunner
 
 from jinbench import scaffold
+from jinbench.annotation import adjudication, exports
 from jinbench.annotation.labels import LabelDefinition, LabelSet, read_label_set
+from jinbench.annotation.workspace import Workspace
 from jinbench.cli.app import app
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
@@ -180,6 +182,80 @@ def test_what_the_guidelines_do_not_mention_is_said(real: Benchmark, tmp_path: P
     assert "does not mention \u94c1\u8def: explain them there" in done.stderr
     benchmark.guidelines.unlink()
     assert labeling_config.find_unexplained_labels(benchmark, read_label_set(benchmark)) == []
+
+
+TABLE = """
+| 类型 | 按键 | 例 |
+|---|:-:|---|
+| 地点 | `1` | 长江 |
+| DATE 时间 | **2** | 昨天 |
+| QUANTITY | 3 | 6条 |
+
+| Sector | Key |
+|---|---|
+| 交通 | `Shift+A` |
+| 文化 | shift + s |
+| 其他 | ⇧D |
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problems"),
+    [
+        ("⇧D", "Shift+D", []),
+        (TABLE, "", []),  # no table is no mistake
+        (TABLE[TABLE.index("| Sector") :], "", []),  # nor is one of the types alone
+        ("| 类型 | 按键 | 例 |", "| 类型 | 标什么 | 例 |", ["其他 with the key shift+d"]),
+        ("`1`", "`4`", ["地点 with the key 1", "其他"]),
+        ("`1`", "", ["地点 with the key 1", "其他"]),
+        ("| 文化 | shift + s |\n", "", ["none for 文化", "其他"]),
+        ("| DATE 时间 |", "| 日期 |", ["日期 with the key 2", "none for 时间", "其他"]),
+        ("| DATE 时间 | **2** | 昨天 |", "| DATE 时间 |", ["时间 with the key 2", "其他"]),
+        ("\n| Sector", "TODO: 写完\n\n| Sector", ["TODO: 写完", "其他"]),
+        ("\n| Sector", "- TODO 写完\n\n| Sector", ["TODO 写完", "其他"]),
+        ("\n| Sector", "<!-- TODO: 写完 -->\n\n| Sector", ["TODO: 写完", "其他"]),
+        ("\n| Sector", "例外TODO：再想\n\n| Sector", ["例外TODO", "其他"]),
+        ("\n| Sector", "标“TODO”时不加引号\n\n| Sector", ["其他"]),
+    ],
+)
+def test_guidelines_that_annotators_could_not_follow(old: str, new: str, problems: list[str], tmp_path: Path) -> None:
+    benchmark = scaffold.create_benchmark(tmp_path / "paper")
+    assert old in TABLE
+    benchmark.guidelines.write_text(TABLE.replace(old, new))
+    label_set = read_label_set(benchmark)
+    if not problems:
+        labeling_config.check_guidelines(benchmark, label_set)
+        return
+    with pytest.raises(DataError, match="guidelines") as caught:
+        labeling_config.check_guidelines(benchmark, label_set)
+    assert len(caught.value.problems) == len(problems)
+    for part in problems:
+        assert part in str(caught.value)
+
+
+def test_guidelines_of_the_template(real: Benchmark, tmp_path: Path) -> None:
+    """The template asks for something to be written; the example, which is pushed as it is, does not."""
+    labeling_config.check_guidelines(real, read_label_set(real))
+    example = scaffold.create_benchmark(tmp_path / "example", example=True)
+    labeling_config.check_guidelines(example, read_label_set(example))
+    template = scaffold.create_benchmark(tmp_path / "template")
+    with pytest.raises(DataError, match=r"(?s)line 25: guidelines.*TODO"):
+        labeling_config.check_guidelines(template, read_label_set(template))
+    template.guidelines.unlink()
+    labeling_config.check_guidelines(template, read_label_set(template))
+
+
+def test_what_the_sectors_are_called(mini: Benchmark) -> None:
+    """On the page, in reasons and in lists, by labels.toml alone."""
+    mini.labels.write_text(mini.labels.read_text().replace('title = "Mini"', 'title = "Mini"\nsector_title = "產業"'))
+    label_set = read_label_set(mini)
+    for decisions in (False, True):
+        config = labeling_config.build_labeling_config(label_set, decisions)
+        assert "產業" in config
+        assert "产业" not in config
+    exports.export_path(mini, "adjudicator").unlink()
+    subjects = [item.subject for item in adjudication.check_decisions(Workspace(mini), "adjudicator", allow_open=True)]
+    assert subjects == ["3万平方米", "產業", "滦河"]
 
 
 def test_two_labels_on_one_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 """`annotate push` and `status` on a real server: an empty folder, assignments, progress, agreement."""
 
 import csv
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ from jinbench.labelstudio.server import accounts, process
 from jinbench.labelstudio.server.client import connect
 from jinbench.seeds import articles
 from tests.helpers.labelstudio import AnnotationProject, run_command
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.server
 
@@ -83,6 +86,32 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert says in done.stderr
     assert mini.annotators.read_bytes() == before
     assert not mini.assignments.exists()
+
+
+@pytest.mark.parametrize(
+    ("absent", "options", "says"),
+    [
+        (["opencc", "httpx"], [], "pip install 'jinbench[build,annotate]'"),
+        (["opencc", "ijson", "sklearn"], ["--suggest"], "pip install 'jinbench[build,annotate,models]'"),
+        (["markdown_it"], [], "pip install 'jinbench[annotate]'"),
+        (["opencc", "httpx", "sklearn"], ["--dry-run"], "pip install 'jinbench[build]'"),
+    ],
+)
+def test_all_missing_extras_are_named_at_once(absent: list[str], options: list[str], says: str, tmp_path: Path) -> None:
+    for folder in ("seeds", "annotation"):
+        shutil.copytree(ROOT / folder, tmp_path / "real" / folder)
+    code = f"import sys; sys.modules |= dict.fromkeys({absent}); from jinbench.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "--root", str(tmp_path / "real"), "annotate", "push", *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"JINBENCH_HOME": str(tmp_path)})
+    assert done.returncode == 1
+    assert says in done.stderr
+
+
+def test_guidelines_are_finished_before_anything_is_made(mini: Benchmark) -> None:
+    mini.guidelines.write_text("# 指南\n\nTODO: 写下来\n")
+    before = mini.annotators.read_bytes()
+    assert "TODO: 写下来" in run_command(mini.root, "annotate", "push", "--annotators", "new", code=1)
+    assert mini.annotators.read_bytes() == before
 
 
 def test_a_team_of_three(mini: Benchmark, server: process.Server) -> None:

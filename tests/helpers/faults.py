@@ -150,5 +150,6 @@ class Trial:
         if not self.path.exists():
             assert 0 in numbers, "no export"
             return
-        assert len(json.loads(self.path.read_text())) in numbers, "a broken export"
+        number = len(json.loads(self.path.read_text()))
+        assert number in numbers, f"an export of {number} passages"
         exports.read_export(self.path, self.workspace, self.name)

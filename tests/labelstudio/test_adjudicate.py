@@ -84,19 +84,32 @@ def test_from_two_annotators_to_a_gold_with_reasons(project: AdjudicationProject
 
 
 def test_labels_are_shown_side_by_side(project: AdjudicationProject) -> None:
-    project.push()
+    listing = project.benchmark.annotators
+    listing.write_text(listing.read_text().replace('kind = "test data"', 'kind = "<b>language model</b>"', 1))
+    pushed = project.push().pushed
+    tables = {
+        id: str(tasks[0].data["disagreements"])
+        for id, tasks in projects.list_tasks_by_passage(project.client, pushed.project).items()
+    }
+    assert {id for id, table in tables.items() if table} == OPEN
+    heads = "<th>annotator-a<br>&lt;b&gt;language model&lt;/b&gt;</th><th>annotator-b<br>test data</th>"
+    assert all(heads in tables[id] for id in OPEN)
+    assert "<td>[3万平方米|数量]</td><td>[3万|数量]平方米</td>" in tables["a-L5"]
+    assert "<td>产业</td><td>水利</td><td>其他</td>" in tables["b-L11"]
     predictions = project.predictions()
     assert set(predictions) == {
         (p.id, name) for p in project.seeds.passages() for name in ("annotator-a", "annotator-b", "agreed")
     }
     assert all(len(results) == 1 for results in predictions.values())
     texts = {
-        name: [r["value"]["text"] for r in predictions["a-L5", name][0] if "text" in r["value"]]
+        name: [r["value"]["text"] for r in predictions["a-L5", name][0] if r["from_name"] != "sectors"]
         for _, name in predictions
     }
     assert "3万平方米" in texts["annotator-a"]
     assert "3万" in texts["annotator-b"]
-    assert not {"3万", "3万平方米"} & set(texts["agreed"])
+    assert "3万平方米" not in texts["agreed"]
+    assert "3万" not in texts["agreed"]
+    assert ["3万平方米: "] in texts["agreed"]  # a reason that is begun
     config = str(project.client.projects.get(id=project.push().pushed.project).label_config)
     assert "TextArea" in config
     assert "TextArea" not in labeling_config.build_labeling_config(project.label_set)

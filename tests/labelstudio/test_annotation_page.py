@@ -381,12 +381,16 @@ def test_an_adjudicator_decides_with_a_reason(
     annotator.open_tab(0, [display_names[span.type] for span in agreed.spans])
     assert subject not in {span.surface for span in agreed.spans}
     annotator.mark("6", subject)
-    annotator.click("return document.querySelector('.reasons input')")
-    annotator.press(f"{gold.reasons[0]}\ue007")
+    table = annotator.browser.run("return document.querySelector('.decisions table').innerText")
+    for part in ("annotator-a\nlanguage model", "annotator-b\nlanguage model", f"»{subject}«", f"[{subject}|地名]"):
+        assert part in table
+    annotator.click("return document.querySelector('.reasons [data-testid=htx-textbox-edit-button]')")
+    annotator.browser.wait("return document.activeElement.closest('.reasons')?.innerText.length")
+    annotator.press(f"\ue010{gold.reasons[0].removeprefix(f'{subject}: ')}\ue007")  # behind what is begun; Enter
     annotator.browser.wait(
         "return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0]
     )
-    assert annotator.unseen(".reasons input") == []
+    assert annotator.unseen(".decisions table", ".reasons input", ".reasons [data-testid=textarea-region]") == []
     annotator.picture("adjudicating.png", tmp_path)
     annotator.button("Submit")
     annotator.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")

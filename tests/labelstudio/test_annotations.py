@@ -15,11 +15,10 @@ from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ServerError
 from jinbench.core.types import PassageLabels, Span, Suggestion
 from jinbench.labelstudio import annotations, projects
-from jinbench.labelstudio.contents import TaskContents
 from jinbench.labelstudio.push import push_passages
 from jinbench.labelstudio.server import accounts, client, process
 from jinbench.labelstudio.server.client import call
-from jinbench.labelstudio.transfer import push_with_labels, transfer_labels
+from jinbench.labelstudio.transfer import transfer_labels
 from jinbench.seeds.articles import read_seeds
 from tests.helpers.labelstudio import AnnotationProject
 
@@ -179,11 +178,8 @@ def test_labels_are_transferred_in_bulk_and_one_by_one(project: AnnotationProjec
     labels = project.labels()
     ids = [entry.passage_id for entry in labels]
     project.push(passage_ids=ids[:3])
-    contents = TaskContents(labels=labels[:6])
-    pushed, submitted = push_with_labels(
-        project.client, project.workspace, project.annotator, lambda *_: None, contents
-    )
-    assert (pushed.created, submitted) == (5, 3)
+    assert project.push(labels=labels[:6]).created == 5
+    assert project.submit(labels[:6]) == (3, 3)
     assert project.pull() == (6, 6)
     assert (
         annotations.fetch_labels(project.client, project.workspace, project.annotator)[5].lead_time

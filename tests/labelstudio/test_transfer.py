@@ -177,7 +177,7 @@ def test_different_labels_are_not_overwritten_by_a_transfer(
     submit(team, [PassageLabels(labels[0].passage_id, "other-a", (), ("water",))])
     assert run(["--root", str(team.root), "annotate", "push", "--with-labels", "-a", "other-a"]) == 3
     assert "other-a has labelled 1 of these passages differently" in capsys.readouterr().err
-    assert transfer.count_unfinished(connect(), read_label_set(team), "other-a") == (0, 0)
+    assert transfer.count_unfinished(connect(), Workspace(team), "other-a") == (0, 0)
 
 
 def test_a_home_refuses_another_database(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
     from label_studio_sdk import LabelStudio
 
+PACKAGES = ("httpx", "label_studio_sdk", "filelock", "ijson")  # that a client needs
 _NOT_RUNNING = "No Label Studio is running. Type: jinbench labelstudio start"
 
 
@@ -63,7 +64,7 @@ def ensure_member(name: str) -> str:
 
 def connect_or_start(say: Callable[[str], None], step: Step) -> "LabelStudio":
     """Return the client of :func:`connect`, after starting the local server if it is needed and not running."""
-    require_packages("httpx", "label_studio_sdk", "filelock", "ijson")
+    require_packages(*PACKAGES)
     if address.remote_url() is None:
         process.start_server(say=say, step=step)
     return connect()
@@ -81,7 +82,7 @@ def connect() -> "LabelStudio":
         ServerError: If there is no server, or it is no Label Studio, or the token is missing or out of date.
         DataError: If the extra `annotate` is not installed [package-missing].
     """
-    require_packages("httpx", "label_studio_sdk", "filelock", "ijson")
+    require_packages(*PACKAGES)
     import httpx
     from label_studio_sdk import LabelStudio
     from label_studio_sdk.core.api_error import ApiError
@@ -176,7 +177,6 @@ Result = TypeVar("Result")
 ATTEMPTS = 5
 SETTLE_SECONDS = 1.0  # after a failure: the server may still be working on the request
 
-ONCE: Any = {"max_retries": 0}  # for calls of the SDK
 UNAUTHORIZED, NOT_FOUND = 401, 404  # somebody else removed it meanwhile
 
 
@@ -306,17 +306,6 @@ def _describe_error(error: Exception) -> str:
     if isinstance(error, ValueError):
         return f"What answers there is no Label Studio ({type(error).__name__}). Check LABEL_STUDIO_URL."
     return f"Label Studio cannot be reached ({type(error).__name__}). Type: jinbench labelstudio start"
-
-
-def as_server_error(act: Callable[[], Result]) -> Result:
-    """Return `act()`, run once, with its errors raised as :class:`ServerError`."""
-    import httpx
-    from label_studio_sdk.core.api_error import ApiError
-
-    try:
-        return act()
-    except (httpx.HTTPError, ApiError, httpx.InvalidURL, ValueError) as error:
-        raise ServerError(_describe_error(error)) from None
 
 
 def write_lock() -> contextlib.AbstractContextManager[object]:
