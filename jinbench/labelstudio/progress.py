@@ -104,8 +104,7 @@ def _measure_annotator(
 ) -> tuple[AnnotatorProgress, list[PassageLabels]]:
     assigned, passages = workspace.assigned_passages(name), workspace.passages
     ids = set(passages if assigned is None else assigned)
-    title = projects.project_title(workspace.label_set, name)
-    project = retry(client, lambda: projects.find_project(client, title))
+    project = retry(client, lambda: projects.find_project(client, projects.project_title(workspace.label_set, name)))
     if project is None:
         return AnnotatorProgress(name, None, len(ids)), []
     url = f"{client._client_wrapper.get_base_url()}/projects/{project.id}/data"

@@ -94,13 +94,12 @@ def find_projects(client: "LabelStudio", title: str) -> list[Project]:
     previous: set[int] = set()
     while True:
         projects: dict[int, Project] = {}
-        page, has_next = 0, True
-        while has_next:
+        page, answer = 0, {"next": "the first page"}
+        while answer["next"]:
             page += 1
             answer = call(client, "GET", "api/projects/", params={**fields, "page": page})
             rows = [Project(row["id"], row["title"], row["task_number"]) for row in answer["results"]]
             projects |= {project.id: project for project in rows}
-            has_next = bool(answer["next"])
         if page == 1 or projects.keys() == previous:
             return sorted(project for project in projects.values() if project.title == title)
         previous = set(projects)
