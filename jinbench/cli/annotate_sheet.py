@@ -39,15 +39,17 @@ def annotate_sheet(
     disagreements = adjudication.find_open_disagreements(workspace, readings)
     common = adjudication.begin_decisions(readings, disagreements, adjudicator)
     begun = {item.passage_id: common[item.passage_id] for item in disagreements}
-    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     to_decide = [
         {
             "id": id,
-            "marked": markup.to_markup(texts[id], entry.spans),
+            "marked": markup.to_markup(workspace.passages[id].text, entry.spans),
             "sectors": list(entry.sectors),
             "reasons": list(entry.reasons),
             "readings": {
-                name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
+                name: {
+                    "marked": markup.to_markup(workspace.passages[id].text, found[id].spans),
+                    "sectors": list(found[id].sectors),
+                }
                 for name, found in readings.items()
                 if id in found
             },

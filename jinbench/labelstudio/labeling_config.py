@@ -43,7 +43,8 @@ _STYLE = """
     .jinbench .lsf-choice { line-height: 26px; white-space: nowrap; }
     .jinbench .lsf-hint { margin-left: 4px; }
     .jinbench .word [class*="typography"] { margin: 0 !important; font-size: 14px; line-height: 20px; }
-    .jinbench .decisions { display: grid; grid-template-columns: 3fr 2fr; gap: 8px; }
+    .jinbench .decisions { display: grid; grid-template-columns: 1fr 1fr; gap: 8px; align-items: start; }
+    .jinbench .reasons :is(.ant-form-item, [data-testid="textarea-regions"]) { margin-bottom: 4px !important; }
     .jinbench .decisions :is(th, td) { padding: 1px 6px; border: 1px solid var(--color-neutral-border);
       font-size: 13px; line-height: 19px; text-align: left; vertical-align: top; }
     .lsf-modal-ls__body h2, .lsf-modal-ls__body h3 { margin-top: 1em; font-weight: bold; }
@@ -103,10 +104,10 @@ def build_labeling_config(label_set: LabelSet, decisions: bool = False) -> str:
         title = label_set.sector_title
         explanation = f"裁定理由:每处分歧一条,接在冒号后面写;推翻一致的标注另写一条“文字: 理由”或“{title}: 理由”"
         lines += [
+            f'  <View className="word"><Header value={_attribute(explanation)} size="6"/></View>',
             '  <View className="decisions">',
             '    <HyperText name="disagreements" value="$disagreements" inline="true"/>',
-            '    <View className="reasons word">',
-            f'      <Header value={_attribute(explanation)} size="6"/>',
+            '    <View className="reasons">',
             f'      <TextArea name="{REASONS}" toName="{TEXT}" rows="1" editable="true" maxSubmissions="99"/>',
             "    </View>",
             "  </View>",

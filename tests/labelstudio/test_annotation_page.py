@@ -385,13 +385,13 @@ def test_an_adjudicator_decides_with_a_reason(
     for part in ("annotator-a\nlanguage model", "annotator-b\nlanguage model", f"»{subject}«", f"[{subject}|地名]"):
         assert part in table
     annotator.click("return document.querySelector('.reasons [data-testid=htx-textbox-edit-button]')")
-    annotator.browser.wait("return document.activeElement.closest('.reasons')?.innerText.length")
+    annotator.browser.wait("return Boolean(document.activeElement.closest('[data-testid=textarea-region]'))")
     annotator.press(f"\ue010{gold.reasons[0].removeprefix(f'{subject}: ')}\ue007")  # behind what is begun; Enter
     annotator.browser.wait(
         "return document.querySelector('.reasons').innerText.includes(arguments[0])", gold.reasons[0]
     )
-    assert annotator.unseen(".decisions table", ".reasons input", ".reasons [data-testid=textarea-region]") == []
     annotator.picture("adjudicating.png", tmp_path)
+    assert annotator.unseen(".decisions table", ".reasons input", ".reasons [data-testid=textarea-region]") == []
     annotator.button("Submit")
     annotator.browser.wait("return [...document.querySelectorAll('button')].some(b => b.innerText.trim() === 'Update')")
     annotations.pull_labels(client, workspace, "adjudicator")
