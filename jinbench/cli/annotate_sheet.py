@@ -21,11 +21,10 @@ def annotate_sheet(
 
     JSON Lines with inline markup, [surface|TYPE], also for a model.
     """
-    from jinbench.annotation import adjudication, annotators, markup
+    from jinbench.annotation import adjudication, markup
     from jinbench.core import files
 
-    benchmark = benchmark_of(ctx)
-    workspace = annotation.Workspace(benchmark)
+    workspace = annotation.Workspace(benchmark_of(ctx))
     if not adjudicate:
         rows = [
             {"id": p.id, "title": a.title, "marked": p.text, "sectors": []}
@@ -34,22 +33,20 @@ def annotate_sheet(
         ]
         emit(rows, as_json, files.dump_jsonl(rows).rstrip)
         return
-    adjudicator = annotators.read_annotators(benchmark).gold
+    adjudicator = workspace.annotators.gold
     readings = adjudication.labels_to_adjudicate(workspace, adjudicator)
     disagreements = adjudication.find_open_disagreements(workspace, readings)
     common = adjudication.begin_decisions(readings, disagreements, adjudicator)
     begun = {item.passage_id: common[item.passage_id] for item in disagreements}
+    texts = {passage.id: passage.text for passage in workspace.seeds.passages()}
     to_decide = [
         {
             "id": id,
-            "marked": markup.to_markup(workspace.passages[id].text, entry.spans),
+            "marked": markup.to_markup(texts[id], entry.spans),
             "sectors": list(entry.sectors),
             "reasons": list(entry.reasons),
             "readings": {
-                name: {
-                    "marked": markup.to_markup(workspace.passages[id].text, found[id].spans),
-                    "sectors": list(found[id].sectors),
-                }
+                name: {"marked": markup.to_markup(texts[id], found[id].spans), "sectors": list(found[id].sectors)}
                 for name, found in readings.items()
                 if id in found
             },
