@@ -194,7 +194,8 @@ class Board:
         different = f", not significantly different from {', '.join(names)}" if names else ""
         if not names and len(ranked) > 1:
             different = ", significantly different from all others"
-        return f"{place} of {len(ranked)}{different}"
+        copies = ", ".join(info.name for id, info in {row.system: row.about, **row.copies}.items() if id != system)
+        return f"{place} of {len(ranked)}{f', the same predictions as {copies}' if copies else ''}{different}"
 
     @property
     def articles(self) -> int:

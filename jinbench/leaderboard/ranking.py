@@ -143,16 +143,17 @@ def rank_systems(
 
 
 def _find_copies(predictions: SystemPredictions, about: Mapping[str, SystemInfo]) -> dict[str, list[str]]:
-    """Return the systems by id, each with those that have the same predictions: baselines first, then by date."""
+    """Return the systems by id, each with its copies: baselines first, then by date.
+
+    Of two with the same predictions none is a copy if one has no rank.
+    """
     same: dict[object, list[str]] = {}
-    infos = sorted(
-        (bool(about[system].unranked_reason), about[system].kind != "baseline", about[system].date or "9999", system)
-        for system in predictions.labels
-    )
-    for *_, system in infos:
+    order = ((about[system].kind != "baseline", about[system].date or "9999", system) for system in predictions.labels)
+    for _, _, system in sorted(order):
         scores = predictions.scores.get(system) or {}
         confidence = frozenset((id, frozenset(values.items())) for id, values in scores.items())
-        same.setdefault((frozenset(predictions.labels[system].items()), confidence), []).append(system)
+        key = about[system].unranked_reason, frozenset(predictions.labels[system].items()), confidence
+        same.setdefault(key, []).append(system)
     return {first: others for first, *others in same.values()}
 
 

@@ -148,17 +148,20 @@ def test_identical_predictions_are_one_line() -> None:
     about = {name: SystemInfo("baseline", name) for name in systems}
     about["a-copy"] = SystemInfo("entry", "A copy", date="2026-01-01")
     about["seen"] = SystemInfo("entry", "Seen", saw_test_articles="yes")
-    copies = dict.fromkeys(("a-copy", "seen"), systems["worst"])
+    about["b-copy"] = SystemInfo("entry", "B copy", saw_test_articles="unknown")
+    copies = dict.fromkeys(("a-copy", "b-copy", "seen"), systems["worst"])
     board = ranking.rank_systems(gold, SystemPredictions(systems | copies, about))
-    assert [row.system for row in board.rows] == ["best", "good", "fair", "worst"]
+    assert [row.system for row in board.rows] == ["best", "good", "fair", "seen", "worst"]
     (row,) = (row for row in board.rows if row.copies)
-    says = "worst; same predictions as A copy, Seen (saw the test articles)"
-    assert (row.system, list(row.copies), row.display_name) == ("worst", ["a-copy", "seen"], says)
+    says = "worst; same predictions as A copy, B copy (may have seen the test articles)"
+    assert (row.system, list(row.copies), row.display_name) == ("worst", ["a-copy", "b-copy"], says)
+    assert board.describe_place("a-copy").startswith("4th of 4, the same predictions as worst, B copy, significantly")
+    assert board.describe_place("seen") == "no rank: saw the test articles"
     assert says in format_markdown([board])
-    assert board.to_dict()["rows"][3]["copies"]["a-copy"]["name"] == "A copy"
+    assert board.to_dict()["rows"][4]["copies"]["a-copy"]["name"] == "A copy"
     text = page.render_page([board], "Title")
     assert "same predictions as" in text
-    assert "<bdi>A copy</bdi>, <bdi>Seen (saw the test articles)</bdi>" in text
+    assert "<bdi>A copy</bdi>, <bdi>B copy (may have seen the test articles)</bdi>" in text
 
 
 @pytest.mark.parametrize("articles", [1, 2, significance.MIN_ARTICLES_TEST - 1])

@@ -334,6 +334,10 @@ def test_dry_run_says_the_rank_that_it_would_have(tmp_path: Path, capsys: pytest
     made = write_entry(tmp_path, system=system_with("data", f'"{version}"'), predictions__jsonl=data)
     assert run(["--root", str(ROOT), "submit", str(made), "--dry-run"]) == 0
     output = capsys.readouterr().out
+    assert "It would be 1st to 4th of 4, the same predictions as rules, not significantly different from" in output
+    made.joinpath("predictions.jsonl").write_text(data.partition("\n")[2])
+    assert run(["--root", str(ROOT), "submit", str(made), "--dry-run"]) == 0
+    output = capsys.readouterr().out
     assert re.search(r"It would be 1st to 5th of 5, not significantly different from .*rules", output)
     unranked = system_with("data", f'"{version}"').replace('saw_test_articles = "no"', 'saw_test_articles = "yes"')
     made = write_entry(tmp_path / "other", system=unranked, predictions__jsonl=data)

@@ -298,7 +298,7 @@ def test_student_as_scipy_has_it() -> None:
     assert significance.t_quantile(0.9, 0.3) == significance.t_quantile(0.9, 1)
 
 
-@pytest.mark.parametrize("articles", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("articles", [1, 2, 3, 5, 6])
 def test_all_resamples_of_few_articles_are_enumerated(articles: int) -> None:
     """Held against the articles^articles ordered draws."""
     expected = Counter(
