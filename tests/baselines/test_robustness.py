@@ -142,7 +142,10 @@ def test_coarse_recipe_is_ranked_on_the_coarse_board_alone(benchmark: Benchmark)
     assert fine.coarse["folds"].labels[0].gold == coarse.scores["folds"].labels[0].gold
 
     boards = {board.title: board for board in ranking.build_boards(benchmark)}
-    systems = {title: {row.system for row in board.rows if not row.about.annotator} for title, board in boards.items()}
+    systems = {
+        title: {name for row in board.rows if not row.about.annotator for name in (row.system, *row.copies)}
+        for title, board in boards.items()
+    }
     assert systems == {
         "ner, cross-validation over all articles": {"fine"},
         "ner, test split": {"fine"},
@@ -154,7 +157,7 @@ def test_coarse_recipe_is_ranked_on_the_coarse_board_alone(benchmark: Benchmark)
         "sector, test split": set(),
     }
     board = boards["ner, coarse (LOC, TIME), cross-validation over all articles"]
-    scores = {row.system: row.score for row in board.rows}
+    scores = {name: row.score for row in board.rows for name in (row.system, *row.copies)}
     assert scores["fine"] == fine.coarse["folds"]
     assert scores["coarse"] == coarse.scores["folds"]
     assert scores["annotator-a"].micro.f1
