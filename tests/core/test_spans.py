@@ -25,7 +25,7 @@ OTHERS = [3.0, "3", None, True, np.bool_(True), np.array(True), np.float32(3), n
           pa.scalar(True), Tensor("torch.bool"), [3]]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", [*WHOLE, *OTHERS], ids=repr)
+@pytest.mark.parametrize("value", [*WHOLE, *OTHERS], ids=lambda value: type(value).__name__)
 @pytest.mark.filterwarnings("error")
 def test_whole_numbers_of_other_libraries_are_offsets(value: Any) -> None:
     is_whole = any(value is one for one in WHOLE)
