@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from jinbench.core.errors import fail
+from jinbench.core.text import escape_markdown
 from jinbench.core.types import JsonObject
 from jinbench.scoring.compare import Difference
 from jinbench.scoring.error_analysis import ErrorAnalysis
@@ -364,10 +365,4 @@ def _line(cells: Iterable[str]) -> str:
 def _format_cell(name: str, text: str) -> str:
     if name == "link" and text:
         return f"<{text.replace('|', '%7C')}>"
-    return text if name in SCORE_COLUMNS else _escape(text)
-
-
-def _escape(text: str) -> str:
-    """Escape text of a submitter for a Markdown cell: no markup, link or picture."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("://", "&#58;//")
-    return re.sub(r"([\\`*\[\]|!])", r"\\\1", text)
+    return text if name in SCORE_COLUMNS else escape_markdown(text)

@@ -150,7 +150,7 @@ def test_exports_that_are_not_there_are_named_all_at_once(shared: Benchmark) -> 
     for name in ("annotator-a", "annotator-c"):
         (shared.exports / f"{name}.json").unlink()
     with pytest.raises(DataError) as caught:
-        adjudication.find_open_disagreements(Workspace(shared), "adjudicator")
+        adjudication.labels_to_adjudicate(Workspace(shared), "adjudicator")
     assert [(problem.code, Path(problem.location).stem) for problem in caught.value.problems] == [
         ("file-missing", "annotator-a"), ("file-missing", "annotator-c"),
     ]  # fmt: skip
