@@ -63,7 +63,8 @@ def format_problems(problems: Sequence[Problem]) -> str:
 
 def problems_as_json(problems: Sequence[Problem]) -> str:
     """`{"problems": […]}`, all of them."""
-    return json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1)
+    text = json.dumps({"problems": [asdict(problem) for problem in problems]}, ensure_ascii=False, indent=1)
+    return escape_invisible(text, keep="\n")
 
 
 def say(text: str) -> None:
