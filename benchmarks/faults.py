@@ -35,7 +35,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from jinbench.labelstudio.server import accounts, client
-from jinbench.labelstudio.server.client import call
+from jinbench.labelstudio.server.client import call, retry
 from jinbench.labelstudio.server.process import Server, start_server, stop_server
 from tests.helpers.faults import COMMANDS, People, Trial
 from tests.helpers.proxy import KINDS, Proxy, proxy_to
@@ -98,7 +98,7 @@ class Bench:
             if message:
                 problem = problem or f"the same command again fails: {message}"
             else:
-                trial.check()
+                retry(trial.client, trial.check)  # as an access token may end under way
         except Exception as error:  # whatever it is, it must not happen
             problem = problem or f"{type(error).__name__}: {error}"
         self.count(kind, trial, again, problem)
@@ -202,8 +202,9 @@ class Bench:
                 annotation = tasks[self.random.randrange(len(tasks))]["annotations"][0]
                 path = f"api/annotations/{annotation['id']}/"
                 skipped = self.random.random() < 0.5
-                call(trial.client, "PATCH", path, json={"was_cancelled": skipped, "result": annotation["result"]})
-                call(trial.client, "PATCH", path, json={"was_cancelled": False, "result": annotation["result"]})
+                for is_skip in (skipped, False):
+                    body = {"was_cancelled": is_skip, "result": annotation["result"]}
+                    retry(trial.client, lambda path=path, body=body: call(trial.client, "PATCH", path, json=body))
 
         self.proxy.reset(lambda n: "late")
         worker = threading.Thread(target=work)
