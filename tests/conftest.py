@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jinbench.core.benchmark import Benchmark, find_benchmark
 from jinbench.dataset import build
@@ -13,6 +14,13 @@ from tests.helpers.benchmarks import create_mini_benchmark
 from tests.helpers.labelstudio import AnnotationProject
 from tests.helpers.paths import ROOT
 from tests.helpers.postgres import postgres  # noqa: F401
+
+# No test fails because the machine is slow, and each run tries the same examples.
+settings.register_profile(
+    "same", max_examples=60, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+settings.load_profile("same")
 
 # A test that uses one of these fixtures gets the marker, so that `make test-fast` can leave it out.
 MARKERS = {

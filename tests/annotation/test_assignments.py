@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jinbench.annotation import adjudication, agreement
@@ -36,7 +36,6 @@ ARTICLES = st.lists(st.integers(1, 3000), min_size=1, max_size=40).map(
 )
 
 
-@settings(deadline=None, max_examples=50)
 @given(ARTICLES, st.integers(1, 6), st.data())
 def test_every_article_has_so_many_annotators(articles: list[Article], people: int, data: st.DataObject) -> None:
     names = [f"n{i}" for i in range(people)]
@@ -47,7 +46,6 @@ def test_every_article_has_so_many_annotators(articles: list[Article], people: i
     assert assign_articles(articles, names, overlap) == assignments
 
 
-@settings(deadline=None, max_examples=50)
 @given(ARTICLES, ARTICLES)
 def test_existing_assignments_stay(first: list[Article], more: list[Article]) -> None:
     before = assign_articles(first, ["x", "y", "z"], 2)

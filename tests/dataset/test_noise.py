@@ -94,7 +94,7 @@ def test_what_the_pages_repair_undoes(real: Benchmark) -> None:
                 assert same >= 0.97 * len(again)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text(st.sampled_from("天津港,。!(3A5“”发展\U00020000é "), min_size=1, max_size=30),
     st.lists(st.integers(0, 30), max_size=6),

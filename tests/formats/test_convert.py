@@ -15,7 +15,7 @@ from jinbench.formats import convert, registry
 from jinbench.formats.base import LOSSES
 from jinbench.formats.convert import ConversionReport, CorpusSource, convert_corpus
 from tests.helpers.commands import run
-from tests.helpers.corpora import GOOD, PROPERTY, write
+from tests.helpers.corpora import GOOD, write
 from tests.helpers.paths import ROOT
 
 KEYS = ["text", "label", "data", "annotations", "result", "value", "type", "start", "end", "labels", "choices", "ents",
@@ -169,7 +169,7 @@ def list_key_paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, 
     return [prefix, *(path for key, item in inner for path in list_key_paths(item, (*prefix, key)))]
 
 
-@settings(PROPERTY, max_examples=400)
+@settings(max_examples=400)
 @given(st.sampled_from([*SOUND]), st.data(), VALUES, st.booleans())
 def test_no_shape_of_json_brings_a_traceback(name: str, data: st.DataObject, value: Any, array: bool) -> None:
     """A sound text, and one in which something is something else."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jinbench.annotation.labels import read_label_set
@@ -318,7 +318,6 @@ def test_our_own_benchmark_goes_out_and_comes_back(tmp_path: Path) -> None:
     assert sum(line.partition(" ")[2].startswith("B-") for line in tags.split("\n")) == 840
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 4)), min_size=40, max_size=80))
 def test_every_part_gets_its_share(components: list[tuple[str, int]]) -> None:
     counts = {str(n): Counter({"texts": 1, f"entity {type}": count}) for n, (type, count) in enumerate(components)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jinbench.core.errors import DataError
@@ -18,7 +18,7 @@ from jinbench.formats import conll, registry
 from jinbench.formats.base import ConversionLog, Document, sort_spans
 from jinbench.formats.convert import CorpusSource, convert_corpus
 from jinbench.scoring import schemes
-from tests.helpers.corpora import GOOD, PROPERTY, write
+from tests.helpers.corpora import GOOD, write
 
 # Astral characters, an emoji of several code points, combining marks, white space of all kinds, traps for columns.
 PIECES = ["天", "津", "港", "\U00020bb7", "\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\t", "\n", "\r", " ",
@@ -82,7 +82,6 @@ def expect_losses(**counts: int) -> dict[str, int]:
     return {name.replace("_", "-"): count for name, count in counts.items() if count}
 
 
-@PROPERTY
 @given(corpora, st.booleans())
 def test_cluener_says_all_but_classes(corpus: list[Document], grouped: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +93,6 @@ def test_cluener_says_all_but_classes(corpus: list[Document], grouped: bool) -> 
     assert count_losses(log) == expect_losses(classes=sum(len(d.classes) for d in corpus))
 
 
-@PROPERTY
 @given(corpora)
 def test_label_studio_says_all(corpus: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +109,6 @@ def test_label_studio_says_all(corpus: list[Document]) -> None:
         }
 
 
-@PROPERTY
 @given(corpora)
 def test_doccano_says_all_and_counts_as_a_browser_does(corpus: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +128,6 @@ def test_doccano_says_all_and_counts_as_a_browser_does(corpus: list[Document]) -
         }
 
 
-@PROPERTY
 @given(corpora)
 def test_brat_says_all_but_classes_and_groups(corpus: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +154,6 @@ def test_brat_says_all_but_classes_and_groups(corpus: list[Document]) -> None:
     assert losses.keys() <= {"names", "ids"}  # ids where two are one for a file system
 
 
-@PROPERTY
 @given(corpora, st.sampled_from([*schemes.SCHEMES]))
 def test_columns_say_flat_spans_and_no_white_space(corpus: list[Document], scheme: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -180,7 +175,6 @@ def test_columns_say_flat_spans_and_no_white_space(corpus: list[Document], schem
     )
 
 
-@PROPERTY
 @given(corpora, st.sampled_from(["BIO", "BIOES", "BILOU"]))
 def test_seqeval_reads_our_columns(corpus: list[Document], scheme: str) -> None:
     from seqeval.scheme import BILOU, IOB2, IOBES, Entities
@@ -202,7 +196,6 @@ def aligned(document: Document) -> list[Span]:
     return [span for span in document.spans if span.start in starts and span.end in ends]
 
 
-@settings(PROPERTY, max_examples=30)
 @given(st.lists(documents(grouped=True), min_size=1, max_size=4), st.sampled_from([".spacy", ".json", ".jsonl"]))
 def test_spacy_says_all(corpus: list[Document], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -214,7 +207,6 @@ def test_spacy_says_all(corpus: list[Document], suffix: str) -> None:
     assert count_losses(log) == expect_losses(alignment=sum(len(d.spans) for d in corpus) - sum(map(len, expected)))
 
 
-@settings(PROPERTY, max_examples=30)
 @given(corpora)
 def test_spacy_itself_reads_what_we_write(corpus: list[Document]) -> None:
     import spacy

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from jinbench.annotation import exports
@@ -176,7 +176,7 @@ def test_a_gateway_that_fails_at_the_token(people: People, proxy: Proxy, tmp_pat
     trial.check()
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4)
 @given(some.lists(A_STEP, min_size=2, max_size=4))
 def test_any_order_of_commands_and_faults(
     people: People, proxy: Proxy, tmp_path: Path, steps: list[tuple[str, str, int]]

@@ -306,7 +306,7 @@ def read_or_refuse(benchmark: Benchmark, task: str, path: Path) -> predictions.P
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.binary(max_size=300), task=st.sampled_from(TASKS))
 def test_arbitrary_bytes_are_read_or_refused(
     data: bytes, task: str, stable: Benchmark, tmp_path_factory: pytest.TempPathFactory
@@ -319,7 +319,7 @@ def test_arbitrary_bytes_are_read_or_refused(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rows=st.lists(LINE | PLAIN, max_size=4), task=st.sampled_from(TASKS))
 def test_arbitrary_json_is_read_or_refused(
     rows: list[Any], task: str, stable: Benchmark, tmp_path_factory: pytest.TempPathFactory

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jinbench.llm.json_values import MAX_DEPTH, KeyValuePairs, find_values
@@ -23,7 +23,6 @@ def to_plain(value: Any) -> Any:
     return [to_plain(part) for part in value] if isinstance(value, list) else value
 
 
-@settings(deadline=None)
 @given(st.lists(JSON) | st.dictionaries(st.text(), JSON), st.booleans(), st.sampled_from([None, 1]))
 def test_valid_json_is_read_as_json(value: Any, ascii: bool, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=ascii, indent=indent)
@@ -36,7 +35,6 @@ def test_valid_json_is_read_as_json(value: Any, ascii: bool, indent: int | None)
 QUOTED = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\\"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.fixed_dictionaries({"a": QUOTED, "b": st.integers(0, 99)}), min_size=1), st.data())
 def test_complete_elements_of_truncated_json_are_kept(elements: list[dict[str, Any]], data: st.DataObject) -> None:
     text = json.dumps(elements)

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jinbench.annotation import markup
@@ -73,7 +73,6 @@ def test_hostile_replies_take_little_time(piece: str) -> None:
         assert time.process_time() - before < 5
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.text() | st.text("[]{}()\"'“”:,|<>/\\#天津LOCATION 1.…u\n\ud800`-", max_size=60),
     st.text(min_size=1, max_size=20),
@@ -96,7 +95,7 @@ def fold_widths(reply: str) -> str:
     return "".join(align.fold_text(char).text or char for char in reply)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(labelled_texts(), CHATTER, CHATTER, st.booleans(), st.randoms())
 def test_perfect_json_replies_give_all_labels(
     item: tuple[str, list[Span]], before: str, after: str, change: bool, random: Any
@@ -116,7 +115,6 @@ def test_perfect_json_replies_give_all_labels(
     assert labels == {span[:3] for span in spans}
 
 
-@settings(deadline=None)
 @given(labelled_texts(), CHATTER, CHATTER, st.booleans())
 def test_perfect_markup_replies_give_all_labels(
     item: tuple[str, list[Span]], before: str, after: str, change: bool

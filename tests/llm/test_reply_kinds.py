@@ -370,7 +370,6 @@ PROSE = st.text("好的以下是结果,。 \nabc", max_size=12)
 ANSWERS = st.sampled_from([(PAIR, BOTH), (f"[{A}]", ONE), (f"[{B}]", OTHER), ("[]", NOTHING)])
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.one_of(PROSE, ANSWERS, ANSWERS.map(lambda answer: f"<think>{answer[0]}</think>")), max_size=6))
 def test_last_answer_outside_of_reasoning_counts(parts: list[str | tuple[str, str]]) -> None:
     answers = [part for part in parts if isinstance(part, tuple)]
@@ -382,7 +381,6 @@ def test_last_answer_outside_of_reasoning_counts(parts: list[str | tuple[str, st
     assert report.notes["several"] <= 1
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.text("[{}:,.|()<>\\天津LOCATION 1…\n`-\"'", max_size=40), st.sampled_from(["ner", "sector"]))
 def test_garbage_is_never_an_answer_nothing(garbage: str, task: str) -> None:
     assume(not re.search(r"\[\s*\]|\{\s*\}", garbage))
@@ -398,7 +396,7 @@ def test_json_in_strings_of_json_is_read(entities: str) -> None:
         assert parse(TEXT, reply)[0] == to_labels(BOTH), reply
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.sampled_from([PAIR, f'{{"entities": {PAIR}, "relations": []}}']), st.data())
 def test_one_wrong_character_loses_no_label_in_silence(reply: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(reply) - 1))

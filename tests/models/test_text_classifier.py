@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
@@ -26,7 +26,6 @@ def by_column(matrix: Any) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("max_n", [1, 2, 3])
-@settings(deadline=None, max_examples=40)
 @given(
     train=st.lists(st.text("天津港a1😀", max_size=8), min_size=1, max_size=12).filter(any),
     new=st.lists(st.text("天津港b2😀", max_size=8), min_size=1, max_size=12),

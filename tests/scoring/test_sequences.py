@@ -199,7 +199,7 @@ sides = values | st.lists(labels | values, max_size=2)
 
 
 @given(sides, sides, st.none() | values, st.sampled_from([(), ["P"]]), st.sampled_from([(), ["O", "B-P", "I-P"]]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_arbitrary_input_gives_a_result_or_data_error(
     a: Any, b: Any, articles: Any, names: Any, tag_names: Any
 ) -> None:

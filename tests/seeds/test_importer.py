@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jinbench.core import files
@@ -134,7 +134,6 @@ def test_the_committed_pages_pass_as_proposed(real: Benchmark, bare: Benchmark) 
 @given(
     st.lists(st.lists(st.sampled_from((*BITS, '"', "(yǔ)", "碼頭", "\\", "#")), max_size=8).map("".join), max_size=15)
 )
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_added_passes_the_check(mini: Benchmark, tmp_path: Path, texts: list[str]) -> None:
     """`plan_import` runs the check already; here the files are written, and read again as the command does."""
     page = put(tmp_path / "page.txt", "\n".join(texts))

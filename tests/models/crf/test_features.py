@@ -42,7 +42,6 @@ def assert_same_partition(hashes: IntArray, values: list[Any]) -> None:
 # ---- windows ----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
 @given(text_lists)
 def test_windows_are_equal_if_and_only_if_their_characters_are(texts: list[str]) -> None:
     columns = features.hash_windows(texts)
@@ -55,7 +54,6 @@ def test_windows_are_equal_if_and_only_if_their_characters_are(texts: list[str])
         assert_same_partition(column, [tuple(KINDS.get(char, char) for char in one) for one in chars])
 
 
-@settings(deadline=None, max_examples=30)
 @given(text_lists)
 def test_context_hashes_the_ngrams_that_begin_at_each_character(texts: list[str]) -> None:
     columns = features.hash_context(texts)
@@ -76,7 +74,6 @@ def test_many_windows_do_not_collide() -> None:
 
 
 @pytest.mark.parametrize("make", [features.hash_windows, features.hash_context])
-@settings(deadline=None, max_examples=30)
 @given(texts=text_lists)
 def test_features_of_a_text_do_not_depend_on_other_texts(make: Any, texts: list[str]) -> None:
     together = np.stack(make(texts))
@@ -195,7 +192,7 @@ def without(rows: list[Any], i: int) -> list[Any]:
     return rows[:i] + rows[i + 1 :]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(labelled_texts())
 def test_gazetteer_uses_only_the_labels_of_other_texts(case: tuple[list[str], Spans]) -> None:
     texts, spans = case
@@ -214,7 +211,6 @@ def test_gazetteer_uses_only_the_labels_of_other_texts(case: tuple[list[str], Sp
         assert (column == 0).tolist() == [not any(value[parts]) for value in expected]
 
 
-@settings(deadline=None, max_examples=100)
 @given(labelled_texts())
 def test_columns_from_fitting_equal_those_of_a_fit_without_the_text(case: tuple[list[str], Spans]) -> None:
     texts, spans = case
@@ -290,7 +286,6 @@ def pmi_slowly(texts: list[str], training: list[str], own: int) -> list[tuple[An
     return values
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     training=st.lists(st.text("天津a😀", max_size=15), min_size=1, max_size=8).filter(any),
     new=st.lists(st.text("天津港\U0010ffff", max_size=6), min_size=1, max_size=4),

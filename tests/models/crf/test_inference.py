@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jinbench.models.crf import inference
@@ -301,7 +301,6 @@ def test_without_types_everything_is_outside() -> None:
 # ---- sums that decay --------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(lengths_of_sentences, st.floats(0, 1), st.integers(0, 1000))
 def test_sums_decay_with_distance_and_end_with_the_sentence(lengths: list[int], decay: float, seed: int) -> None:
     offsets = np.cumsum(lengths) - lengths

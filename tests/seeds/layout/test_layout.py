@@ -264,7 +264,7 @@ def test_an_empty_page_and_one_of_boilerplate_alone() -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from(BITS), max_size=8).map("".join), max_size=25), st.booleans())
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 def test_every_line_is_proposed_once(texts: list[str], single_article: bool) -> None:
     page, emptied = split_lines("\n".join(texts))
     assert emptied == []
