@@ -15,6 +15,7 @@ from jinbench.baselines.recipe import ORACLE_INPUTS, Recipe, load_recipe
 from jinbench.baselines.worker import JOB_FILE, Message, Row, receive_message, send_message
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError
+from jinbench.dataset import load
 
 # The fields of a row that a recipe gets, if the row has them.
 VISIBLE_FIELDS = ("id", "text", "tokens", "title", "passage_id", "article_id", "layout", *ORACLE_INPUTS["sector"])
@@ -22,6 +23,8 @@ VISIBLE_FIELDS = ("id", "text", "tokens", "title", "passage_id", "article_id", "
 
 def main(pipe: int, benchmark: Benchmark, recipe: Recipe, is_curve: bool, splits: tuple[str, ...]) -> None:
     """Answer each request, the number of a round and the folder of its fit, and say when the fork has ended."""
+    with contextlib.suppress(DataError):  # a fork says it; where all is well, none of them has to check it again
+        load.read_manifest(benchmark)  # which has no label
     while request := receive_message(pipe):
         if not os.fork():
             try:
@@ -46,13 +49,13 @@ def _read_round(
     experiment = run.read_experiment(benchmark, recipe, splits)
     rounds = learning_curve.list_rounds(experiment) if is_curve else run.list_rounds(experiment)
     chosen = rounds[number]
+    batches = [[select_visible(row) for row in batch] for batch in chosen.batches]
     job = {
         "rows": [select_visible(row) for row in chosen.train],
         "labels": experiment.training_labels(chosen.train),
-        "batches": len(chosen.batches),
+        "batches": len(batches),
     }
     Path(folder, JOB_FILE).write_bytes(json.dumps(job).encode())
-    batches = [[select_visible(row) for row in batch] for batch in chosen.batches]
     names = () if number else experiment.read_golds()[splits[0]].names  # early, in case that one cannot be read
     return {"total": len(rounds), "split": chosen.split, "batches": batches, "label_names": names}
 

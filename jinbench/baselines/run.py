@@ -6,7 +6,7 @@ Every recipe is fitted on train to predict test, then for each fold on the other
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -41,7 +41,7 @@ class Round:
 
     split: str
     train: list[Row]
-    batches: list[list[Row]]
+    batches: Iterable[list[Row]]
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,14 @@ def list_rounds(experiment: Experiment) -> list[Round]:
     if FOLDS in experiment.splits:
         rounds += experiment.cross_validation
     if experiment.has_noise:
-        tiers = robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk)
-        rounds.append(Round(NOISY, train, [tier.rows for tier in tiers]))
+        rounds.append(Round(NOISY, train, _read_noisy_rows(experiment)))
     return rounds
+
+
+def _read_noisy_rows(experiment: Experiment) -> Iterator[list[Row]]:
+    """Read them only when they are asked for: a round is listed more often than it is run."""
+    for tier in robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk):
+        yield tier.rows
 
 
 @dataclass(frozen=True)

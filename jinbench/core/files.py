@@ -110,9 +110,9 @@ def date_problems(value: object, location: str) -> list[Problem]:
     return problems
 
 
-def read_json(path: Path, fix: str = "check the path") -> Any:
-    """Read a JSON file. Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
-    text = read_text(path, fix)
+def read_json(path: Path, fix: str = "check the path", data: bytes | None = None) -> Any:
+    """Read a JSON file, or `data` if it has been read. Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
+    text = read_text(path, fix, data)
     location = display_path(path)
     try:
         return json.loads(text)

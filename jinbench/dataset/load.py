@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,14 @@ def read_manifest(benchmark: Benchmark) -> Manifest:
 def read_manifest_in(folder: Path) -> Manifest:
     """Read manifest.json of a dataset folder, see :func:`read_manifest`."""
     path = folder / "manifest.json"
-    manifest: Manifest = files.read_json(path, "jinbench build makes it; or name a dataset folder, which has one")
+    return _parse_manifest(
+        path, files.read_bytes(path, "jinbench build makes it; or name a dataset folder, which has one")
+    )
+
+
+@lru_cache(maxsize=4)  # a command asks for it again and again, and to check it takes longer than anything else of it
+def _parse_manifest(path: Path, data: bytes) -> Manifest:
+    manifest: Manifest = files.read_json(path, data=data)
     schemas.check_shape(manifest, "manifest", files.display_path(path))
     return manifest
 

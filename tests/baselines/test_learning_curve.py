@@ -41,7 +41,7 @@ def test_each_step_contains_the_articles_of_the_step_before(real: Benchmark) -> 
                 max(1, round(step * articles)) for step in learning_curve.FRACTIONS
             ]
             assert steps[0] < steps[1] < steps[2] < steps[3]
-            assert not steps[-1] & {row["article_id"] for row in fold.batches[0]}
+            assert not steps[-1] & {row["article_id"] for batch in fold.batches for row in batch}
             orders.add(tuple(sorted(steps[1])))
         whole = learning_curve._select_first_articles(fold, 0.5, 0)
         for id in {row["article_id"] for row in whole}:

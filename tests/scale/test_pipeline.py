@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
+from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, JinbenchError
 from jinbench.dataset import load
@@ -205,7 +206,7 @@ def test_stopped_at_any_step_it_goes_on(articles: Path, plain: Path, process: Pr
             process(articles, out, progress=stop_at(what, done))
         assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
         kept = {path: path.stat().st_mtime_ns for path in (out / "data").glob("*.parquet")}
-        (out / "data" / ".passages-000000.parquet.x").write_bytes(b"half")
+        (out / "data" / f"{files.UNFINISHED}abcdefgh").write_bytes(b"half")
     assert len(kept) > 5
     with pytest.raises(DataError, match="plan-differs"):
         process(articles, out, Settings(tagging=False, block=30_000))
