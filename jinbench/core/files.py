@@ -111,7 +111,10 @@ def date_problems(value: object, location: str) -> list[Problem]:
 
 
 def read_json(path: Path, fix: str = "check the path", data: bytes | None = None) -> Any:
-    """Read a JSON file, or `data` if it has been read. Raises :class:`DataError` (file-missing, not-utf8, broken-json)."""
+    """Read a JSON file, or `data` if it has been read.
+
+    Raises :class:`DataError` (file-missing, not-utf8, broken-json).
+    """
     text = read_text(path, fix, data)
     location = display_path(path)
     try:

@@ -1,6 +1,5 @@
 """Load from Parquet, checking hashes."""
 
-import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from jinbench.core import files, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import fail
+from jinbench.dataset import tables
 from jinbench.dataset.features import CONFIGS, Row
 from jinbench.dataset.manifest import Manifest
 from jinbench.dataset.splits import SPLITS, normalize_split
@@ -58,18 +58,16 @@ def read_rows(
 
     Raises :class:`DataError` (file-missing, file-changed, unknown-id).
     """
-    tables = _read_tables(benchmark, config, split, manifest)
-    return [row | {"split": name} for name, table in tables.items() for row in table.to_pylist()]
+    parsed = _read_tables(benchmark, config, split, manifest)
+    return [row | {"split": name} for name, table in parsed.items() for row in table.to_pylist()]
 
 
 def _read_tables(
     benchmark: Benchmark, config: str, split: str | None, manifest: Manifest | None = None
 ) -> dict[str, "pa.Table"]:
     """Read the Parquet files by split; their bytes have to be those of the manifest."""
-    import pyarrow.parquet as pq
-
     manifest = manifest or read_manifest(benchmark)
-    tables = {}
+    parsed = {}
     for name in select_splits(manifest, config, split):
         path = benchmark.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
@@ -78,8 +76,9 @@ def _read_tables(
             expected = f"sha256 {listed}, as in manifest.json"
             fix = "fetch the dataset again; if you changed the labels: jinbench build"
             fail("file-changed", files.display_path(path), expected=expected, found=sha256, fix=fix)
-        tables[name] = pq.ParquetFile(io.BytesIO(data)).read()
-    return tables
+        items = len(manifest["items"].get(config, {}).get(name, {}))
+        parsed[name] = tables.parse_table(path, data, items, tables.COLUMNS[config], "fetch the dataset again")
+    return parsed
 
 
 def listed_configs(manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -127,10 +126,10 @@ def load_configs(benchmark: Benchmark, config: str, split: str | None = None) ->
     Raises:
         DataError: [unknown-id, file-missing, file-changed].
     """
-    tables = _read_tables(benchmark, config, split)
+    parsed = _read_tables(benchmark, config, split)
     from datasets import Dataset, DatasetDict, NamedSplit
 
-    loaded = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in tables.items()})
+    loaded = DatasetDict({name: Dataset(table, split=NamedSplit(name)) for name, table in parsed.items()})
     return loaded if split is None else loaded[normalize_split(split)]
 
 

@@ -1,6 +1,5 @@
 """Verify a dataset against its manifest, item by item; check its splits for leaks."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 from jinbench.core import files
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, Problem, fail, raise_if_any
-from jinbench.dataset import duplicates
+from jinbench.dataset import duplicates, tables
 from jinbench.dataset.features import Row, features_from_labels
 from jinbench.dataset.load import listed_configs, read_manifest, read_manifest_in
 from jinbench.dataset.manifest import Manifest, hash_configs, hash_item, hash_manifest, read_stamp
@@ -23,7 +22,6 @@ STANDOFF = "standoff.json"  # marks a folder without texts
 DOCUMENTS = ("manifest.json", "README.md", "LICENSE-DATA.md", "croissant.json")  # beside what the manifest lists
 PICTURES = "plots/"  # the folder beside them
 _FIX = "fetch the dataset again; if you changed pages or labels: jinbench build"
-MAX_MORE, MAX_ITEM_BYTES = 100, 1_000_000  # items of a file that the manifest does not list; bytes of an item
 _TWO = "in two splits or two folds"
 
 
@@ -150,28 +148,13 @@ class _ItemFile:
 
     def read(self, features: "datasets.Features") -> list[Row]:
         """Return the rows, none if they cannot be read. The bytes are checked last: they say least."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         try:
             data = files.read_bytes(self.path, _FIX)
-            parquet = pq.ParquetFile(io.BytesIO(data))
-            items, found = len(self.manifest["items"].get(self.config, {}).get(self.split, {})), parquet.metadata
-            size = sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
-            if found.num_rows > 2 * items + MAX_MORE or size > MAX_ITEM_BYTES * (items + MAX_MORE):
-                expected = f"{items:,} items, as in manifest.json"
-                self._add("file-too-big", expected, f"{found.num_rows:,} rows, unpacked {size:,} bytes")
-                return []
-            table = parquet.read()
+            items = len(self.manifest["items"].get(self.config, {}).get(self.split, {}))
+            table = tables.parse_table(self.path, data, items, tables.COLUMNS[self.config], _FIX)
             rows = list(table.to_pylist())
         except DataError as error:
             self.problems += error.problems
-            return []
-        except (pa.ArrowException, OSError, ValueError) as error:  # what damaged bytes bring about differs
-            cause = str(error).partition("\n")[0]
-            if not data.endswith(b"PAR1"):
-                cause = f"{len(data)} bytes, and the end of the file is missing: was a download cut off?"
-            self._add("file-changed", "a whole Parquet file", cause)
             return []
         listed = self.manifest["version"]
         version = read_stamp(table.schema.metadata).get("version", listed)

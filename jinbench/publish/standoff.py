@@ -16,7 +16,7 @@ from jinbench.core import files, folders, schemas
 from jinbench.core.benchmark import Benchmark
 from jinbench.core.errors import DataError, ErrorList, Problem, fail
 from jinbench.core.types import Passage, PassageLabels, Span
-from jinbench.dataset import features, load, manifest, verify
+from jinbench.dataset import features, load, manifest, tables, verify
 from jinbench.dataset.build import build_parquet_files, build_rows, to_parquet
 from jinbench.dataset.features import CONFIGS, Row
 from jinbench.dataset.splits import read_splits
@@ -252,7 +252,8 @@ def _rebuild_parquet(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     """Build the Parquet files from the pages of the benchmark and the labels in the standoff folder."""
     seeds, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
     passages = {passage.id: passage for passage in seeds.passages()}
-    rows = {config: _read_rows(folder, config) for config in ("ner", "sector", "annotations")}
+    items = 10 * sum(len(passage.sentences) for passage in passages.values())
+    rows = {config: _read_rows(folder, config, items) for config in ("ner", "sector", "annotations")}
     spans: dict[str, list[Span]] = {id: [] for id in passages}
     starts = {s.id: s.start for p in passages.values() for s in p.sentences}
     unknown = sorted(
@@ -283,14 +284,14 @@ def _rebuild_parquet(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     return build_parquet_files(table, label_set, load.read_manifest(benchmark))
 
 
-def _read_rows(folder: Path, config: str) -> list[Row]:
-    import pyarrow.parquet as pq
-
-    return [
-        row
-        for split in CONFIGS[config]
-        for row in pq.ParquetFile(folder / config / f"{split}.parquet").read().to_pylist()
-    ]
+def _read_rows(folder: Path, config: str, items: int) -> list[Row]:
+    """Read the rows of all splits; `items` is about how many there are at most."""
+    rows = []
+    for split in CONFIGS[config]:
+        path = folder / config / f"{split}.parquet"
+        columns = tables.STANDOFF_COLUMNS[config]
+        rows += tables.parse_table(path, files.read_bytes(path), items, columns, FETCH_AGAIN).to_pylist()
+    return rows
 
 
 def _to_spans(row: Row, passage: Passage, offset: int) -> list[Span]:

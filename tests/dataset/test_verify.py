@@ -130,9 +130,11 @@ def rewritten(path: Path, change: Callable[[Any], Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda table: table.drop_columns("spans"), r"wrong-shape\n  expected the columns id, text"),
+        (lambda table: table.drop_columns("spans"), r"spans: wrong-shape\n  expected a column: list of spans"),
         (lambda table: table.append_column("more", table["id"]), "wrong-shape"),
-        (lambda table: table.set_column(8, "fold_1", pa.array([[0]] * len(table))), "item-changed"),
+        (lambda table: table.set_column(8, "fold_1", pa.array([[0]] * len(table))), "wrong-shape"),
+        (lambda table: table.set_column(8, "fold_1", pa.array([9] * len(table), pa.int32())), "item-changed"),
+        (lambda table: table.set_column(1, "text", pa.array([None] * len(table), pa.string())), "missing"),
         (lambda table: table.replace_schema_metadata(table.schema.metadata | {b"jinbench": b"[]"}), "file-changed"),
         (lambda table: table.replace_schema_metadata(table.schema.metadata | {b"jinbench": b"{"}), "file-changed"),
         (
