@@ -233,6 +233,8 @@ def test_recipe_without_its_packages_is_skipped(
     from tests.helpers.commands import run
 
     recipe = MEMORIZING_RECIPE.format(more="")
+    for path in benchmark.baselines.glob("*.py"):
+        path.unlink()
     files.write_text(benchmark.baselines / "a.py", f'NEEDS = ("no-such-package",)\nimport no_such_package{recipe}')
     files.write_text(benchmark.baselines / "b.py", recipe)
     files.write_text(benchmark.baselines / "a" / "scores.json", "kept")
