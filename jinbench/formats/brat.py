@@ -103,19 +103,23 @@ def _read_line(line: str, location: str, log: ConversionLog) -> _TextBound | Non
 
 def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Iterator[tuple[str, bytes]]:
     """Yield (name, contents) of both files of each document, named by id or number."""
-    used: set[str] = set()
+    used: set[str] = set()  # files, and the folders that they are in
+    taken: set[str] = set()  # files
     for number, document in enumerate(documents, 1):
         log_unsupported(document, log, groups=True, classes=True)
         name = f"{number:06d}" if document.id is None else "/".join(
             replace_characters(part, _IN_FILE_NAME, document.location, log).strip(". ") or "_"
             for part in document.id.split("/")
         )  # fmt: skip
-        if name.casefold() in used or len(name.encode()) > 200 or not is_file_name(f"{name}.txt"):
+        made, parents = _list_paths(name)
+        if made & used or parents & taken or len(name.encode()) > 200 or not is_file_name(f"{name}.txt"):
             candidates = (f"{number:06d}{'_' * n}" for n in itertools.count())
-            name = next(candidate for candidate in candidates if candidate not in used)
+            name = next(candidate for candidate in candidates if not _list_paths(candidate)[0] & used)
+            made, parents = _list_paths(name)
             if document.id is not None:
                 log.log_loss("ids", document.location, f"{document.id} became {name}")
-        used.add(name.casefold())
+        taken |= made
+        used |= made | parents
         lines = []
         for i, span in enumerate(document.spans, 1):
             type = replace_characters(span.type, _IN_TYPE, document.location, log)
@@ -127,3 +131,10 @@ def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Ite
         # A character that would be taken for a byte order mark gets one before it.
         yield f"{name}.txt", document.text.encode("utf-8-sig" if document.text.startswith("\ufeff") else "utf-8")
         yield f"{name}.ann", "".join(lines).encode()
+
+
+def _list_paths(name: str) -> tuple[set[str], set[str]]:
+    """Return the files of a document and the folders that they are in, in lower case as some disks compare them."""
+    name = name.casefold()
+    parts = name.split("/")
+    return {f"{name}.txt", f"{name}.ann"}, {"/".join(parts[:n]) for n in range(1, len(parts))}
