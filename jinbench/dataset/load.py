@@ -30,16 +30,15 @@ def read_manifest(benchmark: Benchmark) -> Manifest:
 def read_manifest_in(folder: Path) -> Manifest:
     """Read manifest.json of a dataset folder, see :func:`read_manifest`."""
     path = folder / "manifest.json"
-    return _parse_manifest(
-        path, files.read_bytes(path, "jinbench build makes it; or name a dataset folder, which has one")
-    )
-
-
-@lru_cache(maxsize=4)  # a command asks for it again and again, and to check it takes longer than anything else of it
-def _parse_manifest(path: Path, data: bytes) -> Manifest:
+    data = files.read_bytes(path, "jinbench build makes it; or name a dataset folder, which has one")
+    _check_manifest(path, data)
     manifest: Manifest = files.read_json(path, data=data)
-    schemas.check_shape(manifest, "manifest", files.display_path(path))
     return manifest
+
+
+@lru_cache(maxsize=4)  # a command reads it again and again, and to check it takes longer than all the rest
+def _check_manifest(path: Path, data: bytes) -> None:
+    schemas.check_shape(files.read_json(path, data=data), "manifest", files.display_path(path))
 
 
 def read_statistics(benchmark: Benchmark) -> "Statistics":
