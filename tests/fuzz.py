@@ -6,7 +6,6 @@ end within its limits of time and memory, with a result or with a message; where
 
 import argparse
 import contextlib
-import hashlib
 import io
 import json
 import multiprocessing
@@ -53,6 +52,7 @@ class Reader(NamedTuple):
     command: str
 
 
+HYDRATE = "hydrate standoff --pages seeds/pages --out OUT"
 READERS = {
     "conll": Reader("in/conll.txt", "convert in/conll.txt --to cluener --out OUT"),
     "conll-repaired": Reader("in/conll.txt", "convert in/conll.txt --repair begin --scheme BIO --to doccano --out OUT"),
@@ -67,14 +67,15 @@ READERS = {
     "verify-manifest": Reader("dataset/manifest.json", "verify dataset"),
     "verify-splits": Reader("dataset/splits.csv", "verify dataset"),
     "verify-readme": Reader("dataset/README.md", "verify dataset"),
-    "hydrate": Reader("standoff/ner/test.parquet", "hydrate standoff --pages seeds/pages --out OUT"),
-    "hydrate-manifest": Reader("standoff/manifest.json", "hydrate standoff --pages seeds/pages --out OUT"),
+    "hydrate": Reader("standoff/ner/test.parquet", HYDRATE),
+    "hydrate-sectors": Reader("standoff/sector/test.parquet", HYDRATE),
+    "hydrate-annotations": Reader("standoff/annotations/test.parquet", HYDRATE),
+    "hydrate-manifest": Reader("standoff/manifest.json", HYDRATE),
+    "hydrate-listing": Reader("standoff/standoff.json", HYDRATE),
     "predictions": Reader("in/predictions.jsonl", "score in/predictions.jsonl"),
-    "predictions-by-word": Reader("in/predictions.jsonl", "score in/predictions.jsonl --json"),
     "score-files": Reader("in/doccano.jsonl", "score in/doccano.jsonl in/predictions.jsonl"),
     "compare": Reader("in/predictions.jsonl", "compare in/predictions.jsonl entry/predictions.jsonl"),
     "replies": Reader("in/replies.jsonl", "parse in/replies.jsonl --out OUT"),
-    "reply-text": Reader("in/replies.jsonl", "parse in/replies.jsonl --out OUT"),
     "entry": Reader("entry/predictions.jsonl", "submit entry --dry-run"),
     "system": Reader("entry/system.toml", "submit entry --dry-run"),
     "labels": Reader("annotation/labels.toml", "annotate check"),
@@ -90,15 +91,9 @@ READERS = {
     "seeds-html": Reader("in/page.html", "seeds add in/page.html --dry-run"),
     "seeds-jsonl": Reader("in/pages.jsonl", "seeds add in/pages.jsonl --dry-run"),
 }
-
-
-FILES = {
-    "conll": "conll.txt",
-    "cluener": "cluener.jsonl",
-    "labelstudio": "labelstudio.json",
-    "brat": "brat",
-    "spacy": "spacy.spacy",
-}
+CORPORA = {"conll": "conll.txt", "cluener": "cluener.jsonl", "labelstudio": "labelstudio.json", "brat": "brat",
+           "spacy": "spacy.spacy"}  # fmt: skip
+LISTINGS = ("dataset/manifest.json", "standoff/standoff.json")  # with the hashes of files
 
 
 def make_world(root: Path) -> None:
@@ -136,21 +131,9 @@ def make_world(root: Path) -> None:
         spans = {row["id"]: [[span["start"], span["end"], span["type"]] for span in row["spans"]] for row in rows}
         corpus = [{"id": id, "text": text, "label": spans.get(id, [])} for id, text in texts.items()]
         Path("in/doccano.jsonl").write_text(files.dump_jsonl(corpus))
-        for format, name in FILES.items():
-            must_run(
-                [
-                    "convert",
-                    "in/doccano.jsonl",
-                    "--from",
-                    "doccano",
-                    "--offsets",
-                    "code-points",
-                    "--to",
-                    format,
-                    "--out",
-                    f"in/{name}",
-                ]
-            )
+        for format, name in CORPORA.items():
+            command = f"convert in/doccano.jsonl --from doccano --offsets code-points --to {format} --out in/{name}"
+            must_run(command.split())
 
 
 def must_run(arguments: list[str]) -> None:
@@ -203,12 +186,7 @@ def _change_toml(data: bytes, random: random.Random) -> bytes:
     lines = data.split(b"\n")
     i = random.choice([i for i, line in enumerate(lines) if b"=" in line] or [0])
     key, _, value = lines[i].partition(b"=")
-    new = (
-        json.dumps(random.choice(VALUES), default=str)
-        .replace("null", '""')
-        .replace("NaN", "nan")
-        .replace("Infinity", "inf")
-    )
+    new = json.dumps(random.choice(VALUES)).replace("null", '""').replace("NaN", "nan").replace("Infinity", "inf")
     lines[i] = random.choice(
         [b"%s= %s" % (key, new.encode()), b"", b"x%s=%s" % (key, value), lines[i] + b"\n" + lines[i]]
     )
@@ -251,16 +229,20 @@ def _change_value(value: Any, random: random.Random) -> Any:
 
 
 def _change_parquet(data: bytes, random: random.Random) -> bytes:
-
     try:
         table = pq.ParquetFile(io.BytesIO(data)).read()
-        rows = _change_value(table.to_pylist(), random)
-        changed = random.choice([table.slice(1), table.drop_columns(random.choice(table.column_names)),
-                                 pa.concat_tables([table, table]), pa.Table.from_pylist(rows)])  # fmt: skip
+        kind = random.choice(("rows", "values", "values", "values of these types", "columns"))
+        if kind == "rows":
+            table = random.choice((table.slice(1), pa.concat_tables([table, table])))
+        elif kind == "columns":
+            table = table.drop_columns(random.choice(table.column_names))
+        else:
+            rows = _change_value(table.to_pylist(), random)
+            table = pa.Table.from_pylist(rows, table.schema if kind == "values of these types" else None)
         sink = io.BytesIO()
-        pq.write_table(changed, sink)
+        pq.write_table(table, sink)
         return sink.getvalue()
-    except Exception:  # what cannot be written is no case
+    except Exception:  # no table any more, or none that can be written
         return _change_bytes(data, random)
 
 
@@ -279,14 +261,13 @@ def _raise_time_limit(signal: int, frame: FrameType | None) -> None:
 
 def try_case(world: Path, reader: Reader, data: bytes) -> str:
     """Give a mutated file to its command; return "refused", "read", or what is wrong."""
+    original = contents(world)
     path = world / reader.file
-    good = path.read_bytes()
-    manifest = world / "dataset" / "manifest.json"
-    listed = manifest.read_bytes()
     path.write_bytes(data)
-    if path.suffix == ".parquet":  # the manifest lists what is there, so that it is read and not refused for its hash
-        old, new = (hashlib.sha256(data).hexdigest().encode() for data in (good, data))
-        manifest.write_bytes(listed.replace(old, new))
+    if path.suffix == ".parquet":  # as if it were listed: it is read then, and not refused for its hash
+        old, new = (files.sha256(data).encode() for data in (original[reader.file], data))
+        for name in LISTINGS:
+            (world / name).write_bytes(original[name].replace(old, new))
     before = contents(world)
     out = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(world):
@@ -314,15 +295,11 @@ def try_case(world: Path, reader: Reader, data: bytes) -> str:
     if code and (left or after != before) and not fault:
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         fault = f"refused, and wrote {', '.join(left + changed)[:200]}"
-    for name in before.keys() | after.keys():
-        if name not in before:
+    for name in original.keys() | after.keys():
+        if name not in original:
             (world / name).unlink()
-        elif before[name] != after.get(name):
-            place = world / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(before[name])
-    manifest.write_bytes(listed)
-    path.write_bytes(good)
+        elif original[name] != after.get(name):
+            files.write_bytes(world / name, original[name])
     return fault or ("refused" if code else "read")
 
 

@@ -252,20 +252,25 @@ def _rebuild_parquet(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
     """Build the Parquet files from the pages of the benchmark and the labels in the standoff folder."""
     seeds, label_set = articles.read_seeds(benchmark), read_label_set(benchmark)
     passages = {passage.id: passage for passage in seeds.passages()}
-    items = 10 * sum(len(passage.sentences) for passage in passages.values())
-    rows = {config: _read_rows(folder, config, items) for config in ("ner", "sector", "annotations")}
-    spans: dict[str, list[Span]] = {id: [] for id in passages}
     starts = {s.id: s.start for p in passages.values() for s in p.sentences}
-    unknown = sorted(
+    annotators = read_annotators(benchmark).entries
+    counts = {"ner": len(starts), "sector": len(passages), "annotations": len(passages) * len(annotators)}
+    rows = {config: _read_rows(folder, config, items) for config, items in counts.items()}
+    spans: dict[str, list[Span]] = {id: [] for id in passages}
+    differing = sorted(
         {row["passage_id"] for row in (*rows["ner"], *rows["annotations"])} - passages.keys()
-        | {row["id"] for row in rows["ner"]} - starts.keys()
+        | {row["id"] for row in rows["ner"]} ^ starts.keys()
+        | {row["id"] for row in rows["sector"]} ^ passages.keys()
     )
-    if unknown:
-        expected, found = "labels of passages that the pages have", ", ".join(unknown[:5])
+    if differing:
+        expected, found = "labels of the passages that the pages have, and of all of them", ", ".join(differing[:5])
         fail("unknown-id", files.display_path(folder), expected=expected, found=found, fix=FETCH_AGAIN)
     for row in rows["ner"]:
         spans[row["passage_id"]] += _to_spans(row, passages[row["passage_id"]], starts[row["id"]])
     names = label_set.sector_names
+    if foreign := {n for row in (*rows["sector"], *rows["annotations"]) for n in row["sectors"]} - {*range(len(names))}:
+        expected, found = f"numbers of sectors, 0 to {len(names) - 1}", ", ".join(map(str, sorted(foreign)[:5]))
+        fail("unknown-label", files.display_path(folder), expected=expected, found=found, fix=FETCH_AGAIN)
     gold = {
         row["id"]: PassageLabels(row["id"], "", tuple(spans[row["id"]]), tuple(names[n] for n in row["sectors"]))
         for row in rows["sector"]
@@ -276,16 +281,14 @@ def _rebuild_parquet(folder: Path, benchmark: Benchmark) -> dict[str, bytes]:
         sectors = tuple(names[n] for n in row["sectors"])
         labels = PassageLabels(id, annotator, tuple(_to_spans(row, passages[id], 0)), sectors)
         by_annotator.setdefault(annotator, {})[id] = labels
-    annotations = [
-        (entry, by_annotator[entry.name]) for entry in read_annotators(benchmark).entries if entry.name in by_annotator
-    ]
+    annotations = [(entry, by_annotator[entry.name]) for entry in annotators if entry.name in by_annotator]
     workspace = Workspace.from_parts(benchmark, seeds=seeds, label_set=label_set)
     table = build_rows(workspace, gold, read_splits(benchmark, seeds.articles), annotations)
     return build_parquet_files(table, label_set, load.read_manifest(benchmark))
 
 
 def _read_rows(folder: Path, config: str, items: int) -> list[Row]:
-    """Read the rows of all splits; `items` is about how many there are at most."""
+    """Read the rows of all splits, no more than about `items` in each."""
     rows = []
     for split in CONFIGS[config]:
         path = folder / config / f"{split}.parquet"

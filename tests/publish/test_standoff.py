@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -189,6 +191,38 @@ def test_a_killed_hydrate_leaves_no_text_behind_the_next(bare: Path, real: Bench
     assert [path.name.startswith(files.UNFINISHED) for path in tmp_path.iterdir()] == [True]
     standoff.hydrate(*map(Path, arguments))
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda table: table.slice(1), "unknown-id"),
+        (
+            lambda table: table.set_column(1, "sectors", pa.array([[99]] * len(table), pa.list_(pa.int64()))),
+            "unknown-label",
+        ),
+        (lambda table: table.drop_columns("sectors"), "wrong-shape"),
+        (lambda table: table.set_column(0, "id", pa.array([None] * len(table), pa.string())), "wrong-shape"),
+        (None, "file-changed"),
+    ],
+    ids=["missing", "number", "column", "value", "bytes"],
+)
+def test_a_damaged_file_that_is_listed(
+    change: Callable[[pa.Table], pa.Table] | None, code: str, copy: Path, real: Benchmark, tmp_path: Path
+) -> None:
+    """With the hash that it has, so that it is read."""
+    path, listing = copy / "sector" / "test.parquet", copy / "standoff.json"
+    old = path.read_bytes()
+    if change:
+        table = pq.ParquetFile(path).read()
+        assert table.column_names[:2] == ["id", "sectors"]
+        pq.write_table(change(table), path)
+    else:
+        path.write_bytes(old[:-9])
+    listing.write_text(listing.read_text().replace(files.sha256(old), files.sha256(path.read_bytes())))
+    with pytest.raises(DataError, match=code):
+        standoff.hydrate(copy, real.pages, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_standoff_folder_asks_to_be_hydrated(bare: Path) -> None:
