@@ -23,8 +23,8 @@ VISIBLE_FIELDS = ("id", "text", "tokens", "title", "passage_id", "article_id", "
 
 def main(pipe: int, benchmark: Benchmark, recipe: Recipe, is_curve: bool, splits: tuple[str, ...]) -> None:
     """Answer each request, the number of a round and the folder of its fit, and say when the fork has ended."""
-    with contextlib.suppress(DataError):  # a fork says it; where all is well, none of them has to check it again
-        load.read_manifest(benchmark)  # which has no label
+    with contextlib.suppress(DataError):  # a fork reports it
+        load.read_manifest(benchmark)  # it has no label, and no fork has to check it again
     while request := receive_message(pipe):
         if not os.fork():
             try:

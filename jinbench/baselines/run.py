@@ -37,7 +37,7 @@ VERSIONS = ("jinbench", "numpy", "scipy", "scikit-learn")
 
 @dataclass(frozen=True)
 class Round:
-    """Rows to fit on and batches of rows to predict, whose predictions count for `split`."""
+    """Rows to fit on, and batches of rows to predict, to be read once, whose predictions count for `split`."""
 
     split: str
     train: list[Row]
@@ -123,7 +123,7 @@ def list_rounds(experiment: Experiment) -> list[Round]:
 
 
 def _read_noisy_rows(experiment: Experiment) -> Iterator[list[Row]]:
-    """Read them only when they are asked for: a round is listed more often than it is run."""
+    """Read the noisy rows batch by batch, and not before: a round is listed more often than it is run."""
     for tier in robustness.read_noise_tiers(experiment.benchmark, experiment.recipe.crosswalk):
         yield tier.rows
 

@@ -66,17 +66,16 @@ def _read_tables(
 ) -> dict[str, "pa.Table"]:
     """Read the Parquet files by split; their bytes have to be those of the manifest."""
     manifest = manifest or read_manifest(benchmark)
-    parsed = {}
+    parsed, fix = {}, "fetch the dataset again; if you changed the labels: jinbench build"
     for name in select_splits(manifest, config, split):
         path = benchmark.dataset / config / f"{name}.parquet"
         data = files.read_bytes(path, "make it with: jinbench build")
         listed, sha256 = manifest["files"].get(f"{config}/{name}.parquet"), files.sha256(data)
         if sha256 != listed:
             expected = f"sha256 {listed}, as in manifest.json"
-            fix = "fetch the dataset again; if you changed the labels: jinbench build"
             fail("file-changed", files.display_path(path), expected=expected, found=sha256, fix=fix)
         items = len(manifest["items"].get(config, {}).get(name, {}))
-        parsed[name] = tables.parse_table(path, data, items, tables.COLUMNS[config], "fetch the dataset again")
+        parsed[name] = tables.parse_table(path, data, items, tables.COLUMNS[config], fix)
     return parsed
 
 

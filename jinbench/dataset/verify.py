@@ -164,9 +164,6 @@ class _ItemFile:
         if table.column_names != list(features):
             self._add("wrong-shape", f"the columns {', '.join(features)}", ", ".join(table.column_names))
             return []
-        if problem := _find_foreign_type(table.schema):
-            self._add("wrong-shape", "columns of text, numbers, and lists of them", problem)
-            return []
         self._check_items(rows)
         if not self.problems and b"huggingface" in (table.schema.metadata or {}):
             self._check_types(table.schema, features)
@@ -205,26 +202,6 @@ class _ItemFile:
         for id in listed:
             if id not in seen:
                 self._add("item-missing", f"{id}, as in manifest.json", "nothing")
-
-
-def _find_foreign_type(schema: "pa.Schema") -> str:
-    """Describe a column that JSON has no values for, such as bytes or times; an empty text if there is none."""
-    import pyarrow.types as types
-
-    plain = (
-        types.is_string,
-        types.is_large_string,
-        types.is_integer,
-        types.is_floating,
-        types.is_boolean,
-        types.is_null,
-    )
-
-    def is_plain(type: "pa.DataType") -> bool:
-        parts = [type.field(i).type for i in range(type.num_fields)]
-        return all(map(is_plain, parts)) if parts else any(check(type) for check in plain)
-
-    return ", ".join(f"{field.name}: {field.type}" for field in schema if not is_plain(field.type))
 
 
 def _check_bytes(path: Path, data: bytes, listed: str | None, remark: str = "") -> list[Problem]:

@@ -58,7 +58,7 @@ def _to_text(reply: object) -> object:
 
 
 class _Envelope:
-    """What is found on the way into an envelope."""
+    """Texts, calls and errors met on the way into an envelope."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -21,7 +21,7 @@ UNITS = ("character", "word")
 
 @dataclass(frozen=True)
 class TagOptions:
-    """How to read `tags` in place of `spans`.
+    """The reading of `tags` in place of `spans`.
 
     Args:
         scheme: `BIO`, `BIOES`, `BMES` or `BILOU`.

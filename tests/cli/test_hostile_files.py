@@ -59,18 +59,18 @@ def test_no_regular_file(
 
 
 @pytest.mark.parametrize(
-    ("column", "code"),
+    ("column", "says"),
     [
-        (pa.array(["x"] * 3_000_000).dictionary_encode(), "file-too-big"),
-        (pa.array(["x" * 200_000_000]), "file-too-big"),
-        (pa.array([b"\xff"]), "wrong-shape"),
-        (pa.array([1], pa.timestamp("ns")), "wrong-shape"),
-        (pa.array([[1]], pa.list_(pa.duration("s"))), "wrong-shape"),
+        (pa.array(["x"] * 3_000_000).dictionary_encode(), "test.parquet: file-too-big"),
+        (pa.array(["x" * 200_000_000]), "test.parquet: file-too-big"),
+        (pa.array([b"\xff"]), "test.parquet id: wrong-shape"),
+        (pa.array([1], pa.timestamp("ns")), "test.parquet id: wrong-shape"),
+        (pa.array([[1]], pa.list_(pa.duration("s"))), "test.parquet id: wrong-shape"),
     ],
     ids=["rows", "text", "bytes", "timestamp", "duration"],
 )
 def test_a_table_that_is_none(
-    column: pa.Array, code: str, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    column: pa.Array, says: str, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = tmp_path / "dataset"
     shutil.copytree(world / "dataset", dataset)
@@ -78,7 +78,7 @@ def test_a_table_that_is_none(
     table = pq.ParquetFile(path).read()
     others = [pa.nulls(len(column), field.type) for field in list(table.schema)[1:]]
     pq.write_table(pa.table([column, *others], names=table.column_names), path, compression="zstd")
-    assert re.search(rf"test\.parquet( id)?: {code}", run_and_capture(capsys, "verify", str(dataset), code=1))
+    assert says in run_and_capture(capsys, "verify", str(dataset), code=1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
