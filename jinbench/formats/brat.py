@@ -103,23 +103,24 @@ def _read_line(line: str, location: str, log: ConversionLog) -> _TextBound | Non
 
 def write(documents: Iterable[Document], log: ConversionLog, **_: object) -> Iterator[tuple[str, bytes]]:
     """Yield (name, contents) of both files of each document, named by id or number."""
-    used: set[str] = set()  # files, and the folders that they are in
-    taken: set[str] = set()  # files
+    written: set[str] = set()
+    parents: set[str] = set()  # the folders that they are in
     for number, document in enumerate(documents, 1):
         log_unsupported(document, log, groups=True, classes=True)
         name = f"{number:06d}" if document.id is None else "/".join(
             replace_characters(part, _IN_FILE_NAME, document.location, log).strip(". ") or "_"
             for part in document.id.split("/")
         )  # fmt: skip
-        made, parents = _list_paths(name)
-        if made & used or parents & taken or len(name.encode()) > 200 or not is_file_name(f"{name}.txt"):
-            candidates = (f"{number:06d}{'_' * n}" for n in itertools.count())
-            name = next(candidate for candidate in candidates if not _list_paths(candidate)[0] & used)
-            made, parents = _list_paths(name)
+        pair, folders = _list_paths(name)
+        is_free = not (pair & (written | parents) or folders & written)
+        if not is_free or len(name.encode()) > 200 or not is_file_name(f"{name}.txt"):
+            numbered = (f"{number:06d}{'_' * n}" for n in itertools.count())
+            name = next(name for name in numbered if not _list_paths(name)[0] & (written | parents))
+            pair, folders = _list_paths(name)
             if document.id is not None:
                 log.log_loss("ids", document.location, f"{document.id} became {name}")
-        taken |= made
-        used |= made | parents
+        written |= pair
+        parents |= folders
         lines = []
         for i, span in enumerate(document.spans, 1):
             type = replace_characters(span.type, _IN_TYPE, document.location, log)
