@@ -17,10 +17,10 @@ from tests.helpers.postgres import postgres  # noqa: F401
 
 # No test fails because the machine is slow, and each run tries the same examples.
 settings.register_profile(
-    "same", max_examples=60, deadline=None, derandomize=True,
+    "repeatable", deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
-settings.load_profile("same")
+settings.load_profile("repeatable")
 
 # A test that uses one of these fixtures gets the marker, so that `make test-fast` can leave it out.
 MARKERS = {

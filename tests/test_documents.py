@@ -147,7 +147,7 @@ def test_every_target_of_the_makefile_is_explained() -> None:
 
 
 @pytest.mark.slow
-def test_the_snippets_pass_a_type_checker(tmp_path: Path) -> None:
+def test_the_snippets_pass_type_checkers(tmp_path: Path) -> None:
     """As a user's own files, beside an installed package."""
     for document in (ROOT / "README.md", ROOT / "DATASET_CARD.md", *(ROOT / "docs").glob("*.md")):
         for n, snippet in enumerate(re.findall(r"^```py\n(.*?)^```$", document.read_text(), re.S | re.M)):
@@ -157,6 +157,7 @@ def test_the_snippets_pass_a_type_checker(tmp_path: Path) -> None:
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) >= 7
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "basic"}))
-    command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    mypy = ["mypy", "--strict", "--allow-untyped-defs", "--ignore-missing-imports", "--cache-dir", ".cache", *names]
+    for command in (mypy, ["basedpyright", "--pythonpath", sys.executable]):
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
