@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jinbench.leaderboard import page
@@ -103,6 +103,7 @@ HOSTILE = st.text() | st.lists(
 ).map("".join)
 
 
+@settings(max_examples=40)
 @given(st.tuples(*[HOSTILE] * 6))
 def test_arbitrary_text_adds_no_element(small: Board, texts: tuple[str, ...]) -> None:
     name, who, link, trained, note, model = texts

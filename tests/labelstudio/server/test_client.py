@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from jinbench.labelstudio.server import client
@@ -20,6 +20,7 @@ def split(text: str, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
+@settings(max_examples=40)
 @given(some.lists(some.dictionaries(STRINGS, VALUES), max_size=5), some.integers(1, 40), some.sampled_from([None, 1]))
 def test_a_list_is_read_in_chunks_of_any_size(rows: list[Any], size: int, indent: int | None) -> None:
     text = json.dumps(rows, ensure_ascii=False, indent=indent) + "\n"
